@@ -1,0 +1,82 @@
+#include "base/arena.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BLOCK_BYTES = 2048 };
+
+struct arena_block {
+    struct arena_block *older;
+    size_t used, size;
+    max_align_t memory[];
+};
+
+void *arena_take(struct arena *arena, size_t bytes)
+{
+    struct arena_block *block = arena->newest;
+    size_t need = (bytes + sizeof(max_align_t) - 1) / sizeof(max_align_t) * sizeof(max_align_t);
+    void *taken;
+
+    if (need < bytes)
+        return NULL;
+    if (block == NULL || block->size - block->used < need) {
+        size_t size = need > BLOCK_BYTES ? need : BLOCK_BYTES;
+
+        if (size > SIZE_MAX - sizeof *block)
+            return NULL;
+        block = calloc(1, sizeof *block + size);
+        if (block == NULL)
+            return NULL;
+        block->size = size;
+        block->older = arena->newest;
+        arena->newest = block;
+    }
+    taken = (unsigned char *)block->memory + block->used;
+    block->used += need;
+    return taken;
+}
+
+char *arena_copy_part(struct arena *arena, const char *text, size_t length)
+{
+    char *copy = arena_take(arena, length + 1);
+
+    if (copy != NULL)
+        memcpy(copy, text, length);
+    return copy;
+}
+
+char *arena_copy(struct arena *arena, const char *text)
+{
+    return arena_copy_part(arena, text, strlen(text));
+}
+
+char *arena_format(struct arena *arena, const char *format, ...)
+{
+    va_list args, again;
+    char *text = NULL;
+    int length;
+
+    va_start(args, format);
+    va_copy(again, args);
+    length = vsnprintf(NULL, 0, format, args);
+    if (length >= 0)
+        text = arena_take(arena, (size_t)length + 1);
+    if (text != NULL)
+        vsnprintf(text, (size_t)length + 1, format, again);
+    va_end(again);
+    va_end(args);
+    return text;
+}
+
+void arena_free(struct arena *arena)
+{
+    while (arena->newest != NULL) {
+        struct arena_block *block = arena->newest;
+
+        arena->newest = block->older;
+        free(block);
+    }
+}

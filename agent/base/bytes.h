@@ -1,0 +1,31 @@
+/*
+ * bytes - a buffer that grows up to a ceiling named where it is made
+ *
+ * Whatever enters the process (a reply, a file, the output of a command) is gathered in one of
+ * these, so that no stranger decides how much memory leafd takes. The content may hold a token or a
+ * key: it is wiped when it is freed and when the buffer moves.
+ */
+#ifndef LEAFD_BASE_BYTES_H
+#define LEAFD_BASE_BYTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Initialise with {.limit = N}. `data` is terminated by a NUL that does not count, or is NULL. */
+struct bytes {
+    char *data;
+    size_t length, capacity;
+    size_t limit; /* the most that `length` may become */
+};
+
+/* bytes_add - appends `length` bytes; false, and nothing added, above the limit or without memory
+ */
+bool bytes_add(struct bytes *bytes, const void *more, size_t length);
+
+/* bytes_text - the content as a text; "" if nothing was added */
+const char *bytes_text(const struct bytes *bytes);
+
+/* bytes_free - wipes and frees; keeps the limit, so that the buffer can be filled again */
+void bytes_free(struct bytes *bytes);
+
+#endif

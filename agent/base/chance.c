@@ -1,0 +1,15 @@
+#include "base/chance.h"
+
+#include "base/when.h"
+
+#include <sys/random.h>
+
+uint32_t chance_draw(void)
+{
+    uint32_t number;
+
+    /* Before the kernel's pool is ready (first seconds of a boot), the clock is jitter enough. */
+    if (getrandom(&number, sizeof number, GRND_NONBLOCK) != (ssize_t)sizeof number)
+        number = (uint32_t)when_boot_us() * 2654435761U;
+    return number;
+}

@@ -1,0 +1,224 @@
+#include "base/child.h"
+
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { OUTPUT_BYTES = 256, WHAT_BYTES = 128, KILL_AFTER_S = 2 };
+
+struct child {
+    struct slot slot;
+    sd_event_source *exit, *output, *limit;
+    int output_fd;
+    pid_t pid; /* and process group; 0 when it has ended */
+    bool timed_out;
+    uint64_t limit_s;
+    char what[WHAT_BYTES];
+    char line[OUTPUT_BYTES]; /* the last line it printed, as far as it fits */
+    size_t line_length;
+    bool line_ended;
+};
+
+static void destroy_child(struct slot *slot)
+{
+    struct child *child = (struct child *)slot;
+
+    if (child->pid > 0)
+        kill(-child->pid, SIGKILL);
+    /* The source owns the process: unref reaps what was just killed. */
+    sd_event_source_disable_unref(child->exit);
+    sd_event_source_disable_unref(child->output);
+    sd_event_source_disable_unref(child->limit);
+    if (child->output_fd >= 0)
+        close(child->output_fd);
+    slot_close(&child->slot);
+    free(child);
+}
+
+/* Keeps the last line that is not empty. */
+static void keep_line(struct child *child, const char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] == '\n' || text[i] == '\r') {
+            child->line_ended = true;
+            continue;
+        }
+        if (child->line_ended) {
+            child->line_ended = false;
+            child->line_length = 0;
+        }
+        if (child->line_length + 1 < sizeof child->line)
+            child->line[child->line_length++] = text[i];
+    }
+}
+
+static void drain(struct child *child)
+{
+    char part[512];
+    ssize_t got;
+
+    while ((got = read(child->output_fd, part, sizeof part)) > 0)
+        keep_line(child, part, (size_t)got);
+    if (got == 0)
+        child->output = sd_event_source_disable_unref(child->output);
+}
+
+static int on_output(sd_event_source *source, int fd, uint32_t events, void *arg)
+{
+    (void)source;
+    (void)fd;
+    (void)events;
+    drain(arg);
+    return 0;
+}
+
+static void describe(struct child *child, const siginfo_t *how, struct err *err)
+{
+    char said[OUTPUT_BYTES];
+
+    child->line[child->line_length] = '\0';
+    text_printable(said, sizeof said, child->line);
+    if (child->timed_out)
+        err_set(err, ERR_CONSUMER, "%s did not end within %llus and was killed", child->what,
+                (unsigned long long)child->limit_s);
+    else if (how->si_code == CLD_EXITED)
+        err_set(err, ERR_CONSUMER, "%s exited with status %d", child->what, how->si_status);
+    else
+        err_set(err, ERR_CONSUMER, "%s was killed by SIG%s", child->what,
+                sigabbrev_np(how->si_status));
+    if (said[0] != '\0') {
+        size_t used = strlen(err->text);
+
+        snprintf(err->text + used, sizeof err->text - used, ": %s", said);
+    }
+}
+
+static int on_exit_of(sd_event_source *source, const siginfo_t *how, void *arg)
+{
+    struct child *child = arg;
+    struct err err;
+
+    (void)source;
+    drain(child);
+    child->pid = 0;
+    if (!child->timed_out && how->si_code == CLD_EXITED && how->si_status == 0) {
+        slot_finish(&child->slot, NULL);
+        return 0;
+    }
+    describe(child, how, &err);
+    slot_finish(&child->slot, &err);
+    return 0;
+}
+
+static int on_limit(sd_event_source *source, uint64_t now_us, void *arg)
+{
+    struct child *child = arg;
+
+    (void)now_us;
+    if (child->pid == 0)
+        return 0;
+    kill(-child->pid, child->timed_out ? SIGKILL : SIGTERM);
+    child->timed_out = true;
+    sd_event_source_set_time_relative(source, KILL_AFTER_S * 1000000ULL);
+    sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+    return 0;
+}
+
+static int spawn(const struct child_order *order, int output_fd, pid_t *ret_pid)
+{
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    sigset_t none, all;
+    char **argv = calloc(order->argv->count + 1, sizeof *argv);
+    int r;
+
+    if (argv == NULL)
+        return ENOMEM;
+    memcpy(argv, order->argv->items, order->argv->count * sizeof *argv);
+    sigemptyset(&none);
+    sigfillset(&all);
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
+                                              POSIX_SPAWN_SETSIGDEF);
+    posix_spawnattr_setpgroup(&attributes, 0);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigdefault(&attributes, &all);
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_adddup2(&actions, output_fd, STDOUT_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, output_fd, STDERR_FILENO);
+    r = posix_spawn(ret_pid, argv[0], &actions, &attributes, argv,
+                    (char *const *)(uintptr_t)order->variables);
+    posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attributes);
+    free(argv);
+    return r;
+}
+
+static int watch(struct child *child, sd_event *loop)
+{
+    int r = sd_event_add_child(loop, &child->exit, child->pid, WEXITED, on_exit_of, child);
+
+    if (r < 0)
+        return r;
+    sd_event_source_set_child_process_own(child->exit, true);
+    sd_event_source_set_description(child->exit, "child");
+    r = sd_event_add_io(loop, &child->output, child->output_fd, EPOLLIN, on_output, child);
+    if (r < 0)
+        return r;
+    sd_event_source_set_description(child->output, "child output");
+    r = sd_event_add_time_relative(loop, &child->limit, CLOCK_BOOTTIME, child->limit_s * 1000000, 0,
+                                   on_limit, child);
+    if (r >= 0)
+        sd_event_source_set_description(child->limit, "child time limit");
+    return r;
+}
+
+struct slot *child_start(sd_event *loop, const struct child_order *order, slot_done *on_done,
+                         void *arg, struct err *err)
+{
+    struct child *child = calloc(1, sizeof *child);
+    int pipe_fds[2], r;
+
+    if (child == NULL) {
+        err_memory(err);
+        return NULL;
+    }
+    child->output_fd = -1;
+    child->limit_s = order->limit_s;
+    snprintf(child->what, sizeof child->what, "%s: %s", order->what, order->argv->items[0]);
+    if (!slot_open(&child->slot, loop, destroy_child, on_done, arg, err)) {
+        free(child);
+        return NULL;
+    }
+    if (pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK) != 0) {
+        err_errno(err, ERR_LOCAL, errno, "cannot make a pipe for %s", child->what);
+        destroy_child(&child->slot);
+        return NULL;
+    }
+    child->output_fd = pipe_fds[0];
+    fcntl(pipe_fds[1], F_SETFL, 0); /* the command's end blocks as usual */
+    r = spawn(order, pipe_fds[1], &child->pid);
+    close(pipe_fds[1]);
+    if (r != 0) {
+        child->pid = 0;
+        err_errno(err, ERR_CONSUMER, r, "cannot start %s", child->what);
+        destroy_child(&child->slot);
+        return NULL;
+    }
+    r = watch(child, loop);
+    if (r < 0) {
+        err_errno(err, ERR_LOCAL, -r, "cannot watch %s", child->what);
+        destroy_child(&child->slot);
+        return NULL;
+    }
+    return &child->slot;
+}

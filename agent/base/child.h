@@ -1,0 +1,37 @@
+/*
+ * child - runs a command of the operator's, for a limited time
+ *
+ * No shell: an argument vector with an absolute program. The environment is clean (PATH, plus what
+ * the caller names), standard input is /dev/null, every other descriptor is closed, and the command
+ * is a process group of its own, which gets SIGTERM at the time limit and SIGKILL two seconds
+ * later. The last line that it prints goes into the error text when it fails.
+ *
+ * SIGCHLD is blocked in the whole program: sd-event watches children by pidfd
+ * (sd_event_add_child(3)).
+ */
+#ifndef LEAFD_BASE_CHILD_H
+#define LEAFD_BASE_CHILD_H
+
+#include "base/slot.h"
+#include "base/text.h"
+
+#include <stdint.h>
+
+struct child_order {
+    const char *what;             /* "validate", "reload": for the error text */
+    const struct text_list *argv; /* argv->items[0] is an absolute path */
+    const char *const *variables; /* "NAME=value", ends with NULL */
+    uint64_t limit_s;             /* time limit, at least 1 */
+};
+
+/*
+ * child_start - starts the command
+ *
+ * Borrows `order` and all it points to only during the call. Ends well when the command exits with
+ * status 0; everything else is class consumer. Dropping the slot kills the group. NULL with *err
+ * filled if the program cannot be started (class consumer) or memory ran out (class local).
+ */
+struct slot *child_start(sd_event *loop, const struct child_order *order, slot_done *on_done,
+                         void *arg, struct err *err);
+
+#endif

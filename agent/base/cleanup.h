@@ -1,0 +1,53 @@
+/*
+ * cleanup - ownership that ends with the scope
+ *
+ * A local that owns something carries its release: `CLEANUP(close_fd) int fd = -1;`. Every error
+ * path is then one `return`. TAKE hands the thing on and leaves nothing behind to release.
+ */
+#ifndef LEAFD_BASE_CLEANUP_H
+#define LEAFD_BASE_CLEANUP_H
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define CLEANUP(release) __attribute__((cleanup(release)))
+
+/* The value of a pointer, which is NULL afterwards: ownership moves to whoever gets the value. */
+#define TAKE(pointer)                                                                              \
+    ({                                                                                             \
+        __typeof__(&(pointer)) take_from_ = &(pointer);                                            \
+        __typeof__(pointer) taken_ = *take_from_;                                                  \
+        *take_from_ = NULL;                                                                        \
+        taken_;                                                                                    \
+    })
+
+/* Defines `name`, a release for CLEANUP, from a function that frees one `type` pointer. */
+#define DEFINE_CLEANUP(name, type, free_one)                                                       \
+    static inline void name(type *owner)                                                           \
+    {                                                                                              \
+        if (*owner != NULL) {                                                                      \
+            free_one(*owner);                                                                      \
+            *owner = NULL;                                                                         \
+        }                                                                                          \
+    }
+
+DEFINE_CLEANUP(close_directory, DIR *, closedir)
+
+/* free_memory - releases a malloc()ed block of any type when its owner goes out of scope */
+static inline void free_memory(void *owner)
+{
+    free(*(void **)owner);
+    *(void **)owner = NULL;
+}
+
+/* close_fd - closes a descriptor that is open when its owner goes out of scope */
+static inline void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+#endif

@@ -1,0 +1,75 @@
+#include "base/err.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const kind_names[ERR_KIND_COUNT] = {
+    [ERR_NONE] = "none",         [ERR_TRANSIENT] = "transient", [ERR_DENIED] = "denied",
+    [ERR_REFUSED] = "refused",   [ERR_UNTRUSTED] = "untrusted", [ERR_LOCAL] = "local",
+    [ERR_CONSUMER] = "consumer", [ERR_CONFIG] = "config",
+};
+
+const char *err_kind_name(enum err_kind kind)
+{
+    return kind < ERR_KIND_COUNT ? kind_names[kind] : "unknown";
+}
+
+__attribute__((format(printf, 3, 0))) static void fill(struct err *err, enum err_kind kind,
+                                                       const char *format, va_list args)
+{
+    char text[ERR_TEXT_BYTES];
+
+    /* Formatted aside first: an argument may be the text of the very err that is filled. */
+    vsnprintf(text, sizeof text, format, args);
+    *err = (struct err){.kind = kind};
+    memcpy(err->text, text, sizeof text);
+}
+
+bool err_set(struct err *err, enum err_kind kind, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    fill(err, kind, format, args);
+    va_end(args);
+    return false;
+}
+
+bool err_errno(struct err *err, enum err_kind kind, int errnum, const char *format, ...)
+{
+    va_list args;
+    size_t used;
+
+    va_start(args, format);
+    fill(err, kind, format, args);
+    va_end(args);
+    err->errnum = errnum;
+    used = strlen(err->text);
+    snprintf(err->text + used, sizeof err->text - used, ": %s", strerror(errnum));
+    return false;
+}
+
+bool err_memory(struct err *err)
+{
+    *err = (struct err){.kind = ERR_LOCAL, .errnum = ENOMEM, .text = "out of memory"};
+    return false;
+}
+
+bool err_wrap(struct err *err, const char *format, ...)
+{
+    char before[ERR_TEXT_BYTES];
+    char after[ERR_TEXT_BYTES];
+    va_list args;
+    size_t used;
+
+    va_start(args, format);
+    vsnprintf(before, sizeof before, format, args);
+    va_end(args);
+    memcpy(after, err->text, sizeof after);
+    memcpy(err->text, before, sizeof before);
+    used = strlen(err->text);
+    snprintf(err->text + used, sizeof err->text - used, ": %s", after);
+    return false;
+}

@@ -1,0 +1,62 @@
+/*
+ * err - what went wrong, in a form that decides what happens next
+ *
+ * Every function that can fail for a reason outside the program returns bool and fills a struct err
+ * that its caller owns. The kind is the class of the failure: it alone decides how long leafd waits
+ * before it tries again (plan/backoff) and which exit code a command ends with. The text is for the
+ * operator: what failed, on what, why, and what to do about it where leafd can know. It is a fixed
+ * buffer, so that running out of memory can be told as well.
+ *
+ * A text never holds a secret, nor a value from the configuration: keys, paths and lengths only.
+ */
+#ifndef LEAFD_BASE_ERR_H
+#define LEAFD_BASE_ERR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum err_kind {
+    ERR_NONE,
+    ERR_TRANSIENT, /* the CA or the way to it is out of order for now */
+    ERR_DENIED,    /* the CA knows us not, or forbids it: never final */
+    ERR_REFUSED,   /* the CA will not sign this, however often it is asked */
+    ERR_UNTRUSTED, /* the CA's TLS certificate, or a reply that fails the vetting */
+    ERR_LOCAL,     /* this machine: disk, permission, memory */
+    ERR_CONSUMER,  /* validate said no, or the reload failed */
+    ERR_CONFIG,    /* the configuration is wrong */
+    ERR_KIND_COUNT
+};
+
+enum { ERR_TEXT_BYTES = 512 };
+
+struct err {
+    enum err_kind kind;
+    int errnum;             /* errno behind the failure, 0 if there was none */
+    int http_status;        /* status of the CA's reply, 0 if there was none */
+    uint32_t retry_after_s; /* what the CA asked us to wait, 0 if it did not ask */
+    char text[ERR_TEXT_BYTES];
+};
+
+/* err_kind_name - the word for a class that logs, status and man pages use; never NULL */
+const char *err_kind_name(enum err_kind kind);
+
+/*
+ * err_set - records a failure
+ *
+ * Fills *err anew; a text that does not fit is cut. Returns false, so that a caller can write
+ * `return err_set(...)`.
+ */
+bool err_set(struct err *err, enum err_kind kind, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* err_errno - like err_set, and adds the meaning of errnum to the text; returns false */
+bool err_errno(struct err *err, enum err_kind kind, int errnum, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* err_memory - records that memory ran out, class local; returns false */
+bool err_memory(struct err *err);
+
+/* err_wrap - puts "format: " before the text that is there and keeps the rest; returns false */
+bool err_wrap(struct err *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

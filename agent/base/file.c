@@ -1,0 +1,132 @@
+#include "base/file.h"
+
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { SECRET_FILE_MOST_BYTES = 64 * 1024, READ_AT_ONCE_BYTES = 4096 };
+
+static bool fill_from(int fd, const char *name, struct bytes *bytes, struct err *err)
+{
+    char part[READ_AT_ONCE_BYTES];
+    ssize_t got;
+    bool fits = true;
+
+    while ((got = read(fd, part, sizeof part)) != 0 && fits) {
+        if (got > 0)
+            fits = bytes_add(bytes, part, (size_t)got);
+        else if (errno != EINTR)
+            break;
+    }
+    explicit_bzero(part, sizeof part);
+    if (got < 0)
+        return err_errno(err, ERR_LOCAL, errno, "cannot read %s", name);
+    if (!fits)
+        return err_set(err, ERR_LOCAL, "%s is larger than the %zu bytes allowed", name,
+                       bytes->limit);
+    return true;
+}
+
+bool file_read_at(int dir_fd, const char *name, struct bytes *bytes, struct err *err)
+{
+    /* O_NONBLOCK: a FIFO in the file's place must not stall the loop. */
+    CLEANUP(close_fd) int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    struct stat about;
+
+    if (fd < 0)
+        return err_errno(err, ERR_LOCAL, errno, "cannot open %s", name);
+    if (fstat(fd, &about) != 0)
+        return err_errno(err, ERR_LOCAL, errno, "cannot look at %s", name);
+    if (!S_ISREG(about.st_mode))
+        return err_set(err, ERR_LOCAL, "%s is not a regular file", name);
+    return fill_from(fd, name, bytes, err);
+}
+
+bool file_read_secret(const char *path, struct secret *secret, struct err *err)
+{
+    CLEANUP(bytes_free) struct bytes bytes = {.limit = SECRET_FILE_MOST_BYTES};
+    const char *start;
+    size_t length;
+
+    if (!file_read_at(AT_FDCWD, path, &bytes, err))
+        return false;
+    start = bytes_text(&bytes) + strspn(bytes_text(&bytes), " \t\r\n");
+    length = strlen(start);
+    while (length > 0 && strchr(" \t\r\n", start[length - 1]) != NULL)
+        length--;
+    if (length == 0)
+        return err_set(err, ERR_LOCAL, "%s is empty", path);
+    for (size_t i = 0; i < length; i++)
+        if ((unsigned char)start[i] < ' ' || start[i] == 0x7f)
+            return err_set(err, ERR_LOCAL, "%s holds more than one line or a control character",
+                           path);
+    return secret_copy(secret, start, length, err);
+}
+
+bool file_write(int fd, const void *data, size_t length, struct err *err)
+{
+    const char *left = data;
+
+    while (length > 0) {
+        ssize_t wrote = write(fd, left, length);
+
+        if (wrote < 0 && errno != EINTR)
+            return err_errno(err, ERR_LOCAL, errno, "cannot write");
+        if (wrote > 0) {
+            left += wrote;
+            length -= (size_t)wrote;
+        }
+    }
+    return true;
+}
+
+static bool write_new(int dir_fd, const char *name, mode_t mode, const void *data, size_t length,
+                      struct err *err)
+{
+    CLEANUP(close_fd) int fd = -1;
+    int closing;
+
+    if (unlinkat(dir_fd, name, 0) != 0 && errno != ENOENT)
+        return err_errno(err, ERR_LOCAL, errno, "cannot remove what is left of it");
+    fd =
+        openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW, mode);
+    if (fd < 0)
+        return err_errno(err, ERR_LOCAL, errno, "cannot create it");
+    if (fchmod(fd, mode) != 0)
+        return err_errno(err, ERR_LOCAL, errno, "cannot set its mode");
+    if (!file_write(fd, data, length, err))
+        return false;
+    if (fsync(fd) != 0)
+        return err_errno(err, ERR_LOCAL, errno, "cannot sync it");
+    closing = fd;
+    fd = -1;
+    if (close(closing) != 0)
+        return err_errno(err, ERR_LOCAL, errno, "cannot close it");
+    return true;
+}
+
+bool file_replace_at(int dir_fd, const char *name, mode_t mode, const void *data, size_t length,
+                     struct err *err)
+{
+    char fresh[NAME_MAX + 1];
+
+    if ((size_t)snprintf(fresh, sizeof fresh, "%s.new", name) >= sizeof fresh)
+        return err_set(err, ERR_LOCAL, "cannot write %s: the name is too long", name);
+    if (!write_new(dir_fd, fresh, mode, data, length, err)) {
+        unlinkat(dir_fd, fresh, 0);
+        return err_wrap(err, "cannot write %s", fresh);
+    }
+    if (renameat(dir_fd, fresh, dir_fd, name) != 0) {
+        err_errno(err, ERR_LOCAL, errno, "cannot rename %s to %s", fresh, name);
+        unlinkat(dir_fd, fresh, 0);
+        return false;
+    }
+    if (fsync(dir_fd) != 0)
+        return err_errno(err, ERR_LOCAL, errno, "cannot sync the directory of %s", name);
+    return true;
+}

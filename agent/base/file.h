@@ -1,0 +1,48 @@
+/*
+ * file - reading and writing whole files, bounded and without surprises
+ *
+ * Everything is opened with O_CLOEXEC and O_NOCTTY. What is read has a ceiling; what is written is
+ * complete, synced and closed without error, or reported as failed. After a failed fsync the kernel
+ * may have dropped the pages, so nobody here syncs twice: the caller starts over with a new file.
+ */
+#ifndef LEAFD_BASE_FILE_H
+#define LEAFD_BASE_FILE_H
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "base/secret.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/*
+ * file_read_at - adds the whole of a regular file to `bytes`
+ *
+ * `name` is taken from the directory `dir_fd` (or AT_FDCWD). More than the limit of `bytes` is a
+ * failure. Fails with class local and errnum set (ENOENT where the file is not there).
+ */
+bool file_read_at(int dir_fd, const char *name, struct bytes *bytes, struct err *err);
+
+/*
+ * file_read_secret - reads a token or password file, without the white space around its content
+ *
+ * Replaces what is in `secret`. Fails with class local; an empty file, one over 64 KiB, or one with
+ * control characters inside is a failure.
+ */
+bool file_read_secret(const char *path, struct secret *secret, struct err *err);
+
+/* file_write - writes all of it, however often write(2) takes only a part; fails with class local
+ */
+bool file_write(int fd, const void *data, size_t length, struct err *err);
+
+/*
+ * file_replace_at - puts a small file in place of `name` in one rename
+ *
+ * The content is synced under "NAME.new" first and the directory after the rename, so that the name
+ * holds the old content or the new one, whatever happens. Fails with class local.
+ */
+bool file_replace_at(int dir_fd, const char *name, mode_t mode, const void *data, size_t length,
+                     struct err *err);
+
+#endif

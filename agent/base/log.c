@@ -1,0 +1,166 @@
+#include "base/log.h"
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "base/when.h"
+
+#include <jansson.h>
+#include <systemd/sd-journal.h>
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+
+enum { MESSAGE_BYTES = 1024, FIELDS_MOST = 16, FIELD_BYTES = MESSAGE_BYTES + 16 };
+
+struct kind {
+    const char *name;
+    enum log_level level;
+    const char *message_id; /* sd_journal_send(3); what the event means stands in leafd(8) */
+};
+
+static const struct kind kinds[LOG_EVENT_COUNT] = {
+    [LOG_STARTED] = {"started", LOG_LEVEL_INFO, "26ef05a2f84f4dfc9fb7018780442b85"},
+    [LOG_STOPPING] = {"stopping", LOG_LEVEL_INFO, "4b2d47de24e642de8ccb18429300f9d7"},
+    [LOG_READY] = {"ready", LOG_LEVEL_INFO, "87dbb4564f5443ceab49ebba1ff27e8b"},
+    [LOG_CONFIG_APPLIED] = {"config-applied", LOG_LEVEL_NOTICE, "18b099619e5943f0946e66d3602b2809"},
+    [LOG_CONFIG_BROKEN] = {"config-broken", LOG_LEVEL_ERR, "3d3cd2577a3a4449bbb645aa9b7fc118"},
+    [LOG_ADVICE] = {"advice", LOG_LEVEL_WARNING, "16a7c21b4b33436d95a0b24d732b108d"},
+    [LOG_LOGGED_IN] = {"logged-in", LOG_LEVEL_INFO, "a7fbfbe701c547b5bf4370d4dd366ef2"},
+    [LOG_LOGIN_FAILED] = {"login-failed", LOG_LEVEL_WARNING, "c6f4273acbe64111a892186a45ece437"},
+    [LOG_TOKEN_RENEWED] = {"token-renewed", LOG_LEVEL_DEBUG, "494789872ca54e6782398bbe87211373"},
+    [LOG_TOKEN_LOST] = {"token-lost", LOG_LEVEL_NOTICE, "21cbce125c534dfba354710352e743d7"},
+    [LOG_FOUND] = {"found", LOG_LEVEL_INFO, "ebfc4e6c92bc4dd2af9a7ae89eed1170"},
+    [LOG_WANTED] = {"wanted", LOG_LEVEL_INFO, "6c016eaccdf545ffa27575647bb30648"},
+    [LOG_HELD] = {"held", LOG_LEVEL_NOTICE, "8de9ccb91fa04ace9bc1cdc791699286"},
+    [LOG_PUBLISHED] = {"published", LOG_LEVEL_NOTICE, "447f8a44e2524aac836f70d074a94e34"},
+    [LOG_FAILED] = {"failed", LOG_LEVEL_ERR, "ed9f43aaae4645e5abf3252fd516c835"},
+    [LOG_RELOADED] = {"reloaded", LOG_LEVEL_INFO, "f7069ee565db4b2cba93a4a6a0250fbb"},
+    [LOG_RELOAD_FAILED] = {"reload-failed", LOG_LEVEL_ERR, "a50e6efbf9954576abd547d8f9cb8752"},
+    [LOG_REVOKED] = {"revoked", LOG_LEVEL_NOTICE, "560beb2ef48f4ebeb286f5d6a43b8052"},
+    [LOG_FORGOTTEN] = {"forgotten", LOG_LEVEL_NOTICE, "e907e6412b8e4a5b9dc6dbbecf500291"},
+    [LOG_CLOCK_SET] = {"clock-set", LOG_LEVEL_NOTICE, "e0433a5bc3a740d1950616cf7eb24fa1"},
+    [LOG_BUG] = {"bug", LOG_LEVEL_ERR, "874ae20ce29646a5b7156183d22c7851"},
+    [LOG_DETAIL] = {"detail", LOG_LEVEL_DEBUG, "46285767c62e498ca93fa7d288373ee2"},
+};
+
+const char *const log_level_words[] = {"error", "warning", "notice", "info", "debug", NULL};
+
+static struct {
+    enum log_format format;
+    enum log_level most;
+} logger = {LOG_FORMAT_TEXT, LOG_LEVEL_INFO};
+
+/* JOURNAL_STREAM holds "DEVICE:INODE" of the socket that systemd connected us to: systemd.exec(5).
+ */
+static bool stderr_is_journal(void)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    unsigned long long device, inode;
+    struct stat about;
+
+    return stream != NULL && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+           fstat(STDERR_FILENO, &about) == 0 && about.st_dev == device && about.st_ino == inode;
+}
+
+void log_setup(enum log_format format, enum log_level most)
+{
+    if (format == LOG_FORMAT_AUTO) {
+        if (stderr_is_journal())
+            format = LOG_FORMAT_JOURNAL;
+        else
+            format = isatty(STDERR_FILENO) ? LOG_FORMAT_TEXT : LOG_FORMAT_JSON;
+    }
+    logger.format = format;
+    logger.most = most;
+}
+
+static const char *level_word(enum log_level level)
+{
+    return log_level_words[level - LOG_LEVEL_ERR];
+}
+
+static void lower_case(char *to, size_t size, const char *from)
+{
+    size_t i;
+
+    for (i = 0; i + 1 < size && from[i] != '\0'; i++)
+        to[i] = (char)tolower((unsigned char)from[i]);
+    to[i] = '\0';
+}
+
+static void write_journal(const struct kind *kind, const struct log_field *fields,
+                          const char *message)
+{
+    char lines[FIELDS_MOST][FIELD_BYTES];
+    struct iovec parts[FIELDS_MOST];
+    int count = 0;
+
+    snprintf(lines[count++], FIELD_BYTES, "MESSAGE=%s", message);
+    snprintf(lines[count++], FIELD_BYTES, "MESSAGE_ID=%s", kind->message_id);
+    snprintf(lines[count++], FIELD_BYTES, "PRIORITY=%d", (int)kind->level);
+    snprintf(lines[count++], FIELD_BYTES, "LEAFD_EVENT=%s", kind->name);
+    for (; fields != NULL && fields->name != NULL && count < FIELDS_MOST; fields++)
+        if (fields->value != NULL)
+            snprintf(lines[count++], FIELD_BYTES, "%s=%s", fields->name, fields->value);
+    for (int i = 0; i < count; i++)
+        parts[i] = (struct iovec){lines[i], strlen(lines[i])};
+    sd_journal_sendv(parts, count);
+}
+
+static void write_json(const struct kind *kind, const struct log_field *fields, const char *message)
+{
+    char when[WHEN_TEXT_BYTES], name[64];
+    json_auto_t *line = NULL;
+    CLEANUP(free_memory) char *text = NULL;
+
+    when_text(when_now_s(), when);
+    line = json_pack("{s:s, s:s, s:s, s:s}", "time", when, "level", level_word(kind->level),
+                     "event", kind->name, "message", message);
+    for (; line != NULL && fields != NULL && fields->name != NULL; fields++) {
+        lower_case(name, sizeof name, fields->name);
+        if (fields->value != NULL)
+            json_object_set_new(line, name, json_string(fields->value));
+    }
+    if (line != NULL)
+        text = json_dumps(line, JSON_COMPACT);
+    if (text != NULL)
+        fprintf(stderr, "%s\n", text);
+}
+
+static void write_text(const struct kind *kind, const struct log_field *fields, const char *message)
+{
+    char when[WHEN_TEXT_BYTES];
+    const char *cert = NULL;
+
+    for (; fields != NULL && fields->name != NULL; fields++)
+        if (strcmp(fields->name, "CERT") == 0)
+            cert = fields->value;
+    when_text(when_now_s(), when);
+    fprintf(stderr, "%s %-7s %s%s%s\n", when, level_word(kind->level), cert == NULL ? "" : cert,
+            cert == NULL ? "" : ": ", message);
+}
+
+void log_write(enum log_event event, const struct log_field *fields, const char *format, ...)
+{
+    const struct kind *kind = &kinds[event];
+    char raw[MESSAGE_BYTES], message[MESSAGE_BYTES];
+    va_list args;
+
+    if (kind->level > logger.most)
+        return;
+    va_start(args, format);
+    vsnprintf(raw, sizeof raw, format, args);
+    va_end(args);
+    text_printable(message, sizeof message, raw);
+    if (logger.format == LOG_FORMAT_JOURNAL)
+        write_journal(kind, fields, message);
+    else if (logger.format == LOG_FORMAT_JSON)
+        write_json(kind, fields, message);
+    else
+        write_text(kind, fields, message);
+}

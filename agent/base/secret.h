@@ -1,0 +1,70 @@
+/*
+ * secret - bytes that must not leave the process: private keys, tokens
+ *
+ * They live in OpenSSL's secure heap: locked into memory, kept out of core dumps, wiped when freed.
+ * A secret has one owner; its cleanup wipes it. Only the few places that must hand the bytes on
+ * (a request's header or body, the file of a key) look inside, through secret_expose.
+ * See OPENSSL_secure_malloc(3).
+ */
+#ifndef LEAFD_BASE_SECRET_H
+#define LEAFD_BASE_SECRET_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Initialise with {0}. `bytes` is terminated by a NUL that does not count in `length`. */
+struct secret {
+    char *bytes;
+    size_t length;
+};
+
+/*
+ * secret_heap_open - sets the secure heap up, once, before any secret or key is made
+ *
+ * `bytes` is a power of two and the most that all secrets together may take. *ret_locked tells
+ * whether the kernel let us lock it (RLIMIT_MEMLOCK); without the lock it still works, but may
+ * reach swap. Fails with class local.
+ */
+bool secret_heap_open(size_t bytes, bool *ret_locked, struct err *err);
+
+/* secret_copy - replaces what is in `secret` by a copy of `length` bytes; the source is untouched
+ */
+bool secret_copy(struct secret *secret, const void *bytes, size_t length, struct err *err);
+
+/* secret_expose - the bytes themselves, still owned by the secret; callers are listed in HACKING.md
+ */
+const char *secret_expose(const struct secret *secret);
+
+/* secret_move - takes what is in `from`, which is empty afterwards; wipes what was in `to` */
+void secret_move(struct secret *to, struct secret *from);
+
+/* secret_wipe - wipes and frees; an empty secret is fine; also the release for CLEANUP */
+void secret_wipe(struct secret *secret);
+
+/*
+ * secret_wipe_libraries - makes OpenSSL and jansson wipe every block that they free
+ *
+ * The libraries copy tokens and keys into blocks of their own. Called first thing in main; http/
+ * sets the allocators below for libcurl likewise. False if OpenSSL has already allocated. See
+ * CRYPTO_set_mem_functions(3) and jansson's json_set_alloc_funcs.
+ */
+bool secret_wipe_libraries(void);
+
+/* secret_malloc - malloc() for libraries whose freed blocks must be wiped */
+void *secret_malloc(size_t bytes);
+
+/* secret_calloc - calloc() for libraries whose freed blocks must be wiped */
+void *secret_calloc(size_t count, size_t bytes);
+
+/* secret_realloc - realloc() that wipes the block it moves away from */
+void *secret_realloc(void *block, size_t bytes);
+
+/* secret_free - free() that wipes the block first; NULL is fine */
+void secret_free(void *block);
+
+/* secret_strdup - strdup() for libraries whose freed blocks must be wiped */
+char *secret_strdup(const char *text);
+
+#endif

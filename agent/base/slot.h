@@ -1,0 +1,55 @@
+/*
+ * slot - the handle of something that is under way
+ *
+ * Every stage that takes time is started by one function and ends once: `x_start(..., on_done,
+ * arg)` gives a slot, and on_done runs from a later turn of the event loop, never from within the
+ * start. Results are in place, in the memory that the caller named at the start, when on_done runs.
+ * Whoever holds the slot drops it, in on_done or before: dropping what is still under way cancels
+ * it, and on_done does not run then.
+ *
+ * An operation embeds `struct slot` as its first member and ends with slot_finish.
+ */
+#ifndef LEAFD_BASE_SLOT_H
+#define LEAFD_BASE_SLOT_H
+
+#include "base/err.h"
+
+#include <systemd/sd-event.h>
+
+#include <stdbool.h>
+
+/* How a stage ends: err->kind is ERR_NONE if it went well. `err` lives as long as the slot. */
+typedef void slot_done(void *arg, const struct err *err);
+
+struct slot;
+
+/* Releases an operation with all it holds; it calls slot_close on its slot. */
+typedef void slot_destroy(struct slot *slot);
+
+struct slot {
+    sd_event_source *later;
+    slot_destroy *destroy;
+    slot_done *on_done;
+    void *arg;
+    struct err err;
+};
+
+/*
+ * slot_open - makes an operation's slot ready
+ *
+ * Borrows `loop`. Fails with class local when memory runs out; there is nothing to close then.
+ */
+bool slot_open(struct slot *slot, sd_event *loop, slot_destroy *destroy, slot_done *on_done,
+               void *arg, struct err *err);
+
+/* slot_finish - the operation has ended: on_done runs in a later turn; NULL says it went well */
+void slot_finish(struct slot *slot, const struct err *err);
+
+/* slot_close - for an operation's destroy: gives back what slot_open took */
+void slot_close(struct slot *slot);
+
+/* slot_drop - releases the operation, cancelling it if it is under way; NULL is fine; returns NULL
+ */
+struct slot *slot_drop(struct slot *slot);
+
+#endif
