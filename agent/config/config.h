@@ -1,0 +1,177 @@
+/*
+ * config - what the operator asked for, immutable
+ *
+ * One struct for all of it, made by config_load and never changed after. Every text lives in the
+ * configuration's arena. SIGHUP makes a new one; the old one goes when the last certificate that
+ * still works from it lets go: hence the count of references.
+ */
+#ifndef LEAFD_CONFIG_CONFIG_H
+#define LEAFD_CONFIG_CONFIG_H
+
+#include "base/arena.h"
+#include "base/digest.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "base/wish.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum auth_method {
+    AUTH_KUBERNETES,
+    AUTH_JWT,
+    AUTH_APPROLE,
+    AUTH_CERT,
+    AUTH_TOKEN,
+    AUTH_METHOD_COUNT
+};
+
+/* [vault]: where the CA is and how it is trusted. A text that was not given is NULL. */
+struct vault_config {
+    const char *address; /* https://HOST[:PORT], no path */
+    const char *ca_file, *ca_path;
+    const char *namespace;
+    const char *tls_server_name;
+    const char *client_certificate, *client_key;
+    const char *proxy;
+    uint64_t timeout_s, connect_timeout_s;
+};
+
+/* [auth]: how to log in. */
+struct auth_config {
+    enum auth_method method;
+    const char *mount; /* never NULL */
+    const char *role;
+    const char *token_file;
+    const char *role_id, *role_id_file, *secret_id_file;
+    bool revoke_on_exit;
+};
+
+enum ready_when { READY_ALL, READY_TRIED };
+
+/* [agent]: the daemon itself. */
+struct agent_config {
+    enum log_format log_format;
+    enum log_level log_level;
+    unsigned max_in_flight;
+    enum ready_when ready_when;
+    const char *template_directory;
+};
+
+enum content {
+    CONTENT_CERTIFICATE,
+    CONTENT_CHAIN,
+    CONTENT_FULLCHAIN,
+    CONTENT_CA,
+    CONTENT_KEY,
+    CONTENT_COMBINED,
+    CONTENT_BUNDLE,
+    CONTENT_METADATA,
+    CONTENT_COUNT
+};
+
+enum { OWNER_UNCHANGED = -1 };
+
+/* file = NAME CONTENT [MODE [OWNER[:GROUP]]] */
+struct output {
+    const char *name;
+    enum content content;
+    mode_t mode;
+    int64_t owner, group; /* uid and gid, or OWNER_UNCHANGED */
+    bool mode_given;
+};
+
+struct output_list {
+    struct output *items;
+    size_t count;
+};
+
+/* link = PATH NAME */
+struct outside_link {
+    const char *path, *name;
+};
+
+struct link_list {
+    struct outside_link *items;
+    size_t count;
+};
+
+enum reload_verb { RELOAD_NONE, RELOAD_SIGNAL_PIDFILE, RELOAD_SIGNAL_PROCESS, RELOAD_EXEC };
+
+struct reload_action {
+    enum reload_verb verb;
+    int signal;
+    const char *target; /* pidfile's path, or process name */
+    struct text_list argv;
+};
+
+struct reload_list {
+    struct reload_action *items;
+    size_t count;
+};
+
+enum key_rotation { KEY_ROTATE_ALWAYS, KEY_ROTATE_NEVER };
+enum key_source { KEY_FROM_HERE, KEY_FROM_VAULT };
+enum key_encoding { KEY_PKCS8, KEY_TRADITIONAL };
+
+/* [cert NAME]: one certificate to keep fresh. */
+struct cert_config {
+    const char *name;
+    const char *file; /* where the section stands */
+    unsigned line;
+    const char *template_name; /* NULL: none */
+
+    struct wish wish;
+    struct renewal_rule renewal;
+    const char *pki_mount, *pki_role, *issuer;
+    const char *trust_anchor; /* PEM file in which the chain must end; NULL: any */
+    enum key_rotation key_rotation;
+    enum key_source key_source;
+    enum key_encoding key_encoding;
+    bool request_names; /* names as request fields too, for roles that ignore the CSR's */
+
+    const char *directory;
+    mode_t directory_mode;
+    struct output_list outputs;
+    struct link_list links;
+    struct text_list validate; /* argv; empty: none */
+    struct reload_list reloads;
+    uint64_t command_timeout_s;
+    uint64_t keep_previous_s;
+
+    /* Digest of every setting: equal digests are equal sections, templates and defaults included.
+     */
+    char digest[DIGEST_HEX_BYTES];
+};
+
+struct config {
+    struct arena arena;
+    unsigned references;
+    struct vault_config vault;
+    struct auth_config auth;
+    struct agent_config agent;
+    struct cert_config *certs;
+    size_t cert_count;
+    char session_digest[DIGEST_HEX_BYTES]; /* of [vault] and [auth] */
+};
+
+/* config_ref - takes one more reference */
+struct config *config_ref(struct config *config);
+
+/* config_unref - gives a reference back; the last one frees all of it. NULL is fine */
+void config_unref(struct config *config);
+
+/* config_cert - the section of that name, or NULL */
+const struct cert_config *config_cert(const struct config *config, const char *name);
+
+/* The configuration's words for the contents, in the order of the enum, then NULL. */
+extern const char *const content_words[CONTENT_COUNT + 1];
+
+/* content_holds_key - whether a file of that kind holds the private key */
+bool content_holds_key(enum content content);
+
+/* The configuration's words for the methods, in the order of the enum, then NULL. */
+extern const char *const auth_method_words[AUTH_METHOD_COUNT + 1];
+
+#endif

@@ -1,0 +1,103 @@
+#include "config/config_expand.h"
+
+#include "base/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *const no_memory = "cannot be kept: memory ran out";
+
+static const char *claim_value(struct config_scope *scope, const char *const *claim,
+                               const char **ret_why)
+{
+    struct err err;
+
+    if (!scope->claims_read) {
+        scope->claims_read = true;
+        if (!token_claims_read(scope->token_file, scope->arena, &scope->claims, &err))
+            scope->claims_problem = arena_format(scope->arena, "uses ${k8s...}, but %s", err.text);
+    }
+    *ret_why = scope->claims_problem;
+    if (scope->claims_problem == NULL && *claim == NULL)
+        *ret_why = "uses a ${k8s...} that the ServiceAccount token does not tell";
+    return *claim;
+}
+
+static const char *host_name(struct config_scope *scope)
+{
+    char name[256];
+
+    if (gethostname(name, sizeof name) != 0)
+        return NULL;
+    name[sizeof name - 1] = '\0';
+    return arena_copy(scope->arena, name);
+}
+
+static const char *environment(struct config_scope *scope, const char *name, const char **ret_why)
+{
+    const char *value = getenv(name);
+
+    if (value == NULL)
+        *ret_why = arena_format(scope->arena,
+                                "uses ${env.%s}, which the environment does not hold; set it for "
+                                "leafd",
+                                name);
+    return value;
+}
+
+static const char *look_up(struct config_scope *scope, const char *name, const char **ret_why)
+{
+    const char *variable = text_starts(name, "env.");
+
+    if (variable != NULL)
+        return environment(scope, variable, ret_why);
+    if (strcmp(name, "host.name") == 0)
+        return host_name(scope);
+    if (strcmp(name, "cert.name") == 0) {
+        if (scope->cert_name == NULL)
+            *ret_why = "uses ${cert.name} outside a [cert NAME] section";
+        return scope->cert_name;
+    }
+    if (strcmp(name, "k8s.namespace") == 0)
+        return claim_value(scope, &scope->claims.namespace, ret_why);
+    if (strcmp(name, "k8s.service_account") == 0)
+        return claim_value(scope, &scope->claims.service_account, ret_why);
+    if (strcmp(name, "k8s.pod") == 0)
+        return claim_value(scope, &scope->claims.pod, ret_why);
+    *ret_why = "uses a ${...} that does not exist; there are env.NAME, host.name, cert.name, "
+               "k8s.namespace, k8s.service_account and k8s.pod";
+    return NULL;
+}
+
+const char *config_expand(struct config_scope *scope, const char *text, const char **ret_text)
+{
+    const char *done = "";
+
+    for (;;) {
+        const char *open = strstr(text, "${");
+        const char *close, *name, *value, *why = NULL;
+        bool plain = open != NULL && open > text && open[-1] == '$';
+
+        if (open == NULL) {
+            *ret_text = arena_format(scope->arena, "%s%s", done, text);
+            return *ret_text == NULL ? no_memory : NULL;
+        }
+        if (plain) {
+            done = arena_format(scope->arena, "%s%.*s{", done, (int)(open - text), text);
+            text = open + 2;
+        } else {
+            close = strchr(open, '}');
+            if (close == NULL)
+                return "holds ${ without }; close it, or write $${ for a plain ${";
+            name = arena_copy_part(scope->arena, open + 2, (size_t)(close - open - 2));
+            value = name == NULL ? NULL : look_up(scope, name, &why);
+            if (value == NULL)
+                return why == NULL ? no_memory : why;
+            done = arena_format(scope->arena, "%s%.*s%s", done, (int)(open - text), text, value);
+            text = close + 1;
+        }
+        if (done == NULL)
+            return no_memory;
+    }
+}

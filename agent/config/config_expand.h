@@ -1,0 +1,33 @@
+/*
+ * config_expand - ${...} in values
+ *
+ * ${env.NAME}, ${host.name}, ${cert.name}, ${k8s.namespace}, ${k8s.service_account}, ${k8s.pod}.
+ * An undefined name is an error, never an empty text; $${ stands for a plain ${. An expansion never
+ * adds words: values that are split into words are split first.
+ */
+#ifndef LEAFD_CONFIG_CONFIG_EXPAND_H
+#define LEAFD_CONFIG_CONFIG_EXPAND_H
+
+#include "base/arena.h"
+#include "config/token_claims.h"
+
+#include <stdbool.h>
+
+/* What expansions are drawn from. The token file is read at the first ${k8s...}, once. */
+struct config_scope {
+    struct arena *arena;
+    const char *cert_name;  /* NULL outside a certificate's section */
+    const char *token_file; /* the ServiceAccount token */
+    bool claims_read;
+    struct token_claims claims;
+    const char *claims_problem; /* why they could not be read */
+};
+
+/*
+ * config_expand - replaces every ${...}
+ *
+ * Writes *ret_text, which lives in the scope's arena, and returns NULL; or returns what is wrong.
+ */
+const char *config_expand(struct config_scope *scope, const char *text, const char **ret_text);
+
+#endif

@@ -1,0 +1,141 @@
+#include "config/config_keys.h"
+
+#include "base/text.h"
+#include "config/config_orders.h"
+#include "config/config_subject.h"
+
+#include <string.h>
+
+#define VAULT(field) .sections = IN_VAULT, .offset = offsetof(struct vault_config, field)
+#define AUTH(field)  .sections = IN_AUTH, .offset = offsetof(struct auth_config, field)
+#define AGENT(field) .sections = IN_AGENT, .offset = offsetof(struct agent_config, field)
+/* What belongs to one certificate alone, and what a template may set as well. */
+#define CERT(field) .sections = IN_CERT, .offset = offsetof(struct cert_config, field)
+#define CONSUMER(field)                                                                            \
+    .sections = IN_CERT | IN_TEMPLATE, .offset = offsetof(struct cert_config, field)
+
+static const char service_account_token[] = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+
+const struct config_key config_keys[] = {
+    {"address", VAULT(address), .parse = parse_address, .environment = "ADDR", .type = "URL",
+     .example = "https://vault.example.com:8200"},
+    {"ca_file", VAULT(ca_file), .parse = parse_readable_file, .environment = "CACERT",
+     .type = "path", .example = "/etc/leafd/vault-ca.pem"},
+    {"ca_path", VAULT(ca_path), .parse = parse_path, .environment = "CAPATH", .type = "path",
+     .example = "/etc/leafd/vault-ca.d"},
+    {"namespace", VAULT(namespace), .parse = parse_api_path, .environment = "NAMESPACE",
+     .type = "namespace", .example = "team-a"},
+    {"tls_server_name", VAULT(tls_server_name), .parse = parse_text,
+     .environment = "TLS_SERVER_NAME", .type = "host name", .example = "vault.example.com"},
+    {"client_certificate", VAULT(client_certificate), .parse = parse_readable_file,
+     .environment = "CLIENT_CERT", .type = "path", .example = "/etc/leafd/client.crt"},
+    {"client_key", VAULT(client_key), .parse = parse_readable_file, .environment = "CLIENT_KEY",
+     .type = "path", .example = "/etc/leafd/client.key"},
+    {"proxy", VAULT(proxy), .parse = parse_proxy, .environment = "PROXY_ADDR", .type = "URL",
+     .example = "http://proxy.example.com:3128"},
+    {"timeout", VAULT(timeout_s), .parse = parse_duration, .fallback = "30s", .type = "duration",
+     .example = "30s"},
+    {"connect_timeout", VAULT(connect_timeout_s), .parse = parse_duration, .fallback = "10s",
+     .type = "duration", .example = "10s"},
+
+    {"method", AUTH(method), .parse = parse_auth_method, .fallback = "kubernetes", .type = "word",
+     .example = "kubernetes"},
+    {"mount", AUTH(mount), .parse = parse_api_path, .type = "path of the API",
+     .example = "kubernetes"},
+    {"role", AUTH(role), .parse = parse_api_name, .type = "name", .example = "leafd"},
+    {"token_file", AUTH(token_file), .parse = parse_path, .type = "path",
+     .example = service_account_token},
+    {"role_id", AUTH(role_id), .parse = parse_text, .type = "text",
+     .example = "5f1e7d1c-8a4b-4a9c-9d52-6d4c3f0a1b2e"},
+    {"role_id_file", AUTH(role_id_file), .parse = parse_path, .type = "path",
+     .example = "/etc/leafd/role-id"},
+    {"secret_id_file", AUTH(secret_id_file), .parse = parse_path, .type = "path",
+     .example = "/run/leafd/secret-id"},
+    {"revoke_on_exit", AUTH(revoke_on_exit), .parse = parse_yes_no, .fallback = "no",
+     .type = "yes or no", .example = "yes"},
+
+    {"log_format", AGENT(log_format), .parse = parse_log_format, .fallback = "auto", .type = "word",
+     .example = "json"},
+    {"log_level", AGENT(log_level), .parse = parse_log_level, .fallback = "info", .type = "word",
+     .example = "info"},
+    {"max_in_flight", AGENT(max_in_flight), .parse = parse_in_flight, .fallback = "16",
+     .type = "number", .example = "16"},
+    {"ready_when", AGENT(ready_when), .parse = parse_ready_when, .fallback = "all", .type = "word",
+     .example = "tried"},
+    {"template_directory", AGENT(template_directory), .parse = parse_path,
+     .fallback = "/etc/leafd/templates", .type = "path", .example = "/etc/leafd/templates"},
+    {"include", .sections = IN_AGENT, .repeats = true, .type = "path with * and ?",
+     .example = "/etc/leafd/conf.d/*.ini"},
+
+    {"template", CERT(template_name), .parse = parse_api_name, .type = "name", .example = "nginx"},
+    {"pki_mount", CERT(pki_mount), .parse = parse_api_path, .fallback = "pki",
+     .type = "path of the API", .example = "pki_int"},
+    {"pki_role", CERT(pki_role), .parse = parse_api_name, .type = "name", .example = "web-servers"},
+    {"issuer", CERT(issuer), .parse = parse_api_name, .type = "name or id", .example = "int-2026"},
+    {"ttl", CERT(wish.ttl_s), .parse = parse_duration, .type = "duration", .example = "24h"},
+    {"common_name", CERT(wish.names.common_name), .parse = parse_common_name, .type = "text",
+     .example = "db.example.com"},
+    {"dns_names", CERT(wish.names.dns), .parse = parse_dns_names, .repeats = true, .type = "list",
+     .example = "api.example.com, www.example.com"},
+    {"ip_addresses", CERT(wish.names.ip), .parse = parse_ip_addresses, .repeats = true,
+     .type = "list", .example = "192.0.2.7, 2001:db8::7"},
+    {"uris", CERT(wish.names.uri), .parse = parse_uris, .repeats = true, .type = "list",
+     .example = "spiffe://example.org/ns/${k8s.namespace}/sa/${k8s.service_account}"},
+    {"email_addresses", CERT(wish.names.email), .parse = parse_email_addresses, .repeats = true,
+     .type = "list", .example = "ops@example.com"},
+    {"request_names", CERT(request_names), .parse = parse_yes_no, .fallback = "no",
+     .type = "yes or no", .example = "yes"},
+    {"trust_anchor", CERT(trust_anchor), .parse = parse_readable_file, .type = "path",
+     .example = "/etc/leafd/root.pem"},
+    {"key_type", CONSUMER(wish.key_type), .parse = parse_key_type, .fallback = "ecdsa-p256",
+     .type = "word", .example = "ecdsa-p256"},
+    {"key_rotation", CERT(key_rotation), .parse = parse_key_rotation, .fallback = "always",
+     .type = "word", .example = "always"},
+    {"key_source", CERT(key_source), .parse = parse_key_source, .fallback = "local", .type = "word",
+     .example = "local"},
+    {"key_encoding", CONSUMER(key_encoding), .parse = parse_key_encoding, .fallback = "pkcs8",
+     .type = "word", .example = "pkcs8"},
+    {"usage", CONSUMER(wish.usage), .parse = parse_usage, .fallback = "any", .type = "word",
+     .example = "server"},
+    {"renew_at", CERT(renewal), .parse = parse_window, .type = "window of percentages",
+     .example = "40%..55%"},
+    {"renew_before", CERT(renewal.before_s), .parse = parse_duration, .type = "duration",
+     .example = "10m"},
+    {"directory", CERT(directory), .parse = parse_path, .type = "path",
+     .example = "/etc/nginx/tls"},
+    {"directory_mode", CONSUMER(directory_mode), .parse = parse_directory_mode, .fallback = "0755",
+     .type = "octal mode", .example = "0750"},
+    {"file", CONSUMER(outputs), .parse = parse_file, .repeats = true,
+     .type = "NAME CONTENT [MODE [OWNER[:GROUP]]]", .example = "tls.key key 0600 postgres"},
+    {"link", CERT(links), .parse = parse_link, .repeats = true, .type = "PATH NAME",
+     .example = "/etc/ssl/private/db.key tls.key"},
+    {"validate", CONSUMER(validate), .parse = parse_validate, .type = "exec PROGRAM [ARGUMENT...]",
+     .example = "exec /usr/local/bin/lint-tls"},
+    {"reload", CONSUMER(reloads), .parse = parse_reload, .repeats = true, .fallback = "none",
+     .type = "none, signal or exec", .example = "signal HUP pidfile /run/nginx.pid"},
+    {"command_timeout", CONSUMER(command_timeout_s), .parse = parse_duration, .fallback = "30s",
+     .type = "duration", .example = "30s"},
+    {"keep_previous", CONSUMER(keep_previous_s), .parse = parse_duration, .fallback = "10s",
+     .type = "duration", .example = "1m"},
+};
+
+const size_t config_key_count = sizeof config_keys / sizeof *config_keys;
+
+const struct config_key *config_key_find(const char *name, unsigned sections)
+{
+    for (size_t i = 0; i < config_key_count; i++)
+        if ((config_keys[i].sections & sections) != 0 && strcmp(config_keys[i].name, name) == 0)
+            return &config_keys[i];
+    return NULL;
+}
+
+const char *config_key_nearest(const char *typed, unsigned sections)
+{
+    const char *names[sizeof config_keys / sizeof *config_keys];
+    size_t count = 0;
+
+    for (size_t i = 0; i < config_key_count; i++)
+        if ((config_keys[i].sections & sections) != 0)
+            names[count++] = config_keys[i].name;
+    return text_nearest(typed, names, count);
+}

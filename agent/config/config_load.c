@@ -1,0 +1,223 @@
+#include "config/config_load.h"
+
+#include "base/cleanup.h"
+#include "config/config_check.h"
+#include "config/config_document.h"
+#include "config/config_fill.h"
+#include "config/config_template.h"
+
+#include <glob.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char default_token_file[] = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+
+struct loading {
+    struct config *config;
+    struct config_document document;
+    struct config_templates templates;
+    struct config_scope scope;
+    struct config_problems *problems;
+};
+
+/* The pattern itself if it is absolute, else beside the main file. */
+static const char *include_pattern(struct loading *loading, const char *main_file,
+                                   const char *pattern)
+{
+    const char *slash = strrchr(main_file, '/');
+
+    if (pattern[0] == '/' || slash == NULL)
+        return pattern;
+    return arena_format(&loading->config->arena, "%.*s/%s", (int)(slash - main_file), main_file,
+                        pattern);
+}
+
+static void include(struct loading *loading, const struct config_section *agent,
+                    const struct config_entry *entry)
+{
+    const char *pattern = include_pattern(loading, agent->file, entry->value);
+    const struct config_place place = {agent->file, entry->line, agent->title, entry->key};
+    glob_t found = {0};
+    int r = pattern == NULL ? GLOB_NOSPACE : glob(pattern, GLOB_ERR, NULL, &found);
+
+    /* A folder without files is fine; a file named in full that is missing is not. */
+    if (r == GLOB_NOMATCH && strpbrk(pattern, "*?[") == NULL)
+        config_problem(loading->problems, &place, "names a file that is not there");
+    else if (r != 0 && r != GLOB_NOMATCH)
+        config_problem(loading->problems, &place, "cannot be searched; check who may read it");
+    for (size_t i = 0; r == 0 && i < found.gl_pathc; i++)
+        config_document_read(&loading->document, &loading->config->arena, found.gl_pathv[i],
+                             loading->problems);
+    globfree(&found);
+}
+
+static void read_all(struct loading *loading, const char *file)
+{
+    const struct config_section *agent;
+
+    config_document_read(&loading->document, &loading->config->arena, file, loading->problems);
+    agent = config_section_find(&loading->document, "agent", "");
+    for (struct config_entry *entry = config_entry_find(agent, "include"); entry != NULL;
+         entry = entry->next) {
+        if (strcmp(entry->key, "include") == 0)
+            include(loading, agent, entry);
+    }
+    for (const struct config_section *at = loading->document.sections; at != NULL; at = at->next) {
+        const struct config_entry *nested = config_entry_find(at, "include");
+
+        if (at != agent && nested != NULL && strcmp(at->kind, "agent") == 0)
+            config_problem(loading->problems,
+                           &(struct config_place){at->file, nested->line, at->title, "include"},
+                           "stands in an included file; include from the main file only");
+    }
+}
+
+static bool is_cert_name(const char *name)
+{
+    return name[0] != '\0' && name[0] != '.' &&
+           name[strspn(
+               name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._")] == '\0';
+}
+
+static void check_section(struct loading *loading, const struct config_section *section)
+{
+    static const struct kind {
+        const char *kind;
+        unsigned sections;
+    } kinds[] = {{"vault", IN_VAULT},
+                 {"auth", IN_AUTH},
+                 {"agent", IN_AGENT},
+                 {"defaults", IN_CERT},
+                 {"cert", IN_CERT}};
+    const struct config_place place = {section->file, section->line, section->title, NULL};
+
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        if (strcmp(section->kind, kinds[i].kind) != 0)
+            continue;
+        config_check_keys(section, kinds[i].sections, loading->problems);
+        if (strcmp(section->kind, "cert") == 0) {
+            if (!is_cert_name(section->name))
+                config_problem(loading->problems, &place,
+                               "needs a name of letters, digits, - . and _; write for example "
+                               "[cert web]");
+        } else if (section->name[0] != '\0') {
+            config_problem(loading->problems, &place, "takes no name; write [%s]", section->kind);
+        }
+        return;
+    }
+    config_problem(loading->problems, &place,
+                   "is no section of leafd; there are [vault], [auth], [agent], [defaults] and "
+                   "[cert NAME]");
+}
+
+static void fill_section(struct loading *loading, const char *kind, unsigned sections, void *target,
+                         struct digest *digest)
+{
+    const struct config_filling filling = {
+        .layers = {config_section_find(&loading->document, kind, "")},
+        .sections = sections,
+        .target = target,
+        .scope = &loading->scope,
+        .digest = digest,
+        .problems = loading->problems,
+    };
+
+    config_fill(&filling);
+}
+
+static void fill_session(struct loading *loading)
+{
+    CLEANUP(digest_drop) struct digest session = {0}, agent = {0};
+    struct config *config = loading->config;
+    struct err err;
+
+    loading->scope.token_file = default_token_file;
+    fill_section(loading, "vault", IN_VAULT, &config->vault, &session);
+    fill_section(loading, "auth", IN_AUTH, &config->auth, &session);
+    fill_section(loading, "agent", IN_AGENT, &config->agent, &agent);
+    if (config->auth.mount == NULL)
+        config->auth.mount = auth_method_words[config->auth.method];
+    if (config->auth.token_file == NULL && config->auth.method == AUTH_KUBERNETES)
+        config->auth.token_file = default_token_file;
+    if (config->auth.token_file != NULL)
+        loading->scope.token_file = config->auth.token_file;
+    if (!digest_hex(&session, config->session_digest, &err))
+        config_problem(loading->problems, &(struct config_place){0}, "%s", err.text);
+}
+
+static void fill_cert(struct loading *loading, struct config_section *section,
+                      struct cert_config *cert)
+{
+    CLEANUP(digest_drop) struct digest digest = {0};
+    struct config_section *defaults = config_section_find(&loading->document, "defaults", "");
+    struct config_filling filling = {
+        .sections = IN_CERT,
+        .target = cert,
+        .scope = &loading->scope,
+        .digest = &digest,
+        .problems = loading->problems,
+    };
+    struct err err;
+
+    cert->name = section->name;
+    cert->file = section->file;
+    cert->line = section->line;
+    loading->scope.cert_name = section->name;
+    filling.layers[0] = section;
+    filling.layers[1] = config_template_of(&loading->templates, section, defaults);
+    filling.layers[2] = defaults;
+    config_fill(&filling);
+    loading->scope.cert_name = NULL;
+    if (!digest_hex(&digest, cert->digest, &err))
+        config_problem(loading->problems, &(struct config_place){0}, "%s", err.text);
+}
+
+static void fill_certs(struct loading *loading)
+{
+    struct config *config = loading->config;
+    size_t count = 0;
+
+    for (struct config_section *at = loading->document.sections; at != NULL; at = at->next)
+        count += strcmp(at->kind, "cert") == 0;
+    config->certs = arena_take(&config->arena, (count + 1) * sizeof *config->certs);
+    if (config->certs == NULL) {
+        config_problem(loading->problems, &(struct config_place){0}, "memory ran out");
+        return;
+    }
+    for (struct config_section *at = loading->document.sections; at != NULL; at = at->next)
+        if (strcmp(at->kind, "cert") == 0)
+            fill_cert(loading, at, &config->certs[config->cert_count++]);
+}
+
+struct config *config_load(const char *file, struct config_problems *problems)
+{
+    struct loading loading = {.problems = problems};
+    struct config *config = calloc(1, sizeof *config);
+
+    if (config == NULL) {
+        config_problem(problems, &(struct config_place){.file = file}, "memory ran out");
+        return NULL;
+    }
+    config->references = 1;
+    loading.config = config;
+    loading.scope.arena = &config->arena;
+    read_all(&loading, file);
+    for (const struct config_section *at = loading.document.sections; at != NULL; at = at->next)
+        check_section(&loading, at);
+    fill_session(&loading);
+    loading.templates = (struct config_templates){
+        .arena = &config->arena,
+        .directory = config->agent.template_directory,
+        .scope = &loading.scope,
+        .problems = problems,
+    };
+    fill_certs(&loading);
+    /* Rules across keys would only repeat, in other words, what is wrong with single ones. */
+    if (problems->count == 0)
+        config_check(config, &loading.document, problems);
+    if (problems->count > 0) {
+        config_unref(config);
+        return NULL;
+    }
+    return config;
+}

@@ -1,0 +1,299 @@
+#include "config/config_orders.h"
+
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { FILE_NAME_MOST_BYTES = 200, PROCESS_NAME_MOST_BYTES = 15, NAME_SERVICE_BYTES = 4096 };
+
+/* One word from *at on, quotes removed; *at stands behind it afterwards. */
+static const char *next_word(struct config_scope *scope, const char **at, const char **ret_word)
+{
+    const char *from = *at;
+    char *word = arena_copy(scope->arena, from);
+    size_t length = 0;
+    bool quoted = false;
+
+    if (word == NULL)
+        return config_no_memory;
+    for (; *from != '\0' && (quoted || (*from != ' ' && *from != '\t')); from++) {
+        if (*from == '"')
+            quoted = !quoted;
+        else
+            word[length++] = *from;
+    }
+    word[length] = '\0';
+    *at = from + strspn(from, " \t");
+    *ret_word = word;
+    return quoted ? "has a \" that is not closed" : NULL;
+}
+
+static const char *split_words(struct config_scope *scope, const char *value,
+                               struct text_list *words)
+{
+    while (*value != '\0') {
+        const char *word = NULL;
+        const char *why = next_word(scope, &value, &word);
+
+        if (why == NULL)
+            why = config_expand(scope, word, &word);
+        if (why != NULL)
+            return why;
+        if (!text_list_add(words, scope->arena, word, strlen(word)))
+            return config_no_memory;
+    }
+    return NULL;
+}
+
+/* Room for one more item at the end of an array in the arena; NULL if memory ran out. */
+static void *append(struct config_scope *scope, void *items_at, size_t *count, size_t size)
+{
+    void **items = items_at;
+    unsigned char *grown = arena_take(scope->arena, (*count + 1) * size);
+
+    if (grown == NULL)
+        return NULL;
+    if (*count > 0)
+        memcpy(grown, *items, *count * size);
+    *items = grown;
+    return grown + (*count)++ * size;
+}
+
+static const char *check_file_name(const char *name)
+{
+    if (name[0] == '\0' || strchr(name, '/') != NULL || text_starts(name, "..") != NULL ||
+        strcmp(name, ".") == 0 || strlen(name) > FILE_NAME_MOST_BYTES)
+        return "has a file name with a slash or with .. at its start; a set has no folders";
+    return NULL;
+}
+
+static const char *parse_mode(const char *text, enum content content, mode_t *ret_mode)
+{
+    unsigned mode = 0;
+
+    if (strlen(text) < 3 || strlen(text) > 4 || text[strspn(text, "01234567")] != '\0')
+        return "has a mode that is not octal, such as 0640";
+    for (; *text != '\0'; text++)
+        mode = mode * 8 + (unsigned)(*text - '0');
+    if ((mode & 0400) == 0 || (mode & 0111) != 0 || (mode & 022) != 0 || mode > 0777)
+        return "has a mode that lets others write, lets somebody execute, or hides the file from "
+               "its owner";
+    if (content_holds_key(content) && (mode & 07) != 0)
+        return "lets everybody read a private key; take 0600, or 0640 and a group";
+    *ret_mode = mode;
+    return NULL;
+}
+
+static const char *parse_owner(const char *name, int64_t *ret_owner)
+{
+    char room[NAME_SERVICE_BYTES];
+    struct passwd entry, *found = NULL;
+    uint64_t number;
+
+    if (text_number(name, UINT32_MAX - 1, &number)) {
+        *ret_owner = (int64_t)number;
+        return NULL;
+    }
+    if (getpwnam_r(name, &entry, room, sizeof room, &found) != 0 || found == NULL)
+        return "names an owner that this machine does not know";
+    *ret_owner = found->pw_uid;
+    return NULL;
+}
+
+static const char *parse_group(const char *name, int64_t *ret_group)
+{
+    char room[NAME_SERVICE_BYTES];
+    struct group entry, *found = NULL;
+    uint64_t number;
+
+    if (text_number(name, UINT32_MAX - 1, &number)) {
+        *ret_group = (int64_t)number;
+        return NULL;
+    }
+    if (getgrnam_r(name, &entry, room, sizeof room, &found) != 0 || found == NULL)
+        return "names a group that this machine does not know";
+    *ret_group = found->gr_gid;
+    return NULL;
+}
+
+/* Reads OWNER, OWNER:GROUP or :GROUP. */
+static const char *parse_ownership(struct config_scope *scope, const char *text,
+                                   struct output *output)
+{
+    size_t length = strcspn(text, ":");
+    const char *owner = arena_copy_part(scope->arena, text, length);
+    const char *why = NULL;
+
+    if (owner == NULL)
+        return config_no_memory;
+    if (length > 0)
+        why = parse_owner(owner, &output->owner);
+    if (why == NULL && text[length] == ':')
+        why = parse_group(text + length + 1, &output->group);
+    return why;
+}
+
+static const char *fill_output(struct config_scope *scope, const struct text_list *words,
+                               struct output *output)
+{
+    const char *why = check_file_name(words->items[0]);
+    size_t content = 0;
+
+    while (content < CONTENT_COUNT && strcmp(words->items[1], content_words[content]) != 0)
+        content++;
+    if (why == NULL && content == CONTENT_COUNT)
+        why = "has a content that does not exist; there are certificate, chain, fullchain, ca, "
+              "key, combined, bundle and metadata";
+    if (why != NULL)
+        return why;
+    output->name = words->items[0];
+    output->content = (enum content)content;
+    output->mode = content_holds_key(output->content) ? 0600 : 0644;
+    output->owner = output->group = OWNER_UNCHANGED;
+    output->mode_given = words->count > 2;
+    if (words->count > 2)
+        why = parse_mode(words->items[2], output->content, &output->mode);
+    if (why == NULL && words->count > 3)
+        why = parse_ownership(scope, words->items[3], output);
+    return why;
+}
+
+const char *parse_file(struct config_scope *scope, const char *value, void *field)
+{
+    struct output_list *list = field;
+    struct text_list words = {0};
+    struct output output = {0}, *added;
+    const char *why = split_words(scope, value, &words);
+
+    if (why != NULL)
+        return why;
+    if (words.count < 2 || words.count > 4)
+        return "is not NAME CONTENT [MODE [OWNER[:GROUP]]]";
+    why = fill_output(scope, &words, &output);
+    if (why != NULL)
+        return why;
+    for (size_t i = 0; i < list->count; i++)
+        if (strcmp(list->items[i].name, output.name) == 0)
+            return "gives a file name twice";
+    added = append(scope, &list->items, &list->count, sizeof output);
+    if (added == NULL)
+        return config_no_memory;
+    *added = output;
+    return NULL;
+}
+
+const char *parse_link(struct config_scope *scope, const char *value, void *field)
+{
+    struct link_list *list = field;
+    struct text_list words = {0};
+    struct outside_link *link;
+    const char *why = split_words(scope, value, &words);
+
+    if (why != NULL)
+        return why;
+    if (words.count != 2)
+        return "is not PATH NAME";
+    if (words.items[0][0] != '/')
+        return "has a path that is not absolute";
+    link = append(scope, &list->items, &list->count, sizeof *link);
+    if (link == NULL)
+        return config_no_memory;
+    *link = (struct outside_link){.path = words.items[0], .name = words.items[1]};
+    return NULL;
+}
+
+/* The argv behind the word exec. */
+static const char *take_argv(struct config_scope *scope, const struct text_list *words,
+                             struct text_list *argv)
+{
+    if (words->count < 2)
+        return "has no program behind exec";
+    if (words->items[1][0] != '/')
+        return "names a program without its absolute path; there is no shell and no PATH search";
+    if (access(words->items[1], X_OK) != 0)
+        return "names a program that is not there or may not be executed";
+    for (size_t i = 1; i < words->count; i++)
+        if (!text_list_add(argv, scope->arena, words->items[i], strlen(words->items[i])))
+            return config_no_memory;
+    return NULL;
+}
+
+const char *parse_validate(struct config_scope *scope, const char *value, void *field)
+{
+    struct text_list words = {0};
+    const char *why = split_words(scope, value, &words);
+
+    if (why != NULL)
+        return why;
+    if (words.count == 0 || strcmp(words.items[0], "exec") != 0)
+        return "is not exec PROGRAM [ARGUMENT...]";
+    return take_argv(scope, &words, field);
+}
+
+static int signal_number(const char *name)
+{
+    for (int number = 1; number < NSIG; number++) {
+        const char *known = sigabbrev_np(number);
+
+        if (known != NULL && strcmp(known, name) == 0)
+            return number;
+    }
+    return 0;
+}
+
+static const char *take_signal(const struct text_list *words, struct reload_action *action)
+{
+    const char *name;
+
+    if (words->count != 4)
+        return "is not signal SIGNAL pidfile PATH or signal SIGNAL process NAME";
+    name = text_starts(words->items[1], "SIG");
+    action->signal = signal_number(name == NULL ? words->items[1] : name);
+    if (action->signal == 0)
+        return "names no signal; write for example HUP or USR1";
+    if (action->signal == SIGKILL || action->signal == SIGSTOP)
+        return "names a signal that no program can answer by reloading";
+    action->target = words->items[3];
+    if (strcmp(words->items[2], "pidfile") == 0) {
+        action->verb = RELOAD_SIGNAL_PIDFILE;
+        return words->items[3][0] == '/' ? NULL : "has a pidfile without an absolute path";
+    }
+    action->verb = RELOAD_SIGNAL_PROCESS;
+    if (strcmp(words->items[2], "process") != 0)
+        return "is not signal SIGNAL pidfile PATH or signal SIGNAL process NAME";
+    return strlen(words->items[3]) <= PROCESS_NAME_MOST_BYTES
+               ? NULL
+               : "has a process name of more than the 15 bytes that the kernel keeps";
+}
+
+const char *parse_reload(struct config_scope *scope, const char *value, void *field)
+{
+    struct reload_list *list = field;
+    struct text_list words = {0};
+    struct reload_action action = {0}, *added;
+    const char *why = split_words(scope, value, &words);
+
+    if (why != NULL)
+        return why;
+    if (words.count == 0)
+        return "has no value";
+    if (strcmp(words.items[0], "none") == 0 && words.count == 1) {
+        action.verb = RELOAD_NONE;
+    } else if (strcmp(words.items[0], "signal") == 0) {
+        why = take_signal(&words, &action);
+    } else if (strcmp(words.items[0], "exec") == 0) {
+        action.verb = RELOAD_EXEC;
+        why = take_argv(scope, &words, &action.argv);
+    } else {
+        why = "is not none, signal ... or exec ...";
+    }
+    if (why != NULL)
+        return why;
+    added = append(scope, &list->items, &list->count, sizeof action);
+    if (added == NULL)
+        return config_no_memory;
+    *added = action;
+    return NULL;
+}

@@ -1,0 +1,25 @@
+/*
+ * config_orders - the parsers of values that are several words: file, link, validate, reload
+ *
+ * Words stand apart by blanks; "double quotes" keep blanks in a word. A value is taken apart first
+ * and expanded word by word, so that nothing in the environment becomes a further argument.
+ */
+#ifndef LEAFD_CONFIG_CONFIG_ORDERS_H
+#define LEAFD_CONFIG_CONFIG_ORDERS_H
+
+#include "config/config.h"
+#include "config/config_values.h"
+
+/* parse_file - appends to a `struct output_list`: NAME CONTENT [MODE [OWNER[:GROUP]]] */
+config_parser parse_file;
+
+/* parse_link - appends to a `struct link_list`: PATH NAME */
+config_parser parse_link;
+
+/* parse_validate - `struct text_list`, the argv of exec PROGRAM [ARGUMENT...] */
+config_parser parse_validate;
+
+/* parse_reload - appends to a `struct reload_list`: none, signal ... or exec ... */
+config_parser parse_reload;
+
+#endif

@@ -1,0 +1,69 @@
+#include "config/config_problems.h"
+
+#include <stdarg.h>
+
+enum { PROBLEM_BYTES = 512 };
+
+struct config_problem {
+    struct config_problem *next;
+    const char *text;
+};
+
+/* What is told when there is no memory left to tell what is wrong. */
+static struct config_problem no_memory = {NULL, "out of memory while reading the configuration"};
+
+static const char *place_text(struct arena *arena, const struct config_place *place)
+{
+    const char *line = "", *section = "", *key = "";
+
+    if (place->line > 0)
+        line = arena_format(arena, ":%u", place->line);
+    if (place->section != NULL && place->section[0] != '\0')
+        section = arena_format(arena, " [%s]", place->section);
+    if (place->key != NULL)
+        key = arena_format(arena, " %s:", place->key);
+    if (line == NULL || section == NULL || key == NULL)
+        return NULL;
+    return arena_format(arena, "%s%s:%s%s", place->file == NULL ? "configuration" : place->file,
+                        line, section, key);
+}
+
+void config_problem(struct config_problems *problems, const struct config_place *place,
+                    const char *format, ...)
+{
+    struct config_problem *problem = arena_take(&problems->arena, sizeof *problem);
+    const char *where = place_text(&problems->arena, place);
+    char text[PROBLEM_BYTES];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (problem != NULL && where != NULL)
+        problem->text = arena_format(&problems->arena, "%s %s", where, text);
+    if (problem == NULL || problem->text == NULL)
+        problem = &no_memory;
+    if (problems->first == NULL)
+        problems->first = problem;
+    else if (problems->last != &no_memory)
+        problems->last->next = problem;
+    problems->last = problem;
+    problems->count++;
+}
+
+void config_problems_print(const struct config_problems *problems, FILE *to)
+{
+    for (const struct config_problem *at = problems->first; at != NULL; at = at->next)
+        fprintf(to, "%s\n", at->text);
+}
+
+const char *config_problems_first(const struct config_problems *problems)
+{
+    return problems->first == NULL ? "" : problems->first->text;
+}
+
+void config_problems_free(struct config_problems *problems)
+{
+    arena_free(&problems->arena);
+    *problems = (struct config_problems){0};
+}

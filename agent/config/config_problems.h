@@ -1,0 +1,45 @@
+/*
+ * config_problems - everything that is wrong with a configuration, told at once
+ *
+ * An operator who fixes one error and is shown the next one starts to guess. Reading goes on after
+ * a problem wherever that makes sense, and every problem names file, line, section and key, and
+ * what would be right. Values are not repeated: the line number leads to them, and one of them may
+ * be a secret in the wrong place.
+ */
+#ifndef LEAFD_CONFIG_CONFIG_PROBLEMS_H
+#define LEAFD_CONFIG_CONFIG_PROBLEMS_H
+
+#include "base/arena.h"
+
+#include <stddef.h>
+#include <stdio.h>
+
+/* A place in a configuration; what is not known is NULL or 0. */
+struct config_place {
+    const char *file;
+    unsigned line;
+    const char *section; /* as written between the brackets */
+    const char *key;
+};
+
+/* Initialise with {0}. */
+struct config_problems {
+    struct arena arena;
+    struct config_problem *first, *last;
+    size_t count;
+};
+
+/* config_problem - adds a problem; the text says what is wrong and what would be right */
+void config_problem(struct config_problems *problems, const struct config_place *place,
+                    const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* config_problems_print - writes every problem as a line "FILE:LINE: [SECTION] KEY: TEXT" */
+void config_problems_print(const struct config_problems *problems, FILE *to);
+
+/* config_problems_first - the text of the first problem with its place, or "" */
+const char *config_problems_first(const struct config_problems *problems);
+
+/* config_problems_free - frees all problems; also the release for CLEANUP */
+void config_problems_free(struct config_problems *problems);
+
+#endif

@@ -1,0 +1,268 @@
+#include "config/config_values.h"
+
+#include "base/text.h"
+#include "base/when.h"
+#include "config/config.h"
+
+#include <string.h>
+#include <unistd.h>
+
+const char *const config_no_memory = "cannot be kept: memory ran out";
+
+/* The value expanded and copied, or what is wrong with it. */
+static const char *take(struct config_scope *scope, const char *value, const char **ret_text)
+{
+    const char *why = config_expand(scope, value, ret_text);
+
+    if (why != NULL)
+        return why;
+    return **ret_text == '\0' ? "has no value" : NULL;
+}
+
+const char *parse_text(struct config_scope *scope, const char *value, void *field)
+{
+    return take(scope, value, field);
+}
+
+static const char *check_path(const char *path)
+{
+    if (path[0] != '/')
+        return "is not an absolute path";
+    if (strstr(path, "/../") != NULL || strstr(path, "/./") != NULL || strstr(path, "//") != NULL)
+        return "holds . or .. or // in its path; write the path it stands for";
+    return NULL;
+}
+
+const char *parse_path(struct config_scope *scope, const char *value, void *field)
+{
+    const char **path = field;
+    const char *why = take(scope, value, path);
+    size_t length;
+
+    if (why == NULL)
+        why = check_path(*path);
+    if (why != NULL)
+        return why;
+    length = strlen(*path);
+    while (length > 1 && (*path)[length - 1] == '/')
+        length--;
+    *path = arena_copy_part(scope->arena, *path, length);
+    return *path == NULL ? config_no_memory : NULL;
+}
+
+const char *parse_readable_file(struct config_scope *scope, const char *value, void *field)
+{
+    const char *why = parse_path(scope, value, field);
+
+    if (why == NULL && access(*(const char **)field, R_OK) != 0)
+        why = "names a file that leafd cannot read; check the path and who may read it";
+    return why;
+}
+
+static bool is_url_text(const char *text)
+{
+    return *text != '\0' && strpbrk(text, " \t\"<>\\^`{|}#?@") == NULL;
+}
+
+const char *parse_address(struct config_scope *scope, const char *value, void *field)
+{
+    const char **address = field;
+    const char *why = take(scope, value, address);
+    const char *host;
+    size_t length;
+
+    if (why != NULL)
+        return why;
+    host = text_starts(*address, "https://");
+    if (host == NULL)
+        return "does not start with https://; leafd sends tokens over TLS only";
+    length = strcspn(host, "/");
+    if (!is_url_text(host) || length == 0 || host[length + strspn(host + length, "/")] != '\0')
+        return "is not an address alone; leave out path, user and query";
+    *address = arena_copy_part(scope->arena, *address, strlen("https://") + length);
+    return *address == NULL ? config_no_memory : NULL;
+}
+
+const char *parse_proxy(struct config_scope *scope, const char *value, void *field)
+{
+    const char **proxy = field;
+    const char *why = take(scope, value, proxy);
+
+    if (why != NULL)
+        return why;
+    if (text_starts(*proxy, "http://") == NULL && text_starts(*proxy, "https://") == NULL)
+        return "does not start with http:// or https://";
+    return is_url_text(*proxy) ? NULL : "is not a URL without user and query";
+}
+
+static bool is_api_text(const char *text, bool slashes)
+{
+    for (; *text != '\0'; text++)
+        if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~", *text) ==
+                NULL &&
+            (*text != '/' || !slashes))
+            return false;
+    return true;
+}
+
+const char *parse_api_path(struct config_scope *scope, const char *value, void *field)
+{
+    const char **path = field;
+    const char *why = take(scope, value, path);
+    size_t length;
+
+    if (why != NULL)
+        return why;
+    *path += strspn(*path, "/");
+    length = strlen(*path);
+    while (length > 0 && (*path)[length - 1] == '/')
+        length--;
+    *path = arena_copy_part(scope->arena, *path, length);
+    if (*path == NULL)
+        return config_no_memory;
+    if (length == 0 || !is_api_text(*path, true) || strstr(*path, "//") != NULL ||
+        strstr(*path, "..") != NULL)
+        return "is not a path of the CA's API: letters, digits, - . _ ~ and single slashes";
+    return NULL;
+}
+
+const char *parse_api_name(struct config_scope *scope, const char *value, void *field)
+{
+    const char **name = field;
+    const char *why = take(scope, value, name);
+
+    if (why != NULL)
+        return why;
+    return is_api_text(*name, false) && strcmp(*name, "..") != 0
+               ? NULL
+               : "is not a name in the CA's API: letters, digits, - . _ and ~";
+}
+
+const char *parse_duration(struct config_scope *scope, const char *value, void *field)
+{
+    const char *text;
+    const char *why = take(scope, value, &text);
+
+    if (why != NULL)
+        return why;
+    if (!duration_parse(text, field) || *(uint64_t *)field == 0)
+        return "is not a duration: a number with w, d, h, m or s, up to ten years";
+    return NULL;
+}
+
+const char *parse_in_flight(struct config_scope *scope, const char *value, void *field)
+{
+    const char *text;
+    const char *why = take(scope, value, &text);
+    uint64_t number;
+
+    if (why != NULL)
+        return why;
+    if (!text_number(text, 64, &number) || number == 0)
+        return "is not a number from 1 to 64";
+    *(unsigned *)field = (unsigned)number;
+    return NULL;
+}
+
+/* Reads "40%"; the rest behind it, or NULL. */
+static const char *percent(const char *text, unsigned *ret_percent)
+{
+    unsigned number = 0;
+    size_t digits = strspn(text, "0123456789");
+
+    if (digits == 0 || digits > 2 || text[digits] != '%')
+        return NULL;
+    for (size_t i = 0; i < digits; i++)
+        number = number * 10 + (unsigned)(text[i] - '0');
+    *ret_percent = number;
+    return text + digits + 1;
+}
+
+const char *parse_window(struct config_scope *scope, const char *value, void *field)
+{
+    struct renewal_rule *rule = field;
+    unsigned from = 0, to = 0;
+    const char *text, *rest;
+    const char *why = take(scope, value, &text);
+
+    if (why != NULL)
+        return why;
+    rest = percent(text, &from);
+    to = from;
+    if (rest != NULL && strncmp(rest, "..", 2) == 0)
+        rest = percent(rest + 2, &to);
+    if (rest == NULL || *rest != '\0')
+        return "is not a window of percentages of the certificate's lifetime";
+    if (from < 5 || to > 95 || from > to)
+        return "is not a window that starts at 5% or later, ends at 95% or earlier, and does not "
+               "end before it starts";
+    rule->from_percent = from;
+    rule->to_percent = to;
+    return NULL;
+}
+
+const char *parse_directory_mode(struct config_scope *scope, const char *value, void *field)
+{
+    const char *text;
+    const char *why = take(scope, value, &text);
+    unsigned mode = 0;
+
+    if (why != NULL)
+        return why;
+    for (const char *at = text; *at != '\0'; at++) {
+        if (*at < '0' || *at > '7' || mode > 07777)
+            return "is not an octal mode";
+        mode = mode * 8 + (unsigned)(*at - '0');
+    }
+    if ((mode & 0700) != 0700 || (mode & 022) != 0 || mode > 02777)
+        return "is not a mode with 7 for the owner and without write for group and others";
+    *(mode_t *)field = mode;
+    return NULL;
+}
+
+/* The index of the value among `words`, which end with NULL. */
+static const char *choose(struct config_scope *scope, const char *value, const char *const *words,
+                          unsigned *ret_index)
+{
+    const char *text;
+    const char *why = take(scope, value, &text);
+    const char *known = "";
+
+    if (why != NULL)
+        return why;
+    for (unsigned i = 0; words[i] != NULL; i++) {
+        if (strcmp(text, words[i]) == 0) {
+            *ret_index = i;
+            return NULL;
+        }
+        known = arena_format(scope->arena, "%s%s%s", known, i == 0 ? "" : ", ", words[i]);
+        if (known == NULL)
+            return config_no_memory;
+    }
+    why = arena_format(scope->arena, "is not one of: %s", known);
+    return why == NULL ? config_no_memory : why;
+}
+
+/* Defines a parser of one word out of a few, whose order is that of the enum `type`. */
+#define DEFINE_WORD_PARSER(name, type, first, words)                                               \
+    const char *name(struct config_scope *scope, const char *value, void *field)                   \
+    {                                                                                              \
+        unsigned index = 0;                                                                        \
+        const char *why = choose(scope, value, words, &index);                                     \
+                                                                                                   \
+        if (why == NULL)                                                                           \
+            *(type *)field = (type)((first) + index);                                              \
+        return why;                                                                                \
+    }
+#define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+DEFINE_WORD_PARSER(parse_yes_no, bool, 0, WORDS("no", "yes"))
+DEFINE_WORD_PARSER(parse_auth_method, enum auth_method, 0, auth_method_words)
+DEFINE_WORD_PARSER(parse_log_format, enum log_format, 0, WORDS("auto", "journal", "json", "text"))
+DEFINE_WORD_PARSER(parse_log_level, enum log_level, LOG_LEVEL_ERR, log_level_words)
+DEFINE_WORD_PARSER(parse_ready_when, enum ready_when, 0, WORDS("all", "tried"))
+DEFINE_WORD_PARSER(parse_key_type, enum key_type, 0, key_type_words)
+DEFINE_WORD_PARSER(parse_key_rotation, enum key_rotation, 0, WORDS("always", "never"))
+DEFINE_WORD_PARSER(parse_key_source, enum key_source, 0, WORDS("local", "vault"))
+DEFINE_WORD_PARSER(parse_key_encoding, enum key_encoding, 0, WORDS("pkcs8", "traditional"))
+DEFINE_WORD_PARSER(parse_usage, unsigned, 0, WORDS("any", "server", "client", "both"))

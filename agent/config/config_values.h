@@ -1,0 +1,59 @@
+/*
+ * config_values - from the text of a value to what it means
+ *
+ * One parser for every kind of value. A parser writes into the field that the key table names and
+ * returns NULL, or returns what is wrong with the value in words that follow the key's name: "is
+ * not a duration". Repeating keys call their parser once an occurrence; it appends.
+ */
+#ifndef LEAFD_CONFIG_CONFIG_VALUES_H
+#define LEAFD_CONFIG_CONFIG_VALUES_H
+
+#include "config/config_expand.h"
+
+typedef const char *config_parser(struct config_scope *scope, const char *value, void *field);
+
+/* What a parser returns when memory ran out. */
+extern const char *const config_no_memory;
+
+/* parse_text - `const char *`: any text, trimmed, not empty */
+config_parser parse_text;
+
+/* parse_path - `const char *`: an absolute path without . or .. in it */
+config_parser parse_path;
+
+/* parse_readable_file - `const char *`: an absolute path of a file that can be read now */
+config_parser parse_readable_file;
+
+/* parse_address - `const char *`: https://HOST[:PORT]; a slash at its end is dropped */
+config_parser parse_address;
+
+/* parse_proxy - `const char *`: an http:// or https:// URL of a proxy */
+config_parser parse_proxy;
+
+/* parse_api_path - `const char *`: a path of the CA's API, such as a mount; outer slashes dropped
+ */
+config_parser parse_api_path;
+
+/* parse_api_name - `const char *`: one segment of such a path, such as a role */
+config_parser parse_api_name;
+
+/* parse_duration - `uint64_t` seconds, at least one */
+config_parser parse_duration;
+
+/* parse_yes_no - `bool` */
+config_parser parse_yes_no;
+
+/* parse_in_flight - `unsigned`, 1 to 64 */
+config_parser parse_in_flight;
+
+/* parse_window - the percentages of a `struct renewal_rule` */
+config_parser parse_window;
+
+/* parse_directory_mode - `mode_t`, without write for group and others */
+config_parser parse_directory_mode;
+
+/* The parsers of one word out of a few: */
+config_parser parse_auth_method, parse_log_format, parse_log_level, parse_ready_when,
+    parse_key_type, parse_key_rotation, parse_key_source, parse_key_encoding, parse_usage;
+
+#endif

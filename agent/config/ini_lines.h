@@ -1,0 +1,33 @@
+/*
+ * ini_lines - a guarded reader over inih
+ *
+ * inih splits a line of 200 bytes or more into several, takes an indented line for the continuation
+ * of the last value, cuts section names at 49 bytes, cuts values at " ;", and numbers no lines. In
+ * a file that names commands these are security holes. This reader looks at every raw line first
+ * and hands inih only those that it cannot misread; the others become problems, each with its line
+ * and what to write instead. Reading goes on behind them.
+ */
+#ifndef LEAFD_CONFIG_INI_LINES_H
+#define LEAFD_CONFIG_INI_LINES_H
+
+#include "config/config_problems.h"
+
+#include <stdbool.h>
+
+/* What is found, in the order of the file; the texts live only during the call. */
+struct ini_reader {
+    bool (*on_section)(void *arg, const char *section, unsigned line);
+    bool (*on_entry)(void *arg, const char *key, const char *value, unsigned line);
+    void *arg;
+};
+
+/*
+ * ini_lines_read - reads one file
+ *
+ * The callbacks return false when memory ran out. What is wrong with the file, its absence
+ * included, is added to `problems`. Files over 1 MiB and files that others may write are refused.
+ */
+void ini_lines_read(const char *file, const struct ini_reader *reader,
+                    struct config_problems *problems);
+
+#endif
