@@ -1,0 +1,33 @@
+/*
+ * renewal - when a certificate wants to be replaced
+ *
+ * The moment is drawn once per certificate out of a window of its life, from a stable hash instead
+ * of a random number: a restart draws the same moment, and a fleet that was issued in one second is
+ * renewed over hours. Pure: reads no clock, does no I/O.
+ *
+ * The default window is 40%..55% for lives up to 10 days and 50%..67% above. Early enough that a CA
+ * may be away for ten of the 24 hours of a certificate, and cheap: renewing at half the life
+ * instead of at nine tenths doubles a load that is a few requests a second for 100,000 agents.
+ */
+#ifndef LEAFD_PLAN_RENEWAL_H
+#define LEAFD_PLAN_RENEWAL_H
+
+#include "base/when.h"
+#include "base/wish.h"
+
+/*
+ * renewal_due_s - the moment from which the certificate is due, in seconds since 1970
+ *
+ * `issued_s` is when it was issued by our own clock: CAs date notBefore back (Vault by 30 s), which
+ * would put a certificate of 20 s past any window at once. Outside the validity it counts for
+ * nothing. `spread` is evenly spread over all of uint32_t (digest_spread). The result always lies
+ * inside the life, and after its start: no clock and no rule makes a certificate due when it is
+ * new.
+ */
+uint64_t renewal_due_s(const struct validity *life, uint64_t issued_s,
+                       const struct renewal_rule *rule, uint32_t spread);
+
+/* renewal_start_s - when the useful life began: issued_s if it lies inside, else notBefore */
+uint64_t renewal_start_s(const struct validity *life, uint64_t issued_s);
+
+#endif
