@@ -1,0 +1,201 @@
+#include "pki/certificate.h"
+
+#include "pki/crypto.h"
+#include "pki/key.h"
+
+#include <openssl/pem.h>
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <string.h>
+#include <time.h>
+
+static bool moment_of(const ASN1_TIME *time, uint64_t *ret_moment)
+{
+    struct tm parts;
+    time_t moment;
+
+    if (ASN1_TIME_to_tm(time, &parts) != 1)
+        return false;
+    moment = timegm(&parts);
+    *ret_moment = moment < 0 ? 0 : (uint64_t)moment;
+    return true;
+}
+
+/* The serial number as pairs of hex digits apart by colons. */
+static bool write_serial(const X509 *certificate, char to[static SERIAL_TEXT_BYTES])
+{
+    const ASN1_INTEGER *serial = X509_get0_serialNumber(certificate);
+    const unsigned char *octets = ASN1_STRING_get0_data(serial);
+    int length = ASN1_STRING_length(serial);
+    size_t used = 0;
+
+    if (length <= 0 || (size_t)length * 3 > SERIAL_TEXT_BYTES)
+        return false;
+    for (int i = 0; i < length; i++)
+        used += (size_t)snprintf(to + used, SERIAL_TEXT_BYTES - used, "%s%02x", i == 0 ? "" : ":",
+                                 octets[i]);
+    return true;
+}
+
+static const char *copy_string(struct arena *arena, const ASN1_STRING *string, bool lower)
+{
+    const char *data = (const char *)ASN1_STRING_get0_data(string);
+    size_t length = (size_t)ASN1_STRING_length(string);
+    char *copy;
+
+    if (memchr(data, '\0', length) != NULL)
+        return NULL;
+    copy = arena_copy_part(arena, data, length);
+    for (char *at = copy; lower && at != NULL && *at != '\0'; at++)
+        *at = (char)tolower((unsigned char)*at);
+    return copy;
+}
+
+static const char *copy_ip(struct arena *arena, const ASN1_OCTET_STRING *octets)
+{
+    int length = ASN1_STRING_length(octets);
+    char text[INET6_ADDRSTRLEN];
+
+    if (length != 4 && length != 16)
+        return NULL;
+    if (inet_ntop(length == 4 ? AF_INET : AF_INET6, ASN1_STRING_get0_data(octets), text,
+                  sizeof text) == NULL)
+        return NULL;
+    return arena_copy(arena, text);
+}
+
+/* Adds one alternative name to the list of its kind; false if it cannot be represented. */
+static bool take_name(struct certificate_facts *facts, struct arena *arena,
+                      const GENERAL_NAME *name)
+{
+    int type;
+    const void *value = GENERAL_NAME_get0_value(name, &type);
+    struct text_list *list;
+    const char *text;
+
+    switch (type) {
+    case GEN_DNS:
+        list = &facts->names.dns;
+        text = copy_string(arena, value, true);
+        break;
+    case GEN_IPADD:
+        list = &facts->names.ip;
+        text = copy_ip(arena, value);
+        break;
+    case GEN_URI:
+        list = &facts->names.uri;
+        text = copy_string(arena, value, false);
+        break;
+    case GEN_EMAIL:
+        list = &facts->names.email;
+        text = copy_string(arena, value, false);
+        break;
+    default:
+        facts->other_names++;
+        return true;
+    }
+    return text != NULL && text_list_add(list, arena, text, strlen(text));
+}
+
+static bool take_names(const X509 *certificate, struct arena *arena,
+                       struct certificate_facts *facts)
+{
+    CLEANUP(cleanup_general_names) GENERAL_NAMES *names = NULL;
+    int found = 0;
+
+    names = X509_get_ext_d2i(certificate, NID_subject_alt_name, &found, NULL);
+    if (names == NULL)
+        return found == -1; /* -1: there are none; else there is more than one, or it is broken */
+    for (int i = 0; i < sk_GENERAL_NAME_num(names); i++)
+        if (!take_name(facts, arena, sk_GENERAL_NAME_value(names, i)))
+            return false;
+    return true;
+}
+
+static bool take_subject(const X509 *certificate, struct arena *arena,
+                         struct certificate_facts *facts)
+{
+    const X509_NAME *subject = X509_get_subject_name(certificate);
+    int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+    CLEANUP(cleanup_bio) BIO *bio = BIO_new(BIO_s_mem());
+    char *text;
+    long length;
+
+    if (at >= 0) {
+        facts->names.common_name =
+            copy_string(arena, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)), false);
+        if (facts->names.common_name == NULL)
+            return false;
+    }
+    if (bio == NULL ||
+        X509_NAME_print_ex(bio, X509_get_issuer_name(certificate), 0, XN_FLAG_RFC2253) < 0)
+        return false;
+    length = BIO_get_mem_data(bio, &text);
+    facts->issuer = arena_copy_part(arena, text, (size_t)length);
+    return facts->issuer != NULL;
+}
+
+static bool take_fingerprint(const X509 *certificate, char to[static DIGEST_HEX_BYTES],
+                             struct err *err)
+{
+    struct digest digest = {0};
+    unsigned char *der = NULL;
+    int length = i2d_X509(certificate, &der);
+
+    if (length <= 0)
+        return crypto_failed(err, ERR_LOCAL, "encode a certificate");
+    digest_add(&digest, der, (size_t)length);
+    OPENSSL_free(der);
+    return digest_hex(&digest, to, err);
+}
+
+bool certificate_facts_of(const X509 *certificate, struct arena *arena,
+                          struct certificate_facts *ret_facts, struct err *err)
+{
+    struct certificate_facts facts = {0};
+
+    if (!moment_of(X509_get0_notBefore(certificate), &facts.validity.not_before) ||
+        !moment_of(X509_get0_notAfter(certificate), &facts.validity.not_after))
+        return err_set(err, ERR_UNTRUSTED, "the certificate's validity cannot be read");
+    if (!write_serial(certificate, facts.serial))
+        return err_set(err, ERR_UNTRUSTED, "the certificate's serial number cannot be read");
+    if (!take_subject(certificate, arena, &facts) || !take_names(certificate, arena, &facts))
+        return err_set(err, ERR_UNTRUSTED, "the certificate's names cannot be read");
+    if (!take_fingerprint(certificate, facts.fingerprint, err))
+        return false;
+    *ret_facts = facts;
+    return true;
+}
+
+static X509 *read_one(const char *pem)
+{
+    CLEANUP(cleanup_bio) BIO *bio = BIO_new_mem_buf(pem, -1);
+
+    return bio == NULL ? NULL : PEM_read_bio_X509(bio, NULL, NULL, NULL);
+}
+
+bool certificate_read(const char *pem, struct arena *arena, struct certificate_facts *ret_facts,
+                      struct err *err)
+{
+    CLEANUP(cleanup_x509) X509 *certificate = read_one(pem);
+
+    if (certificate == NULL)
+        return crypto_failed(err, ERR_UNTRUSTED, "read a certificate");
+    return certificate_facts_of(certificate, arena, ret_facts, err);
+}
+
+bool certificate_has_key(const char *certificate_pem, const char *key_pem, size_t key_length,
+                         struct err *err)
+{
+    CLEANUP(cleanup_x509) X509 *certificate = read_one(certificate_pem);
+    CLEANUP(cleanup_key) EVP_PKEY *key = NULL;
+
+    if (certificate == NULL)
+        return crypto_failed(err, ERR_LOCAL, "read a certificate");
+    if (!key_from_pem(key_pem, key_length, &key, err))
+        return false;
+    if (EVP_PKEY_eq(X509_get0_pubkey(certificate), key) == 1)
+        return true;
+    return err_set(err, ERR_LOCAL, "the certificate and the key do not belong together");
+}

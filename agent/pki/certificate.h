@@ -1,0 +1,51 @@
+/*
+ * certificate - what a certificate says, in plain values
+ *
+ * The rest of leafd holds certificates as PEM texts and these facts; X509 objects live inside pki/
+ * only, and only while something is done with them.
+ */
+#ifndef LEAFD_PKI_CERTIFICATE_H
+#define LEAFD_PKI_CERTIFICATE_H
+
+#include "base/arena.h"
+#include "base/digest.h"
+#include "base/err.h"
+#include "base/when.h"
+#include "base/wish.h"
+
+#include <openssl/types.h>
+
+enum { SERIAL_TEXT_BYTES = 3 * 20 + 8 };
+
+struct certificate_facts {
+    struct validity validity;
+    struct names names;                 /* in the arena they were read into */
+    unsigned other_names;               /* alternative names of kinds that leafd never asks for */
+    char serial[SERIAL_TEXT_BYTES];     /* as the CA's API writes it: 39:dd:2e:... */
+    char fingerprint[DIGEST_HEX_BYTES]; /* SHA-256 of the DER */
+    const char *issuer;                 /* its distinguished name, RFC 2253 */
+};
+
+/*
+ * certificate_read - reads the facts out of the first certificate in a PEM text
+ *
+ * Texts go into `arena`. Fails with class untrusted if it is no certificate, or one whose names
+ * cannot be told apart (a NUL inside).
+ */
+bool certificate_read(const char *pem, struct arena *arena, struct certificate_facts *ret_facts,
+                      struct err *err);
+
+/* certificate_facts_of - the same from an X509, for the rooms of pki/ */
+bool certificate_facts_of(const X509 *certificate, struct arena *arena,
+                          struct certificate_facts *ret_facts, struct err *err);
+
+/*
+ * certificate_has_key - whether the certificate's public key belongs to the private key in a PEM
+ * text
+ *
+ * False, with *err filled, also when either cannot be read.
+ */
+bool certificate_has_key(const char *certificate_pem, const char *key_pem, size_t key_length,
+                         struct err *err);
+
+#endif

@@ -1,0 +1,139 @@
+#include "pki/chain.h"
+
+#include "base/bytes.h"
+#include "base/file.h"
+#include "pki/crypto.h"
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509_vfy.h>
+
+#include <fcntl.h>
+#include <string.h>
+
+enum { LEAST_STRENGTH_LEVEL = 2 }; /* 112 bits: SSL_CTX_set_security_level(3) */
+
+static bool has(STACK_OF(X509) * certificates, const X509 *certificate)
+{
+    for (int i = 0; i < sk_X509_num(certificates); i++)
+        if (X509_cmp(sk_X509_value(certificates, i), certificate) == 0)
+            return true;
+    return false;
+}
+
+static bool add(STACK_OF(X509) * certificates, X509 *certificate, struct err *err)
+{
+    if (has(certificates, certificate)) {
+        X509_free(certificate);
+        return true;
+    }
+    if (sk_X509_num(certificates) >= CHAIN_MOST_CERTIFICATES) {
+        X509_free(certificate);
+        return err_set(err, ERR_UNTRUSTED, "the chain holds more than %d certificates",
+                       CHAIN_MOST_CERTIFICATES);
+    }
+    if (sk_X509_push(certificates, certificate) <= 0) {
+        X509_free(certificate);
+        return err_memory(err);
+    }
+    return true;
+}
+
+bool chain_parse(const char *pem, STACK_OF(X509) * certificates, struct err *err)
+{
+    CLEANUP(cleanup_bio) BIO *bio = NULL;
+    X509 *certificate;
+    int count = 0;
+
+    if (strlen(pem) > CHAIN_MOST_BYTES)
+        return err_set(err, ERR_UNTRUSTED, "a certificate text is longer than %d bytes",
+                       CHAIN_MOST_BYTES);
+    bio = BIO_new_mem_buf(pem, -1);
+    if (bio == NULL)
+        return crypto_failed(err, ERR_LOCAL, "read a certificate");
+    while ((certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
+        count++;
+        if (!add(certificates, certificate, err))
+            return false;
+    }
+    /* The reader ends with "no start line" behind the last one; anything else is damage. */
+    if (count == 0 || ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
+        return crypto_failed(err, ERR_UNTRUSTED, "read a certificate");
+    ERR_clear_error();
+    return true;
+}
+
+bool chain_read_file(const char *path, STACK_OF(X509) * certificates, struct err *err)
+{
+    CLEANUP(bytes_free) struct bytes bytes = {.limit = CHAIN_MOST_BYTES};
+
+    if (!file_read_at(AT_FDCWD, path, &bytes, err))
+        return false;
+    if (chain_parse(bytes_text(&bytes), certificates, err))
+        return true;
+    err->kind = ERR_LOCAL;
+    return err_wrap(err, "%s", path);
+}
+
+bool chain_is_top(STACK_OF(X509) * certificates, X509 *certificate)
+{
+    for (int i = 0; i < sk_X509_num(certificates); i++) {
+        X509 *other = sk_X509_value(certificates, i);
+
+        if (X509_cmp(other, certificate) != 0 && X509_check_issued(other, certificate) == X509_V_OK)
+            return false;
+    }
+    return true;
+}
+
+static X509_STORE *store_of(STACK_OF(X509) * trusted)
+{
+    X509_STORE *store = X509_STORE_new();
+
+    for (int i = 0; store != NULL && i < sk_X509_num(trusted); i++) {
+        if (X509_STORE_add_cert(store, sk_X509_value(trusted, i)) != 1) {
+            X509_STORE_free(store);
+            return NULL;
+        }
+    }
+    return store;
+}
+
+bool chain_verify(X509 *leaf, STACK_OF(X509) * untrusted, STACK_OF(X509) * trusted, uint64_t at_s,
+                  struct err *err)
+{
+    CLEANUP(cleanup_x509_store) X509_STORE *store = store_of(trusted);
+    CLEANUP(cleanup_x509_store_context) X509_STORE_CTX *context = X509_STORE_CTX_new();
+    X509_VERIFY_PARAM *parameters;
+    int why, depth;
+
+    if (store == NULL || context == NULL ||
+        X509_STORE_CTX_init(context, store, leaf, untrusted) != 1)
+        return crypto_failed(err, ERR_LOCAL, "set up the verification of a chain");
+    parameters = X509_STORE_CTX_get0_param(context);
+    X509_VERIFY_PARAM_set_flags(parameters, X509_V_FLAG_PARTIAL_CHAIN);
+    X509_VERIFY_PARAM_set_time(parameters, (time_t)at_s);
+    X509_VERIFY_PARAM_set_auth_level(parameters, LEAST_STRENGTH_LEVEL);
+    X509_VERIFY_PARAM_set_depth(parameters, CHAIN_MOST_CERTIFICATES);
+    if (X509_verify_cert(context) == 1)
+        return true;
+    why = X509_STORE_CTX_get_error(context);
+    depth = X509_STORE_CTX_get_error_depth(context);
+    ERR_clear_error();
+    if (why == X509_V_ERR_OUT_OF_MEM)
+        return err_memory(err);
+    return err_set(err, ERR_UNTRUSTED, "its chain does not verify: %s (certificate %d of the path)",
+                   X509_verify_cert_error_string(why), depth);
+}
+
+bool chain_to_pem(struct text_list *list, struct arena *arena, X509 *certificate)
+{
+    CLEANUP(cleanup_bio) BIO *bio = BIO_new(BIO_s_mem());
+    char *text;
+    long length;
+
+    if (bio == NULL || PEM_write_bio_X509(bio, certificate) != 1)
+        return false;
+    length = BIO_get_mem_data(bio, &text);
+    return length > 0 && text_list_add(list, arena, text, (size_t)length);
+}

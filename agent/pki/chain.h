@@ -1,0 +1,45 @@
+/*
+ * chain - the CA certificates that come with a leaf
+ *
+ * What is sent to peers is the CA's chain as given, less the self-signed: with cross-signed CAs it
+ * may hold parallel paths that help some peers. What is verified is a path of our own, built by
+ * X509_verify_cert(3) from the leaf to the top. Private to pki/.
+ */
+#ifndef LEAFD_PKI_CHAIN_H
+#define LEAFD_PKI_CHAIN_H
+
+#include "base/err.h"
+#include "base/text.h"
+
+#include <openssl/x509.h>
+
+enum { CHAIN_MOST_CERTIFICATES = 8, CHAIN_MOST_BYTES = 64 * 1024 };
+
+/*
+ * chain_parse - adds every certificate in a PEM text to `certificates`, each only once
+ *
+ * The stack owns them. Fails with class untrusted for anything else in the text, for more than
+ * CHAIN_MOST_CERTIFICATES in all, and for a text over CHAIN_MOST_BYTES.
+ */
+bool chain_parse(const char *pem, STACK_OF(X509) * certificates, struct err *err);
+
+/* chain_read_file - reads a file of CA certificates the operator named; fails with class local */
+bool chain_read_file(const char *path, STACK_OF(X509) * certificates, struct err *err);
+
+/* chain_is_top - whether no other certificate of the chain issued this one */
+bool chain_is_top(STACK_OF(X509) * certificates, X509 *certificate);
+
+/*
+ * chain_verify - builds a path from `leaf` over `untrusted` to one of `trusted`, checking
+ * signatures
+ *
+ * A trusted certificate need not be self-signed. `at_s` is the moment for which validities are
+ * checked. Algorithms below 112 bits of strength are refused. Fails with class untrusted.
+ */
+bool chain_verify(X509 *leaf, STACK_OF(X509) * untrusted, STACK_OF(X509) * trusted, uint64_t at_s,
+                  struct err *err);
+
+/* chain_to_pem - appends the certificate as PEM text of our own making; false without memory */
+bool chain_to_pem(struct text_list *list, struct arena *arena, X509 *certificate);
+
+#endif

@@ -1,0 +1,30 @@
+/*
+ * issued - what the CA gave, checked and in order: what a generation is made of
+ *
+ * Every certificate in it was parsed and written out again as PEM by us, so that nothing that came
+ * over the network reaches a file byte for byte.
+ */
+#ifndef LEAFD_PKI_ISSUED_H
+#define LEAFD_PKI_ISSUED_H
+
+#include "base/arena.h"
+#include "base/secret.h"
+#include "base/text.h"
+#include "pki/certificate.h"
+
+/* Initialise with {0}, end with issued_free. PEM texts end with a line break. */
+struct issued {
+    struct arena arena;
+    struct secret key_pem; /* PKCS#8 */
+    const char *leaf_pem;
+    struct text_list chain_pem; /* intermediates as the CA orders them, the leaf's issuer first */
+    struct text_list ca_pem;    /* what a peer must trust */
+    struct certificate_facts leaf; /* of leaf_pem */
+    uint64_t issued_s;             /* when, by our clock */
+    const char *request_id;        /* of the CA's reply; "" if it gave none */
+};
+
+/* issued_free - wipes the key and frees all; also the release for CLEANUP */
+void issued_free(struct issued *issued);
+
+#endif

@@ -1,0 +1,305 @@
+#include "pki/vet.h"
+
+#include "base/when.h"
+#include "pki/chain.h"
+#include "pki/crypto.h"
+#include "pki/key.h"
+
+#include <string.h>
+
+/* Everything a rule may look at. */
+struct vetting {
+    const struct vet_order *order;
+    X509 *leaf;
+    STACK_OF(X509) * sent;    /* issuing CA and chain, as sent */
+    STACK_OF(X509) * anchors; /* of the trust anchor's file; empty without one */
+    STACK_OF(X509) * trusted; /* where a path may end */
+    struct certificate_facts facts;
+};
+
+typedef bool rule(const struct vetting *vetting, struct err *err);
+
+static bool is_for_our_key(const struct vetting *vetting, struct err *err)
+{
+    EVP_PKEY *certified = X509_get0_pubkey(vetting->leaf);
+
+    if (certified == NULL || EVP_PKEY_eq(certified, vetting->order->key) != 1)
+        return err_set(err, ERR_UNTRUSTED,
+                       "it was issued for another key than ours; does pki_mount lead to a sign "
+                       "path, and does nothing stand between leafd and the CA?");
+    return true;
+}
+
+static bool key_is_of_type(const struct vetting *vetting, struct err *err)
+{
+    if (!key_is_type(vetting->order->key, vetting->order->wish->key_type))
+        return err_set(err, ERR_UNTRUSTED, "its key is not %s; set key_type to what the role makes",
+                       key_type_words[vetting->order->wish->key_type]);
+    return true;
+}
+
+/* The first of `wanted` that is not in `got`, or NULL. */
+static const char *first_missing(const struct text_list *wanted, const struct text_list *got)
+{
+    for (size_t i = 0; i < wanted->count; i++)
+        if (!text_list_has(got, wanted->items[i]))
+            return wanted->items[i];
+    return NULL;
+}
+
+static bool has_all_names(const struct vetting *vetting, struct err *err)
+{
+    const struct names *wanted = &vetting->order->wish->names, *got = &vetting->facts.names;
+    const char *missing = first_missing(&wanted->dns, &got->dns);
+
+    if (missing == NULL)
+        missing = first_missing(&wanted->ip, &got->ip);
+    if (missing == NULL)
+        missing = first_missing(&wanted->uri, &got->uri);
+    if (missing == NULL)
+        missing = first_missing(&wanted->email, &got->email);
+    if (missing != NULL)
+        return err_set(err, ERR_UNTRUSTED,
+                       "the name %s is missing in it; look at the role's use_csr_sans and "
+                       "allowed_..., or set request_names = yes",
+                       missing);
+    return true;
+}
+
+/* The CA may add the common name to the DNS names or mail addresses: that is asked for, too. */
+static bool is_common_name(const struct names *wanted, const char *name)
+{
+    return wanted->common_name != NULL && strcasecmp(wanted->common_name, name) == 0;
+}
+
+static bool has_no_other_names(const struct vetting *vetting, struct err *err)
+{
+    const struct names *wanted = &vetting->order->wish->names, *got = &vetting->facts.names;
+    const char *extra = NULL;
+
+    for (size_t i = 0; i < got->dns.count && extra == NULL; i++)
+        if (!text_list_has(&wanted->dns, got->dns.items[i]) &&
+            !is_common_name(wanted, got->dns.items[i]))
+            extra = got->dns.items[i];
+    for (size_t i = 0; i < got->email.count && extra == NULL; i++)
+        if (!text_list_has(&wanted->email, got->email.items[i]) &&
+            !is_common_name(wanted, got->email.items[i]))
+            extra = got->email.items[i];
+    if (extra == NULL)
+        extra = first_missing(&got->ip, &wanted->ip);
+    if (extra == NULL)
+        extra = first_missing(&got->uri, &wanted->uri);
+    if (extra == NULL && vetting->facts.other_names > 0)
+        extra = "of another kind";
+    if (extra != NULL)
+        return err_set(err, ERR_UNTRUSTED, "it holds the name %s, which was not asked for", extra);
+    return true;
+}
+
+static bool has_common_name(const struct vetting *vetting, struct err *err)
+{
+    const char *wanted = vetting->order->wish->names.common_name;
+    const char *got = vetting->facts.names.common_name;
+
+    /* Without a wish the CA may choose one of the names, and no other. */
+    if (wanted == NULL && (got == NULL || text_list_has(&vetting->order->wish->names.dns, got) ||
+                           text_list_has(&vetting->order->wish->names.email, got)))
+        return true;
+    if (text_equal(wanted, got))
+        return true;
+    return err_set(err, ERR_UNTRUSTED,
+                   "its common name is not the one that was asked for; look at the role's "
+                   "use_csr_common_name");
+}
+
+static bool is_not_expired(const struct vetting *vetting, struct err *err)
+{
+    char end[WHEN_TEXT_BYTES];
+
+    if (vetting->facts.validity.not_after >= vetting->order->now_s + VET_LEAST_REMAINING_S)
+        return true;
+    when_text(vetting->facts.validity.not_after, end);
+    return err_set(err, ERR_UNTRUSTED,
+                   "it ended at %s, or is about to; is this machine's clock right, and does the "
+                   "CA's own certificate live long enough?",
+                   end);
+}
+
+static bool begins_soon(const struct vetting *vetting, struct err *err)
+{
+    char begin[WHEN_TEXT_BYTES];
+
+    if (vetting->facts.validity.not_before <= vetting->order->now_s + VET_MOST_AHEAD_S &&
+        vetting->facts.validity.not_before < vetting->facts.validity.not_after)
+        return true;
+    when_text(vetting->facts.validity.not_before, begin);
+    return err_set(err, ERR_UNTRUSTED,
+                   "it begins at %s, more than a day from now; is this machine's clock right?",
+                   begin);
+}
+
+static bool is_no_ca(const struct vetting *vetting, struct err *err)
+{
+    if (X509_check_ca(vetting->leaf) != 0)
+        return err_set(err, ERR_UNTRUSTED, "it is a CA certificate, not a leaf");
+    return true;
+}
+
+static bool may_sign(const struct vetting *vetting, struct err *err)
+{
+    /* Without the extension every use is allowed: X509_get_key_usage(3) gives UINT32_MAX then. */
+    if ((X509_get_key_usage(vetting->leaf) & KU_DIGITAL_SIGNATURE) == 0)
+        return err_set(err, ERR_UNTRUSTED,
+                       "its key usage lacks digitalSignature, without which TLS 1.3 cannot use "
+                       "it; look at the role's key_usage");
+    return true;
+}
+
+static bool may_serve(const struct vetting *vetting, struct err *err)
+{
+    uint32_t allowed = X509_get_extended_key_usage(vetting->leaf);
+    unsigned usage = vetting->order->wish->usage;
+
+    if ((usage & USAGE_SERVER) != 0 && (allowed & XKU_SSL_SERVER) == 0)
+        return err_set(err, ERR_UNTRUSTED,
+                       "its extended key usage lacks serverAuth; look at the role's server_flag");
+    if ((usage & USAGE_CLIENT) != 0 && (allowed & XKU_SSL_CLIENT) == 0)
+        return err_set(err, ERR_UNTRUSTED,
+                       "its extended key usage lacks clientAuth; look at the role's client_flag");
+    return true;
+}
+
+static bool is_new(const struct vetting *vetting, struct err *err)
+{
+    if (text_equal(vetting->order->current_serial, vetting->facts.serial))
+        return err_set(err, ERR_UNTRUSTED,
+                       "it is the certificate that is published already; does something between "
+                       "leafd and the CA keep replies?");
+    return true;
+}
+
+static bool chain_holds(const struct vetting *vetting, struct err *err)
+{
+    uint64_t at_s = vetting->order->now_s;
+
+    if (at_s < vetting->facts.validity.not_before)
+        at_s = vetting->facts.validity.not_before;
+    if (sk_X509_num(vetting->trusted) == 0)
+        return err_set(err, ERR_UNTRUSTED, "no issuing CA came with it");
+    if (chain_verify(vetting->leaf, vetting->sent, vetting->trusted, at_s, err))
+        return true;
+    if (vetting->order->trust_anchor != NULL && err->kind == ERR_UNTRUSTED)
+        return err_wrap(err, "held against %s", vetting->order->trust_anchor);
+    return false;
+}
+
+/* In this order, so that the first failure is the most telling one. */
+static rule *const rules[] = {
+    is_for_our_key,  key_is_of_type, has_all_names, has_no_other_names,
+    has_common_name, is_not_expired, begins_soon,   is_no_ca,
+    may_sign,        may_serve,      is_new,        chain_holds,
+};
+
+static bool parse_leaf(struct vetting *vetting, const char *pem, struct arena *arena,
+                       struct err *err)
+{
+    CLEANUP(cleanup_certificates) STACK_OF(X509) *found = sk_X509_new_null();
+
+    if (found == NULL)
+        return err_memory(err);
+    if (pem == NULL)
+        return err_set(err, ERR_UNTRUSTED, "there is no certificate in it");
+    if (!chain_parse(pem, found, err))
+        return false;
+    if (sk_X509_num(found) != 1)
+        return err_set(err, ERR_UNTRUSTED, "it holds %d certificates in place of one",
+                       sk_X509_num(found));
+    vetting->leaf = sk_X509_pop(found);
+    return certificate_facts_of(vetting->leaf, arena, &vetting->facts, err);
+}
+
+static bool parse_chain(struct vetting *vetting, const struct vet_reply *reply, struct err *err)
+{
+    if (reply->issuing_ca != NULL && !chain_parse(reply->issuing_ca, vetting->sent, err))
+        return err_wrap(err, "the issuing CA");
+    for (size_t i = 0; i < reply->ca_chain.count; i++)
+        if (!chain_parse(reply->ca_chain.items[i], vetting->sent, err))
+            return err_wrap(err, "the chain");
+    if (vetting->order->trust_anchor != NULL &&
+        !chain_read_file(vetting->order->trust_anchor, vetting->anchors, err))
+        return err_wrap(err, "trust_anchor");
+    return true;
+}
+
+/* The anchors if there are any, else the tops of what was sent. */
+static bool choose_trusted(struct vetting *vetting, struct err *err)
+{
+    STACK_OF(X509) *from = vetting->order->trust_anchor == NULL ? vetting->sent : vetting->anchors;
+
+    for (int i = 0; i < sk_X509_num(from); i++) {
+        X509 *certificate = sk_X509_value(from, i);
+
+        if (from == vetting->sent && !chain_is_top(from, certificate))
+            continue;
+        if (X509_up_ref(certificate) != 1 || sk_X509_push(vetting->trusted, certificate) <= 0)
+            return err_memory(err);
+    }
+    return true;
+}
+
+static bool is_self_signed(X509 *certificate)
+{
+    return X509_self_signed(certificate, 0) == 1;
+}
+
+/* The certificates as they go to disk, written by us. */
+static bool keep(const struct vetting *vetting, struct issued *issued, struct err *err)
+{
+    struct text_list leaf = {0};
+    bool kept = chain_to_pem(&leaf, &issued->arena, vetting->leaf);
+
+    for (int i = 0; kept && i < sk_X509_num(vetting->sent); i++)
+        if (!is_self_signed(sk_X509_value(vetting->sent, i)))
+            kept =
+                chain_to_pem(&issued->chain_pem, &issued->arena, sk_X509_value(vetting->sent, i));
+    for (int i = 0; kept && i < sk_X509_num(vetting->trusted); i++)
+        kept = chain_to_pem(&issued->ca_pem, &issued->arena, sk_X509_value(vetting->trusted, i));
+    if (!kept)
+        return err_memory(err);
+    issued->leaf_pem = leaf.items[0];
+    issued->leaf = vetting->facts;
+    return key_to_pem(vetting->order->key, false, &issued->key_pem, err);
+}
+
+static bool vet_parsed(struct vetting *vetting, const struct vet_reply *reply,
+                       struct issued *issued, struct err *err)
+{
+    if (!parse_leaf(vetting, reply->certificate, &issued->arena, err))
+        return err_wrap(err, "the certificate");
+    if (!parse_chain(vetting, reply, err) || !choose_trusted(vetting, err))
+        return false;
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+        if (!rules[i](vetting, err))
+            return false;
+    return keep(vetting, issued, err);
+}
+
+bool vet(const struct vet_order *order, const struct vet_reply *reply, struct issued *ret_issued,
+         struct err *err)
+{
+    CLEANUP(cleanup_certificates) STACK_OF(X509) *sent = sk_X509_new_null();
+    CLEANUP(cleanup_certificates) STACK_OF(X509) *anchors = sk_X509_new_null();
+    CLEANUP(cleanup_certificates) STACK_OF(X509) *trusted = sk_X509_new_null();
+    struct vetting vetting = {.order = order, .sent = sent, .anchors = anchors, .trusted = trusted};
+    bool passed;
+
+    *ret_issued = (struct issued){.request_id = ""};
+    if (sent == NULL || anchors == NULL || trusted == NULL)
+        return err_memory(err);
+    passed = vet_parsed(&vetting, reply, ret_issued, err);
+    X509_free(vetting.leaf);
+    if (passed)
+        return true;
+    issued_free(ret_issued);
+    return err->kind == ERR_UNTRUSTED ? err_wrap(err, "the CA's reply is not accepted") : false;
+}

@@ -1,0 +1,47 @@
+/*
+ * vet - is what the CA sent what we asked for?
+ *
+ * Every rule stands in one table in vet.c, and every rule must pass before a byte reaches the disk:
+ * the certificate is one, is signed for our key, carries the names that were asked for and no
+ * others, is valid or soon will be, is no CA, may be used for what it is needed for, and hangs on a
+ * chain whose signatures hold, up to the trust anchor if one is configured.
+ */
+#ifndef LEAFD_PKI_VET_H
+#define LEAFD_PKI_VET_H
+
+#include "base/wish.h"
+#include "pki/issued.h"
+
+#include <openssl/types.h>
+
+/* What the CA sent, as PEM texts; a text that was not sent is NULL. */
+struct vet_reply {
+    const char *certificate, *issuing_ca;
+    struct text_list ca_chain;
+};
+
+struct vet_order {
+    const struct wish *wish;
+    EVP_PKEY *key;            /* the key that the certificate must be for */
+    const char *trust_anchor; /* file of certificates in which the chain must end; NULL: any top */
+    const char *current_serial; /* of the generation that is published; NULL: none */
+    uint64_t now_s;
+};
+
+enum {
+    VET_LEAST_REMAINING_S = 5,      /* a certificate that ends sooner is as good as expired */
+    VET_MOST_AHEAD_S = 24 * 60 * 60 /* a notBefore further ahead is a broken clock, here or there */
+};
+
+/*
+ * vet - checks the reply and makes the issued set of it
+ *
+ * Fills all of *ret_issued but issued_s and request_id; the key in it is `order->key` as PKCS#8. A
+ * notBefore in the future passes: whoever publishes waits for it. Fails with class untrusted and
+ * says which rule broke and what to look at; with class local if a file or memory is missing. On
+ * failure *ret_issued is empty.
+ */
+bool vet(const struct vet_order *order, const struct vet_reply *reply, struct issued *ret_issued,
+         struct err *err);
+
+#endif
