@@ -1,0 +1,254 @@
+#include "http/http_call.h"
+
+#include "base/cleanup.h"
+#include "base/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+DEFINE_CLEANUP(cleanup_url, CURLU *, curl_url_cleanup)
+DEFINE_CLEANUP(cleanup_curl_text, char *, curl_free)
+
+struct http_call {
+    struct slot slot;
+    struct http_transfer transfer;
+    struct http_response *response;
+    struct curl_slist *headers, *connect_to;
+    struct bytes body;
+    bool too_large;
+    char error[CURL_ERROR_SIZE];
+};
+
+void http_response_free(struct http_response *response)
+{
+    bytes_free(&response->body);
+    *response = (struct http_response){.body.limit = HTTP_REPLY_MOST_BYTES};
+}
+
+static void destroy_call(struct slot *slot)
+{
+    struct http_call *call = (struct http_call *)slot;
+
+    http_loop_remove(&call->transfer);
+    curl_easy_cleanup(call->transfer.easy);
+    curl_slist_free_all(call->headers);
+    curl_slist_free_all(call->connect_to);
+    bytes_free(&call->body);
+    slot_close(&call->slot);
+    free(call);
+}
+
+/* What libcurl's code means for the next try; everything else is the network's fault. */
+static enum err_kind kind_of(CURLcode code)
+{
+    switch ((int)code) {
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_ISSUER_ERROR:
+    case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
+    case CURLE_WRITE_ERROR:
+        return ERR_UNTRUSTED;
+    case CURLE_OUT_OF_MEMORY:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_CIPHER:
+    case CURLE_SSL_ENGINE_INITFAILED:
+        return ERR_LOCAL;
+    case CURLE_URL_MALFORMAT:
+    case CURLE_UNSUPPORTED_PROTOCOL:
+        return ERR_REFUSED;
+    default:
+        return ERR_TRANSIENT;
+    }
+}
+
+static void describe(const struct http_call *call, CURLcode how, struct err *err)
+{
+    char said[CURL_ERROR_SIZE];
+
+    text_printable(said, sizeof said,
+                   call->error[0] == '\0' ? curl_easy_strerror(how) : call->error);
+    if (call->too_large)
+        err_set(err, ERR_UNTRUSTED, "the reply is larger than %d bytes", HTTP_REPLY_MOST_BYTES);
+    else
+        err_set(err, kind_of(how), "%s", said);
+}
+
+static void on_ended(struct http_transfer *transfer, CURLcode how)
+{
+    struct http_call *call =
+        (struct http_call *)((char *)transfer - offsetof(struct http_call, transfer));
+    struct http_response *response = call->response;
+    curl_off_t retry_after_s = 0;
+    const char *location = NULL;
+    long status = 0;
+    struct err err;
+
+    if (how != CURLE_OK) {
+        describe(call, how, &err);
+        slot_finish(&call->slot, &err);
+        return;
+    }
+    curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
+    curl_easy_getinfo(transfer->easy, CURLINFO_REDIRECT_URL, &location);
+    response->status = (int)status;
+    response->retry_after_s =
+        retry_after_s < 0 || retry_after_s > UINT32_MAX ? 0 : (uint32_t)retry_after_s;
+    if (location != NULL && strlen(location) < sizeof response->location)
+        memcpy(response->location, location, strlen(location) + 1);
+    slot_finish(&call->slot, NULL);
+}
+
+static size_t on_body(char *part, size_t size, size_t count, void *arg)
+{
+    struct http_call *call = arg;
+
+    if (bytes_add(&call->response->body, part, size * count))
+        return size * count;
+    call->too_large = true;
+    return 0;
+}
+
+static bool add_header(struct http_call *call, const char *header)
+{
+    struct curl_slist *longer = curl_slist_append(call->headers, header);
+
+    if (longer != NULL)
+        call->headers = longer;
+    return longer != NULL;
+}
+
+static bool add_token(struct http_call *call, const struct secret *token, struct err *err)
+{
+    static const char name[] = "X-Vault-Token: ";
+    CLEANUP(bytes_free) struct bytes header = {.limit = sizeof name + token->length};
+
+    if (!bytes_add(&header, name, sizeof name - 1) ||
+        !bytes_add(&header, secret_expose(token), token->length) ||
+        !add_header(call, bytes_text(&header)))
+        return err_memory(err);
+    return true;
+}
+
+static bool set_headers(struct http_call *call, const struct http_request *request, struct err *err)
+{
+    for (const char *const *header = request->headers; *header != NULL; header++)
+        if (!add_header(call, *header))
+            return err_memory(err);
+    if (request->token != NULL && !add_token(call, request->token, err))
+        return false;
+    if (request->body != NULL && !add_header(call, "Content-Type: application/json"))
+        return err_memory(err);
+    curl_easy_setopt(call->transfer.easy, CURLOPT_HTTPHEADER, call->headers);
+    return true;
+}
+
+/*
+ * Verifies `name` while the connection goes to the URL's own host: libcurl verifies the host of the
+ * URL, so the URL names `name` and CONNECT_TO and Host bring it to where it belongs.
+ */
+static bool set_server_name(struct http_call *call, const char *url, const char *name,
+                            struct err *err)
+{
+    CLEANUP(cleanup_url) CURLU *parts = curl_url();
+    CLEANUP(cleanup_curl_text) char *host = NULL;
+    CLEANUP(cleanup_curl_text) char *port = NULL;
+    CLEANUP(cleanup_curl_text) char *changed = NULL;
+    char text[2 * HTTP_LOCATION_BYTES];
+
+    if (parts == NULL || curl_url_set(parts, CURLUPART_URL, url, 0) != CURLUE_OK ||
+        curl_url_get(parts, CURLUPART_HOST, &host, 0) != CURLUE_OK ||
+        curl_url_get(parts, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) != CURLUE_OK ||
+        curl_url_set(parts, CURLUPART_HOST, name, 0) != CURLUE_OK ||
+        curl_url_get(parts, CURLUPART_URL, &changed, 0) != CURLUE_OK)
+        return err_set(err, ERR_REFUSED, "the CA's address or tls_server_name is no host name");
+    snprintf(text, sizeof text, "%s:%s:%s:%s", name, port, host, port);
+    call->connect_to = curl_slist_append(NULL, text);
+    snprintf(text, sizeof text, "Host: %s:%s", host, port);
+    if (call->connect_to == NULL || !add_header(call, text))
+        return err_memory(err);
+    curl_easy_setopt(call->transfer.easy, CURLOPT_CONNECT_TO, call->connect_to);
+    curl_easy_setopt(call->transfer.easy, CURLOPT_URL, changed);
+    return true;
+}
+
+static void set_trust(CURL *easy, const struct http_peer *peer)
+{
+    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+    curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);
+    /* Both are set: the one left alone would go on trusting the whole system store beside ours. */
+    if (peer->ca_file != NULL || peer->ca_path != NULL) {
+        curl_easy_setopt(easy, CURLOPT_CAINFO, peer->ca_file);
+        curl_easy_setopt(easy, CURLOPT_CAPATH, peer->ca_path);
+    }
+    curl_easy_setopt(easy, CURLOPT_SSLCERT, peer->client_certificate);
+    curl_easy_setopt(easy, CURLOPT_SSLKEY, peer->client_key);
+    /* "" keeps libcurl from looking at https_proxy in the environment. */
+    curl_easy_setopt(easy, CURLOPT_PROXY, peer->proxy == NULL ? "" : peer->proxy);
+}
+
+static void set_limits(CURL *easy, const struct http_peer *peer)
+{
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https");
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT, (long)peer->timeout_s);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, (long)peer->connect_timeout_s);
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+    /* Wait for a connection that can be shared instead of opening one more. */
+    curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
+}
+
+static bool set_request(struct http_call *call, const struct http_request *request, struct err *err)
+{
+    CURL *easy = call->transfer.easy;
+
+    curl_easy_setopt(easy, CURLOPT_URL, request->url);
+    curl_easy_setopt(easy, CURLOPT_USERAGENT, "leafd/" LEAFD_VERSION);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->error);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
+    set_trust(easy, request->peer);
+    set_limits(easy, request->peer);
+    if (request->body != NULL) {
+        call->body.limit = request->body->length;
+        if (!bytes_add(&call->body, bytes_text(request->body), request->body->length))
+            return err_memory(err);
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.length);
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, bytes_text(&call->body));
+    }
+    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
+    if (request->peer->tls_server_name != NULL &&
+        !set_server_name(call, request->url, request->peer->tls_server_name, err))
+        return false;
+    return set_headers(call, request, err);
+}
+
+struct slot *http_call_start(struct http_loop *loop, const struct http_request *request,
+                             struct http_response *ret_response, slot_done *on_done, void *arg,
+                             struct err *err)
+{
+    struct http_call *call = calloc(1, sizeof *call);
+
+    if (call == NULL) {
+        err_memory(err);
+        return NULL;
+    }
+    if (!slot_open(&call->slot, http_loop_event(loop), destroy_call, on_done, arg, err)) {
+        free(call);
+        return NULL;
+    }
+    http_response_free(ret_response);
+    call->response = ret_response;
+    call->transfer.on_ended = on_ended;
+    call->transfer.easy = curl_easy_init();
+    if (call->transfer.easy == NULL) {
+        err_memory(err);
+    } else if (set_request(call, request, err) && http_loop_add(loop, &call->transfer, err)) {
+        return &call->slot;
+    }
+    destroy_call(&call->slot);
+    return NULL;
+}

@@ -1,0 +1,57 @@
+/*
+ * http_loop - libcurl's multi interface in the event loop
+ *
+ * All calls share one multi handle, so that they share one HTTP/2 connection where the server
+ * offers it, else a few HTTP/1.1 ones; at most `max_in_flight` are on the wire and the rest wait in
+ * order. After a minute without calls the multi handle is closed: an idle agent holds no
+ * connection, no TLS session and no cached CA store, and starts with fresh DNS when it wakes up.
+ */
+#ifndef LEAFD_HTTP_HTTP_LOOP_H
+#define LEAFD_HTTP_HTTP_LOOP_H
+
+#include "base/err.h"
+
+#include <curl/curl.h>
+#include <systemd/sd-event.h>
+
+#include <stdbool.h>
+
+struct http_loop;
+
+/* One transfer in the loop; embedded in what owns the easy handle. */
+struct http_transfer {
+    struct http_loop *loop;
+    CURL *easy; /* borrowed; CURLOPT_PRIVATE points to this struct */
+    void (*on_ended)(struct http_transfer *transfer, CURLcode how);
+    struct http_transfer *next; /* in the queue */
+    enum { TRANSFER_IDLE, TRANSFER_QUEUED, TRANSFER_ACTIVE } progress;
+};
+
+/* http_library_open - sets libcurl up for the process, its freed memory wiped; before all else */
+bool http_library_open(struct err *err);
+
+/* http_loop_open - a loop of transfers in `event`, which it borrows; fails with class local */
+bool http_loop_open(sd_event *event, unsigned max_in_flight, struct http_loop **ret_loop,
+                    struct err *err);
+
+/* http_loop_close - ends the loop; every transfer has been removed before. NULL is fine */
+void http_loop_close(struct http_loop *loop);
+
+/* http_loop_limit - changes how many transfers may be on the wire; those that are stay there */
+void http_loop_limit(struct http_loop *loop, unsigned max_in_flight);
+
+/* http_loop_event - the event loop that it runs in, borrowed */
+sd_event *http_loop_event(struct http_loop *loop);
+
+/*
+ * http_loop_add - starts a transfer, or queues it
+ *
+ * on_ended runs in a later turn, after the easy handle has left the loop; it may add and remove
+ * transfers. Fails with class local.
+ */
+bool http_loop_add(struct http_loop *loop, struct http_transfer *transfer, struct err *err);
+
+/* http_loop_remove - takes a transfer out, wherever it is; on_ended does not run any more */
+void http_loop_remove(struct http_transfer *transfer);
+
+#endif
