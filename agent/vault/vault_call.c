@@ -1,0 +1,166 @@
+#include "vault/vault_call.h"
+
+#include "base/cleanup.h"
+#include "http/http_call.h"
+
+#include <string.h>
+
+enum { URL_BYTES = 1024, HEADER_BYTES = 300, BODY_MOST_BYTES = 128 * 1024 };
+
+struct vault_call {
+    struct slot slot;
+    struct slot *http;
+    struct http_loop *loop;
+    struct config *config; /* holds the texts that peer points to */
+    struct http_peer peer;
+    struct http_response response;
+    struct vault_reply *reply;
+    char method[8];
+    char path[URL_BYTES];
+    char namespace[HEADER_BYTES]; /* the header; "" for none */
+    struct secret token;
+    struct bytes body;
+    bool has_body, redirected;
+};
+
+static void destroy_call(struct slot *slot)
+{
+    struct vault_call *call = (struct vault_call *)slot;
+
+    slot_drop(call->http);
+    http_response_free(&call->response);
+    secret_wipe(&call->token);
+    bytes_free(&call->body);
+    config_unref(call->config);
+    slot_close(&call->slot);
+    free(call);
+}
+
+static void on_replied(void *arg, const struct err *err);
+
+static bool send_to(struct vault_call *call, const char *url, struct err *err)
+{
+    struct http_request request = {
+        .peer = &call->peer,
+        .method = call->method,
+        .url = url,
+        .headers = {"X-Vault-Request: true", call->namespace[0] == '\0' ? NULL : call->namespace},
+        .token = call->token.bytes == NULL ? NULL : &call->token,
+        .body = call->has_body ? &call->body : NULL,
+    };
+
+    slot_drop(call->http);
+    call->http = http_call_start(call->loop, &request, &call->response, on_replied, call, err);
+    return call->http != NULL;
+}
+
+static void finish(struct vault_call *call, struct err *err)
+{
+    err_wrap(err, "%s %s", call->method, call->path);
+    slot_finish(&call->slot, err);
+}
+
+static void follow(struct vault_call *call)
+{
+    char url[HTTP_LOCATION_BYTES];
+    struct err err;
+
+    memcpy(url, call->response.location, sizeof url);
+    if (call->redirected)
+        err_set(&err, ERR_TRANSIENT, "redirected twice; the CA has no leader just now");
+    else if (strncmp(url, "https://", strlen("https://")) != 0)
+        err_set(&err, ERR_UNTRUSTED,
+                "redirected to somewhere without https; the CA's api_addr must be an https URL");
+    else {
+        call->redirected = true;
+        /* The name to verify is one of the address that we know, not of where it sends us. */
+        call->peer.tls_server_name = NULL;
+        if (send_to(call, url, &err))
+            return;
+    }
+    finish(call, &err);
+}
+
+static void on_replied(void *arg, const struct err *http_err)
+{
+    struct vault_call *call = arg;
+    const struct http_response *response = &call->response;
+    struct err err = *http_err;
+
+    if (err.kind != ERR_NONE) {
+        finish(call, &err);
+        return;
+    }
+    if ((response->status == 307 || response->status == 301) && response->location[0] != '\0') {
+        follow(call);
+        return;
+    }
+    if (vault_reply_parse(response->status, bytes_text(&response->body), response->body.length,
+                          call->reply, &err)) {
+        slot_finish(&call->slot, NULL);
+        return;
+    }
+    err.retry_after_s = response->retry_after_s;
+    finish(call, &err);
+}
+
+static bool keep_order(struct vault_call *call, const struct vault_client *client,
+                       const struct vault_order *order, struct err *err)
+{
+    const struct vault_config *vault = &client->config->vault;
+    CLEANUP(free_memory) char *body = NULL;
+
+    snprintf(call->method, sizeof call->method, "%s", order->method);
+    snprintf(call->path, sizeof call->path, "/v1/%s", order->path);
+    if (vault->namespace != NULL)
+        snprintf(call->namespace, sizeof call->namespace, "X-Vault-Namespace: %s",
+                 vault->namespace);
+    call->peer = (struct http_peer){
+        .ca_file = vault->ca_file,
+        .ca_path = vault->ca_path,
+        .tls_server_name = vault->tls_server_name,
+        .client_certificate = vault->client_certificate,
+        .client_key = vault->client_key,
+        .proxy = vault->proxy,
+        .timeout_s = vault->timeout_s,
+        .connect_timeout_s = vault->connect_timeout_s,
+    };
+    if (order->token != NULL &&
+        !secret_copy(&call->token, secret_expose(order->token), order->token->length, err))
+        return false;
+    if (order->body == NULL)
+        return true;
+    call->has_body = true;
+    call->body.limit = BODY_MOST_BYTES;
+    body = json_dumps(order->body, JSON_COMPACT);
+    if (body == NULL || !bytes_add(&call->body, body, strlen(body)))
+        err_memory(err);
+    if (body != NULL)
+        explicit_bzero(body, strlen(body));
+    return call->body.length > 0;
+}
+
+struct slot *vault_call_start(const struct vault_client *client, const struct vault_order *order,
+                              struct vault_reply *ret_reply, slot_done *on_done, void *arg,
+                              struct err *err)
+{
+    struct vault_call *call = calloc(1, sizeof *call);
+    char url[2 * URL_BYTES];
+
+    if (call == NULL) {
+        err_memory(err);
+        return NULL;
+    }
+    if (!slot_open(&call->slot, http_loop_event(client->http), destroy_call, on_done, arg, err)) {
+        free(call);
+        return NULL;
+    }
+    call->loop = client->http;
+    call->config = config_ref(client->config);
+    call->reply = ret_reply;
+    snprintf(url, sizeof url, "%s/v1/%s", client->config->vault.address, order->path);
+    if (keep_order(call, client, order, err) && send_to(call, url, err))
+        return &call->slot;
+    destroy_call(&call->slot);
+    return NULL;
+}

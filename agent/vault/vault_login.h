@@ -1,0 +1,37 @@
+/*
+ * vault_login - from credentials to a client token
+ *
+ * One function per method. Credentials are read anew at every login: Kubernetes replaces the
+ * ServiceAccount token under the same path, and an old one ends.
+ */
+#ifndef LEAFD_VAULT_VAULT_LOGIN_H
+#define LEAFD_VAULT_VAULT_LOGIN_H
+
+#include "vault/vault_call.h"
+
+/* What a login gave. End with vault_grant_free. */
+struct vault_grant {
+    struct secret token;
+    uint64_t lease_s; /* 0: does not end */
+    bool renewable;
+};
+
+/*
+ * vault_login_start - logs in as the configuration's [auth] section says
+ *
+ * The method token asks the CA about the token in place of a login. *ret_grant belongs to the
+ * caller, is {0} at the start and filled when on_done runs without an error. Failures as
+ * vault_call_start; class local if a credential cannot be read. A secret_id may be spent by a login
+ * whose reply is lost; nothing here tries again.
+ */
+struct slot *vault_login_start(const struct vault_client *client, struct vault_grant *ret_grant,
+                               slot_done *on_done, void *arg, struct err *err);
+
+/* vault_grant_read - takes the token's facts out of a reply's "auth"; fails with class untrusted */
+bool vault_grant_read(const struct vault_reply *reply, struct vault_grant *ret_grant,
+                      struct err *err);
+
+/* vault_grant_free - wipes a grant; also the release for CLEANUP */
+void vault_grant_free(struct vault_grant *grant);
+
+#endif

@@ -1,0 +1,51 @@
+/*
+ * vault_reply - from a status and a body to fields, or to a class of failure
+ *
+ * One table says what each status means for the next try. Nothing is assumed about the body:
+ * proxies answer in HTML, raw endpoints with nothing, and whoever sits between may send anything.
+ * Pure.
+ */
+#ifndef LEAFD_VAULT_VAULT_REPLY_H
+#define LEAFD_VAULT_VAULT_REPLY_H
+
+#include "base/err.h"
+
+#include <jansson.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Initialise with {0}, end with vault_reply_free. */
+struct vault_reply {
+    int status;
+    json_t *json; /* the whole envelope; NULL for an empty body */
+};
+
+/*
+ * vault_reply_parse - reads a reply
+ *
+ * Succeeds for 200 to 299 with an empty body or a JSON object. Other statuses fail with the class
+ * that the table gives, err->http_status set and the CA's own words in the text, made printable.
+ * A body that is no JSON, repeats a key, or nests deeper than 16 is class untrusted, as is a reply
+ * wrapped for somebody else (wrap_info).
+ */
+bool vault_reply_parse(int status, const char *body, size_t length, struct vault_reply *ret_reply,
+                       struct err *err);
+
+/* vault_reply_text - the text at OBJECT.NAME of the envelope, such as "auth", "client_token"; or
+ * NULL */
+const char *vault_reply_text(const struct vault_reply *reply, const char *object, const char *name);
+
+/* vault_reply_number - the whole number at OBJECT.NAME, or 0 */
+uint64_t vault_reply_number(const struct vault_reply *reply, const char *object, const char *name);
+
+/* vault_reply_true - whether OBJECT.NAME is true */
+bool vault_reply_true(const struct vault_reply *reply, const char *object, const char *name);
+
+/* vault_reply_warnings - the CA's warnings as an array of texts, or NULL */
+const json_t *vault_reply_warnings(const struct vault_reply *reply);
+
+/* vault_reply_free - frees what a reply holds; also the release for CLEANUP */
+void vault_reply_free(struct vault_reply *reply);
+
+#endif

@@ -1,0 +1,325 @@
+#include "vault/vault_token.h"
+
+#include "base/chance.h"
+#include "base/when.h"
+#include "plan/backoff.h"
+#include "vault/vault_login.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { LEAST_LEFT_S = 5, RENEW_PATIENCE_S = 60 };
+
+struct waiter {
+    struct slot slot;
+    struct vault_token *token;
+    struct waiter *next;
+};
+
+struct vault_token {
+    struct http_loop *http;
+    struct config *config;
+    token_listener *on_change;
+    void *arg;
+
+    struct vault_grant grant; /* the token in use; grant.token is empty if there is none */
+    unsigned number;
+    uint64_t ends_us; /* on the boot clock; UINT64_MAX: does not end */
+
+    struct vault_grant coming; /* where a login or renewal puts its result */
+    struct vault_reply reply;
+    struct slot *login, *renewal;
+    sd_event_source *renew_timer;
+    struct waiter *waiters;
+
+    unsigned failures;      /* logins that failed in a row */
+    uint64_t not_before_us; /* no login before this moment */
+    struct err last_failure;
+};
+
+static void tell(struct vault_token *token, enum token_change change, const struct err *err)
+{
+    token->on_change(token->arg, change, token->grant.lease_s, err);
+}
+
+static bool is_usable(const struct vault_token *token)
+{
+    return token->grant.token.bytes != NULL &&
+           (token->ends_us == UINT64_MAX ||
+            when_boot_us() + LEAST_LEFT_S * 1000000ULL < token->ends_us);
+}
+
+static void arm_renewal(struct vault_token *token, uint64_t wait_us)
+{
+    sd_event_source_set_time_relative(token->renew_timer, wait_us);
+    sd_event_source_set_enabled(token->renew_timer, SD_EVENT_ONESHOT);
+}
+
+/* Takes the grant that has come and plans its renewal at two thirds of the lease. */
+static void take_grant(struct vault_token *token)
+{
+    struct vault_grant *grant = &token->coming;
+
+    secret_move(&token->grant.token, &grant->token);
+    token->grant.lease_s = grant->lease_s;
+    token->grant.renewable = grant->renewable;
+    token->ends_us =
+        grant->lease_s == 0 ? UINT64_MAX : when_boot_us() + grant->lease_s * 1000000ULL;
+    if (grant->renewable && grant->lease_s > 3 * LEAST_LEFT_S)
+        arm_renewal(token, grant->lease_s * 1000000ULL / 3 * 2);
+    else
+        sd_event_source_set_enabled(token->renew_timer, SD_EVENT_OFF);
+    vault_grant_free(grant);
+}
+
+static void drop_token(struct vault_token *token)
+{
+    vault_grant_free(&token->grant);
+    vault_reply_free(&token->reply);
+    token->renewal = slot_drop(token->renewal);
+    sd_event_source_set_enabled(token->renew_timer, SD_EVENT_OFF);
+}
+
+/* Everybody who waited hears how it ended; on_done runs in a later turn. */
+static void release_waiters(struct vault_token *token, const struct err *err)
+{
+    while (token->waiters != NULL) {
+        struct waiter *waiter = token->waiters;
+
+        token->waiters = waiter->next;
+        slot_finish(&waiter->slot, err);
+    }
+}
+
+static void note_failure(struct vault_token *token, const struct err *err)
+{
+    const struct backoff_state state = {.failures = ++token->failures,
+                                        .retry_after_s = err->retry_after_s};
+    enum err_kind kind = backoff_kind(err, token->failures);
+
+    token->not_before_us = when_boot_us() + backoff_wait_ms(kind, &state, chance_draw()) * 1000;
+    token->last_failure = *err;
+    tell(token, TOKEN_NOT_GIVEN, err);
+}
+
+static void on_logged_in(void *arg, const struct err *login_err)
+{
+    struct vault_token *token = arg;
+    struct err err = *login_err;
+
+    token->login = slot_drop(token->login);
+    if (err.kind != ERR_NONE) {
+        err_wrap(&err, "login by %s", auth_method_words[token->config->auth.method]);
+        note_failure(token, &err);
+    } else {
+        token->failures = 0;
+        token->number++;
+        take_grant(token);
+        tell(token, TOKEN_GIVEN, &err);
+    }
+    release_waiters(token, &err);
+}
+
+static void on_renewed(void *arg, const struct err *call_err)
+{
+    struct vault_token *token = arg;
+    struct err err = *call_err;
+
+    token->renewal = slot_drop(token->renewal);
+    if (err.kind == ERR_NONE && vault_grant_read(&token->reply, &token->coming, &err)) {
+        take_grant(token);
+        tell(token, TOKEN_RENEWED, &err);
+    } else if (err.kind == ERR_DENIED) {
+        drop_token(token);
+        tell(token, TOKEN_DROPPED, &err);
+    } else {
+        /* Whoever needs a token when this one has ended logs in anew; until then try again. */
+        tell(token, TOKEN_NOT_RENEWED, &err);
+        if (err.kind == ERR_TRANSIENT && is_usable(token))
+            arm_renewal(token,
+                        (RENEW_PATIENCE_S / 2 + chance_draw() % RENEW_PATIENCE_S) * 1000000ULL);
+    }
+    vault_reply_free(&token->reply);
+}
+
+static int on_renewal_due(sd_event_source *source, uint64_t now_us, void *arg)
+{
+    struct vault_token *token = arg;
+    json_auto_t *body = json_object();
+    const struct vault_client client = vault_token_client(token);
+    const struct vault_order order = {.method = "POST",
+                                      .path = "auth/token/renew-self",
+                                      .body = body,
+                                      .token = &token->grant.token};
+    struct err err;
+
+    (void)source;
+    (void)now_us;
+    if (token->renewal != NULL || !is_usable(token))
+        return 0;
+    vault_reply_free(&token->reply);
+    token->renewal = vault_call_start(&client, &order, &token->reply, on_renewed, token, &err);
+    if (token->renewal == NULL) {
+        tell(token, TOKEN_NOT_RENEWED, &err);
+        arm_renewal(token, RENEW_PATIENCE_S * 1000000ULL);
+    }
+    return 0;
+}
+
+bool vault_token_open(struct http_loop *http, struct config *config, token_listener *on_change,
+                      void *arg, struct vault_token **ret_token, struct err *err)
+{
+    struct vault_token *token = calloc(1, sizeof *token);
+    int r;
+
+    if (token == NULL)
+        return err_memory(err);
+    token->http = http;
+    token->config = config_ref(config);
+    token->on_change = on_change;
+    token->arg = arg;
+    r = sd_event_add_time_relative(http_loop_event(http), &token->renew_timer, CLOCK_BOOTTIME, 0, 0,
+                                   on_renewal_due, token);
+    if (r < 0) {
+        vault_token_close(token);
+        return err_errno(err, ERR_LOCAL, -r, "cannot add to the event loop");
+    }
+    sd_event_source_set_enabled(token->renew_timer, SD_EVENT_OFF);
+    sd_event_source_set_description(token->renew_timer, "token renewal");
+    *ret_token = token;
+    return true;
+}
+
+void vault_token_close(struct vault_token *token)
+{
+    if (token == NULL)
+        return;
+    slot_drop(token->login);
+    slot_drop(token->renewal);
+    vault_grant_free(&token->grant);
+    vault_grant_free(&token->coming);
+    vault_reply_free(&token->reply);
+    sd_event_source_disable_unref(token->renew_timer);
+    config_unref(token->config);
+    free(token);
+}
+
+static bool start_login(struct vault_token *token, struct err *err)
+{
+    const struct vault_client client = vault_token_client(token);
+
+    vault_grant_free(&token->coming);
+    token->login = vault_login_start(&client, &token->coming, on_logged_in, token, err);
+    if (token->login != NULL)
+        return true;
+    err_wrap(err, "login by %s", auth_method_words[token->config->auth.method]);
+    note_failure(token, err);
+    return false;
+}
+
+void vault_token_use(struct vault_token *token, struct config *config)
+{
+    bool changed = strcmp(token->config->session_digest, config->session_digest) != 0;
+
+    config_unref(token->config);
+    token->config = config_ref(config);
+    if (!changed)
+        return;
+    if (token->grant.token.bytes != NULL)
+        drop_token(token);
+    token->failures = 0;
+    token->not_before_us = 0;
+    if (token->login != NULL) {
+        struct err err;
+
+        /* Those who wait get the login of the new configuration, or its failure. */
+        token->login = slot_drop(token->login);
+        if (!start_login(token, &err))
+            release_waiters(token, &err);
+    }
+}
+
+static void destroy_waiter(struct slot *slot)
+{
+    struct waiter *waiter = (struct waiter *)slot;
+
+    for (struct waiter **at = &waiter->token->waiters; *at != NULL; at = &(*at)->next) {
+        if (*at == waiter) {
+            *at = waiter->next;
+            break;
+        }
+    }
+    slot_close(&waiter->slot);
+    free(waiter);
+}
+
+struct slot *vault_token_start(struct vault_token *token, slot_done *on_done, void *arg,
+                               struct err *err)
+{
+    struct waiter *waiter = calloc(1, sizeof *waiter);
+    struct err failure;
+
+    if (waiter == NULL) {
+        err_memory(err);
+        return NULL;
+    }
+    waiter->token = token;
+    if (!slot_open(&waiter->slot, http_loop_event(token->http), destroy_waiter, on_done, arg,
+                   err)) {
+        free(waiter);
+        return NULL;
+    }
+    if (is_usable(token)) {
+        slot_finish(&waiter->slot, NULL);
+    } else if (token->login == NULL && when_boot_us() < token->not_before_us) {
+        slot_finish(&waiter->slot, &token->last_failure);
+    } else if (token->login == NULL && !start_login(token, &failure)) {
+        slot_finish(&waiter->slot, &failure);
+    } else {
+        waiter->next = token->waiters;
+        token->waiters = waiter;
+    }
+    return &waiter->slot;
+}
+
+struct vault_client vault_token_client(const struct vault_token *token)
+{
+    return (struct vault_client){token->http, token->config};
+}
+
+const struct secret *vault_token_secret(const struct vault_token *token)
+{
+    return token->grant.token.bytes == NULL ? NULL : &token->grant.token;
+}
+
+unsigned vault_token_number(const struct vault_token *token)
+{
+    return token->number;
+}
+
+void vault_token_reject(struct vault_token *token, unsigned number)
+{
+    const struct err why = {.kind = ERR_DENIED, .text = "the CA answered 403 to it"};
+
+    if (number != token->number || token->grant.token.bytes == NULL)
+        return;
+    drop_token(token);
+    tell(token, TOKEN_DROPPED, &why);
+}
+
+struct slot *vault_token_revoke_start(struct vault_token *token, slot_done *on_done, void *arg,
+                                      struct err *err)
+{
+    json_auto_t *body = json_object();
+    const struct vault_client client = vault_token_client(token);
+    const struct vault_order order = {.method = "POST",
+                                      .path = "auth/token/revoke-self",
+                                      .body = body,
+                                      .token = &token->grant.token};
+
+    err->kind = ERR_NONE;
+    if (token->grant.token.bytes == NULL)
+        return NULL;
+    vault_reply_free(&token->reply);
+    return vault_call_start(&client, &order, &token->reply, on_done, arg, err);
+}

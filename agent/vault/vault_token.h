@@ -1,0 +1,77 @@
+/*
+ * vault_token - the life of the one client token that serves all certificates
+ *
+ * It is asked for when somebody needs it, renewed when two thirds of its lease are over, replaced
+ * by a fresh login before it ends, dropped when the CA says 403, and revoked at the end if the
+ * operator wants that. It lives in the secure heap and nowhere else. While a login is under way
+ * everybody who needs the token waits for that one; when it failed, nobody asks the CA again before
+ * a wait of its own is over, however many certificates want to.
+ */
+#ifndef LEAFD_VAULT_VAULT_TOKEN_H
+#define LEAFD_VAULT_VAULT_TOKEN_H
+
+#include "vault/vault_call.h"
+
+struct vault_token;
+
+enum token_change {
+    TOKEN_GIVEN,
+    TOKEN_NOT_GIVEN, /* a login failed: err says why */
+    TOKEN_RENEWED,
+    TOKEN_NOT_RENEWED, /* a renewal failed: err says why; the token lives on for now */
+    TOKEN_DROPPED
+};
+
+/* Told at every change, for the log; lease_s is that of a token given or renewed. */
+typedef void token_listener(void *arg, enum token_change change, uint64_t lease_s,
+                            const struct err *err);
+
+/*
+ * vault_token_open - a token that nobody has asked for yet
+ *
+ * Borrows `http`, takes a reference of `config`. Fails with class local.
+ */
+bool vault_token_open(struct http_loop *http, struct config *config, token_listener *on_change,
+                      void *arg, struct vault_token **ret_token, struct err *err);
+
+/* vault_token_close - wipes the token, cancels what is under way; every slot of it has been dropped
+ */
+void vault_token_close(struct vault_token *token);
+
+/* vault_token_use - goes on with another configuration; a changed [vault] or [auth] drops the token
+ */
+void vault_token_use(struct vault_token *token, struct config *config);
+
+/*
+ * vault_token_start - sees to it that there is a token
+ *
+ * Ends well, in a later turn, when there is one. Ends with the error of the login otherwise, also
+ * of one that failed a moment ago. NULL with *err filled if memory ran out.
+ */
+struct slot *vault_token_start(struct vault_token *token, slot_done *on_done, void *arg,
+                               struct err *err);
+
+/* vault_token_client - what calls with this token go through, as of now */
+struct vault_client vault_token_client(const struct vault_token *token);
+
+/* vault_token_secret - the token, borrowed until the next turn of the loop; NULL if there is none
+ */
+const struct secret *vault_token_secret(const struct vault_token *token);
+
+/* vault_token_number - changes with every token, so that a late 403 does not drop a fresh one */
+unsigned vault_token_number(const struct vault_token *token);
+
+/* vault_token_reject - the CA answered 403 to the token of that number: drop it, if it is still
+ * used */
+void vault_token_reject(struct vault_token *token, unsigned number);
+
+/*
+ * vault_token_revoke_start - revokes the token at the CA (auth/token/revoke-self)
+ *
+ * NULL with err->kind ERR_NONE if there is none. Revokes what was leased with it as well: with
+ * generate_lease=true in the PKI role that includes the certificates.
+ */
+struct slot *vault_token_revoke_start(struct vault_token *token, slot_done *on_done, void *arg,
+                                      struct err *err);
+
+#endif
