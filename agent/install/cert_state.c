@@ -1,0 +1,75 @@
+#include "install/cert_state.h"
+
+#include "base/bytes.h"
+#include "base/cleanup.h"
+#include "base/file.h"
+
+#include <jansson.h>
+
+#include <string.h>
+
+enum { STATE_VERSION = 1, STATE_MOST_BYTES = 16 * 1024 };
+
+static const char state_name[] = "..state";
+
+static enum err_kind kind_of(const char *word)
+{
+    for (enum err_kind kind = ERR_NONE; word != NULL && kind < ERR_KIND_COUNT; kind++)
+        if (strcmp(word, err_kind_name(kind)) == 0)
+            return kind;
+    return ERR_NONE;
+}
+
+static uint64_t number(const json_t *json, const char *name)
+{
+    json_int_t value = json_integer_value(json_object_get(json, name));
+
+    return value < 0 ? 0 : (uint64_t)value;
+}
+
+static void read_generation(const json_t *json, const char *name,
+                            char to[static GENERATION_NAME_BYTES])
+{
+    const char *text = json_string_value(json_object_get(json, name));
+
+    if (text != NULL && generation_is_name(text))
+        memcpy(to, text, strlen(text) + 1);
+}
+
+void cert_state_read(int set_fd, struct cert_state *ret_state)
+{
+    CLEANUP(bytes_free) struct bytes bytes = {.limit = STATE_MOST_BYTES};
+    json_auto_t *json = NULL;
+    const char *text;
+    struct err err;
+
+    *ret_state = (struct cert_state){0};
+    if (file_read_at(set_fd, state_name, &bytes, &err))
+        json = json_loadb(bytes_text(&bytes), bytes.length, JSON_REJECT_DUPLICATES, NULL);
+    if (number(json, "version") != STATE_VERSION)
+        return;
+    ret_state->failures = (unsigned)number(json, "failures");
+    ret_state->failed_at_s = number(json, "failed_at");
+    ret_state->try_again_at_s = number(json, "try_again_at");
+    ret_state->failure.kind = kind_of(json_string_value(json_object_get(json, "class")));
+    text = json_string_value(json_object_get(json, "error"));
+    if (text != NULL)
+        snprintf(ret_state->failure.text, sizeof ret_state->failure.text, "%s", text);
+    ret_state->reload_failures = (unsigned)number(json, "reload_failures");
+    read_generation(json, "reloaded", ret_state->reloaded);
+}
+
+bool cert_state_write(int set_fd, const struct cert_state *state, struct err *err)
+{
+    json_auto_t *json = json_pack(
+        "{s:i, s:I, s:I, s:I, s:I, s:s, s:s, s:s}", "version", STATE_VERSION, "reload_failures",
+        (json_int_t)state->reload_failures, "failures", (json_int_t)state->failures, "failed_at",
+        (json_int_t)state->failed_at_s, "try_again_at", (json_int_t)state->try_again_at_s, "class",
+        err_kind_name(state->failure.kind), "error", state->failure.text, "reloaded",
+        state->reloaded);
+    CLEANUP(free_memory) char *text = json == NULL ? NULL : json_dumps(json, JSON_INDENT(1));
+
+    if (text == NULL)
+        return err_memory(err);
+    return file_replace_at(set_fd, state_name, 0644, text, strlen(text), err);
+}

@@ -1,0 +1,250 @@
+#include "install/generation.h"
+
+#include "base/chance.h"
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/when.h"
+#include "install/outputs.h"
+#include "install/record.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+enum { REHEARSAL_BYTES = 8192, NAME_TRIES = 16 };
+
+static const char name_form[] = "..dddd_dd_dd_dd_dd_dd.xxxxxx";
+
+/* A generation being written. */
+struct staging {
+    int set_fd, fd;
+    const struct cert_config *cert;
+    char name[GENERATION_NAME_BYTES];
+    char (*digests)[DIGEST_HEX_BYTES];
+};
+
+bool generation_is_name(const char *name)
+{
+    if (strlen(name) != sizeof name_form - 1)
+        return false;
+    for (size_t i = 0; i < sizeof name_form - 1; i++) {
+        bool digit = name[i] >= '0' && name[i] <= '9';
+
+        if (name_form[i] == 'd'   ? !digit
+            : name_form[i] == 'x' ? !isxdigit((unsigned char)name[i])
+                                  : name[i] != name_form[i])
+            return false;
+    }
+    return true;
+}
+
+static bool make_directory(struct staging *staging, struct err *err)
+{
+    for (int tries = 0; tries < NAME_TRIES; tries++) {
+        time_t now = (time_t)when_now_s();
+        char moment[GENERATION_NAME_BYTES];
+        struct tm parts;
+
+        gmtime_r(&now, &parts);
+        strftime(moment, sizeof moment, "%Y_%m_%d_%H_%M_%S", &parts);
+        snprintf(staging->name, sizeof staging->name, "..%.19s.%06x", moment,
+                 chance_draw() & 0xffffff);
+        if (mkdirat(staging->set_fd, staging->name, 0700) == 0)
+            break;
+        if (errno != EEXIST || tries + 1 == NAME_TRIES)
+            return err_errno(err, ERR_LOCAL, errno, "cannot make a directory in %s",
+                             staging->cert->directory);
+    }
+    staging->fd =
+        openat(staging->set_fd, staging->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (staging->fd >= 0)
+        return true;
+    err_errno(err, ERR_LOCAL, errno, "cannot open %s/%s", staging->cert->directory, staging->name);
+    unlinkat(staging->set_fd, staging->name, AT_REMOVEDIR);
+    return false;
+}
+
+static bool open_file(const struct staging *staging, const struct output *output, int *ret_fd,
+                      struct err *err)
+{
+    CLEANUP(close_fd)
+    int fd = openat(staging->fd, output->name,
+                    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY, 0600);
+
+    if (fd < 0)
+        return err_errno(err, ERR_LOCAL, errno, "cannot create it");
+    if ((output->owner != OWNER_UNCHANGED || output->group != OWNER_UNCHANGED) &&
+        fchown(fd, (uid_t)output->owner, (gid_t)output->group) != 0)
+        return err_errno(err, ERR_LOCAL, errno, "cannot give it to its owner");
+    /* After fchown, which clears bits; before the content, which nobody else may see. */
+    if (fchmod(fd, output->mode) != 0)
+        return err_errno(err, ERR_LOCAL, errno, "cannot set its mode");
+    *ret_fd = fd;
+    fd = -1;
+    return true;
+}
+
+static bool write_parts(int fd, const struct output_part *parts, size_t count,
+                        char digest_to[static DIGEST_HEX_BYTES], struct err *err)
+{
+    CLEANUP(digest_drop) struct digest digest = {0};
+
+    for (size_t i = 0; i < count; i++) {
+        digest_add(&digest, parts[i].bytes, parts[i].length);
+        if (!file_write(fd, parts[i].bytes, parts[i].length, err))
+            return false;
+    }
+    return digest_hex(&digest, digest_to, err);
+}
+
+/* Makes one file, whole. A failed fsync or close is final: the caller drops the generation. */
+static bool write_file(const struct staging *staging, const struct output *output,
+                       const struct output_part *parts, size_t count,
+                       char digest_to[static DIGEST_HEX_BYTES], struct err *err)
+{
+    CLEANUP(close_fd) int fd = -1;
+    int closing;
+
+    if (!open_file(staging, output, &fd, err) || !write_parts(fd, parts, count, digest_to, err))
+        return err_wrap(err, "%s in %s", output->name, staging->cert->directory);
+    if (fsync(fd) != 0)
+        return err_errno(err, ERR_LOCAL, errno, "cannot sync %s in %s", output->name,
+                         staging->cert->directory);
+    closing = fd;
+    fd = -1;
+    if (close(closing) != 0)
+        return err_errno(err, ERR_LOCAL, errno, "cannot close %s in %s", output->name,
+                         staging->cert->directory);
+    return true;
+}
+
+static bool write_outputs(const struct staging *staging, const struct issued *issued,
+                          struct err *err)
+{
+    CLEANUP(output_source_free) struct output_source source = {0};
+
+    if (!output_source_open(staging->cert, issued, &source, err))
+        return false;
+    for (size_t i = 0; i < staging->cert->outputs.count; i++) {
+        const struct output *output = &staging->cert->outputs.items[i];
+        struct output_part parts[OUTPUT_PARTS_MOST];
+        size_t count = output_parts(&source, output->content, parts);
+
+        if (!write_file(staging, output, parts, count, staging->digests[i], err))
+            return false;
+    }
+    return true;
+}
+
+static bool write_record(const struct staging *staging, const struct issued *issued,
+                         struct err *err)
+{
+    static const struct output about_record = {
+        .name = record_name, .mode = 0644, .owner = OWNER_UNCHANGED, .group = OWNER_UNCHANGED};
+    CLEANUP(free_memory)
+    char *text =
+        record_text(staging->cert, issued, (const char(*)[DIGEST_HEX_BYTES])staging->digests);
+    char digest[DIGEST_HEX_BYTES];
+
+    if (text == NULL)
+        return err_memory(err);
+    return write_file(staging, &about_record, &(struct output_part){text, strlen(text)}, 1, digest,
+                      err);
+}
+
+/* The generation becomes readable for its consumers, and durable, in that order. */
+static bool seal(const struct staging *staging, struct err *err)
+{
+    if (fchmod(staging->fd, staging->cert->directory_mode & 0777) != 0)
+        return err_errno(err, ERR_LOCAL, errno, "cannot set the mode of %s/%s",
+                         staging->cert->directory, staging->name);
+    if (fsync(staging->fd) != 0 || fsync(staging->set_fd) != 0)
+        return err_errno(err, ERR_LOCAL, errno, "cannot sync %s", staging->cert->directory);
+    return true;
+}
+
+bool generation_stage(int set_fd, const struct cert_config *cert, const struct issued *issued,
+                      char ret_name[static GENERATION_NAME_BYTES], struct err *err)
+{
+    struct staging staging = {.set_fd = set_fd, .fd = -1, .cert = cert};
+    bool staged;
+
+    staging.digests = calloc(cert->outputs.count + 1, sizeof *staging.digests);
+    if (staging.digests == NULL)
+        return err_memory(err);
+    staged = make_directory(&staging, err) && write_outputs(&staging, issued, err) &&
+             write_record(&staging, issued, err) && seal(&staging, err);
+    free(staging.digests);
+    if (staging.fd >= 0)
+        close(staging.fd);
+    if (staged)
+        memcpy(ret_name, staging.name, GENERATION_NAME_BYTES);
+    else if (staging.fd >= 0)
+        generation_remove(set_fd, staging.name);
+    return staged;
+}
+
+bool generation_rehearse(int set_fd, const struct cert_config *cert, struct err *err)
+{
+    static const char nothing[REHEARSAL_BYTES];
+    struct staging staging = {.set_fd = set_fd, .fd = -1, .cert = cert};
+    bool done = make_directory(&staging, err);
+
+    for (size_t i = 0; done && i < cert->outputs.count; i++) {
+        char digest[DIGEST_HEX_BYTES];
+
+        done = write_file(&staging, &cert->outputs.items[i],
+                          &(struct output_part){nothing, sizeof nothing}, 1, digest, err);
+    }
+    if (staging.fd >= 0) {
+        close(staging.fd);
+        generation_remove(set_fd, staging.name);
+    }
+    return done;
+}
+
+void generation_remove(int set_fd, const char *name)
+{
+    CLEANUP(close_directory) DIR *entries = NULL;
+    const struct dirent *entry;
+    int fd = openat(set_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+    if (fd < 0)
+        return;
+    entries = fdopendir(fd);
+    if (entries == NULL) {
+        close(fd);
+        return;
+    }
+    while ((entry = readdir(entries)) != NULL)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            unlinkat(fd, entry->d_name, 0);
+    unlinkat(set_fd, name, AT_REMOVEDIR);
+}
+
+unsigned generation_sweep(int set_fd, const char *kept)
+{
+    CLEANUP(close_directory) DIR *entries = NULL;
+    const struct dirent *entry;
+    unsigned removed = 0;
+    /* A descriptor of its own: readdir moves the offset, which a dup() would share. */
+    int fd = openat(set_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0)
+        return 0;
+    entries = fdopendir(fd);
+    if (entries == NULL) {
+        close(fd);
+        return 0;
+    }
+    while ((entry = readdir(entries)) != NULL) {
+        if (generation_is_name(entry->d_name) && strcmp(entry->d_name, kept) != 0) {
+            generation_remove(set_fd, entry->d_name);
+            removed++;
+        }
+    }
+    return removed;
+}

@@ -1,0 +1,196 @@
+#include "install/installed.h"
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "install/publish.h"
+#include "pki/key.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { OUTPUT_MOST_BYTES = 256 * 1024 };
+
+/* Notes the first thing that is wrong; a worse health goes on top of a better one. */
+__attribute__((format(printf, 3, 4))) static void
+note(struct installed *installed, enum installed_health health, const char *format, ...)
+{
+    va_list args;
+
+    if (health <= installed->health)
+        return;
+    installed->health = health;
+    va_start(args, format);
+    vsnprintf(installed->why, sizeof installed->why, format, args);
+    va_end(args);
+}
+
+static void check_file(struct installed *installed, int generation_fd,
+                       const struct record_file *file, bool glance)
+{
+    CLEANUP(bytes_free) struct bytes bytes = {.limit = OUTPUT_MOST_BYTES};
+    struct digest digest = {0};
+    char hex[DIGEST_HEX_BYTES];
+    struct stat about;
+    struct err err;
+
+    if (!file_read_at(generation_fd, file->output.name, &bytes, &err)) {
+        if (!glance || err.errnum != EACCES)
+            note(installed, INSTALLED_DAMAGED, "%s", err.text);
+        return;
+    }
+    digest_add(&digest, bytes_text(&bytes), bytes.length);
+    if (!digest_hex(&digest, hex, &err) || strcmp(hex, file->digest) != 0)
+        note(installed, INSTALLED_DAMAGED, "%s was changed", file->output.name);
+    else if (fstatat(generation_fd, file->output.name, &about, AT_SYMLINK_NOFOLLOW) != 0 ||
+             (about.st_mode & 07777) != file->output.mode)
+        note(installed, INSTALLED_DAMAGED, "the mode of %s was changed", file->output.name);
+    else if ((file->output.owner != OWNER_UNCHANGED && about.st_uid != file->output.owner) ||
+             (file->output.group != OWNER_UNCHANGED && about.st_gid != file->output.group))
+        note(installed, INSTALLED_DAMAGED, "the owner of %s was changed", file->output.name);
+}
+
+static bool same_output(const struct output *a, const struct output *b)
+{
+    return strcmp(a->name, b->name) == 0 && a->content == b->content && a->mode == b->mode &&
+           a->owner == b->owner && a->group == b->group;
+}
+
+/* Whether the generation holds just the files that the section wants. */
+static void compare_outputs(struct installed *installed, const struct cert_config *cert)
+{
+    const struct record *record = &installed->record;
+
+    if (record->file_count != cert->outputs.count)
+        note(installed, INSTALLED_UNWANTED, "the section wants other files");
+    for (size_t i = 0; i < record->file_count && i < cert->outputs.count; i++)
+        if (!same_output(&record->files[i].output, &cert->outputs.items[i]))
+            note(installed, INSTALLED_UNWANTED, "the section wants %s otherwise",
+                 cert->outputs.items[i].name);
+}
+
+/* The first file of the record that holds the key as PEM, or NULL. */
+static const struct record_file *key_file(const struct record *record)
+{
+    for (size_t i = 0; i < record->file_count; i++)
+        if (content_holds_key(record->files[i].output.content))
+            return &record->files[i];
+    return NULL;
+}
+
+static bool read_key(int generation_fd, const struct record *record, EVP_PKEY **ret_key,
+                     struct err *err)
+{
+    CLEANUP(bytes_free) struct bytes bytes = {.limit = OUTPUT_MOST_BYTES};
+    const struct record_file *file = key_file(record);
+
+    if (file == NULL)
+        return err_set(err, ERR_LOCAL, "no file holds the key");
+    if (!file_read_at(generation_fd, file->output.name, &bytes, err))
+        return false;
+    if (!certificate_has_key(record->leaf_pem, bytes_text(&bytes), bytes.length, err) ||
+        !key_from_pem(bytes_text(&bytes), bytes.length, ret_key, err))
+        return err_wrap(err, "%s", file->output.name);
+    return true;
+}
+
+static int open_generation(int set_fd, const char *name)
+{
+    return openat(set_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+static void read_generation(int generation_fd, const struct cert_config *cert, bool glance,
+                            struct installed *installed)
+{
+    CLEANUP(bytes_free) struct bytes bytes = {.limit = RECORD_MOST_BYTES};
+    CLEANUP(cleanup_key) EVP_PKEY *key = NULL;
+    struct err err;
+
+    if (!file_read_at(generation_fd, record_name, &bytes, &err) ||
+        !record_read(bytes_text(&bytes), bytes.length, &installed->arena, &installed->record,
+                     &err)) {
+        note(installed, INSTALLED_NOTHING, "%s", err.text);
+        return;
+    }
+    compare_outputs(installed, cert);
+    for (size_t i = 0; i < installed->record.file_count; i++)
+        check_file(installed, generation_fd, &installed->record.files[i], glance);
+    if (!glance && !read_key(generation_fd, &installed->record, &key, &err))
+        note(installed, INSTALLED_NOTHING, "%s", err.text);
+}
+
+static void read_back(int set_fd, const struct cert_config *cert, bool glance,
+                      struct installed *ret_installed)
+{
+    CLEANUP(close_fd) int generation_fd = -1;
+
+    *ret_installed = (struct installed){0};
+    if (!publish_current(set_fd, ret_installed->generation)) {
+        ret_installed->generation[0] = '\0';
+        note(ret_installed, INSTALLED_NOTHING, "nothing is published yet");
+        return;
+    }
+    generation_fd = open_generation(set_fd, ret_installed->generation);
+    if (generation_fd < 0)
+        note(ret_installed, INSTALLED_NOTHING, "the published generation cannot be opened");
+    else
+        read_generation(generation_fd, cert, glance, ret_installed);
+}
+
+void installed_read(int set_fd, const struct cert_config *cert, struct installed *ret_installed)
+{
+    read_back(set_fd, cert, false, ret_installed);
+}
+
+void installed_glance(int set_fd, const struct cert_config *cert, struct installed *ret_installed)
+{
+    read_back(set_fd, cert, true, ret_installed);
+}
+
+static bool copy_list(struct text_list *to, struct arena *arena, const struct text_list *from)
+{
+    for (size_t i = 0; i < from->count; i++)
+        if (!text_list_add(to, arena, from->items[i], strlen(from->items[i])))
+            return false;
+    return true;
+}
+
+static bool copy_record(const struct record *record, struct issued *issued, struct err *err)
+{
+    const char *leaf_pem = arena_copy(&issued->arena, record->leaf_pem);
+    const char *request_id = arena_copy(&issued->arena, record->request_id);
+
+    if (leaf_pem == NULL || request_id == NULL ||
+        !copy_list(&issued->chain_pem, &issued->arena, &record->chain_pem) ||
+        !copy_list(&issued->ca_pem, &issued->arena, &record->ca_pem))
+        return err_memory(err);
+    issued->leaf_pem = leaf_pem;
+    issued->request_id = request_id;
+    issued->issued_s = record->issued_s;
+    return certificate_read(leaf_pem, &issued->arena, &issued->leaf, err);
+}
+
+bool installed_recover(int set_fd, const struct installed *installed, struct issued *ret_issued,
+                       struct err *err)
+{
+    CLEANUP(close_fd) int generation_fd = open_generation(set_fd, installed->generation);
+    CLEANUP(cleanup_key) EVP_PKEY *key = NULL;
+
+    *ret_issued = (struct issued){0};
+    if (generation_fd < 0)
+        return err_set(err, ERR_LOCAL, "the published generation cannot be opened");
+    if (read_key(generation_fd, &installed->record, &key, err) &&
+        key_to_pem(key, false, &ret_issued->key_pem, err) &&
+        copy_record(&installed->record, ret_issued, err))
+        return true;
+    issued_free(ret_issued);
+    return false;
+}
+
+void installed_free(struct installed *installed)
+{
+    arena_free(&installed->arena);
+    *installed = (struct installed){0};
+}

@@ -1,0 +1,57 @@
+/*
+ * installed - what is on disk, read back and believed only as far as it proves true
+ *
+ * What is on disk is the state of leafd. On every start the published generation is read: is the
+ * record whole, does every file have the content, mode and owner it was written with, do key and
+ * certificate belong together? What is still good is used without asking the CA for anything.
+ */
+#ifndef LEAFD_INSTALL_INSTALLED_H
+#define LEAFD_INSTALL_INSTALLED_H
+
+#include "install/generation.h"
+#include "install/record.h"
+
+enum installed_health {
+    INSTALLED_WHOLE,    /* every file is as it was written, and as the section wants it */
+    INSTALLED_UNWANTED, /* the set is sound, but the section wants other files, modes or owners */
+    INSTALLED_DAMAGED,  /* files are missing or changed; key and certificate are still sound */
+    INSTALLED_NOTHING   /* no generation that could be used */
+};
+
+/* Initialise with {0}, end with installed_free. */
+struct installed {
+    struct arena arena;
+    enum installed_health health;
+    char generation[GENERATION_NAME_BYTES]; /* "" if there is none */
+    struct record record;                   /* set unless NOTHING */
+    char why[256];                          /* what is not as it should be, for people */
+};
+
+/*
+ * installed_read - reads back what is published in the set's directory
+ *
+ * Always gives an answer: what cannot be read counts as missing. Blocks on the disk.
+ */
+void installed_read(int set_fd, const struct cert_config *cert, struct installed *ret_installed);
+
+/*
+ * installed_glance - the same for somebody who may not be allowed to read keys
+ *
+ * For `leafd status`: key and certificate are not held against each other, and contents that may
+ * not be read are taken for good.
+ */
+void installed_glance(int set_fd, const struct cert_config *cert, struct installed *ret_installed);
+
+/*
+ * installed_recover - the issued set again, key included, from what is on disk
+ *
+ * For staging it anew with other files or modes, or with the same key. Fails with class local, also
+ * if key and certificate do not belong together.
+ */
+bool installed_recover(int set_fd, const struct installed *installed, struct issued *ret_issued,
+                       struct err *err);
+
+/* installed_free - frees what was read; also the release for CLEANUP */
+void installed_free(struct installed *installed);
+
+#endif

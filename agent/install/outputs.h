@@ -1,0 +1,40 @@
+/*
+ * outputs - which bytes go into which file
+ *
+ * A content is a few parts in order: combined is fullchain then key, bundle is key then fullchain
+ * (Postfix, SPIFFE, Kubernetes credential bundles want the key first). Parts are borrowed, so that
+ * a private key is never copied out of the secure heap on its way to the file.
+ */
+#ifndef LEAFD_INSTALL_OUTPUTS_H
+#define LEAFD_INSTALL_OUTPUTS_H
+
+#include "config/config.h"
+#include "pki/issued.h"
+
+struct output_part {
+    const char *bytes;
+    size_t length;
+};
+
+enum { OUTPUT_PARTS_MOST = 32 };
+
+/* What is made of an issued set once and used by all its files. End with output_source_free. */
+struct output_source {
+    const struct issued *issued;
+    const struct secret *key_pem;      /* in the encoding that the section wants */
+    struct secret traditional_key_pem; /* made if it does not want PKCS#8 */
+    char *metadata;
+};
+
+/* output_source_open - prepares; borrows cert and issued; fails with class local */
+bool output_source_open(const struct cert_config *cert, const struct issued *issued,
+                        struct output_source *ret_source, struct err *err);
+
+/* output_source_free - wipes what was made; also the release for CLEANUP */
+void output_source_free(struct output_source *source);
+
+/* output_parts - the parts of a file of that content, in order; how many */
+size_t output_parts(const struct output_source *source, enum content content,
+                    struct output_part parts[static OUTPUT_PARTS_MOST]);
+
+#endif

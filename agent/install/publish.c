@@ -1,0 +1,182 @@
+#include "install/publish.h"
+
+#include "base/cleanup.h"
+#include "base/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static const char data[] = "..data";
+static const char data_new[] = "..data_tmp";
+static const char below_data[] = "..data/";
+static const char link_new_suffix[] = ".leafd-new";
+
+enum what_is_there { NOTHING, OUR_LINK, OTHER_LINK, NO_LINK };
+
+/* What stands at a name; a link's target goes into `target`. */
+static enum what_is_there look(int dir_fd, const char *name, char target[static PATH_MAX])
+{
+    ssize_t length = readlinkat(dir_fd, name, target, PATH_MAX - 1);
+
+    target[length < 0 ? 0 : length] = '\0';
+    if (length < 0)
+        return errno == ENOENT ? NOTHING : NO_LINK;
+    return text_starts(target, below_data) != NULL ? OUR_LINK : OTHER_LINK;
+}
+
+bool publish_current(int set_fd, char ret_name[static GENERATION_NAME_BYTES])
+{
+    char target[PATH_MAX];
+
+    if (look(set_fd, data, target) != OTHER_LINK || !generation_is_name(target))
+        return false;
+    memcpy(ret_name, target, strlen(target) + 1);
+    return true;
+}
+
+static bool replace_link(int dir_fd, const char *name, const char *fresh, const char *target,
+                         struct err *err)
+{
+    /* A link of that name is left only by a crash: AtomicWriter fails on it for good, we do not. */
+    if (unlinkat(dir_fd, fresh, 0) != 0 && errno != ENOENT)
+        return err_errno(err, ERR_LOCAL, errno, "cannot remove the old %s", fresh);
+    if (symlinkat(target, dir_fd, fresh) != 0)
+        return err_errno(err, ERR_LOCAL, errno, "cannot make the link %s", fresh);
+    if (renameat(dir_fd, fresh, dir_fd, name) == 0)
+        return true;
+    err_errno(err, ERR_LOCAL, errno, "cannot rename %s to %s", fresh, name);
+    unlinkat(dir_fd, fresh, 0);
+    return false;
+}
+
+/* -- names inside the set's directory -------------------------------------------------------------
+ */
+
+static bool check_name(int set_fd, const char *directory, const char *name, struct err *err)
+{
+    char target[PATH_MAX];
+    enum what_is_there there = look(set_fd, name, target);
+
+    if (there == NOTHING || there == OUR_LINK)
+        return true;
+    return err_set(err, ERR_LOCAL,
+                   "%s/%s is not of leafd's making and is not replaced; move it away, or name "
+                   "another file or directory",
+                   directory, name);
+}
+
+bool publish_check(int set_fd, const struct cert_config *cert, struct err *err)
+{
+    struct stat about;
+
+    for (size_t i = 0; i < cert->outputs.count; i++)
+        if (!check_name(set_fd, cert->directory, cert->outputs.items[i].name, err))
+            return false;
+    if (fstatat(set_fd, data, &about, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISLNK(about.st_mode))
+        return err_set(err, ERR_LOCAL, "%s/%s is no symbolic link; move it away", cert->directory,
+                       data);
+    return true;
+}
+
+static bool make_name(int set_fd, const char *name, bool *ret_made, struct err *err)
+{
+    char target[PATH_MAX], wanted[PATH_MAX], fresh[NAME_MAX + 1];
+    enum what_is_there there = look(set_fd, name, target);
+
+    snprintf(wanted, sizeof wanted, "%s%s", below_data, name);
+    if (there == OUR_LINK && strcmp(target, wanted) == 0)
+        return true;
+    snprintf(fresh, sizeof fresh, "%.200s%s", name, link_new_suffix);
+    *ret_made = true;
+    return replace_link(set_fd, name, fresh, wanted, err);
+}
+
+static bool is_output(const struct cert_config *cert, const char *name)
+{
+    for (size_t i = 0; i < cert->outputs.count; i++)
+        if (strcmp(cert->outputs.items[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* Visible names that lead into ..data and that no file line wants any more. */
+static void remove_stale_names(int set_fd, const struct cert_config *cert, bool *ret_changed)
+{
+    CLEANUP(close_directory) DIR *entries = NULL;
+    const struct dirent *entry;
+    char target[PATH_MAX];
+    int fd = openat(set_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0)
+        return;
+    entries = fdopendir(fd);
+    if (entries == NULL) {
+        close(fd);
+        return;
+    }
+    while ((entry = readdir(entries)) != NULL) {
+        if (text_starts(entry->d_name, "..") == NULL && !is_output(cert, entry->d_name) &&
+            look(set_fd, entry->d_name, target) == OUR_LINK) {
+            unlinkat(set_fd, entry->d_name, 0);
+            *ret_changed = true;
+        }
+    }
+}
+
+/* -- links elsewhere ------------------------------------------------------------------------------
+ */
+
+static bool make_outside_link(const struct cert_config *cert, const struct outside_link *link,
+                              struct err *err)
+{
+    char target[PATH_MAX], wanted[PATH_MAX], fresh[PATH_MAX];
+    enum what_is_there there = look(AT_FDCWD, link->path, target);
+    const char *rest = text_starts(target, cert->directory);
+
+    if ((size_t)snprintf(wanted, sizeof wanted, "%s/%s", cert->directory, link->name) >=
+            sizeof wanted ||
+        (size_t)snprintf(fresh, sizeof fresh, "%s%s", link->path, link_new_suffix) >= sizeof fresh)
+        return err_set(err, ERR_LOCAL, "the path of a link is too long");
+    if (there == OTHER_LINK && strcmp(target, wanted) == 0)
+        return true;
+    if (there != NOTHING && (there != OTHER_LINK || rest == NULL || rest[0] != '/'))
+        return err_set(err, ERR_LOCAL,
+                       "%s is not of leafd's making and is not replaced; move it away, or change "
+                       "the link line",
+                       link->path);
+    return replace_link(AT_FDCWD, link->path, fresh, wanted, err);
+}
+
+bool publish_links(int set_fd, const struct cert_config *cert, struct err *err)
+{
+    bool changed = false;
+
+    for (size_t i = 0; i < cert->outputs.count; i++)
+        if (!check_name(set_fd, cert->directory, cert->outputs.items[i].name, err) ||
+            !make_name(set_fd, cert->outputs.items[i].name, &changed, err))
+            return false;
+    remove_stale_names(set_fd, cert, &changed);
+    if (changed && fsync(set_fd) != 0)
+        return err_errno(err, ERR_LOCAL, errno, "cannot sync %s", cert->directory);
+    for (size_t i = 0; i < cert->links.count; i++)
+        if (!make_outside_link(cert, &cert->links.items[i], err))
+            return false;
+    return true;
+}
+
+bool publish_swap(int set_fd, const struct cert_config *cert, const char *generation,
+                  char ret_previous[static GENERATION_NAME_BYTES], struct err *err)
+{
+    if (!publish_check(set_fd, cert, err))
+        return false;
+    if (!publish_current(set_fd, ret_previous))
+        ret_previous[0] = '\0';
+    if (!replace_link(set_fd, data, data_new, generation, err))
+        return err_wrap(err, "%s", cert->directory);
+    if (fsync(set_fd) != 0)
+        return err_errno(err, ERR_LOCAL, errno, "cannot sync %s", cert->directory);
+    return publish_links(set_fd, cert, err);
+}

@@ -1,0 +1,41 @@
+/*
+ * publish - switches the visible names to a generation, in one rename
+ *
+ *     tls.crt -> ..data/tls.crt
+ *     tls.key -> ..data/tls.key
+ *     ..data  -> ..2026_11_20_21_28_38.4f2a91
+ *
+ * Kubernetes' layout, which every watcher of files knows. Renaming a new ..data over the old one is
+ * the moment in which the set changes; before it the old set is whole, after it the new one.
+ */
+#ifndef LEAFD_INSTALL_PUBLISH_H
+#define LEAFD_INSTALL_PUBLISH_H
+
+#include "config/config.h"
+#include "install/generation.h"
+
+/*
+ * publish_check - whether every visible name is ours to take
+ *
+ * A file of somebody else's at such a name is never replaced: class local, with the name.
+ */
+bool publish_check(int set_fd, const struct cert_config *cert, struct err *err);
+
+/*
+ * publish_swap - makes `generation` the published one, durably
+ *
+ * Heals what an interrupted swap left, makes the visible names and the links elsewhere, and removes
+ * visible names of ours that the section does not want any more. Gives the name of the generation
+ * that was published before, "" if there was none. Blocks on the disk. Fails with class local;
+ * until the rename nothing visible has changed.
+ */
+bool publish_swap(int set_fd, const struct cert_config *cert, const char *generation,
+                  char ret_previous[static GENERATION_NAME_BYTES], struct err *err);
+
+/* publish_links - makes the visible names for what is published already; class local */
+bool publish_links(int set_fd, const struct cert_config *cert, struct err *err);
+
+/* publish_current - the name of the published generation; false if there is none of ours */
+bool publish_current(int set_fd, char ret_name[static GENERATION_NAME_BYTES]);
+
+#endif

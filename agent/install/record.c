@@ -1,0 +1,196 @@
+#include "install/record.h"
+
+#include <jansson.h>
+
+#include <string.h>
+
+const char record_name[] = "..record";
+
+enum { RECORD_VERSION = 1 };
+
+struct request_facts record_request(const struct cert_config *cert)
+{
+    return (struct request_facts){
+        .wish = cert->wish,
+        .pki_mount = cert->pki_mount,
+        .pki_role = cert->pki_role,
+        .issuer = cert->issuer,
+        .key_from_ca = cert->key_source == KEY_FROM_VAULT,
+    };
+}
+
+/* -- writing --------------------------------------------------------------------------------------
+ */
+
+static json_t *list_json(const struct text_list *list)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < list->count; i++)
+        json_array_append_new(array, json_string(list->items[i]));
+    return array;
+}
+
+static json_t *request_json(const struct cert_config *cert)
+{
+    const struct names *names = &cert->wish.names;
+
+    return json_pack("{s:s?, s:s?, s:s?, s:b, s:s, s:i, s:I, s:s?, s:o, s:o, s:o, s:o}",
+                     "pki_mount", cert->pki_mount, "pki_role", cert->pki_role, "issuer",
+                     cert->issuer, "key_from_ca", cert->key_source == KEY_FROM_VAULT, "key_type",
+                     key_type_words[cert->wish.key_type], "usage", (int)cert->wish.usage, "ttl",
+                     (json_int_t)cert->wish.ttl_s, "common_name", names->common_name, "dns_names",
+                     list_json(&names->dns), "ip_addresses", list_json(&names->ip), "uris",
+                     list_json(&names->uri), "email_addresses", list_json(&names->email));
+}
+
+static json_t *files_json(const struct cert_config *cert, const char (*digests)[DIGEST_HEX_BYTES])
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < cert->outputs.count; i++) {
+        const struct output *output = &cert->outputs.items[i];
+
+        json_array_append_new(array,
+                              json_pack("{s:s, s:s, s:i, s:I, s:I, s:s}", "name", output->name,
+                                        "content", content_words[output->content], "mode",
+                                        (int)output->mode, "owner", (json_int_t)output->owner,
+                                        "group", (json_int_t)output->group, "sha256", digests[i]));
+    }
+    return array;
+}
+
+char *record_text(const struct cert_config *cert, const struct issued *issued,
+                  const char (*digests)[DIGEST_HEX_BYTES])
+{
+    json_auto_t *record =
+        json_pack("{s:i, s:s, s:I, s:s, s:s, s:o, s:o, s:o, s:o}", "version", RECORD_VERSION,
+                  "cert", cert->name, "issued", (json_int_t)issued->issued_s, "request_id",
+                  issued->request_id, "certificate", issued->leaf_pem, "chain",
+                  list_json(&issued->chain_pem), "ca", list_json(&issued->ca_pem), "request",
+                  request_json(cert), "files", files_json(cert, digests));
+
+    /* A part that could not be allocated makes the pack fail, or is missing: never write that. */
+    if (json_object_size(record) != 9 ||
+        json_array_size(json_object_get(record, "files")) != cert->outputs.count)
+        return NULL;
+    return json_dumps(record, JSON_INDENT(1));
+}
+
+/* -- reading --------------------------------------------------------------------------------------
+ */
+
+static bool read_text(const json_t *json, const char *name, struct arena *arena,
+                      const char **ret_text)
+{
+    const char *text = json_string_value(json_object_get(json, name));
+
+    if (text == NULL)
+        return json_is_null(json_object_get(json, name));
+    *ret_text = arena_copy(arena, text);
+    return *ret_text != NULL;
+}
+
+static bool read_list(const json_t *json, const char *name, struct arena *arena,
+                      struct text_list *list)
+{
+    const json_t *array = json_object_get(json, name);
+
+    if (!json_is_array(array))
+        return false;
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        const char *item = json_string_value(json_array_get(array, i));
+
+        if (item == NULL || !text_list_add(list, arena, item, strlen(item)))
+            return false;
+    }
+    return true;
+}
+
+/* The index of the text at `name` among `words`, which end with NULL; false if it is none. */
+static bool read_word(const json_t *json, const char *name, const char *const *words,
+                      unsigned *ret_index)
+{
+    const char *text = json_string_value(json_object_get(json, name));
+
+    for (*ret_index = 0; text != NULL && words[*ret_index] != NULL; ++*ret_index)
+        if (strcmp(text, words[*ret_index]) == 0)
+            return true;
+    return false;
+}
+
+static bool read_request(const json_t *json, struct arena *arena, struct request_facts *request)
+{
+    struct names *names = &request->wish.names;
+    unsigned key_type;
+
+    if (!read_text(json, "pki_mount", arena, &request->pki_mount) ||
+        !read_text(json, "pki_role", arena, &request->pki_role) ||
+        !read_text(json, "issuer", arena, &request->issuer) ||
+        !read_text(json, "common_name", arena, &names->common_name) ||
+        !read_list(json, "dns_names", arena, &names->dns) ||
+        !read_list(json, "ip_addresses", arena, &names->ip) ||
+        !read_list(json, "uris", arena, &names->uri) ||
+        !read_list(json, "email_addresses", arena, &names->email) ||
+        !read_word(json, "key_type", key_type_words, &key_type))
+        return false;
+    request->wish.key_type = (enum key_type)key_type;
+    request->key_from_ca = json_is_true(json_object_get(json, "key_from_ca"));
+    request->wish.usage = (unsigned)json_integer_value(json_object_get(json, "usage"));
+    request->wish.ttl_s = (uint64_t)json_integer_value(json_object_get(json, "ttl"));
+    return true;
+}
+
+static bool read_file(const json_t *json, struct arena *arena, struct record_file *file)
+{
+    const char *digest = json_string_value(json_object_get(json, "sha256"));
+    unsigned content;
+
+    if (!read_text(json, "name", arena, &file->output.name) || file->output.name == NULL ||
+        strchr(file->output.name, '/') != NULL ||
+        !read_word(json, "content", content_words, &content) || digest == NULL ||
+        strlen(digest) != DIGEST_HEX_BYTES - 1)
+        return false;
+    memcpy(file->digest, digest, DIGEST_HEX_BYTES);
+    file->output.content = (enum content)content;
+    file->output.mode = (mode_t)json_integer_value(json_object_get(json, "mode"));
+    file->output.owner = json_integer_value(json_object_get(json, "owner"));
+    file->output.group = json_integer_value(json_object_get(json, "group"));
+    return true;
+}
+
+static bool read_files(const json_t *json, struct arena *arena, struct record *record)
+{
+    const json_t *array = json_object_get(json, "files");
+
+    record->file_count = json_array_size(array);
+    record->files = arena_take(arena, (record->file_count + 1) * sizeof *record->files);
+    if (record->files == NULL)
+        return false;
+    for (size_t i = 0; i < record->file_count; i++)
+        if (!read_file(json_array_get(array, i), arena, &record->files[i]))
+            return false;
+    return true;
+}
+
+bool record_read(const char *text, size_t length, struct arena *arena, struct record *ret_record,
+                 struct err *err)
+{
+    json_auto_t *json = json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL);
+    struct record record = {.request_id = ""};
+
+    if (json_integer_value(json_object_get(json, "version")) != RECORD_VERSION)
+        return err_set(err, ERR_LOCAL, "the record is damaged, or of another version of leafd");
+    record.issued_s = (uint64_t)json_integer_value(json_object_get(json, "issued"));
+    if (!read_text(json, "request_id", arena, &record.request_id) ||
+        !read_text(json, "certificate", arena, &record.leaf_pem) || record.leaf_pem == NULL ||
+        !read_list(json, "chain", arena, &record.chain_pem) ||
+        !read_list(json, "ca", arena, &record.ca_pem) ||
+        !read_request(json_object_get(json, "request"), arena, &record.request) ||
+        !read_files(json, arena, &record))
+        return err_set(err, ERR_LOCAL, "the record is damaged");
+    if (!certificate_read(record.leaf_pem, arena, &record.leaf, err))
+        return err_wrap(err, "the record is damaged");
+    *ret_record = record;
+    return true;
+}

@@ -1,0 +1,52 @@
+/*
+ * record - what leafd notes in a generation about itself
+ *
+ * A JSON file beside the outputs, "..record": what was asked of the CA, what came back, and which
+ * files were made with which digest. What is on disk is the state of leafd; this is the part of it
+ * that the outputs themselves do not tell. It holds no secret.
+ */
+#ifndef LEAFD_INSTALL_RECORD_H
+#define LEAFD_INSTALL_RECORD_H
+
+#include "config/config.h"
+#include "pki/issued.h"
+#include "plan/difference.h"
+
+extern const char record_name[];
+
+enum { RECORD_MOST_BYTES = 512 * 1024 };
+
+/* One output as it was written. */
+struct record_file {
+    struct output output;
+    char digest[DIGEST_HEX_BYTES];
+};
+
+/* Texts live in the arena that it was read into. */
+struct record {
+    struct request_facts request;
+    uint64_t issued_s;
+    const char *request_id;
+    struct certificate_facts leaf;
+    const char *leaf_pem;
+    struct text_list chain_pem, ca_pem;
+    struct record_file *files;
+    size_t file_count;
+};
+
+/* record_request - what a section asks of the CA, for difference_between; texts are borrowed */
+struct request_facts record_request(const struct cert_config *cert);
+
+/*
+ * record_text - the record of a generation as JSON
+ *
+ * `digests` holds one digest for each output of the section. malloc()ed; NULL if memory ran out.
+ */
+char *record_text(const struct cert_config *cert, const struct issued *issued,
+                  const char (*digests)[DIGEST_HEX_BYTES]);
+
+/* record_read - reads such a text; fails with class local if it is damaged or of another version */
+bool record_read(const char *text, size_t length, struct arena *arena, struct record *ret_record,
+                 struct err *err);
+
+#endif

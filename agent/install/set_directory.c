@@ -1,0 +1,88 @@
+#include "install/set_directory.h"
+
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+/* Whoever may write the directory may exchange the key: nobody but us and root. */
+static bool is_ours(const char *path, const struct stat *about, struct err *err)
+{
+    if (about->st_uid != geteuid() && about->st_uid != 0)
+        return err_set(err, ERR_LOCAL,
+                       "%s belongs to uid %u, who could exchange the key; chown it to uid %u", path,
+                       (unsigned)about->st_uid, (unsigned)geteuid());
+    if ((about->st_mode & S_IWOTH) != 0)
+        return err_set(
+            err, ERR_LOCAL,
+            "%s may be written by everybody; chmod o-w it, or name a directory below it, "
+            "which leafd makes",
+            path);
+    if ((about->st_mode & S_IWGRP) != 0)
+        return err_set(
+            err, ERR_LOCAL,
+            "%s may be written by its group; chmod g-w it, or name a directory below it, "
+            "which leafd makes",
+            path);
+    return true;
+}
+
+static bool make(const char *path, mode_t mode, struct err *err)
+{
+    if (mkdir(path, mode) == 0) {
+        /* The umask took bits away; the directory is empty, so this is early enough. */
+        if (chmod(path, mode) != 0)
+            return err_errno(err, ERR_LOCAL, errno, "cannot set the mode of %s", path);
+        return true;
+    }
+    if (errno == EEXIST)
+        return true;
+    return err_errno(err, ERR_LOCAL, errno, "cannot make the directory %s", path);
+}
+
+bool set_directory_look(const char *path, int *ret_fd, struct err *err)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+    if (fd < 0 && (errno == ELOOP || errno == ENOTDIR))
+        return err_set(err, ERR_LOCAL,
+                       "%s is no directory, or a symbolic link; name the place itself", path);
+    if (fd < 0)
+        return err_errno(err, ERR_LOCAL, errno, "cannot open the directory %s", path);
+    *ret_fd = fd;
+    return true;
+}
+
+bool set_directory_open(const char *path, mode_t mode, int *ret_fd, struct err *err)
+{
+    CLEANUP(close_fd) int fd = -1;
+    struct stat about;
+
+    if (!make(path, mode, err) || !set_directory_look(path, &fd, err))
+        return false;
+    if (fstat(fd, &about) != 0)
+        return err_errno(err, ERR_LOCAL, errno, "cannot look at %s", path);
+    if (!is_ours(path, &about, err))
+        return false;
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        if (errno == EWOULDBLOCK)
+            return err_set(err, ERR_LOCAL, "another leafd works in %s", path);
+        return err_errno(err, ERR_LOCAL, errno, "cannot lock %s", path);
+    }
+    *ret_fd = fd;
+    fd = -1;
+    return true;
+}
+
+bool set_directory_same(const char *path, int fd, struct err *err)
+{
+    struct stat held, named;
+
+    if (fstat(fd, &held) != 0 || lstat(path, &named) != 0)
+        return err_errno(err, ERR_LOCAL, errno, "cannot look at %s", path);
+    if (held.st_dev != named.st_dev || held.st_ino != named.st_ino)
+        return err_set(err, ERR_LOCAL, "%s was replaced by another directory", path);
+    return true;
+}

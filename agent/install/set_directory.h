@@ -1,0 +1,31 @@
+/*
+ * set_directory - the directory in which one certificate's files live
+ *
+ * Opened once and held: all further work goes through the descriptor, so that nobody can move the
+ * directory away underneath and have keys written elsewhere. The lock is on the directory itself
+ * (flock(2)), not on a file in it that somebody could remove: one agent per directory.
+ */
+#ifndef LEAFD_INSTALL_SET_DIRECTORY_H
+#define LEAFD_INSTALL_SET_DIRECTORY_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/*
+ * set_directory_open - opens the directory for writing and takes the lock
+ *
+ * Makes it with `mode` if it is missing and its parent is there. Refuses one that somebody else
+ * owns, or that group or others may write, unless the sticky bit keeps them from our files. The
+ * descriptor belongs to the caller; closing it gives the lock back. Fails with class local.
+ */
+bool set_directory_open(const char *path, mode_t mode, int *ret_fd, struct err *err);
+
+/* set_directory_look - opens the directory for reading only, without the lock; class local */
+bool set_directory_look(const char *path, int *ret_fd, struct err *err);
+
+/* set_directory_same - whether the path still leads to the open directory; class local if not */
+bool set_directory_same(const char *path, int fd, struct err *err);
+
+#endif
