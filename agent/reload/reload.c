@@ -1,0 +1,130 @@
+#include "reload/reload.h"
+
+#include "base/child.h"
+#include "reload/reload_signal.h"
+
+#include <stdlib.h>
+
+enum { VARIABLES_MOST = 16 };
+
+struct reload {
+    struct slot slot;
+    sd_event *loop;
+    struct config *config;
+    const struct cert_config *cert;
+    size_t next; /* the line to carry out */
+    struct slot *child;
+    struct arena arena;
+    const char *variables[VARIABLES_MOST + 1];
+};
+
+static void destroy_reload(struct slot *slot)
+{
+    struct reload *reload = (struct reload *)slot;
+
+    slot_drop(reload->child);
+    arena_free(&reload->arena);
+    config_unref(reload->config);
+    slot_close(&reload->slot);
+    free(reload);
+}
+
+static void on_child_done(void *arg, const struct err *err);
+
+static bool start_command(struct reload *reload, const struct reload_action *action,
+                          struct err *err)
+{
+    const struct child_order order = {
+        .what = "reload",
+        .argv = &action->argv,
+        .variables = reload->variables,
+        .limit_s = reload->cert->command_timeout_s,
+    };
+
+    reload->child = child_start(reload->loop, &order, on_child_done, reload, err);
+    return reload->child != NULL;
+}
+
+/* Carries out one line; *ret_waits tells that it goes on by itself. */
+static bool carry_out(struct reload *reload, const struct reload_action *action, bool *ret_waits,
+                      struct err *err)
+{
+    switch (action->verb) {
+    case RELOAD_SIGNAL_PIDFILE:
+        return reload_signal_pidfile(action->target, action->signal, err);
+    case RELOAD_SIGNAL_PROCESS:
+        return reload_signal_process(action->target, action->signal, err);
+    case RELOAD_EXEC:
+        *ret_waits = true;
+        return start_command(reload, action, err);
+    case RELOAD_NONE:
+        break;
+    }
+    return true;
+}
+
+static void go_on(struct reload *reload)
+{
+    const struct reload_list *lines = &reload->cert->reloads;
+    struct err err;
+
+    while (reload->next < lines->count) {
+        bool waits = false;
+
+        if (!carry_out(reload, &lines->items[reload->next++], &waits, &err)) {
+            slot_finish(&reload->slot, &err);
+            return;
+        }
+        if (waits)
+            return;
+    }
+    slot_finish(&reload->slot, NULL);
+}
+
+static void on_child_done(void *arg, const struct err *child_err)
+{
+    struct reload *reload = arg;
+    struct err err = *child_err;
+
+    reload->child = slot_drop(reload->child);
+    if (err.kind != ERR_NONE)
+        slot_finish(&reload->slot, &err);
+    else
+        go_on(reload);
+}
+
+static bool keep_variables(struct reload *reload, const char *const *variables)
+{
+    for (size_t i = 0; i < VARIABLES_MOST && variables[i] != NULL; i++) {
+        reload->variables[i] = arena_copy(&reload->arena, variables[i]);
+        if (reload->variables[i] == NULL)
+            return false;
+    }
+    return true;
+}
+
+struct slot *reload_start(sd_event *loop, struct config *config, const struct cert_config *cert,
+                          const char *const *variables, slot_done *on_done, void *arg,
+                          struct err *err)
+{
+    struct reload *reload = calloc(1, sizeof *reload);
+
+    if (reload == NULL) {
+        err_memory(err);
+        return NULL;
+    }
+    if (!slot_open(&reload->slot, loop, destroy_reload, on_done, arg, err)) {
+        free(reload);
+        return NULL;
+    }
+    reload->loop = loop;
+    reload->config = config_ref(config);
+    reload->cert = cert;
+    if (!keep_variables(reload, variables)) {
+        err_memory(err);
+        destroy_reload(&reload->slot);
+        return NULL;
+    }
+    go_on(reload);
+    return &reload->slot;
+}

@@ -1,0 +1,163 @@
+#include "reload/reload_signal.h"
+
+#include "base/bytes.h"
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+enum { STAT_MOST_BYTES = 4096, PIDFILE_MOST_BYTES = 64, CLOCK_SLACK_S = 2 };
+
+/* Of /proc/PID/stat, proc(5): what is needed here. */
+struct process {
+    char name[32];
+    pid_t parent;
+    unsigned long long started_ticks; /* since boot */
+};
+
+/* glibc 2.36 brings these; Debian 11's does not. */
+static int open_pidfd(pid_t pid)
+{
+    return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+static int signal_pidfd(int pidfd, int signal)
+{
+    return (int)syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0);
+}
+
+static bool look_at(pid_t pid, struct process *ret_process)
+{
+    CLEANUP(bytes_free) struct bytes bytes = {.limit = STAT_MOST_BYTES};
+    const char *open, *close;
+    char path[64];
+    struct err err;
+
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    if (!file_read_at(AT_FDCWD, path, &bytes, &err))
+        return false;
+    /* The name stands in parentheses and may itself hold some: the last one closes it. */
+    open = strchr(bytes_text(&bytes), '(');
+    close = strrchr(bytes_text(&bytes), ')');
+    if (open == NULL || close == NULL || close < open)
+        return false;
+    snprintf(ret_process->name, sizeof ret_process->name, "%.*s", (int)(close - open - 1),
+             open + 1);
+    return sscanf(
+               close + 1,
+               " %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+               &ret_process->parent, &ret_process->started_ticks) == 2;
+}
+
+static bool read_pidfile(const char *path, pid_t *ret_pid, struct err *err)
+{
+    CLEANUP(bytes_free) struct bytes bytes = {.limit = PIDFILE_MOST_BYTES};
+    char text[PIDFILE_MOST_BYTES + 1];
+    uint64_t pid;
+
+    if (!file_read_at(AT_FDCWD, path, &bytes, err)) {
+        err->kind = ERR_CONSUMER;
+        return err_wrap(err, "reload");
+    }
+    snprintf(text, sizeof text, "%s", bytes_text(&bytes));
+    /* PostgreSQL's postmaster.pid holds more lines; the pid is the first. */
+    text[strcspn(text, "\n")] = '\0';
+    if (!text_number(text_trim(text), INT_MAX, &pid) || pid < 2)
+        return err_set(err, ERR_CONSUMER, "reload: %s holds no pid", path);
+    *ret_pid = (pid_t)pid;
+    return true;
+}
+
+/* Whether the process started before the pidfile was written, as the one that it names must have.
+ */
+static bool is_older_than_file(const struct process *process, const char *path)
+{
+    struct timespec boot, wall;
+    struct stat about;
+    time_t started;
+
+    if (stat(path, &about) != 0)
+        return false;
+    clock_gettime(CLOCK_BOOTTIME, &boot);
+    clock_gettime(CLOCK_REALTIME, &wall);
+    started = wall.tv_sec - boot.tv_sec +
+              (time_t)(process->started_ticks / (unsigned long long)sysconf(_SC_CLK_TCK));
+    return started <= about.st_mtime + CLOCK_SLACK_S;
+}
+
+bool reload_signal_pidfile(const char *path, int signal, struct err *err)
+{
+    CLEANUP(close_fd) int pidfd = -1;
+    struct process process;
+    pid_t pid = 0;
+
+    if (!read_pidfile(path, &pid, err))
+        return false;
+    pidfd = open_pidfd(pid);
+    if (pidfd < 0 || !look_at(pid, &process))
+        return err_set(err, ERR_CONSUMER, "reload: the process %d that %s names does not run",
+                       (int)pid, path);
+    if (!is_older_than_file(&process, path))
+        return err_set(
+            err, ERR_CONSUMER,
+            "reload: %s is left over: the process %d is younger and not the one it named", path,
+            (int)pid);
+    if (signal_pidfd(pidfd, signal) != 0)
+        return err_errno(err, ERR_CONSUMER, errno, "reload: cannot send SIG%s to process %d (%s)",
+                         sigabbrev_np(signal), (int)pid, process.name);
+    return true;
+}
+
+static bool is_top(const struct process *process, const char *name)
+{
+    struct process parent;
+
+    return !look_at(process->parent, &parent) || strcmp(parent.name, name) != 0;
+}
+
+/* Signals the process if it is one of that name and the topmost; counts it then. */
+static bool signal_if_named(pid_t pid, const char *name, int signal, unsigned *count,
+                            struct err *err)
+{
+    CLEANUP(close_fd) int pidfd = open_pidfd(pid);
+    struct process process;
+
+    if (pidfd < 0 || !look_at(pid, &process) || strcmp(process.name, name) != 0 ||
+        !is_top(&process, name))
+        return true;
+    if (signal_pidfd(pidfd, signal) != 0 && errno != ESRCH)
+        return err_errno(err, ERR_CONSUMER, errno, "reload: cannot send SIG%s to process %d (%s)",
+                         sigabbrev_np(signal), (int)pid, name);
+    (*count)++;
+    return true;
+}
+
+bool reload_signal_process(const char *name, int signal, struct err *err)
+{
+    CLEANUP(close_directory) DIR *processes = opendir("/proc");
+    const struct dirent *entry;
+    unsigned count = 0;
+
+    if (processes == NULL)
+        return err_errno(err, ERR_CONSUMER, errno, "reload: cannot list /proc");
+    while ((entry = readdir(processes)) != NULL) {
+        uint64_t pid;
+
+        if (text_number(entry->d_name, INT_MAX, &pid) && (pid_t)pid != getpid() &&
+            !signal_if_named((pid_t)pid, name, signal, &count, err))
+            return false;
+    }
+    if (count == 0)
+        return err_set(err, ERR_CONSUMER,
+                       "reload: no process is named %s; in a pod, is shareProcessNamespace set?",
+                       name);
+    return true;
+}
