@@ -1,0 +1,36 @@
+#include "flow/assess.h"
+
+/* A persisted wait that is longer comes from a clock that has been set back since. */
+enum { LONGEST_WAIT_S = 30 * 60 };
+
+static const char *why_issue(const struct findings *findings)
+{
+    if (findings->health == INSTALLED_NOTHING)
+        return findings->why;
+    if (findings->difference != NULL)
+        return findings->difference;
+    if (findings->revoked)
+        return "the published certificate was revoked";
+    if (findings->now_s >= findings->not_after_s)
+        return "the published certificate has expired";
+    if (findings->now_s >= findings->due_s)
+        return "the published certificate is due";
+    return NULL;
+}
+
+enum verdict assess(const struct findings *findings, const char **ret_reason)
+{
+    const char *reason = why_issue(findings);
+
+    *ret_reason = reason;
+    if (reason != NULL) {
+        bool waits = findings->try_again_at_s > findings->now_s &&
+                     findings->try_again_at_s <= findings->now_s + LONGEST_WAIT_S;
+
+        return waits ? VERDICT_LATER : VERDICT_ISSUE;
+    }
+    *ret_reason = findings->why;
+    if (findings->health != INSTALLED_WHOLE)
+        return VERDICT_RESTAGE;
+    return findings->reloaded ? VERDICT_FRESH : VERDICT_RELOAD;
+}

@@ -1,0 +1,35 @@
+/*
+ * assess - what is to be done about what was found on disk
+ *
+ * The one decision that is taken anew at every start, after every failure and after every change of
+ * the configuration. Pure.
+ */
+#ifndef LEAFD_FLOW_ASSESS_H
+#define LEAFD_FLOW_ASSESS_H
+
+#include "install/installed.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum verdict {
+    VERDICT_FRESH,   /* nothing is to be done until it is due */
+    VERDICT_RELOAD,  /* the consumer has not been told of it */
+    VERDICT_RESTAGE, /* the set is sound, but the files are not as they should be */
+    VERDICT_ISSUE,   /* a new certificate is wanted */
+    VERDICT_LATER    /* a new certificate is wanted, but it failed a moment ago */
+};
+
+struct findings {
+    enum installed_health health;
+    const char *why;        /* of the health */
+    const char *difference; /* of what is asked of the CA; NULL: none */
+    uint64_t due_s, not_after_s, now_s;
+    bool revoked, reloaded;
+    uint64_t try_again_at_s; /* persisted; 0: not to be honoured */
+};
+
+/* assess - the verdict, and in *ret_reason why, in words that follow "because" */
+enum verdict assess(const struct findings *findings, const char **ret_reason);
+
+#endif

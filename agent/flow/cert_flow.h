@@ -1,0 +1,76 @@
+/*
+ * cert_flow - the life of one certificate, as a table of states and events
+ *
+ * The table in cert_flow.c reads from top to bottom as the way of a certificate: found on disk or
+ * wanted, queued, logged in, key made, signed, vetted, staged, validated, published, reloaded,
+ * waiting until it is due. Every transition stands there and nowhere else.
+ */
+#ifndef LEAFD_FLOW_CERT_FLOW_H
+#define LEAFD_FLOW_CERT_FLOW_H
+
+#include "flow/cert_work.h"
+
+enum flow_state {
+    FLOW_READING,
+    FLOW_WAITING, /* until it is due */
+    FLOW_QUEUED,
+    FLOW_LOGGING_IN,
+    FLOW_MAKING_KEY,
+    FLOW_SIGNING,
+    FLOW_LOGGING_IN_AGAIN, /* after a 403 */
+    FLOW_VETTING,
+    FLOW_HOLDING, /* until notBefore */
+    FLOW_QUEUED_TO_RESTAGE,
+    FLOW_RECOVERING,
+    FLOW_STAGING,
+    FLOW_VALIDATING,
+    FLOW_PUBLISHING,
+    FLOW_RELOADING,
+    FLOW_BACKING_OFF,        /* issuing failed */
+    FLOW_RELOAD_BACKING_OFF, /* the reload failed */
+    FLOW_STATE_COUNT
+};
+
+struct cert_flow;
+
+/* Told when a certificate comes to rest: waiting until it is due, or backing off. */
+typedef void flow_observer(void *arg, struct cert_flow *flow);
+
+/*
+ * cert_flow_new - a certificate's flow, reading what is on disk from the next turn on
+ *
+ * Takes a reference of `config`; borrows `tools`, which outlive it. NULL with *err filled, class
+ * local.
+ */
+struct cert_flow *cert_flow_new(struct cert_tools *tools, struct config *config,
+                                const struct cert_config *cert, flow_observer *on_rest, void *arg,
+                                struct err *err);
+
+/* cert_flow_free - ends the flow; what is published stays. NULL is fine */
+void cert_flow_free(struct cert_flow *flow);
+
+/* cert_flow_adopt - goes on with a new configuration's section, at once or when it comes to rest */
+void cert_flow_adopt(struct cert_flow *flow, struct config *config, const struct cert_config *cert);
+
+/* cert_flow_recompute - the clock was set: computes again what is due */
+void cert_flow_recompute(struct cert_flow *flow);
+
+/* cert_flow_name - the section's name */
+const char *cert_flow_name(const struct cert_flow *flow);
+
+/* cert_flow_state - where it stands */
+enum flow_state cert_flow_state(const struct cert_flow *flow);
+
+/* cert_flow_published - what is published, as of now: `usable` is false for one that has ended */
+struct cert_published cert_flow_published(const struct cert_flow *flow);
+
+/* cert_flow_tried - whether it has come to rest at least once */
+bool cert_flow_tried(const struct cert_flow *flow);
+
+/* cert_flow_failure - why it backs off; NULL if it does not */
+const struct err *cert_flow_failure(const struct cert_flow *flow);
+
+/* flow_state_name - the state for people: "waiting", "signing"; never NULL */
+const char *flow_state_name(enum flow_state state);
+
+#endif

@@ -1,0 +1,209 @@
+#include "flow/cert_job.h"
+
+#include "base/cleanup.h"
+#include "base/when.h"
+#include "install/publish.h"
+#include "install/revoked_mark.h"
+#include "install/set_directory.h"
+#include "pki/csr.h"
+#include "pki/key.h"
+#include "pki/vet.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { CSR_MOST_BYTES = 64 * 1024 };
+
+struct cert_draft *cert_draft_new(void)
+{
+    struct cert_draft *draft = calloc(1, sizeof *draft);
+
+    if (draft != NULL)
+        draft->csr.limit = CSR_MOST_BYTES;
+    return draft;
+}
+
+void cert_draft_free(struct cert_draft *draft)
+{
+    if (draft == NULL)
+        return;
+    key_free(draft->key);
+    bytes_free(&draft->csr);
+    vault_signed_free(&draft->reply);
+    issued_free(&draft->issued);
+    free(draft);
+}
+
+struct cert_job *cert_job_new(struct config *config, const struct cert_config *cert, int set_fd,
+                              struct cert_draft *draft, struct err *err)
+{
+    struct cert_job *job = calloc(1, sizeof *job);
+
+    if (job == NULL) {
+        cert_draft_free(draft);
+        err_memory(err);
+        return NULL;
+    }
+    job->config = config_ref(config);
+    job->cert = cert;
+    job->draft = draft;
+    job->set_fd = set_fd < 0 ? -1 : fcntl(set_fd, F_DUPFD_CLOEXEC, 3);
+    if (set_fd >= 0 && job->set_fd < 0) {
+        err_errno(err, ERR_LOCAL, errno, "cannot duplicate a descriptor");
+        cert_job_free(job);
+        return NULL;
+    }
+    return job;
+}
+
+void cert_job_free(void *arg)
+{
+    struct cert_job *job = arg;
+
+    if (job->set_fd >= 0)
+        close(job->set_fd);
+    cert_draft_free(job->draft);
+    installed_free(&job->installed);
+    config_unref(job->config);
+    free(job);
+}
+
+bool job_read_disk(void *arg, struct err *err)
+{
+    struct cert_job *job = arg;
+    char current[GENERATION_NAME_BYTES] = "";
+
+    /* What was moved or mounted over since is opened anew, and locked anew. */
+    if (job->set_fd >= 0 && !set_directory_same(job->cert->directory, job->set_fd, err))
+        close_fd(&job->set_fd);
+    if (job->set_fd < 0 &&
+        !set_directory_open(job->cert->directory, job->cert->directory_mode, &job->set_fd, err))
+        return false;
+    if (!publish_check(job->set_fd, job->cert, err))
+        return false;
+    publish_current(job->set_fd, current);
+    generation_sweep(job->set_fd, current);
+    installed_read(job->set_fd, job->cert, &job->installed);
+    cert_state_read(job->set_fd, &job->state);
+    job->revoked = current[0] != '\0' && revoked_mark_is(job->set_fd, current);
+    /* A crash right behind the swap may have left the visible names undone. */
+    return job->installed.health != INSTALLED_WHOLE || publish_links(job->set_fd, job->cert, err);
+}
+
+/* The published key, for a section whose key never rotates; no key there is no failure. */
+static bool take_published_key(struct cert_job *job, struct err *err)
+{
+    CLEANUP(installed_free) struct installed installed = {0};
+    CLEANUP(issued_free) struct issued issued = {0};
+
+    installed_read(job->set_fd, job->cert, &installed);
+    if (installed.health == INSTALLED_NOTHING)
+        return true;
+    return installed_recover(job->set_fd, &installed, &issued, err) &&
+           key_from_pem(secret_expose(&issued.key_pem), issued.key_pem.length, &job->draft->key,
+                        err);
+}
+
+bool job_make_key(void *arg, struct err *err)
+{
+    struct cert_job *job = arg;
+    struct cert_draft *draft = job->draft;
+    const struct wish *wish = &job->cert->wish;
+
+    if (job->rehearse && !generation_rehearse(job->set_fd, job->cert, err))
+        return false;
+    if (job->cert->key_source == KEY_FROM_VAULT)
+        return true;
+    if (job->keep_key && !take_published_key(job, err))
+        return false;
+    if (draft->key != NULL && !key_is_type(draft->key, wish->key_type)) {
+        key_free(draft->key);
+        draft->key = NULL;
+    }
+    if (draft->key == NULL && !key_generate(wish->key_type, &draft->key, err))
+        return false;
+    return csr_build(draft->key, &wish->names, &draft->csr, err);
+}
+
+/* The key that came with the reply, where the CA makes it. */
+static bool take_sent_key(struct cert_draft *draft, struct err *err)
+{
+    const char *pem = draft->reply.private_key;
+
+    if (pem == NULL)
+        return err_set(err, ERR_UNTRUSTED, "the reply holds no private key");
+    key_free(draft->key);
+    draft->key = NULL;
+    if (key_from_pem(pem, strlen(pem), &draft->key, err))
+        return true;
+    err->kind = ERR_UNTRUSTED;
+    return err_wrap(err, "the private key that the CA sent");
+}
+
+bool job_vet(void *arg, struct err *err)
+{
+    struct cert_job *job = arg;
+    struct cert_draft *draft = job->draft;
+    struct vet_order order = {
+        .wish = &job->cert->wish,
+        .trust_anchor = job->cert->trust_anchor,
+        .current_serial = job->current_serial[0] == '\0' ? NULL : job->current_serial,
+        .now_s = when_now_s(),
+    };
+
+    if (job->cert->key_source == KEY_FROM_VAULT && !take_sent_key(draft, err))
+        return false;
+    order.key = draft->key;
+    if (!vet(&order, &draft->reply.parts, &draft->issued, err))
+        return false;
+    draft->issued.issued_s = order.now_s;
+    draft->issued.request_id = arena_copy(&draft->issued.arena, draft->reply.request_id);
+    key_free(draft->key);
+    draft->key = NULL;
+    vault_signed_free(&draft->reply);
+    return draft->issued.request_id != NULL || err_memory(err);
+}
+
+bool job_recover(void *arg, struct err *err)
+{
+    struct cert_job *job = arg;
+    CLEANUP(installed_free) struct installed installed = {0};
+
+    installed_read(job->set_fd, job->cert, &installed);
+    if (installed.health == INSTALLED_NOTHING)
+        return err_set(err, ERR_LOCAL, "%s", installed.why);
+    return installed_recover(job->set_fd, &installed, &job->draft->issued, err);
+}
+
+bool job_stage(void *arg, struct err *err)
+{
+    struct cert_job *job = arg;
+
+    if (!set_directory_same(job->cert->directory, job->set_fd, err))
+        return false;
+    return generation_stage(job->set_fd, job->cert, &job->draft->issued, job->draft->generation,
+                            err);
+}
+
+bool job_publish(void *arg, struct err *err)
+{
+    struct cert_job *job = arg;
+
+    if (!set_directory_same(job->cert->directory, job->set_fd, err) ||
+        !publish_swap(job->set_fd, job->cert, job->draft->generation, job->previous, err))
+        return false;
+    revoked_mark_clear(job->set_fd);
+    /* The key is on disk now; nothing here needs it any more. */
+    secret_wipe(&job->draft->issued.key_pem);
+    return true;
+}
+
+bool job_save(void *arg, struct err *err)
+{
+    struct cert_job *job = arg;
+
+    return cert_state_write(job->set_fd, &job->state, err);
+}

@@ -1,0 +1,87 @@
+/*
+ * cert_job - the work on one certificate that would stall the loop, to be run by a worker
+ *
+ * Disk, keys and signatures. A job takes along all it touches: its own reference of the
+ * configuration, its own duplicate of the directory's descriptor, the draft. Whoever started it
+ * gets the draft back when it has ended; if nobody waits any more, the job frees it.
+ */
+#ifndef LEAFD_FLOW_CERT_JOB_H
+#define LEAFD_FLOW_CERT_JOB_H
+
+#include "base/bytes.h"
+#include "base/worker.h"
+#include "config/config.h"
+#include "install/cert_state.h"
+#include "install/installed.h"
+#include "vault/vault_sign.h"
+
+/* A certificate in the making: from the key to the staged generation. */
+struct cert_draft {
+    EVP_PKEY *key;
+    struct bytes csr;
+    struct vault_signed reply;
+    struct issued issued;
+    char generation[GENERATION_NAME_BYTES]; /* staged; "" before */
+    unsigned token_number;                  /* of the token that the CSR was sent with */
+    bool denied_once;
+};
+
+struct cert_job {
+    struct config *config;
+    const struct cert_config *cert;
+    int set_fd;               /* -1 until the directory is open */
+    struct cert_draft *draft; /* NULL where the job needs none */
+
+    struct installed installed; /* of job_read_disk */
+    struct cert_state state;    /* of job_read_disk; for job_save */
+    bool revoked;               /* of job_read_disk: the published generation is marked so */
+    bool rehearse;              /* for job_make_key: try the disk before the CA is asked */
+    bool keep_key;              /* for job_make_key: use the published key again */
+    char current_serial[SERIAL_TEXT_BYTES]; /* for job_vet: what is published; "" for none */
+    char previous[GENERATION_NAME_BYTES];   /* of job_publish: what was published before */
+};
+
+/* cert_draft_new - an empty draft; NULL if memory ran out */
+struct cert_draft *cert_draft_new(void);
+
+/* cert_draft_free - wipes a draft; NULL is fine */
+void cert_draft_free(struct cert_draft *draft);
+
+/*
+ * cert_job_new - a job for this certificate; takes the draft, also when it fails
+ *
+ * `set_fd` is duplicated; -1 for none. NULL with *err filled, class local.
+ */
+struct cert_job *cert_job_new(struct config *config, const struct cert_config *cert, int set_fd,
+                              struct cert_draft *draft, struct err *err);
+
+/* cert_job_free - a worker_free */
+void cert_job_free(void *job);
+
+/* What a worker runs; each takes a struct cert_job. Failures have the class of the room they are
+ * of. */
+
+/* job_read_disk - opens and locks the directory, sweeps, heals the links, reads what is published
+ */
+worker_run job_read_disk;
+
+/* job_make_key - the key, new or the published one, and the CSR; nothing where the CA makes the key
+ */
+worker_run job_make_key;
+
+/* job_vet - holds the CA's reply against the wish and makes the issued set of it */
+worker_run job_vet;
+
+/* job_recover - the issued set again from what is published, to stage it with other files */
+worker_run job_recover;
+
+/* job_stage - writes the generation */
+worker_run job_stage;
+
+/* job_publish - switches the visible names to the staged generation */
+worker_run job_publish;
+
+/* job_save - writes the state */
+worker_run job_save;
+
+#endif

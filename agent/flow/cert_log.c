@@ -1,0 +1,119 @@
+#include "flow/cert_log.h"
+
+#include "base/log.h"
+
+static void moment_and_wait(uint64_t moment_s, char moment[static WHEN_TEXT_BYTES],
+                            char wait[static DURATION_TEXT_BYTES])
+{
+    uint64_t now_s = when_now_s();
+
+    when_text(moment_s, moment);
+    duration_text(moment_s > now_s ? moment_s - now_s : 0, wait);
+}
+
+static void log_published(const struct cert_work *work, enum log_event event, const char *what)
+{
+    const struct cert_published *published = &work->published;
+    char end[WHEN_TEXT_BYTES], left[DURATION_TEXT_BYTES];
+    char due[WHEN_TEXT_BYTES], due_in[DURATION_TEXT_BYTES];
+
+    moment_and_wait(published->validity.not_after, end, left);
+    moment_and_wait(published->due_s, due, due_in);
+    log_write(event,
+              (const struct log_field[]){{"CERT", work->cert->name},
+                                         {"SERIAL", published->serial},
+                                         {"NOT_AFTER", end},
+                                         {"DUE", due},
+                                         {"DIRECTORY", work->cert->directory},
+                                         {0}},
+              "%s serial %s, valid for %s until %s, renewal in %s", what, published->serial, left,
+              end, due_in);
+}
+
+void cert_log_found(const struct cert_work *work)
+{
+    log_published(work, LOG_FOUND, "found on disk:");
+}
+
+void cert_log_published(const struct cert_work *work)
+{
+    log_published(work, LOG_PUBLISHED, "published");
+}
+
+void cert_log_wanted(const struct cert_work *work, const char *what)
+{
+    log_write(LOG_WANTED,
+              (const struct log_field[]){{"CERT", work->cert->name}, {"REASON", work->reason}, {0}},
+              "%s, because %s", what, work->reason);
+}
+
+void cert_log_held(const struct cert_work *work)
+{
+    char begin[WHEN_TEXT_BYTES], wait[DURATION_TEXT_BYTES];
+
+    moment_and_wait(work->draft->issued.leaf.validity.not_before, begin, wait);
+    log_write(LOG_HELD,
+              (const struct log_field[]){{"CERT", work->cert->name}, {"NOT_BEFORE", begin}, {0}},
+              "the new certificate begins at %s, in %s; what is published stays until then; is "
+              "this machine's clock behind?",
+              begin, wait);
+}
+
+void cert_log_reloaded(const struct cert_work *work)
+{
+    log_write(LOG_RELOADED,
+              (const struct log_field[]){
+                  {"CERT", work->cert->name}, {"SERIAL", work->published.serial}, {0}},
+              "told the consumer to load serial %s", work->published.serial);
+}
+
+static void log_failure(const struct cert_work *work, enum log_event event, const struct err *err,
+                        uint64_t wait_ms, const char *advice)
+{
+    const struct cert_published *published = &work->published;
+    char next[32], left[DURATION_TEXT_BYTES] = "";
+    uint64_t now_s = when_now_s();
+
+    snprintf(next, sizeof next, "%llu", (unsigned long long)wait_ms);
+    if (published->usable && published->validity.not_after > now_s)
+        duration_text(published->validity.not_after - now_s, left);
+    log_write(event,
+              (const struct log_field[]){{"CERT", work->cert->name},
+                                         {"CLASS", err_kind_name(err->kind)},
+                                         {"NEXT_TRY_MS", next},
+                                         {0}},
+              "%s (%s); next try in %llu.%llus; %s%s%s", err->text, err_kind_name(err->kind),
+              (unsigned long long)wait_ms / 1000, (unsigned long long)wait_ms / 100 % 10, advice,
+              left, left[0] == '\0' ? "no usable certificate is in place" : " left");
+}
+
+void cert_log_failed(const struct cert_work *work, const struct err *err, uint64_t wait_ms)
+{
+    log_failure(work, LOG_FAILED, err, wait_ms,
+                work->published.usable ? "the certificate in place has " : "");
+}
+
+void cert_log_reload_failed(const struct cert_work *work, const struct err *err, uint64_t wait_ms)
+{
+    log_failure(work, LOG_RELOAD_FAILED, err, wait_ms,
+                "the new files are in place but the consumer may serve the old ones; they have ");
+}
+
+void cert_log_warnings(const struct cert_work *work)
+{
+    const json_t *warnings = vault_reply_warnings(&work->draft->reply.reply);
+    const struct log_field fields[] = {{"CERT", work->cert->name}, {0}};
+
+    for (size_t i = 0; i < json_array_size(warnings); i++) {
+        const char *text = json_string_value(json_array_get(warnings, i));
+
+        if (text != NULL)
+            log_write(LOG_ADVICE, fields, "the CA warns: %s", text);
+    }
+}
+
+void cert_log_bug(const struct cert_work *work, const char *state, int event)
+{
+    log_write(LOG_BUG, (const struct log_field[]){{"CERT", work->cert->name}, {0}},
+              "event %d has no meaning while %s; it is ignored; please report this", event, state);
+}

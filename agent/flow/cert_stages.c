@@ -1,0 +1,354 @@
+#include "flow/cert_stages.h"
+
+#include "base/child.h"
+#include "base/cleanup.h"
+#include "flow/assess.h"
+#include "flow/cert_directory.h"
+#include "plan/renewal.h"
+#include "reload/reload.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { VARIABLES_MOST = 8 };
+
+/* -- stages that a worker does --------------------------------------------------------------------
+ */
+
+static void on_job_done(void *arg, const struct err *job_err)
+{
+    struct cert_work *work = arg;
+    const struct err err = *job_err;
+
+    work->draft = TAKE(work->job->draft);
+    work->job = NULL;
+    work->slot = slot_drop(work->slot);
+    work->deliver(work, err.kind == ERR_NONE ? EV_DONE : EV_FAILED, &err);
+}
+
+/* A job with the draft in its hands, or NULL after telling the failure. */
+static struct cert_job *new_job(struct cert_work *work)
+{
+    struct err err;
+    struct cert_job *job =
+        cert_job_new(work->config, work->cert, work->set_fd, TAKE(work->draft), &err);
+
+    if (job == NULL)
+        cert_work_fail(work, &err);
+    return job;
+}
+
+static void start_job(struct cert_work *work, struct cert_job *job, worker_run *run,
+                      slot_done *on_done)
+{
+    struct err err;
+
+    work->job = job;
+    work->slot = worker_start(work->tools->workers, run, job, cert_job_free, on_done, work, &err);
+    if (work->slot == NULL) {
+        work->job = NULL;
+        cert_work_fail(work, &err);
+    }
+}
+
+static void note_published(struct cert_work *work, const char *generation,
+                           const struct certificate_facts *leaf, uint64_t issued_s)
+{
+    struct cert_published *published = &work->published;
+    const char *const texts[] = {work->cert->name, leaf->serial, NULL};
+
+    published->usable = true;
+    published->validity = leaf->validity;
+    published->issued_s = issued_s;
+    published->due_s =
+        renewal_due_s(&leaf->validity, issued_s, &work->cert->renewal, digest_spread(texts));
+    snprintf(published->generation, sizeof published->generation, "%s", generation);
+    snprintf(published->serial, sizeof published->serial, "%s", leaf->serial);
+}
+
+static enum cert_event event_of(enum verdict verdict)
+{
+    static const enum cert_event events[] = {
+        [VERDICT_FRESH] = EV_FRESH,  [VERDICT_RELOAD] = EV_RELOAD, [VERDICT_RESTAGE] = EV_RESTAGE,
+        [VERDICT_ISSUE] = EV_WANTED, [VERDICT_LATER] = EV_LATER,
+    };
+
+    return events[verdict];
+}
+
+/* Takes over what the disk told and says what it means. */
+static enum cert_event take_findings(struct cert_work *work, struct cert_job *job)
+{
+    const struct installed *installed = &job->installed;
+    const struct request_facts wanted = record_request(work->cert);
+    struct findings findings = {
+        .health = installed->health,
+        .why = installed->why,
+        .now_s = when_now_s(),
+        .revoked = job->revoked,
+    };
+    const char *reason;
+    enum verdict verdict;
+
+    work->state = job->state;
+    work->published = (struct cert_published){0};
+    if (installed->health != INSTALLED_NOTHING) {
+        note_published(work, installed->generation, &installed->record.leaf,
+                       installed->record.issued_s);
+        work->published.usable = findings.now_s < work->published.validity.not_after;
+        findings.difference = difference_between(&installed->record.request, &wanted);
+    }
+    findings.due_s = work->published.due_s;
+    findings.not_after_s = work->published.validity.not_after;
+    findings.reloaded = work->cert->reloads.items[0].verb == RELOAD_NONE ||
+                        strcmp(work->state.reloaded, installed->generation) == 0;
+    if (!work->read_once && work->tools->stays)
+        findings.try_again_at_s = work->state.try_again_at_s;
+    work->read_once = true;
+    verdict = assess(&findings, &reason);
+    cert_work_give_reason(work, reason);
+    return event_of(verdict);
+}
+
+static void on_read(void *arg, const struct err *job_err)
+{
+    struct cert_work *work = arg;
+    struct cert_job *job = work->job;
+    const struct err err = *job_err;
+    enum cert_event event = EV_FAILED;
+
+    if (work->set_fd >= 0)
+        close(work->set_fd);
+    work->set_fd = job->set_fd;
+    job->set_fd = -1;
+    work->previous[0] = '\0'; /* swept */
+    if (err.kind == ERR_NONE) {
+        cert_directory_watch(work);
+        event = take_findings(work, job);
+    }
+    work->job = NULL;
+    work->slot = slot_drop(work->slot);
+    work->deliver(work, event, &err);
+}
+
+void stage_read(struct cert_work *work)
+{
+    struct cert_job *job = new_job(work);
+
+    if (job != NULL)
+        start_job(work, job, job_read_disk, on_read);
+}
+
+void stage_make_key(struct cert_work *work)
+{
+    struct cert_job *job = new_job(work);
+
+    if (job == NULL)
+        return;
+    job->rehearse = work->state.failures > 0 && work->state.failure.kind == ERR_LOCAL;
+    job->keep_key = work->cert->key_rotation == KEY_ROTATE_NEVER;
+    start_job(work, job, job_make_key, on_job_done);
+}
+
+static void on_vetted(void *arg, const struct err *job_err)
+{
+    struct cert_work *work = arg;
+    const struct err err = *job_err;
+    enum cert_event event = err.kind == ERR_NONE ? EV_DONE : EV_FAILED;
+
+    work->draft = TAKE(work->job->draft);
+    work->job = NULL;
+    work->slot = slot_drop(work->slot);
+    if (event == EV_DONE && work->draft->issued.leaf.validity.not_before > when_now_s())
+        event = EV_EARLY;
+    work->deliver(work, event, &err);
+}
+
+void stage_vet(struct cert_work *work)
+{
+    struct cert_job *job = new_job(work);
+
+    if (job == NULL)
+        return;
+    memcpy(job->current_serial, work->published.serial, sizeof job->current_serial);
+    start_job(work, job, job_vet, on_vetted);
+}
+
+void stage_recover(struct cert_work *work)
+{
+    struct cert_job *job = new_job(work);
+
+    if (job != NULL)
+        start_job(work, job, job_recover, on_job_done);
+}
+
+void stage_stage(struct cert_work *work)
+{
+    struct cert_job *job = new_job(work);
+
+    if (job != NULL)
+        start_job(work, job, job_stage, on_job_done);
+}
+
+static void on_published(void *arg, const struct err *job_err)
+{
+    struct cert_work *work = arg;
+    const struct err err = *job_err;
+    struct cert_job *job = work->job;
+
+    if (err.kind == ERR_NONE) {
+        const struct cert_draft *draft = job->draft;
+
+        memcpy(work->previous, job->previous, sizeof work->previous);
+        note_published(work, draft->generation, &draft->issued.leaf, draft->issued.issued_s);
+    }
+    work->draft = TAKE(job->draft);
+    work->job = NULL;
+    work->slot = slot_drop(work->slot);
+    work->deliver(work, err.kind == ERR_NONE ? EV_DONE : EV_FAILED, &err);
+}
+
+void stage_publish(struct cert_work *work)
+{
+    struct cert_job *job = new_job(work);
+
+    if (job != NULL)
+        start_job(work, job, job_publish, on_published);
+}
+
+/* -- stages that wait for somebody else -----------------------------------------------------------
+ */
+
+static void on_stage_done(void *arg, const struct err *stage_err)
+{
+    struct cert_work *work = arg;
+    const struct err err = *stage_err;
+
+    work->slot = slot_drop(work->slot);
+    work->deliver(work, err.kind == ERR_NONE ? EV_DONE : EV_FAILED, &err);
+}
+
+static void on_permitted(void *arg, const struct err *err)
+{
+    struct cert_work *work = arg;
+
+    /* The permit is kept: it is given back when the work comes to rest. */
+    work->deliver(work, EV_DONE, err);
+}
+
+void stage_queue(struct cert_work *work)
+{
+    struct err err;
+
+    cert_work_release(work);
+    work->draft = cert_draft_new();
+    if (work->draft == NULL)
+        err_memory(&err);
+    else
+        work->permit = permit_start(&work->tools->permits, on_permitted, work, &err);
+    if (work->permit == NULL)
+        cert_work_fail(work, &err);
+}
+
+void stage_log_in(struct cert_work *work)
+{
+    struct err err;
+
+    work->slot = vault_token_start(work->tools->token, on_stage_done, work, &err);
+    if (work->slot == NULL)
+        cert_work_fail(work, &err);
+}
+
+static void on_signed(void *arg, const struct err *sign_err)
+{
+    struct cert_work *work = arg;
+    const struct err err = *sign_err;
+    enum cert_event event = EV_DONE;
+
+    work->slot = slot_drop(work->slot);
+    if (err.kind != ERR_NONE)
+        event = err.kind == ERR_DENIED ? EV_DENIED : EV_FAILED;
+    work->deliver(work, event, &err);
+}
+
+void stage_sign(struct cert_work *work)
+{
+    const struct secret *token = vault_token_secret(work->tools->token);
+    const struct vault_client client = vault_token_client(work->tools->token);
+    struct cert_draft *draft = work->draft;
+    const char *csr = work->cert->key_source == KEY_FROM_VAULT ? NULL : bytes_text(&draft->csr);
+    struct err err;
+
+    if (token == NULL) {
+        /* Dropped by somebody else's 403 between two turns: the next try logs in. */
+        err_set(&err, ERR_TRANSIENT, "the token was dropped a moment ago");
+        cert_work_fail(work, &err);
+        return;
+    }
+    draft->token_number = vault_token_number(work->tools->token);
+    work->slot =
+        vault_sign_start(&client, token, work->cert, csr, &draft->reply, on_signed, work, &err);
+    if (work->slot == NULL)
+        cert_work_fail(work, &err);
+}
+
+/* The environment of the operator's commands; texts live in the arena. */
+static bool fill_variables(const struct cert_work *work, struct arena *arena,
+                           const char *generation, const char *staged,
+                           const char *variables[static VARIABLES_MOST + 1])
+{
+    const struct cert_config *cert = work->cert;
+    size_t count = 0;
+
+    variables[count++] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    variables[count++] = arena_format(arena, "LEAFD_CERT=%s", cert->name);
+    variables[count++] = arena_format(arena, "LEAFD_DIRECTORY=%s", cert->directory);
+    variables[count++] = arena_format(arena, "%s=%s/%s", staged, cert->directory, generation);
+    variables[count] = NULL;
+    for (size_t i = 0; i < count; i++)
+        if (variables[i] == NULL)
+            return false;
+    return true;
+}
+
+void stage_validate(struct cert_work *work)
+{
+    const char *variables[VARIABLES_MOST + 1];
+    const struct child_order order = {
+        .what = "validate",
+        .argv = &work->cert->validate,
+        .variables = variables,
+        .limit_s = work->cert->command_timeout_s,
+    };
+    struct arena arena = {0};
+    struct err err;
+
+    if (work->cert->validate.count == 0) {
+        slot_finish(&work->later, NULL);
+        return;
+    }
+    if (fill_variables(work, &arena, work->draft->generation, "LEAFD_STAGED", variables))
+        work->slot = child_start(work->tools->loop, &order, on_stage_done, work, &err);
+    else
+        err_memory(&err);
+    arena_free(&arena);
+    if (work->slot == NULL)
+        cert_work_fail(work, &err);
+}
+
+void stage_reload(struct cert_work *work)
+{
+    const char *variables[VARIABLES_MOST + 1];
+    struct arena arena = {0};
+    struct err err;
+
+    if (fill_variables(work, &arena, work->published.generation, "LEAFD_GENERATION", variables))
+        work->slot = reload_start(work->tools->loop, work->config, work->cert, variables,
+                                  on_stage_done, work, &err);
+    else
+        err_memory(&err);
+    arena_free(&arena);
+    if (work->slot == NULL)
+        cert_work_fail(work, &err);
+}

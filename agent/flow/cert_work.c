@@ -1,0 +1,153 @@
+#include "flow/cert_work.h"
+
+#include "base/chance.h"
+#include "base/log.h"
+#include "plan/backoff.h"
+#include "plan/renewal.h"
+
+#include <string.h>
+#include <unistd.h>
+
+static void on_later(void *arg, const struct err *err)
+{
+    struct cert_work *work = arg;
+
+    work->deliver(work, err->kind == ERR_NONE ? EV_DONE : EV_FAILED, err);
+}
+
+/* `later` is part of the work and is never dropped alone. */
+static void destroy_later(struct slot *slot)
+{
+    (void)slot;
+}
+
+bool cert_work_open(struct cert_work *work, struct cert_tools *tools, struct config *config,
+                    const struct cert_config *cert, struct err *err)
+{
+    *work = (struct cert_work){.tools = tools, .set_fd = -1};
+    if (!slot_open(&work->later, tools->loop, destroy_later, on_later, work, err))
+        return false;
+    work->config = config_ref(config);
+    work->cert = cert;
+    return true;
+}
+
+void cert_work_cancel(struct cert_work *work)
+{
+    work->slot = slot_drop(work->slot);
+    work->job = NULL;
+    sd_event_source_set_enabled(work->later.later, SD_EVENT_OFF);
+}
+
+/* What the next process must know is on disk before this one lets go of the directory. */
+static void finish_saving(struct cert_work *work)
+{
+    struct err err;
+
+    if (work->saving != NULL)
+        worker_join(work->saving);
+    work->saving = slot_drop(work->saving);
+    if (work->save_again && !cert_state_write(work->set_fd, &work->state, &err))
+        log_write(LOG_DETAIL, (const struct log_field[]){{"CERT", work->cert->name}, {0}},
+                  "cannot keep the state: %s", err.text);
+}
+
+void cert_work_close(struct cert_work *work)
+{
+    cert_work_cancel(work);
+    finish_saving(work);
+    sd_event_source_disable_unref(work->removal);
+    sd_event_source_disable_unref(work->watch);
+    cert_work_release(work);
+    slot_close(&work->later);
+    if (work->set_fd >= 0)
+        close(work->set_fd);
+    config_unref(work->config);
+}
+
+void cert_work_adopt(struct cert_work *work, struct config *config, const struct cert_config *cert)
+{
+    bool moved = strcmp(work->cert->directory, cert->directory) != 0;
+
+    if (moved) {
+        close(work->set_fd);
+        work->set_fd = -1;
+        work->previous[0] = '\0';
+        work->published = (struct cert_published){0};
+        work->state = (struct cert_state){0};
+    }
+    config_ref(config);
+    config_unref(work->config);
+    work->config = config;
+    work->cert = cert;
+}
+
+void cert_work_release(struct cert_work *work)
+{
+    cert_draft_free(work->draft);
+    work->draft = NULL;
+    work->permit = slot_drop(work->permit);
+}
+
+static void on_saved(void *arg, const struct err *err)
+{
+    struct cert_work *work = arg;
+
+    work->saving = slot_drop(work->saving);
+    if (err->kind != ERR_NONE)
+        log_write(LOG_DETAIL, (const struct log_field[]){{"CERT", work->cert->name}, {0}},
+                  "cannot keep the state: %s", err->text);
+    if (work->save_again)
+        cert_work_save(work);
+}
+
+void cert_work_save(struct cert_work *work)
+{
+    struct cert_job *job;
+    struct err err;
+
+    work->save_again = work->saving != NULL;
+    if (work->save_again || work->set_fd < 0)
+        return;
+    job = cert_job_new(work->config, work->cert, work->set_fd, NULL, &err);
+    if (job == NULL)
+        return;
+    job->state = work->state;
+    work->saving =
+        worker_start(work->tools->workers, job_save, job, cert_job_free, on_saved, work, &err);
+}
+
+void cert_work_fail(struct cert_work *work, const struct err *err)
+{
+    slot_finish(&work->later, err);
+}
+
+void cert_work_give_reason(struct cert_work *work, const char *reason)
+{
+    snprintf(work->reason, sizeof work->reason, "%s", reason);
+}
+
+uint64_t cert_work_note_failure(struct cert_work *work, const struct err *err, unsigned failures)
+{
+    const struct cert_published *published = &work->published;
+    struct cert_state *state = &work->state;
+    uint64_t now_s = when_now_s(), wait_ms;
+    struct backoff_state backoff = {
+        .failures = failures,
+        .lifetime_s = work->cert->wish.ttl_s,
+        .retry_after_s = err->retry_after_s,
+    };
+
+    if (published->usable && now_s < published->validity.not_after) {
+        backoff.remaining_s = published->validity.not_after - now_s;
+        backoff.lifetime_s = published->validity.not_after -
+                             renewal_start_s(&published->validity, published->issued_s);
+    }
+    state->failure = *err;
+    state->failure.kind = backoff_kind(err, failures);
+    wait_ms = backoff_wait_ms(state->failure.kind, &backoff, chance_draw());
+    state->failed_at_s = now_s;
+    state->try_again_at_s = now_s + wait_ms / 1000;
+    cert_work_save(work);
+    return wait_ms;
+}

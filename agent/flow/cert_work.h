@@ -1,0 +1,108 @@
+/*
+ * cert_work - one certificate at work: what its stages share
+ *
+ * The stages read and write this struct; which stage comes next is decided in cert_flow alone, to
+ * which every stage delivers exactly one event when it has ended.
+ */
+#ifndef LEAFD_FLOW_CERT_WORK_H
+#define LEAFD_FLOW_CERT_WORK_H
+
+#include "base/worker.h"
+#include "config/config.h"
+#include "flow/cert_job.h"
+#include "flow/permits.h"
+#include "vault/vault_token.h"
+
+enum cert_event {
+    EV_DONE,    /* the stage went well */
+    EV_FAILED,  /* it did not: err says why */
+    EV_DENIED,  /* the CA answered 403 to the token */
+    EV_EARLY,   /* the certificate is good, but begins in the future */
+    EV_FRESH,   /* what is on disk is as it should be */
+    EV_WANTED,  /* a new certificate is wanted */
+    EV_LATER,   /* one is wanted, but it failed a moment ago */
+    EV_RESTAGE, /* the set on disk is sound, but its files must be written anew */
+    EV_RELOAD,  /* the consumer has not been told of the set on disk */
+    EV_DUE,     /* the wall clock has reached the moment that was waited for */
+    EV_RETRY,   /* the wait after a failure is over */
+    EV_CHANGED, /* the configuration changed what is wanted */
+    EV_REVOKED, /* somebody marked the published generation as revoked */
+    EV_COUNT
+};
+
+/* What all certificates share; borrowed, and the same for all of them. */
+struct cert_tools {
+    sd_event *loop;
+    struct workers *workers;
+    struct vault_token *token;
+    struct permits permits;
+    bool stays; /* a daemon: waits of an earlier process count, and marks of others are noticed */
+};
+
+/* What is published, as far as the loop needs to know. */
+struct cert_published {
+    bool usable; /* there is a sound generation that has not ended */
+    char generation[GENERATION_NAME_BYTES];
+    char serial[SERIAL_TEXT_BYTES];
+    struct validity validity;
+    uint64_t issued_s, due_s;
+};
+
+struct cert_work {
+    struct cert_tools *tools;
+    struct config *config; /* a reference of its own; `cert` points into it */
+    const struct cert_config *cert;
+    int set_fd; /* the set's directory, open and locked; -1 before */
+
+    struct slot *slot;    /* the stage under way */
+    struct cert_job *job; /* of that stage, if a worker does it; borrowed */
+    struct slot later;    /* for stages that end at once */
+    struct slot *permit;
+    struct slot *saving; /* the state being written, beside the stages */
+    bool save_again;
+
+    struct cert_draft *draft; /* from key to publish; a worker's job has it meanwhile */
+    struct cert_published published;
+    struct cert_state state;
+    char previous[GENERATION_NAME_BYTES]; /* waiting to be removed; "" none */
+    sd_event_source *removal, *watch;     /* of cert_directory */
+    bool read_once;
+    char reason[256]; /* why a certificate is wanted, for the log */
+
+    /* Where a stage's end goes. */
+    void (*deliver)(struct cert_work *work, enum cert_event event, const struct err *err);
+};
+
+/* cert_work_open - makes the work ready; fails with class local. Takes a reference of `config` */
+bool cert_work_open(struct cert_work *work, struct cert_tools *tools, struct config *config,
+                    const struct cert_config *cert, struct err *err);
+
+/* cert_work_close - cancels the stage under way and releases everything */
+void cert_work_close(struct cert_work *work);
+
+/* cert_work_adopt - goes on with the section of another configuration; between stages only */
+void cert_work_adopt(struct cert_work *work, struct config *config, const struct cert_config *cert);
+
+/* cert_work_release - gives up draft and permit; the work is at rest, or only reloads */
+void cert_work_release(struct cert_work *work);
+
+/* cert_work_save - writes the state to disk, beside the stages; failures are for the debug log */
+void cert_work_save(struct cert_work *work);
+
+/* cert_work_give_reason - notes why a certificate is wanted, for the log */
+void cert_work_give_reason(struct cert_work *work, const char *reason);
+
+/*
+ * cert_work_note_failure - puts a failure into the state and saves it
+ *
+ * Gives the milliseconds until the next try. `failures` counts those in a row, this one included.
+ */
+uint64_t cert_work_note_failure(struct cert_work *work, const struct err *err, unsigned failures);
+
+/* cert_work_cancel - ends the stage under way without an event */
+void cert_work_cancel(struct cert_work *work);
+
+/* cert_work_fail - the stage could not even start: delivers FAILED, in a later turn as always */
+void cert_work_fail(struct cert_work *work, const struct err *err);
+
+#endif

@@ -1,0 +1,107 @@
+#include "flow/check.h"
+
+#include "flow/ask.h"
+#include "flow/once.h"
+#include "plan/posture.h"
+#include "vault/vault_capabilities.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static size_t print_advice(const struct cert_config *cert)
+{
+    struct posture_facts facts = {
+        .wish = &cert->wish,
+        .key_never_rotates = cert->key_rotation == KEY_ROTATE_NEVER,
+        .key_from_ca = cert->key_source == KEY_FROM_VAULT,
+        .nothing_reloads =
+            cert->reloads.items[0].verb == RELOAD_NONE && cert->template_name == NULL,
+        .renew_before_s = cert->renewal.before_s,
+    };
+    const char *advice[POSTURE_MOST];
+    size_t count;
+
+    for (size_t i = 0; i < cert->outputs.count; i++)
+        facts.key_for_group |= content_holds_key(cert->outputs.items[i].content) &&
+                               (cert->outputs.items[i].mode & 040) != 0;
+    count = posture_advise(&facts, advice);
+    for (size_t i = 0; i < count; i++)
+        printf("%s:%u: [cert %s] advice: %s\n", cert->file, cert->line, cert->name, advice[i]);
+    return count;
+}
+
+void check_print(const struct config *config)
+{
+    size_t advice = 0;
+
+    for (size_t i = 0; i < config->cert_count; i++)
+        advice += print_advice(&config->certs[i]);
+    printf("the configuration is right: %zu certificate%s from %s, %zu piece%s of advice\n",
+           config->cert_count, config->cert_count == 1 ? "" : "s", config->vault.address, advice,
+           advice == 1 ? "" : "s");
+}
+
+static int code_of(const struct err *err)
+{
+    return err->kind == ERR_REFUSED || err->kind == ERR_DENIED ? EXIT_REFUSED : EXIT_RETRY;
+}
+
+static int print_capabilities(const struct config *config, const struct vault_reply *reply)
+{
+    int code = EXIT_FINE;
+
+    for (size_t i = 0; i < config->cert_count; i++) {
+        const struct cert_config *cert = &config->certs[i];
+        char path[VAULT_PATH_BYTES];
+
+        vault_sign_path(cert, path);
+        if (vault_capability_has(reply, path, "update")) {
+            printf("[cert %s] the CA lets us use %s\n", cert->name, path);
+            continue;
+        }
+        printf("[cert %s] the CA does not let us use %s; add to a policy of the auth role: "
+               "path \"%s\" { capabilities = [\"update\"] }\n",
+               cert->name, path, path);
+        code = EXIT_REFUSED;
+    }
+    return code;
+}
+
+static bool ask_about_all(struct ask *ask, const struct config *config,
+                          struct vault_reply *ret_reply, struct err *err)
+{
+    struct arena arena = {0};
+    struct text_list paths = {0};
+    bool asked = true;
+
+    for (size_t i = 0; asked && i < config->cert_count; i++) {
+        char path[VAULT_PATH_BYTES];
+
+        vault_sign_path(&config->certs[i], path);
+        if (!text_list_has(&paths, path) && !text_list_add(&paths, &arena, path, strlen(path)))
+            asked = err_memory(err);
+    }
+    asked = asked && ask_capabilities(ask, &paths, ret_reply, err);
+    arena_free(&arena);
+    return asked;
+}
+
+int check_online(struct config *config)
+{
+    struct vault_reply reply = {0};
+    struct ask ask = {0};
+    struct err err = {0};
+    int code;
+
+    if (ask_open(&ask, config, &err) && ask_log_in(&ask, &err) &&
+        ask_about_all(&ask, config, &reply, &err)) {
+        printf("logged in by %s\n", auth_method_words[config->auth.method]);
+        code = print_capabilities(config, &reply);
+    } else {
+        printf("%s (%s)\n", err.text, err_kind_name(err.kind));
+        code = code_of(&err);
+    }
+    vault_reply_free(&reply);
+    ask_close(&ask);
+    return code;
+}

@@ -1,0 +1,74 @@
+#include "flow/clock_watch.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+struct clock_watch {
+    int fd;
+    sd_event_source *source;
+    void (*on_set)(void *arg);
+    void *arg;
+};
+
+/* Armed for the end of time. ECANCELED from the very call that arms it is no failure: the clock was
+ * set in between, and it is armed all the same. */
+static int arm(int fd)
+{
+    const struct itimerspec never = {.it_value = {.tv_sec = INT32_MAX}};
+
+    if (timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL) != 0 &&
+        errno != ECANCELED)
+        return -errno;
+    return 0;
+}
+
+static int on_ready(sd_event_source *source, int fd, uint32_t events, void *arg)
+{
+    struct clock_watch *watch = arg;
+    uint64_t count;
+
+    (void)source;
+    (void)events;
+    if (read(fd, &count, sizeof count) >= 0 || errno == ECANCELED) {
+        arm(fd);
+        watch->on_set(watch->arg);
+    }
+    return 0;
+}
+
+bool clock_watch_open(sd_event *loop, void (*on_set)(void *arg), void *arg,
+                      struct clock_watch **ret_watch, struct err *err)
+{
+    struct clock_watch *watch = calloc(1, sizeof *watch);
+    int r;
+
+    if (watch == NULL)
+        return err_memory(err);
+    watch->on_set = on_set;
+    watch->arg = arg;
+    watch->fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+    r = watch->fd < 0 ? -errno : arm(watch->fd);
+    if (r >= 0)
+        r = sd_event_add_io(loop, &watch->source, watch->fd, EPOLLIN, on_ready, watch);
+    if (r < 0) {
+        clock_watch_close(watch);
+        return err_errno(err, ERR_LOCAL, -r, "cannot watch the clock");
+    }
+    sd_event_source_set_description(watch->source, "clock");
+    *ret_watch = watch;
+    return true;
+}
+
+void clock_watch_close(struct clock_watch *watch)
+{
+    if (watch == NULL)
+        return;
+    sd_event_source_disable_unref(watch->source);
+    if (watch->fd >= 0)
+        close(watch->fd);
+    free(watch);
+}

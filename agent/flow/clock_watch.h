@@ -1,0 +1,24 @@
+/*
+ * clock_watch - notices that the wall clock was set
+ *
+ * A timerfd with TFD_TIMER_CANCEL_ON_SET (timerfd_create(2)); sd-event has no such timer.
+ */
+#ifndef LEAFD_FLOW_CLOCK_WATCH_H
+#define LEAFD_FLOW_CLOCK_WATCH_H
+
+#include "base/err.h"
+
+#include <systemd/sd-event.h>
+
+#include <stdbool.h>
+
+struct clock_watch;
+
+/* clock_watch_open - calls on_set in the loop whenever the clock was set; fails with class local */
+bool clock_watch_open(sd_event *loop, void (*on_set)(void *arg), void *arg,
+                      struct clock_watch **ret_watch, struct err *err);
+
+/* clock_watch_close - ends it; NULL is fine */
+void clock_watch_close(struct clock_watch *watch);
+
+#endif

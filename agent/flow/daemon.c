@@ -1,0 +1,189 @@
+#include "flow/daemon.h"
+
+#include "base/log.h"
+#include "base/when.h"
+#include "config/config_load.h"
+#include "flow/clock_watch.h"
+#include "flow/engine.h"
+#include "flow/service_notify.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct daemon {
+    struct engine engine;
+    const char *file;
+    struct clock_watch *clock;
+    bool ready, stopping;
+    struct slot *revocation;
+};
+
+/* -- what the service manager sees ----------------------------------------------------------------
+ */
+
+static void tell_status(struct daemon *daemon)
+{
+    size_t usable = 0, failing = 0;
+    uint64_t next_due_s = UINT64_MAX, now_s = when_now_s();
+    char wait[DURATION_TEXT_BYTES];
+
+    for (size_t i = 0; i < daemon->engine.count; i++) {
+        const struct cert_published published = cert_flow_published(daemon->engine.flows[i]);
+
+        usable += published.usable;
+        failing += cert_flow_failure(daemon->engine.flows[i]) != NULL;
+        if (published.usable && published.due_s < next_due_s)
+            next_due_s = published.due_s;
+    }
+    duration_text(next_due_s == UINT64_MAX || next_due_s < now_s ? 0 : next_due_s - now_s, wait);
+    service_notify_status("%zu of %zu certificates usable, %zu failing; next renewal in %s", usable,
+                          daemon->engine.count, failing, wait);
+}
+
+static bool is_ready(const struct daemon *daemon)
+{
+    bool all = daemon->engine.config->agent.ready_when == READY_ALL;
+
+    for (size_t i = 0; i < daemon->engine.count; i++) {
+        const struct cert_flow *flow = daemon->engine.flows[i];
+
+        if (all ? !cert_flow_published(flow).usable : !cert_flow_tried(flow))
+            return false;
+    }
+    return true;
+}
+
+static void on_rest(void *arg, struct cert_flow *flow)
+{
+    struct daemon *daemon = arg;
+
+    (void)flow;
+    tell_status(daemon);
+    if (daemon->ready || !is_ready(daemon))
+        return;
+    daemon->ready = true;
+    log_write(LOG_READY, NULL, "ready: %zu certificates", daemon->engine.count);
+    service_notify_ready();
+}
+
+/* -- signals --------------------------------------------------------------------------------------
+ */
+
+static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *arg)
+{
+    struct daemon *daemon = arg;
+    struct config_problems problems = {0};
+    struct config *config;
+    struct err err = {0};
+
+    (void)source;
+    (void)info;
+    service_notify_reloading();
+    config = config_load(daemon->file, &problems);
+    if (config == NULL) {
+        log_write(LOG_CONFIG_BROKEN, NULL,
+                  "the configuration has %zu problems and is not taken over, the old one goes on; "
+                  "`leafd check` shows them all; the first: %s",
+                  problems.count, config_problems_first(&problems));
+    } else {
+        log_setup(config->agent.log_format, config->agent.log_level);
+        if (!engine_apply(&daemon->engine, config, &err))
+            log_write(LOG_CONFIG_BROKEN, NULL,
+                      "the configuration could not be taken over whole: %s", err.text);
+        log_write(LOG_CONFIG_APPLIED, NULL, "took over the configuration: %zu certificates",
+                  daemon->engine.count);
+        config_unref(config);
+    }
+    config_problems_free(&problems);
+    tell_status(daemon);
+    /* A manager that waits for the reload waits for this, ready or not. */
+    service_notify_ready();
+    return 0;
+}
+
+static void on_token_revoked(void *arg, const struct err *err)
+{
+    struct daemon *daemon = arg;
+
+    if (err->kind != ERR_NONE)
+        log_write(LOG_TOKEN_LOST, NULL, "the token could not be revoked: %s", err->text);
+    daemon->revocation = slot_drop(daemon->revocation);
+    sd_event_exit(daemon->engine.tools.loop, 0);
+}
+
+static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *info, void *arg)
+{
+    struct daemon *daemon = arg;
+    struct err err = {0};
+
+    (void)source;
+    (void)info;
+    /* Asked twice: whoever asks does not want to wait for the CA. */
+    if (daemon->stopping)
+        return sd_event_exit(daemon->engine.tools.loop, 0);
+    daemon->stopping = true;
+    log_write(LOG_STOPPING, NULL, "stopping; what is published stays");
+    service_notify_stopping();
+    engine_drop_flows(&daemon->engine);
+    if (daemon->engine.config->auth.revoke_on_exit)
+        daemon->revocation =
+            vault_token_revoke_start(daemon->engine.tools.token, on_token_revoked, daemon, &err);
+    if (daemon->revocation == NULL)
+        sd_event_exit(daemon->engine.tools.loop, 0);
+    return 0;
+}
+
+static void on_clock_set(void *arg)
+{
+    struct daemon *daemon = arg;
+    char now[WHEN_TEXT_BYTES];
+
+    when_text(when_now_s(), now);
+    log_write(LOG_CLOCK_SET, NULL, "the clock was set, it is %s now; computing all waits again",
+              now);
+    engine_recompute(&daemon->engine);
+}
+
+/* -- setting up -----------------------------------------------------------------------------------
+ */
+
+static bool open_sources(struct daemon *daemon, struct err *err)
+{
+    sd_event *loop = daemon->engine.tools.loop;
+    int r = sd_event_add_signal(loop, NULL, SIGHUP, on_hangup, daemon);
+
+    if (r >= 0)
+        r = sd_event_add_signal(loop, NULL, SIGTERM, on_terminate, daemon);
+    if (r >= 0)
+        r = sd_event_add_signal(loop, NULL, SIGINT, on_terminate, daemon);
+    if (r >= 0)
+        r = sd_event_set_watchdog(loop, true);
+    if (r < 0)
+        return err_errno(err, ERR_LOCAL, -r, "cannot add to the event loop");
+    return clock_watch_open(loop, on_clock_set, daemon, &daemon->clock, err);
+}
+
+int daemon_run(struct config *config, const char *file)
+{
+    struct daemon daemon = {.file = file};
+    struct err err = {0};
+    int r = -1;
+
+    log_write(LOG_STARTED, NULL, "leafd " LEAFD_VERSION " keeps %zu certificates fresh from %s",
+              config->cert_count, config->vault.address);
+    if (engine_open(&daemon.engine, config, true, on_rest, &daemon, &err) &&
+        open_sources(&daemon, &err) && engine_start(&daemon.engine, NULL, 0, &err)) {
+        tell_status(&daemon);
+        r = sd_event_loop(daemon.engine.tools.loop);
+        if (r < 0)
+            err_errno(&err, ERR_LOCAL, -r, "the event loop ended");
+    }
+    if (r < 0)
+        log_write(LOG_FAILED, NULL, "cannot run: %s", err.text);
+    slot_drop(daemon.revocation);
+    clock_watch_close(daemon.clock);
+    engine_close(&daemon.engine);
+    config_unref(config);
+    return r < 0 ? 1 : 0;
+}

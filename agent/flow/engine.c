@@ -1,0 +1,192 @@
+#include "flow/engine.h"
+
+#include "base/log.h"
+#include "base/when.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { WORKER_THREADS_LEAST = 2, WORKER_THREADS_MOST = 8 };
+
+static void on_token_change(void *arg, enum token_change change, uint64_t lease_s,
+                            const struct err *err)
+{
+    const struct engine *engine = arg;
+    const char *method = auth_method_words[engine->config->auth.method];
+    const struct log_field fields[] = {
+        {"METHOD", method},
+        {"CLASS", err->kind == ERR_NONE ? NULL : err_kind_name(err->kind)},
+        {0}};
+    char lease[DURATION_TEXT_BYTES];
+
+    duration_text(lease_s, lease);
+    switch (change) {
+    case TOKEN_GIVEN:
+        log_write(LOG_LOGGED_IN, fields, "logged in by %s; the token lives for %s", method,
+                  lease_s == 0 ? "ever" : lease);
+        break;
+    case TOKEN_NOT_GIVEN:
+        log_write(LOG_LOGIN_FAILED, fields, "%s", err->text);
+        break;
+    case TOKEN_RENEWED:
+        log_write(LOG_TOKEN_RENEWED, fields, "the token was renewed for %s", lease);
+        break;
+    case TOKEN_NOT_RENEWED:
+        log_write(LOG_TOKEN_LOST, fields, "the token could not be renewed: %s", err->text);
+        break;
+    case TOKEN_DROPPED:
+        log_write(LOG_TOKEN_LOST, fields, "the token is dropped: %s", err->text);
+        break;
+    }
+}
+
+/* Disk and signatures: more threads than cores pay off where the disk makes them wait. */
+static unsigned thread_count(void)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+    if (cores * 2 < WORKER_THREADS_LEAST)
+        return WORKER_THREADS_LEAST;
+    return cores * 2 > WORKER_THREADS_MOST ? WORKER_THREADS_MOST : (unsigned)cores * 2;
+}
+
+static void set_limits(struct engine *engine)
+{
+    /* A few more on their way than on the wire: keys and files are made meanwhile. */
+    engine->tools.permits.most = engine->config->agent.max_in_flight * 2;
+    http_loop_limit(engine->http, engine->config->agent.max_in_flight);
+}
+
+bool engine_open(struct engine *engine, struct config *config, bool stays, flow_observer *on_rest,
+                 void *arg, struct err *err)
+{
+    int r;
+
+    *engine = (struct engine){.config = config_ref(config), .on_rest = on_rest, .arg = arg};
+    engine->tools.stays = stays;
+    r = sd_event_new(&engine->tools.loop);
+    if (r < 0)
+        return err_errno(err, ERR_LOCAL, -r, "cannot make an event loop");
+    engine->tools.permits.loop = engine->tools.loop;
+    if (!workers_open(engine->tools.loop, thread_count(), &engine->tools.workers, err) ||
+        !http_loop_open(engine->tools.loop, config->agent.max_in_flight, &engine->http, err) ||
+        !vault_token_open(engine->http, config, on_token_change, engine, &engine->tools.token, err))
+        return false;
+    set_limits(engine);
+    return true;
+}
+
+/* -- the table of flows ---------------------------------------------------------------------------
+ */
+
+static struct cert_flow *find(const struct engine *engine, const char *name)
+{
+    for (size_t i = 0; i < engine->count; i++)
+        if (strcmp(cert_flow_name(engine->flows[i]), name) == 0)
+            return engine->flows[i];
+    return NULL;
+}
+
+static bool add(struct engine *engine, const struct cert_config *cert, struct err *err)
+{
+    struct cert_flow *flow =
+        cert_flow_new(&engine->tools, engine->config, cert, engine->on_rest, engine->arg, err);
+
+    if (flow == NULL)
+        return err_wrap(err, "certificate %s", cert->name);
+    engine->flows[engine->count++] = flow;
+    return true;
+}
+
+static bool make_room(struct engine *engine, size_t most, struct err *err)
+{
+    struct cert_flow **flows = realloc(engine->flows, (most + 1) * sizeof(struct cert_flow *));
+
+    if (flows == NULL)
+        return err_memory(err);
+    engine->flows = flows;
+    return true;
+}
+
+bool engine_start(struct engine *engine, const char *const *names, size_t count, struct err *err)
+{
+    const struct config *config = engine->config;
+
+    if (!make_room(engine, config->cert_count, err))
+        return false;
+    for (size_t i = 0; i < config->cert_count; i++) {
+        bool wanted = count == 0;
+
+        for (size_t j = 0; j < count; j++)
+            wanted |= strcmp(names[j], config->certs[i].name) == 0;
+        if (wanted && !add(engine, &config->certs[i], err))
+            return false;
+    }
+    return true;
+}
+
+static void forget_removed(struct engine *engine)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < engine->count; i++) {
+        struct cert_flow *flow = engine->flows[i];
+
+        if (config_cert(engine->config, cert_flow_name(flow)) != NULL) {
+            engine->flows[kept++] = flow;
+            continue;
+        }
+        log_write(LOG_FORGOTTEN, (const struct log_field[]){{"CERT", cert_flow_name(flow)}, {0}},
+                  "not in the configuration any more; its files stay where they are");
+        cert_flow_free(flow);
+    }
+    engine->count = kept;
+}
+
+bool engine_apply(struct engine *engine, struct config *config, struct err *err)
+{
+    if (!make_room(engine, engine->count + config->cert_count, err))
+        return false;
+    config_ref(config);
+    config_unref(engine->config);
+    engine->config = config;
+    set_limits(engine);
+    vault_token_use(engine->tools.token, config);
+    forget_removed(engine);
+    for (size_t i = 0; i < config->cert_count; i++) {
+        struct cert_flow *flow = find(engine, config->certs[i].name);
+
+        if (flow != NULL)
+            cert_flow_adopt(flow, config, &config->certs[i]);
+        else if (!add(engine, &config->certs[i], err))
+            return false;
+    }
+    return true;
+}
+
+void engine_recompute(struct engine *engine)
+{
+    for (size_t i = 0; i < engine->count; i++)
+        cert_flow_recompute(engine->flows[i]);
+}
+
+void engine_drop_flows(struct engine *engine)
+{
+    for (size_t i = 0; i < engine->count; i++)
+        cert_flow_free(engine->flows[i]);
+    free(engine->flows);
+    engine->flows = NULL;
+    engine->count = 0;
+}
+
+void engine_close(struct engine *engine)
+{
+    engine_drop_flows(engine);
+    vault_token_close(engine->tools.token);
+    http_loop_close(engine->http);
+    workers_close(engine->tools.workers);
+    sd_event_unref(engine->tools.loop);
+    config_unref(engine->config);
+    *engine = (struct engine){0};
+}

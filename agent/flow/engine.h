@@ -1,0 +1,53 @@
+/*
+ * engine - what `run` and `once` share: the loop, the session, and one flow for each certificate
+ */
+#ifndef LEAFD_FLOW_ENGINE_H
+#define LEAFD_FLOW_ENGINE_H
+
+#include "flow/cert_flow.h"
+
+struct engine {
+    struct cert_tools tools;
+    struct http_loop *http;
+    struct config *config;
+    struct cert_flow **flows;
+    size_t count;
+    flow_observer *on_rest;
+    void *arg;
+};
+
+/*
+ * engine_open - sets everything up but the flows
+ *
+ * Takes a reference of `config`. `stays` is true for a daemon. `on_rest` hears of every certificate
+ * that comes to rest. SIGCHLD must be blocked. Fails with class local; engine_close is due in any
+ * case.
+ */
+bool engine_open(struct engine *engine, struct config *config, bool stays, flow_observer *on_rest,
+                 void *arg, struct err *err);
+
+/*
+ * engine_start - starts the flows of all certificates, or of those in `names`
+ *
+ * `count` 0 means all. Every name must be one of the configuration's. Fails with class local.
+ */
+bool engine_start(struct engine *engine, const char *const *names, size_t count, struct err *err);
+
+/*
+ * engine_apply - goes on with a changed configuration
+ *
+ * Certificates that are new are started, those that are gone are forgotten and their files left,
+ * changed ones are looked at again. Fails with class local, and goes on with what could be started.
+ */
+bool engine_apply(struct engine *engine, struct config *config, struct err *err);
+
+/* engine_recompute - the clock was set */
+void engine_recompute(struct engine *engine);
+
+/* engine_drop_flows - ends all flows; what is published stays */
+void engine_drop_flows(struct engine *engine);
+
+/* engine_close - ends everything; the loop's last reference is the caller's */
+void engine_close(struct engine *engine);
+
+#endif

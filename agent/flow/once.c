@@ -1,0 +1,122 @@
+#include "flow/once.h"
+
+#include "base/log.h"
+#include "flow/engine.h"
+
+#include <signal.h>
+
+struct once {
+    struct engine engine;
+    struct slot *revocation;
+    bool waits; /* failures are retried until the deadline */
+    bool ending;
+};
+
+static int worse(int a, int b)
+{
+    return a > b ? a : b;
+}
+
+static int code_of(const struct cert_flow *flow)
+{
+    const struct err *failure = cert_flow_failure(flow);
+
+    if (failure == NULL)
+        return cert_flow_state(flow) == FLOW_WAITING ? EXIT_FINE : EXIT_RETRY;
+    return failure->kind == ERR_REFUSED || failure->kind == ERR_DENIED ? EXIT_REFUSED : EXIT_RETRY;
+}
+
+static int code_of_all(const struct once *once)
+{
+    int code = EXIT_FINE;
+
+    for (size_t i = 0; i < once->engine.count; i++)
+        code = worse(code, code_of(once->engine.flows[i]));
+    return code;
+}
+
+static void on_token_revoked(void *arg, const struct err *err)
+{
+    struct once *once = arg;
+
+    if (err->kind != ERR_NONE)
+        log_write(LOG_TOKEN_LOST, NULL, "the token could not be revoked: %s", err->text);
+    once->revocation = slot_drop(once->revocation);
+    sd_event_exit(once->engine.tools.loop, code_of_all(once));
+}
+
+static void end(struct once *once)
+{
+    struct err err = {0};
+
+    if (once->ending)
+        return;
+    once->ending = true;
+    if (once->engine.config->auth.revoke_on_exit)
+        once->revocation =
+            vault_token_revoke_start(once->engine.tools.token, on_token_revoked, once, &err);
+    if (once->revocation == NULL)
+        sd_event_exit(once->engine.tools.loop, code_of_all(once));
+}
+
+static void on_rest(void *arg, struct cert_flow *flow)
+{
+    struct once *once = arg;
+
+    (void)flow;
+    for (size_t i = 0; i < once->engine.count; i++) {
+        const struct cert_flow *other = once->engine.flows[i];
+
+        if (!cert_flow_tried(other) || (once->waits && code_of(other) != EXIT_FINE))
+            return;
+    }
+    end(once);
+}
+
+static int on_deadline(sd_event_source *source, uint64_t now_us, void *arg)
+{
+    (void)source;
+    (void)now_us;
+    end(arg);
+    return 0;
+}
+
+static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *arg)
+{
+    (void)info;
+    (void)arg;
+    return sd_event_exit(sd_event_source_get_event(source), EXIT_RETRY);
+}
+
+static bool open_sources(struct once *once, uint64_t wait_s, struct err *err)
+{
+    sd_event *loop = once->engine.tools.loop;
+    int r = sd_event_add_signal(loop, NULL, SIGTERM, on_signal, once);
+
+    if (r >= 0)
+        r = sd_event_add_signal(loop, NULL, SIGINT, on_signal, once);
+    if (r >= 0 && wait_s > 0)
+        r = sd_event_add_time_relative(loop, NULL, CLOCK_BOOTTIME, wait_s * 1000000, 0, on_deadline,
+                                       once);
+    return r >= 0 || err_errno(err, ERR_LOCAL, -r, "cannot add to the event loop");
+}
+
+int once_run(struct config *config, const char *const *names, size_t count, uint64_t wait_s)
+{
+    struct once once = {.waits = wait_s > 0};
+    struct err err = {0};
+    int code = -1;
+
+    if (engine_open(&once.engine, config, false, on_rest, &once, &err) &&
+        open_sources(&once, wait_s, &err) && engine_start(&once.engine, names, count, &err)) {
+        code = sd_event_loop(once.engine.tools.loop);
+        if (code < 0)
+            err_errno(&err, ERR_LOCAL, -code, "the event loop ended");
+    }
+    if (code < 0)
+        log_write(LOG_FAILED, NULL, "cannot run: %s", err.text);
+    slot_drop(once.revocation);
+    engine_close(&once.engine);
+    config_unref(config);
+    return code < 0 ? EXIT_RETRY : code;
+}

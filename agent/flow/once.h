@@ -1,0 +1,25 @@
+/*
+ * once - `leafd once`
+ *
+ * The same flows as the daemon's, until each certificate has come to rest: init containers, cron.
+ */
+#ifndef LEAFD_FLOW_ONCE_H
+#define LEAFD_FLOW_ONCE_H
+
+#include "config/config.h"
+
+#include <stdint.h>
+
+/* Exit codes, as leafd(8) lists them. */
+enum exit_code { EXIT_FINE = 0, EXIT_RETRY = 1, EXIT_USAGE = 2, EXIT_REFUSED = 3 };
+
+/*
+ * once_run - issues what is missing or due among the named certificates (`count` 0: all)
+ *
+ * Takes the reference of `config`. A failure worth retrying is retried for up to `wait_s` seconds,
+ * as the daemon would; 0 tries each certificate once. Returns EXIT_FINE if all are fresh,
+ * EXIT_RETRY if a later run may help, EXIT_REFUSED if the CA refused or denied one.
+ */
+int once_run(struct config *config, const char *const *names, size_t count, uint64_t wait_s);
+
+#endif

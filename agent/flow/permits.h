@@ -1,0 +1,29 @@
+/*
+ * permits - how many certificates may be on their way at once
+ *
+ * From key to staged files a certificate holds a private key in the secure heap and, for a while, a
+ * request on the wire. The permits bound both; who finds none free waits in line.
+ */
+#ifndef LEAFD_FLOW_PERMITS_H
+#define LEAFD_FLOW_PERMITS_H
+
+#include "base/slot.h"
+
+struct permit;
+
+/* Initialise with {.loop = ..., .most = N}; every permit is given back before the loop ends. */
+struct permits {
+    sd_event *loop;
+    unsigned most, taken;
+    struct permit *first; /* in line */
+};
+
+/*
+ * permit_start - asks for a permit
+ *
+ * on_done runs, without error, when it is granted. The slot is the permit: dropping it gives it
+ * back. NULL with *err filled if memory ran out.
+ */
+struct slot *permit_start(struct permits *permits, slot_done *on_done, void *arg, struct err *err);
+
+#endif

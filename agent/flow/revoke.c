@@ -1,0 +1,66 @@
+#include "flow/revoke.h"
+
+#include "base/cleanup.h"
+#include "flow/ask.h"
+#include "flow/once.h"
+#include "install/installed.h"
+#include "install/revoked_mark.h"
+#include "install/set_directory.h"
+
+#include <stdio.h>
+#include <sys/file.h>
+
+/* Revokes one certificate; *ret_agent tells whether an agent works in its directory. */
+static bool revoke_one(struct ask *ask, const struct cert_config *cert, bool reissue,
+                       bool *ret_agent, struct err *err)
+{
+    CLEANUP(installed_free) struct installed installed = {0};
+    CLEANUP(close_fd) int set_fd = -1;
+
+    if (!set_directory_look(cert->directory, &set_fd, err))
+        return false;
+    installed_glance(set_fd, cert, &installed);
+    if (installed.health == INSTALLED_NOTHING)
+        return err_set(err, ERR_REFUSED, "there is nothing to revoke: %s", installed.why);
+    if (!ask_revoke(ask, installed.record.request.pki_mount, installed.record.leaf.serial, err))
+        return false;
+    printf("[cert %s] revoked serial %s\n", cert->name, installed.record.leaf.serial);
+    *ret_agent = flock(set_fd, LOCK_EX | LOCK_NB) != 0;
+    return !reissue || revoked_mark_write(set_fd, installed.generation, err);
+}
+
+static int code_of(const struct err *err)
+{
+    return err->kind == ERR_REFUSED || err->kind == ERR_DENIED ? EXIT_REFUSED : EXIT_RETRY;
+}
+
+int revoke_run(struct config *config, const char *const *names, size_t count, bool reissue)
+{
+    struct ask ask = {0};
+    struct err err = {0};
+    bool any_agent = false;
+    int code = EXIT_FINE;
+
+    if (!ask_open(&ask, config, &err) || !ask_log_in(&ask, &err)) {
+        fprintf(stderr, "leafd: %s\n", err.text);
+        ask_close(&ask);
+        return code_of(&err);
+    }
+    for (size_t i = 0; i < count; i++) {
+        bool agent = false;
+
+        if (!revoke_one(&ask, config_cert(config, names[i]), reissue, &agent, &err)) {
+            fprintf(stderr, "leafd: [cert %s] %s\n", names[i], err.text);
+            code = code_of(&err) > code ? code_of(&err) : code;
+        }
+        any_agent |= agent;
+    }
+    ask_close(&ask);
+    if (code != EXIT_FINE || !reissue)
+        return code;
+    if (any_agent) {
+        printf("the running agent issues anew; `leafd status` shows when it has\n");
+        return EXIT_FINE;
+    }
+    return once_run(config_ref(config), names, count, 0);
+}

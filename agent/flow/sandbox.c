@@ -1,0 +1,71 @@
+#include "flow/sandbox.h"
+
+#include "base/log.h"
+#include "base/secret.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+enum {
+    SECURE_HEAP_LEAST_BYTES = 256 * 1024,
+    SECURE_HEAP_MOST_BYTES = 16 * 1024 * 1024,
+    SECURE_BYTES_PER_CERT =
+        512 /* a P-256 key as PEM, with room: for those that wait for notBefore */
+};
+
+static bool block_signals(struct err *err)
+{
+    sigset_t blocked;
+
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGTERM);
+    sigaddset(&blocked, SIGINT);
+    sigaddset(&blocked, SIGHUP);
+    sigaddset(&blocked, SIGCHLD);
+    if (sigprocmask(SIG_BLOCK, &blocked, NULL) != 0)
+        return err_errno(err, ERR_LOCAL, errno, "cannot block signals");
+    signal(SIGPIPE, SIG_IGN);
+    return true;
+}
+
+/* One directory is held open for each certificate. */
+static void raise_open_files(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+/* OpenSSL wants a power of two. */
+static size_t secure_heap_bytes(size_t certs)
+{
+    size_t bytes = SECURE_HEAP_LEAST_BYTES;
+
+    while (bytes < SECURE_HEAP_MOST_BYTES && bytes < certs * SECURE_BYTES_PER_CERT)
+        bytes *= 2;
+    return bytes;
+}
+
+bool sandbox_enter(size_t certs, struct err *err)
+{
+    const struct rlimit no_core = {0, 0};
+    bool locked = false;
+
+    umask(077);
+    setrlimit(RLIMIT_CORE, &no_core);
+    prctl(PR_SET_DUMPABLE, 0);
+    raise_open_files();
+    if (!block_signals(err) || !secret_heap_open(secure_heap_bytes(certs), &locked, err))
+        return false;
+    if (!locked)
+        log_write(LOG_ADVICE, NULL,
+                  "keys and tokens may reach swap: the memory lock limit is too low; raise "
+                  "LimitMEMLOCK= or ulimit -l");
+    return true;
+}

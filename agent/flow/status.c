@@ -1,0 +1,133 @@
+#include "flow/status.h"
+
+#include "base/cleanup.h"
+#include "install/installed.h"
+#include "install/revoked_mark.h"
+#include "install/set_directory.h"
+#include "plan/renewal.h"
+
+#include <string.h>
+
+/* The order in which certificates are judged: the first that holds is the word. */
+static enum status_word judge(const struct status_row *row, const struct installed *installed,
+                              const struct cert_config *cert, bool revoked, uint64_t now_s,
+                              const char **ret_detail)
+{
+    const struct request_facts wanted = record_request(cert);
+    const char *difference;
+
+    *ret_detail = installed->why;
+    if (installed->health == INSTALLED_NOTHING)
+        return STATUS_MISSING;
+    *ret_detail = "";
+    if (now_s >= row->not_after_s)
+        return STATUS_EXPIRED;
+    if (revoked)
+        return STATUS_REVOKED;
+    difference = difference_between(&installed->record.request, &wanted);
+    *ret_detail = difference == NULL ? installed->why : difference;
+    if (installed->health == INSTALLED_DAMAGED)
+        return STATUS_DAMAGED;
+    if (difference != NULL || installed->health == INSTALLED_UNWANTED)
+        return STATUS_CHANGED;
+    if (now_s >= row->due_s)
+        return STATUS_DUE;
+    if (cert->reloads.items[0].verb != RELOAD_NONE &&
+        strcmp(row->state.reloaded, installed->generation) != 0)
+        return STATUS_NOT_RELOADED;
+    return STATUS_FRESH;
+}
+
+static bool fill(struct status *status, struct status_row *row, const struct installed *installed,
+                 const struct cert_config *cert, bool revoked)
+{
+    const struct certificate_facts *leaf = &installed->record.leaf;
+    const char *detail;
+
+    if (installed->health != INSTALLED_NOTHING) {
+        const char *const texts[] = {cert->name, leaf->serial, NULL};
+
+        row->not_before_s = leaf->validity.not_before;
+        row->not_after_s = leaf->validity.not_after;
+        row->due_s = renewal_due_s(&leaf->validity, installed->record.issued_s, &cert->renewal,
+                                   digest_spread(texts));
+        row->serial = arena_copy(&status->arena, leaf->serial);
+        row->fingerprint = arena_copy(&status->arena, leaf->fingerprint);
+        if (row->serial == NULL || row->fingerprint == NULL)
+            return false;
+        row->usable = status->now_s < row->not_after_s;
+    }
+    row->word = judge(row, installed, cert, revoked, status->now_s, &detail);
+    row->detail = arena_copy(&status->arena, detail);
+    return row->detail != NULL;
+}
+
+static bool read_row(struct status *status, const struct cert_config *cert, struct status_row *row)
+{
+    CLEANUP(installed_free) struct installed installed = {0};
+    CLEANUP(close_fd) int set_fd = -1;
+    bool revoked = false;
+    struct err err;
+
+    *row = (struct status_row){.serial = "", .fingerprint = ""};
+    row->name = arena_copy(&status->arena, cert->name);
+    row->directory = arena_copy(&status->arena, cert->directory);
+    if (!set_directory_look(cert->directory, &set_fd, &err)) {
+        installed.health = INSTALLED_NOTHING;
+        snprintf(installed.why, sizeof installed.why, "%.200s", err.text);
+    } else {
+        installed_glance(set_fd, cert, &installed);
+        cert_state_read(set_fd, &row->state);
+        revoked = revoked_mark_is(set_fd, installed.generation);
+    }
+    return row->name != NULL && row->directory != NULL &&
+           fill(status, row, &installed, cert, revoked);
+}
+
+bool status_read(const struct config *config, const char *const *names, size_t count,
+                 struct status *ret_status, struct err *err)
+{
+    *ret_status = (struct status){.now_s = when_now_s()};
+    ret_status->rows =
+        arena_take(&ret_status->arena, (config->cert_count + 1) * sizeof *ret_status->rows);
+    if (ret_status->rows == NULL)
+        return err_memory(err);
+    for (size_t i = 0; i < config->cert_count; i++) {
+        bool wanted = count == 0;
+
+        for (size_t j = 0; j < count; j++)
+            wanted |= strcmp(names[j], config->certs[i].name) == 0;
+        if (wanted &&
+            !read_row(ret_status, &config->certs[i], &ret_status->rows[ret_status->count++])) {
+            status_free(ret_status);
+            return err_memory(err);
+        }
+    }
+    return true;
+}
+
+bool status_all_fresh(const struct status *status)
+{
+    for (size_t i = 0; i < status->count; i++)
+        if (status->rows[i].word != STATUS_FRESH)
+            return false;
+    return true;
+}
+
+bool status_is_ready(const struct status *status, enum ready_when when)
+{
+    for (size_t i = 0; i < status->count; i++) {
+        const struct status_row *row = &status->rows[i];
+        bool tried = when == READY_TRIED && row->state.failures > 0;
+
+        if (!row->usable && !tried)
+            return false;
+    }
+    return true;
+}
+
+void status_free(struct status *status)
+{
+    arena_free(&status->arena);
+    *status = (struct status){0};
+}

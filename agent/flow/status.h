@@ -1,0 +1,64 @@
+/*
+ * status - what is wanted, what is published, and what stands between: one model
+ *
+ * Read from disk alone, so that it tells the truth whether an agent runs or not. The table, the
+ * JSON and `leafd ready` are views of it.
+ */
+#ifndef LEAFD_FLOW_STATUS_H
+#define LEAFD_FLOW_STATUS_H
+
+#include "config/config.h"
+#include "install/cert_state.h"
+
+#include <stdbool.h>
+
+enum status_word {
+    STATUS_FRESH,        /* usable, as the section wants it, not due, and the consumer was told */
+    STATUS_DUE,          /* usable, but its renewal is due: an agent that is well renews it now */
+    STATUS_NOT_RELOADED, /* usable, but the consumer could not be told of it */
+    STATUS_CHANGED,      /* usable, but not what the section wants now */
+    STATUS_DAMAGED,      /* files were changed or removed */
+    STATUS_REVOKED,      /* revoked, and not replaced yet */
+    STATUS_EXPIRED,
+    STATUS_MISSING, /* nothing is published, or nothing that could be used */
+    STATUS_WORD_COUNT
+};
+
+/* One certificate; texts live in the arena of the list. */
+struct status_row {
+    const char *name, *directory;
+    enum status_word word;
+    bool usable;        /* a sound set that has not ended is in place */
+    const char *detail; /* why it is not fresh; "" if it is */
+    const char *serial, *fingerprint;
+    uint64_t not_before_s, not_after_s, due_s; /* 0 if nothing is published */
+    struct cert_state state;
+};
+
+/* Initialise with {0}, end with status_free. */
+struct status {
+    struct arena arena;
+    struct status_row *rows;
+    size_t count;
+    uint64_t now_s;
+};
+
+/*
+ * status_read - looks at the named certificates, or at all if `count` is 0
+ *
+ * Takes no lock and needs no permission to read keys. Fails with class local without memory; what
+ * cannot be read is told in the row.
+ */
+bool status_read(const struct config *config, const char *const *names, size_t count,
+                 struct status *ret_status, struct err *err);
+
+/* status_all_fresh - whether every row is fresh */
+bool status_all_fresh(const struct status *status);
+
+/* status_is_ready - whether the rows satisfy ready_when */
+bool status_is_ready(const struct status *status, enum ready_when when);
+
+/* status_free - frees what was read; also the release for CLEANUP */
+void status_free(struct status *status);
+
+#endif

@@ -1,0 +1,293 @@
+/*
+ * main - options, subcommands, exit codes
+ *
+ * Nothing here knows certificates: a command is looked up, its options are read, the configuration
+ * is loaded, and the command's room takes over.
+ */
+#include "base/log.h"
+#include "base/secret.h"
+#include "config/config_load.h"
+#include "flow/check.h"
+#include "flow/daemon.h"
+#include "flow/once.h"
+#include "flow/revoke.h"
+#include "flow/sandbox.h"
+#include "flow/status_print.h"
+#include "http/http_loop.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+struct options {
+    const char *file;
+    const char *const *names;
+    size_t name_count;
+    uint64_t wait_s;
+    bool json, online, no_reissue;
+};
+
+enum option_code {
+    OPTION_JSON = 256,
+    OPTION_ONLINE,
+    OPTION_NO_REISSUE,
+    OPTION_HELP,
+    OPTION_VERSION
+};
+
+static const struct option long_options[] = {
+    {"config", required_argument, NULL, 'c'},
+    {"wait", required_argument, NULL, 'w'},
+    {"json", no_argument, NULL, OPTION_JSON},
+    {"online", no_argument, NULL, OPTION_ONLINE},
+    {"no-reissue", no_argument, NULL, OPTION_NO_REISSUE},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {"version", no_argument, NULL, OPTION_VERSION},
+    {NULL, 0, NULL, 0},
+};
+
+static const char usage[] =
+    "leafd keeps short-lived certificates from Vault or OpenBao fresh on disk.\n"
+    "\n"
+    "  leafd run                        keep all certificates fresh until SIGTERM\n"
+    "  leafd once [-w TIME] [CERT...]   issue what is missing or due, reload, exit\n"
+    "  leafd check [--online]           check the configuration, and what the CA allows\n"
+    "  leafd status [--json] [CERT...]  show what is on disk and what failed\n"
+    "  leafd ready                      exit 0 if every certificate is usable, for probes\n"
+    "  leafd revoke [--no-reissue] CERT...\n"
+    "                                   revoke, then have it issued anew\n"
+    "\n"
+    "  -c, --config FILE   configuration [" LEAFD_CONFIGURATION_FILE "]\n"
+    "  -w, --wait TIME     once: retry failures for so long, such as 90s or 5m\n"
+    "      --help          show this\n"
+    "      --version       show the version\n"
+    "\n"
+    "Exit codes: 0 fine, 1 worth retrying, 2 usage or configuration, 3 refused or denied.\n"
+    "See leafd(8), leafd.ini(5), leafd-templates(7).\n";
+
+/* -- the commands ---------------------------------------------------------------------------------
+ */
+
+/* Each takes the reference of the configuration and gives the exit code. */
+typedef int command_run(struct config *config, const struct options *options);
+
+/* What commands need that hold secrets or talk to the CA. */
+static bool prepare(const struct config *config, struct err *err)
+{
+    return http_library_open(err) && sandbox_enter(config->cert_count, err);
+}
+
+static int fail(struct config *config, const struct err *err)
+{
+    fprintf(stderr, "leafd: %s\n", err->text);
+    config_unref(config);
+    return EXIT_RETRY;
+}
+
+static int run_daemon(struct config *config, const struct options *options)
+{
+    struct err err;
+
+    log_setup(config->agent.log_format, config->agent.log_level);
+    return prepare(config, &err) ? daemon_run(config, options->file) : fail(config, &err);
+}
+
+static int run_once(struct config *config, const struct options *options)
+{
+    struct err err;
+
+    log_setup(config->agent.log_format, config->agent.log_level);
+    return prepare(config, &err)
+               ? once_run(config, options->names, options->name_count, options->wait_s)
+               : fail(config, &err);
+}
+
+static int run_check(struct config *config, const struct options *options)
+{
+    int code = EXIT_FINE;
+    struct err err;
+
+    check_print(config);
+    if (options->online) {
+        log_setup(LOG_FORMAT_TEXT, LOG_LEVEL_ERR);
+        if (!prepare(config, &err))
+            return fail(config, &err);
+        code = check_online(config);
+    }
+    config_unref(config);
+    return code;
+}
+
+static int run_status(struct config *config, const struct options *options)
+{
+    struct status status = {0};
+    struct err err;
+    int code;
+
+    if (!status_read(config, options->names, options->name_count, &status, &err))
+        return fail(config, &err);
+    if (!options->json)
+        status_print_table(&status, stdout);
+    else if (!status_print_json(&status, stdout))
+        fprintf(stderr, "leafd: cannot write the status\n");
+    code = status_all_fresh(&status) ? EXIT_FINE : EXIT_RETRY;
+    status_free(&status);
+    config_unref(config);
+    return code;
+}
+
+static int run_ready(struct config *config, const struct options *options)
+{
+    struct status status = {0};
+    struct err err;
+    int code;
+
+    if (!status_read(config, options->names, options->name_count, &status, &err))
+        return fail(config, &err);
+    code = status_is_ready(&status, config->agent.ready_when) ? EXIT_FINE : EXIT_RETRY;
+    status_free(&status);
+    config_unref(config);
+    return code;
+}
+
+static int run_revoke(struct config *config, const struct options *options)
+{
+    struct err err;
+    int code;
+
+    log_setup(LOG_FORMAT_TEXT, LOG_LEVEL_NOTICE);
+    if (!prepare(config, &err))
+        return fail(config, &err);
+    code = revoke_run(config, options->names, options->name_count, !options->no_reissue);
+    config_unref(config);
+    return code;
+}
+
+static const struct command {
+    const char *name;
+    command_run *run;
+    const char *options; /* the short and long ones it takes beside -c, by their first letters */
+    bool takes_names, needs_names;
+} commands[] = {
+    {"run", run_daemon, "", false, false},   {"once", run_once, "w", true, false},
+    {"check", run_check, "o", false, false}, {"status", run_status, "j", true, false},
+    {"ready", run_ready, "", false, false},  {"revoke", run_revoke, "n", true, true},
+};
+
+/* -- reading the command line ---------------------------------------------------------------------
+ */
+
+static int complain(const char *what, const char *which)
+{
+    fprintf(stderr, "leafd: %s%s%s; leafd --help lists commands and options\n", what,
+            which == NULL ? "" : " ", which == NULL ? "" : which);
+    return EXIT_USAGE;
+}
+
+static const struct command *find_command(const char *name)
+{
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+/* Takes one option; the exit code if the program ends here, or -1. */
+static int take_option(const struct command *command, int option, struct options *options)
+{
+    static const struct letter {
+        int option;
+        char letter;
+    } letters[] = {{'w', 'w'}, {OPTION_JSON, 'j'}, {OPTION_ONLINE, 'o'}, {OPTION_NO_REISSUE, 'n'}};
+
+    for (size_t i = 0; i < sizeof letters / sizeof *letters; i++)
+        if (option == letters[i].option && strchr(command->options, letters[i].letter) == NULL)
+            return complain("that option does not belong to", command->name);
+    switch (option) {
+    case 'c':
+        options->file = optarg;
+        return -1;
+    case 'w':
+        return duration_parse(optarg, &options->wait_s)
+                   ? -1
+                   : complain("--wait takes a duration such as 90s or 5m", NULL);
+    case OPTION_JSON:
+        options->json = true;
+        return -1;
+    case OPTION_ONLINE:
+        options->online = true;
+        return -1;
+    case OPTION_NO_REISSUE:
+        options->no_reissue = true;
+        return -1;
+    case OPTION_HELP:
+        fputs(usage, stdout);
+        return EXIT_FINE;
+    case OPTION_VERSION:
+        puts("leafd " LEAFD_VERSION);
+        return EXIT_FINE;
+    default:
+        return complain("that option is not known, or its value is missing", NULL);
+    }
+}
+
+static int check_names(const struct command *command, const struct config *config,
+                       const struct options *options)
+{
+    if (command->needs_names && options->name_count == 0)
+        return complain("name at least one certificate for", command->name);
+    for (size_t i = 0; i < options->name_count; i++)
+        if (config_cert(config, options->names[i]) == NULL)
+            return complain("the configuration has no section of the name", options->names[i]);
+    return -1;
+}
+
+static int load_and_run(const struct command *command, const struct options *options)
+{
+    struct config_problems problems = {0};
+    struct config *config = config_load(options->file, &problems);
+    int code = EXIT_USAGE;
+
+    if (config == NULL) {
+        config_problems_print(&problems, stderr);
+    } else {
+        code = check_names(command, config, options);
+        if (code >= 0)
+            config_unref(config);
+        else
+            code = command->run(config, options);
+    }
+    config_problems_free(&problems);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = {.file = LEAFD_CONFIGURATION_FILE};
+    const struct command *command;
+    int option, code;
+
+    if (!secret_wipe_libraries())
+        return complain("OpenSSL was used before it was set up", NULL);
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    if (argc < 2)
+        return complain("name a command", NULL);
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "--version") == 0)
+        return take_option(&commands[0], argv[1][2] == 'h' ? OPTION_HELP : OPTION_VERSION,
+                           &options);
+    command = find_command(argv[1]);
+    if (command == NULL)
+        return complain("there is no command", argv[1]);
+    optind = 2;
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, "c:w:", long_options, NULL)) != -1) {
+        code = take_option(command, option, &options);
+        if (code >= 0)
+            return code;
+    }
+    options.names = (const char *const *)(argv + optind);
+    options.name_count = (size_t)(argc - optind);
+    if (!command->takes_names && options.name_count > 0)
+        return complain("takes no names:", command->name);
+    return load_and_run(command, &options);
+}
