@@ -155,6 +155,8 @@ static int spawn(const struct child_order *order, int output_fd, pid_t *ret_pid)
     posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_adddup2(&actions, output_fd, STDOUT_FILENO);
     posix_spawn_file_actions_adddup2(&actions, output_fd, STDERR_FILENO);
+    /* Ours are O_CLOEXEC; whoever started leafd may have left others open. */
+    posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
     r = posix_spawn(ret_pid, argv[0], &actions, &attributes, argv,
                     (char *const *)(uintptr_t)order->variables);
     posix_spawn_file_actions_destroy(&actions);

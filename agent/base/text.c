@@ -101,7 +101,7 @@ bool text_number(const char *text, uint64_t most, uint64_t *ret_number)
     for (; *text != '\0'; text++) {
         unsigned digit = (unsigned)(*text - '0');
 
-        if (digit > 9 || number > (most - digit) / 10)
+        if (digit > 9 || digit > most || number > (most - digit) / 10)
             return false;
         number = number * 10 + digit;
     }

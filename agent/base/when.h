@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { WHEN_TEXT_BYTES = 32, DURATION_TEXT_BYTES = 32 };
+enum { WHEN_TEXT_BYTES = 32, DURATION_TEXT_BYTES = 48 };
 
 /* The validity of a certificate, seconds since 1970, both ends included (RFC 5280 section 4.1.2.5).
  */

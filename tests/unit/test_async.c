@@ -1,0 +1,377 @@
+/* What takes time ends once, later, and not at all when its slot is dropped. */
+#include "unit.h"
+
+#include "base/child.h"
+#include "base/when.h"
+#include "base/worker.h"
+#include "flow/alarm.h"
+#include "flow/permits.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct heard {
+    sd_event *loop;
+    unsigned times;
+    struct err err;
+};
+
+static void hear(void *arg, const struct err *err)
+{
+    struct heard *heard = arg;
+
+    heard->times++;
+    heard->err = *err;
+}
+
+static int open_loop(void **state)
+{
+    struct heard *heard = calloc(1, sizeof *heard);
+    sigset_t child;
+
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &child, NULL);
+    *state = heard;
+    return sd_event_new(&heard->loop) < 0;
+}
+
+static int close_loop(void **state)
+{
+    struct heard *heard = *state;
+
+    sd_event_unref(heard->loop);
+    free(heard);
+    return 0;
+}
+
+/* Turns the loop until something was heard, or nothing is left to do for `limit_us`. */
+static void turn(struct heard *heard, uint64_t limit_us)
+{
+    while (heard->times == 0 && sd_event_run(heard->loop, limit_us) > 0)
+        ;
+}
+
+/* -- workers --------------------------------------------------------------------------------------
+ */
+
+struct job {
+    unsigned *freed;
+    unsigned ran;
+    int go; /* a descriptor to wait for; -1 for none */
+    bool fails;
+};
+
+static bool run_job(void *arg, struct err *err)
+{
+    struct job *job = arg;
+    char c;
+
+    if (job->go >= 0)
+        (void)!read(job->go, &c, 1);
+    job->ran++;
+    return !job->fails || err_set(err, ERR_LOCAL, "as asked");
+}
+
+static void free_job(void *arg)
+{
+    struct job *job = arg;
+
+    ++*job->freed;
+    free(job);
+}
+
+static struct job *new_job(unsigned *freed, int go, bool fails)
+{
+    struct job *job = calloc(1, sizeof *job);
+
+    *job = (struct job){.freed = freed, .go = go, .fails = fails};
+    return job;
+}
+
+static void a_job_ends_once_and_later(void **state)
+{
+    struct heard *heard = *state;
+    struct workers *workers;
+    unsigned freed = 0;
+    struct slot *slot;
+    struct job *job = new_job(&freed, -1, true);
+    struct err err;
+
+    assert_true(workers_open(heard->loop, 2, &workers, &err));
+    slot = worker_start(workers, run_job, job, free_job, hear, heard, &err);
+    assert_non_null(slot);
+    assert_int_equal(heard->times, 0);
+    turn(heard, UINT64_MAX);
+    assert_int_equal(heard->times, 1);
+    assert_int_equal(heard->err.kind, ERR_LOCAL);
+    assert_int_equal(job->ran, 1);
+    assert_int_equal(freed, 0);
+    slot_drop(slot);
+    assert_int_equal(freed, 1);
+    workers_close(workers);
+}
+
+static void a_dropped_job_is_unheard_and_freed_whether_it_waits_or_runs(void **state)
+{
+    struct heard *heard = *state;
+    struct workers *workers;
+    unsigned freed = 0;
+    struct slot *running, *queued;
+    struct err err;
+    int go[2];
+
+    assert_int_equal(pipe(go), 0);
+    assert_true(workers_open(heard->loop, 1, &workers, &err));
+    running =
+        worker_start(workers, run_job, new_job(&freed, go[0], false), free_job, hear, heard, &err);
+    queued =
+        worker_start(workers, run_job, new_job(&freed, -1, false), free_job, hear, heard, &err);
+    slot_drop(queued);
+    assert_int_equal(freed, 1);
+    slot_drop(running);
+    assert_int_equal(write(go[1], "x", 1), 1);
+    while (freed < 2)
+        sd_event_run(heard->loop, 1000);
+    assert_int_equal(heard->times, 0);
+    workers_close(workers);
+    close(go[0]);
+    close(go[1]);
+}
+
+static void many_jobs_all_end(void **state)
+{
+    struct heard *heard = *state;
+    struct workers *workers;
+    unsigned freed = 0;
+    struct slot *slots[200];
+    struct err err;
+
+    assert_true(workers_open(heard->loop, 8, &workers, &err));
+    for (size_t i = 0; i < COUNT_OF(slots); i++)
+        slots[i] =
+            worker_start(workers, run_job, new_job(&freed, -1, false), free_job, hear, heard, &err);
+    while (heard->times < COUNT_OF(slots))
+        sd_event_run(heard->loop, UINT64_MAX);
+    for (size_t i = 0; i < COUNT_OF(slots); i++)
+        slot_drop(slots[i]);
+    assert_int_equal(freed, COUNT_OF(slots));
+    workers_close(workers);
+}
+
+static void joining_runs_what_still_waits(void **state)
+{
+    struct heard *heard = *state;
+    struct workers *workers;
+    unsigned freed = 0;
+    struct job *job = new_job(&freed, -1, false);
+    struct slot *running, *queued;
+    struct err err;
+    int go[2];
+
+    assert_int_equal(pipe(go), 0);
+    assert_true(workers_open(heard->loop, 1, &workers, &err));
+    running =
+        worker_start(workers, run_job, new_job(&freed, go[0], false), free_job, hear, heard, &err);
+    queued = worker_start(workers, run_job, job, free_job, hear, heard, &err);
+    worker_join(queued);
+    assert_int_equal(job->ran, 1);
+    assert_int_equal(write(go[1], "x", 1), 1);
+    worker_join(running);
+    slot_drop(running);
+    slot_drop(queued);
+    assert_int_equal(freed, 2);
+    workers_close(workers);
+    close(go[0]);
+    close(go[1]);
+}
+
+/* -- children -------------------------------------------------------------------------------------
+ */
+
+static struct slot *run(struct heard *heard, const char *script, uint64_t limit_s)
+{
+    const char *argv[] = {"/bin/sh", "-c", script};
+    const struct text_list list = {argv, 3};
+    const char *variables[] = {"PATH=/usr/bin:/bin", "LEAFD_CERT=web", NULL};
+    const struct child_order order = {"reload", &list, variables, limit_s};
+    struct err err;
+    struct slot *slot = child_start(heard->loop, &order, hear, heard, &err);
+
+    assert_non_null(slot);
+    return slot;
+}
+
+static void a_command_runs_with_a_clean_environment(void **state)
+{
+    struct heard *heard = *state;
+    struct slot *slot;
+
+    setenv("LEAFD_CANARY", "must not be seen", 1);
+    slot = run(heard,
+               "test \"$LEAFD_CERT\" = web && test -z \"$LEAFD_CANARY\" && "
+               "test \"$(ls /proc/self/fd | wc -l)\" -le 4 && test \"$(readlink /proc/self/fd/0)\" "
+               "= /dev/null",
+               10);
+    turn(heard, UINT64_MAX);
+    if (heard->err.kind != ERR_NONE)
+        fail_msg("%s", heard->err.text);
+    slot_drop(slot);
+}
+
+static void a_command_that_fails_tells_its_last_line(void **state)
+{
+    struct heard *heard = *state;
+    struct slot *slot = run(heard, "echo first; echo 'cannot load: no such key' >&2; exit 3", 10);
+
+    turn(heard, UINT64_MAX);
+    assert_int_equal(heard->err.kind, ERR_CONSUMER);
+    assert_string_equal(heard->err.text,
+                        "reload: /bin/sh exited with status 3: cannot load: no such key");
+    slot_drop(slot);
+}
+
+static void a_command_that_is_killed_says_so(void **state)
+{
+    struct heard *heard = *state;
+    struct slot *slot = run(heard, "kill -SEGV $$", 10);
+
+    turn(heard, UINT64_MAX);
+    assert_non_null(strstr(heard->err.text, "was killed by SIGSEGV"));
+    slot_drop(slot);
+}
+
+static void a_command_over_its_time_is_killed_with_its_children(void **state)
+{
+    struct heard *heard = *state;
+    char path[] = "/tmp/leafd-unit-XXXXXX", script[256];
+    int fd = mkstemp(path);
+    struct slot *slot;
+    FILE *file;
+    int pid = 0;
+
+    /* The grandchild ignores SIGTERM, so that only SIGKILL to the group ends it. */
+    snprintf(script, sizeof script,
+             "(trap '' TERM; echo $(exec sh -c 'echo $PPID') >%s; while :; do sleep 1; done) & "
+             "trap '' TERM; while :; do sleep 1; done",
+             path);
+    slot = run(heard, script, 1);
+    turn(heard, UINT64_MAX);
+    assert_non_null(strstr(heard->err.text, "did not end within 1s and was killed"));
+    file = fopen(path, "r");
+    assert_int_equal(fscanf(file, "%d", &pid), 1);
+    fclose(file);
+    for (int tries = 0; tries < 500 && kill(pid, 0) == 0; tries++)
+        usleep(10000);
+    assert_int_equal(kill(pid, 0), -1);
+    slot_drop(slot);
+    close(fd);
+    unlink(path);
+}
+
+static void a_dropped_command_is_killed_and_reaped(void **state)
+{
+    struct heard *heard = *state;
+    struct slot *slot = run(heard, "while :; do sleep 1; done", 60);
+
+    slot_drop(slot);
+    sd_event_run(heard->loop, 1000);
+    assert_int_equal(heard->times, 0);
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+    assert_int_equal(errno, ECHILD);
+}
+
+static void a_program_that_is_not_there_fails_at_once(void **state)
+{
+    struct heard *heard = *state;
+    const char *argv[] = {"/no/such/program"};
+    const struct text_list list = {argv, 1};
+    const struct child_order order = {"validate", &list, (const char *[]){NULL}, 5};
+    struct err err;
+
+    assert_null(child_start(heard->loop, &order, hear, heard, &err));
+    assert_int_equal(err.kind, ERR_CONSUMER);
+    assert_non_null(strstr(err.text, "/no/such/program"));
+}
+
+/* -- permits and alarms ---------------------------------------------------------------------------
+ */
+
+static void permits_are_granted_in_line_and_given_back(void **state)
+{
+    struct heard *heard = *state;
+    struct permits permits = {.loop = heard->loop, .most = 2};
+    struct heard each[4] = {0};
+    struct slot *slots[4];
+    struct err err;
+
+    for (size_t i = 0; i < COUNT_OF(slots); i++)
+        slots[i] = permit_start(&permits, hear, &each[i], &err);
+    while (sd_event_run(heard->loop, 0) > 0)
+        ;
+    assert_int_equal(each[0].times + each[1].times, 2);
+    assert_int_equal(each[2].times + each[3].times, 0);
+    slot_drop(slots[2]); /* still in line */
+    slot_drop(slots[0]);
+    while (sd_event_run(heard->loop, 0) > 0)
+        ;
+    assert_int_equal(each[2].times, 0);
+    assert_int_equal(each[3].times, 1);
+    slot_drop(slots[1]);
+    slot_drop(slots[3]);
+    assert_int_equal(permits.taken, 0);
+}
+
+static void ring(void *arg, bool reached)
+{
+    struct heard *heard = arg;
+
+    heard->times++;
+    heard->err.errnum = reached;
+}
+
+static void an_alarm_rings_for_whichever_comes_first(void **state)
+{
+    struct heard *heard = *state;
+    struct alarm alarm = {0};
+    struct err err;
+
+    assert_true(alarm_open(&alarm, heard->loop, ring, heard, &err));
+    alarm_set(&alarm, when_now_s() + 1000, 1);
+    turn(heard, UINT64_MAX);
+    assert_int_equal(heard->err.errnum, false);
+    heard->times = 0;
+    alarm_set(&alarm, when_now_s() - 1, 1000000);
+    turn(heard, UINT64_MAX);
+    assert_int_equal(heard->err.errnum, true);
+    heard->times = 0;
+    alarm_set(&alarm, when_now_s() + 1000, 0);
+    assert_int_equal(sd_event_run(heard->loop, 1000), 0);
+    alarm_set(&alarm, 0, 0);
+    assert_int_equal(heard->times, 0);
+    alarm_close(&alarm);
+}
+
+int main(void)
+{
+#define ASYNC_TEST(name) cmocka_unit_test_setup_teardown(name, open_loop, close_loop)
+    const struct CMUnitTest tests[] = {
+        ASYNC_TEST(a_job_ends_once_and_later),
+        ASYNC_TEST(a_dropped_job_is_unheard_and_freed_whether_it_waits_or_runs),
+        ASYNC_TEST(many_jobs_all_end),
+        ASYNC_TEST(joining_runs_what_still_waits),
+        ASYNC_TEST(a_command_runs_with_a_clean_environment),
+        ASYNC_TEST(a_command_that_fails_tells_its_last_line),
+        ASYNC_TEST(a_command_that_is_killed_says_so),
+        ASYNC_TEST(a_command_over_its_time_is_killed_with_its_children),
+        ASYNC_TEST(a_dropped_command_is_killed_and_reaped),
+        ASYNC_TEST(a_program_that_is_not_there_fails_at_once),
+        ASYNC_TEST(permits_are_granted_in_line_and_given_back),
+        ASYNC_TEST(an_alarm_rings_for_whichever_comes_first),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,265 @@
+/* What base/ promises: numbers whole or not at all, foreign text made printable, ceilings kept. */
+#include "unit.h"
+
+#include "base/arena.h"
+#include "base/bytes.h"
+#include "base/digest.h"
+#include "base/err.h"
+#include "base/text.h"
+#include "base/when.h"
+
+static void err_texts_are_cut_not_overrun(void **state)
+{
+    struct err err;
+    char longer[2 * ERR_TEXT_BYTES];
+
+    (void)state;
+    memset(longer, 'x', sizeof longer - 1);
+    longer[sizeof longer - 1] = '\0';
+    assert_false(err_set(&err, ERR_LOCAL, "%s", longer));
+    assert_int_equal(strlen(err.text), ERR_TEXT_BYTES - 1);
+    assert_false(err_wrap(&err, "before"));
+    assert_memory_equal(err.text, "before: xxx", 11);
+    assert_int_equal(err.kind, ERR_LOCAL);
+}
+
+static void err_may_be_filled_from_its_own_text(void **state)
+{
+    struct err err;
+
+    (void)state;
+    err_set(&err, ERR_LOCAL, "inner");
+    err_set(&err, ERR_DENIED, "outer %s", err.text);
+    assert_string_equal(err.text, "outer inner");
+    assert_int_equal(err.kind, ERR_DENIED);
+}
+
+static void arena_hands_out_zeroed_memory_of_any_size(void **state)
+{
+    struct arena arena = {0};
+    unsigned char *large = arena_take(&arena, 100000);
+
+    (void)state;
+    for (size_t i = 0; i < 100000; i++)
+        assert_int_equal(large[i], 0);
+    for (size_t i = 0; i < 10000; i++)
+        assert_non_null(arena_take(&arena, i % 100));
+    assert_null(arena_take(&arena, SIZE_MAX));
+    assert_string_equal(arena_format(&arena, "%s-%d", "a", 7), "a-7");
+    arena_free(&arena);
+    assert_null(arena.newest);
+}
+
+static void bytes_keep_their_ceiling(void **state)
+{
+    struct bytes bytes = {.limit = 10};
+
+    (void)state;
+    assert_string_equal(bytes_text(&bytes), "");
+    assert_true(bytes_add(&bytes, "12345", 5));
+    assert_true(bytes_add(&bytes, "67890", 5));
+    assert_false(bytes_add(&bytes, "x", 1));
+    assert_string_equal(bytes_text(&bytes), "1234567890");
+    bytes_free(&bytes);
+    assert_true(bytes_add(&bytes, "again", 5));
+    bytes_free(&bytes);
+}
+
+static void numbers_are_whole_or_not_at_all(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t most;
+        bool good;
+        uint64_t number;
+    } cases[] = {
+        {"0", 10, true, 0},
+        {"10", 10, true, 10},
+        {"11", 10, false, 0},
+        {"", 10, false, 0},
+        {" 1", 10, false, 0},
+        {"1 ", 10, false, 0},
+        {"-1", 10, false, 0},
+        {"0x1", 100, false, 0},
+        {"99999999999999999999999", UINT64_MAX, false, 0},
+        {"18446744073709551615", UINT64_MAX, true, UINT64_MAX},
+        {"18446744073709551616", UINT64_MAX, false, 0},
+        {"5", 3, false, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        uint64_t number = 77;
+
+        assert_int_equal(text_number(cases[i].text, cases[i].most, &number), cases[i].good);
+        assert_int_equal(number, cases[i].good ? cases[i].number : 77);
+    }
+}
+
+static void foreign_text_is_made_printable(void **state)
+{
+    char to[16];
+
+    (void)state;
+    text_printable(to, sizeof to, "1 error:\n\t* no\n\n");
+    assert_string_equal(to, "1 error: * no");
+    text_printable(to, sizeof to, "\x1b[31mred\xc3\xa9");
+    assert_string_equal(to, "[31mred??");
+    text_printable(to, sizeof to, "a text that does not fit");
+    assert_string_equal(to, "a text that ...");
+    text_printable(to, sizeof to, "");
+    assert_string_equal(to, "");
+}
+
+static void lists_are_split_and_compared_as_sets(void **state)
+{
+    struct arena arena = {0};
+    struct text_list a = {0}, b = {0};
+    bool empty = false;
+
+    (void)state;
+    assert_true(text_list_split(&a, &arena, " one, two ,three", ",", &empty));
+    assert_false(empty);
+    assert_int_equal(a.count, 3);
+    assert_string_equal(a.items[1], "two");
+    assert_true(text_list_split(&b, &arena, "three,two,one", ",", &empty));
+    assert_true(text_list_equal(&a, &b));
+    assert_true(text_list_add(&b, &arena, "four", 4));
+    assert_false(text_list_equal(&a, &b));
+    assert_true(text_list_split(&a, &arena, "five,,six,", ",", &empty));
+    assert_true(empty);
+    assert_int_equal(a.count, 5);
+    arena_free(&arena);
+}
+
+static void the_nearest_name_is_suggested_only_when_near(void **state)
+{
+    static const char *const names[] = {"dns_names", "pki_role", "pki_mount"};
+
+    (void)state;
+    assert_string_equal(text_nearest("dns_name", names, 3), "dns_names");
+    assert_string_equal(text_nearest("pki_rloe", names, 3), "pki_role");
+    assert_null(text_nearest("certificate", names, 3));
+    assert_null(
+        text_nearest("a name that is longer than any key of ours could ever be, by far", names, 3));
+}
+
+static void durations_are_read_strictly(void **state)
+{
+    static const struct {
+        const char *text;
+        bool good;
+        uint64_t seconds;
+    } cases[] = {
+        {"45s", true, 45},
+        {"90m", true, 5400},
+        {"24h", true, 86400},
+        {"7d", true, 604800},
+        {"2w", true, 1209600},
+        {"1h30m", true, 5400},
+        {"1d12h", true, 129600},
+        {"0s", true, 0},
+        {"", false, 0},
+        {"24", false, 0},
+        {"h", false, 0},
+        {"-1h", false, 0},
+        {"1.5h", false, 0},
+        {"30m1h", false, 0},
+        {"1h1h", false, 0},
+        {"1 h", false, 0},
+        {"1y", false, 0},
+        {"99999d", false, 0},
+        {"99999999999999999999s", false, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        uint64_t seconds = 77;
+
+        assert_int_equal(duration_parse(cases[i].text, &seconds), cases[i].good);
+        assert_int_equal(seconds, cases[i].good ? cases[i].seconds : 77);
+    }
+}
+
+static void durations_are_written_in_two_units(void **state)
+{
+    static const struct {
+        uint64_t seconds;
+        const char *text;
+    } cases[] = {{0, "0s"},         {59, "59s"},      {60, "1m"},    {3599, "59m59s"},
+                 {3600, "1h"},      {18720, "5h12m"}, {86400, "1d"}, {86399, "23h59m"},
+                 {601200, "6d23h"}, {8640000, "100d"}};
+    char text[DURATION_TEXT_BYTES];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        duration_text(cases[i].seconds, text);
+        assert_string_equal(text, cases[i].text);
+    }
+}
+
+static void moments_are_written_in_utc(void **state)
+{
+    char text[WHEN_TEXT_BYTES];
+
+    (void)state;
+    when_text(1795210118, text);
+    assert_string_equal(text, "2026-11-20T21:28:38Z");
+    when_text(UINT64_MAX, text);
+    assert_true(strlen(text) > 0);
+}
+
+static void digests_of_parts_equal_those_of_the_whole(void **state)
+{
+    struct digest digest = {0};
+    char hex[DIGEST_HEX_BYTES];
+    struct err err;
+
+    (void)state;
+    digest_add(&digest, "ab", 2);
+    digest_add(&digest, "c", 1);
+    assert_true(digest_hex(&digest, hex, &err));
+    assert_string_equal(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    assert_true(digest_hex(&digest, hex, &err));
+    assert_string_equal(hex, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+}
+
+static void the_spread_is_stable_and_even(void **state)
+{
+    unsigned buckets[16] = {0};
+
+    (void)state;
+    assert_int_equal(digest_spread((const char *const[]){"web", "39:dd", NULL}),
+                     digest_spread((const char *const[]){"web", "39:dd", NULL}));
+    assert_int_not_equal(digest_spread((const char *const[]){"ab", "c", NULL}),
+                         digest_spread((const char *const[]){"a", "bc", NULL}));
+    for (unsigned i = 0; i < 16000; i++) {
+        char name[32];
+
+        snprintf(name, sizeof name, "pod-%u", i);
+        buckets[digest_spread((const char *const[]){name, NULL}) >> 28]++;
+    }
+    for (size_t i = 0; i < COUNT_OF(buckets); i++)
+        assert_in_range(buckets[i], 850, 1150);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(err_texts_are_cut_not_overrun),
+        cmocka_unit_test(err_may_be_filled_from_its_own_text),
+        cmocka_unit_test(arena_hands_out_zeroed_memory_of_any_size),
+        cmocka_unit_test(bytes_keep_their_ceiling),
+        cmocka_unit_test(numbers_are_whole_or_not_at_all),
+        cmocka_unit_test(foreign_text_is_made_printable),
+        cmocka_unit_test(lists_are_split_and_compared_as_sets),
+        cmocka_unit_test(the_nearest_name_is_suggested_only_when_near),
+        cmocka_unit_test(durations_are_read_strictly),
+        cmocka_unit_test(durations_are_written_in_two_units),
+        cmocka_unit_test(moments_are_written_in_utc),
+        cmocka_unit_test(digests_of_parts_equal_those_of_the_whole),
+        cmocka_unit_test(the_spread_is_stable_and_even),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

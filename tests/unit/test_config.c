@@ -1,0 +1,297 @@
+/* What a configuration means when it is right; what is wrong is told by the scenario tests' table.
+ */
+#include "unit.h"
+
+#include "config/config_keys.h"
+#include "config/config_load.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+
+struct files {
+    char folder[64];
+};
+
+static int make_folder(void **state)
+{
+    struct files *files = calloc(1, sizeof *files);
+
+    snprintf(files->folder, sizeof files->folder, "/tmp/leafd-unit-XXXXXX");
+    *state = files;
+    unsetenv("VAULT_ADDR");
+    unsetenv("BAO_ADDR");
+    return mkdtemp(files->folder) == NULL;
+}
+
+static int remove_folder(void **state)
+{
+    struct files *files = *state;
+    char command[128];
+
+    snprintf(command, sizeof command, "rm -rf %s", files->folder);
+    free(files);
+    return system(command);
+}
+
+static const char *put(const struct files *files, const char *name, const char *text)
+{
+    static char path[192];
+    FILE *file;
+
+    snprintf(path, sizeof path, "%s/%s", files->folder, name);
+    file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+    return path;
+}
+
+static struct config *load(const struct files *files, const char *text)
+{
+    char path[192];
+    struct config_problems problems = {0};
+    struct config *config;
+
+    snprintf(path, sizeof path, "%s", put(files, "leafd.ini", text));
+    config = config_load(path, &problems);
+    if (config == NULL)
+        config_problems_print(&problems, stderr);
+    config_problems_free(&problems);
+    return config;
+}
+
+static const char head[] = "[vault]\naddress = https://vault.example.com:8200/\n"
+                           "[auth]\nrole = leafd\n";
+
+static struct config *load_cert(const struct files *files, const char *lines)
+{
+    char text[4096];
+
+    snprintf(text, sizeof text,
+             "%s[agent]\ntemplate_directory = %s\n[cert web]\npki_role = web\ndirectory = /run/x\n"
+             "%s",
+             head, files->folder, lines);
+    return load(files, text);
+}
+
+static void what_is_not_given_has_its_default(void **state)
+{
+    struct config *config = load_cert(*state, "dns_names = a.b\nfile = k key\n");
+    const struct cert_config *cert;
+
+    assert_non_null(config);
+    cert = config_cert(config, "web");
+    assert_string_equal(config->vault.address, "https://vault.example.com:8200");
+    assert_int_equal(config->vault.timeout_s, 30);
+    assert_int_equal(config->auth.method, AUTH_KUBERNETES);
+    assert_string_equal(config->auth.mount, "kubernetes");
+    assert_string_equal(config->auth.token_file,
+                        "/var/run/secrets/kubernetes.io/serviceaccount/token");
+    assert_int_equal(config->agent.max_in_flight, 16);
+    assert_string_equal(cert->pki_mount, "pki");
+    assert_int_equal(cert->wish.key_type, KEY_ECDSA_P256);
+    assert_int_equal(cert->key_rotation, KEY_ROTATE_ALWAYS);
+    assert_int_equal(cert->directory_mode, 0755);
+    assert_int_equal(cert->outputs.items[0].mode, 0600);
+    assert_int_equal(cert->reloads.count, 1);
+    assert_int_equal(cert->reloads.items[0].verb, RELOAD_NONE);
+    assert_null(config_cert(config, "db"));
+    config_unref(config);
+}
+
+static void names_are_brought_into_one_form(void **state)
+{
+    struct config *config = load_cert(*state, "dns_names = A.Example.COM, *.b.example.com\n"
+                                              "dns_names = b\xc3\xbc"
+                                              "cher.example\n"
+                                              "ip_addresses = 2001:0DB8:0::7, 192.0.2.7\n"
+                                              "uris = spiffe://example.org/a\n"
+                                              "email_addresses = Ops@EXAMPLE.com\nfile = k key\n");
+    const struct names *names;
+
+    assert_non_null(config);
+    names = &config->certs[0].wish.names;
+    assert_int_equal(names->dns.count, 3);
+    assert_string_equal(names->dns.items[0], "a.example.com");
+    assert_string_equal(names->dns.items[1], "*.b.example.com");
+    assert_string_equal(names->dns.items[2], "xn--bcher-kva.example");
+    assert_string_equal(names->ip.items[0], "2001:db8::7");
+    assert_string_equal(names->email.items[0], "Ops@example.com");
+    config_unref(config);
+}
+
+static void a_section_goes_before_its_template_and_that_before_defaults(void **state)
+{
+    struct files *files = *state;
+    struct config *config;
+    const struct cert_config *web;
+    char text[2048];
+
+    put(files, "site.ini",
+        "[template]\nfile = t.crt fullchain\nfile = t.key key\nkey_type = rsa-2048\n"
+        "reload = signal HUP pidfile /run/t.pid\nusage = server\n");
+    snprintf(text, sizeof text,
+             "%s[agent]\ntemplate_directory = %s\n"
+             "[defaults]\nttl = 24h\nkey_type = ed25519\nusage = client\nreload = none\n"
+             "directory = /run/${cert.name}\npki_role = all\ndns_names = ${cert.name}.example\n"
+             "[cert web]\ntemplate = site\nusage = both\nfile = w.pem combined\n"
+             "[cert db]\nfile = k key\n",
+             head, files->folder);
+    config = load(files, text);
+    assert_non_null(config);
+    web = config_cert(config, "web");
+    assert_int_equal(web->wish.usage, USAGE_SERVER | USAGE_CLIENT);
+    assert_int_equal(web->wish.key_type, KEY_RSA_2048);
+    assert_int_equal(web->wish.ttl_s, 86400);
+    assert_string_equal(web->directory, "/run/web");
+    assert_string_equal(web->wish.names.dns.items[0], "web.example");
+    assert_int_equal(web->outputs.count, 1);
+    assert_string_equal(web->outputs.items[0].name, "w.pem");
+    assert_int_equal(web->reloads.items[0].verb, RELOAD_SIGNAL_PIDFILE);
+    assert_int_equal(config_cert(config, "db")->wish.key_type, KEY_ED25519);
+    config_unref(config);
+}
+
+static void commands_are_split_before_they_are_expanded(void **state)
+{
+    struct config *config;
+    const struct text_list *argv;
+
+    setenv("LEAFD_UNIT", "two words; rm -rf /", 1);
+    config = load_cert(*state, "dns_names = a.b\nfile = k key\n"
+                               "reload = exec /bin/echo ${env.LEAFD_UNIT} \"a b\" $${x} c\n");
+    assert_non_null(config);
+    argv = &config->certs[0].reloads.items[0].argv;
+    assert_int_equal(argv->count, 5);
+    assert_string_equal(argv->items[1], "two words; rm -rf /");
+    assert_string_equal(argv->items[2], "a b");
+    assert_string_equal(argv->items[3], "${x}");
+    config_unref(config);
+}
+
+static void the_service_account_token_tells_namespace_and_account(void **state)
+{
+    struct files *files = *state;
+    char text[2048], path[192];
+    struct config *config;
+
+    /* {"kubernetes.io":{"namespace":"demo","serviceaccount":{"name":"app"},"pod":{"name":"p-1"}}}
+     */
+    snprintf(path, sizeof path, "%s",
+             put(files, "token",
+                 "e30.eyJrdWJlcm5ldGVzLmlvIjp7Im5hbWVzcGFjZSI6ImRlbW8iLCJzZXJ2aWNlYWNjb3VudCI6eyJu"
+                 "YW1lIjoiYXBwIn0sInBvZCI6eyJuYW1lIjoicC0xIn19fQ.c2ln\n"));
+    snprintf(text, sizeof text,
+             "[vault]\naddress = https://v\n[auth]\nrole = r\ntoken_file = %s\n"
+             "[cert web]\npki_role = web\ndirectory = /run/x\nfile = k key\n"
+             "uris = spiffe://td/ns/${k8s.namespace}/sa/${k8s.service_account}/${k8s.pod}\n",
+             path);
+    config = load(files, text);
+    assert_non_null(config);
+    assert_string_equal(config->certs[0].wish.names.uri.items[0], "spiffe://td/ns/demo/sa/app/p-1");
+    config_unref(config);
+}
+
+static void the_environment_stands_in_for_what_is_not_given(void **state)
+{
+    struct files *files = *state;
+    static const char rest[] = "[auth]\nrole = r\n[cert web]\npki_role = web\ndirectory = /run/x\n"
+                               "dns_names = a.b\nfile = k key\n";
+    struct config *config;
+
+    setenv("VAULT_ADDR", "https://vault:8200", 1);
+    config = load(files, rest);
+    assert_string_equal(config->vault.address, "https://vault:8200");
+    config_unref(config);
+    setenv("BAO_ADDR", "https://bao:8200", 1);
+    config = load(files, rest);
+    assert_string_equal(config->vault.address, "https://bao:8200");
+    config_unref(config);
+    setenv("BAO_ADDR", "", 1); /* set but empty: it wins, and says nothing */
+    assert_null(load(files, rest));
+}
+
+static void includes_add_sections(void **state)
+{
+    struct files *files = *state;
+    char text[1024];
+    struct config *config;
+
+    put(files, "one.conf",
+        "[cert one]\npki_role = r\ndirectory = /run/1\ndns_names = a.b\n"
+        "file = k key\n");
+    put(files, "two.conf",
+        "[cert two]\npki_role = r\ndirectory = /run/2\ndns_names = a.b\n"
+        "file = k key\n");
+    snprintf(text, sizeof text, "%s[agent]\ninclude = *.conf\n", head);
+    config = load(files, text);
+    assert_non_null(config);
+    assert_int_equal(config->cert_count, 2);
+    assert_non_null(config_cert(config, "one"));
+    config_unref(config);
+}
+
+static void equal_sections_have_equal_digests_and_changed_ones_do_not(void **state)
+{
+    struct config *a = load_cert(*state, "dns_names = a.b\nfile = k key\n");
+    struct config *b = load_cert(*state, "file = k key\n# a comment\ndns_names =  a.b\n");
+    struct config *c = load_cert(*state, "dns_names = a.b\nfile = k key 0640\n");
+
+    assert_string_equal(a->certs[0].digest, b->certs[0].digest);
+    assert_string_not_equal(a->certs[0].digest, c->certs[0].digest);
+    assert_string_equal(a->session_digest, c->session_digest);
+    config_unref(a);
+    config_unref(b);
+    config_unref(c);
+}
+
+static void windows_and_owners_are_understood(void **state)
+{
+    struct config *config = load_cert(
+        *state, "dns_names = a.b\nrenew_at = 60%..70%\nfile = k key 0640 root:0\n"
+                "file = c certificate 0444 :0\nlink = /etc/ssl/k k\ndirectory_mode = 2750\n");
+    const struct cert_config *cert;
+
+    assert_non_null(config);
+    cert = &config->certs[0];
+    assert_int_equal(cert->renewal.from_percent, 60);
+    assert_int_equal(cert->renewal.to_percent, 70);
+    assert_int_equal(cert->outputs.items[0].owner, 0);
+    assert_int_equal(cert->outputs.items[0].group, 0);
+    assert_int_equal(cert->outputs.items[1].owner, OWNER_UNCHANGED);
+    assert_int_equal(cert->outputs.items[1].group, 0);
+    assert_string_equal(cert->links.items[0].path, "/etc/ssl/k");
+    assert_int_equal(cert->directory_mode, 02750);
+    config_unref(config);
+}
+
+static void every_key_says_what_it_is(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < config_key_count; i++) {
+        assert_non_null(config_keys[i].type);
+        assert_non_null(config_keys[i].example);
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(config_keys[i].name, config_keys[j].name) == 0)
+                assert_int_equal(config_keys[i].sections & config_keys[j].sections, 0);
+    }
+}
+
+int main(void)
+{
+#define FILE_TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
+    const struct CMUnitTest tests[] = {
+        FILE_TEST(what_is_not_given_has_its_default),
+        FILE_TEST(names_are_brought_into_one_form),
+        FILE_TEST(a_section_goes_before_its_template_and_that_before_defaults),
+        FILE_TEST(commands_are_split_before_they_are_expanded),
+        FILE_TEST(the_service_account_token_tells_namespace_and_account),
+        FILE_TEST(the_environment_stands_in_for_what_is_not_given),
+        FILE_TEST(includes_add_sections),
+        FILE_TEST(equal_sections_have_equal_digests_and_changed_ones_do_not),
+        FILE_TEST(windows_and_owners_are_understood),
+        cmocka_unit_test(every_key_says_what_it_is),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,368 @@
+/*
+ * The life of a certificate as its table tells it: the stages are replaced by a trace, the events
+ * are delivered by hand.
+ */
+#include "unit.h"
+
+#include "flow/cert_directory.h"
+#include "flow/cert_log.h"
+#include "flow/cert_stages.h"
+
+static char trace[1024];
+
+static void note(const char *name)
+{
+    size_t used = strlen(trace);
+
+    snprintf(trace + used, sizeof trace - used, "%s%s", used == 0 ? "" : " ", name);
+}
+
+/* clang-format off */
+#define TRACED(name) static void traced_##name(struct cert_work *work) { (void)work; note(#name); }
+/* clang-format on */
+TRACED(stage_read)
+TRACED(stage_queue)
+TRACED(stage_log_in)
+TRACED(stage_make_key)
+TRACED(stage_sign)
+TRACED(stage_vet)
+TRACED(stage_recover)
+TRACED(stage_stage)
+TRACED(stage_validate)
+TRACED(stage_publish)
+TRACED(stage_reload)
+
+static unsigned bugs;
+
+static void traced_bug(const struct cert_work *work, const char *state, int event)
+{
+    (void)work;
+    (void)state;
+    (void)event;
+    bugs++;
+}
+
+static void quiet(const struct cert_work *work)
+{
+    (void)work;
+}
+
+static void quiet_wanted(const struct cert_work *work, const char *what)
+{
+    (void)work;
+    (void)what;
+}
+
+static void quiet_failed(const struct cert_work *work, const struct err *err, uint64_t wait_ms)
+{
+    (void)work;
+    (void)err;
+    assert_in_range(wait_ms, 1000, 1800000);
+}
+
+static void traced_reject(struct vault_token *token, unsigned number)
+{
+    (void)token;
+    (void)number;
+    note("reject");
+}
+
+#define stage_read             traced_stage_read
+#define stage_queue            traced_stage_queue
+#define stage_log_in           traced_stage_log_in
+#define stage_make_key         traced_stage_make_key
+#define stage_sign             traced_stage_sign
+#define stage_vet              traced_stage_vet
+#define stage_recover          traced_stage_recover
+#define stage_stage            traced_stage_stage
+#define stage_validate         traced_stage_validate
+#define stage_publish          traced_stage_publish
+#define stage_reload           traced_stage_reload
+#define cert_log_found         quiet
+#define cert_log_wanted        quiet_wanted
+#define cert_log_held          quiet
+#define cert_log_published     quiet
+#define cert_log_reloaded      quiet
+#define cert_log_warnings      quiet
+#define cert_log_failed        quiet_failed
+#define cert_log_reload_failed quiet_failed
+#define cert_log_bug           traced_bug
+#define vault_token_reject     traced_reject
+#include "flow/cert_flow.c"
+
+static unsigned rests;
+
+static void on_rest_counted(void *arg, struct cert_flow *flow)
+{
+    (void)arg;
+    (void)flow;
+    rests++;
+}
+
+struct fixture {
+    struct cert_tools tools;
+    struct config *config;
+    struct reload_action reload;
+    struct cert_config cert;
+    struct cert_flow *flow;
+};
+
+static int open_flow(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+    struct err err;
+
+    fixture->config = calloc(1, sizeof *fixture->config);
+    fixture->config->references = 1;
+    fixture->cert.name = "web";
+    fixture->cert.directory = "/nowhere";
+    fixture->cert.reloads.items = &fixture->reload;
+    fixture->cert.reloads.count = 1;
+    sd_event_new(&fixture->tools.loop);
+    trace[0] = '\0';
+    rests = bugs = 0;
+    fixture->flow = cert_flow_new(&fixture->tools, fixture->config, &fixture->cert, on_rest_counted,
+                                  NULL, &err);
+    *state = fixture;
+    return fixture->flow == NULL;
+}
+
+static int close_flow(void **state)
+{
+    struct fixture *fixture = *state;
+
+    cert_flow_free(fixture->flow);
+    sd_event_unref(fixture->tools.loop);
+    config_unref(fixture->config);
+    free(fixture);
+    return 0;
+}
+
+static void deliver(struct fixture *fixture, enum cert_event event)
+{
+    static const struct err fine;
+    static const struct err wrong = {.kind = ERR_TRANSIENT, .text = "the CA is away"};
+
+    if (event == EV_DONE && fixture->flow->state == FLOW_QUEUED)
+        fixture->flow->work.draft = cert_draft_new(); /* as stage_queue does */
+    take_event(&fixture->flow->work, event,
+               event == EV_FAILED || event == EV_DENIED ? &wrong : &fine);
+}
+
+static void deliver_done(struct fixture *fixture, unsigned times)
+{
+    while (times-- > 0)
+        deliver(fixture, EV_DONE);
+}
+
+static void a_wanted_certificate_goes_the_whole_way(void **state)
+{
+    struct fixture *fixture = *state;
+
+    deliver(fixture, EV_WANTED);
+    deliver_done(fixture, 7);
+    assert_string_equal(trace, "stage_read stage_queue stage_log_in stage_make_key stage_sign "
+                               "stage_vet stage_stage stage_validate stage_publish");
+    assert_int_equal(rests, 0);
+    fixture->flow->work.published.due_s = when_now_s() + 1000;
+    deliver_done(fixture, 2);
+    assert_int_equal(fixture->flow->state, FLOW_WAITING);
+    assert_int_equal(rests, 1);
+    assert_int_equal(bugs, 0);
+    assert_null(fixture->flow->work.draft);
+    assert_null(cert_flow_failure(fixture->flow));
+}
+
+static void a_fresh_certificate_asks_for_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->flow->work.published.due_s = when_now_s() + 1000;
+    deliver(fixture, EV_FRESH);
+    assert_string_equal(trace, "stage_read");
+    assert_int_equal(fixture->flow->state, FLOW_WAITING);
+    assert_int_equal(rests, 1);
+}
+
+static void a_reload_that_a_crash_cut_off_is_made_up_for_without_issuing(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->flow->work.published.due_s = when_now_s() + 1000;
+    deliver(fixture, EV_RELOAD);
+    deliver(fixture, EV_DONE);
+    assert_string_equal(trace, "stage_read stage_reload");
+    assert_int_equal(fixture->flow->state, FLOW_WAITING);
+}
+
+static void files_are_written_anew_without_asking_the_ca(void **state)
+{
+    struct fixture *fixture = *state;
+
+    deliver(fixture, EV_RESTAGE);
+    deliver(fixture, EV_DONE);
+    deliver_done(fixture, 1);
+    assert_string_equal(trace, "stage_read stage_queue stage_recover stage_stage");
+}
+
+static void one_403_costs_one_login_and_a_second_one_a_wait(void **state)
+{
+    struct fixture *fixture = *state;
+
+    deliver(fixture, EV_WANTED);
+    deliver_done(fixture, 3);
+    assert_int_equal(fixture->flow->state, FLOW_SIGNING);
+    deliver(fixture, EV_DENIED);
+    assert_int_equal(fixture->flow->state, FLOW_LOGGING_IN_AGAIN);
+    deliver(fixture, EV_DONE);
+    assert_int_equal(fixture->flow->state, FLOW_SIGNING);
+    deliver(fixture, EV_DENIED);
+    assert_int_equal(fixture->flow->state, FLOW_BACKING_OFF);
+    assert_string_equal(trace, "stage_read stage_queue stage_log_in stage_make_key stage_sign "
+                               "reject stage_log_in stage_sign");
+}
+
+static void a_failure_at_any_stage_backs_off_and_starts_from_the_disk(void **state)
+{
+    struct fixture *fixture = *state;
+
+    /* Eight stages lie between wanted and published; each is failed once. */
+    for (unsigned stage = 0; stage < 8; stage++) {
+        deliver(fixture, EV_WANTED);
+        deliver_done(fixture, stage);
+        deliver(fixture, EV_FAILED);
+        assert_int_equal(fixture->flow->state, FLOW_BACKING_OFF);
+        assert_int_equal(fixture->flow->work.state.failures, stage + 1);
+        assert_non_null(cert_flow_failure(fixture->flow));
+        assert_null(fixture->flow->work.draft);
+        deliver(fixture, EV_RETRY);
+        assert_int_equal(fixture->flow->state, FLOW_READING);
+    }
+    assert_int_equal(bugs, 0);
+}
+
+static void success_forgets_the_failures(void **state)
+{
+    struct fixture *fixture = *state;
+
+    deliver(fixture, EV_FAILED);
+    deliver(fixture, EV_RETRY);
+    deliver(fixture, EV_WANTED);
+    fixture->flow->work.published.due_s = when_now_s() + 1000;
+    deliver_done(fixture, 9);
+    assert_int_equal(fixture->flow->state, FLOW_WAITING);
+    assert_int_equal(fixture->flow->work.state.failures, 0);
+    assert_int_equal(fixture->flow->work.state.failure.kind, ERR_NONE);
+}
+
+static void a_certificate_of_the_future_is_held_and_then_staged(void **state)
+{
+    struct fixture *fixture = *state;
+
+    deliver(fixture, EV_WANTED);
+    deliver_done(fixture, 4);
+    assert_int_equal(fixture->flow->state, FLOW_VETTING);
+    fixture->flow->work.draft->issued.leaf.validity.not_before = when_now_s() + 1000;
+    deliver(fixture, EV_EARLY);
+    assert_int_equal(fixture->flow->state, FLOW_HOLDING);
+    assert_null(fixture->flow->work.permit);
+    assert_non_null(fixture->flow->work.draft);
+    deliver(fixture, EV_DUE);
+    assert_int_equal(fixture->flow->state, FLOW_STAGING);
+}
+
+static void a_failed_reload_is_tried_again_without_issuing(void **state)
+{
+    struct fixture *fixture = *state;
+
+    deliver(fixture, EV_WANTED);
+    deliver_done(fixture, 8);
+    assert_int_equal(fixture->flow->state, FLOW_RELOADING);
+    fixture->flow->work.published.due_s = when_now_s() + 1000;
+    trace[0] = '\0';
+    deliver(fixture, EV_FAILED);
+    assert_int_equal(fixture->flow->state, FLOW_RELOAD_BACKING_OFF);
+    assert_int_equal(fixture->flow->work.state.reload_failures, 1);
+    deliver(fixture, EV_RETRY);
+    deliver(fixture, EV_FAILED);
+    deliver(fixture, EV_RETRY);
+    deliver(fixture, EV_DONE);
+    assert_string_equal(trace, "stage_reload stage_reload");
+    assert_int_equal(fixture->flow->state, FLOW_WAITING);
+    assert_int_equal(fixture->flow->work.state.reload_failures, 0);
+}
+
+static void a_certificate_that_comes_due_is_renewed_even_while_its_reload_fails(void **state)
+{
+    struct fixture *fixture = *state;
+
+    deliver(fixture, EV_RELOAD);
+    fixture->flow->work.published.due_s = when_now_s() + 1000;
+    deliver(fixture, EV_FAILED);
+    deliver(fixture, EV_DUE);
+    assert_int_equal(fixture->flow->state, FLOW_QUEUED);
+}
+
+static void a_revoked_certificate_is_replaced_at_once(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->flow->work.published.due_s = when_now_s() + 1000;
+    deliver(fixture, EV_FRESH);
+    deliver(fixture, EV_REVOKED);
+    assert_int_equal(fixture->flow->state, FLOW_QUEUED);
+    deliver(fixture, EV_REVOKED);
+    assert_int_equal(fixture->flow->state, FLOW_QUEUED);
+    assert_int_equal(bugs, 0);
+}
+
+static void what_was_not_expected_is_logged_as_a_bug_and_changes_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+
+    deliver(fixture, EV_EARLY);
+    assert_int_equal(bugs, 1);
+    assert_int_equal(fixture->flow->state, FLOW_READING);
+}
+
+static void every_state_answers_to_failure_or_rests(void **state)
+{
+    (void)state;
+    for (enum flow_state at = 0; at < FLOW_STATE_COUNT; at++) {
+        bool rests_there =
+            at == FLOW_WAITING || at == FLOW_BACKING_OFF || at == FLOW_RELOAD_BACKING_OFF;
+        bool answers = false;
+
+        for (enum cert_event event = 0; event < EV_COUNT; event++)
+            answers |= next[at][event] != NULL && next[at][event] != ignore;
+        assert_true(answers);
+        assert_non_null(next[at][EV_REVOKED]);
+        assert_true(strcmp(flow_state_name(at), "unknown") != 0);
+        if (rests_there)
+            assert_non_null(next[at][EV_CHANGED]);
+        else if (at != FLOW_HOLDING)
+            assert_non_null(next[at][EV_FAILED]);
+    }
+}
+
+int main(void)
+{
+#define FLOW_TEST(name) cmocka_unit_test_setup_teardown(name, open_flow, close_flow)
+    const struct CMUnitTest tests[] = {
+        FLOW_TEST(a_wanted_certificate_goes_the_whole_way),
+        FLOW_TEST(a_fresh_certificate_asks_for_nothing),
+        FLOW_TEST(a_reload_that_a_crash_cut_off_is_made_up_for_without_issuing),
+        FLOW_TEST(files_are_written_anew_without_asking_the_ca),
+        FLOW_TEST(one_403_costs_one_login_and_a_second_one_a_wait),
+        FLOW_TEST(a_failure_at_any_stage_backs_off_and_starts_from_the_disk),
+        FLOW_TEST(success_forgets_the_failures),
+        FLOW_TEST(a_certificate_of_the_future_is_held_and_then_staged),
+        FLOW_TEST(a_failed_reload_is_tried_again_without_issuing),
+        FLOW_TEST(a_certificate_that_comes_due_is_renewed_even_while_its_reload_fails),
+        FLOW_TEST(a_revoked_certificate_is_replaced_at_once),
+        FLOW_TEST(what_was_not_expected_is_logged_as_a_bug_and_changes_nothing),
+        cmocka_unit_test(every_state_answers_to_failure_or_rests),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

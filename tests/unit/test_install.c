@@ -1,0 +1,493 @@
+/* A set on disk: complete or not there, switched whole, read back and believed only if it is sound.
+ */
+#include "unit.h"
+
+#include "certs.h"
+
+#include "base/bytes.h"
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "install/cert_state.h"
+#include "install/installed.h"
+#include "install/publish.h"
+#include "install/revoked_mark.h"
+#include "install/set_directory.h"
+#include "pki/key.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+struct set {
+    char path[64];
+    int fd;
+    struct output outputs[7];
+    struct cert_config cert;
+    struct issued issued;
+};
+
+static void fill_issued(struct issued *issued, const char *name)
+{
+    EVP_PKEY *ca_key = certs_key(0), *key = certs_key(0);
+    X509 *ca =
+        certs_make(&(struct cert_order){.common_name = "ca", .is_ca = 1}, ca_key, NULL, NULL);
+    char san[64];
+    char *leaf_pem, *ca_pem;
+    struct err err;
+
+    snprintf(san, sizeof san, "DNS:%s", name);
+    {
+        X509 *leaf = certs_make(&(struct cert_order){.san = san}, key, ca, ca_key);
+
+        leaf_pem = certs_pem(leaf);
+        X509_free(leaf);
+    }
+    ca_pem = certs_pem(ca);
+    *issued = (struct issued){.issued_s = 1700000000, .request_id = "id-1"};
+    issued->leaf_pem = arena_format(&issued->arena, "%s\n", leaf_pem);
+    text_list_add(&issued->chain_pem, &issued->arena, "CHAIN\n", 6);
+    text_list_add(&issued->ca_pem, &issued->arena, ca_pem, strlen(ca_pem));
+    issued->ca_pem.items[0] = arena_format(&issued->arena, "%s\n", ca_pem);
+    assert_true(certificate_read(issued->leaf_pem, &issued->arena, &issued->leaf, &err));
+    assert_true(key_to_pem(key, false, &issued->key_pem, &err));
+    free(leaf_pem);
+    free(ca_pem);
+    X509_free(ca);
+    EVP_PKEY_free(ca_key);
+    EVP_PKEY_free(key);
+}
+
+static int make_set(void **state)
+{
+    static const struct output outputs[] = {
+        {"cert.pem", CONTENT_CERTIFICATE, 0644, OWNER_UNCHANGED, OWNER_UNCHANGED, false},
+        {"tls.crt", CONTENT_FULLCHAIN, 0644, OWNER_UNCHANGED, OWNER_UNCHANGED, false},
+        {"tls.key", CONTENT_KEY, 0600, OWNER_UNCHANGED, OWNER_UNCHANGED, false},
+        {"both.pem", CONTENT_COMBINED, 0640, OWNER_UNCHANGED, OWNER_UNCHANGED, false},
+        {"bundle.pem", CONTENT_BUNDLE, 0600, OWNER_UNCHANGED, OWNER_UNCHANGED, false},
+        {"ca.crt", CONTENT_CA, 0444, OWNER_UNCHANGED, OWNER_UNCHANGED, false},
+        {"meta.json", CONTENT_METADATA, 0644, OWNER_UNCHANGED, OWNER_UNCHANGED, false},
+    };
+    struct set *set = calloc(1, sizeof *set);
+    struct err err;
+
+    snprintf(set->path, sizeof set->path, "/tmp/leafd-unit-XXXXXX");
+    if (mkdtemp(set->path) == NULL)
+        return 1;
+    memcpy(set->outputs, outputs, sizeof outputs);
+    set->cert.name = "web";
+    set->cert.directory = set->path;
+    set->cert.directory_mode = 0755;
+    set->cert.pki_mount = "pki";
+    set->cert.pki_role = "web";
+    set->cert.outputs.items = set->outputs;
+    set->cert.outputs.count = COUNT_OF(set->outputs);
+    fill_issued(&set->issued, "a.example.com");
+    *state = set;
+    return !set_directory_open(set->path, 0755, &set->fd, &err);
+}
+
+static int remove_set(void **state)
+{
+    struct set *set = *state;
+    char command[256];
+
+    close(set->fd);
+    issued_free(&set->issued);
+    snprintf(command, sizeof command, "chmod -R u+w %s; rm -rf %s", set->path, set->path);
+    if (system(command) != 0)
+        return 1;
+    free(set);
+    return 0;
+}
+
+static char *read_all(const struct set *set, const char *name)
+{
+    struct bytes bytes = {.limit = 100000};
+    struct err err;
+    char *copy;
+
+    assert_true(file_read_at(set->fd, name, &bytes, &err));
+    copy = strdup(bytes_text(&bytes));
+    bytes_free(&bytes);
+    return copy;
+}
+
+static void publish_now(struct set *set, char previous[static GENERATION_NAME_BYTES])
+{
+    char generation[GENERATION_NAME_BYTES];
+    struct err err;
+
+    assert_true(generation_stage(set->fd, &set->cert, &set->issued, generation, &err));
+    assert_true(publish_swap(set->fd, &set->cert, generation, previous, &err));
+}
+
+static enum installed_health health_of(struct set *set)
+{
+    struct installed installed;
+    enum installed_health health;
+
+    installed_read(set->fd, &set->cert, &installed);
+    health = installed.health;
+    installed_free(&installed);
+    return health;
+}
+
+static void a_set_is_staged_with_its_contents_and_modes(void **state)
+{
+    static const struct {
+        const char *name, *starts;
+        mode_t mode;
+    } wanted[] = {{"cert.pem", "-----BEGIN CERTIFICATE", 0644},
+                  {"tls.crt", "-----BEGIN CERTIFICATE", 0644},
+                  {"tls.key", "-----BEGIN PRIVATE KEY", 0600},
+                  {"both.pem", "-----BEGIN CERTIFICATE", 0640},
+                  {"bundle.pem", "-----BEGIN PRIVATE KEY", 0600},
+                  {"ca.crt", "-----BEGIN CERTIFICATE", 0444},
+                  {"meta.json", "{", 0644}};
+    struct set *set = *state;
+    char previous[GENERATION_NAME_BYTES];
+    struct stat about;
+    char *text, *other;
+
+    publish_now(set, previous);
+    assert_string_equal(previous, "");
+    for (size_t i = 0; i < COUNT_OF(wanted); i++) {
+        text = read_all(set, wanted[i].name);
+        assert_memory_equal(text, wanted[i].starts, strlen(wanted[i].starts));
+        assert_int_equal(text[strlen(text) - 1], '\n');
+        assert_int_equal(fstatat(set->fd, wanted[i].name, &about, 0), 0);
+        assert_int_equal(about.st_mode & 07777, wanted[i].mode);
+        free(text);
+    }
+    text = read_all(set, "both.pem");
+    other = read_all(set, "tls.crt");
+    assert_memory_equal(text, other, strlen(other));
+    assert_non_null(strstr(text, "CHAIN\n-----BEGIN PRIVATE KEY"));
+    free(text);
+    free(other);
+}
+
+static void what_was_published_is_found_whole_again(void **state)
+{
+    struct set *set = *state;
+    char previous[GENERATION_NAME_BYTES];
+    struct installed installed;
+    struct issued again;
+    struct err err;
+
+    assert_int_equal(health_of(set), INSTALLED_NOTHING);
+    publish_now(set, previous);
+    installed_read(set->fd, &set->cert, &installed);
+    assert_int_equal(installed.health, INSTALLED_WHOLE);
+    assert_string_equal(installed.record.leaf.serial, set->issued.leaf.serial);
+    assert_int_equal(installed.record.issued_s, 1700000000);
+    assert_string_equal(installed.record.request_id, "id-1");
+    assert_true(installed_recover(set->fd, &installed, &again, &err));
+    assert_string_equal(secret_expose(&again.key_pem), secret_expose(&set->issued.key_pem));
+    assert_string_equal(again.leaf_pem, set->issued.leaf_pem);
+    issued_free(&again);
+    installed_free(&installed);
+}
+
+static void damage_is_noticed(void **state)
+{
+    struct set *set = *state;
+    char previous[GENERATION_NAME_BYTES], path[256];
+    FILE *file;
+
+    publish_now(set, previous);
+    assert_int_equal(fchmodat(set->fd, "tls.key", 0644, 0), 0);
+    assert_int_equal(health_of(set), INSTALLED_DAMAGED);
+    assert_int_equal(fchmodat(set->fd, "tls.key", 0600, 0), 0);
+    assert_int_equal(health_of(set), INSTALLED_WHOLE);
+    assert_int_equal(unlinkat(set->fd, "..data/ca.crt", 0), 0);
+    assert_int_equal(health_of(set), INSTALLED_DAMAGED);
+
+    publish_now(set, previous);
+    snprintf(path, sizeof path, "%s/tls.crt", set->path);
+    file = fopen(path, "a");
+    fputs("\n", file);
+    fclose(file);
+    assert_int_equal(health_of(set), INSTALLED_DAMAGED);
+
+    publish_now(set, previous);
+    assert_int_equal(unlinkat(set->fd, "..data/tls.key", 0), 0);
+    assert_int_equal(health_of(set), INSTALLED_NOTHING);
+
+    publish_now(set, previous);
+    assert_int_equal(unlinkat(set->fd, "..data/..record", 0), 0);
+    assert_int_equal(health_of(set), INSTALLED_NOTHING);
+}
+
+static void a_key_that_does_not_belong_to_the_certificate_is_noticed(void **state)
+{
+    struct set *set = *state;
+    char previous[GENERATION_NAME_BYTES], generation[GENERATION_NAME_BYTES];
+    struct issued other;
+    struct err err;
+
+    fill_issued(&other, "a.example.com");
+    secret_move(&other.key_pem, &set->issued.key_pem);
+    assert_true(generation_stage(set->fd, &set->cert, &other, generation, &err));
+    assert_true(publish_swap(set->fd, &set->cert, generation, previous, &err));
+    assert_int_equal(health_of(set), INSTALLED_NOTHING);
+    issued_free(&other);
+}
+
+static void a_section_that_wants_other_files_is_noticed(void **state)
+{
+    struct set *set = *state;
+    char previous[GENERATION_NAME_BYTES];
+
+    publish_now(set, previous);
+    set->outputs[2].mode = 0640;
+    assert_int_equal(health_of(set), INSTALLED_UNWANTED);
+    set->outputs[2].mode = 0600;
+    set->cert.outputs.count--;
+    assert_int_equal(health_of(set), INSTALLED_UNWANTED);
+}
+
+static void a_swap_replaces_all_names_and_drops_those_not_wanted(void **state)
+{
+    struct set *set = *state;
+    char first[GENERATION_NAME_BYTES], second[GENERATION_NAME_BYTES];
+    struct issued other;
+    struct stat about;
+
+    publish_now(set, first);
+    assert_true(publish_current(set->fd, first));
+    fill_issued(&other, "b.example.com");
+    issued_free(&set->issued);
+    set->issued = other;
+    set->cert.outputs.count--;
+    publish_now(set, second);
+    assert_string_equal(first, second);
+    assert_int_equal(fstatat(set->fd, first, &about, 0), 0); /* kept for its readers */
+    assert_int_equal(fstatat(set->fd, "meta.json", &about, AT_SYMLINK_NOFOLLOW), -1);
+    assert_int_equal(health_of(set), INSTALLED_WHOLE);
+}
+
+static void what_a_crash_left_is_healed(void **state)
+{
+    struct set *set = *state;
+    char previous[GENERATION_NAME_BYTES], current[GENERATION_NAME_BYTES];
+    struct stat about;
+    struct err err;
+
+    publish_now(set, previous);
+    assert_int_equal(symlinkat("..nowhere", set->fd, "..data_tmp"), 0);
+    assert_int_equal(symlinkat("..data/x", set->fd, "tls.crt.leafd-new"), 0);
+    assert_int_equal(unlinkat(set->fd, "tls.crt", 0), 0);
+    assert_int_equal(mkdirat(set->fd, "..2020_01_01_00_00_00.abcdef", 0700), 0);
+    publish_now(set, previous);
+    assert_int_equal(fstatat(set->fd, "tls.crt", &about, 0), 0);
+    assert_int_equal(fstatat(set->fd, "tls.crt.leafd-new", &about, AT_SYMLINK_NOFOLLOW), -1);
+    assert_true(publish_current(set->fd, current));
+    assert_int_equal(generation_sweep(set->fd, current), 2);
+    assert_int_equal(health_of(set), INSTALLED_WHOLE);
+    assert_true(publish_links(set->fd, &set->cert, &err));
+}
+
+static void files_of_others_are_never_replaced_nor_removed(void **state)
+{
+    struct set *set = *state;
+    char generation[GENERATION_NAME_BYTES], previous[GENERATION_NAME_BYTES];
+    struct stat about;
+    struct err err;
+    int fd = openat(set->fd, "tls.key", O_CREAT | O_WRONLY, 0600);
+
+    close(fd);
+    fd = openat(set->fd, "..2020_notes.txt", O_CREAT | O_WRONLY, 0600);
+    close(fd);
+    assert_false(publish_check(set->fd, &set->cert, &err));
+    assert_non_null(strstr(err.text, "tls.key is not of leafd's making"));
+    assert_true(generation_stage(set->fd, &set->cert, &set->issued, generation, &err));
+    assert_false(publish_swap(set->fd, &set->cert, generation, previous, &err));
+    assert_int_equal(fstatat(set->fd, "..data", &about, AT_SYMLINK_NOFOLLOW), -1);
+    generation_sweep(set->fd, "");
+    assert_int_equal(fstatat(set->fd, "tls.key", &about, AT_SYMLINK_NOFOLLOW), 0);
+    assert_int_equal(fstatat(set->fd, "..2020_notes.txt", &about, AT_SYMLINK_NOFOLLOW), 0);
+    assert_int_equal(unlinkat(set->fd, "tls.key", 0), 0);
+    assert_int_equal(symlinkat("/etc/passwd", set->fd, "tls.key"), 0);
+    assert_false(publish_check(set->fd, &set->cert, &err));
+}
+
+static void links_elsewhere_lead_into_the_set(void **state)
+{
+    struct set *set = *state;
+    char path[128], target[256], previous[GENERATION_NAME_BYTES];
+    struct outside_link link = {path, "tls.key"};
+    struct err err;
+    ssize_t length;
+
+    snprintf(path, sizeof path, "%s-outside", set->path);
+    set->cert.links.items = &link;
+    set->cert.links.count = 1;
+    publish_now(set, previous);
+    length = readlink(path, target, sizeof target - 1);
+    assert_true(length > 0);
+    target[length] = '\0';
+    assert_memory_equal(target, set->path, strlen(set->path));
+    link.name = "tls.crt";
+    assert_true(publish_links(set->fd, &set->cert, &err));
+    unlink(path);
+    close(open(path, O_CREAT | O_WRONLY, 0600));
+    assert_false(publish_links(set->fd, &set->cert, &err));
+    assert_non_null(strstr(err.text, "is not of leafd's making"));
+    unlink(path);
+}
+
+static void a_rehearsal_leaves_nothing_behind(void **state)
+{
+    struct set *set = *state;
+    struct err err;
+
+    assert_true(generation_rehearse(set->fd, &set->cert, &err));
+    assert_int_equal(generation_sweep(set->fd, ""), 0);
+    set->outputs[2].name = "no/such/folder";
+    assert_false(generation_rehearse(set->fd, &set->cert, &err));
+    assert_false(generation_stage(set->fd, &set->cert, &set->issued, (char[64]){0}, &err));
+    assert_int_equal(err.kind, ERR_LOCAL);
+    assert_int_equal(generation_sweep(set->fd, ""), 0);
+}
+
+static void a_directory_has_one_agent(void **state)
+{
+    struct set *set = *state;
+    struct err err;
+    int fd;
+
+    assert_false(set_directory_open(set->path, 0755, &fd, &err));
+    assert_non_null(strstr(err.text, "another leafd works in"));
+    assert_true(set_directory_look(set->path, &fd, &err));
+    assert_true(set_directory_same(set->path, fd, &err));
+    close(fd);
+}
+
+static void a_directory_that_others_may_write_is_refused(void **state)
+{
+    struct set *set = *state;
+    char path[128];
+    struct err err;
+    int fd;
+
+    snprintf(path, sizeof path, "%s/sub", set->path);
+    assert_true(set_directory_open(path, 0750, &fd, &err));
+    close(fd);
+    assert_int_equal(chmod(path, 0777), 0);
+    assert_false(set_directory_open(path, 0750, &fd, &err));
+    assert_int_equal(chmod(path, 0775), 0);
+    assert_false(set_directory_open(path, 0750, &fd, &err));
+    assert_int_equal(chmod(path, 0755), 0);
+    assert_true(set_directory_open(path, 0750, &fd, &err));
+    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(mkdir(path, 0755), 0);
+    assert_false(set_directory_same(path, fd, &err));
+    close(fd);
+    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(symlink("/tmp", path), 0);
+    assert_false(set_directory_open(path, 0750, &fd, &err));
+}
+
+static void only_names_of_the_form_are_generations(void **state)
+{
+    static const char *const others[] = {"..data",
+                                         "..record",
+                                         "..2026_11_20_21_28_38",
+                                         "..2026_11_20_21_28_38.12345",
+                                         "..2026_11_20_21_28_38.1234567",
+                                         "..2026-11-20_21_28_38.123456",
+                                         ".2026_11_20_21_28_38.123456",
+                                         "..2026_11_20_21_28_38.12345g",
+                                         ""};
+
+    (void)state;
+    assert_true(generation_is_name("..2026_11_20_21_28_38.a1b2c3"));
+    for (size_t i = 0; i < COUNT_OF(others); i++)
+        assert_false(generation_is_name(others[i]));
+}
+
+static void the_state_survives_and_damage_reads_as_none(void **state)
+{
+    struct set *set = *state;
+    struct cert_state saved = {.failures = 7,
+                               .failed_at_s = 1700000000,
+                               .try_again_at_s = 1700000100,
+                               .failure = {.kind = ERR_DENIED, .text = "no \"policy\""},
+                               .reloaded = "..2026_11_20_21_28_38.a1b2c3",
+                               .reload_failures = 3};
+    struct cert_state found;
+    struct err err;
+    int fd;
+
+    cert_state_read(set->fd, &found);
+    assert_int_equal(found.failures, 0);
+    assert_true(cert_state_write(set->fd, &saved, &err));
+    cert_state_read(set->fd, &found);
+    assert_int_equal(found.failures, 7);
+    assert_int_equal(found.failed_at_s, 1700000000);
+    assert_int_equal(found.try_again_at_s, 1700000100);
+    assert_int_equal(found.failure.kind, ERR_DENIED);
+    assert_string_equal(found.failure.text, "no \"policy\"");
+    assert_string_equal(found.reloaded, saved.reloaded);
+    assert_int_equal(found.reload_failures, 3);
+    fd = openat(set->fd, "..state", O_WRONLY | O_TRUNC);
+    assert_int_equal(write(fd, "{", 1), 1);
+    close(fd);
+    cert_state_read(set->fd, &found);
+    assert_int_equal(found.failures, 0);
+}
+
+static void a_revoked_mark_holds_for_one_generation(void **state)
+{
+    struct set *set = *state;
+    struct err err;
+
+    assert_false(revoked_mark_is(set->fd, "..2026_11_20_21_28_38.a1b2c3"));
+    assert_true(revoked_mark_write(set->fd, "..2026_11_20_21_28_38.a1b2c3", &err));
+    assert_true(revoked_mark_is(set->fd, "..2026_11_20_21_28_38.a1b2c3"));
+    assert_false(revoked_mark_is(set->fd, "..2026_11_20_21_28_39.a1b2c3"));
+    revoked_mark_clear(set->fd);
+    assert_false(revoked_mark_is(set->fd, "..2026_11_20_21_28_38.a1b2c3"));
+}
+
+static void traditional_keys_are_written_where_wanted(void **state)
+{
+    struct set *set = *state;
+    char previous[GENERATION_NAME_BYTES];
+    char *text;
+
+    set->cert.key_encoding = KEY_TRADITIONAL;
+    publish_now(set, previous);
+    text = read_all(set, "tls.key");
+    assert_memory_equal(text, "-----BEGIN EC PRIVATE KEY-----", 30);
+    free(text);
+    assert_int_equal(health_of(set), INSTALLED_WHOLE);
+}
+
+int main(void)
+{
+#define SET_TEST(name) cmocka_unit_test_setup_teardown(name, make_set, remove_set)
+    const struct CMUnitTest tests[] = {
+        SET_TEST(a_set_is_staged_with_its_contents_and_modes),
+        SET_TEST(what_was_published_is_found_whole_again),
+        SET_TEST(damage_is_noticed),
+        SET_TEST(a_key_that_does_not_belong_to_the_certificate_is_noticed),
+        SET_TEST(a_section_that_wants_other_files_is_noticed),
+        SET_TEST(a_swap_replaces_all_names_and_drops_those_not_wanted),
+        SET_TEST(what_a_crash_left_is_healed),
+        SET_TEST(files_of_others_are_never_replaced_nor_removed),
+        SET_TEST(links_elsewhere_lead_into_the_set),
+        SET_TEST(a_rehearsal_leaves_nothing_behind),
+        SET_TEST(a_directory_has_one_agent),
+        SET_TEST(a_directory_that_others_may_write_is_refused),
+        cmocka_unit_test(only_names_of_the_form_are_generations),
+        SET_TEST(the_state_survives_and_damage_reads_as_none),
+        SET_TEST(a_revoked_mark_holds_for_one_generation),
+        SET_TEST(traditional_keys_are_written_where_wanted),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

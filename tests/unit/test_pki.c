@@ -1,0 +1,481 @@
+/* Keys, CSRs and the vetting: each rule broken alone, and nothing kept of what breaks it. */
+#include "unit.h"
+
+#include "certs.h"
+
+#include "base/cleanup.h"
+#include "base/when.h"
+#include "pki/csr.h"
+#include "pki/key.h"
+#include "pki/vet.h"
+
+#include <openssl/pem.h>
+
+#include <stdlib.h>
+
+/* -- keys and CSRs --------------------------------------------------------------------------------
+ */
+
+static void every_key_type_is_made_written_and_read(void **state)
+{
+    struct err err;
+
+    (void)state;
+    for (enum key_type type = 0; type < KEY_TYPE_COUNT; type++) {
+        for (int traditional = 0; traditional < 2; traditional++) {
+            struct secret pem = {0};
+            EVP_PKEY *key = NULL, *again = NULL;
+
+            assert_true(key_generate(type, &key, &err));
+            assert_true(key_is_type(key, type));
+            assert_false(key_is_type(key, (type + 1) % KEY_TYPE_COUNT));
+            assert_true(key_to_pem(key, traditional != 0, &pem, &err));
+            assert_int_equal(strncmp(secret_expose(&pem), "-----BEGIN PRIVATE KEY-----\n", 28) == 0,
+                             !traditional || type == KEY_ED25519);
+            assert_true(key_from_pem(secret_expose(&pem), pem.length, &again, &err));
+            assert_int_equal(EVP_PKEY_eq(key, again), 1);
+            key_free(key);
+            key_free(again);
+            secret_wipe(&pem);
+        }
+    }
+}
+
+static void what_is_no_plain_key_is_refused(void **state)
+{
+    static const char *const texts[] = {
+        "", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIGjMF8GCSqGSIb3DQEFDTBS\n"
+        "-----END ENCRYPTED PRIVATE KEY-----\n"};
+    EVP_PKEY *key = NULL;
+    struct err err;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
+        assert_false(key_from_pem(texts[i], strlen(texts[i]), &key, &err));
+        assert_null(key);
+    }
+}
+
+static void add(struct text_list *list, struct arena *arena, const char *item)
+{
+    assert_true(text_list_add(list, arena, item, strlen(item)));
+}
+
+static void a_csr_carries_every_name(void **state)
+{
+    struct arena arena = {0};
+    struct names names = {.common_name = "web.example.com"};
+    struct bytes pem = {.limit = 65536};
+    EVP_PKEY *key = NULL;
+    X509_REQ *request;
+    STACK_OF(X509_EXTENSION) * extensions;
+    GENERAL_NAMES *found;
+    struct err err;
+    BIO *bio;
+
+    (void)state;
+    add(&names.dns, &arena, "a.example.com");
+    add(&names.dns, &arena, "*.b.example.com");
+    add(&names.ip, &arena, "192.0.2.7");
+    add(&names.ip, &arena, "2001:db8::7");
+    add(&names.uri, &arena, "spiffe://example.org/x,DNS:evil.example");
+    add(&names.email, &arena, "ops@example.com");
+    for (enum key_type type = 0; type < KEY_TYPE_COUNT; type++) {
+        if (type == KEY_RSA_3072 || type == KEY_RSA_4096)
+            continue; /* slow, and not different from RSA 2048 here */
+        assert_true(key_generate(type, &key, &err));
+        assert_true(csr_build(key, &names, &pem, &err));
+        bio = BIO_new_mem_buf(bytes_text(&pem), -1);
+        request = PEM_read_bio_X509_REQ(bio, NULL, NULL, NULL);
+        assert_non_null(request);
+        assert_int_equal(X509_REQ_verify(request, key), 1);
+        extensions = X509_REQ_get_extensions(request);
+        found = X509V3_get_d2i(extensions, NID_subject_alt_name, NULL, NULL);
+        assert_int_equal(sk_GENERAL_NAME_num(found), 6);
+        GENERAL_NAMES_free(found);
+        sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
+        X509_REQ_free(request);
+        BIO_free(bio);
+        key_free(key);
+        bytes_free(&pem);
+    }
+    arena_free(&arena);
+}
+
+/* -- the vetting ----------------------------------------------------------------------------------
+ */
+
+struct pki {
+    EVP_PKEY *root_key, *middle_key, *key;
+    X509 *root, *middle;
+    char *root_pem, *middle_pem;
+    struct arena arena;
+    struct wish wish;
+};
+
+static int make_pki(void **state)
+{
+    struct pki *pki = calloc(1, sizeof *pki);
+
+    pki->root_key = certs_key(0);
+    pki->middle_key = certs_key(0);
+    pki->key = certs_key(0);
+    pki->root = certs_make(&(struct cert_order){.common_name = "root", .is_ca = 1, .to_s = 90000},
+                           pki->root_key, NULL, NULL);
+    pki->middle =
+        certs_make(&(struct cert_order){.common_name = "middle", .is_ca = 1, .to_s = 90000},
+                   pki->middle_key, pki->root, pki->root_key);
+    pki->root_pem = certs_pem(pki->root);
+    pki->middle_pem = certs_pem(pki->middle);
+    add(&pki->wish.names.dns, &pki->arena, "a.example.com");
+    add(&pki->wish.names.ip, &pki->arena, "2001:db8::7");
+    add(&pki->wish.names.uri, &pki->arena, "spiffe://example.org/a");
+    add(&pki->wish.names.email, &pki->arena, "ops@example.com");
+    pki->wish.usage = USAGE_SERVER | USAGE_CLIENT;
+    *state = pki;
+    return 0;
+}
+
+static int free_pki(void **state)
+{
+    struct pki *pki = *state;
+
+    EVP_PKEY_free(pki->root_key);
+    EVP_PKEY_free(pki->middle_key);
+    EVP_PKEY_free(pki->key);
+    X509_free(pki->root);
+    X509_free(pki->middle);
+    free(pki->root_pem);
+    free(pki->middle_pem);
+    arena_free(&pki->arena);
+    free(pki);
+    return 0;
+}
+
+static const char good_san[] =
+    "DNS:a.example.com,IP:2001:db8::7,URI:spiffe://example.org/a,email:ops@example.com";
+
+/* Vets a certificate made to order, with the whole chain. */
+static bool vet_order_of(struct pki *pki, const struct cert_order *order, EVP_PKEY *key,
+                         const char *current_serial, struct issued *issued, struct err *err)
+{
+    X509 *leaf = certs_make(order, key, pki->middle, pki->middle_key);
+    CLEANUP(free_memory) char *leaf_pem = certs_pem(leaf);
+    struct arena arena = {0};
+    struct vet_reply reply = {.certificate = leaf_pem, .issuing_ca = pki->middle_pem};
+    const struct vet_order vetting = {.wish = &pki->wish,
+                                      .key = pki->key,
+                                      .current_serial = current_serial,
+                                      .now_s = when_now_s()};
+    bool passed;
+
+    add(&reply.ca_chain, &arena, pki->middle_pem);
+    add(&reply.ca_chain, &arena, pki->root_pem);
+    passed = vet(&vetting, &reply, issued, err);
+    arena_free(&arena);
+    X509_free(leaf);
+    return passed;
+}
+
+static void a_good_reply_passes_and_is_put_in_order(void **state)
+{
+    struct pki *pki = *state;
+    const struct cert_order order = {.san = good_san};
+    struct issued issued;
+    struct err err;
+
+    assert_true(vet_order_of(pki, &order, pki->key, NULL, &issued, &err));
+    assert_int_equal(issued.chain_pem.count, 1);
+    assert_int_equal(issued.ca_pem.count, 1);
+    assert_memory_equal(issued.chain_pem.items[0], pki->middle_pem, strlen(pki->middle_pem));
+    assert_memory_equal(issued.ca_pem.items[0], pki->root_pem, strlen(pki->root_pem));
+    assert_int_equal(issued.leaf_pem[strlen(issued.leaf_pem) - 1], '\n');
+    assert_string_equal(issued.leaf.issuer, "CN=middle");
+    assert_int_equal(issued.leaf.serial[2], ':');
+    assert_true(issued.key_pem.length > 0);
+    issued_free(&issued);
+}
+
+static void a_common_name_may_stand_among_the_dns_names(void **state)
+{
+    struct pki *pki = *state;
+    struct issued issued;
+    struct err err;
+
+    pki->wish.names.common_name = "cn.example.com";
+    assert_true(vet_order_of(
+        pki,
+        &(struct cert_order){.common_name = "cn.example.com",
+                             .san = "DNS:cn.example.com,DNS:a.example.com,IP:2001:db8::7,"
+                                    "URI:spiffe://example.org/a,email:ops@example.com"},
+        pki->key, NULL, &issued, &err));
+    issued_free(&issued);
+}
+
+static void a_certificate_of_the_near_future_passes(void **state)
+{
+    struct pki *pki = *state;
+    struct issued issued;
+    struct err err;
+
+    assert_true(vet_order_of(pki,
+                             &(struct cert_order){.san = good_san, .from_s = 300, .to_s = 4000},
+                             pki->key, NULL, &issued, &err));
+    assert_true(issued.leaf.validity.not_before > when_now_s());
+    issued_free(&issued);
+}
+
+static void each_rule_refuses_what_breaks_it_alone(void **state)
+{
+    static const struct {
+        const char *says;
+        struct cert_order order;
+        bool other_key;
+    } cases[] = {
+        {"another key than ours", {.san = good_san}, true},
+        {"spiffe://example.org/a is missing",
+         {.san = "DNS:a.example.com,IP:2001:db8::7,email:ops@example.com"},
+         false},
+        {"a.example.com is missing",
+         {.san = "IP:2001:db8::7,URI:spiffe://example.org/a,email:ops@example.com"},
+         false},
+        {"2001:db8::7 is missing",
+         {.san = "DNS:a.example.com,URI:spiffe://example.org/a,email:ops@example.com"},
+         false},
+        {"ops@example.com is missing",
+         {.san = "DNS:a.example.com,IP:2001:db8::7,URI:spiffe://example.org/a"},
+         false},
+        {"name evil.example, which",
+         {.san = "DNS:evil.example,DNS:a.example.com,IP:2001:db8::7,URI:spiffe://example.org/a,"
+                 "email:ops@example.com"},
+         false},
+        {"name 192.0.2.1, which",
+         {.san = "IP:192.0.2.1,DNS:a.example.com,IP:2001:db8::7,URI:spiffe://example.org/a,"
+                 "email:ops@example.com"},
+         false},
+        {"name of another kind, which",
+         {.san = "otherName:1.2.3.4;UTF8:x,DNS:a.example.com,IP:2001:db8::7,"
+                 "URI:spiffe://example.org/a,email:ops@example.com"},
+         false},
+        {"its common name", {.common_name = "evil.example", .san = good_san}, false},
+        {"it ended at", {.san = good_san, .from_s = -7200, .to_s = -3600}, false},
+        {"it ended at", {.san = good_san, .from_s = -7200, .to_s = 3}, false},
+        {"more than a day from now", {.san = good_san, .from_s = 90000, .to_s = 99000}, false},
+        {"it is a CA certificate",
+         {.san = good_san, .is_ca = 1, .extended_usage = "serverAuth"},
+         false},
+        {"lacks digitalSignature", {.san = good_san, .usage = "critical,keyEncipherment"}, false},
+        {"lacks serverAuth", {.san = good_san, .extended_usage = "clientAuth"}, false},
+        {"lacks clientAuth", {.san = good_san, .extended_usage = "serverAuth"}, false},
+    };
+    struct pki *pki = *state;
+    struct issued issued;
+    struct err err;
+
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        EVP_PKEY *other = certs_key(0);
+
+        assert_false(vet_order_of(pki, &cases[i].order, cases[i].other_key ? other : pki->key, NULL,
+                                  &issued, &err));
+        assert_int_equal(err.kind, ERR_UNTRUSTED);
+        if (strstr(err.text, cases[i].says) == NULL)
+            fail_msg("case %zu: %s", i, err.text);
+        assert_null(issued.leaf_pem);
+        assert_null(issued.key_pem.bytes);
+        EVP_PKEY_free(other);
+    }
+}
+
+static void a_weak_signature_is_refused(void **state)
+{
+    struct pki *pki = *state;
+    struct cert_order order = {.san = good_san};
+    struct issued issued;
+    struct err err;
+
+    order.digest = EVP_sha1();
+    assert_false(vet_order_of(pki, &order, pki->key, NULL, &issued, &err));
+    assert_non_null(strstr(err.text, "does not verify"));
+}
+
+static void a_key_of_another_type_is_refused(void **state)
+{
+    struct pki *pki = *state;
+    struct issued issued;
+    struct err err;
+
+    pki->wish.key_type = KEY_RSA_2048;
+    assert_false(
+        vet_order_of(pki, &(struct cert_order){.san = good_san}, pki->key, NULL, &issued, &err));
+    assert_non_null(strstr(err.text, "its key is not rsa-2048"));
+}
+
+static void the_certificate_that_is_published_already_is_refused(void **state)
+{
+    struct pki *pki = *state;
+    const struct cert_order order = {.san = good_san};
+    X509 *leaf = certs_make(&order, pki->key, pki->middle, pki->middle_key);
+    char *leaf_pem = certs_pem(leaf);
+    struct certificate_facts facts;
+    struct vet_reply reply = {.certificate = leaf_pem, .issuing_ca = pki->middle_pem};
+    struct vet_order vetting = {.wish = &pki->wish, .key = pki->key, .now_s = when_now_s()};
+    struct arena arena = {0};
+    struct issued issued;
+    struct err err;
+
+    assert_true(certificate_read(leaf_pem, &arena, &facts, &err));
+    assert_true(vet(&vetting, &reply, &issued, &err));
+    issued_free(&issued);
+    vetting.current_serial = facts.serial;
+    assert_false(vet(&vetting, &reply, &issued, &err));
+    assert_non_null(strstr(err.text, "published already"));
+    arena_free(&arena);
+    free(leaf_pem);
+    X509_free(leaf);
+}
+
+/* -- the vetting: chains --------------------------------------------------------------------------
+ */
+
+struct chain_case {
+    const char *says; /* NULL: passes */
+    const char *certificate, *issuing_ca;
+    const char *chain[10];
+    const char *anchor; /* written into a file */
+};
+
+static void run_chain_case(struct pki *pki, const struct chain_case *chain_case)
+{
+    char anchor_path[] = "/tmp/leafd-unit-XXXXXX";
+    struct vet_reply reply = {.certificate = chain_case->certificate,
+                              .issuing_ca = chain_case->issuing_ca};
+    struct vet_order vetting = {.wish = &pki->wish, .key = pki->key, .now_s = when_now_s()};
+    struct arena arena = {0};
+    struct issued issued;
+    struct err err;
+    bool passed;
+    int fd = mkstemp(anchor_path);
+
+    assert_true(fd >= 0);
+    if (chain_case->anchor != NULL) {
+        assert_true(write(fd, chain_case->anchor, strlen(chain_case->anchor)) > 0);
+        vetting.trust_anchor = anchor_path;
+    }
+    for (size_t i = 0; i < COUNT_OF(chain_case->chain) && chain_case->chain[i] != NULL; i++)
+        add(&reply.ca_chain, &arena, chain_case->chain[i]);
+    passed = vet(&vetting, &reply, &issued, &err);
+    if (passed != (chain_case->says == NULL) ||
+        (!passed && strstr(err.text, chain_case->says) == NULL))
+        fail_msg("wanted: %s; got: %s", chain_case->says == NULL ? "to pass" : chain_case->says,
+                 passed ? "passed" : err.text);
+    if (passed)
+        issued_free(&issued);
+    arena_free(&arena);
+    close(fd);
+    unlink(anchor_path);
+}
+
+static void a_chain_is_believed_only_if_it_holds(void **state)
+{
+    struct pki *pki = *state;
+    const struct cert_order order = {.san = good_san};
+    const struct cert_order ca = {.common_name = "middle", .is_ca = 1};
+    X509 *leaf = certs_make(&order, pki->key, pki->middle, pki->middle_key);
+    EVP_PKEY *foreign_key = certs_key(0), *weak_key = certs_key(1024);
+    X509 *foreign = certs_make(&ca, foreign_key, NULL, NULL);
+    X509 *weak = certs_make(&ca, weak_key, pki->root, pki->root_key);
+    X509 *weak_leaf = certs_make(&order, pki->key, weak, weak_key);
+    char *leaf_pem = certs_pem(leaf), *foreign_pem = certs_pem(foreign);
+    char *weak_pem = certs_pem(weak), *weak_leaf_pem = certs_pem(weak_leaf);
+    char *both = malloc(2 * 4096), *huge = calloc(1, 100001);
+    const struct chain_case cases[] = {
+        {NULL, leaf_pem, pki->middle_pem, {pki->middle_pem, pki->root_pem}, NULL},
+        {NULL, leaf_pem, pki->middle_pem, {NULL}, NULL},
+        {NULL, leaf_pem, NULL, {pki->root_pem, pki->middle_pem}, NULL},
+        {NULL, leaf_pem, pki->middle_pem, {pki->middle_pem}, pki->root_pem},
+        {NULL, leaf_pem, pki->middle_pem, {NULL}, pki->middle_pem},
+        {"no issuing CA came", leaf_pem, NULL, {NULL}, NULL},
+        {"does not verify", leaf_pem, foreign_pem, {foreign_pem}, NULL},
+        {"does not verify", leaf_pem, pki->root_pem, {pki->root_pem}, NULL},
+        {"does not verify", leaf_pem, pki->middle_pem, {pki->root_pem}, foreign_pem},
+        {"does not verify", weak_leaf_pem, weak_pem, {pki->root_pem}, NULL},
+        {"no certificate in it", NULL, pki->middle_pem, {NULL}, NULL},
+        {"cannot read a certificate", "", pki->middle_pem, {NULL}, NULL},
+        {"cannot read a certificate",
+         "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----",
+         pki->middle_pem,
+         {NULL},
+         NULL},
+        {"cannot read a certificate",
+         leaf_pem,
+         "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----",
+         {NULL},
+         NULL},
+        {"2 certificates in place of one", both, pki->middle_pem, {NULL}, NULL},
+        {"longer than", huge, pki->middle_pem, {NULL}, NULL},
+    };
+
+    snprintf(both, 2 * 4096, "%s\n%s\n", leaf_pem, pki->middle_pem);
+    memset(huge, 'A', 100000);
+    for (size_t i = 0; i < COUNT_OF(cases); i++)
+        run_chain_case(pki, &cases[i]);
+    X509_free(leaf);
+    X509_free(foreign);
+    X509_free(weak);
+    X509_free(weak_leaf);
+    EVP_PKEY_free(foreign_key);
+    EVP_PKEY_free(weak_key);
+    free(leaf_pem);
+    free(foreign_pem);
+    free(weak_pem);
+    free(weak_leaf_pem);
+    free(both);
+    free(huge);
+}
+
+static void a_chain_of_too_many_certificates_is_refused(void **state)
+{
+    struct pki *pki = *state;
+    const struct cert_order order = {.san = good_san};
+    X509 *leaf = certs_make(&order, pki->key, pki->middle, pki->middle_key);
+    char *leaf_pem = certs_pem(leaf);
+    struct chain_case chain_case = {
+        .says = "more than 8", .certificate = leaf_pem, .issuing_ca = pki->middle_pem};
+    char *pems[9];
+
+    for (size_t i = 0; i < COUNT_OF(pems); i++) {
+        X509 *other = certs_make(&(struct cert_order){.common_name = "x", .is_ca = 1},
+                                 pki->root_key, NULL, NULL);
+
+        pems[i] = certs_pem(other);
+        chain_case.chain[i] = pems[i];
+        X509_free(other);
+    }
+    run_chain_case(pki, &chain_case);
+    for (size_t i = 0; i < COUNT_OF(pems); i++)
+        free(pems[i]);
+    free(leaf_pem);
+    X509_free(leaf);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_key_type_is_made_written_and_read),
+        cmocka_unit_test(what_is_no_plain_key_is_refused),
+        cmocka_unit_test(a_csr_carries_every_name),
+#define VET_TEST(name) cmocka_unit_test_setup_teardown(name, make_pki, free_pki)
+        VET_TEST(a_good_reply_passes_and_is_put_in_order),
+        VET_TEST(a_common_name_may_stand_among_the_dns_names),
+        VET_TEST(a_certificate_of_the_near_future_passes),
+        VET_TEST(each_rule_refuses_what_breaks_it_alone),
+        VET_TEST(a_weak_signature_is_refused),
+        VET_TEST(a_key_of_another_type_is_refused),
+        VET_TEST(the_certificate_that_is_published_already_is_refused),
+        VET_TEST(a_chain_is_believed_only_if_it_holds),
+        VET_TEST(a_chain_of_too_many_certificates_is_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

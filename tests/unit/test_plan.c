@@ -1,0 +1,241 @@
+/* The pure rooms: when a certificate is due, how long a failure waits, what a difference is. */
+#include "unit.h"
+
+#include "plan/backoff.h"
+#include "plan/difference.h"
+#include "plan/posture.h"
+#include "plan/renewal.h"
+
+enum { DAY = 86400, START = 1700000000 };
+
+static const struct renewal_rule by_default = {0};
+
+static void due_lies_in_the_window(void **state)
+{
+    static const struct {
+        uint64_t life_s;
+        struct renewal_rule rule;
+        unsigned from_permille, to_permille; /* of the life */
+    } cases[] = {
+        {DAY, {0, 0, 0}, 400, 550},          {10 * DAY, {0, 0, 0}, 400, 550},
+        {10 * DAY + 1, {0, 0, 0}, 500, 670}, {90 * DAY, {0, 0, 0}, 500, 670},
+        {DAY, {60, 70, 0}, 600, 700},        {90 * DAY, {33, 33, 0}, 330, 330},
+        {30, {0, 0, 0}, 366, 550},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        const struct validity life = {START, START + cases[i].life_s};
+
+        for (uint64_t spread = 0; spread <= UINT32_MAX; spread += UINT32_MAX / 1000) {
+            uint64_t due = renewal_due_s(&life, START, &cases[i].rule, (uint32_t)spread) - START;
+
+            assert_in_range(due * 1000 / cases[i].life_s, cases[i].from_permille - 1,
+                            cases[i].to_permille);
+        }
+    }
+}
+
+static void due_of_equals_is_spread_over_the_window(void **state)
+{
+    const struct validity life = {START, START + DAY};
+    uint64_t early = renewal_due_s(&life, START, &by_default, 0);
+    uint64_t middle = renewal_due_s(&life, START, &by_default, UINT32_MAX / 2);
+    uint64_t late = renewal_due_s(&life, START, &by_default, UINT32_MAX);
+
+    (void)state;
+    assert_int_equal(early, START + DAY * 40 / 100);
+    assert_in_range(middle, START + DAY * 47 / 100, START + DAY * 48 / 100);
+    assert_in_range(late, START + DAY * 549 / 1000, START + DAY * 55 / 100);
+}
+
+static void a_backdated_certificate_is_not_due_when_it_is_new(void **state)
+{
+    /* Vault dates notBefore back by 30 s: of a ttl of 20 s, 60 % are over before it is issued. */
+    const struct validity life = {START - 30, START + 20};
+
+    (void)state;
+    for (uint64_t spread = 0; spread <= UINT32_MAX; spread += UINT32_MAX / 100)
+        assert_in_range(renewal_due_s(&life, START, &by_default, (uint32_t)spread), START + 8,
+                        START + 11);
+    assert_int_equal(renewal_start_s(&life, START), START);
+    /* A clock that was wrong when it was issued counts for nothing. */
+    assert_int_equal(renewal_start_s(&life, START + 21), START - 30);
+    assert_int_equal(renewal_start_s(&life, 0), START - 30);
+}
+
+static void renew_before_is_obeyed_with_a_little_spread(void **state)
+{
+    const struct validity life = {START, START + 3600};
+    const struct renewal_rule rule = {.before_s = 600};
+
+    (void)state;
+    assert_in_range(renewal_due_s(&life, START, &rule, 0), START + 2700, START + 2701);
+    assert_in_range(renewal_due_s(&life, START, &rule, UINT32_MAX), START + 2998, START + 3000);
+}
+
+static void renew_before_that_eats_the_life_falls_back_to_the_window(void **state)
+{
+    /* The CA may give a shorter life than was asked for; that must not make a storm. */
+    const struct validity life = {START, START + 600};
+    const struct renewal_rule rule = {.before_s = 600};
+
+    (void)state;
+    assert_in_range(renewal_due_s(&life, START, &rule, 0), START + 240, START + 240);
+}
+
+static void due_is_after_the_start_whatever_the_life(void **state)
+{
+    static const struct validity lives[] = {
+        {START, START}, {START, START + 1}, {START, START - 5}, {0, UINT64_MAX}, {0, 0}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(lives); i++)
+        assert_true(renewal_due_s(&lives[i], START, &by_default, UINT32_MAX) >
+                    renewal_start_s(&lives[i], START));
+}
+
+static void the_wait_grows_and_is_jittered(void **state)
+{
+    struct backoff_state failing = {.failures = 1, .lifetime_s = DAY, .remaining_s = DAY / 2};
+
+    (void)state;
+    assert_int_equal(backoff_wait_ms(ERR_TRANSIENT, &failing, 0), 1000);
+    assert_in_range(backoff_wait_ms(ERR_TRANSIENT, &failing, UINT32_MAX), 4999, 5000);
+    failing.failures = 4;
+    assert_in_range(backoff_wait_ms(ERR_TRANSIENT, &failing, UINT32_MAX), 39999, 40000);
+    failing.failures = 100;
+    assert_in_range(backoff_wait_ms(ERR_TRANSIENT, &failing, UINT32_MAX), 1799999, 1800000);
+}
+
+static void the_wait_is_never_over_a_sixteenth_of_the_rest_nor_under_a_second(void **state)
+{
+    (void)state;
+    for (enum err_kind kind = ERR_TRANSIENT; kind < ERR_KIND_COUNT; kind++) {
+        for (unsigned failures = 0; failures < 4000000000U; failures = failures * 3 + 1) {
+            for (uint64_t remaining = 1; remaining < 4000ULL * DAY; remaining *= 2) {
+                const struct backoff_state failing = {
+                    .failures = failures, .lifetime_s = remaining * 2, .remaining_s = remaining};
+                uint64_t wait = backoff_wait_ms(kind, &failing, UINT32_MAX);
+                uint64_t most = remaining / 16 * 1000;
+
+                if (most > 1800000)
+                    most = 1800000;
+                assert_in_range(wait, 1000, most < 1000 ? 1000 : most);
+            }
+        }
+    }
+}
+
+static void without_a_certificate_the_wait_stays_short(void **state)
+{
+    const struct backoff_state none = {.failures = 50};
+    const struct backoff_state expired = {.failures = 50, .lifetime_s = 3600};
+
+    (void)state;
+    assert_in_range(backoff_wait_ms(ERR_TRANSIENT, &none, UINT32_MAX), 119999, 120000);
+    assert_in_range(backoff_wait_ms(ERR_TRANSIENT, &expired, UINT32_MAX), 4999, 5000);
+}
+
+static void what_a_person_must_mend_is_asked_less_often(void **state)
+{
+    const struct backoff_state first = {.failures = 1, .lifetime_s = DAY, .remaining_s = DAY};
+
+    (void)state;
+    assert_true(backoff_wait_ms(ERR_REFUSED, &first, UINT32_MAX) >
+                backoff_wait_ms(ERR_DENIED, &first, UINT32_MAX));
+    assert_true(backoff_wait_ms(ERR_DENIED, &first, UINT32_MAX) >
+                backoff_wait_ms(ERR_TRANSIENT, &first, UINT32_MAX));
+}
+
+static void retry_after_is_obeyed_and_capped(void **state)
+{
+    struct backoff_state asked = {
+        .failures = 1, .lifetime_s = DAY, .remaining_s = DAY, .retry_after_s = 60};
+
+    (void)state;
+    assert_int_equal(backoff_wait_ms(ERR_TRANSIENT, &asked, 0), 60000);
+    assert_in_range(backoff_wait_ms(ERR_TRANSIENT, &asked, UINT32_MAX), 60000, 75000);
+    asked.retry_after_s = UINT32_MAX;
+    assert_in_range(backoff_wait_ms(ERR_TRANSIENT, &asked, 0), 1800000, 1800000);
+    asked.remaining_s = 40;
+    assert_in_range(backoff_wait_ms(ERR_TRANSIENT, &asked, UINT32_MAX), 10000, 12500);
+}
+
+static void a_500_counts_as_refused_once_it_repeats(void **state)
+{
+    const struct err broken = {.kind = ERR_TRANSIENT, .http_status = 500};
+    const struct err sealed = {.kind = ERR_TRANSIENT, .http_status = 503};
+
+    (void)state;
+    assert_int_equal(backoff_kind(&broken, 1), ERR_TRANSIENT);
+    assert_int_equal(backoff_kind(&broken, 3), ERR_TRANSIENT);
+    assert_int_equal(backoff_kind(&broken, 4), ERR_REFUSED);
+    assert_int_equal(backoff_kind(&sealed, 1000), ERR_TRANSIENT);
+}
+
+static void a_difference_is_what_is_asked_of_the_ca(void **state)
+{
+    struct arena arena = {0};
+    struct request_facts a = {.pki_mount = "pki", .pki_role = "web"}, b;
+
+    (void)state;
+    text_list_add(&a.wish.names.dns, &arena, "a", 1);
+    text_list_add(&a.wish.names.dns, &arena, "b", 1);
+    b = a;
+    b.wish.names.dns = (struct text_list){0};
+    text_list_add(&b.wish.names.dns, &arena, "b", 1);
+    text_list_add(&b.wish.names.dns, &arena, "a", 1);
+    assert_null(difference_between(&a, &b));
+    b.wish.ttl_s = 1;
+    assert_string_equal(difference_between(&a, &b), "ttl changed");
+    b.wish.ttl_s = 0;
+    b.issuer = "int-2";
+    assert_string_equal(difference_between(&a, &b), "issuer changed");
+    b.issuer = NULL;
+    b.pki_role = "db";
+    assert_string_equal(difference_between(&a, &b), "PKI role changed");
+    b.pki_role = "web";
+    b.wish.key_type = KEY_RSA_2048;
+    assert_string_equal(difference_between(&a, &b), "key type changed");
+    b.wish.key_type = a.wish.key_type;
+    b.wish.names.common_name = "c";
+    assert_string_equal(difference_between(&a, &b), "names changed");
+    arena_free(&arena);
+}
+
+static void advice_is_given_for_what_is_unwise_and_only_then(void **state)
+{
+    struct wish wish = {.ttl_s = DAY};
+    struct posture_facts facts = {.wish = &wish};
+    const char *advice[POSTURE_MOST];
+
+    (void)state;
+    assert_int_equal(posture_advise(&facts, advice), 0);
+    wish.ttl_s = 0;
+    facts.key_never_rotates = facts.key_from_ca = facts.nothing_reloads = true;
+    facts.key_for_group = true;
+    assert_int_equal(posture_advise(&facts, advice), 5);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(due_lies_in_the_window),
+        cmocka_unit_test(due_of_equals_is_spread_over_the_window),
+        cmocka_unit_test(a_backdated_certificate_is_not_due_when_it_is_new),
+        cmocka_unit_test(renew_before_is_obeyed_with_a_little_spread),
+        cmocka_unit_test(renew_before_that_eats_the_life_falls_back_to_the_window),
+        cmocka_unit_test(due_is_after_the_start_whatever_the_life),
+        cmocka_unit_test(the_wait_grows_and_is_jittered),
+        cmocka_unit_test(the_wait_is_never_over_a_sixteenth_of_the_rest_nor_under_a_second),
+        cmocka_unit_test(without_a_certificate_the_wait_stays_short),
+        cmocka_unit_test(what_a_person_must_mend_is_asked_less_often),
+        cmocka_unit_test(retry_after_is_obeyed_and_capped),
+        cmocka_unit_test(a_500_counts_as_refused_once_it_repeats),
+        cmocka_unit_test(a_difference_is_what_is_asked_of_the_ca),
+        cmocka_unit_test(advice_is_given_for_what_is_unwise_and_only_then),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,157 @@
+/* A signal reaches the process that is meant, and no other. */
+#include "unit.h"
+
+#include "reload/reload_signal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* A process that waits for SIGHUP and exits with 7; `name` is what it calls itself. */
+static pid_t start(const char *name)
+{
+    int ready[2];
+    pid_t pid;
+    char c;
+
+    assert_int_equal(pipe(ready), 0);
+    pid = fork();
+    if (pid == 0) {
+        sigset_t hangup;
+        int got;
+
+        sigemptyset(&hangup);
+        sigaddset(&hangup, SIGHUP);
+        sigprocmask(SIG_BLOCK, &hangup, NULL);
+        prctl(PR_SET_NAME, name);
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        (void)!write(ready[1], "x", 1);
+        sigwait(&hangup, &got);
+        _exit(7);
+    }
+    assert_int_equal(read(ready[0], &c, 1), 1);
+    close(ready[0]);
+    close(ready[1]);
+    return pid;
+}
+
+static int exit_of(pid_t pid)
+{
+    int status = 0;
+
+    waitpid(pid, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void write_pidfile(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+
+    fputs(text, file);
+    fclose(file);
+}
+
+static void the_process_of_a_pidfile_is_signalled(void **state)
+{
+    char path[] = "/tmp/leafd-unit-XXXXXX", text[32];
+    pid_t pid = start("unit-pidfile");
+    struct err err;
+    int fd = mkstemp(path);
+
+    (void)state;
+    snprintf(text, sizeof text, "%d\nmore lines\n", (int)pid);
+    write_pidfile(path, text);
+    assert_true(reload_signal_pidfile(path, SIGHUP, &err));
+    assert_int_equal(exit_of(pid), 7);
+    assert_false(reload_signal_pidfile(path, SIGHUP, &err));
+    assert_int_equal(err.kind, ERR_CONSUMER);
+    assert_non_null(strstr(err.text, "does not run"));
+    close(fd);
+    unlink(path);
+    assert_false(reload_signal_pidfile(path, SIGHUP, &err));
+    assert_int_equal(err.errnum, ENOENT);
+}
+
+static void a_recycled_pid_is_not_signalled(void **state)
+{
+    char path[] = "/tmp/leafd-unit-XXXXXX", text[32];
+    struct timespec old[2] = {{.tv_sec = time(NULL) - 3600}, {.tv_sec = time(NULL) - 3600}};
+    pid_t pid = start("unit-recycled");
+    struct err err;
+    int fd = mkstemp(path);
+
+    (void)state;
+    snprintf(text, sizeof text, "%d\n", (int)pid);
+    write_pidfile(path, text);
+    assert_int_equal(utimensat(AT_FDCWD, path, old, 0), 0);
+    assert_false(reload_signal_pidfile(path, SIGHUP, &err));
+    assert_non_null(strstr(err.text, "left over"));
+    assert_int_equal(kill(pid, 0), 0);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    close(fd);
+    unlink(path);
+}
+
+static void what_is_no_pid_is_refused(void **state)
+{
+    static const char *const texts[] = {"",    "\n",  "abc\n",   "-1\n",
+                                        "0\n", "1\n", "12 34\n", "99999999999\n"};
+    char path[] = "/tmp/leafd-unit-XXXXXX";
+    struct err err;
+    int fd = mkstemp(path);
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
+        write_pidfile(path, texts[i]);
+        assert_false(reload_signal_pidfile(path, SIGHUP, &err));
+        assert_non_null(strstr(err.text, "holds no pid"));
+    }
+    close(fd);
+    unlink(path);
+}
+
+static void processes_are_found_by_name(void **state)
+{
+    pid_t one = start("unit-named"), two = start("unit-named"), other = start("unit-other");
+    struct err err;
+
+    (void)state;
+    assert_true(reload_signal_process("unit-named", SIGHUP, &err));
+    assert_int_equal(exit_of(one), 7);
+    assert_int_equal(exit_of(two), 7);
+    assert_int_equal(kill(other, 0), 0);
+    kill(other, SIGKILL);
+    waitpid(other, NULL, 0);
+    assert_false(reload_signal_process("unit-named", SIGHUP, &err));
+    assert_non_null(strstr(err.text, "no process is named unit-named"));
+}
+
+static void a_name_with_parentheses_is_no_trap(void **state)
+{
+    pid_t pid = start("a) R 1 (b");
+    struct err err;
+
+    (void)state;
+    assert_true(reload_signal_process("a) R 1 (b", SIGHUP, &err));
+    assert_int_equal(exit_of(pid), 7);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_process_of_a_pidfile_is_signalled),
+        cmocka_unit_test(a_recycled_pid_is_not_signalled),
+        cmocka_unit_test(what_is_no_pid_is_refused),
+        cmocka_unit_test(processes_are_found_by_name),
+        cmocka_unit_test(a_name_with_parentheses_is_no_trap),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

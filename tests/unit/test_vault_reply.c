@@ -1,0 +1,158 @@
+/* What each status of the CA means, and that nothing is believed about a body. */
+#include "unit.h"
+
+#include "vault/vault_login.h"
+#include "vault/vault_reply.h"
+
+static bool parse(int status, const char *body, struct vault_reply *reply, struct err *err)
+{
+    *reply = (struct vault_reply){0};
+    *err = (struct err){0};
+    return vault_reply_parse(status, body, strlen(body), reply, err);
+}
+
+static void every_status_has_its_class(void **state)
+{
+    static const struct {
+        int status;
+        enum err_kind kind;
+    } cases[] = {
+        {301, ERR_TRANSIENT}, {307, ERR_TRANSIENT}, {400, ERR_REFUSED},   {401, ERR_REFUSED},
+        {403, ERR_DENIED},    {404, ERR_REFUSED},   {405, ERR_REFUSED},   {408, ERR_TRANSIENT},
+        {412, ERR_TRANSIENT}, {413, ERR_REFUSED},   {415, ERR_REFUSED},   {429, ERR_TRANSIENT},
+        {472, ERR_TRANSIENT}, {473, ERR_TRANSIENT}, {474, ERR_TRANSIENT}, {500, ERR_TRANSIENT},
+        {501, ERR_TRANSIENT}, {502, ERR_TRANSIENT}, {503, ERR_TRANSIENT}, {504, ERR_TRANSIENT},
+        {530, ERR_TRANSIENT}, {100, ERR_UNTRUSTED}, {0, ERR_UNTRUSTED},   {600, ERR_UNTRUSTED},
+        {999, ERR_UNTRUSTED},
+    };
+    struct vault_reply reply;
+    struct err err;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        assert_false(parse(cases[i].status, "{\"errors\":[]}", &reply, &err));
+        assert_int_equal(err.kind, cases[i].kind);
+        assert_int_equal(err.http_status, cases[i].status);
+        assert_null(reply.json);
+    }
+}
+
+static void the_cas_own_words_are_told_in_one_line(void **state)
+{
+    struct vault_reply reply;
+    struct err err;
+
+    (void)state;
+    assert_false(parse(403, "{\"errors\":[\"1 error occurred:\\n\\t* permission denied\\n\\n\"]}",
+                       &reply, &err));
+    assert_string_equal(err.text, "the CA answered 403: 1 error occurred: * permission denied");
+    assert_false(parse(502, "<html>Bad gateway</html>", &reply, &err));
+    assert_string_equal(err.text, "the CA answered 502: out of order");
+    assert_false(parse(503, "", &reply, &err));
+    assert_string_equal(err.text, "the CA answered 503: sealed or not available");
+    assert_false(parse(400, "{\"errors\":[\"unknown role: x\",7,\"second\"]}", &reply, &err));
+    assert_string_equal(err.text, "the CA answered 400: unknown role: x; second");
+}
+
+static void what_is_no_json_object_is_not_trusted(void **state)
+{
+    static const char *const bodies[] = {
+        "<html>login</html>",
+        "[]",
+        "\"text\"",
+        "{",
+        "{\"a\":1,\"a\":2}",
+        "{\"a\":\"\\u0000\"}",
+        "{} trailing",
+        "\xff\xfe{}",
+        "null",
+        "{\"wrap_info\":{\"token\":\"x\"}}",
+    };
+    struct vault_reply reply;
+    struct err err;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(bodies); i++) {
+        assert_false(parse(200, bodies[i], &reply, &err));
+        assert_int_equal(err.kind, ERR_UNTRUSTED);
+        assert_null(reply.json);
+    }
+}
+
+static void deep_nesting_is_refused_before_it_is_parsed(void **state)
+{
+    char deep[4096];
+    struct vault_reply reply;
+    struct err err;
+
+    (void)state;
+    memset(deep, '[', sizeof deep - 1);
+    deep[sizeof deep - 1] = '\0';
+    assert_false(parse(200, deep, &reply, &err));
+    assert_int_equal(err.kind, ERR_UNTRUSTED);
+    /* Brackets inside a text are no nesting. */
+    assert_true(parse(200, "{\"a\":\"[[[[[[[[[[[[[[[[[[[[[[[[\\\"[[[\"}", &reply, &err));
+    vault_reply_free(&reply);
+}
+
+static void fields_of_other_types_read_as_absent(void **state)
+{
+    struct vault_reply reply;
+    struct err err;
+
+    (void)state;
+    assert_true(parse(200,
+                      "{\"auth\":{\"client_token\":7,\"lease_duration\":-5,\"renewable\":1},"
+                      "\"warnings\":null}",
+                      &reply, &err));
+    assert_null(vault_reply_text(&reply, "auth", "client_token"));
+    assert_null(vault_reply_text(&reply, "data", "certificate"));
+    assert_int_equal(vault_reply_number(&reply, "auth", "lease_duration"), 0);
+    assert_false(vault_reply_true(&reply, "auth", "renewable"));
+    assert_null(vault_reply_warnings(&reply));
+    vault_reply_free(&reply);
+    assert_true(parse(204, "", &reply, &err));
+    assert_null(vault_reply_text(&reply, "auth", "client_token"));
+}
+
+static void a_login_without_a_usable_token_is_a_failure(void **state)
+{
+    struct vault_grant grant = {0};
+    struct vault_reply reply;
+    struct err err;
+
+    (void)state;
+    assert_true(
+        parse(200, "{\"auth\":{\"client_token\":\"\",\"mfa_requirement\":{}}}", &reply, &err));
+    assert_false(vault_grant_read(&reply, &grant, &err));
+    assert_int_equal(err.kind, ERR_DENIED);
+    vault_reply_free(&reply);
+    assert_true(parse(200, "{\"auth\":null}", &reply, &err));
+    assert_false(vault_grant_read(&reply, &grant, &err));
+    assert_int_equal(err.kind, ERR_UNTRUSTED);
+    vault_reply_free(&reply);
+    assert_true(parse(200,
+                      "{\"auth\":{\"client_token\":\"hvs.x\",\"lease_duration\":600,"
+                      "\"renewable\":true}}",
+                      &reply, &err));
+    assert_true(vault_grant_read(&reply, &grant, &err));
+    assert_string_equal(secret_expose(&grant.token), "hvs.x");
+    assert_int_equal(grant.lease_s, 600);
+    assert_true(grant.renewable);
+    vault_grant_free(&grant);
+    vault_reply_free(&reply);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_status_has_its_class),
+        cmocka_unit_test(the_cas_own_words_are_told_in_one_line),
+        cmocka_unit_test(what_is_no_json_object_is_not_trusted),
+        cmocka_unit_test(deep_nesting_is_refused_before_it_is_parsed),
+        cmocka_unit_test(fields_of_other_types_read_as_absent),
+        cmocka_unit_test(a_login_without_a_usable_token_is_a_failure),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
