@@ -13,6 +13,7 @@
 struct cert_flow {
     struct cert_work work; /* first: what a stage delivers to is the flow */
     enum flow_state state;
+    const struct err *err; /* of the event that is being taken */
     struct alarm alarm;
     struct config *next_config; /* adopted when the flow comes to rest; NULL: none */
     const struct cert_config *next_cert;
@@ -21,7 +22,7 @@ struct cert_flow {
     void *arg;
 };
 
-typedef void step(struct cert_flow *flow, const struct err *err);
+typedef void step(struct cert_flow *flow);
 
 static step read_disk, rest_fresh, queue, queue_due, queue_revoked, queue_to_restage,
     back_off_again, log_in, make_key, sign, log_in_again, vet_reply, hold, recover, stage, validate,
@@ -93,40 +94,16 @@ static step *const next[FLOW_STATE_COUNT][EV_COUNT] = {
 };
 /* clang-format on */
 
-static const char *const state_names[FLOW_STATE_COUNT] = {
-    [FLOW_READING] = "reading",
-    [FLOW_WAITING] = "waiting",
-    [FLOW_QUEUED] = "queued",
-    [FLOW_LOGGING_IN] = "logging-in",
-    [FLOW_MAKING_KEY] = "making-key",
-    [FLOW_SIGNING] = "signing",
-    [FLOW_LOGGING_IN_AGAIN] = "logging-in-again",
-    [FLOW_VETTING] = "vetting",
-    [FLOW_HOLDING] = "holding",
-    [FLOW_QUEUED_TO_RESTAGE] = "queued-to-restage",
-    [FLOW_RECOVERING] = "recovering",
-    [FLOW_STAGING] = "staging",
-    [FLOW_VALIDATING] = "validating",
-    [FLOW_PUBLISHING] = "publishing",
-    [FLOW_RELOADING] = "reloading",
-    [FLOW_BACKING_OFF] = "backing-off",
-    [FLOW_RELOAD_BACKING_OFF] = "reload-backing-off",
-};
-
-const char *flow_state_name(enum flow_state state)
-{
-    return state < FLOW_STATE_COUNT ? state_names[state] : "unknown";
-}
-
 static void take_event(struct cert_work *work, enum cert_event event, const struct err *err)
 {
     struct cert_flow *flow = (struct cert_flow *)work;
     step *take = next[flow->state][event];
 
+    flow->err = err;
     if (take == NULL)
         cert_log_bug(work, flow_state_name(flow->state), (int)event);
     else
-        take(flow, err);
+        take(flow);
 }
 
 static void on_alarm(void *arg, bool reached)
@@ -169,77 +146,70 @@ static void rest(struct cert_flow *flow, enum flow_state state, uint64_t moment_
 /* -- steps: one for each entry of the table
  * -------------------------------------------------------- */
 
-static void read_disk(struct cert_flow *flow, const struct err *err)
+static void read_disk(struct cert_flow *flow)
 {
-    (void)err;
     cert_work_release(&flow->work);
     enter(flow, FLOW_READING);
     stage_read(&flow->work);
 }
 
-static void rest_fresh(struct cert_flow *flow, const struct err *err)
+static void rest_fresh(struct cert_flow *flow)
 {
-    (void)err;
     cert_log_found(&flow->work);
     rest(flow, FLOW_WAITING, flow->work.published.due_s, 0);
 }
 
-static void queue(struct cert_flow *flow, const struct err *err)
+static void queue(struct cert_flow *flow)
 {
-    (void)err;
     cert_log_wanted(&flow->work, "asking the CA for a certificate");
     enter(flow, FLOW_QUEUED);
     stage_queue(&flow->work);
 }
 
-static void queue_due(struct cert_flow *flow, const struct err *err)
+static void queue_due(struct cert_flow *flow)
 {
     cert_work_give_reason(&flow->work, "the published certificate is due");
-    queue(flow, err);
+    queue(flow);
 }
 
-static void queue_revoked(struct cert_flow *flow, const struct err *err)
+static void queue_revoked(struct cert_flow *flow)
 {
     cert_work_give_reason(&flow->work, "the published certificate was revoked");
-    queue(flow, err);
+    queue(flow);
 }
 
-static void queue_to_restage(struct cert_flow *flow, const struct err *err)
+static void queue_to_restage(struct cert_flow *flow)
 {
-    (void)err;
     cert_log_wanted(&flow->work, "writing the files anew");
     enter(flow, FLOW_QUEUED_TO_RESTAGE);
     stage_queue(&flow->work);
 }
 
-static void log_in(struct cert_flow *flow, const struct err *err)
+static void log_in(struct cert_flow *flow)
 {
-    (void)err;
     enter(flow, FLOW_LOGGING_IN);
     stage_log_in(&flow->work);
 }
 
-static void make_key(struct cert_flow *flow, const struct err *err)
+static void make_key(struct cert_flow *flow)
 {
-    (void)err;
     enter(flow, FLOW_MAKING_KEY);
     stage_make_key(&flow->work);
 }
 
-static void sign(struct cert_flow *flow, const struct err *err)
+static void sign(struct cert_flow *flow)
 {
-    (void)err;
     enter(flow, FLOW_SIGNING);
     stage_sign(&flow->work);
 }
 
-static void log_in_again(struct cert_flow *flow, const struct err *err)
+static void log_in_again(struct cert_flow *flow)
 {
     struct cert_draft *draft = flow->work.draft;
 
     if (draft->denied_once) {
         /* A fresh token was refused as well: it is the policy, not the token. */
-        back_off(flow, err);
+        back_off(flow);
         return;
     }
     draft->denied_once = true;
@@ -248,17 +218,15 @@ static void log_in_again(struct cert_flow *flow, const struct err *err)
     stage_log_in(&flow->work);
 }
 
-static void vet_reply(struct cert_flow *flow, const struct err *err)
+static void vet_reply(struct cert_flow *flow)
 {
-    (void)err;
     cert_log_warnings(&flow->work);
     enter(flow, FLOW_VETTING);
     stage_vet(&flow->work);
 }
 
-static void hold(struct cert_flow *flow, const struct err *err)
+static void hold(struct cert_flow *flow)
 {
-    (void)err;
     cert_log_held(&flow->work);
     /* A wait may be long: others go on meanwhile. */
     flow->work.permit = slot_drop(flow->work.permit);
@@ -266,38 +234,33 @@ static void hold(struct cert_flow *flow, const struct err *err)
     alarm_set(&flow->alarm, flow->work.draft->issued.leaf.validity.not_before, 0);
 }
 
-static void recover(struct cert_flow *flow, const struct err *err)
+static void recover(struct cert_flow *flow)
 {
-    (void)err;
     enter(flow, FLOW_RECOVERING);
     stage_recover(&flow->work);
 }
 
-static void stage(struct cert_flow *flow, const struct err *err)
+static void stage(struct cert_flow *flow)
 {
-    (void)err;
     enter(flow, FLOW_STAGING);
     stage_stage(&flow->work);
 }
 
-static void validate(struct cert_flow *flow, const struct err *err)
+static void validate(struct cert_flow *flow)
 {
-    (void)err;
     enter(flow, FLOW_VALIDATING);
     stage_validate(&flow->work);
 }
 
-static void put_in_place(struct cert_flow *flow, const struct err *err)
+static void put_in_place(struct cert_flow *flow)
 {
-    (void)err;
     cert_directory_remove_previous(&flow->work);
     enter(flow, FLOW_PUBLISHING);
     stage_publish(&flow->work);
 }
 
-static void reload_published(struct cert_flow *flow, const struct err *err)
+static void reload_published(struct cert_flow *flow)
 {
-    (void)err;
     cert_log_published(&flow->work);
     cert_directory_plan_removal(&flow->work);
     flow->work.state.reload_failures = 0;
@@ -306,20 +269,18 @@ static void reload_published(struct cert_flow *flow, const struct err *err)
     stage_reload(&flow->work);
 }
 
-static void reload_again(struct cert_flow *flow, const struct err *err)
+static void reload_again(struct cert_flow *flow)
 {
-    (void)err;
     enter(flow, FLOW_RELOADING);
     stage_reload(&flow->work);
 }
 
-static void settle(struct cert_flow *flow, const struct err *err)
+static void settle(struct cert_flow *flow)
 {
     struct cert_state *state = &flow->work.state;
     bool reloads = flow->work.cert->reloads.items[0].verb != RELOAD_NONE;
     bool failed = state->failures > 0 || state->failure.kind != ERR_NONE;
 
-    (void)err;
     *state = (struct cert_state){0};
     if (reloads) {
         memcpy(state->reloaded, flow->work.published.generation, sizeof state->reloaded);
@@ -330,35 +291,34 @@ static void settle(struct cert_flow *flow, const struct err *err)
     rest(flow, FLOW_WAITING, flow->work.published.due_s, 0);
 }
 
-static void back_off(struct cert_flow *flow, const struct err *err)
+static void back_off(struct cert_flow *flow)
 {
-    uint64_t wait_ms = cert_work_note_failure(&flow->work, err, ++flow->work.state.failures);
+    uint64_t wait_ms = cert_work_note_failure(&flow->work, flow->err, ++flow->work.state.failures);
 
     cert_log_failed(&flow->work, &flow->work.state.failure, wait_ms);
     rest(flow, FLOW_BACKING_OFF, 0, wait_ms);
 }
 
-static void back_off_again(struct cert_flow *flow, const struct err *err)
+static void back_off_again(struct cert_flow *flow)
 {
     uint64_t wait_s = flow->work.state.try_again_at_s - when_now_s();
 
-    (void)err;
     cert_log_failed(&flow->work, &flow->work.state.failure, wait_s * 1000);
     rest(flow, FLOW_BACKING_OFF, 0, wait_s * 1000);
 }
 
-static void back_off_reload(struct cert_flow *flow, const struct err *err)
+static void back_off_reload(struct cert_flow *flow)
 {
-    uint64_t wait_ms = cert_work_note_failure(&flow->work, err, ++flow->work.state.reload_failures);
+    uint64_t wait_ms =
+        cert_work_note_failure(&flow->work, flow->err, ++flow->work.state.reload_failures);
 
     cert_log_reload_failed(&flow->work, &flow->work.state.failure, wait_ms);
     rest(flow, FLOW_RELOAD_BACKING_OFF, flow->work.published.due_s, wait_ms);
 }
 
-static void ignore(struct cert_flow *flow, const struct err *err)
+static void ignore(struct cert_flow *flow)
 {
     (void)flow;
-    (void)err;
 }
 
 /* -- from outside ---------------------------------------------------------------------------------
@@ -385,7 +345,7 @@ struct cert_flow *cert_flow_new(struct cert_tools *tools, struct config *config,
         cert_flow_free(flow);
         return NULL;
     }
-    read_disk(flow, NULL);
+    read_disk(flow);
     return flow;
 }
 

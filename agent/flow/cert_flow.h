@@ -9,27 +9,7 @@
 #define LEAFD_FLOW_CERT_FLOW_H
 
 #include "flow/cert_work.h"
-
-enum flow_state {
-    FLOW_READING,
-    FLOW_WAITING, /* until it is due */
-    FLOW_QUEUED,
-    FLOW_LOGGING_IN,
-    FLOW_MAKING_KEY,
-    FLOW_SIGNING,
-    FLOW_LOGGING_IN_AGAIN, /* after a 403 */
-    FLOW_VETTING,
-    FLOW_HOLDING, /* until notBefore */
-    FLOW_QUEUED_TO_RESTAGE,
-    FLOW_RECOVERING,
-    FLOW_STAGING,
-    FLOW_VALIDATING,
-    FLOW_PUBLISHING,
-    FLOW_RELOADING,
-    FLOW_BACKING_OFF,        /* issuing failed */
-    FLOW_RELOAD_BACKING_OFF, /* the reload failed */
-    FLOW_STATE_COUNT
-};
+#include "flow/flow_state.h"
 
 struct cert_flow;
 
@@ -69,8 +49,5 @@ bool cert_flow_tried(const struct cert_flow *flow);
 
 /* cert_flow_failure - why it backs off; NULL if it does not */
 const struct err *cert_flow_failure(const struct cert_flow *flow);
-
-/* flow_state_name - the state for people: "waiting", "signing"; never NULL */
-const char *flow_state_name(enum flow_state state);
 
 #endif

@@ -1,0 +1,172 @@
+#!/usr/bin/env python3
+"""shape.py [SOURCE]: holds the shape of agent/ against the rules that HACKING.md gives.
+
+Includes point down the layers and make no circles, files and functions stay readable, headers stand alone and document
+every function, secrets are looked into only where HACKING.md says so, and the table of keys agrees with leafd.ini(5).
+Needs python3, universal-ctags and a C compiler. Exit status 0, 1 with every breach named, 77 if a tool is missing.
+"""
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+SOURCE = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else os.path.join(os.path.dirname(__file__), "..", ".."))
+AGENT = os.path.join(SOURCE, "agent")
+LAYERS = {"base": 0, "config": 1, "plan": 1, "pki": 1, "http": 1, "vault": 2, "install": 2, "reload": 2, "prove": 2,
+          "serve": 2, "flow": 3, "main": 4}
+FUNCTION_LINES, FILE_LINES = 45, 420
+breaches = []
+
+
+def breach(where, what):
+    breaches.append(f"{os.path.relpath(where, SOURCE)}: {what}")
+
+
+def read(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+def sources(ending):
+    return sorted(os.path.join(folder, name) for folder, _, names in os.walk(AGENT) for name in names
+                  if name.endswith(ending))
+
+
+def room(path):
+    """The folder below agent/, or main."""
+    parts = os.path.relpath(path, AGENT).split(os.sep)
+    return parts[0] if len(parts) > 1 else "main"
+
+
+def own_includes(path):
+    return re.findall(r'^#include "([^"]+)"', read(path), re.M)
+
+
+def check_layers():
+    for path in sources((".c", ".h")):
+        mine = room(path)
+        if mine not in LAYERS:
+            breach(path, f"lies in a folder of no layer: {mine}")
+            continue
+        for target in own_includes(path):
+            other = target.split("/")[0]
+            if other != mine and LAYERS[other] >= LAYERS[mine]:
+                breach(path, f"includes {target}, which is not below {mine}/")
+
+
+def check_circles():
+    modules = {os.path.splitext(os.path.relpath(p, AGENT))[0] for p in sources((".c", ".h"))}
+    graph = {m: set() for m in modules}
+    for path in sources((".c", ".h")):
+        me = os.path.splitext(os.path.relpath(path, AGENT))[0]
+        graph[me] |= {os.path.splitext(t)[0] for t in own_includes(path)} - {me}
+    done, trail = set(), []
+
+    def visit(module):
+        if module in trail:
+            breach(os.path.join(AGENT, module), "is in a circle: " + " -> ".join(trail[trail.index(module):] + [module]))
+            return
+        if module in done:
+            return
+        trail.append(module)
+        for other in sorted(graph.get(module, ())):
+            visit(other)
+        trail.pop()
+        done.add(module)
+
+    for module in sorted(graph):
+        visit(module)
+
+
+def check_lengths():
+    for path in sources((".c", ".h")):
+        lines = read(path).count("\n")
+        if lines > FILE_LINES:
+            breach(path, f"has {lines} lines, more than {FILE_LINES}")
+    tags = subprocess.run(["ctags", "-f", "-", "--kinds-C=f", "--fields=+ne", "--output-format=json", *sources(".c")],
+                          capture_output=True, text=True, check=True).stdout
+    for tag in map(json.loads, tags.splitlines()):
+        length = tag.get("end", tag["line"]) - tag["line"] + 1
+        if length > FUNCTION_LINES:
+            breach(tag["path"], f"{tag['name']} has {length} lines, more than {FUNCTION_LINES}")
+
+
+def check_headers_stand_alone():
+    compiler = os.environ.get("CC", "cc").split()
+    flags = subprocess.run(["pkg-config", "--cflags", "libcurl", "openssl", "jansson", "libsystemd"],
+                           capture_output=True, text=True, check=False).stdout.split()
+    for header in sources(".h"):
+        made = subprocess.run([*compiler, "-std=gnu17", "-D_GNU_SOURCE", "-fsyntax-only", "-I", AGENT, *flags, "-x", "c",
+                               "-"], input=f'#include "{os.path.relpath(header, AGENT)}"\n', capture_output=True,
+                              text=True, check=False)
+        if made.returncode != 0:
+            breach(header, "does not stand alone: " + made.stderr.splitlines()[0])
+
+
+DECLARED = re.compile(r"^(?!static|typedef|extern|struct \w+ \{|enum|#|DEFINE|    )[A-Za-z_][\w \*]*?\b(\w+)\(", re.M)
+
+
+def check_documentation():
+    for header in sources(".h"):
+        text = read(header)
+        if not text.startswith("/*\n * " + os.path.splitext(os.path.basename(header))[0] + " - "):
+            breach(header, "does not begin with what it is: /* NAME - ...")
+        for match in DECLARED.finditer(text):
+            name, above = match.group(1), text[:match.start()].rstrip()
+            comment = above[above.rfind("/*"):]
+            if not above.endswith("*/") or f"{name} - " not in comment:
+                breach(header, f"{name} has no comment '{name} - ...' directly above")
+        for name in re.findall(r"^(?:config_parser|worker_run) (\w+)", text, re.M):
+            if f"{name} - " not in text and f"{name}," not in text and not re.search(rf"parsers of one word.*{name}", text, re.S):
+                breach(header, f"{name} has no comment")
+
+
+def check_secrets():
+    """secret_expose is called where HACKING.md lists it, and nowhere else."""
+    listed = set(re.findall(r"^- `agent/([\w/]+\.c)`", read(os.path.join(SOURCE, "HACKING.md")), re.M))
+    calling = {os.path.relpath(p, AGENT) for p in sources(".c") if "secret_expose(" in read(p)} - {"base/secret.c"}
+    for path in sorted(calling - listed):
+        breach(os.path.join(AGENT, path), "looks into a secret and is not listed in HACKING.md")
+    for path in sorted(listed - calling):
+        breach(os.path.join(AGENT, path), "is listed in HACKING.md as looking into secrets and does not")
+
+
+def check_log_levels():
+    """Only flow/ and main.c log; what is below returns errors."""
+    for path in sources(".c"):
+        if room(path) not in ("flow", "main", "base") and "log_write(" in read(path):
+            breach(path, "logs; rooms below flow/ return errors instead")
+
+
+def check_man_page():
+    table = re.findall(r'^    \{"(\w+)",', read(os.path.join(AGENT, "config", "config_keys.c")), re.M)
+    page = read(os.path.join(SOURCE, "man", "leafd.ini.5"))
+    told = re.findall(r"^\.It Ic (\w+) ", page, re.M)
+    for key in sorted(set(table) - set(told)):
+        breach(os.path.join(SOURCE, "man", "leafd.ini.5"), f"does not tell of the key {key}")
+    for key in sorted(set(told) - set(table)):
+        breach(os.path.join(SOURCE, "man", "leafd.ini.5"), f"tells of the key {key}, which does not exist")
+    defaults = dict(re.findall(r'\{"(\w+)",[^{}]*?\.fallback = "([^"]*)"', read(os.path.join(AGENT, "config", "config_keys.c"))))
+    for key, value in sorted(defaults.items()):
+        entry = re.search(rf"^\.It Ic {key} .*?(?=^\.It |^\.Sh |^\.El)", page, re.M | re.S)
+        if entry and value not in entry.group(0):
+            breach(os.path.join(SOURCE, "man", "leafd.ini.5"), f"does not tell the default of {key}, {value}")
+
+
+def main():
+    if not shutil.which("ctags") or not shutil.which(os.environ.get("CC", "cc").split()[0]):
+        print("shape: ctags or a compiler is missing; skipped")
+        sys.exit(77)
+    for check in (check_layers, check_circles, check_lengths, check_headers_stand_alone, check_documentation,
+                  check_secrets, check_log_levels, check_man_page):
+        check()
+    for line in breaches:
+        print(line)
+    print(f"shape: {len(sources('.c')) + len(sources('.h'))} files, {len(breaches)} breaches")
+    sys.exit(1 if breaches else 0)
+
+
+if __name__ == "__main__":
+    main()
