@@ -15,6 +15,7 @@ struct daemon {
     struct engine engine;
     const char *file;
     struct clock_watch *clock;
+    sd_event_source *report; /* runs when the loop has nothing better to do */
     bool ready, stopping;
     struct slot *revocation;
 };
@@ -54,17 +55,28 @@ static bool is_ready(const struct daemon *daemon)
     return true;
 }
 
+/* Looks at all certificates: once for as many events as came together, or a thousand certificates
+ * that start would be looked at a million times. */
+static int on_report(sd_event_source *source, void *arg)
+{
+    struct daemon *daemon = arg;
+
+    (void)source;
+    tell_status(daemon);
+    if (daemon->ready || daemon->stopping || !is_ready(daemon))
+        return 0;
+    daemon->ready = true;
+    log_write(LOG_READY, NULL, "ready: %zu certificates", daemon->engine.count);
+    service_notify_ready();
+    return 0;
+}
+
 static void on_rest(void *arg, struct cert_flow *flow)
 {
     struct daemon *daemon = arg;
 
     (void)flow;
-    tell_status(daemon);
-    if (daemon->ready || !is_ready(daemon))
-        return;
-    daemon->ready = true;
-    log_write(LOG_READY, NULL, "ready: %zu certificates", daemon->engine.count);
-    service_notify_ready();
+    sd_event_source_set_enabled(daemon->report, SD_EVENT_ONESHOT);
 }
 
 /* -- signals --------------------------------------------------------------------------------------
@@ -96,7 +108,7 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *inf
         config_unref(config);
     }
     config_problems_free(&problems);
-    tell_status(daemon);
+    sd_event_source_set_enabled(daemon->report, SD_EVENT_ONESHOT);
     /* A manager that waits for the reload waits for this, ready or not. */
     service_notify_ready();
     return 0;
@@ -158,6 +170,10 @@ static bool open_sources(struct daemon *daemon, struct err *err)
     if (r >= 0)
         r = sd_event_add_signal(loop, NULL, SIGINT, on_terminate, daemon);
     if (r >= 0)
+        r = sd_event_add_defer(loop, &daemon->report, on_report, daemon);
+    if (r >= 0)
+        r = sd_event_source_set_priority(daemon->report, SD_EVENT_PRIORITY_IDLE);
+    if (r >= 0)
         r = sd_event_set_watchdog(loop, true);
     if (r < 0)
         return err_errno(err, ERR_LOCAL, -r, "cannot add to the event loop");
@@ -174,7 +190,6 @@ int daemon_run(struct config *config, const char *file)
               config->cert_count, config->vault.address);
     if (engine_open(&daemon.engine, config, true, on_rest, &daemon, &err) &&
         open_sources(&daemon, &err) && engine_start(&daemon.engine, NULL, 0, &err)) {
-        tell_status(&daemon);
         r = sd_event_loop(daemon.engine.tools.loop);
         if (r < 0)
             err_errno(&err, ERR_LOCAL, -r, "the event loop ended");
@@ -183,6 +198,7 @@ int daemon_run(struct config *config, const char *file)
         log_write(LOG_FAILED, NULL, "cannot run: %s", err.text);
     slot_drop(daemon.revocation);
     clock_watch_close(daemon.clock);
+    sd_event_source_disable_unref(daemon.report);
     engine_close(&daemon.engine);
     config_unref(config);
     return r < 0 ? 1 : 0;

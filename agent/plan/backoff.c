@@ -48,7 +48,8 @@ uint64_t backoff_wait_ms(enum err_kind kind, const struct backoff_state *state, 
         asked_ms = asked_s * 1000;
     }
     /* The jitter goes on top of what the CA asked for, so that not all come back together. */
-    wait_ms = asked_ms > 0 ? asked_ms + smaller(wait_ms, asked_ms / 4) : wait_ms;
+    if (asked_ms + smaller(wait_ms, asked_ms / 4) > wait_ms)
+        wait_ms = asked_ms + smaller(wait_ms, asked_ms / 4);
     return wait_ms < LEAST_WAIT_MS ? LEAST_WAIT_MS : wait_ms;
 }
 

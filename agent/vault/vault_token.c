@@ -2,13 +2,12 @@
 
 #include "base/chance.h"
 #include "base/when.h"
-#include "plan/backoff.h"
 #include "vault/vault_login.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { LEAST_LEFT_S = 5, RENEW_PATIENCE_S = 60 };
+enum { LEAST_LEFT_S = 5, RENEW_PATIENCE_S = 60, MOST_DOUBLINGS = 5 };
 
 struct waiter {
     struct slot slot;
@@ -91,13 +90,17 @@ static void release_waiters(struct vault_token *token, const struct err *err)
     }
 }
 
+/*
+ * How long nobody asks again is for the session to say, how urgent it is for each certificate: so
+ * this wait is short, and there only to turn a thousand certificates' tries into one.
+ */
 static void note_failure(struct vault_token *token, const struct err *err)
 {
-    const struct backoff_state state = {.failures = ++token->failures,
-                                        .retry_after_s = err->retry_after_s};
-    enum err_kind kind = backoff_kind(err, token->failures);
+    uint64_t most_us =
+        1000000ULL << (token->failures < MOST_DOUBLINGS ? token->failures : MOST_DOUBLINGS);
 
-    token->not_before_us = when_boot_us() + backoff_wait_ms(kind, &state, chance_draw()) * 1000;
+    token->failures++;
+    token->not_before_us = when_boot_us() + most_us / 2 + (most_us / 2 * chance_draw() >> 32);
     token->last_failure = *err;
     tell(token, TOKEN_NOT_GIVEN, err);
 }
@@ -272,7 +275,9 @@ struct slot *vault_token_start(struct vault_token *token, slot_done *on_done, vo
     if (is_usable(token)) {
         slot_finish(&waiter->slot, NULL);
     } else if (token->login == NULL && when_boot_us() < token->not_before_us) {
-        slot_finish(&waiter->slot, &token->last_failure);
+        failure = token->last_failure;
+        failure.retry_after_s = (uint32_t)((token->not_before_us - when_boot_us()) / 1000000) + 1;
+        slot_finish(&waiter->slot, &failure);
     } else if (token->login == NULL && !start_login(token, &failure)) {
         slot_finish(&waiter->slot, &failure);
     } else {

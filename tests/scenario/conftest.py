@@ -1,0 +1,62 @@
+"""Fixtures of the scenario tests: the built program against a real CA.
+
+Every scenario that takes `ca` runs twice, against tests/devca and against a real Vault or OpenBao server. A machine
+that cannot have the real one runs the first half and says so in one loud line.
+"""
+import os
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(__file__))
+
+import scene  # noqa: E402  pylint: disable=wrong-import-position
+from devca import DevCa  # noqa: E402  pylint: disable=wrong-import-position
+from real_ca import RealCa, find_real_ca  # noqa: E402  pylint: disable=wrong-import-position
+
+
+def pytest_report_header(config):
+    real, why = find_real_ca()
+    return [f"leafd: {scene.LEAFD}", f"real CA: {real}" if real else f"REAL CA LEFT OUT: {why}"]
+
+
+@pytest.fixture(scope="session")
+def real_ca_server(tmp_path_factory):
+    path, why = find_real_ca()
+    if path is None:
+        pytest.skip(f"no real CA: {why}")
+    server = RealCa(path, tmp_path_factory.mktemp("real-ca"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def devca_server(tmp_path_factory):
+    server = DevCa(tmp_path_factory.mktemp("devca"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["devca", "real"])
+def ca(request):
+    """A CA behind a proxy that can be cut; faultless and reachable at the start of every test."""
+    server = request.getfixturevalue("devca_server" if request.param == "devca" else "real_ca_server")
+    server.reset()
+    yield server
+    server.reset()
+
+
+@pytest.fixture
+def devca(devca_server):
+    """The CA that makes mistakes on request."""
+    devca_server.reset()
+    yield devca_server
+    devca_server.reset()
+
+
+@pytest.fixture
+def site(tmp_path, request):
+    """A folder with a configuration; ends every leafd that it started."""
+    place = scene.Site(tmp_path)
+    yield place
+    place.end()

@@ -1,0 +1,103 @@
+"""tests/devca under a scenario: the CA that makes mistakes on request."""
+import json
+import os
+import ssl
+import subprocess
+import urllib.error
+import urllib.request
+
+import scene
+from roles import ROLES
+from tokens import TokenMaker
+
+DEVCA = os.environ.get("DEVCA", os.path.join(os.path.dirname(__file__), "..", "devca", "devca"))
+
+
+def ini_value(value):
+    return {True: "yes", False: "no"}.get(value, value)
+
+
+class DevCa:
+    """A devca with the roles of the scenarios."""
+    kind = "devca"
+    mount = "pki_int"
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.tokens = TokenMaker(folder)
+        roles = folder / "roles.ini"
+        with open(roles, "w", encoding="utf-8") as file:
+            for name, settings in ROLES.items():
+                file.write(f"[role {name}]\n" + "".join(f"{k} = {ini_value(v)}\n" for k, v in settings.items()))
+            file.write("[auth leafd]\nbound_subject = system:serviceaccount:demo:app\ntoken_ttl = 10m\n"
+                       "[auth powerless]\nbound_subject = system:serviceaccount:demo:app\ntoken_ttl = 10m\n"
+                       "policy = none\n"
+                       "[auth short]\nbound_subject = system:serviceaccount:demo:app\ntoken_ttl = 20s\n")
+        self.log = open(folder / "devca.log", "wb")
+        self.process = subprocess.Popen(  # pylint: disable=consider-using-with
+            [DEVCA, "--listen", "127.0.0.1:0", "--directory", str(folder), "--roles", str(roles), "--jwt-key",
+             str(self.tokens.public_file)], stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL)
+        scene.wait_for(lambda: (folder / "address").exists() and (folder / "address").read_text(), "devca")
+        self.direct = (folder / "address").read_text().strip()
+        self.ca_file = str(folder / "tls-ca.pem")
+        self.root_file = folder / "root.pem"
+        self.context = ssl.create_default_context(cafile=self.ca_file)
+        self.proxy = scene.Proxy(("127.0.0.1", int(self.direct.rsplit(":", 1)[1])))
+        self.address = f"https://127.0.0.1:{self.proxy.port}"
+        self.token_file = folder / "token"
+        self.client_certificate, self.client_key = folder / "client.crt", folder / "client.key"
+        self.role_id = (folder / "role-id").read_text().strip()
+        self.reset()
+
+    def call(self, method, path, body=None):
+        request = urllib.request.Request(f"{self.direct}/{path}", method=method,
+                                         data=None if body is None else json.dumps(body).encode())
+        try:
+            with urllib.request.urlopen(request, context=self.context, timeout=30) as reply:
+                text = reply.read()
+        except urllib.error.HTTPError as failure:
+            raise AssertionError(f"{method} {path}: {failure.code} {failure.read().decode()}") from failure
+        return json.loads(text) if text else {}
+
+    # -- what scenarios use ---------------------------------------------------------------------------
+
+    @property
+    def auth(self):
+        return f"method = jwt\nrole = leafd\ntoken_file = {self.token_file}"
+
+    def secret_id(self):
+        return (self.folder / "secret-id").read_text().strip()
+
+    def all_requests(self):
+        return self.call("GET", "devca/requests")["paths"]
+
+    def requests(self, path):
+        """How many requests to paths that begin so came since the last reset."""
+        return self.counted(path) - sum(n for p, n in self.before.items() if p.split(" ")[1].startswith(path))
+
+    def counted(self, path):
+        return sum(n for p, n in self.all_requests().items() if p.split(" ")[1].startswith(path))
+
+    def fault(self, fault, path="pki_int/", times=1, **parameters):
+        self.call("POST", "devca/faults", {"path": path, "times": times, "fault": fault, **parameters})
+
+    def rotate(self):
+        self.call("POST", "devca/rotate", {})
+
+    def drop_tokens(self):
+        self.call("POST", "devca/tokens/revoke-all", {})
+
+    def revoked(self, serial):
+        text = self.call("GET", f"v1/pki_int/cert/{serial}")["data"]
+        return text["revocation_time"] > 0
+
+    def reset(self):
+        self.proxy.mend()
+        self.call("DELETE", "devca/faults")
+        self.token_file.write_text(self.tokens.make() + "\n")
+        self.before = self.all_requests()
+
+    def stop(self):
+        self.proxy.cut()
+        self.process.terminate()
+        self.process.wait()

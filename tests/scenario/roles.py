@@ -1,0 +1,19 @@
+"""The PKI roles that both kinds of CA know, in Vault's words."""
+
+ROLES = {
+    # lets everything through
+    "leafd": {"allow_any_name": True, "allowed_uri_sans": "*", "key_type": "any", "require_cn": False,
+              "max_ttl": "24h", "allow_ip_sans": True},
+    # what a careful site has
+    "web": {"allowed_domains": "example.test", "allow_subdomains": True, "allow_bare_domains": True,
+            "key_type": "ec", "require_cn": False, "max_ttl": "1h", "allow_ip_sans": False},
+    # takes names from the request in place of the CSR
+    "request-names": {"allow_any_name": True, "allowed_uri_sans": "*", "key_type": "any", "require_cn": False,
+                      "max_ttl": "24h", "use_csr_sans": False, "use_csr_common_name": False},
+    # makes keys itself
+    "issue-ec": {"allow_any_name": True, "allowed_uri_sans": "*", "key_type": "ec", "require_cn": False,
+                 "max_ttl": "24h"},
+    "client-only": {"allow_any_name": True, "key_type": "any", "require_cn": False, "max_ttl": "24h",
+                    "server_flag": False, "client_flag": True},
+    "needs-cn": {"allow_any_name": True, "key_type": "any", "require_cn": True, "max_ttl": "24h"},
+}

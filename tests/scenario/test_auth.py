@@ -1,0 +1,141 @@
+"""Every way to log in, and what happens to the token afterwards."""
+import pytest
+
+from scene import WEB, openssl, wait_for
+
+
+def methods(ca, folder):
+    """The [auth] lines of each method, with its credentials in place."""
+    secret_id, token = folder / "secret-id", folder / "token"
+    secret_id.write_text(ca.secret_id() + "\n")
+    token.write_text(ca.tokens.make())
+    return {
+        "kubernetes": f"method = kubernetes\nrole = leafd\ntoken_file = {token}",
+        "jwt": f"method = jwt\nrole = leafd\ntoken_file = {token}",
+        "approle": f"method = approle\nrole_id = {ca.role_id}\nsecret_id_file = {secret_id}",
+        "cert": "method = cert\nrole = leafd",
+    }
+
+
+@pytest.mark.parametrize("method", ["kubernetes", "jwt", "approle", "cert"])
+def test_every_method_logs_in(ca, site, tmp_path, method):
+    vault = ""
+    if method == "cert":
+        vault = f"client_certificate = {ca.client_certificate}\nclient_key = {ca.client_key}"
+    site.configure(ca, {"web": WEB}, auth=methods(ca, tmp_path)[method], vault=vault)
+    done = site.once()
+    assert done.code == 0, done.err
+    assert ca.requests(f"auth/{method}/login") == 1
+    assert done.events("logged-in")[0]["method"] == method
+
+
+def test_a_token_that_somebody_else_got_is_used(ca, site, tmp_path):
+    """The method token: from a file, or from VAULT_TOKEN as other tools have it."""
+    token = wait_for(lambda: login(ca), "a token")
+    (tmp_path / "client-token").write_text(token + "\n")
+    site.configure(ca, {"web": WEB}, auth=f"method = token\ntoken_file = {tmp_path}/client-token")
+    assert site.once().code == 0
+    site.configure(ca, {"web": WEB, "other": WEB}, auth="method = token")
+    assert site.once(environment={"VAULT_TOKEN": token}).code == 0
+    assert site.once(environment={"VAULT_TOKEN": "hvs.nonsense"}).code == 0, "all is fresh: nobody is asked"
+    site.configure(ca, {"third": WEB}, auth="method = token")
+    assert site.once(environment={"VAULT_TOKEN": "hvs.nonsense"}).code == 3
+
+
+def login(ca):
+    import json  # pylint: disable=import-outside-toplevel
+    import urllib.request  # pylint: disable=import-outside-toplevel
+    body = json.dumps({"role": "leafd", "jwt": ca.tokens.make()}).encode()
+    request = urllib.request.Request(f"{ca.address}/v1/auth/jwt/login", data=body, method="POST")
+    with urllib.request.urlopen(request, context=ca.context) as reply:
+        return json.load(reply)["auth"]["client_token"]
+
+
+def test_the_token_file_is_read_anew_at_every_login(ca, site):
+    """Kubernetes replaces the file; what it held before has ended."""
+    ca.token_file.write_text(ca.tokens.make(life_s=-1000))
+    site.configure(ca, {"web": WEB})
+    run = site.run()
+    run.wait_event("login-failed")
+    assert not run.events("published")
+    ca.token_file.write_text(ca.tokens.make())
+    run.wait_event("published")
+    assert run.terminate() == 0
+
+
+def test_a_403_costs_one_fresh_login_and_the_certificate_comes(ca, site):
+    site.configure(ca, {"web": WEB})
+    run = site.run()
+    run.wait_ready()
+    ca.drop_tokens()
+    logins = ca.requests("auth/jwt/login")
+    site.configure(ca, {"web": WEB + "ip_addresses = 192.0.2.1"})
+    run.hangup()
+    run.wait_event("published", count=2)
+    assert run.events("token-lost")
+    assert ca.requests("auth/jwt/login") == logins + 1
+    assert not run.events("failed")
+
+
+def test_a_policy_that_forbids_is_retried_and_exits_3(ca, site):
+    site.configure(ca, {"web": WEB}, auth=ca.auth.replace("role = leafd", "role = powerless"))
+    done = site.once()
+    assert done.code == 3
+    failed = done.events("failed")
+    assert failed[0]["class"] == "denied" and "403" in failed[0]["message"]
+    assert ca.requests("auth/jwt/login") == 2
+
+
+def test_a_login_that_is_refused_exits_3_and_one_that_is_denied_too(ca, site):
+    site.configure(ca, {"web": WEB}, auth=ca.auth.replace("role = leafd", "role = nobody"))
+    done = site.once()
+    assert done.code == 3
+    assert done.events("login-failed")
+    site.configure(ca, {"web": WEB}, auth=ca.auth + "\nmount = nowhere")
+    assert site.once().code == 3
+
+
+def test_many_certificates_share_one_failing_login(ca, site):
+    """A hundred certificates do not make a hundred login attempts."""
+    ca.token_file.write_text(ca.tokens.make(life_s=-1000))
+    site.configure(ca, {f"c{i}": WEB for i in range(100)})
+    done = site.once()
+    assert done.code == 3
+    assert len(done.events("failed")) == 100
+    assert ca.requests("auth/jwt/login") <= 3
+
+
+def test_the_token_is_revoked_at_the_end_where_that_is_wanted(ca, site):
+    site.configure(ca, {"web": WEB}, auth=ca.auth + "\nrevoke_on_exit = yes")
+    assert site.once().code == 0
+    assert ca.requests("auth/token/revoke-self") == 1
+    site.configure(ca, {"other": WEB}, auth=ca.auth + "\nrevoke_on_exit = yes")
+    run = site.run()
+    run.wait_ready()
+    assert run.terminate() == 0
+    assert ca.requests("auth/token/revoke-self") == 2
+    openssl("x509", "-in", str(site.out("other") / "tls.crt"), "-noout", "-checkend", "60")
+
+
+def test_a_token_is_renewed_while_the_agent_idles(ca, site):
+    """A lease of 20 s is renewed at two thirds of it."""
+    site.configure(ca, {"web": WEB}, auth=ca.auth.replace("role = leafd", "role = short"), agent="log_level = debug")
+    run = site.run()
+    run.wait_ready()
+    run.wait_event("token-renewed", patience=60)
+    assert ca.requests("auth/token/renew-self") >= 1
+    assert ca.requests("auth/jwt/login") == 1
+
+
+def test_check_online_tells_what_the_ca_would_refuse(ca, site):
+    site.configure(ca, {"web": WEB})
+    done = site.command("check", "--online")
+    assert done.code == 0, done.out + done.err
+    assert "lets us use pki_int/sign/leafd" in done.out
+    site.configure(ca, {"web": WEB}, auth=ca.auth.replace("role = leafd", "role = powerless"))
+    done = site.command("check", "--online")
+    assert done.code == 3
+    assert 'path "pki_int/sign/leafd" { capabilities = ["update"] }' in done.out
+    assert ca.requests("pki_int/") == 0
+    ca.proxy.cut()
+    assert site.command("check", "--online").code == 1

@@ -1,0 +1,154 @@
+"""SIGHUP and restarts: only what changed is done anew, and only as much of it as is needed."""
+import os
+import stat
+
+from scene import WEB, serial_of, wait_for
+
+
+def test_hangup_issues_what_is_added_and_leaves_what_is_removed(ca, site):
+    site.configure(ca, {"one": WEB, "two": WEB})
+    run = site.run()
+    run.wait_ready()
+    site.configure(ca, {"two": WEB, "three": WEB})
+    run.hangup()
+    run.wait_event("published", "three")
+    assert run.events("forgotten", "one")
+    assert (site.out("one") / "tls.crt").exists()
+    assert len(run.events("published", "two")) == 1
+    assert ca.requests("pki_int/sign/") == 3
+    wait_for(lambda: run.manager.lines.count("READY=1") == 2, "READY again")
+    assert any(line.startswith("MONOTONIC_USEC=") for line in run.manager.lines)
+    assert run.terminate() == 0
+
+
+def test_hangup_reissues_only_what_asks_the_ca_for_something_else(ca, site):
+    site.configure(ca, {"web": WEB})
+    run = site.run()
+    run.wait_ready()
+    serial, key = serial_of(site.out() / "tls.crt"), (site.out() / "tls.key").read_text()
+
+    # Other files and modes: written anew from what is there.
+    site.configure(ca, {"web": WEB.replace("file = ca.crt ca", "file = both.pem combined 0640")})
+    run.hangup()
+    run.wait_event("published", count=2)
+    assert serial_of(site.out() / "both.pem") == serial
+    assert (site.out() / "tls.key").read_text() == key
+    assert stat.S_IMODE(os.stat(site.out() / "both.pem").st_mode) == 0o640
+    assert not (site.out() / "ca.crt").is_symlink()
+    assert ca.requests("pki_int/sign/") == 1
+
+    # Another renewal rule: nothing but another date.
+    site.configure(ca, {"web": WEB.replace("file = ca.crt ca", "file = both.pem combined 0640") + "renew_before = 5m"})
+    before = site.status()["web"]["renewal"]
+    run.hangup()
+    run.wait_event("config-applied", count=2)
+    run.wait_event("found")
+    assert site.status()["web"]["renewal"] > before or run.events("found")
+    assert ca.requests("pki_int/sign/") == 1
+
+    # Other names: another certificate.
+    site.configure(ca, {"web": WEB + "ip_addresses = 192.0.2.1"})
+    run.hangup()
+    run.wait_event("published", count=3)
+    assert serial_of(site.out() / "tls.crt") != serial
+    assert ca.requests("pki_int/sign/") == 2
+    assert run.terminate() == 0
+
+
+def test_a_broken_file_changes_nothing(ca, site):
+    site.configure(ca, {"web": WEB.replace("ttl = 1h", "ttl = 10s")})
+    run = site.run()
+    run.wait_ready()
+    site.file.write_text(site.file.read_text() + "\n[cert db]\nnonsense\n")
+    run.hangup()
+    broken = run.wait_event("config-broken")[0]
+    assert "the old one goes on" in broken["message"] and f"{site.file}:" in broken["message"]
+    run.wait_event("published", count=len(run.events("published")) + 1)
+    assert run.terminate() == 0
+
+
+def test_a_changed_login_is_used_from_then_on(ca, site):
+    site.configure(ca, {"web": WEB}, auth=ca.auth.replace("role = leafd", "role = nobody"))
+    run = site.run()
+    run.wait_event("login-failed")
+    site.configure(ca, {"web": WEB})
+    run.hangup()
+    run.wait_event("published")
+    assert run.terminate() == 0
+
+
+def test_a_restart_takes_over_changes_like_a_hangup(ca, site):
+    site.configure(ca, {"web": WEB})
+    assert site.once().code == 0
+    serial = serial_of(site.out() / "tls.crt")
+    site.configure(ca, {"web": WEB + "file = meta.json metadata"})
+    assert site.once().code == 0
+    assert serial_of(site.out() / "tls.crt") == serial and (site.out() / "meta.json").exists()
+    site.configure(ca, {"web": WEB + "ttl = 2h".replace("ttl", "# ttl") + "\nissuer = default"})
+    assert site.once().code == 0
+    assert serial_of(site.out() / "tls.crt") != serial
+
+
+def test_damage_is_mended_from_what_is_sound(ca, site):
+    site.configure(ca, {"web": WEB})
+    assert site.once().code == 0
+    serial = serial_of(site.out() / "tls.crt")
+    (site.out() / "tls.key").chmod(0o644)
+    assert site.status()["web"]["state"] == "damaged"
+    done = site.once()
+    assert done.code == 0
+    assert "the mode of tls.key was changed" in done.events("wanted")[0]["message"]
+    assert stat.S_IMODE(os.stat(site.out() / "tls.key").st_mode) == 0o600
+    assert serial_of(site.out() / "tls.crt") == serial
+    os.unlink(os.path.realpath(site.out() / "ca.crt"))
+    assert site.once().code == 0
+    assert (site.out() / "ca.crt").exists()
+    assert ca.requests("pki_int/sign/") == 1
+    os.unlink(os.path.realpath(site.out() / "tls.key"))
+    assert site.once().code == 0
+    assert ca.requests("pki_int/sign/") == 2
+    assert serial_of(site.out() / "tls.crt") != serial
+
+
+def test_revoke_takes_back_and_has_it_issued_anew(ca, site):
+    site.configure(ca, {"web": WEB})
+    assert site.once().code == 0
+    serial = serial_of(site.out() / "tls.crt")
+    done = site.command("revoke", "web")
+    assert done.code == 0, done.err
+    assert f"revoked serial {serial}" in done.out
+    assert ca.revoked(serial)
+    assert serial_of(site.out() / "tls.crt") != serial
+    assert site.status()["web"]["state"] == "fresh"
+
+
+def test_revoke_beside_a_running_agent_makes_that_one_issue(ca, site):
+    site.configure(ca, {"web": WEB, "other": WEB})
+    run = site.run()
+    run.wait_ready()
+    serial = serial_of(site.out() / "tls.crt")
+    done = site.command("revoke", "web")
+    assert done.code == 0, done.err
+    assert "the running agent issues anew" in done.out
+    run.wait_event("published", "web", count=2)
+    assert serial_of(site.out() / "tls.crt") != serial
+    assert len(run.events("published", "other")) == 1
+    wait_for(lambda: site.status()["web"]["state"] == "fresh", "web to be fresh")
+    assert run.terminate() == 0
+
+
+def test_revoke_without_reissue_leaves_the_files(ca, site):
+    site.configure(ca, {"web": WEB})
+    assert site.once().code == 0
+    serial = serial_of(site.out() / "tls.crt")
+    assert site.command("revoke", "--no-reissue", "web").code == 0
+    assert ca.revoked(serial)
+    assert serial_of(site.out() / "tls.crt") == serial
+
+
+def test_revoke_of_nothing_is_told(ca, site):
+    site.configure(ca, {"web": WEB})
+    done = site.command("revoke", "web")
+    assert done.code != 0
+    assert "web" in done.err
+    assert site.command("revoke").code == 2

@@ -1,0 +1,132 @@
+"""What people and probes see: help, status, ready, exit codes, logs, the service manager."""
+import json
+import os
+import re
+import signal
+import subprocess
+
+import scene
+from scene import WEB, wait_for
+
+
+def test_help_and_version_go_to_standard_output():
+    for arguments in (["--help"], ["run", "--help"], ["--version"]):
+        done = subprocess.run([scene.LEAFD, *arguments], capture_output=True, text=True, check=False)
+        assert done.returncode == 0 and done.stderr == "" and done.stdout.startswith("leafd")
+
+
+def test_wrong_usage_exits_2_and_says_what_is_wrong():
+    for arguments, says in (([], "name a command"), (["frob"], "there is no command frob"), (["run", "x"], "takes no names"),
+                            (["once", "--json"], "does not belong to once"), (["status", "--frob"], "not known"),
+                            (["once", "-w", "soon"], "duration such as 90s"), (["status", "-c"], "value is missing"),
+                            (["check", "-w", "5s"], "does not belong to check")):
+        done = subprocess.run([scene.LEAFD, *arguments], capture_output=True, text=True, check=False)
+        assert done.returncode == 2, arguments
+        assert says in done.stderr and done.stderr.startswith("leafd: "), done.stderr
+
+
+def test_status_is_a_table_for_people_and_json_for_machines(ca, site):
+    site.configure(ca, {"web": WEB, "missing": WEB.replace("leafd", "needs-cn")})
+    site.once()
+    done = site.command("status")
+    assert done.code == 1
+    lines = done.out.splitlines()
+    assert re.match(r"CERT +STATE +EXPIRES +RENEWAL +SERIAL$", lines[0])
+    assert re.match(r"web +fresh +in 59m\d+s|web +fresh +in 1h +in \d+m", lines[1])
+    assert re.match(r"missing +missing +- +- +-$", lines[2])
+    assert "nothing is published yet" in lines[3]
+    assert "1 in a row" in lines[4] and "refused" in lines[4]
+    rows = json.loads(site.command("status", "--json").out)
+    assert [row["cert"] for row in rows] == ["web", "missing"]
+    assert rows[0]["usable"] and rows[0]["failure"] is None
+    assert rows[1]["failure"]["class"] == "refused" and rows[1]["serial"] == ""
+    assert site.command("status", "web").code == 0
+    assert site.command("status", "nothing").code == 2
+
+
+def test_status_needs_no_permission_to_read_keys(ca, site):
+    """As somebody else, who may read certificates and no keys."""
+    site.configure(ca, {"web": WEB})
+    assert site.once().code == 0
+    for path in (site.folder, *site.folder.parents):
+        if str(path).startswith("/tmp/"):
+            path.chmod(path.stat().st_mode | 0o055)
+    site.file.chmod(0o644)
+    for path in (ca.folder, *ca.folder.parents):
+        if str(path).startswith("/tmp/"):
+            path.chmod(path.stat().st_mode | 0o055)
+    os.chmod(ca.ca_file, 0o644)
+    os.chmod(os.path.dirname(ca.ca_file), 0o755)
+    done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", scene.LEAFD, "status", "-c",
+                           str(site.file)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert "fresh" in done.stdout
+
+
+def test_ready_is_quiet(ca, site):
+    site.configure(ca, {"web": WEB})
+    done = site.command("ready")
+    assert (done.code, done.out, done.err) == (1, "", "")
+    assert site.once().code == 0
+    done = site.command("ready")
+    assert (done.code, done.out, done.err) == (0, "", "")
+
+
+def test_the_service_manager_hears_of_ready_status_and_the_end(ca, site):
+    site.configure(ca, {"web": WEB})
+    run = site.run()
+    run.wait_ready()
+    wait_for(lambda: re.match(r"STATUS=1 of 1 certificates usable, 0 failing; next renewal in \d+m",
+                              run.manager.status()), "the status")
+    assert run.terminate() == 0
+    assert run.manager.has("STOPPING=1")
+    assert run.events("stopping")
+
+
+def test_an_interrupt_ends_it_as_well(ca, site):
+    site.configure(ca, {"web": WEB})
+    run = site.run()
+    run.wait_ready()
+    run.process.send_signal(signal.SIGINT)
+    assert run.process.wait(timeout=30) == 0
+
+
+def test_it_ends_at_once_even_while_the_ca_does_not_answer(devca, site):
+    site.configure(devca, {"web": WEB})
+    devca.fault("delay", path="pki_int/sign", times=0, ms=60000)
+    run = site.run()
+    run.wait_event("logged-in")
+    run.process.send_signal(signal.SIGTERM)
+    assert run.process.wait(timeout=10) == 0
+
+
+def test_the_watchdog_is_fed(ca, site):
+    site.configure(ca, {"web": WEB})
+    run = site.run(environment={"WATCHDOG_USEC": "1000000"})
+    run.wait_ready()
+    wait_for(lambda: run.manager.lines.count("WATCHDOG=1") >= 3, "three signs of life")
+    assert run.terminate() == 0
+
+
+def test_every_line_of_the_log_is_one_json_object_with_the_same_fields(ca, site):
+    site.configure(ca, {"web": WEB})
+    done = site.once()
+    for line in done.err.splitlines():
+        entry = json.loads(line)
+        assert {"time", "level", "event", "message"} <= set(entry)
+        assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$", entry["time"])
+    published = done.events("published")[0]
+    assert published["cert"] == "web" and published["serial"] and published["not_after"] and published["due"]
+
+
+def test_text_logs_are_for_people(ca, site):
+    site.configure(ca, {"web": WEB})
+    site.file.write_text(site.file.read_text().replace("log_format = json", "log_format = text"))
+    done = site.once()
+    assert re.search(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ notice  web: published serial ", done.err, re.M), done.err
+
+
+def test_the_log_level_is_obeyed(ca, site):
+    site.configure(ca, {"web": WEB}, agent="log_level = error")
+    done = site.once()
+    assert done.code == 0 and done.err == ""

@@ -1,0 +1,221 @@
+"""Every kind of wrong configuration: told with file, line, section, key and remedy; exit 2; nothing written."""
+import os
+import re
+
+import pytest
+
+HEAD = """[vault]
+address = https://127.0.0.1:1
+[auth]
+role = leafd
+[agent]
+template_directory = TEMPLATES
+"""
+CERT = """[cert web]
+pki_role = web
+dns_names = a.example.test
+directory = OUT
+file = tls.crt fullchain
+file = tls.key key
+"""
+
+# (what, configuration, line of the problem, "[section] key" or "[section]", part of the remedy)
+WRONG = [
+    ("unknown-key", HEAD + CERT + "dns_name = x\n", 13, "[cert web] dns_name:", "did you mean dns_names?"),
+    ("far-key", HEAD + CERT + "frobnicate = x\n", 13, "[cert web] frobnicate:", "leafd.ini(5) lists them"),
+    ("misplaced-key", HEAD + CERT + "max_in_flight = 3\n", 13, "[cert web] max_in_flight:", "move it to [agent]"),
+    ("unknown-section", HEAD + CERT + "[certs db]\n", 13, "[certs db]", "there are [vault], [auth], [agent]"),
+    ("named-section", HEAD.replace("[auth]", "[auth main]") + CERT, 3, "[auth main]", "write [auth]"),
+    ("nameless-cert", HEAD + CERT + "[cert]\n", 13, "[cert]", "write for example [cert web]"),
+    ("odd-name", HEAD + CERT + "[cert a/b]\n", 13, "[cert a/b]", "letters, digits"),
+    ("section-twice", HEAD + CERT + "[cert web]\n", 13, "[cert web]", "given twice, first at FILE:7; merge"),
+    ("key-twice", HEAD + CERT + "pki_role = x\n", 13, "[cert web] pki_role:", "given twice, first in line 8; keep one"),
+    ("no-cert", HEAD, 0, "", "there is no [cert NAME] section; add one"),
+    ("no-address", HEAD.replace("address = https://127.0.0.1:1\n", "") + CERT, 1, "[vault] address:",
+     "write address = https://HOST:8200, or set VAULT_ADDR"),
+    ("http-address", HEAD.replace("https", "http") + CERT, 2, "[vault] address:", "write for example address = https://"),
+    ("address-path", HEAD.replace(":1\n", ":1/v1/pki\n") + CERT, 2, "[vault] address:", "leave out path"),
+    ("unreadable-ca", HEAD.replace("[auth]", "ca_file = /no/such\n[auth]") + CERT, 3, "[vault] ca_file:",
+     "check the path and who may read it"),
+    ("lone-client-key", HEAD.replace("[auth]", "client_key = /etc/hostname\n[auth]") + CERT, 3, "[vault] client_key:",
+     "go together"),
+    ("odd-proxy", HEAD.replace("[auth]", "proxy = socks5://x\n[auth]") + CERT, 3, "[vault] proxy:", "http://"),
+    ("timeouts", HEAD.replace("[auth]", "timeout = 5s\nconnect_timeout = 10s\n[auth]") + CERT, 4,
+     "[vault] connect_timeout:", "make it shorter"),
+    ("odd-method", HEAD.replace("role = leafd", "method = ldap") + CERT, 4, "[auth] method:",
+     "is not one of: kubernetes, jwt, approle, cert, token"),
+    ("no-role", HEAD.replace("role = leafd\n", "") + CERT, 3, "[auth] role:", "method kubernetes needs it"),
+    ("foreign-auth-key", HEAD.replace("role = leafd", "role = leafd\nsecret_id_file = /x") + CERT, 5,
+     "[auth] secret_id_file:", "is not read by method kubernetes; remove it"),
+    ("no-role-id", HEAD.replace("role = leafd", "method = approle") + CERT, 3, "[auth] role_id:",
+     "method approle needs it"),
+    ("two-role-ids", HEAD.replace("role = leafd", "method = approle\nrole_id = x\nrole_id_file = /x") + CERT, 6,
+     "[auth] role_id_file:", "keep one"),
+    ("no-client-cert", HEAD.replace("role = leafd", "method = cert") + CERT, 1, "[vault] client_certificate:",
+     "method = cert logs in with"),
+    ("no-token-file", HEAD.replace("role = leafd", "method = token") + CERT, 3, "[auth] token_file:",
+     "method token needs it"),
+    ("odd-number", HEAD + "max_in_flight = 1000\n" + CERT, 7, "[agent] max_in_flight:", "from 1 to 64"),
+    ("odd-word", HEAD + "log_level = loud\n" + CERT, 7, "[agent] log_level:", "error, warning, notice, info, debug"),
+    ("missing-include", HEAD + "include = /no/such/file.ini\n" + CERT, 7, "[agent] include:", "is not there"),
+    ("no-pki-role", HEAD + CERT.replace("pki_role = web\n", ""), 7, "[cert web] pki_role:",
+     "write the PKI role that signs it"),
+    ("no-names", HEAD + CERT.replace("dns_names = a.example.test\n", ""), 7, "[cert web] dns_names:",
+     "write dns_names, ip_addresses"),
+    ("odd-dns-name", HEAD + CERT.replace("a.example.test", "a..b"), 9, "[cert web] dns_names:",
+     "labels of letters, digits"),
+    ("underscore", HEAD + CERT.replace("a.example", "a_b"), 9, "[cert web] dns_names:", "the CA would drop"),
+    ("inner-wildcard", HEAD + CERT.replace("a.example.test", "a.*.test"), 9, "[cert web] dns_names:", "labels"),
+    ("name-twice", HEAD + CERT.replace("a.example.test", "a.b, a.b"), 9, "[cert web] dns_names:", "a name twice"),
+    ("empty-name", HEAD + CERT.replace("a.example.test", "a.b,,c.d"), 9, "[cert web] dns_names:", "single commas"),
+    ("odd-ip", HEAD + CERT + "ip_addresses = 300.1.1.1\n", 13, "[cert web] ip_addresses:", "ip_addresses = 192.0.2.7"),
+    ("odd-uri", HEAD + CERT + "uris = no scheme\n", 13, "[cert web] uris:", "SCHEME:REST"),
+    ("odd-email", HEAD + CERT + "email_addresses = nobody\n", 13, "[cert web] email_addresses:", "LOCAL@DOMAIN"),
+    ("long-cn", HEAD + CERT + "common_name = " + "x" * 65 + "\n", 13, "[cert web] common_name:", "64 bytes"),
+    ("odd-mount", HEAD + CERT + "pki_mount = pki//x\n", 13, "[cert web] pki_mount:", "single slashes"),
+    ("odd-pki-role", HEAD + CERT.replace("= web\n", "= a/b\n"), 8, "[cert web] pki_role:", "a name in the CA's API"),
+    ("odd-duration", HEAD + CERT + "ttl = 24\n", 13, "[cert web] ttl:", "write for example ttl = 24h"),
+    ("endless-duration", HEAD + CERT + "ttl = 999999d\n", 13, "[cert web] ttl:", "up to ten years"),
+    ("odd-window", HEAD + CERT + "renew_at = 40..55\n", 13, "[cert web] renew_at:",
+     "write for example renew_at = 40%..55%"),
+    ("backward-window", HEAD + CERT + "renew_at = 60%..50%\n", 13, "[cert web] renew_at:", "does not end before"),
+    ("late-window", HEAD + CERT + "renew_at = 99%\n", 13, "[cert web] renew_at:", "ends at 95% or earlier"),
+    ("two-renewals", HEAD + CERT + "renew_at = 50%\nrenew_before = 1h\n", 14, "[cert web] renew_before:", "keep one"),
+    ("long-renew-before", HEAD + CERT + "ttl = 1h\nrenew_before = 2h\n", 14, "[cert web] renew_before:",
+     "make it shorter"),
+    ("odd-key-type", HEAD + CERT + "key_type = rsa-1024\n", 13, "[cert web] key_type:", "ecdsa-p256, ecdsa-p384"),
+    ("vault-key-never", HEAD + CERT + "key_source = vault\nkey_rotation = never\n", 14, "[cert web] key_rotation:",
+     "makes a new key each time"),
+    ("no-directory", HEAD + CERT.replace("directory = OUT\n", ""), 7, "[cert web] directory:",
+     "write where the files go"),
+    ("relative-directory", HEAD + CERT.replace("OUT", "out"), 10, "[cert web] directory:", "absolute path"),
+    ("dotted-directory", HEAD + CERT.replace("OUT", "/run/../etc"), 10, "[cert web] directory:",
+     "write the path it stands for"),
+    ("shared-directory", HEAD + CERT + CERT.replace("web]", "db]"), 16, "[cert db] directory:", "has its directory to itself"),
+    ("no-files", HEAD + "".join(CERT.splitlines(True)[:4]), 7, "[cert web] file:", "or take a template"),
+    ("no-key", HEAD + "".join(CERT.splitlines(True)[:5]), 11, "[cert web] file:", "file = tls.key key"),
+    ("odd-content", HEAD + CERT + "file = x secret\n", 13, "[cert web] file:", "there are certificate, chain"),
+    ("short-file", HEAD + CERT + "file = x\n", 13, "[cert web] file:", "NAME CONTENT [MODE [OWNER[:GROUP]]]"),
+    ("file-twice", HEAD + CERT + "file = tls.key key\n", 13, "[cert web] file:", "a file name twice"),
+    ("file-path", HEAD + CERT + "file = ../x ca\n", 13, "[cert web] file:", "a set has no folders"),
+    ("world-key", HEAD + CERT.replace("tls.key key", "tls.key key 0644"), 12, "[cert web] file:", "take 0600"),
+    ("odd-mode", HEAD + CERT + "file = x ca 0666\n", 13, "[cert web] file:", "lets others write"),
+    ("unknown-owner", HEAD + CERT + "file = x ca 0644 no-such-user\n", 13, "[cert web] file:", "does not know"),
+    ("unknown-group", HEAD + CERT + "file = x ca 0644 root:no-such-group\n", 13, "[cert web] file:", "names a group"),
+    ("wide-directory", HEAD + CERT + "directory_mode = 0777\n", 13, "[cert web] directory_mode:", "without write"),
+    ("odd-link", HEAD + CERT + "link = /etc/x nothing\n", 13, "[cert web] link:", "name one of them"),
+    ("inner-link", HEAD + CERT + "link = OUT/x tls.key\n", 13, "[cert web] link:", "lies inside directory"),
+    ("odd-reload", HEAD + CERT + "reload = restart nginx\n", 13, "[cert web] reload:", "is not none, signal"),
+    ("odd-signal", HEAD + CERT + "reload = signal HANGUP pidfile /x\n", 13, "[cert web] reload:", "HUP or USR1"),
+    ("kill-signal", HEAD + CERT + "reload = signal KILL pidfile /x\n", 13, "[cert web] reload:", "no program can answer"),
+    ("relative-program", HEAD + CERT + "reload = exec nginx -s reload\n", 13, "[cert web] reload:", "absolute path"),
+    ("missing-program", HEAD + CERT + "validate = exec /no/such\n", 13, "[cert web] validate:", "is not there"),
+    ("none-and-more", HEAD + CERT + "reload = none\nreload = exec /bin/true\n", 13, "[cert web] reload:",
+     "remove the none"),
+    ("missing-template", HEAD + CERT + "template = no-such\n", 13, "[cert web] template:", "is neither in"),
+    ("undefined-variable", HEAD + CERT + "uris = x:${env.NO_SUCH}\n", 13, "[cert web] uris:", "set it for leafd"),
+    ("unknown-expansion", HEAD + CERT + "uris = x:${host.ip}\n", 13, "[cert web] uris:", "there are env.NAME, host.name"),
+    ("open-expansion", HEAD + CERT + "uris = x:${host.name\n", 13, "[cert web] uris:", "close it"),
+    ("no-k8s-token", HEAD + CERT + "uris = x:${k8s.namespace}\n", 13, "[cert web] uris:", "cannot open"),
+    ("unclosed-quote", HEAD + CERT + 'reload = exec /bin/echo "x\n', 13, "[cert web] reload:", "not closed"),
+    ("no-value", HEAD + CERT + "ttl =\n", 13, "[cert web] ttl:", "has no value"),
+    # what inih would misread
+    ("long-line", HEAD + CERT + "dns_names = " + ", ".join(f"name{i}.example.test" for i in range(20)) + "\n", 13,
+     "[cert web]", "repeat the key on further lines"),
+    ("smuggled-key", HEAD + CERT + "ttl = " + " " * 195 + "validate = exec /bin/evil\n", 13, "[cert web]",
+     "longer than 199 bytes"),
+    ("indented-key", HEAD + CERT + "  ttl = 1h\n", 13, "[cert web]", "start it in the first column"),
+    ("inline-comment", HEAD + CERT + "ttl = 1h ; short\n", 13, "[cert web]", "lines of their own"),
+    ("inline-hash", HEAD + CERT + "ttl = 1h # short\n", 13, "[cert web]", "lines of their own"),
+    ("long-section", HEAD + CERT + "[cert " + "x" * 50 + "]\n", 13, "[cert web]", "49 bytes"),
+    ("open-section", HEAD + CERT + "[cert db\n", 13, "[cert web]", "write [NAME]"),
+    ("after-section", HEAD + CERT + "[cert db] x = y\n", 13, "[cert web]", "alone on its line"),
+    ("no-equals", HEAD + CERT + "ttl 1h\n", 13, "[cert web]", "write key = value"),
+    ("colon", HEAD + CERT + "ttl: 1h\n", 13, "[cert web]", "not with a colon"),
+    ("no-section", "ttl = 1h\n" + HEAD + CERT, 1, "ttl:", "put it below one"),
+    ("control-character", HEAD + CERT + "ttl = 1\x07h\n", 13, "[cert web]", "control character"),
+]
+
+
+def write(site, text):
+    text = text.replace("TEMPLATES", str(site.folder)).replace("OUT", str(site.out()))
+    return site.write(text)
+
+
+@pytest.mark.parametrize("text, line, place, remedy", [w[1:] for w in WRONG], ids=[w[0] for w in WRONG])
+@pytest.mark.parametrize("command", ["check", "run", "once"])
+def test_a_wrong_configuration_is_told_and_nothing_is_written(site, command, text, line, place, remedy):
+    write(site, text)
+    before = sorted(os.listdir(site.folder))
+    done = site.command(command)
+    assert done.code == 2, done.err
+    where = f"{site.file}:{line}: {place}" if line else f"{site.file}:"
+    told = [said for said in done.err.splitlines() if said.startswith(where)]
+    assert told, f"wanted {where}\ngot {done.err}"
+    assert any(remedy.replace("FILE", str(site.file)) in said for said in told), told
+    assert sorted(os.listdir(site.folder)) == before
+    assert done.out == ""
+
+
+def test_there_are_enough_kinds():
+    assert len({w[0] for w in WRONG}) == len(WRONG) >= 30
+
+
+def test_all_problems_are_told_at_once(site):
+    write(site, HEAD.replace("https", "http") + CERT.replace("a.example.test", "a_b") + "ttl = x\nfoo = y\n")
+    done = site.command("check")
+    assert [int(re.search(r":(\d+):", said).group(1)) for said in done.err.splitlines()] == [14, 2, 9, 13] or \
+        sorted(int(re.search(r":(\d+):", said).group(1)) for said in done.err.splitlines()) == [2, 9, 13, 14]
+
+
+def test_a_wrong_default_is_told_once_however_many_use_it(site):
+    certs = "".join(CERT.replace("web]", f"c{i}]").replace("OUT", f"OUT{i}") for i in range(50))
+    write(site, HEAD + "[defaults]\nttl = soon\n" + certs)
+    done = site.command("check")
+    assert done.code == 2
+    assert done.err.count("ttl:") == 1
+    assert f"{site.file}:8: [defaults] ttl:" in done.err
+
+
+def test_a_wrong_template_is_told_with_its_own_file_and_line(site):
+    (site.folder / "mine.ini").write_text("[template]\nfile = tls.key key 0644\ndirectory = /x\n")
+    write(site, HEAD + CERT.replace("file = tls.crt fullchain\nfile = tls.key key\n", "template = mine\n"))
+    done = site.command("check")
+    assert f"{site.folder}/mine.ini:2: [template] file: lets everybody read a private key" in done.err
+    assert f"{site.folder}/mine.ini:3: [template] directory: does not belong here" in done.err
+
+
+def test_a_file_that_everybody_may_write_is_refused(site):
+    write(site, HEAD + CERT)
+    site.file.chmod(0o666)
+    done = site.command("check")
+    assert done.code == 2 and "chmod o-w it" in done.err
+
+
+def test_a_file_that_is_not_there_is_told(site):
+    done = site.command("check")
+    assert done.code == 2
+    assert f"{site.file}: cannot open {site.file}: No such file or directory" in done.err
+
+
+def test_a_wrong_environment_is_told(site):
+    write(site, HEAD.replace("address = https://127.0.0.1:1\n", "") + CERT)
+    done = site.command("check", environment={"VAULT_ADDR": "http://vault:8200"})
+    assert done.code == 2
+    assert "environment: BAO_ADDR or VAULT_ADDR, for address: does not start with https://" in done.err
+
+
+def test_values_are_not_repeated_in_what_is_told(site):
+    """A token in the wrong place must not reach the log of the pipeline."""
+    write(site, HEAD.replace("role = leafd", "role = leafd\ntoken_file = hvs.CANARY") + CERT + "ttl = hvs.CANARY\n")
+    done = site.command("check")
+    assert done.code == 2
+    assert "CANARY" not in done.err + done.out
+
+
+def test_a_right_configuration_says_so_and_gives_advice(site):
+    write(site, HEAD + CERT)
+    done = site.command("check")
+    assert done.code == 0 and done.err == ""
+    assert "the configuration is right: 1 certificate from https://127.0.0.1:1" in done.out
+    assert f"{site.file}:7: [cert web] advice: ttl is not set" in done.out

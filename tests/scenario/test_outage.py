@@ -1,0 +1,276 @@
+"""The CA is away, slow, or wrong: what is in place stays, and leafd says what it does."""
+import os
+import time
+
+import pytest
+
+from scene import WEB, is_published, openssl, serial_of, snapshot, wait_for
+
+
+def test_a_restart_with_a_valid_generation_is_ready_without_the_ca(ca, site):
+    site.configure(ca, {"web": WEB})
+    assert site.once().code == 0
+    serial = serial_of(site.out() / "tls.crt")
+    ca.proxy.cut()
+    run = site.run()
+    run.wait_ready()
+    assert run.events("found")[0]["serial"] == serial
+    assert not run.events("login-failed") and not run.events("failed")
+    assert site.command("ready").code == 0
+    assert run.terminate() == 0
+
+
+def test_without_a_generation_it_retries_says_so_and_recovers(ca, site):
+    ca.proxy.cut()
+    site.configure(ca, {"web": WEB})
+    run = site.run()
+    failed = run.wait_event("failed", count=2)
+    assert failed[0]["class"] == "transient"
+    assert "next try in" in failed[0]["message"] and "no usable certificate is in place" in failed[0]["message"]
+    assert not run.manager.has("READY=1")
+    assert site.command("ready").code == 1
+    wait_for(lambda: "1 failing" in run.manager.status(), "the status to tell")
+    ca.proxy.mend()
+    run.wait_ready()
+    assert site.command("ready").code == 0
+    assert run.terminate() == 0
+
+
+def test_once_exits_1_without_the_ca_and_waits_for_it_when_told_to(ca, site):
+    ca.proxy.cut()
+    site.configure(ca, {"web": WEB})
+    begin = time.monotonic()
+    done = site.once()
+    assert done.code == 1
+    assert time.monotonic() - begin < 10
+    assert done.events("failed")[0]["class"] == "transient"
+    assert site.once("--wait", "3s").code == 1
+    import threading  # pylint: disable=import-outside-toplevel
+    threading.Timer(2, ca.proxy.mend).start()
+    assert site.once("-w", "60s").code == 0
+
+
+def test_ready_when_tried_does_not_wait_for_what_fails(ca, site):
+    ca.proxy.cut()
+    site.configure(ca, {"web": WEB}, agent="ready_when = tried")
+    run = site.run()
+    run.wait_ready()
+    wait_for(lambda: site.command("ready").code == 0, "ready to agree")
+    assert run.terminate() == 0
+
+
+def test_a_certificate_that_fails_does_not_stop_the_others(ca, site):
+    site.configure(ca, {"good": WEB, "bad": WEB.replace("leafd", "needs-cn")})
+    run = site.run()
+    run.wait_event("published", "good")
+    run.wait_event("failed", "bad")
+    assert not run.manager.has("READY=1")
+    assert site.status()["good"]["state"] == "fresh"
+    assert site.status()["bad"]["state"] == "missing"
+    assert run.terminate() == 0
+
+
+def test_an_expired_certificate_is_not_deleted_while_the_ca_is_away(ca, site):
+    site.configure(ca, {"web": WEB.replace("ttl = 1h", "ttl = 6s")})
+    run = site.run()
+    run.wait_ready()
+    ca.proxy.cut()
+    before = serial_of(site.out() / "tls.crt")
+    wait_for(lambda: site.status()["web"]["state"] == "expired", "the certificate to expire")
+    assert (site.out() / "tls.key").exists()
+    assert site.command("ready").code == 1
+    ca.proxy.mend()
+    wait_for(lambda: serial_of(site.out() / "tls.crt") != before, "a new certificate")
+    wait_for(lambda: site.command("ready").code == 0, "ready")
+    assert run.terminate() == 0
+
+
+def test_a_crash_loop_does_not_hammer_the_ca(ca, site):
+    """The wait after a failure outlives the process."""
+    site.configure(ca, {"web": WEB.replace("leafd", "needs-cn").replace("ttl = 1h", "ttl = 24h")})
+    run = site.run()
+    run.wait_event("failed")
+    wait_for(lambda: (site.out() / "..state").exists(), "the state")
+    run.kill()
+    asked = ca.requests("pki_int/sign/")
+    for _ in range(5):
+        run = site.run()
+        run.wait_event("failed")
+        run.kill()
+    assert ca.requests("pki_int/sign/") <= asked + 1
+    assert site.status()["web"]["failure"]["failures"] >= 1
+
+
+# -- faults that only devca makes ---------------------------------------------------------------------
+
+SAID = [
+    # fault, its parameters, class, exit code, what the log says
+    ("status", {"status": 400}, "refused", 3, "answered 400"),
+    ("status", {"status": 403}, "denied", 3, "answered 403"),
+    ("status", {"status": 404}, "refused", 3, "answered 404"),
+    ("status", {"status": 405}, "refused", 3, "answered 405"),
+    ("status", {"status": 412}, "transient", 1, "answered 412"),
+    ("status", {"status": 429}, "transient", 1, "answered 429"),
+    ("status", {"status": 472}, "transient", 1, "answered 472"),
+    ("status", {"status": 473}, "transient", 1, "answered 473"),
+    ("status", {"status": 500}, "transient", 1, "answered 500"),
+    ("status", {"status": 502, "body": "<html>bad gateway</html>"}, "transient", 1, "answered 502: out of order"),
+    ("status", {"status": 503, "errors": ["Vault is sealed"]}, "transient", 1, "answered 503: Vault is sealed"),
+    ("broken-json", {}, "untrusted", 1, "is no JSON object"),
+    ("duplicate-keys", {}, "untrusted", 1, "is no JSON object"),
+    ("deep-json", {}, "untrusted", 1, "is no JSON object"),
+    ("not-json", {}, "untrusted", 1, "is no JSON object"),
+    ("empty", {}, "untrusted", 1, "holds no certificate"),
+    ("oversized", {}, "untrusted", 1, "larger than 262144 bytes"),
+    ("cut", {}, "transient", 1, "POST /v1/pki_int/sign/leafd"),
+    ("wrapped", {}, "untrusted", 1, "is wrapped"),
+]
+
+
+@pytest.mark.parametrize("fault, parameters, kind, code, says", SAID,
+                         ids=[f"{f}-{p.get('status', '')}".rstrip("-") for f, p, *_ in SAID])
+def test_each_failure_of_the_ca_has_its_class_and_changes_nothing(devca, site, fault, parameters, kind, code, says):
+    site.configure(devca, {"web": WEB})
+    assert site.once().code == 0
+    before = snapshot(site.out())
+    site.configure(devca, {"web": WEB + "ip_addresses = 192.0.2.1"})
+    devca.fault(fault, path="pki_int/sign", times=0, **parameters)
+    done = site.once()
+    assert done.code == code, done.err
+    failed = done.events("failed")[0]
+    assert failed["class"] == kind
+    assert says in failed["message"], failed["message"]
+    after = snapshot(site.out())
+    after.pop(str(site.out() / "..state"), None)
+    assert after == before
+    devca.call("DELETE", "devca/faults")
+    assert site.once().code == 0
+
+
+def test_a_500_that_repeats_is_reported_as_refused(devca, site):
+    site.configure(devca, {"web": WEB.replace("ttl = 1h", "ttl = 2s")})
+    devca.fault("status", path="pki_int/sign", times=0, status=500, errors=["no default issuer currently configured"])
+    run = site.run()
+    wait_for(lambda: any(line["class"] == "refused" for line in run.events("failed")), "the class to change")
+    classes = [line["class"] for line in run.events("failed")]
+    assert classes[:3] == ["transient"] * 3
+    assert run.terminate() == 0
+
+
+def test_retry_after_is_obeyed(devca, site):
+    site.configure(devca, {"web": WEB})
+    devca.fault("status", path="pki_int/sign", times=1, status=429, retry_after=4)
+    run = site.run()
+    failed = run.wait_event("failed")[0]
+    assert 4000 <= int(failed["next_try_ms"]) <= 5000
+    run.wait_event("published")
+    assert run.terminate() == 0
+
+
+def test_a_standby_that_redirects_is_followed_once_and_over_tls_only(devca, site):
+    site.configure(devca, {"web": WEB})
+    devca.fault("redirect", path="pki_int/sign", times=1, location=f"{devca.direct}/v1/pki_int/sign/leafd")
+    assert site.once().code == 0
+    for name, location, says in (
+            ("plain", f"http://127.0.0.1:{devca.proxy.port}/v1/pki_int/sign/leafd", "without https"),
+            ("twice", f"{devca.direct}/v1/pki_int/sign/leafd", "redirected twice")):
+        site.configure(devca, {name: WEB})
+        devca.fault("redirect", path="pki_int/sign", times=2, location=location)
+        done = site.once()
+        assert done.code == 1
+        assert says in done.events("failed")[0]["message"]
+        assert not is_published(site.out(name))
+        devca.call("DELETE", "devca/faults")
+
+
+def test_a_slow_ca_is_waited_for_only_so_long(devca, site):
+    site.configure(devca, {"web": WEB}, vault="timeout = 2s\nconnect_timeout = 1s")
+    devca.fault("delay", path="pki_int/sign", times=1, ms=20000)
+    done = site.once()
+    assert done.code == 1
+    assert done.events("failed")[0]["class"] == "transient"
+    assert site.once().code == 0
+
+
+def test_a_login_without_a_token_is_a_failure(devca, site):
+    site.configure(devca, {"web": WEB})
+    devca.fault("no-token", path="auth/jwt/login", times=0)
+    done = site.once()
+    assert done.code == 3
+    assert "second factor" in done.events("login-failed")[0]["message"]
+
+
+def test_a_ca_whose_certificate_is_not_trusted_gets_no_token(devca, site, tmp_path):
+    """Neither a foreign CA, nor the system's store, nor another name is accepted."""
+    other = tmp_path / "other.pem"
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=other",
+            "-keyout", str(tmp_path / "other.key"), "-out", str(other))
+    for name, vault in (("foreign", f"ca_file = {other}"), ("system", ""),
+                        ("name", f"ca_file = {devca.ca_file}\ntls_server_name = vault.example.test")):
+        site.write(f"[vault]\naddress = {devca.address}\n{vault}\n[auth]\n{devca.auth}\n[agent]\nlog_format = json\n"
+                   f"[cert {name}]\n{WEB}\npki_mount = pki_int\ndirectory = {site.out(name)}\n")
+        done = site.once()
+        assert done.code == 1, name
+        assert done.events("failed")[0]["class"] == "untrusted", done.err
+    assert devca.requests("auth/") == 0
+
+
+def test_a_server_name_may_differ_from_the_address(devca, site):
+    site.configure(devca, {"web": WEB}, vault="tls_server_name = localhost")
+    assert site.once().code == 0
+
+
+def test_proxies_of_the_environment_are_not_used(devca, site):
+    site.configure(devca, {"web": WEB})
+    bad = {"https_proxy": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9", "ALL_PROXY": "http://127.0.0.1:9"}
+    assert site.once(environment=bad).code == 0
+
+
+def test_a_full_disk_costs_one_certificate_and_not_one_at_every_try(devca, site, tmp_path):
+    small = tmp_path / "small"
+    small.mkdir()
+    assert os.system(f"mount -t tmpfs -o size=64k,mode=755 tmpfs {small}") == 0
+    try:
+        (small / "filler").write_bytes(b"x" * 56 * 1024)
+        site.configure(devca, {"web": WEB + f"directory = {small}"})
+        run = site.run()
+        failed = run.wait_event("failed", count=3)
+        assert all(line["class"] == "local" for line in failed)
+        assert "No space left" in failed[0]["message"]
+        assert devca.requests("pki_int/sign") == 1
+        assert [n for n in os.listdir(small) if n.startswith("..2")] == []
+        (small / "filler").unlink()
+        run.wait_ready()
+        assert run.terminate() == 0
+    finally:
+        assert os.system(f"umount {small}") == 0
+
+
+def test_files_of_others_are_told_and_left_alone(devca, site):
+    site.out().mkdir(mode=0o755)
+    (site.out() / "tls.key").write_text("somebody's key")
+    site.configure(devca, {"web": WEB})
+    done = site.once()
+    assert done.code == 1
+    assert "tls.key is not of leafd's making" in done.events("failed")[0]["message"]
+    assert (site.out() / "tls.key").read_text() == "somebody's key"
+    assert devca.requests("pki_int/") == 0
+
+
+def test_a_directory_that_others_may_write_is_refused(devca, site):
+    site.out().mkdir()
+    site.out().chmod(0o777)
+    site.configure(devca, {"web": WEB})
+    done = site.once()
+    assert done.code == 1
+    assert "may be written by everybody" in done.events("failed")[0]["message"]
+    assert devca.requests("pki_int/") == 0
+
+
+def test_a_directory_that_is_replaced_is_opened_anew(devca, site):
+    site.configure(devca, {"web": WEB.replace("ttl = 1h", "ttl = 10s")})
+    run = site.run()
+    run.wait_ready()
+    os.rename(site.out(), str(site.out()) + "-moved")
+    wait_for(lambda: (site.out() / "tls.crt").exists(), "a set in the new directory")
+    assert run.terminate() == 0

@@ -1,0 +1,217 @@
+"""The consumer is told of every new set; what it could not be told is not forgotten."""
+import os
+import signal
+import ssl
+import subprocess
+import threading
+import time
+
+import pytest
+
+from real_ca import free_port
+from scene import WEB, serial_of, wait_for
+
+RECORD = "#!/bin/sh\necho \"$@ $LEAFD_CERT $LEAFD_DIRECTORY $LEAFD_GENERATION$LEAFD_STAGED\" >>{}\nexit $(cat {})\n"
+
+
+@pytest.fixture
+def recorder(tmp_path):
+    """A command that notes how it was called; its exit status can be set."""
+    class Recorder:
+        """A script, its notes and its exit status."""
+        script, notes, status = tmp_path / "record", tmp_path / "notes", tmp_path / "status"
+
+        def calls(self):
+            return self.notes.read_text().splitlines() if self.notes.exists() else []
+    recorder = Recorder()
+    recorder.status.write_text("0")
+    recorder.script.write_text(RECORD.format(recorder.notes, recorder.status))
+    recorder.script.chmod(0o755)
+    return recorder
+
+
+def test_a_command_is_run_with_what_it_needs_to_know(ca, site, recorder):
+    site.configure(ca, {"web": WEB + f"reload = exec {recorder.script} one \"two words\""})
+    assert site.once().code == 0
+    generation = os.readlink(site.out() / "..data")
+    assert recorder.calls() == [f"one two words web {site.out()} {site.out()}/{generation}"]
+    assert site.once().code == 0
+    assert len(recorder.calls()) == 1, "told once, not at every run"
+
+
+def test_several_lines_run_in_order_and_stop_at_a_failure(ca, site, recorder):
+    site.configure(ca, {"web": WEB + f"reload = exec {recorder.script} first\nreload = exec /bin/false\n"
+                                     f"reload = exec {recorder.script} third"})
+    done = site.once()
+    assert done.code == 1
+    assert [call.split()[0] for call in recorder.calls()] == ["first"]
+    failed = done.events("reload-failed")[0]
+    assert failed["class"] == "consumer" and "/bin/false exited with status 1" in failed["message"]
+    assert site.status()["web"]["state"] == "not-reloaded"
+    assert site.command("status").code == 1
+
+
+def test_a_failed_reload_is_retried_without_a_new_certificate(ca, site, recorder):
+    recorder.status.write_text("1")
+    site.configure(ca, {"web": WEB + f"reload = exec {recorder.script} x"})
+    run = site.run()
+    run.wait_event("reload-failed", count=2)
+    recorder.status.write_text("0")
+    run.wait_event("reloaded")
+    assert ca.requests("pki_int/sign/") == 1
+    assert site.status()["web"]["state"] == "fresh"
+    assert run.terminate() == 0
+
+
+def test_a_reload_that_a_crash_cut_off_is_made_up_for(ca, site, recorder):
+    recorder.status.write_text("1")
+    site.configure(ca, {"web": WEB + f"reload = exec {recorder.script} x"})
+    run = site.run()
+    run.wait_event("reload-failed")
+    run.kill()
+    recorder.status.write_text("0")
+    run = site.run()
+    run.wait_event("reloaded")
+    assert ca.requests("pki_int/sign/") == 1
+    assert run.terminate() == 0
+
+
+def test_a_command_over_its_time_is_killed(ca, site):
+    site.configure(ca, {"web": WEB + "reload = exec /bin/sleep 1000\ncommand_timeout = 1s"})
+    begin = time.monotonic()
+    done = site.once()
+    assert done.code == 1 and time.monotonic() - begin < 30
+    assert "did not end within 1s and was killed" in done.events("reload-failed")[0]["message"]
+
+
+def test_validate_sees_the_staged_set_and_may_veto(ca, site, recorder):
+    lines = WEB + f"validate = exec {recorder.script} check\n"
+    site.configure(ca, {"web": lines})
+    assert site.once().code == 0
+    before = serial_of(site.out() / "tls.crt")
+    staged = recorder.calls()[0].split()[-1]
+    assert os.path.basename(staged) == os.readlink(site.out() / "..data")
+    recorder.status.write_text("1")
+    site.configure(ca, {"web": lines + "ip_addresses = 192.0.2.1"})
+    done = site.once()
+    assert done.code == 1
+    assert done.events("failed")[0]["class"] == "consumer"
+    assert serial_of(site.out() / "tls.crt") == before
+    recorder.status.write_text("0")
+    assert site.once().code == 0
+    assert serial_of(site.out() / "tls.crt") != before
+
+
+def test_a_process_is_signalled_by_name(ca, site, tmp_path):
+    consumer = tmp_path / "my-consumer"
+    os.symlink("/bin/sleep", consumer)
+    process = subprocess.Popen([str(consumer), "1000"])  # pylint: disable=consider-using-with
+    try:
+        site.configure(ca, {"web": WEB + "reload = signal USR1 process my-consumer"})
+        assert site.once().code == 0
+        assert process.wait(timeout=10) == -signal.SIGUSR1
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_pidfile_of_another_process_is_not_believed(ca, site, tmp_path):
+    process = subprocess.Popen(["/bin/sleep", "1000"])  # pylint: disable=consider-using-with
+    try:
+        pidfile = tmp_path / "old.pid"
+        pidfile.write_text(f"{process.pid}\n")
+        os.utime(pidfile, (time.time() - 3600, time.time() - 3600))
+        site.configure(ca, {"web": WEB + f"reload = signal TERM pidfile {pidfile}"})
+        done = site.once()
+        assert done.code == 1
+        assert "is left over" in done.events("reload-failed")[0]["message"]
+        assert process.poll() is None
+    finally:
+        process.kill()
+        process.wait()
+
+
+# -- a real nginx -------------------------------------------------------------------------------------
+
+NGINX = """
+daemon off;
+worker_processes 2;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log;
+events {{}}
+http {{
+    access_log off;
+    server {{
+        listen 127.0.0.1:{port} ssl;
+        ssl_certificate {out}/fullchain.pem;
+        ssl_certificate_key {out}/privkey.pem;
+        location / {{ return 200 "fine\\n"; }}
+    }}
+}}
+"""
+
+
+class Nginx:
+    """A real nginx that serves a set, with a client that asks without a pause."""
+
+    def __init__(self, folder, out):
+        self.port = free_port()
+        self.pidfile = folder / "nginx.pid"
+        config = folder / "nginx.conf"
+        config.write_text(NGINX.format(folder=folder, out=out, port=self.port))
+        self.command = ["/usr/sbin/nginx", "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(config)]
+        self.process = None
+        self.serials, self.failures, self.stop_asking = [], [], threading.Event()
+
+    def start(self):
+        self.process = subprocess.Popen(self.command)  # pylint: disable=consider-using-with
+        wait_for(lambda: self.pidfile.exists() and self.serial(), "nginx")
+
+    def serial(self):
+        try:
+            pem = ssl.get_server_certificate(("127.0.0.1", self.port), timeout=10)
+        except OSError as failure:
+            self.failures.append(failure)
+            return None
+        done = subprocess.run(["openssl", "x509", "-noout", "-serial"], input=pem, capture_output=True, text=True,
+                              check=True)
+        return done.stdout.strip()
+
+    def ask_on(self):
+        while not self.stop_asking.is_set():
+            serial = self.serial()
+            if serial and (not self.serials or self.serials[-1] != serial):
+                self.serials.append(serial)
+
+    def end(self):
+        if self.process is not None:
+            self.process.send_signal(signal.SIGQUIT)
+            self.process.wait(timeout=30)
+
+
+def test_nginx_serves_every_rotation_without_a_failed_handshake(ca, site, tmp_path):
+    lines = f"""
+template = nginx
+pki_role = leafd
+dns_names = localhost
+ttl = 20s
+reload = signal HUP pidfile {tmp_path}/nginx.pid
+"""
+    site.configure(ca, {"web": lines})
+    done = site.once()
+    assert done.code == 1, "nginx does not run yet, so it cannot be told"
+    nginx = Nginx(tmp_path, site.out())
+    nginx.start()
+    nginx.failures.clear()
+    run = site.run()
+    asking = threading.Thread(target=nginx.ask_on)
+    asking.start()
+    try:
+        run.wait_event("reloaded", count=4, patience=120)
+        wait_for(lambda: len(nginx.serials) >= 4, "nginx to serve four certificates")
+    finally:
+        nginx.stop_asking.set()
+        asking.join()
+        run.terminate()
+        nginx.end()
+    assert not nginx.failures
