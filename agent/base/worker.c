@@ -12,6 +12,7 @@ struct work {
     struct slot slot;
     struct workers *workers;
     struct work *next;
+    enum worker_urgency urgency;
     worker_run *run;
     worker_free *free_job;
     void *job;
@@ -32,7 +33,7 @@ struct workers {
 
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t queued_or_closing, ended_one;
-    struct work_queue queued, ended;
+    struct work_queue queued[WORKER_URGENCIES], ended;
     unsigned started, idle;
     bool closing;
     pthread_t threads[MOST_THREADS];
@@ -56,6 +57,15 @@ static struct work *pop(struct work_queue *queue)
             queue->end = &queue->first;
         queue->count--;
     }
+    return work;
+}
+
+static struct work *pop_most_urgent(struct workers *workers)
+{
+    struct work *work = NULL;
+
+    for (size_t i = 0; i < WORKER_URGENCIES && work == NULL; i++)
+        work = pop(&workers->queued[i]);
     return work;
 }
 
@@ -86,7 +96,7 @@ static void *work_loop(void *arg)
 
     pthread_mutex_lock(&workers->lock);
     for (;;) {
-        struct work *work = pop(&workers->queued);
+        struct work *work = pop_most_urgent(workers);
 
         if (work == NULL) {
             if (workers->closing)
@@ -142,7 +152,8 @@ bool workers_open(sd_event *loop, unsigned threads, struct workers **ret_workers
     if (workers == NULL)
         return err_memory(err);
     workers->most = threads < MOST_THREADS ? threads : MOST_THREADS;
-    workers->queued.end = &workers->queued.first;
+    for (size_t i = 0; i < WORKER_URGENCIES; i++)
+        workers->queued[i].end = &workers->queued[i].first;
     workers->ended.end = &workers->ended.first;
     pthread_mutex_init(&workers->lock, NULL);
     pthread_cond_init(&workers->queued_or_closing, NULL);
@@ -191,7 +202,7 @@ static void drop_work(struct slot *slot)
 
     pthread_mutex_lock(&workers->lock);
     if (work->progress == WORK_QUEUED)
-        remove_work(&workers->queued, work);
+        remove_work(&workers->queued[work->urgency], work);
     else if (work->progress == WORK_ENDED)
         remove_work(&workers->ended, work);
     ended = work->progress != WORK_RUNNING;
@@ -206,7 +217,11 @@ static bool have_thread(struct workers *workers, struct err *err)
 {
     int r;
 
-    if (workers->queued.count < workers->idle || workers->started == workers->most)
+    unsigned queued = 0;
+
+    for (size_t i = 0; i < WORKER_URGENCIES; i++)
+        queued += workers->queued[i].count;
+    if (queued < workers->idle || workers->started == workers->most)
         return true;
     r = pthread_create(&workers->threads[workers->started], NULL, work_loop, workers);
     if (r == 0)
@@ -214,8 +229,9 @@ static bool have_thread(struct workers *workers, struct err *err)
     return workers->started > 0 || err_errno(err, ERR_LOCAL, r, "cannot start a thread");
 }
 
-struct slot *worker_start(struct workers *workers, worker_run *run, void *job,
-                          worker_free *free_job, slot_done *on_done, void *arg, struct err *err)
+struct slot *worker_start(struct workers *workers, enum worker_urgency urgency, worker_run *run,
+                          void *job, worker_free *free_job, slot_done *on_done, void *arg,
+                          struct err *err)
 {
     struct work *work = calloc(1, sizeof *work);
     sd_event *loop = sd_event_source_get_event(workers->wake);
@@ -227,6 +243,7 @@ struct slot *worker_start(struct workers *workers, worker_run *run, void *job,
         return NULL;
     }
     work->workers = workers;
+    work->urgency = urgency;
     work->run = run;
     work->free_job = free_job;
     work->job = job;
@@ -237,7 +254,7 @@ struct slot *worker_start(struct workers *workers, worker_run *run, void *job,
     pthread_mutex_lock(&workers->lock);
     started = have_thread(workers, err);
     if (started) {
-        push(&workers->queued, work);
+        push(&workers->queued[urgency], work);
         pthread_cond_signal(&workers->queued_or_closing);
     }
     pthread_mutex_unlock(&workers->lock);
@@ -257,7 +274,7 @@ void worker_join(struct slot *slot)
     pthread_mutex_lock(&workers->lock);
     queued = work->progress == WORK_QUEUED;
     if (queued)
-        remove_work(&workers->queued, work);
+        remove_work(&workers->queued[work->urgency], work);
     while (work->progress == WORK_RUNNING)
         pthread_cond_wait(&workers->ended_one, &workers->lock);
     if (queued)

@@ -16,6 +16,9 @@ struct workers;
 /* What runs on the thread: false with *err filled if it failed. */
 typedef bool worker_run(void *job, struct err *err);
 
+/* Jobs of a lower urgency start when no others wait. */
+enum worker_urgency { WORK_NEXT, WORK_WHEN_IDLE, WORKER_URGENCIES };
+
 /* Frees a job; always runs on the loop's thread. */
 typedef void worker_free(void *job);
 
@@ -39,8 +42,9 @@ void workers_close(struct workers *workers);
  * Takes `job`, also when it fails: `free_job` is called once in any case. NULL with *err filled if
  * memory or threads ran out (class local).
  */
-struct slot *worker_start(struct workers *workers, worker_run *run, void *job,
-                          worker_free *free_job, slot_done *on_done, void *arg, struct err *err);
+struct slot *worker_start(struct workers *workers, enum worker_urgency urgency, worker_run *run,
+                          void *job, worker_free *free_job, slot_done *on_done, void *arg,
+                          struct err *err);
 
 /* worker_join - sees to it that the job has run, on this thread if need be; on_done runs as ever */
 void worker_join(struct slot *slot);

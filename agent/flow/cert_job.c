@@ -152,6 +152,7 @@ bool job_vet(void *arg, struct err *err)
         .trust_anchor = job->cert->trust_anchor,
         .current_serial = job->current_serial[0] == '\0' ? NULL : job->current_serial,
         .now_s = when_now_s(),
+        .cache = job->cache,
     };
 
     if (job->cert->key_source == KEY_FROM_VAULT && !take_sent_key(draft, err))

@@ -38,6 +38,7 @@ struct cert_job {
     bool rehearse;              /* for job_make_key: try the disk before the CA is asked */
     bool keep_key;              /* for job_make_key: use the published key again */
     char current_serial[SERIAL_TEXT_BYTES]; /* for job_vet: what is published; "" for none */
+    struct ca_cache *cache;                 /* for job_vet; outlives the workers */
     char previous[GENERATION_NAME_BYTES];   /* of job_publish: what was published before */
 };
 

@@ -42,10 +42,14 @@ static struct cert_job *new_job(struct cert_work *work)
 static void start_job(struct cert_work *work, struct cert_job *job, worker_run *run,
                       slot_done *on_done)
 {
+    /* What is on its way to the CA goes before what is only looked at, so that the CA is kept busy.
+     */
+    enum worker_urgency urgency = run == job_read_disk ? WORK_WHEN_IDLE : WORK_NEXT;
     struct err err;
 
     work->job = job;
-    work->slot = worker_start(work->tools->workers, run, job, cert_job_free, on_done, work, &err);
+    work->slot =
+        worker_start(work->tools->workers, urgency, run, job, cert_job_free, on_done, work, &err);
     if (work->slot == NULL) {
         work->job = NULL;
         cert_work_fail(work, &err);
@@ -172,6 +176,7 @@ void stage_vet(struct cert_work *work)
     if (job == NULL)
         return;
     memcpy(job->current_serial, work->published.serial, sizeof job->current_serial);
+    job->cache = work->tools->cache;
     start_job(work, job, job_vet, on_vetted);
 }
 

@@ -113,8 +113,8 @@ void cert_work_save(struct cert_work *work)
     if (job == NULL)
         return;
     job->state = work->state;
-    work->saving =
-        worker_start(work->tools->workers, job_save, job, cert_job_free, on_saved, work, &err);
+    work->saving = worker_start(work->tools->workers, WORK_NEXT, job_save, job, cert_job_free,
+                                on_saved, work, &err);
 }
 
 void cert_work_fail(struct cert_work *work, const struct err *err)

@@ -35,6 +35,7 @@ struct cert_tools {
     sd_event *loop;
     struct workers *workers;
     struct vault_token *token;
+    struct ca_cache *cache;
     struct permits permits;
     bool stays; /* a daemon: waits of an earlier process count, and marks of others are noticed */
 };

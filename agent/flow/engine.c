@@ -69,6 +69,7 @@ bool engine_open(struct engine *engine, struct config *config, bool stays, flow_
     if (r < 0)
         return err_errno(err, ERR_LOCAL, -r, "cannot make an event loop");
     engine->tools.permits.loop = engine->tools.loop;
+    engine->tools.cache = ca_cache_new();
     if (!workers_open(engine->tools.loop, thread_count(), &engine->tools.workers, err) ||
         !http_loop_open(engine->tools.loop, config->agent.max_in_flight, &engine->http, err) ||
         !vault_token_open(engine->http, config, on_token_change, engine, &engine->tools.token, err))
@@ -186,6 +187,7 @@ void engine_close(struct engine *engine)
     vault_token_close(engine->tools.token);
     http_loop_close(engine->http);
     workers_close(engine->tools.workers);
+    ca_cache_free(engine->tools.cache);
     sd_event_unref(engine->tools.loop);
     config_unref(engine->config);
     *engine = (struct engine){0};

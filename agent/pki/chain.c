@@ -1,14 +1,11 @@
 #include "pki/chain.h"
 
-#include "base/bytes.h"
-#include "base/file.h"
 #include "pki/crypto.h"
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509_vfy.h>
 
-#include <fcntl.h>
 #include <string.h>
 
 enum { LEAST_STRENGTH_LEVEL = 2 }; /* 112 bits: SSL_CTX_set_security_level(3) */
@@ -21,7 +18,7 @@ static bool has(STACK_OF(X509) * certificates, const X509 *certificate)
     return false;
 }
 
-static bool add(STACK_OF(X509) * certificates, X509 *certificate, struct err *err)
+bool chain_add(STACK_OF(X509) * certificates, X509 *certificate, struct err *err)
 {
     if (has(certificates, certificate)) {
         X509_free(certificate);
@@ -53,7 +50,7 @@ bool chain_parse(const char *pem, STACK_OF(X509) * certificates, struct err *err
         return crypto_failed(err, ERR_LOCAL, "read a certificate");
     while ((certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
         count++;
-        if (!add(certificates, certificate, err))
+        if (!chain_add(certificates, certificate, err))
             return false;
     }
     /* The reader ends with "no start line" behind the last one; anything else is damage. */
@@ -61,18 +58,6 @@ bool chain_parse(const char *pem, STACK_OF(X509) * certificates, struct err *err
         return crypto_failed(err, ERR_UNTRUSTED, "read a certificate");
     ERR_clear_error();
     return true;
-}
-
-bool chain_read_file(const char *path, STACK_OF(X509) * certificates, struct err *err)
-{
-    CLEANUP(bytes_free) struct bytes bytes = {.limit = CHAIN_MOST_BYTES};
-
-    if (!file_read_at(AT_FDCWD, path, &bytes, err))
-        return false;
-    if (chain_parse(bytes_text(&bytes), certificates, err))
-        return true;
-    err->kind = ERR_LOCAL;
-    return err_wrap(err, "%s", path);
 }
 
 bool chain_is_top(STACK_OF(X509) * certificates, X509 *certificate)

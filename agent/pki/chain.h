@@ -23,8 +23,12 @@ enum { CHAIN_MOST_CERTIFICATES = 8, CHAIN_MOST_BYTES = 64 * 1024 };
  */
 bool chain_parse(const char *pem, STACK_OF(X509) * certificates, struct err *err);
 
-/* chain_read_file - reads a file of CA certificates the operator named; fails with class local */
-bool chain_read_file(const char *path, STACK_OF(X509) * certificates, struct err *err);
+/*
+ * chain_add - takes a certificate into `certificates`, unless it is there already
+ *
+ * Takes the reference in any case. Fails with class untrusted above CHAIN_MOST_CERTIFICATES.
+ */
+bool chain_add(STACK_OF(X509) * certificates, X509 *certificate, struct err *err);
 
 /* chain_is_top - whether no other certificate of the chain issued this one */
 bool chain_is_top(STACK_OF(X509) * certificates, X509 *certificate);

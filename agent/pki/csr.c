@@ -5,6 +5,7 @@
 #include <openssl/pem.h>
 
 #include <arpa/inet.h>
+#include <limits.h>
 #include <string.h>
 
 /* An IP address as the octets of RFC 5280 section 4.2.1.6, or NULL. */
@@ -79,6 +80,34 @@ static bool add_subject(X509_REQ *request, const char *common_name)
                                       (const unsigned char *)common_name, -1, -1, 0) == 1;
 }
 
+/*
+ * Puts an EC key into the request as the curve and the point that it is. X509_REQ_set_pubkey does
+ * the same by encoding and decoding the whole key, which takes OpenSSL 3.0 eight times as long as
+ * signing.
+ */
+static bool set_ec_key(X509_REQ *request, EVP_PKEY *key)
+{
+    unsigned char *point = NULL;
+    char curve[64];
+    size_t length = EVP_PKEY_get1_encoded_public_key(key, &point);
+
+    if (length == 0 || length > INT_MAX ||
+        EVP_PKEY_get_group_name(key, curve, sizeof curve, NULL) != 1 ||
+        X509_PUBKEY_set0_param(X509_REQ_get_X509_PUBKEY(request),
+                               OBJ_nid2obj(NID_X9_62_id_ecPublicKey), V_ASN1_OBJECT,
+                               OBJ_nid2obj(OBJ_sn2nid(curve)), point, (int)length) != 1) {
+        OPENSSL_free(point);
+        return false;
+    }
+    return true;
+}
+
+static bool set_key(X509_REQ *request, EVP_PKEY *key)
+{
+    return EVP_PKEY_is_a(key, "EC") ? set_ec_key(request, key)
+                                    : X509_REQ_set_pubkey(request, key) == 1;
+}
+
 /* The digest that matches the key's strength; Ed25519 brings its own. */
 static const EVP_MD *digest_for(const EVP_PKEY *key)
 {
@@ -99,7 +128,7 @@ bool csr_build(EVP_PKEY *key, const struct names *names, struct bytes *pem, stru
     long length;
 
     if (request == NULL || bio == NULL || X509_REQ_set_version(request, X509_REQ_VERSION_1) != 1 ||
-        X509_REQ_set_pubkey(request, key) != 1)
+        !set_key(request, key))
         return crypto_failed(err, ERR_LOCAL, "build a CSR");
     if (names->common_name != NULL && !add_subject(request, names->common_name))
         return crypto_failed(err, ERR_LOCAL, "put the common name into a CSR");

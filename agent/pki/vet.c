@@ -1,10 +1,13 @@
 #include "pki/vet.h"
 
+#include "base/bytes.h"
+#include "base/file.h"
 #include "base/when.h"
 #include "pki/chain.h"
 #include "pki/crypto.h"
 #include "pki/key.h"
 
+#include <fcntl.h>
 #include <string.h>
 
 /* Everything a rule may look at. */
@@ -218,17 +221,30 @@ static bool parse_leaf(struct vetting *vetting, const char *pem, struct arena *a
     return certificate_facts_of(vetting->leaf, arena, &vetting->facts, err);
 }
 
+/* The CA certificates of a file that the operator named. */
+static bool read_anchors(struct vetting *vetting, struct err *err)
+{
+    CLEANUP(bytes_free) struct bytes bytes = {.limit = CHAIN_MOST_BYTES};
+    const char *path = vetting->order->trust_anchor;
+
+    if (!file_read_at(AT_FDCWD, path, &bytes, err))
+        return err_wrap(err, "trust_anchor");
+    if (ca_cache_parse(vetting->order->cache, bytes_text(&bytes), vetting->anchors, err))
+        return true;
+    err->kind = ERR_LOCAL;
+    return err_wrap(err, "trust_anchor: %s", path);
+}
+
 static bool parse_chain(struct vetting *vetting, const struct vet_reply *reply, struct err *err)
 {
-    if (reply->issuing_ca != NULL && !chain_parse(reply->issuing_ca, vetting->sent, err))
+    struct ca_cache *cache = vetting->order->cache;
+
+    if (reply->issuing_ca != NULL && !ca_cache_parse(cache, reply->issuing_ca, vetting->sent, err))
         return err_wrap(err, "the issuing CA");
     for (size_t i = 0; i < reply->ca_chain.count; i++)
-        if (!chain_parse(reply->ca_chain.items[i], vetting->sent, err))
+        if (!ca_cache_parse(cache, reply->ca_chain.items[i], vetting->sent, err))
             return err_wrap(err, "the chain");
-    if (vetting->order->trust_anchor != NULL &&
-        !chain_read_file(vetting->order->trust_anchor, vetting->anchors, err))
-        return err_wrap(err, "trust_anchor");
-    return true;
+    return vetting->order->trust_anchor == NULL || read_anchors(vetting, err);
 }
 
 /* The anchors if there are any, else the tops of what was sent. */

@@ -10,6 +10,7 @@
 #define LEAFD_PKI_VET_H
 
 #include "base/wish.h"
+#include "pki/ca_cache.h"
 #include "pki/issued.h"
 
 #include <openssl/types.h>
@@ -26,6 +27,7 @@ struct vet_order {
     const char *trust_anchor; /* file of certificates in which the chain must end; NULL: any top */
     const char *current_serial; /* of the generation that is published; NULL: none */
     uint64_t now_s;
+    struct ca_cache *cache; /* NULL: none */
 };
 
 enum {

@@ -102,7 +102,7 @@ static void a_job_ends_once_and_later(void **state)
     struct err err;
 
     assert_true(workers_open(heard->loop, 2, &workers, &err));
-    slot = worker_start(workers, run_job, job, free_job, hear, heard, &err);
+    slot = worker_start(workers, WORK_NEXT, run_job, job, free_job, hear, heard, &err);
     assert_non_null(slot);
     assert_int_equal(heard->times, 0);
     turn(heard, UINT64_MAX);
@@ -126,10 +126,10 @@ static void a_dropped_job_is_unheard_and_freed_whether_it_waits_or_runs(void **s
 
     assert_int_equal(pipe(go), 0);
     assert_true(workers_open(heard->loop, 1, &workers, &err));
-    running =
-        worker_start(workers, run_job, new_job(&freed, go[0], false), free_job, hear, heard, &err);
-    queued =
-        worker_start(workers, run_job, new_job(&freed, -1, false), free_job, hear, heard, &err);
+    running = worker_start(workers, WORK_NEXT, run_job, new_job(&freed, go[0], false), free_job,
+                           hear, heard, &err);
+    queued = worker_start(workers, WORK_NEXT, run_job, new_job(&freed, -1, false), free_job, hear,
+                          heard, &err);
     slot_drop(queued);
     assert_int_equal(freed, 1);
     slot_drop(running);
@@ -152,8 +152,8 @@ static void many_jobs_all_end(void **state)
 
     assert_true(workers_open(heard->loop, 8, &workers, &err));
     for (size_t i = 0; i < COUNT_OF(slots); i++)
-        slots[i] =
-            worker_start(workers, run_job, new_job(&freed, -1, false), free_job, hear, heard, &err);
+        slots[i] = worker_start(workers, WORK_NEXT, run_job, new_job(&freed, -1, false), free_job,
+                                hear, heard, &err);
     while (heard->times < COUNT_OF(slots))
         sd_event_run(heard->loop, UINT64_MAX);
     for (size_t i = 0; i < COUNT_OF(slots); i++)
@@ -174,9 +174,9 @@ static void joining_runs_what_still_waits(void **state)
 
     assert_int_equal(pipe(go), 0);
     assert_true(workers_open(heard->loop, 1, &workers, &err));
-    running =
-        worker_start(workers, run_job, new_job(&freed, go[0], false), free_job, hear, heard, &err);
-    queued = worker_start(workers, run_job, job, free_job, hear, heard, &err);
+    running = worker_start(workers, WORK_NEXT, run_job, new_job(&freed, go[0], false), free_job,
+                           hear, heard, &err);
+    queued = worker_start(workers, WORK_NEXT, run_job, job, free_job, hear, heard, &err);
     worker_join(queued);
     assert_int_equal(job->ran, 1);
     assert_int_equal(write(go[1], "x", 1), 1);
