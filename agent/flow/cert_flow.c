@@ -212,8 +212,10 @@ static void log_in_again(struct cert_flow *flow)
         back_off(flow);
         return;
     }
-    draft->denied_once = true;
-    vault_token_reject(flow->work.tools->token, draft->token_number);
+    if (draft->token_number != 0) {
+        draft->denied_once = true;
+        vault_token_reject(flow->work.tools->token, draft->token_number);
+    }
     enter(flow, FLOW_LOGGING_IN_AGAIN);
     stage_log_in(&flow->work);
 }
@@ -232,6 +234,8 @@ static void hold(struct cert_flow *flow)
     flow->work.permit = slot_drop(flow->work.permit);
     enter(flow, FLOW_HOLDING);
     alarm_set(&flow->alarm, flow->work.draft->issued.leaf.validity.not_before, 0);
+    flow->tried = true;
+    flow->on_rest(flow->arg, flow);
 }
 
 static void recover(struct cert_flow *flow)

@@ -13,7 +13,7 @@
 
 struct cert_flow;
 
-/* Told when a certificate comes to rest: waiting until it is due, or backing off. */
+/* Told when a certificate comes to rest: waiting until it is due, holding, or backing off. */
 typedef void flow_observer(void *arg, struct cert_flow *flow);
 
 /*

@@ -85,7 +85,7 @@ bool job_read_disk(void *arg, struct err *err)
     if (!publish_check(job->set_fd, job->cert, err))
         return false;
     publish_current(job->set_fd, current);
-    generation_sweep(job->set_fd, current);
+    generation_sweep(job->set_fd, current, job->previous);
     installed_read(job->set_fd, job->cert, &job->installed);
     cert_state_read(job->set_fd, &job->state);
     job->revoked = current[0] != '\0' && revoked_mark_is(job->set_fd, current);

@@ -22,7 +22,7 @@ struct cert_draft {
     struct vault_signed reply;
     struct issued issued;
     char generation[GENERATION_NAME_BYTES]; /* staged; "" before */
-    unsigned token_number;                  /* of the token that the CSR was sent with */
+    unsigned token_number;                  /* of the token that the CSR was sent with; 0: none */
     bool denied_once;
 };
 
@@ -39,7 +39,8 @@ struct cert_job {
     bool keep_key;              /* for job_make_key: use the published key again */
     char current_serial[SERIAL_TEXT_BYTES]; /* for job_vet: what is published; "" for none */
     struct ca_cache *cache;                 /* for job_vet; outlives the workers */
-    char previous[GENERATION_NAME_BYTES];   /* of job_publish: what was published before */
+    char previous[GENERATION_NAME_BYTES];   /* of job_publish: what was published before; for
+                                               job_read_disk: kept for its readers */
 };
 
 /* cert_draft_new - an empty draft; NULL if memory ran out */

@@ -126,7 +126,6 @@ static void on_read(void *arg, const struct err *job_err)
         close(work->set_fd);
     work->set_fd = job->set_fd;
     job->set_fd = -1;
-    work->previous[0] = '\0'; /* swept */
     if (err.kind == ERR_NONE) {
         cert_directory_watch(work);
         event = take_findings(work, job);
@@ -140,8 +139,10 @@ void stage_read(struct cert_work *work)
 {
     struct cert_job *job = new_job(work);
 
-    if (job != NULL)
-        start_job(work, job, job_read_disk, on_read);
+    if (job == NULL)
+        return;
+    memcpy(job->previous, work->previous, sizeof job->previous);
+    start_job(work, job, job_read_disk, on_read);
 }
 
 void stage_make_key(struct cert_work *work)
@@ -285,13 +286,13 @@ void stage_sign(struct cert_work *work)
     const char *csr = work->cert->key_source == KEY_FROM_VAULT ? NULL : bytes_text(&draft->csr);
     struct err err;
 
+    draft->token_number = token == NULL ? 0 : vault_token_number(work->tools->token);
     if (token == NULL) {
-        /* Dropped by somebody else's 403 between two turns: the next try logs in. */
-        err_set(&err, ERR_TRANSIENT, "the token was dropped a moment ago");
+        /* Dropped by somebody else's 403 while the key was made. */
+        err_set(&err, ERR_DENIED, "the token was dropped a moment ago");
         cert_work_fail(work, &err);
         return;
     }
-    draft->token_number = vault_token_number(work->tools->token);
     work->slot =
         vault_sign_start(&client, token, work->cert, csr, &draft->reply, on_signed, work, &err);
     if (work->slot == NULL)

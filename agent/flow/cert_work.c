@@ -12,7 +12,10 @@ static void on_later(void *arg, const struct err *err)
 {
     struct cert_work *work = arg;
 
-    work->deliver(work, err->kind == ERR_NONE ? EV_DONE : EV_FAILED, err);
+    if (err->kind == ERR_NONE)
+        work->deliver(work, EV_DONE, err);
+    else
+        work->deliver(work, err->kind == ERR_DENIED ? EV_DENIED : EV_FAILED, err);
 }
 
 /* `later` is part of the work and is never dropped alone. */

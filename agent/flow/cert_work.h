@@ -103,7 +103,7 @@ uint64_t cert_work_note_failure(struct cert_work *work, const struct err *err, u
 /* cert_work_cancel - ends the stage under way without an event */
 void cert_work_cancel(struct cert_work *work);
 
-/* cert_work_fail - the stage could not even start: delivers FAILED, in a later turn as always */
+/* cert_work_fail - the stage could not even start: delivers FAILED (or DENIED), later as always */
 void cert_work_fail(struct cert_work *work, const struct err *err);
 
 #endif

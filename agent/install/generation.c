@@ -225,7 +225,7 @@ void generation_remove(int set_fd, const char *name)
     unlinkat(set_fd, name, AT_REMOVEDIR);
 }
 
-unsigned generation_sweep(int set_fd, const char *kept)
+unsigned generation_sweep(int set_fd, const char *current, const char *previous)
 {
     CLEANUP(close_directory) DIR *entries = NULL;
     const struct dirent *entry;
@@ -241,7 +241,8 @@ unsigned generation_sweep(int set_fd, const char *kept)
         return 0;
     }
     while ((entry = readdir(entries)) != NULL) {
-        if (generation_is_name(entry->d_name) && strcmp(entry->d_name, kept) != 0) {
+        if (generation_is_name(entry->d_name) && strcmp(entry->d_name, current) != 0 &&
+            strcmp(entry->d_name, previous) != 0) {
             generation_remove(set_fd, entry->d_name);
             removed++;
         }

@@ -212,6 +212,7 @@ static void one_403_costs_one_login_and_a_second_one_a_wait(void **state)
     deliver(fixture, EV_WANTED);
     deliver_done(fixture, 3);
     assert_int_equal(fixture->flow->state, FLOW_SIGNING);
+    fixture->flow->work.draft->token_number = 1;
     deliver(fixture, EV_DENIED);
     assert_int_equal(fixture->flow->state, FLOW_LOGGING_IN_AGAIN);
     deliver(fixture, EV_DONE);
@@ -220,6 +221,21 @@ static void one_403_costs_one_login_and_a_second_one_a_wait(void **state)
     assert_int_equal(fixture->flow->state, FLOW_BACKING_OFF);
     assert_string_equal(trace, "stage_read stage_queue stage_log_in stage_make_key stage_sign "
                                "reject stage_log_in stage_sign");
+}
+
+static void a_token_that_somebody_else_lost_is_no_denial(void **state)
+{
+    struct fixture *fixture = *state;
+
+    deliver(fixture, EV_WANTED);
+    deliver_done(fixture, 3);
+    deliver(fixture, EV_DENIED); /* there was no token to send */
+    deliver(fixture, EV_DONE);
+    fixture->flow->work.draft->token_number = 2;
+    deliver(fixture, EV_DENIED); /* now there was, and it was refused: once more */
+    assert_int_equal(fixture->flow->state, FLOW_LOGGING_IN_AGAIN);
+    assert_string_equal(trace, "stage_read stage_queue stage_log_in stage_make_key stage_sign "
+                               "stage_log_in stage_sign reject stage_log_in");
 }
 
 static void a_failure_at_any_stage_backs_off_and_starts_from_the_disk(void **state)
@@ -354,6 +370,7 @@ int main(void)
         FLOW_TEST(a_reload_that_a_crash_cut_off_is_made_up_for_without_issuing),
         FLOW_TEST(files_are_written_anew_without_asking_the_ca),
         FLOW_TEST(one_403_costs_one_login_and_a_second_one_a_wait),
+        FLOW_TEST(a_token_that_somebody_else_lost_is_no_denial),
         FLOW_TEST(a_failure_at_any_stage_backs_off_and_starts_from_the_disk),
         FLOW_TEST(success_forgets_the_failures),
         FLOW_TEST(a_certificate_of_the_future_is_held_and_then_staged),

@@ -285,7 +285,7 @@ static void what_a_crash_left_is_healed(void **state)
     assert_int_equal(fstatat(set->fd, "tls.crt", &about, 0), 0);
     assert_int_equal(fstatat(set->fd, "tls.crt.leafd-new", &about, AT_SYMLINK_NOFOLLOW), -1);
     assert_true(publish_current(set->fd, current));
-    assert_int_equal(generation_sweep(set->fd, current), 2);
+    assert_int_equal(generation_sweep(set->fd, current, ""), 2);
     assert_int_equal(health_of(set), INSTALLED_WHOLE);
     assert_true(publish_links(set->fd, &set->cert, &err));
 }
@@ -306,7 +306,7 @@ static void files_of_others_are_never_replaced_nor_removed(void **state)
     assert_true(generation_stage(set->fd, &set->cert, &set->issued, generation, &err));
     assert_false(publish_swap(set->fd, &set->cert, generation, previous, &err));
     assert_int_equal(fstatat(set->fd, "..data", &about, AT_SYMLINK_NOFOLLOW), -1);
-    generation_sweep(set->fd, "");
+    generation_sweep(set->fd, "", "");
     assert_int_equal(fstatat(set->fd, "tls.key", &about, AT_SYMLINK_NOFOLLOW), 0);
     assert_int_equal(fstatat(set->fd, "..2020_notes.txt", &about, AT_SYMLINK_NOFOLLOW), 0);
     assert_int_equal(unlinkat(set->fd, "tls.key", 0), 0);
@@ -345,12 +345,12 @@ static void a_rehearsal_leaves_nothing_behind(void **state)
     struct err err;
 
     assert_true(generation_rehearse(set->fd, &set->cert, &err));
-    assert_int_equal(generation_sweep(set->fd, ""), 0);
+    assert_int_equal(generation_sweep(set->fd, "", ""), 0);
     set->outputs[2].name = "no/such/folder";
     assert_false(generation_rehearse(set->fd, &set->cert, &err));
     assert_false(generation_stage(set->fd, &set->cert, &set->issued, (char[64]){0}, &err));
     assert_int_equal(err.kind, ERR_LOCAL);
-    assert_int_equal(generation_sweep(set->fd, ""), 0);
+    assert_int_equal(generation_sweep(set->fd, "", ""), 0);
 }
 
 static void a_directory_has_one_agent(void **state)
