@@ -30,7 +30,6 @@ enum log_event {
     LOG_FAILED,
     LOG_RELOADED,
     LOG_RELOAD_FAILED,
-    LOG_REVOKED,
     LOG_FORGOTTEN,
     LOG_CLOCK_SET,
     LOG_BUG,

@@ -39,7 +39,7 @@ class RealCa:
     kind = "real"
     mount = "pki_int"
 
-    def __init__(self, binary, folder):
+    def __init__(self, binary, folder, prefix=(), audit=True):
         self.folder = folder
         self.tls = folder / "tls"
         self.tls.mkdir()
@@ -47,7 +47,7 @@ class RealCa:
         port = free_port()
         self.direct = f"https://127.0.0.1:{port}"
         self.process = subprocess.Popen(  # pylint: disable=consider-using-with
-            [binary, "server", "-dev-tls", f"-dev-tls-cert-dir={self.tls}", f"-dev-listen-address=127.0.0.1:{port}",
+            [*prefix, binary, "server", "-dev-tls", f"-dev-tls-cert-dir={self.tls}", f"-dev-listen-address=127.0.0.1:{port}",
              "-dev-root-token-id=root", "-dev-no-store-token"], stdout=self.log, stderr=self.log,
             stdin=subprocess.DEVNULL, env={"PATH": os.environ["PATH"], "HOME": str(folder)})
         self.ca_file = str(self.tls / "vault-ca.pem")
@@ -60,7 +60,8 @@ class RealCa:
         self.tokens = TokenMaker(folder)
         self.set_up_pki()
         self.set_up_auth()
-        self.call("PUT", "sys/audit/file", {"type": "file", "options": {"file_path": str(self.audit)}})
+        if audit:
+            self.call("PUT", "sys/audit/file", {"type": "file", "options": {"file_path": str(self.audit)}})
         self.token_file = folder / "token"
         self.reset()
 
