@@ -157,8 +157,7 @@ static int spawn(const struct child_order *order, int output_fd, pid_t *ret_pid)
     posix_spawn_file_actions_adddup2(&actions, output_fd, STDERR_FILENO);
     /* Ours are O_CLOEXEC; whoever started leafd may have left others open. */
     posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
-    r = posix_spawn(ret_pid, argv[0], &actions, &attributes, argv,
-                    (char *const *)(uintptr_t)order->variables);
+    r = posix_spawn(ret_pid, argv[0], &actions, &attributes, argv, (char *const *)order->variables);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
     free(argv);

@@ -50,4 +50,13 @@ static inline void close_fd(int *fd)
     *fd = -1;
 }
 
+/* take_fd - the descriptor, which its owner forgets: ownership moves to whoever gets the value */
+static inline int take_fd(int *fd)
+{
+    int taken = *fd;
+
+    *fd = -1;
+    return taken;
+}
+
 #endif

@@ -85,11 +85,19 @@ bool file_write(int fd, const void *data, size_t length, struct err *err)
     return true;
 }
 
+bool file_finish(int *fd, struct err *err)
+{
+    if (fsync(*fd) != 0)
+        return err_errno(err, ERR_LOCAL, errno, "cannot sync it");
+    if (close(take_fd(fd)) != 0)
+        return err_errno(err, ERR_LOCAL, errno, "cannot close it");
+    return true;
+}
+
 static bool write_new(int dir_fd, const char *name, mode_t mode, const void *data, size_t length,
                       struct err *err)
 {
     CLEANUP(close_fd) int fd = -1;
-    int closing;
 
     if (unlinkat(dir_fd, name, 0) != 0 && errno != ENOENT)
         return err_errno(err, ERR_LOCAL, errno, "cannot remove what is left of it");
@@ -99,15 +107,7 @@ static bool write_new(int dir_fd, const char *name, mode_t mode, const void *dat
         return err_errno(err, ERR_LOCAL, errno, "cannot create it");
     if (fchmod(fd, mode) != 0)
         return err_errno(err, ERR_LOCAL, errno, "cannot set its mode");
-    if (!file_write(fd, data, length, err))
-        return false;
-    if (fsync(fd) != 0)
-        return err_errno(err, ERR_LOCAL, errno, "cannot sync it");
-    closing = fd;
-    fd = -1;
-    if (close(closing) != 0)
-        return err_errno(err, ERR_LOCAL, errno, "cannot close it");
-    return true;
+    return file_write(fd, data, length, err) && file_finish(&fd, err);
 }
 
 bool file_replace_at(int dir_fd, const char *name, mode_t mode, const void *data, size_t length,

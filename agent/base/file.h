@@ -37,6 +37,13 @@ bool file_read_secret(const char *path, struct secret *secret, struct err *err);
 bool file_write(int fd, const void *data, size_t length, struct err *err);
 
 /*
+ * file_finish - syncs and closes a file that was written; *fd is -1 afterwards
+ *
+ * A failure is final: the file may hold anything. Fails with class local.
+ */
+bool file_finish(int *fd, struct err *err);
+
+/*
  * file_replace_at - puts a small file in place of `name` in one rename
  *
  * The content is synced under "NAME.new" first and the directory after the rename, so that the name

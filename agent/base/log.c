@@ -59,11 +59,14 @@ static struct {
 static bool stderr_is_journal(void)
 {
     const char *stream = getenv("JOURNAL_STREAM");
-    unsigned long long device, inode;
+    char ours[64];
     struct stat about;
 
-    return stream != NULL && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
-           fstat(STDERR_FILENO, &about) == 0 && about.st_dev == device && about.st_ino == inode;
+    if (stream == NULL || fstat(STDERR_FILENO, &about) != 0)
+        return false;
+    snprintf(ours, sizeof ours, "%llu:%llu", (unsigned long long)about.st_dev,
+             (unsigned long long)about.st_ino);
+    return strcmp(stream, ours) == 0;
 }
 
 void log_setup(enum log_format format, enum log_level most)

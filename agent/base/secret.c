@@ -76,9 +76,9 @@ void *secret_realloc(void *block, size_t bytes)
     size_t old = block == NULL ? 0 : malloc_usable_size(block);
     void *moved;
 
-    if (bytes != 0 && bytes <= old)
+    if (bytes <= old && bytes != 0)
         return block;
-    moved = malloc(bytes);
+    moved = malloc(bytes == 0 ? 1 : bytes);
     if (moved == NULL)
         return NULL;
     if (block != NULL) {

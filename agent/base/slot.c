@@ -26,7 +26,10 @@ bool slot_open(struct slot *slot, sd_event *loop, slot_destroy *destroy, slot_do
 
 void slot_finish(struct slot *slot, const struct err *err)
 {
-    slot->err = err == NULL ? (struct err){0} : *err;
+    if (err != NULL)
+        slot->err = *err;
+    else
+        slot->err.kind = ERR_NONE;
     sd_event_source_set_enabled(slot->later, SD_EVENT_ONESHOT);
 }
 

@@ -58,7 +58,7 @@ struct cert_job *cert_job_new(struct config *config, const struct cert_config *c
                               struct cert_draft *draft, struct err *err);
 
 /* cert_job_free - a worker_free */
-void cert_job_free(void *job);
+void cert_job_free(void *arg);
 
 /* What a worker runs; each takes a struct cert_job. Failures have the class of the room they are
  * of. */

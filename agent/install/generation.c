@@ -82,8 +82,7 @@ static bool open_file(const struct staging *staging, const struct output *output
     /* After fchown, which clears bits; before the content, which nobody else may see. */
     if (fchmod(fd, output->mode) != 0)
         return err_errno(err, ERR_LOCAL, errno, "cannot set its mode");
-    *ret_fd = fd;
-    fd = -1;
+    *ret_fd = take_fd(&fd);
     return true;
 }
 
@@ -106,19 +105,11 @@ static bool write_file(const struct staging *staging, const struct output *outpu
                        char digest_to[static DIGEST_HEX_BYTES], struct err *err)
 {
     CLEANUP(close_fd) int fd = -1;
-    int closing;
 
-    if (!open_file(staging, output, &fd, err) || !write_parts(fd, parts, count, digest_to, err))
-        return err_wrap(err, "%s in %s", output->name, staging->cert->directory);
-    if (fsync(fd) != 0)
-        return err_errno(err, ERR_LOCAL, errno, "cannot sync %s in %s", output->name,
-                         staging->cert->directory);
-    closing = fd;
-    fd = -1;
-    if (close(closing) != 0)
-        return err_errno(err, ERR_LOCAL, errno, "cannot close %s in %s", output->name,
-                         staging->cert->directory);
-    return true;
+    if (open_file(staging, output, &fd, err) && write_parts(fd, parts, count, digest_to, err) &&
+        file_finish(&fd, err))
+        return true;
+    return err_wrap(err, "%s in %s", output->name, staging->cert->directory);
 }
 
 static bool write_outputs(const struct staging *staging, const struct issued *issued,

@@ -71,8 +71,7 @@ bool set_directory_open(const char *path, mode_t mode, int *ret_fd, struct err *
             return err_set(err, ERR_LOCAL, "another leafd works in %s", path);
         return err_errno(err, ERR_LOCAL, errno, "cannot lock %s", path);
     }
-    *ret_fd = fd;
-    fd = -1;
+    *ret_fd = take_fd(&fd);
     return true;
 }
 

@@ -20,7 +20,7 @@ enum { STAT_MOST_BYTES = 4096, PIDFILE_MOST_BYTES = 64, CLOCK_SLACK_S = 2 };
 struct process {
     char name[32];
     pid_t parent;
-    unsigned long long started_ticks; /* since boot */
+    uint64_t started_ticks; /* since boot */
 };
 
 /* glibc 2.36 brings these; Debian 11's does not. */
@@ -34,10 +34,30 @@ static int signal_pidfd(int pidfd, int signal)
     return (int)syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0);
 }
 
+/* The number in the field that lies so many fields behind the name; false if there is none. */
+static bool read_field(const char *behind_name, unsigned field, uint64_t *ret_number)
+{
+    char digits[32];
+    size_t length;
+
+    for (; field > 0; field--) {
+        behind_name = strchr(behind_name, ' ');
+        if (behind_name++ == NULL)
+            return false;
+    }
+    length = strcspn(behind_name, " \n");
+    if (length >= sizeof digits)
+        return false;
+    memcpy(digits, behind_name, length);
+    digits[length] = '\0';
+    return text_number(digits, UINT64_MAX, ret_number);
+}
+
 static bool look_at(pid_t pid, struct process *ret_process)
 {
     CLEANUP(bytes_free) struct bytes bytes = {.limit = STAT_MOST_BYTES};
     const char *open, *close;
+    uint64_t parent;
     char path[64];
     struct err err;
 
@@ -51,10 +71,11 @@ static bool look_at(pid_t pid, struct process *ret_process)
         return false;
     snprintf(ret_process->name, sizeof ret_process->name, "%.*s", (int)(close - open - 1),
              open + 1);
-    return sscanf(
-               close + 1,
-               " %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-               &ret_process->parent, &ret_process->started_ticks) == 2;
+    /* The state is the first field behind the name, the parent the second, starttime the 20th. */
+    if (!read_field(close, 2, &parent) || !read_field(close, 20, &ret_process->started_ticks))
+        return false;
+    ret_process->parent = (pid_t)parent;
+    return true;
 }
 
 static bool read_pidfile(const char *path, pid_t *ret_pid, struct err *err)
@@ -89,7 +110,7 @@ static bool is_older_than_file(const struct process *process, const char *path)
     clock_gettime(CLOCK_BOOTTIME, &boot);
     clock_gettime(CLOCK_REALTIME, &wall);
     started = wall.tv_sec - boot.tv_sec +
-              (time_t)(process->started_ticks / (unsigned long long)sysconf(_SC_CLK_TCK));
+              (time_t)(process->started_ticks / (uint64_t)sysconf(_SC_CLK_TCK));
     return started <= about.st_mtime + CLOCK_SLACK_S;
 }
 
