@@ -1,0 +1,107 @@
+#include "fault_reply.h"
+
+#include "devca.h"
+#include "draw.h"
+#include "moment.h"
+#include "must.h"
+#include "reply.h"
+
+#include <openssl/evp.h>
+
+#include <stdio.h>
+#include <string.h>
+
+enum { NOISE_BYTES = 480, NOISE_LINE_BYTES = 48 };
+
+static json_t *data_of(const struct fault_scene *scene)
+{
+    return json_object_get(scene->reply->json, "data");
+}
+
+void fault_foreign_issuer(struct fault_scene *scene)
+{
+    const struct authority *foreign = odd_foreign(&scene->devca->odd);
+
+    MUST(json_object_set_new(data_of(scene), "issuing_ca", json_string(foreign->pem)) == 0 &&
+         json_object_set_new(data_of(scene), "ca_chain", authority_chain(foreign, true)) == 0);
+}
+
+void fault_no_chain(struct fault_scene *scene)
+{
+    json_object_del(data_of(scene), "issuing_ca");
+    json_object_del(data_of(scene), "ca_chain");
+}
+
+void fault_two_certificates(struct fault_scene *scene)
+{
+    json_t *both =
+        json_sprintf("%s\n%s", json_string_value(json_object_get(data_of(scene), "certificate")),
+                     json_string_value(json_object_get(data_of(scene), "issuing_ca")));
+
+    MUST(json_object_set_new(data_of(scene), "certificate", both) == 0);
+}
+
+void fault_no_certificate(struct fault_scene *scene)
+{
+    json_object_del(data_of(scene), "certificate");
+}
+
+void fault_garbage_certificate(struct fault_scene *scene)
+{
+    char text[2 * NOISE_BYTES];
+    size_t used = (size_t)snprintf(text, sizeof text, "-----BEGIN CERTIFICATE-----\n");
+
+    for (int i = 0; i < NOISE_BYTES / NOISE_LINE_BYTES; i++) {
+        unsigned char noise[NOISE_LINE_BYTES];
+
+        draw_bytes(noise, sizeof noise);
+        used += (size_t)EVP_EncodeBlock((unsigned char *)text + used, noise, sizeof noise);
+        text[used++] = '\n';
+    }
+    snprintf(text + used, sizeof text - used, "-----END CERTIFICATE-----");
+    MUST(json_object_set_new(data_of(scene), "certificate", json_string(text)) == 0);
+}
+
+void fault_replay(struct fault_scene *scene)
+{
+    const json_t *last = json_object_get(scene->devca->answered, scene->route);
+
+    if (last != NULL)
+        MUST(json_object_set_new(scene->reply->json, "data", json_deep_copy(last)) == 0);
+}
+
+void fault_no_private_key(struct fault_scene *scene)
+{
+    json_object_del(data_of(scene), "private_key");
+}
+
+void fault_no_token(struct fault_scene *scene)
+{
+    json_t *auth = json_object_get(scene->reply->json, "auth");
+    char id[UUID_BYTES];
+
+    draw_uuid(id);
+    MUST(json_object_set_new(auth, "client_token", json_string("")) == 0 &&
+         json_object_set_new(auth, "accessor", json_string("")) == 0 &&
+         json_object_set_new(auth, "mfa_requirement",
+                             json_pack("{s:s, s:{}}", "mfa_request_id", id, "mfa_constraints")) ==
+             0);
+}
+
+void fault_wrapped(struct fault_scene *scene)
+{
+    struct arena arena = {0};
+    char token[96], accessor[25];
+    json_t *wrap;
+
+    draw_word(token, sizeof token - 1);
+    draw_word(accessor, sizeof accessor - 1);
+    memcpy(token, "hvs.", 4);
+    wrap = json_pack("{s:s, s:s, s:i, s:s, s:s}", "token", token, "accessor", accessor, "ttl", 60,
+                     "creation_time", moment_text(&arena, moment_now()), "creation_path",
+                     scene->route);
+    MUST(wrap != NULL && json_object_set_new(scene->reply->json, "wrap_info", wrap) == 0 &&
+         json_object_set_new(scene->reply->json, "data", json_null()) == 0 &&
+         json_object_set_new(scene->reply->json, "auth", json_null()) == 0);
+    arena_free(&arena);
+}

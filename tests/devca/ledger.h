@@ -1,0 +1,44 @@
+/*
+ * ledger - what has been issued and revoked
+ *
+ * By serial number, as far as the role stores certificates, and whatever was revoked by presenting
+ * it.
+ */
+#ifndef DEVCA_LEDGER_H
+#define DEVCA_LEDGER_H
+
+#include "authority.h"
+
+#include <openssl/x509.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { SERIAL_TEXT_BYTES = 64 };
+
+struct ledger_entry {
+    char serial[SERIAL_TEXT_BYTES]; /* aa:bb:cc */
+    const struct authority *issuer;
+    uint64_t not_after_s;
+    char *pem;
+    uint64_t revoked; /* the moment, 0 if it is not */
+};
+
+struct ledger {
+    void *tree; /* of tsearch(3), by serial */
+};
+
+/* ledger_add - enters a certificate that `issuer` signed; the entry that is there if it is known */
+struct ledger_entry *ledger_add(struct ledger *ledger, X509 *certificate,
+                                const struct authority *issuer);
+
+/* ledger_find - the entry of a serial number with colons or hyphens, or NULL */
+struct ledger_entry *ledger_find(const struct ledger *ledger, const char *serial);
+
+/* ledger_crl - the revocation list of an issuer, valid for three days from now */
+X509_CRL *ledger_crl(const struct ledger *ledger, const struct authority *issuer);
+
+/* ledger_close - forgets everything */
+void ledger_close(struct ledger *ledger);
+
+#endif
