@@ -100,4 +100,4 @@ class DevCa:
     def stop(self):
         self.proxy.cut()
         self.process.terminate()
-        self.process.wait()
+        assert self.process.wait() == 0, (self.folder / "devca.log").read_text()

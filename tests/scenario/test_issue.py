@@ -222,6 +222,7 @@ def test_a_short_life_rotates_and_no_reader_sees_a_mixed_pair(ca, site):
     reader.start()
     try:
         run.wait_event("published", count=6, patience=150)
+        wait_for(lambda: len(pairs) >= 6, "the reader to see the sixth pair")
     finally:
         stop.set()
         reader.join()

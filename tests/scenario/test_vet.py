@@ -37,11 +37,13 @@ BREACHES = [
 @pytest.mark.parametrize("fault, parameters, lines, says", BREACHES,
                          ids=[f"{f}-{l.split(' ')[0]}".rstrip("-") for f, _, l, _ in BREACHES])
 def test_a_reply_that_breaks_a_rule_changes_nothing(devca, site, fault, parameters, lines, says):
-    site.configure(devca, {"web": WEB + lines})
+    # A role that allows any type of key only signs: what type would it make?
+    web = WEB.replace("leafd", "issue-ec") + lines if "key_source" in lines else WEB + lines
+    site.configure(devca, {"web": web})
     assert site.once().code == 0
     before = snapshot(site.out())
     # The published one is made due, so that the next run asks for another.
-    site.configure(devca, {"web": WEB + lines + "\nrenew_at = 5%"})
+    site.configure(devca, {"web": web + "\nrenew_at = 5%"})
     devca.fault(fault, path="pki_int/", times=0, **parameters)
     done = ask_again(site)
     assert done.code == 1, done.err
