@@ -37,7 +37,7 @@ struct ledger_entry *ledger_add(struct ledger *ledger, X509 *certificate,
     if (entry == NULL) {
         entry = calloc(1, sizeof *entry);
         MUST(entry != NULL && strlen(serial) < sizeof entry->serial);
-        strcpy(entry->serial, serial);
+        memcpy(entry->serial, serial, strlen(serial) + 1);
         entry->issuer = issuer;
         entry->not_after_s = not_after_of(certificate);
         entry->pem = strdup(pem_certificate(&arena, certificate));

@@ -156,11 +156,11 @@ void signing_sign(struct devca *devca, struct request *request, struct reply *re
     struct fields fields = {.body = request->body, .arena = &request->arena};
     CLEANUP(csr_close) struct csr csr = {0};
     CLEANUP(leaf_free) struct leaf leaf = {0};
-    const char *why;
+    const char *pem = fields_text(&fields, "csr"), *why = fields.failure;
 
     if (!find_role(&task) || !find_issuer(&task))
         return;
-    if (!csr_open(&request->arena, fields_text(&fields, "csr"), &csr, &why)) {
+    if (why != NULL || !csr_open(&request->arena, pem, &csr, &why)) {
         reply_error(reply, 400, "%s", why);
         return;
     }

@@ -56,7 +56,7 @@ struct token *tokens_find(struct tokens *tokens, const char *text)
 
     if (strlen(text) >= sizeof wanted.text)
         return NULL;
-    strcpy(wanted.text, text);
+    memcpy(wanted.text, text, strlen(text) + 1);
     found = tfind(&wanted, &tokens->tree, compare_texts);
     if (found == NULL)
         return NULL;
