@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SECRET_FILE_MOST_BYTES = 64 * 1024, READ_AT_ONCE_BYTES = 4096 };
+enum { SECRET_FILE_MOST_BYTES = 64 * 1024, PASSWORD_MOST_BYTES = 1024, READ_AT_ONCE_BYTES = 4096 };
 
 static bool fill_from(int fd, const char *name, struct bytes *bytes, struct err *err)
 {
@@ -66,6 +66,39 @@ bool file_read_secret(const char *path, struct secret *secret, struct err *err)
             return err_set(err, ERR_LOCAL, "%s holds more than one line or a control character",
                            path);
     return secret_copy(secret, start, length, err);
+}
+
+static bool check_password(const char *text, size_t length, struct err *err)
+{
+    if (length == 0)
+        return err_set(err, ERR_LOCAL, "is empty; put the password into it");
+    for (size_t i = 0; i < length; i++)
+        if (text[i] < ' ' || text[i] > '~')
+            return err_set(err, ERR_LOCAL,
+                           "holds more than one line of printable ASCII, which is all that Java "
+                           "takes for a password");
+    return true;
+}
+
+bool file_read_password(const char *path, struct secret *secret, struct err *err)
+{
+    CLEANUP(bytes_free) struct bytes bytes = {.limit = PASSWORD_MOST_BYTES};
+    struct stat about;
+    size_t length;
+
+    if (stat(path, &about) != 0)
+        return err_errno(err, ERR_LOCAL, errno, "cannot be looked at");
+    if ((about.st_mode & S_IWOTH) != 0)
+        return err_set(err, ERR_LOCAL, "everybody may write; chmod o-w it");
+    if (!file_read_at(AT_FDCWD, path, &bytes, err))
+        return err_set(err, ERR_LOCAL, "cannot be read, or is longer than %d bytes",
+                       PASSWORD_MOST_BYTES);
+    length = bytes.length;
+    if (length > 0 && bytes.data[length - 1] == '\n')
+        length--;
+    if (length > 0 && length < bytes.length && bytes.data[length - 1] == '\r')
+        length--;
+    return check_password(bytes.data, length, err) && secret_copy(secret, bytes.data, length, err);
 }
 
 bool file_write(int fd, const void *data, size_t length, struct err *err)

@@ -32,6 +32,15 @@ bool file_read_at(int dir_fd, const char *name, struct bytes *bytes, struct err 
  */
 bool file_read_secret(const char *path, struct secret *secret, struct err *err);
 
+/*
+ * file_read_password - reads the password of a keystore: the file's one line, without its end
+ *
+ * Replaces what is in `secret`. Printable ASCII only, since Java takes nothing else (PBEKey of its
+ * provider SunJCE); white space inside and around counts. Fails with class local in words that
+ * follow "the file": empty, over 1 KiB, several lines, a file that everybody may write.
+ */
+bool file_read_password(const char *path, struct secret *secret, struct err *err);
+
 /* file_write - writes all of it, however often write(2) takes only a part; fails with class local
  */
 bool file_write(int fd, const void *data, size_t length, struct err *err);

@@ -12,6 +12,12 @@ const char *const content_words[CONTENT_COUNT + 1] = {
     [CONTENT_COMBINED] = "combined",
     [CONTENT_BUNDLE] = "bundle",
     [CONTENT_METADATA] = "metadata",
+    [CONTENT_PKCS12] = "pkcs12",
+    [CONTENT_TRUSTSTORE] = "truststore",
+    [CONTENT_CERTIFICATE_DER] = "certificate-der",
+    [CONTENT_KEY_DER] = "key-der",
+    [CONTENT_ENVOY_SDS] = "envoy-sds",
+    [CONTENT_ENVOY_SDS_CA] = "envoy-sds-ca",
 };
 
 const char *const auth_method_words[AUTH_METHOD_COUNT + 1] = {
@@ -44,5 +50,19 @@ const struct cert_config *config_cert(const struct config *config, const char *n
 
 bool content_holds_key(enum content content)
 {
-    return content == CONTENT_KEY || content == CONTENT_COMBINED || content == CONTENT_BUNDLE;
+    return content == CONTENT_KEY || content == CONTENT_COMBINED || content == CONTENT_BUNDLE ||
+           content == CONTENT_KEY_DER || content == CONTENT_PKCS12;
+}
+
+bool content_needs_password(enum content content)
+{
+    return content == CONTENT_PKCS12 || content == CONTENT_TRUSTSTORE;
+}
+
+const struct output *config_output(const struct cert_config *cert, enum content content)
+{
+    for (size_t i = 0; i < cert->outputs.count; i++)
+        if (cert->outputs.items[i].content == content)
+            return &cert->outputs.items[i];
+    return NULL;
 }

@@ -68,6 +68,12 @@ enum content {
     CONTENT_COMBINED,
     CONTENT_BUNDLE,
     CONTENT_METADATA,
+    CONTENT_PKCS12,
+    CONTENT_TRUSTSTORE,
+    CONTENT_CERTIFICATE_DER,
+    CONTENT_KEY_DER,
+    CONTENT_ENVOY_SDS,
+    CONTENT_ENVOY_SDS_CA,
     CONTENT_COUNT
 };
 
@@ -114,6 +120,7 @@ struct reload_list {
 enum key_rotation { KEY_ROTATE_ALWAYS, KEY_ROTATE_NEVER };
 enum key_source { KEY_FROM_HERE, KEY_FROM_VAULT };
 enum key_encoding { KEY_PKCS8, KEY_TRADITIONAL };
+enum keystore_encryption { KEYSTORE_MODERN, KEYSTORE_LEGACY };
 
 /* [cert NAME]: one certificate to keep fresh. */
 struct cert_config {
@@ -135,6 +142,11 @@ struct cert_config {
     mode_t directory_mode;
     struct output_list outputs;
     struct link_list links;
+    const char *keystore_password_file; /* NULL: none, and then no keystores */
+    enum keystore_encryption keystore_encryption;
+    const char *keystore_alias;
+    const char *sds_name, *sds_ca_name;
+    uint64_t ca_overlap_s;     /* how long CA certificates stay that were current; 0: by lifetime */
     struct text_list validate; /* argv; empty: none */
     struct reload_list reloads;
     uint64_t command_timeout_s;
@@ -170,6 +182,12 @@ extern const char *const content_words[CONTENT_COUNT + 1];
 
 /* content_holds_key - whether a file of that kind holds the private key */
 bool content_holds_key(enum content content);
+
+/* content_needs_password - whether a file of that kind is a keystore, locked with a password */
+bool content_needs_password(enum content content);
+
+/* config_output - the section's first file with that content, or NULL */
+const struct output *config_output(const struct cert_config *cert, enum content content);
 
 /* The configuration's words for the methods, in the order of the enum, then NULL. */
 extern const char *const auth_method_words[AUTH_METHOD_COUNT + 1];

@@ -151,6 +151,33 @@ static void check_files(const struct checking *checking, const struct cert_confi
     }
 }
 
+/* What a kind of file needs besides its own line. */
+static void check_formats(const struct checking *checking, const struct cert_config *cert)
+{
+    bool keystore = config_output(cert, CONTENT_PKCS12) != NULL ||
+                    config_output(cert, CONTENT_TRUSTSTORE) != NULL;
+
+    if (keystore && cert->keystore_password_file == NULL)
+        complain(checking, "cert", cert->name, "keystore_password_file",
+                 "is missing; pkcs12 and truststore need it, write for example "
+                 "keystore_password_file = /etc/leafd/keystore-password");
+    if (cert->key_encoding == KEY_TRADITIONAL && cert->wish.key_type == KEY_ED25519)
+        complain(checking, "cert", cert->name, "key_encoding",
+                 "cannot be traditional with key_type = ed25519, which is PKCS#8 only; write "
+                 "key_encoding = pkcs8");
+    if (config_output(cert, CONTENT_ENVOY_SDS) != NULL &&
+        (config_output(cert, CONTENT_FULLCHAIN) == NULL ||
+         config_output(cert, CONTENT_KEY) == NULL))
+        complain(checking, "cert", cert->name, "file",
+                 "has an envoy-sds, which names the files with fullchain and key, and one of them "
+                 "is missing; add file = tls.crt fullchain and file = tls.key key");
+    if (config_output(cert, CONTENT_ENVOY_SDS_CA) != NULL &&
+        config_output(cert, CONTENT_CA) == NULL)
+        complain(checking, "cert", cert->name, "file",
+                 "has an envoy-sds-ca, which names the file with ca, and that is missing; add "
+                 "file = ca.crt ca");
+}
+
 static void check_reload(const struct checking *checking, const struct cert_config *cert)
 {
     for (size_t i = 0; i < cert->reloads.count; i++)
@@ -208,6 +235,7 @@ void config_check(const struct config *config, const struct config_document *doc
     for (size_t i = 0; i < config->cert_count; i++) {
         check_wish(&checking, &config->certs[i]);
         check_files(&checking, &config->certs[i]);
+        check_formats(&checking, &config->certs[i]);
         check_reload(&checking, &config->certs[i]);
     }
     check_directories_apart(&checking);

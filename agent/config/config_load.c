@@ -1,6 +1,8 @@
 #include "config/config_load.h"
 
 #include "base/cleanup.h"
+#include "base/file.h"
+#include "base/secret.h"
 #include "config/config_check.h"
 #include "config/config_document.h"
 #include "config/config_fill.h"
@@ -145,6 +147,17 @@ static void fill_session(struct loading *loading)
         config_problem(loading->problems, &(struct config_place){0}, "%s", err.text);
 }
 
+/* The section is another one when the password is: this digest is neither kept nor told. */
+static void digest_password(struct digest *digest, const struct cert_config *cert)
+{
+    CLEANUP(secret_wipe) struct secret password = {0};
+    struct err err;
+
+    if (cert->keystore_password_file != NULL &&
+        file_read_password(cert->keystore_password_file, &password, &err))
+        digest_add(digest, secret_expose(&password), password.length);
+}
+
 static void fill_cert(struct loading *loading, struct config_section *section,
                       struct cert_config *cert)
 {
@@ -168,6 +181,7 @@ static void fill_cert(struct loading *loading, struct config_section *section,
     filling.layers[2] = defaults;
     config_fill(&filling);
     loading->scope.cert_name = NULL;
+    digest_password(&digest, cert);
     if (!digest_hex(&digest, cert->digest, &err))
         config_problem(loading->problems, &(struct config_place){0}, "%s", err.text);
 }

@@ -145,7 +145,8 @@ static const char *fill_output(struct config_scope *scope, const struct text_lis
         content++;
     if (why == NULL && content == CONTENT_COUNT)
         why = "has a content that does not exist; there are certificate, chain, fullchain, ca, "
-              "key, combined, bundle and metadata";
+              "key, combined, bundle, metadata, pkcs12, truststore, certificate-der, key-der, "
+              "envoy-sds and envoy-sds-ca";
     if (why != NULL)
         return why;
     output->name = words->items[0];

@@ -1,5 +1,8 @@
 #include "config/config_values.h"
 
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/secret.h"
 #include "base/text.h"
 #include "base/when.h"
 #include "config/config.h"
@@ -57,6 +60,18 @@ const char *parse_readable_file(struct config_scope *scope, const char *value, v
     if (why == NULL && access(*(const char **)field, R_OK) != 0)
         why = "names a file that leafd cannot read; check the path and who may read it";
     return why;
+}
+
+const char *parse_password_file(struct config_scope *scope, const char *value, void *field)
+{
+    CLEANUP(secret_wipe) struct secret password = {0};
+    const char *why = parse_readable_file(scope, value, field);
+    struct err err;
+
+    if (why != NULL || file_read_password(*(const char **)field, &password, &err))
+        return why;
+    why = arena_format(scope->arena, "names a file that %s", err.text);
+    return why == NULL ? config_no_memory : why;
 }
 
 static bool is_url_text(const char *text)
@@ -265,4 +280,6 @@ DEFINE_WORD_PARSER(parse_key_type, enum key_type, 0, key_type_words)
 DEFINE_WORD_PARSER(parse_key_rotation, enum key_rotation, 0, WORDS("always", "never"))
 DEFINE_WORD_PARSER(parse_key_source, enum key_source, 0, WORDS("local", "vault"))
 DEFINE_WORD_PARSER(parse_key_encoding, enum key_encoding, 0, WORDS("pkcs8", "traditional"))
+DEFINE_WORD_PARSER(parse_keystore_encryption, enum keystore_encryption, 0,
+                   WORDS("modern", "legacy"))
 DEFINE_WORD_PARSER(parse_usage, unsigned, 0, WORDS("any", "server", "client", "both"))

@@ -24,6 +24,10 @@ config_parser parse_path;
 /* parse_readable_file - `const char *`: an absolute path of a file that can be read now */
 config_parser parse_readable_file;
 
+/* parse_password_file - `const char *`: as parse_readable_file, and what it holds can be a password
+ */
+config_parser parse_password_file;
+
 /* parse_address - `const char *`: https://HOST[:PORT]; a slash at its end is dropped */
 config_parser parse_address;
 
@@ -54,6 +58,7 @@ config_parser parse_directory_mode;
 
 /* The parsers of one word out of a few: */
 config_parser parse_auth_method, parse_log_format, parse_log_level, parse_ready_when,
-    parse_key_type, parse_key_rotation, parse_key_source, parse_key_encoding, parse_usage;
+    parse_key_type, parse_key_rotation, parse_key_source, parse_key_encoding,
+    parse_keystore_encryption, parse_usage;
 
 #endif

@@ -5,6 +5,7 @@
 #include "install/publish.h"
 #include "install/revoked_mark.h"
 #include "install/set_directory.h"
+#include "install/trust_bundle.h"
 #include "pki/csr.h"
 #include "pki/key.h"
 #include "pki/vet.h"
@@ -102,7 +103,7 @@ static bool take_published_key(struct cert_job *job, struct err *err)
     installed_read(job->set_fd, job->cert, &installed);
     if (installed.health == INSTALLED_NOTHING)
         return true;
-    return installed_recover(job->set_fd, &installed, &issued, err) &&
+    return installed_recover(job->set_fd, job->cert, &installed, &issued, err) &&
            key_from_pem(secret_expose(&issued.key_pem), issued.key_pem.length, &job->draft->key,
                         err);
 }
@@ -176,14 +177,15 @@ bool job_recover(void *arg, struct err *err)
     installed_read(job->set_fd, job->cert, &installed);
     if (installed.health == INSTALLED_NOTHING)
         return err_set(err, ERR_LOCAL, "%s", installed.why);
-    return installed_recover(job->set_fd, &installed, &job->draft->issued, err);
+    return installed_recover(job->set_fd, job->cert, &installed, &job->draft->issued, err);
 }
 
 bool job_stage(void *arg, struct err *err)
 {
     struct cert_job *job = arg;
 
-    if (!set_directory_same(job->cert->directory, job->set_fd, err))
+    if (!set_directory_same(job->cert->directory, job->set_fd, err) ||
+        !trust_bundle_fill(job->set_fd, job->cert, &job->draft->issued, err))
         return false;
     return generation_stage(job->set_fd, job->cert, &job->draft->issued, job->draft->generation,
                             err);

@@ -181,8 +181,9 @@ bool generation_stage(int set_fd, const struct cert_config *cert, const struct i
 bool generation_rehearse(int set_fd, const struct cert_config *cert, struct err *err)
 {
     static const char nothing[REHEARSAL_BYTES];
+    CLEANUP(secret_wipe) struct secret password = {0};
     struct staging staging = {.set_fd = set_fd, .fd = -1, .cert = cert};
-    bool done = make_directory(&staging, err);
+    bool done = output_password(cert, &password, err) && make_directory(&staging, err);
 
     for (size_t i = 0; done && i < cert->outputs.count; i++) {
         char digest[DIGEST_HEX_BYTES];

@@ -2,8 +2,10 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "install/outputs.h"
 #include "install/publish.h"
 #include "pki/key.h"
+#include "pki/keystore.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,29 +29,47 @@ note(struct installed *installed, enum installed_health health, const char *form
     va_end(args);
 }
 
-static void check_file(struct installed *installed, int generation_fd,
-                       const struct record_file *file, bool glance)
+/* A generation being read back. */
+struct reading {
+    const struct cert_config *cert;
+    struct installed *installed;
+    int fd;
+    bool glance;
+    struct secret password; /* of keystores; empty if it is not needed, or cannot be read now */
+};
+
+static bool is_by_password(const struct reading *reading, const struct bytes *bytes)
+{
+    return reading->password.length == 0 ||
+           keystore_opens(bytes_text(bytes), bytes->length, &reading->password);
+}
+
+static void check_file(const struct reading *reading, const struct record_file *file)
 {
     CLEANUP(bytes_free) struct bytes bytes = {.limit = OUTPUT_MOST_BYTES};
+    struct installed *installed = reading->installed;
     struct digest digest = {0};
     char hex[DIGEST_HEX_BYTES];
     struct stat about;
     struct err err;
 
-    if (!file_read_at(generation_fd, file->output.name, &bytes, &err)) {
-        if (!glance || err.errnum != EACCES)
+    if (!file_read_at(reading->fd, file->output.name, &bytes, &err)) {
+        if (!reading->glance || err.errnum != EACCES)
             note(installed, INSTALLED_DAMAGED, "%s", err.text);
         return;
     }
     digest_add(&digest, bytes_text(&bytes), bytes.length);
     if (!digest_hex(&digest, hex, &err) || strcmp(hex, file->digest) != 0)
         note(installed, INSTALLED_DAMAGED, "%s was changed", file->output.name);
-    else if (fstatat(generation_fd, file->output.name, &about, AT_SYMLINK_NOFOLLOW) != 0 ||
+    else if (fstatat(reading->fd, file->output.name, &about, AT_SYMLINK_NOFOLLOW) != 0 ||
              (about.st_mode & 07777) != file->output.mode)
         note(installed, INSTALLED_DAMAGED, "the mode of %s was changed", file->output.name);
     else if ((file->output.owner != OWNER_UNCHANGED && about.st_uid != file->output.owner) ||
              (file->output.group != OWNER_UNCHANGED && about.st_gid != file->output.group))
         note(installed, INSTALLED_DAMAGED, "the owner of %s was changed", file->output.name);
+    else if (content_needs_password(file->output.content) && !is_by_password(reading, &bytes))
+        note(installed, INSTALLED_UNWANTED,
+             "keystore_password_file does not hold the password of %s any more", file->output.name);
 }
 
 static bool same_output(const struct output *a, const struct output *b)
@@ -62,6 +82,8 @@ static bool same_output(const struct output *a, const struct output *b)
 static void compare_outputs(struct installed *installed, const struct cert_config *cert)
 {
     const struct record *record = &installed->record;
+    char formats[DIGEST_HEX_BYTES];
+    struct err err;
 
     if (record->file_count != cert->outputs.count)
         note(installed, INSTALLED_UNWANTED, "the section wants other files");
@@ -69,31 +91,75 @@ static void compare_outputs(struct installed *installed, const struct cert_confi
         if (!same_output(&record->files[i].output, &cert->outputs.items[i]))
             note(installed, INSTALLED_UNWANTED, "the section wants %s otherwise",
                  cert->outputs.items[i].name);
+    if (record->formats != NULL &&
+        (!record_formats(cert, formats, &err) || strcmp(formats, record->formats) != 0))
+        note(installed, INSTALLED_UNWANTED, "the section wants files in other formats");
 }
 
-/* The first file of the record that holds the key as PEM, or NULL. */
+/* The file of the record from which the key is read with the least trouble, or NULL. */
 static const struct record_file *key_file(const struct record *record)
 {
-    for (size_t i = 0; i < record->file_count; i++)
-        if (content_holds_key(record->files[i].output.content))
-            return &record->files[i];
+    static const enum content contents[] = {CONTENT_KEY, CONTENT_COMBINED, CONTENT_BUNDLE,
+                                            CONTENT_KEY_DER, CONTENT_PKCS12};
+
+    for (size_t i = 0; i < sizeof contents / sizeof *contents; i++)
+        for (size_t k = 0; k < record->file_count; k++)
+            if (record->files[k].output.content == contents[i])
+                return &record->files[k];
     return NULL;
 }
 
-static bool read_key(int generation_fd, const struct record *record, EVP_PKEY **ret_key,
-                     struct err *err)
+static bool parse_key(const struct record_file *file, const struct bytes *bytes,
+                      const struct secret *password, EVP_PKEY **ret_key, struct err *err)
+{
+    const char *content = bytes_text(bytes);
+
+    if (file->output.content == CONTENT_KEY_DER)
+        return key_from_der(content, bytes->length, ret_key, err);
+    if (file->output.content != CONTENT_PKCS12)
+        return key_from_pem(content, bytes->length, ret_key, err);
+    if (password->length == 0)
+        return err_set(err, ERR_LOCAL,
+                       "keystore_password_file cannot be read, and no other "
+                       "file holds the key");
+    if (!keystore_opens(content, bytes->length, password))
+        return err_set(err, ERR_LOCAL,
+                       "keystore_password_file does not hold its password any "
+                       "more, and no other file holds the key");
+    return keystore_key(content, bytes->length, password, ret_key, err);
+}
+
+static bool read_key(int generation_fd, const struct record *record, const struct secret *password,
+                     EVP_PKEY **ret_key, struct err *err)
 {
     CLEANUP(bytes_free) struct bytes bytes = {.limit = OUTPUT_MOST_BYTES};
+    CLEANUP(cleanup_key) EVP_PKEY *key = NULL;
     const struct record_file *file = key_file(record);
 
     if (file == NULL)
         return err_set(err, ERR_LOCAL, "no file holds the key");
     if (!file_read_at(generation_fd, file->output.name, &bytes, err))
         return false;
-    if (!certificate_has_key(record->leaf_pem, bytes_text(&bytes), bytes.length, err) ||
-        !key_from_pem(bytes_text(&bytes), bytes.length, ret_key, err))
+    if (!parse_key(file, &bytes, password, &key, err) ||
+        !certificate_has_key(record->leaf_pem, key, err))
         return err_wrap(err, "%s", file->output.name);
+    *ret_key = TAKE(key);
     return true;
+}
+
+/* Key and certificate must belong together; what is locked in for now is judged by its digest. */
+static void check_key(const struct reading *reading)
+{
+    CLEANUP(cleanup_key) EVP_PKEY *key = NULL;
+    const struct record *record = &reading->installed->record;
+    const struct record_file *file = key_file(record);
+    struct err err;
+
+    if (file != NULL && file->output.content == CONTENT_PKCS12 && reading->password.length == 0 &&
+        reading->installed->health < INSTALLED_DAMAGED)
+        return;
+    if (!read_key(reading->fd, record, &reading->password, &key, &err))
+        note(reading->installed, INSTALLED_NOTHING, "%s", err.text);
 }
 
 static int open_generation(int set_fd, const char *name)
@@ -101,24 +167,34 @@ static int open_generation(int set_fd, const char *name)
     return openat(set_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
+static bool read_record(int generation_fd, struct arena *arena, struct record *ret_record,
+                        struct err *err)
+{
+    CLEANUP(bytes_free) struct bytes bytes = {.limit = RECORD_MOST_BYTES};
+
+    return file_read_at(generation_fd, record_name, &bytes, err) &&
+           record_read(bytes_text(&bytes), bytes.length, arena, ret_record, err);
+}
+
 static void read_generation(int generation_fd, const struct cert_config *cert, bool glance,
                             struct installed *installed)
 {
-    CLEANUP(bytes_free) struct bytes bytes = {.limit = RECORD_MOST_BYTES};
-    CLEANUP(cleanup_key) EVP_PKEY *key = NULL;
+    struct reading reading = {cert, installed, generation_fd, glance, {0}};
     struct err err;
 
-    if (!file_read_at(generation_fd, record_name, &bytes, &err) ||
-        !record_read(bytes_text(&bytes), bytes.length, &installed->arena, &installed->record,
-                     &err)) {
+    if (!read_record(generation_fd, &installed->arena, &installed->record, &err)) {
         note(installed, INSTALLED_NOTHING, "%s", err.text);
         return;
     }
+    /* A password that cannot be read now is for the next staging to tell of. */
+    if (!glance)
+        (void)output_password(cert, &reading.password, &err);
     compare_outputs(installed, cert);
     for (size_t i = 0; i < installed->record.file_count; i++)
-        check_file(installed, generation_fd, &installed->record.files[i], glance);
-    if (!glance && !read_key(generation_fd, &installed->record, &key, &err))
-        note(installed, INSTALLED_NOTHING, "%s", err.text);
+        check_file(&reading, &installed->record.files[i]);
+    if (!glance)
+        check_key(&reading);
+    secret_wipe(&reading.password);
 }
 
 static void read_back(int set_fd, const struct cert_config *cert, bool glance,
@@ -149,6 +225,19 @@ void installed_glance(int set_fd, const struct cert_config *cert, struct install
     read_back(set_fd, cert, true, ret_installed);
 }
 
+bool installed_record(int set_fd, struct arena *arena, struct record *ret_record, struct err *err)
+{
+    CLEANUP(close_fd) int generation_fd = -1;
+    char name[GENERATION_NAME_BYTES];
+
+    if (!publish_current(set_fd, name))
+        return err_set(err, ERR_LOCAL, "nothing is published yet");
+    generation_fd = open_generation(set_fd, name);
+    if (generation_fd < 0)
+        return err_set(err, ERR_LOCAL, "the published generation cannot be opened");
+    return read_record(generation_fd, arena, ret_record, err);
+}
+
 static bool copy_list(struct text_list *to, struct arena *arena, const struct text_list *from)
 {
     for (size_t i = 0; i < from->count; i++)
@@ -172,16 +261,22 @@ static bool copy_record(const struct record *record, struct issued *issued, stru
     return certificate_read(leaf_pem, &issued->arena, &issued->leaf, err);
 }
 
-bool installed_recover(int set_fd, const struct installed *installed, struct issued *ret_issued,
+bool installed_recover(int set_fd, const struct cert_config *cert,
+                       const struct installed *installed, struct issued *ret_issued,
                        struct err *err)
 {
     CLEANUP(close_fd) int generation_fd = open_generation(set_fd, installed->generation);
     CLEANUP(cleanup_key) EVP_PKEY *key = NULL;
+    CLEANUP(secret_wipe) struct secret password = {0};
+    const struct record_file *file = key_file(&installed->record);
 
     *ret_issued = (struct issued){0};
     if (generation_fd < 0)
         return err_set(err, ERR_LOCAL, "the published generation cannot be opened");
-    if (read_key(generation_fd, &installed->record, &key, err) &&
+    if (file != NULL && file->output.content == CONTENT_PKCS12 &&
+        !output_password(cert, &password, err))
+        return false;
+    if (read_key(generation_fd, &installed->record, &password, &key, err) &&
         key_to_pem(key, false, &ret_issued->key_pem, err) &&
         copy_record(&installed->record, ret_issued, err))
         return true;

@@ -48,8 +48,16 @@ void installed_glance(int set_fd, const struct cert_config *cert, struct install
  * For staging it anew with other files or modes, or with the same key. Fails with class local, also
  * if key and certificate do not belong together.
  */
-bool installed_recover(int set_fd, const struct installed *installed, struct issued *ret_issued,
+bool installed_recover(int set_fd, const struct cert_config *cert,
+                       const struct installed *installed, struct issued *ret_issued,
                        struct err *err);
+
+/*
+ * installed_record - the record of the published generation alone, whatever the health of the rest
+ *
+ * Texts go into `arena`. Fails with class local if there is none, or none that can be read.
+ */
+bool installed_record(int set_fd, struct arena *arena, struct record *ret_record, struct err *err);
 
 /* installed_free - frees what was read; also the release for CLEANUP */
 void installed_free(struct installed *installed);

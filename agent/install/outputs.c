@@ -1,11 +1,16 @@
 #include "install/outputs.h"
 
+#include "base/file.h"
 #include "base/when.h"
+#include "install/output_sds.h"
 #include "pki/key.h"
+#include "pki/keystore.h"
 
 #include <jansson.h>
 
 #include <string.h>
+
+enum { STORE_MOST_BYTES = 256 * 1024 };
 
 static json_t *texts(const struct text_list *list)
 {
@@ -35,27 +40,114 @@ static char *metadata_text(const struct cert_config *cert, const struct issued *
     return metadata == NULL ? NULL : json_dumps(metadata, JSON_INDENT(2));
 }
 
+bool output_password(const struct cert_config *cert, struct secret *password, struct err *err)
+{
+    if (config_output(cert, CONTENT_PKCS12) == NULL &&
+        config_output(cert, CONTENT_TRUSTSTORE) == NULL)
+        return true;
+    return file_read_password(cert->keystore_password_file, password, err) ||
+           err_wrap(err, "keystore_password_file: %s", cert->keystore_password_file);
+}
+
+static bool make_keystore(const struct cert_config *cert, const struct keystore_lock *lock,
+                          const EVP_PKEY *key, struct output_source *source, struct err *err)
+{
+    const struct issued *issued = source->issued;
+
+    return config_output(cert, CONTENT_PKCS12) == NULL ||
+           keystore_make(lock, cert->keystore_alias, key, issued->leaf_pem, &issued->chain_pem,
+                         &source->keystore, err);
+}
+
+static bool make_truststore(const struct cert_config *cert, const struct keystore_lock *lock,
+                            struct output_source *source, struct err *err)
+{
+    const struct issued *issued = source->issued;
+    struct arena arena = {0};
+    struct text_list trusted = {0};
+    bool made = true;
+
+    if (config_output(cert, CONTENT_TRUSTSTORE) == NULL)
+        return true;
+    for (size_t i = 0; made && i < issued->ca_pem.count; i++)
+        made = text_list_add(&trusted, &arena, issued->ca_pem.items[i],
+                             strlen(issued->ca_pem.items[i]));
+    for (size_t i = 0; made && i < issued->old_ca_count; i++)
+        made =
+            text_list_add(&trusted, &arena, issued->old_cas[i].pem, strlen(issued->old_cas[i].pem));
+    made = made ? keystore_trust(lock, &trusted, &source->truststore, err) : err_memory(err);
+    arena_free(&arena);
+    return made;
+}
+
+static bool make_stores(const struct cert_config *cert, const EVP_PKEY *key,
+                        struct output_source *source, struct err *err)
+{
+    CLEANUP(secret_wipe) struct secret password = {0};
+    const struct keystore_lock lock = {&password, cert->keystore_encryption == KEYSTORE_LEGACY};
+
+    return output_password(cert, &password, err) && make_keystore(cert, &lock, key, source, err) &&
+           make_truststore(cert, &lock, source, err);
+}
+
+/* The forms of the key that are not the PKCS#8 PEM which is there already. */
+static bool make_key_forms(const struct cert_config *cert, const EVP_PKEY *key,
+                           struct output_source *source, struct err *err)
+{
+    bool traditional = cert->key_encoding == KEY_TRADITIONAL;
+
+    if (config_output(cert, CONTENT_KEY_DER) != NULL &&
+        !key_to_der(key, traditional, &source->key_der, err))
+        return false;
+    if (!traditional)
+        return true;
+    source->key_pem = &source->traditional_key_pem;
+    return key_to_pem(key, true, &source->traditional_key_pem, err);
+}
+
+static bool make_rest(const struct cert_config *cert, struct output_source *source, struct err *err)
+{
+    if (config_output(cert, CONTENT_CERTIFICATE_DER) != NULL &&
+        !certificate_to_der(source->issued->leaf_pem, &source->certificate_der, err))
+        return false;
+    if (config_output(cert, CONTENT_ENVOY_SDS) != NULL &&
+        !output_sds_certificate(cert, &source->sds, err))
+        return false;
+    if (config_output(cert, CONTENT_ENVOY_SDS_CA) != NULL &&
+        !output_sds_ca(cert, &source->sds_ca, err))
+        return false;
+    source->metadata = metadata_text(cert, source->issued);
+    return source->metadata != NULL || err_memory(err);
+}
+
 bool output_source_open(const struct cert_config *cert, const struct issued *issued,
                         struct output_source *ret_source, struct err *err)
 {
     CLEANUP(cleanup_key) EVP_PKEY *key = NULL;
 
-    *ret_source = (struct output_source){.issued = issued, .key_pem = &issued->key_pem};
-    ret_source->metadata = metadata_text(cert, issued);
-    if (ret_source->metadata == NULL)
-        return err_memory(err);
-    if (cert->key_encoding == KEY_PKCS8)
-        return true;
-    ret_source->key_pem = &ret_source->traditional_key_pem;
+    *ret_source = (struct output_source){
+        .issued = issued,
+        .key_pem = &issued->key_pem,
+        .certificate_der.limit = STORE_MOST_BYTES,
+        .keystore.limit = STORE_MOST_BYTES,
+        .truststore.limit = STORE_MOST_BYTES,
+    };
     return key_from_pem(secret_expose(&issued->key_pem), issued->key_pem.length, &key, err) &&
-           key_to_pem(key, true, &ret_source->traditional_key_pem, err);
+           make_key_forms(cert, key, ret_source, err) && make_stores(cert, key, ret_source, err) &&
+           make_rest(cert, ret_source, err);
 }
 
 void output_source_free(struct output_source *source)
 {
     secret_wipe(&source->traditional_key_pem);
+    secret_wipe(&source->key_der);
+    bytes_free(&source->certificate_der);
+    bytes_free(&source->keystore);
+    bytes_free(&source->truststore);
     free(source->metadata);
-    source->metadata = NULL;
+    free(source->sds);
+    free(source->sds_ca);
+    source->metadata = source->sds = source->sds_ca = NULL;
 }
 
 struct parts {
@@ -81,6 +173,23 @@ static void add_fullchain(struct parts *parts, const struct issued *issued)
     add_list(parts, &issued->chain_pem);
 }
 
+static void add_bytes(struct parts *parts, const struct bytes *bytes)
+{
+    add(parts, bytes_text(bytes), bytes->length);
+}
+
+static void add_text(struct parts *parts, const char *text)
+{
+    add(parts, text, strlen(text));
+}
+
+static void add_trusted(struct parts *parts, const struct issued *issued)
+{
+    add_list(parts, &issued->ca_pem);
+    for (size_t i = 0; i < issued->old_ca_count; i++)
+        add_text(parts, issued->old_cas[i].pem);
+}
+
 static void add_key(struct parts *parts, const struct secret *key_pem)
 {
     add(parts, secret_expose(key_pem), key_pem->length);
@@ -103,7 +212,7 @@ size_t output_parts(const struct output_source *source, enum content content,
         add_fullchain(&list, issued);
         break;
     case CONTENT_CA:
-        add_list(&list, &issued->ca_pem);
+        add_trusted(&list, issued);
         break;
     case CONTENT_KEY:
         add_key(&list, source->key_pem);
@@ -117,8 +226,26 @@ size_t output_parts(const struct output_source *source, enum content content,
         add_fullchain(&list, issued);
         break;
     case CONTENT_METADATA:
-        add(&list, source->metadata, strlen(source->metadata));
+        add_text(&list, source->metadata);
         add(&list, "\n", 1);
+        break;
+    case CONTENT_PKCS12:
+        add_bytes(&list, &source->keystore);
+        break;
+    case CONTENT_TRUSTSTORE:
+        add_bytes(&list, &source->truststore);
+        break;
+    case CONTENT_CERTIFICATE_DER:
+        add_bytes(&list, &source->certificate_der);
+        break;
+    case CONTENT_KEY_DER:
+        add_key(&list, &source->key_der);
+        break;
+    case CONTENT_ENVOY_SDS:
+        add_text(&list, source->sds);
+        break;
+    case CONTENT_ENVOY_SDS_CA:
+        add_text(&list, source->sds_ca);
         break;
     case CONTENT_COUNT:
         break;

@@ -3,11 +3,13 @@
  *
  * A content is a few parts in order: combined is fullchain then key, bundle is key then fullchain
  * (Postfix, SPIFFE, Kubernetes credential bundles want the key first). Parts are borrowed, so that
- * a private key is never copied out of the secure heap on its way to the file.
+ * a private key is never copied out of the secure heap on its way to the file. Keystores are made
+ * once a set, under the password that their file holds at that moment.
  */
 #ifndef LEAFD_INSTALL_OUTPUTS_H
 #define LEAFD_INSTALL_OUTPUTS_H
 
+#include "base/bytes.h"
 #include "config/config.h"
 #include "pki/issued.h"
 
@@ -23,12 +25,22 @@ struct output_source {
     const struct issued *issued;
     const struct secret *key_pem;      /* in the encoding that the section wants */
     struct secret traditional_key_pem; /* made if it does not want PKCS#8 */
-    char *metadata;
+    /* What follows is made where a file of the section wants it. */
+    struct secret key_der;
+    struct bytes certificate_der, keystore, truststore;
+    char *metadata, *sds, *sds_ca;
 };
 
 /* output_source_open - prepares; borrows cert and issued; fails with class local */
 bool output_source_open(const struct cert_config *cert, const struct issued *issued,
                         struct output_source *ret_source, struct err *err);
+
+/*
+ * output_password - the password of the section's keystores, into `password`
+ *
+ * Nothing, and success, for a section that wants none. Fails with class local.
+ */
+bool output_password(const struct cert_config *cert, struct secret *password, struct err *err);
 
 /* output_source_free - wipes what was made; also the release for CLEANUP */
 void output_source_free(struct output_source *source);

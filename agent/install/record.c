@@ -6,7 +6,8 @@
 
 const char record_name[] = "..record";
 
-enum { RECORD_VERSION = 1 };
+/* Version 1 knew neither old CA certificates nor formats, and reads as one without. */
+enum { RECORD_VERSION = 2, RECORD_OLDEST_VERSION = 1 };
 
 struct request_facts record_request(const struct cert_config *cert)
 {
@@ -17,6 +18,26 @@ struct request_facts record_request(const struct cert_config *cert)
         .issuer = cert->issuer,
         .key_from_ca = cert->key_source == KEY_FROM_VAULT,
     };
+}
+
+static void digest_text(struct digest *digest, const char *text)
+{
+    if (text != NULL)
+        digest_add(digest, text, strlen(text));
+    digest_add(digest, "", 1);
+}
+
+bool record_formats(const struct cert_config *cert, char to[static DIGEST_HEX_BYTES],
+                    struct err *err)
+{
+    struct digest digest = {0};
+
+    digest_text(&digest, cert->key_encoding == KEY_TRADITIONAL ? "traditional" : "pkcs8");
+    digest_text(&digest, cert->keystore_encryption == KEYSTORE_LEGACY ? "legacy" : "modern");
+    digest_text(&digest, cert->keystore_alias);
+    digest_text(&digest, cert->sds_name);
+    digest_text(&digest, cert->sds_ca_name);
+    return digest_hex(&digest, to, err);
 }
 
 /* -- writing --------------------------------------------------------------------------------------
@@ -60,19 +81,39 @@ static json_t *files_json(const struct cert_config *cert, const char (*digests)[
     return array;
 }
 
+static json_t *old_cas_json(const struct issued *issued)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < issued->old_ca_count; i++) {
+        const struct old_ca *old = &issued->old_cas[i];
+
+        json_array_append_new(array, json_pack("{s:s, s:I, s:I}", "certificate", old->pem,
+                                               "last_current", (json_int_t)old->last_current_s,
+                                               "not_after", (json_int_t)old->not_after_s));
+    }
+    return array;
+}
+
 char *record_text(const struct cert_config *cert, const struct issued *issued,
                   const char (*digests)[DIGEST_HEX_BYTES])
 {
+    char formats[DIGEST_HEX_BYTES] = "";
+    struct err err;
     json_auto_t *record =
-        json_pack("{s:i, s:s, s:I, s:s, s:s, s:o, s:o, s:o, s:o}", "version", RECORD_VERSION,
-                  "cert", cert->name, "issued", (json_int_t)issued->issued_s, "request_id",
-                  issued->request_id, "certificate", issued->leaf_pem, "chain",
-                  list_json(&issued->chain_pem), "ca", list_json(&issued->ca_pem), "request",
-                  request_json(cert), "files", files_json(cert, digests));
+        record_formats(cert, formats, &err)
+            ? json_pack("{s:i, s:s, s:I, s:s, s:s, s:o, s:o, s:o, s:s, s:o, s:o}", "version",
+                        RECORD_VERSION, "cert", cert->name, "issued", (json_int_t)issued->issued_s,
+                        "request_id", issued->request_id, "certificate", issued->leaf_pem, "chain",
+                        list_json(&issued->chain_pem), "ca", list_json(&issued->ca_pem), "old_cas",
+                        old_cas_json(issued), "formats", formats, "request", request_json(cert),
+                        "files", files_json(cert, digests))
+            : NULL;
 
     /* A part that could not be allocated makes the pack fail, or is missing: never write that. */
-    if (json_object_size(record) != 9 ||
-        json_array_size(json_object_get(record, "files")) != cert->outputs.count)
+    if (json_object_size(record) != 11 ||
+        json_array_size(json_object_get(record, "files")) != cert->outputs.count ||
+        json_array_size(json_object_get(record, "old_cas")) != issued->old_ca_count)
         return NULL;
     return json_dumps(record, JSON_INDENT(1));
 }
@@ -173,19 +214,51 @@ static bool read_files(const json_t *json, struct arena *arena, struct record *r
     return true;
 }
 
+static bool read_old_cas(const json_t *json, struct arena *arena, struct record *record)
+{
+    const json_t *array = json_object_get(json, "old_cas");
+    size_t count = json_array_size(array);
+
+    record->old_cas = arena_take(arena, (count + 1) * sizeof *record->old_cas);
+    if (record->old_cas == NULL)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        const json_t *item = json_array_get(array, i);
+        struct old_ca *old = &record->old_cas[i];
+
+        if (!read_text(item, "certificate", arena, &old->pem) || old->pem == NULL)
+            return false;
+        old->last_current_s = (uint64_t)json_integer_value(json_object_get(item, "last_current"));
+        old->not_after_s = (uint64_t)json_integer_value(json_object_get(item, "not_after"));
+    }
+    record->old_ca_count = count;
+    return true;
+}
+
+/* What version 1 did not have. */
+static bool read_newer_parts(const json_t *json, json_int_t version, struct arena *arena,
+                             struct record *record)
+{
+    if (version == RECORD_OLDEST_VERSION)
+        return true;
+    return read_text(json, "formats", arena, &record->formats) && read_old_cas(json, arena, record);
+}
+
 bool record_read(const char *text, size_t length, struct arena *arena, struct record *ret_record,
                  struct err *err)
 {
     json_auto_t *json = json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL);
     struct record record = {.request_id = ""};
+    json_int_t version = json_integer_value(json_object_get(json, "version"));
 
-    if (json_integer_value(json_object_get(json, "version")) != RECORD_VERSION)
+    if (version < RECORD_OLDEST_VERSION || version > RECORD_VERSION)
         return err_set(err, ERR_LOCAL, "the record is damaged, or of another version of leafd");
     record.issued_s = (uint64_t)json_integer_value(json_object_get(json, "issued"));
     if (!read_text(json, "request_id", arena, &record.request_id) ||
         !read_text(json, "certificate", arena, &record.leaf_pem) || record.leaf_pem == NULL ||
         !read_list(json, "chain", arena, &record.chain_pem) ||
         !read_list(json, "ca", arena, &record.ca_pem) ||
+        !read_newer_parts(json, version, arena, &record) ||
         !read_request(json_object_get(json, "request"), arena, &record.request) ||
         !read_files(json, arena, &record))
         return err_set(err, ERR_LOCAL, "the record is damaged");

@@ -30,12 +30,23 @@ struct record {
     struct certificate_facts leaf;
     const char *leaf_pem;
     struct text_list chain_pem, ca_pem;
+    struct old_ca *old_cas; /* CA certificates that were current in earlier generations */
+    size_t old_ca_count;
+    const char *formats; /* record_formats of the section as it was; NULL: not noted */
     struct record_file *files;
     size_t file_count;
 };
 
 /* record_request - what a section asks of the CA, for difference_between; texts are borrowed */
 struct request_facts record_request(const struct cert_config *cert);
+
+/*
+ * record_formats - a digest of the keys that shape files without being asked of the CA
+ *
+ * The encoding of keys, names in keystores and for Envoy. Never of a password. Class local.
+ */
+bool record_formats(const struct cert_config *cert, char to[static DIGEST_HEX_BYTES],
+                    struct err *err);
 
 /*
  * record_text - the record of a generation as JSON

@@ -1,7 +1,6 @@
 #include "pki/certificate.h"
 
 #include "pki/crypto.h"
-#include "pki/key.h"
 
 #include <openssl/pem.h>
 
@@ -185,16 +184,26 @@ bool certificate_read(const char *pem, struct arena *arena, struct certificate_f
     return certificate_facts_of(certificate, arena, ret_facts, err);
 }
 
-bool certificate_has_key(const char *certificate_pem, const char *key_pem, size_t key_length,
-                         struct err *err)
+bool certificate_to_der(const char *pem, struct bytes *der, struct err *err)
 {
-    CLEANUP(cleanup_x509) X509 *certificate = read_one(certificate_pem);
-    CLEANUP(cleanup_key) EVP_PKEY *key = NULL;
+    CLEANUP(cleanup_x509) X509 *certificate = read_one(pem);
+    unsigned char *encoded = NULL;
+    int length = certificate == NULL ? -1 : i2d_X509(certificate, &encoded);
+    bool added;
+
+    if (length <= 0)
+        return crypto_failed(err, ERR_LOCAL, "encode a certificate");
+    added = bytes_add(der, encoded, (size_t)length);
+    OPENSSL_free(encoded);
+    return added || err_memory(err);
+}
+
+bool certificate_has_key(const char *pem, const EVP_PKEY *key, struct err *err)
+{
+    CLEANUP(cleanup_x509) X509 *certificate = read_one(pem);
 
     if (certificate == NULL)
         return crypto_failed(err, ERR_LOCAL, "read a certificate");
-    if (!key_from_pem(key_pem, key_length, &key, err))
-        return false;
     if (EVP_PKEY_eq(X509_get0_pubkey(certificate), key) == 1)
         return true;
     return err_set(err, ERR_LOCAL, "the certificate and the key do not belong together");

@@ -8,6 +8,7 @@
 #define LEAFD_PKI_CERTIFICATE_H
 
 #include "base/arena.h"
+#include "base/bytes.h"
 #include "base/digest.h"
 #include "base/err.h"
 #include "base/when.h"
@@ -39,13 +40,15 @@ bool certificate_read(const char *pem, struct arena *arena, struct certificate_f
 bool certificate_facts_of(const X509 *certificate, struct arena *arena,
                           struct certificate_facts *ret_facts, struct err *err);
 
-/*
- * certificate_has_key - whether the certificate's public key belongs to the private key in a PEM
- * text
- *
- * False, with *err filled, also when either cannot be read.
+/* certificate_to_der - adds the DER of the first certificate in a PEM text; fails with class local
  */
-bool certificate_has_key(const char *certificate_pem, const char *key_pem, size_t key_length,
-                         struct err *err);
+bool certificate_to_der(const char *pem, struct bytes *der, struct err *err);
+
+/*
+ * certificate_has_key - whether the public key in a PEM certificate belongs to the private key
+ *
+ * False, with *err filled, also when the certificate cannot be read. Fails with class local.
+ */
+bool certificate_has_key(const char *pem, const EVP_PKEY *key, struct err *err);
 
 #endif

@@ -12,6 +12,7 @@
 
 #include <openssl/bio.h>
 #include <openssl/evp.h>
+#include <openssl/pkcs12.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
@@ -27,6 +28,7 @@ DEFINE_CLEANUP(cleanup_x509_req, X509_REQ *, X509_REQ_free)
 DEFINE_CLEANUP(cleanup_x509_store, X509_STORE *, X509_STORE_free)
 DEFINE_CLEANUP(cleanup_x509_store_context, X509_STORE_CTX *, X509_STORE_CTX_free)
 DEFINE_CLEANUP(cleanup_certificates, STACK_OF(X509) *, free_certificates)
+DEFINE_CLEANUP(cleanup_pkcs12, PKCS12 *, PKCS12_free)
 DEFINE_CLEANUP(cleanup_general_names, GENERAL_NAMES *, GENERAL_NAMES_free)
 
 /* crypto_failed - "cannot WHAT: REASON" from libcrypto's error queue, which it empties; false */

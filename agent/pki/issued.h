@@ -12,6 +12,13 @@
 #include "base/text.h"
 #include "pki/certificate.h"
 
+/* A CA certificate that peers had to trust before, as PEM. */
+struct old_ca {
+    const char *pem;
+    uint64_t last_current_s; /* when it was still what our certificates hang on */
+    uint64_t not_after_s;
+};
+
 /* Initialise with {0}, end with issued_free. PEM texts end with a line break. */
 struct issued {
     struct arena arena;
@@ -19,6 +26,8 @@ struct issued {
     const char *leaf_pem;
     struct text_list chain_pem; /* intermediates as the CA orders them, the leaf's issuer first */
     struct text_list ca_pem;    /* what a peer must trust */
+    struct old_ca *old_cas;     /* and what it goes on trusting for a while */
+    size_t old_ca_count;
     struct certificate_facts leaf; /* of leaf_pem */
     uint64_t issued_s;             /* when, by our clock */
     const char *request_id;        /* of the CA's reply; "" if it gave none */

@@ -47,24 +47,54 @@ void key_free(EVP_PKEY *key)
     EVP_PKEY_free(key);
 }
 
-bool key_to_pem(const EVP_PKEY *key, bool traditional, struct secret *ret_pem, struct err *err)
+typedef int key_writer(BIO *bio, const EVP_PKEY *key);
+
+static int write_pem(BIO *bio, const EVP_PKEY *key)
+{
+    return PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL);
+}
+
+static int write_traditional_pem(BIO *bio, const EVP_PKEY *key)
+{
+    return PEM_write_bio_PrivateKey_traditional(bio, key, NULL, NULL, 0, NULL, NULL);
+}
+
+static int write_der(BIO *bio, const EVP_PKEY *key)
+{
+    return i2d_PKCS8PrivateKey_bio(bio, key, NULL, NULL, 0, NULL, NULL);
+}
+
+static bool write_key(const EVP_PKEY *key, key_writer *write_to, struct secret *ret_bytes,
+                      struct err *err)
 {
     /* A memory BIO in the secure heap: BIO_s_secmem(3). */
     CLEANUP(cleanup_bio) BIO *bio = BIO_new(BIO_s_secmem());
-    char *pem;
+    char *bytes;
     long length;
-    int written = 0;
 
-    if (bio == NULL)
+    if (bio == NULL || write_to(bio, key) != 1)
         return crypto_failed(err, ERR_LOCAL, "write a private key");
-    if (traditional && !EVP_PKEY_is_a(key, "ED25519"))
-        written = PEM_write_bio_PrivateKey_traditional(bio, key, NULL, NULL, 0, NULL, NULL);
-    else
-        written = PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL);
-    length = BIO_get_mem_data(bio, &pem);
-    if (written != 1 || length <= 0)
+    length = BIO_get_mem_data(bio, &bytes);
+    if (length <= 0)
         return crypto_failed(err, ERR_LOCAL, "write a private key");
-    return secret_copy(ret_pem, pem, (size_t)length, err);
+    return secret_copy(ret_bytes, bytes, (size_t)length, err);
+}
+
+static bool has_traditional(const EVP_PKEY *key)
+{
+    return !EVP_PKEY_is_a(key, "ED25519");
+}
+
+bool key_to_pem(const EVP_PKEY *key, bool traditional, struct secret *ret_pem, struct err *err)
+{
+    return write_key(key, traditional && has_traditional(key) ? write_traditional_pem : write_pem,
+                     ret_pem, err);
+}
+
+bool key_to_der(const EVP_PKEY *key, bool traditional, struct secret *ret_der, struct err *err)
+{
+    return write_key(key, traditional && has_traditional(key) ? i2d_PrivateKey_bio : write_der,
+                     ret_der, err);
 }
 
 /* For keys that are encrypted: there is nobody to ask for a password. */
@@ -87,6 +117,17 @@ bool key_from_pem(const char *pem, size_t length, EVP_PKEY **ret_key, struct err
     if (bio == NULL)
         return crypto_failed(err, ERR_LOCAL, "read a private key");
     key = PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL);
+    if (key == NULL)
+        return crypto_failed(err, ERR_LOCAL, "read a private key");
+    *ret_key = key;
+    return true;
+}
+
+bool key_from_der(const char *der, size_t length, EVP_PKEY **ret_key, struct err *err)
+{
+    const unsigned char *at = (const unsigned char *)der;
+    EVP_PKEY *key = length > LONG_MAX ? NULL : d2i_AutoPrivateKey(NULL, &at, (long)length);
+
     if (key == NULL)
         return crypto_failed(err, ERR_LOCAL, "read a private key");
     *ret_key = key;

@@ -35,12 +35,18 @@ DEFINE_CLEANUP(cleanup_key, EVP_PKEY *, key_free)
  */
 bool key_to_pem(const EVP_PKEY *key, bool traditional, struct secret *ret_pem, struct err *err);
 
+/* key_to_der - the same, as DER */
+bool key_to_der(const EVP_PKEY *key, bool traditional, struct secret *ret_der, struct err *err);
+
 /*
  * key_from_pem - reads the first private key in a PEM text
  *
  * The caller owns *ret_key. An encrypted key is refused. Fails with class local.
  */
 bool key_from_pem(const char *pem, size_t length, EVP_PKEY **ret_key, struct err *err);
+
+/* key_from_der - reads a private key in DER, PKCS#8 or traditional; the caller owns *ret_key */
+bool key_from_der(const char *der, size_t length, EVP_PKEY **ret_key, struct err *err);
 
 /* key_is_type - whether the key is of that type: algorithm, and curve or bits */
 bool key_is_type(const EVP_PKEY *key, enum key_type type);

@@ -1,0 +1,75 @@
+#include "install/trust_bundle.h"
+
+#include "base/when.h"
+#include "install/installed.h"
+#include "install/trust_overlap.h"
+
+#include <string.h>
+
+/* What was current until now, then what was before, latest first. */
+static bool gather(const struct record *record, uint64_t now_s, struct arena *arena,
+                   struct old_ca **ret_old, size_t *ret_count, struct err *err)
+{
+    size_t count = 0;
+    struct old_ca *old =
+        arena_take(arena, (record->ca_pem.count + record->old_ca_count + 1) * sizeof *old);
+
+    if (old == NULL)
+        return err_memory(err);
+    for (size_t i = 0; i < record->ca_pem.count; i++) {
+        struct certificate_facts facts;
+
+        /* One that cannot be read any more vouches for nobody. */
+        if (certificate_read(record->ca_pem.items[i], arena, &facts, err))
+            old[count++] =
+                (struct old_ca){record->ca_pem.items[i], now_s, facts.validity.not_after};
+    }
+    for (size_t i = 0; i < record->old_ca_count; i++)
+        old[count++] = record->old_cas[i];
+    *ret_old = old;
+    *ret_count = count;
+    return true;
+}
+
+static bool keep(const struct old_ca *kept, size_t count, struct issued *issued, struct err *err)
+{
+    issued->old_ca_count = 0;
+    issued->old_cas = arena_take(&issued->arena, (count + 1) * sizeof *issued->old_cas);
+    if (issued->old_cas == NULL)
+        return err_memory(err);
+    for (size_t i = 0; i < count; i++) {
+        issued->old_cas[i] = kept[i];
+        issued->old_cas[i].pem = arena_copy(&issued->arena, kept[i].pem);
+        if (issued->old_cas[i].pem == NULL)
+            return err_memory(err);
+    }
+    issued->old_ca_count = count;
+    return true;
+}
+
+static uint64_t overlap_of(const struct cert_config *cert, const struct issued *issued)
+{
+    const struct validity *life = &issued->leaf.validity;
+
+    return cert->ca_overlap_s != 0 ? cert->ca_overlap_s : 2 * (life->not_after - life->not_before);
+}
+
+bool trust_bundle_fill(int set_fd, const struct cert_config *cert, struct issued *issued,
+                       struct err *err)
+{
+    struct old_ca kept[TRUST_OVERLAP_MOST], *old = NULL;
+    uint64_t now_s = when_now_s();
+    struct arena arena = {0};
+    struct record record;
+    size_t count = 0;
+    bool filled = true;
+
+    if (cert->trust_anchor == NULL && installed_record(set_fd, &arena, &record, err))
+        filled = gather(&record, now_s, &arena, &old, &count, err);
+    if (filled) {
+        count = trust_overlap(&issued->ca_pem, old, count, overlap_of(cert, issued), now_s, kept);
+        filled = keep(kept, count, issued, err);
+    }
+    arena_free(&arena);
+    return filled;
+}

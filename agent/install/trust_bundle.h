@@ -1,0 +1,23 @@
+/*
+ * trust_bundle - what a new generation takes over of the trust of the published one
+ *
+ * The published generation's record knows which CA certificates were current until now, and which
+ * were before and when; trust_overlap decides which of them stay.
+ */
+#ifndef LEAFD_INSTALL_TRUST_BUNDLE_H
+#define LEAFD_INSTALL_TRUST_BUNDLE_H
+
+#include "config/config.h"
+#include "pki/issued.h"
+
+/*
+ * trust_bundle_fill - sets the old CA certificates of an issued set that is to be staged
+ *
+ * They stay for the section's ca_overlap, or for twice the leaf's lifetime. None where the section
+ * has a trust_anchor, in which the operator says what is trusted; none without a published
+ * generation, or with one whose record cannot be read. Blocks on the disk. Fails with class local.
+ */
+bool trust_bundle_fill(int set_fd, const struct cert_config *cert, struct issued *issued,
+                       struct err *err);
+
+#endif
