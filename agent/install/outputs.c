@@ -161,16 +161,15 @@ static void add(struct parts *parts, const char *bytes, size_t length)
         parts->items[parts->count++] = (struct output_part){bytes, length};
 }
 
+static void add_text(struct parts *parts, const char *text)
+{
+    add(parts, text, strlen(text));
+}
+
 static void add_list(struct parts *parts, const struct text_list *list)
 {
     for (size_t i = 0; i < list->count; i++)
-        add(parts, list->items[i], strlen(list->items[i]));
-}
-
-static void add_fullchain(struct parts *parts, const struct issued *issued)
-{
-    add(parts, issued->leaf_pem, strlen(issued->leaf_pem));
-    add_list(parts, &issued->chain_pem);
+        add_text(parts, list->items[i]);
 }
 
 static void add_bytes(struct parts *parts, const struct bytes *bytes)
@@ -178,77 +177,99 @@ static void add_bytes(struct parts *parts, const struct bytes *bytes)
     add(parts, bytes_text(bytes), bytes->length);
 }
 
-static void add_text(struct parts *parts, const char *text)
+static void add_secret(struct parts *parts, const struct secret *secret)
 {
-    add(parts, text, strlen(text));
+    add(parts, secret_expose(secret), secret->length);
 }
 
-static void add_trusted(struct parts *parts, const struct issued *issued)
+typedef void piece(struct parts *parts, const struct output_source *source);
+
+static void leaf(struct parts *parts, const struct output_source *source)
 {
+    add_text(parts, source->issued->leaf_pem);
+}
+
+static void chain(struct parts *parts, const struct output_source *source)
+{
+    add_list(parts, &source->issued->chain_pem);
+}
+
+static void trusted(struct parts *parts, const struct output_source *source)
+{
+    const struct issued *issued = source->issued;
+
     add_list(parts, &issued->ca_pem);
     for (size_t i = 0; i < issued->old_ca_count; i++)
         add_text(parts, issued->old_cas[i].pem);
 }
 
-static void add_key(struct parts *parts, const struct secret *key_pem)
+static void key(struct parts *parts, const struct output_source *source)
 {
-    add(parts, secret_expose(key_pem), key_pem->length);
+    add_secret(parts, source->key_pem);
 }
+
+static void key_der(struct parts *parts, const struct output_source *source)
+{
+    add_secret(parts, &source->key_der);
+}
+
+static void certificate_der(struct parts *parts, const struct output_source *source)
+{
+    add_bytes(parts, &source->certificate_der);
+}
+
+static void metadata(struct parts *parts, const struct output_source *source)
+{
+    add_text(parts, source->metadata);
+    add_text(parts, "\n");
+}
+
+static void keystore(struct parts *parts, const struct output_source *source)
+{
+    add_bytes(parts, &source->keystore);
+}
+
+static void truststore(struct parts *parts, const struct output_source *source)
+{
+    add_bytes(parts, &source->truststore);
+}
+
+static void sds(struct parts *parts, const struct output_source *source)
+{
+    add_text(parts, source->sds);
+}
+
+static void sds_ca(struct parts *parts, const struct output_source *source)
+{
+    add_text(parts, source->sds_ca);
+}
+
+enum { PIECES_MOST = 3 };
+
+/* What each content is made of, in this order. */
+static piece *const pieces[CONTENT_COUNT][PIECES_MOST] = {
+    [CONTENT_CERTIFICATE] = {leaf},
+    [CONTENT_CHAIN] = {chain},
+    [CONTENT_FULLCHAIN] = {leaf, chain},
+    [CONTENT_CA] = {trusted},
+    [CONTENT_KEY] = {key},
+    [CONTENT_COMBINED] = {leaf, chain, key},
+    [CONTENT_BUNDLE] = {key, leaf, chain},
+    [CONTENT_METADATA] = {metadata},
+    [CONTENT_PKCS12] = {keystore},
+    [CONTENT_TRUSTSTORE] = {truststore},
+    [CONTENT_CERTIFICATE_DER] = {certificate_der},
+    [CONTENT_KEY_DER] = {key_der},
+    [CONTENT_ENVOY_SDS] = {sds},
+    [CONTENT_ENVOY_SDS_CA] = {sds_ca},
+};
 
 size_t output_parts(const struct output_source *source, enum content content,
                     struct output_part parts[static OUTPUT_PARTS_MOST])
 {
-    const struct issued *issued = source->issued;
     struct parts list = {.items = parts};
 
-    switch (content) {
-    case CONTENT_CERTIFICATE:
-        add(&list, issued->leaf_pem, strlen(issued->leaf_pem));
-        break;
-    case CONTENT_CHAIN:
-        add_list(&list, &issued->chain_pem);
-        break;
-    case CONTENT_FULLCHAIN:
-        add_fullchain(&list, issued);
-        break;
-    case CONTENT_CA:
-        add_trusted(&list, issued);
-        break;
-    case CONTENT_KEY:
-        add_key(&list, source->key_pem);
-        break;
-    case CONTENT_COMBINED:
-        add_fullchain(&list, issued);
-        add_key(&list, source->key_pem);
-        break;
-    case CONTENT_BUNDLE:
-        add_key(&list, source->key_pem);
-        add_fullchain(&list, issued);
-        break;
-    case CONTENT_METADATA:
-        add_text(&list, source->metadata);
-        add(&list, "\n", 1);
-        break;
-    case CONTENT_PKCS12:
-        add_bytes(&list, &source->keystore);
-        break;
-    case CONTENT_TRUSTSTORE:
-        add_bytes(&list, &source->truststore);
-        break;
-    case CONTENT_CERTIFICATE_DER:
-        add_bytes(&list, &source->certificate_der);
-        break;
-    case CONTENT_KEY_DER:
-        add_key(&list, &source->key_der);
-        break;
-    case CONTENT_ENVOY_SDS:
-        add_text(&list, source->sds);
-        break;
-    case CONTENT_ENVOY_SDS_CA:
-        add_text(&list, source->sds_ca);
-        break;
-    case CONTENT_COUNT:
-        break;
-    }
+    for (size_t i = 0; i < PIECES_MOST && pieces[content][i] != NULL; i++)
+        pieces[content][i](&list, source);
     return list.count;
 }

@@ -184,7 +184,7 @@ static void what_was_published_is_found_whole_again(void **state)
     assert_string_equal(installed.record.leaf.serial, set->issued.leaf.serial);
     assert_int_equal(installed.record.issued_s, 1700000000);
     assert_string_equal(installed.record.request_id, "id-1");
-    assert_true(installed_recover(set->fd, &installed, &again, &err));
+    assert_true(installed_recover(set->fd, &set->cert, &installed, &again, &err));
     assert_string_equal(secret_expose(&again.key_pem), secret_expose(&set->issued.key_pem));
     assert_string_equal(again.leaf_pem, set->issued.leaf_pem);
     issued_free(&again);
