@@ -3,6 +3,7 @@
 $BAO or $VAULT names the binary, else `bao` or `vault` on PATH is taken, else tests/vault/build makes one from the Go
 module, once, into a cache outside the tree.
 """
+import contextlib
 import json
 import os
 import shutil
@@ -109,6 +110,24 @@ class RealCa:
                   and imported["mapping"].get(i)]
         if newest:
             self.call("POST", "pki_int/config/issuers", {"default": newest[0]})
+
+    @contextlib.contextmanager
+    def another_root(self, name):
+        """A new root, given as PEM, and an intermediate of it, which is the default issuer for so long."""
+        before = self.call("GET", "pki_int/config/issuers")["data"]["default"]
+        root = self.call("POST", "pki/root/rotate/internal", {"common_name": name, "key_type": "ec",
+                                                              "ttl": "87600h"})["data"]
+        csr = self.call("POST", "pki_int/intermediate/generate/internal",
+                        {"common_name": f"{name} intermediate", "key_type": "ec"})["data"]["csr"]
+        signed = self.call("POST", f"pki/issuer/{root['issuer_id']}/sign-intermediate",
+                           {"csr": csr, "format": "pem_bundle", "ttl": "43800h"})["data"]["certificate"]
+        imported = self.call("POST", "pki_int/intermediate/set-signed", {"certificate": signed})["data"]
+        newest = [issuer for issuer in imported["imported_issuers"] if imported["mapping"].get(issuer)]
+        self.call("POST", "pki_int/config/issuers", {"default": newest[0]})
+        try:
+            yield root["certificate"] + "\n"
+        finally:
+            self.call("POST", "pki_int/config/issuers", {"default": before})
 
     def set_up_auth(self):
         self.call("POST", "sys/policies/acl/leafd", {"policy": '''
