@@ -38,12 +38,6 @@ struct reading {
     struct secret password; /* of keystores; empty if it is not needed, or cannot be read now */
 };
 
-static bool is_by_password(const struct reading *reading, const struct bytes *bytes)
-{
-    return reading->password.length == 0 ||
-           keystore_opens(bytes_text(bytes), bytes->length, &reading->password);
-}
-
 static void check_file(const struct reading *reading, const struct record_file *file)
 {
     CLEANUP(bytes_free) struct bytes bytes = {.limit = OUTPUT_MOST_BYTES};
@@ -67,9 +61,25 @@ static void check_file(const struct reading *reading, const struct record_file *
     else if ((file->output.owner != OWNER_UNCHANGED && about.st_uid != file->output.owner) ||
              (file->output.group != OWNER_UNCHANGED && about.st_gid != file->output.group))
         note(installed, INSTALLED_DAMAGED, "the owner of %s was changed", file->output.name);
-    else if (content_needs_password(file->output.content) && !is_by_password(reading, &bytes))
-        note(installed, INSTALLED_UNWANTED,
-             "keystore_password_file does not hold the password of %s any more", file->output.name);
+}
+
+/* All keystores of a generation were made with one password, and trying it takes milliseconds. */
+static void check_password(const struct reading *reading)
+{
+    CLEANUP(bytes_free) struct bytes bytes = {.limit = OUTPUT_MOST_BYTES};
+    const struct record *record = &reading->installed->record;
+    struct err err;
+    size_t i = 0;
+
+    while (i < record->file_count && !content_needs_password(record->files[i].output.content))
+        i++;
+    if (i == record->file_count || reading->password.length == 0 ||
+        !file_read_at(reading->fd, record->files[i].output.name, &bytes, &err))
+        return;
+    if (!keystore_opens(bytes_text(&bytes), bytes.length, &reading->password))
+        note(reading->installed, INSTALLED_UNWANTED,
+             "keystore_password_file does not hold the password of %s any more",
+             record->files[i].output.name);
 }
 
 static bool same_output(const struct output *a, const struct output *b)
@@ -192,6 +202,7 @@ static void read_generation(int generation_fd, const struct cert_config *cert, b
     compare_outputs(installed, cert);
     for (size_t i = 0; i < installed->record.file_count; i++)
         check_file(&reading, &installed->record.files[i]);
+    check_password(&reading);
     if (!glance)
         check_key(&reading);
     secret_wipe(&reading.password);

@@ -50,8 +50,11 @@ static bool keep(const struct old_ca *kept, size_t count, struct issued *issued,
 static uint64_t overlap_of(const struct cert_config *cert, const struct issued *issued)
 {
     const struct validity *life = &issued->leaf.validity;
+    uint64_t overlap_s =
+        cert->ca_overlap_s != 0 ? cert->ca_overlap_s : 2 * (life->not_after - life->not_before);
 
-    return cert->ca_overlap_s != 0 ? cert->ca_overlap_s : 2 * (life->not_after - life->not_before);
+    /* As long as a generation that hangs on it may still be read, its CA is not old. */
+    return overlap_s > cert->keep_previous_s ? overlap_s : cert->keep_previous_s;
 }
 
 bool trust_bundle_fill(int set_fd, const struct cert_config *cert, struct issued *issued,

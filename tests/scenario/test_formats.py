@@ -281,10 +281,11 @@ def test_a_keystore_may_be_the_only_file(ca, site, password_file):
     assert ca.requests("pki_int/sign/") == 2
 
 
-def later(site, minutes):
+def go_on_later(site, minutes):
     """A run of `once` so many minutes ahead: longer than the machine runs, and faketime's timers fail."""
-    return site.once(environment={"LD_PRELOAD": FAKETIME, "FAKETIME": f"+{minutes}m", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-                                  "FAKETIME_DONT_RESET": "1"})
+    done = site.once(environment={"LD_PRELOAD": FAKETIME, "FAKETIME": f"+{minutes}m",
+                                  "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_RESET": "1"})
+    assert done.code == 0, done.err
 
 
 def test_the_trust_in_a_new_root_overlaps_with_the_old_one_real(real_ca_server, site, password_file):
@@ -298,7 +299,7 @@ def test_the_trust_in_a_new_root_overlaps_with_the_old_one_real(real_ca_server, 
     old_leaf.write_bytes((site.out() / "tls.crt").read_bytes())
     assert len(old) == 1
     with ca.another_root("a new root"):
-        assert later(site, 10).code == 0
+        go_on_later(site, 10)
         assert names_in(site.out() / "ca.crt") == sorted(old + ["CN=a new root"])
         check_keystores(site, "web")
         # Peers with a leaf of the old root are trusted, and those with a leaf of the new one.
@@ -306,15 +307,14 @@ def test_the_trust_in_a_new_root_overlaps_with_the_old_one_real(real_ca_server, 
             openssl("verify", "-CAfile", str(site.out() / "ca.crt"), "-untrusted", str(peer), str(peer))
         # Written anew for another reason, it keeps both; renewed within the overlap too.
         site.configure(ca, {"web": lines + "file = meta.json metadata\n"})
-        assert later(site, 10).code == 0
+        go_on_later(site, 10)
         assert len(names_in(site.out() / "ca.crt")) == 2
-        assert later(site, 20).code == 0
+        go_on_later(site, 20)
         assert len(names_in(site.out() / "ca.crt")) == 2
-        done = later(site, 30)
-        assert done.code == 0, done.err
+        go_on_later(site, 30)
         assert names_in(site.out() / "ca.crt") == ["CN=a new root"]
         check_keystores(site, "web")
-    assert later(site, 40).code == 0
+    go_on_later(site, 40)
     assert names_in(site.out() / "ca.crt") == sorted(old + ["CN=a new root"]), "and the same way back"
 
 
@@ -328,5 +328,5 @@ def test_a_trust_anchor_alone_decides_what_is_trusted_real(real_ca_server, site)
     assert site.once().code == 0
     with ca.another_root("another new root") as root:
         both.write_text(root)
-        assert later(site, 10).code == 0
+        go_on_later(site, 10)
         assert names_in(site.out() / "ca.crt") == ["CN=another new root"]
