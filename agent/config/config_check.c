@@ -151,6 +151,35 @@ static void check_files(const struct checking *checking, const struct cert_confi
     }
 }
 
+static bool is_yaml(const struct output *output)
+{
+    size_t length = strlen(output->name);
+
+    return (length > 5 && strcmp(output->name + length - 5, ".yaml") == 0) ||
+           (length > 4 && strcmp(output->name + length - 4, ".yml") == 0);
+}
+
+static void check_sds(const struct checking *checking, const struct cert_config *cert)
+{
+    const struct output *sds = config_output(cert, CONTENT_ENVOY_SDS);
+    const struct output *sds_ca = config_output(cert, CONTENT_ENVOY_SDS_CA);
+
+    /* Envoy takes what is named otherwise for JSON: MessageUtil::loadFromFile. */
+    if ((sds != NULL && !is_yaml(sds)) || (sds_ca != NULL && !is_yaml(sds_ca)))
+        complain(checking, "cert", cert->name, "file",
+                 "has an envoy-sds or envoy-sds-ca whose name does not end in .yaml, and Envoy "
+                 "reads no other; write for example file = sds.yaml envoy-sds");
+    if (sds != NULL && (config_output(cert, CONTENT_FULLCHAIN) == NULL ||
+                        config_output(cert, CONTENT_KEY) == NULL))
+        complain(checking, "cert", cert->name, "file",
+                 "has an envoy-sds, which names the files with fullchain and key, and one of them "
+                 "is missing; add file = tls.crt fullchain and file = tls.key key");
+    if (sds_ca != NULL && config_output(cert, CONTENT_CA) == NULL)
+        complain(checking, "cert", cert->name, "file",
+                 "has an envoy-sds-ca, which names the file with ca, and that is missing; add "
+                 "file = ca.crt ca");
+}
+
 /* What a kind of file needs besides its own line. */
 static void check_formats(const struct checking *checking, const struct cert_config *cert)
 {
@@ -165,17 +194,7 @@ static void check_formats(const struct checking *checking, const struct cert_con
         complain(checking, "cert", cert->name, "key_encoding",
                  "cannot be traditional with key_type = ed25519, which is PKCS#8 only; write "
                  "key_encoding = pkcs8");
-    if (config_output(cert, CONTENT_ENVOY_SDS) != NULL &&
-        (config_output(cert, CONTENT_FULLCHAIN) == NULL ||
-         config_output(cert, CONTENT_KEY) == NULL))
-        complain(checking, "cert", cert->name, "file",
-                 "has an envoy-sds, which names the files with fullchain and key, and one of them "
-                 "is missing; add file = tls.crt fullchain and file = tls.key key");
-    if (config_output(cert, CONTENT_ENVOY_SDS_CA) != NULL &&
-        config_output(cert, CONTENT_CA) == NULL)
-        complain(checking, "cert", cert->name, "file",
-                 "has an envoy-sds-ca, which names the file with ca, and that is missing; add "
-                 "file = ca.crt ca");
+    check_sds(checking, cert);
 }
 
 static void check_reload(const struct checking *checking, const struct cert_config *cert)

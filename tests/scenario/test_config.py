@@ -119,6 +119,7 @@ WRONG = [
      "[cert web] file:", "add file = tls.crt fullchain"),
     ("sds-without-key", HEAD + CERT.replace("tls.key key", "x.pem combined") + "file = sds.yaml envoy-sds\n", 11,
      "[cert web] file:", "file = tls.key key"),
+    ("sds-not-yaml", HEAD + CERT + "file = sds envoy-sds\n", 11, "[cert web] file:", "file = sds.yaml envoy-sds"),
     ("sds-ca-without-ca", HEAD + CERT + "file = sds-ca.yaml envoy-sds-ca\n", 11, "[cert web] file:",
      "add file = ca.crt ca"),
     ("short-file", HEAD + CERT + "file = x\n", 13, "[cert web] file:", "NAME CONTENT [MODE [OWNER[:GROUP]]]"),
