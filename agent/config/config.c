@@ -26,6 +26,11 @@ const char *const auth_method_words[AUTH_METHOD_COUNT + 1] = {
     [AUTH_TOKEN] = "token",
 };
 
+const char *const starttls_words[STARTTLS_COUNT + 1] = {
+    [STARTTLS_NONE] = "none", [STARTTLS_POSTGRES] = "postgres", [STARTTLS_MYSQL] = "mysql",
+    [STARTTLS_SMTP] = "smtp", [STARTTLS_IMAP] = "imap",         [STARTTLS_LDAP] = "ldap",
+};
+
 struct config *config_ref(struct config *config)
 {
     config->references++;

@@ -103,18 +103,65 @@ struct link_list {
     size_t count;
 };
 
-enum reload_verb { RELOAD_NONE, RELOAD_SIGNAL_PIDFILE, RELOAD_SIGNAL_PROCESS, RELOAD_EXEC };
+/* Where a consumer's admin interface answers. */
+struct http_target {
+    const char *url;    /* http:// of this machine, or https:// */
+    const char *socket; /* the Unix socket that is asked in place of the URL's host; or NULL */
+    const char *label;  /* for people: as it was written, without the query */
+};
+
+enum reload_verb {
+    RELOAD_NONE,
+    RELOAD_SIGNAL_PIDFILE,
+    RELOAD_SIGNAL_PROCESS,
+    RELOAD_EXEC,
+    RELOAD_HTTP
+};
 
 struct reload_action {
     enum reload_verb verb;
     int signal;
     const char *target; /* pidfile's path, or process name */
     struct text_list argv;
+    const char *method; /* of http: "POST" */
+    struct http_target http;
 };
 
 struct reload_list {
     struct reload_action *items;
     size_t count;
+};
+
+enum prove_method { PROVE_NONE, PROVE_TLS, PROVE_EXEC, PROVE_HTTP };
+
+/* What is said in the clear before TLS begins. */
+enum starttls {
+    STARTTLS_NONE,
+    STARTTLS_POSTGRES,
+    STARTTLS_MYSQL,
+    STARTTLS_SMTP,
+    STARTTLS_IMAP,
+    STARTTLS_LDAP,
+    STARTTLS_COUNT
+};
+
+/* Where a consumer speaks TLS. */
+struct tls_target {
+    const char *host;        /* a name or an address, IPv6 without brackets; NULL: `socket` */
+    const char *port;        /* 1 to 65535 */
+    const char *socket;      /* the path of a Unix socket; NULL: `host` and `port` */
+    const char *label;       /* for people: as it was written */
+    const char *server_name; /* SNI; NULL: the certificate's first DNS name */
+    enum starttls starttls;
+};
+
+/* prove = tls ..., exec ..., http ... or none: how the consumer is held to serve the leaf */
+struct prove_order {
+    enum prove_method method;
+    struct tls_target tls;
+    struct text_list argv;
+    struct http_target http;
+    const char *json_path; /* where the reply of `http` names what is served: base/json_path */
 };
 
 enum key_rotation { KEY_ROTATE_ALWAYS, KEY_ROTATE_NEVER };
@@ -149,6 +196,10 @@ struct cert_config {
     uint64_t ca_overlap_s;     /* how long CA certificates stay that were current; 0: by lifetime */
     struct text_list validate; /* argv; empty: none */
     struct reload_list reloads;
+    struct prove_order prove;
+    uint64_t prove_timeout_s; /* from the reload to the proof */
+    uint64_t prove_every_s;   /* between later looks; 0: none */
+    bool rollback;            /* publish the generation before again if the proof fails */
     uint64_t command_timeout_s;
     uint64_t keep_previous_s;
 
@@ -179,6 +230,9 @@ const struct cert_config *config_cert(const struct config *config, const char *n
 
 /* The configuration's words for the contents, in the order of the enum, then NULL. */
 extern const char *const content_words[CONTENT_COUNT + 1];
+
+/* The configuration's words for what comes before TLS, in the order of the enum; [0] is "none". */
+extern const char *const starttls_words[STARTTLS_COUNT + 1];
 
 /* content_holds_key - whether a file of that kind holds the private key */
 bool content_holds_key(enum content content);

@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "config/config_orders.h"
+#include "config/config_prove.h"
 #include "config/config_subject.h"
 
 #include <string.h>
@@ -124,7 +125,15 @@ const struct config_key config_keys[] = {
     {"validate", CONSUMER(validate), .parse = parse_validate, .type = "exec PROGRAM [ARGUMENT...]",
      .example = "exec /usr/local/bin/lint-tls"},
     {"reload", CONSUMER(reloads), .parse = parse_reload, .repeats = true, .fallback = "none",
-     .type = "none, signal or exec", .example = "signal HUP pidfile /run/nginx.pid"},
+     .type = "none, signal, exec or http", .example = "signal HUP pidfile /run/nginx.pid"},
+    {"prove", CONSUMER(prove), .parse = parse_prove, .fallback = "none",
+     .type = "none, tls, exec or http", .example = "tls 127.0.0.1:443 sni api.example.com"},
+    {"prove_timeout", CONSUMER(prove_timeout_s), .parse = parse_duration, .fallback = "60s",
+     .type = "duration", .example = "60s"},
+    {"prove_every", CONSUMER(prove_every_s), .parse = parse_duration_or_0, .fallback = "5m",
+     .type = "duration, or 0", .example = "5m"},
+    {"rollback", CONSUMER(rollback), .parse = parse_yes_no, .fallback = "yes", .type = "yes or no",
+     .example = "no"},
     {"command_timeout", CONSUMER(command_timeout_s), .parse = parse_duration, .fallback = "30s",
      .type = "duration", .example = "30s"},
     {"keep_previous", CONSUMER(keep_previous_s), .parse = parse_duration, .fallback = "10s",

@@ -1,5 +1,8 @@
 #include "config/config_orders.h"
 
+#include "config/config_target.h"
+#include "config/config_words.h"
+
 #include <grp.h>
 #include <pwd.h>
 #include <signal.h>
@@ -7,45 +10,6 @@
 #include <unistd.h>
 
 enum { FILE_NAME_MOST_BYTES = 200, PROCESS_NAME_MOST_BYTES = 15, NAME_SERVICE_BYTES = 4096 };
-
-/* One word from *at on, quotes removed; *at stands behind it afterwards. */
-static const char *next_word(struct config_scope *scope, const char **at, const char **ret_word)
-{
-    const char *from = *at;
-    char *word = arena_copy(scope->arena, from);
-    size_t length = 0;
-    bool quoted = false;
-
-    if (word == NULL)
-        return config_no_memory;
-    for (; *from != '\0' && (quoted || (*from != ' ' && *from != '\t')); from++) {
-        if (*from == '"')
-            quoted = !quoted;
-        else
-            word[length++] = *from;
-    }
-    word[length] = '\0';
-    *at = from + strspn(from, " \t");
-    *ret_word = word;
-    return quoted ? "has a \" that is not closed" : NULL;
-}
-
-static const char *split_words(struct config_scope *scope, const char *value,
-                               struct text_list *words)
-{
-    while (*value != '\0') {
-        const char *word = NULL;
-        const char *why = next_word(scope, &value, &word);
-
-        if (why == NULL)
-            why = config_expand(scope, word, &word);
-        if (why != NULL)
-            return why;
-        if (!text_list_add(words, scope->arena, word, strlen(word)))
-            return config_no_memory;
-    }
-    return NULL;
-}
 
 /* Room for one more item at the end of an array in the arena; NULL if memory ran out. */
 static void *append(struct config_scope *scope, void *items_at, size_t *count, size_t size)
@@ -166,7 +130,7 @@ const char *parse_file(struct config_scope *scope, const char *value, void *fiel
     struct output_list *list = field;
     struct text_list words = {0};
     struct output output = {0}, *added;
-    const char *why = split_words(scope, value, &words);
+    const char *why = words_split(scope, value, &words);
 
     if (why != NULL)
         return why;
@@ -190,7 +154,7 @@ const char *parse_link(struct config_scope *scope, const char *value, void *fiel
     struct link_list *list = field;
     struct text_list words = {0};
     struct outside_link *link;
-    const char *why = split_words(scope, value, &words);
+    const char *why = words_split(scope, value, &words);
 
     if (why != NULL)
         return why;
@@ -205,32 +169,16 @@ const char *parse_link(struct config_scope *scope, const char *value, void *fiel
     return NULL;
 }
 
-/* The argv behind the word exec. */
-static const char *take_argv(struct config_scope *scope, const struct text_list *words,
-                             struct text_list *argv)
-{
-    if (words->count < 2)
-        return "has no program behind exec";
-    if (words->items[1][0] != '/')
-        return "names a program without its absolute path; there is no shell and no PATH search";
-    if (access(words->items[1], X_OK) != 0)
-        return "names a program that is not there or may not be executed";
-    for (size_t i = 1; i < words->count; i++)
-        if (!text_list_add(argv, scope->arena, words->items[i], strlen(words->items[i])))
-            return config_no_memory;
-    return NULL;
-}
-
 const char *parse_validate(struct config_scope *scope, const char *value, void *field)
 {
     struct text_list words = {0};
-    const char *why = split_words(scope, value, &words);
+    const char *why = words_split(scope, value, &words);
 
     if (why != NULL)
         return why;
     if (words.count == 0 || strcmp(words.items[0], "exec") != 0)
         return "is not exec PROGRAM [ARGUMENT...]";
-    return take_argv(scope, &words, field);
+    return words_argv(scope, &words, field);
 }
 
 static int signal_number(const char *name)
@@ -269,12 +217,28 @@ static const char *take_signal(const struct text_list *words, struct reload_acti
                : "has a process name of more than the 15 bytes that the kernel keeps";
 }
 
+static const char *take_http(struct config_scope *scope, const struct text_list *words,
+                             struct reload_action *action)
+{
+    static const char *const methods[] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
+
+    if (words->count != 3)
+        return "is not http METHOD URL";
+    action->verb = RELOAD_HTTP;
+    for (size_t i = 0; i < sizeof methods / sizeof *methods && action->method == NULL; i++)
+        if (strcmp(words->items[1], methods[i]) == 0)
+            action->method = methods[i];
+    if (action->method == NULL)
+        return "has a method that is none of GET, POST, PUT, PATCH and DELETE";
+    return target_parse_url(scope, words->items[2], &action->http);
+}
+
 const char *parse_reload(struct config_scope *scope, const char *value, void *field)
 {
     struct reload_list *list = field;
     struct text_list words = {0};
     struct reload_action action = {0}, *added;
-    const char *why = split_words(scope, value, &words);
+    const char *why = words_split(scope, value, &words);
 
     if (why != NULL)
         return why;
@@ -286,9 +250,11 @@ const char *parse_reload(struct config_scope *scope, const char *value, void *fi
         why = take_signal(&words, &action);
     } else if (strcmp(words.items[0], "exec") == 0) {
         action.verb = RELOAD_EXEC;
-        why = take_argv(scope, &words, &action.argv);
+        why = words_argv(scope, &words, &action.argv);
+    } else if (strcmp(words.items[0], "http") == 0) {
+        why = take_http(scope, &words, &action);
     } else {
-        why = "is not none, signal ... or exec ...";
+        why = "is not none, signal ..., exec ... or http ...";
     }
     if (why != NULL)
         return why;

@@ -1,8 +1,5 @@
 /*
  * config_orders - the parsers of values that are several words: file, link, validate, reload
- *
- * Words stand apart by blanks; "double quotes" keep blanks in a word. A value is taken apart first
- * and expanded word by word, so that nothing in the environment becomes a further argument.
  */
 #ifndef LEAFD_CONFIG_CONFIG_ORDERS_H
 #define LEAFD_CONFIG_CONFIG_ORDERS_H
@@ -19,7 +16,7 @@ config_parser parse_link;
 /* parse_validate - `struct text_list`, the argv of exec PROGRAM [ARGUMENT...] */
 config_parser parse_validate;
 
-/* parse_reload - appends to a `struct reload_list`: none, signal ... or exec ... */
+/* parse_reload - appends to a `struct reload_list`: none, signal ..., exec ... or http ... */
 config_parser parse_reload;
 
 #endif

@@ -165,6 +165,20 @@ const char *parse_duration(struct config_scope *scope, const char *value, void *
     return NULL;
 }
 
+const char *parse_duration_or_0(struct config_scope *scope, const char *value, void *field)
+{
+    const char *text;
+    const char *why = take(scope, value, &text);
+
+    if (why != NULL)
+        return why;
+    if (strcmp(text, "0") == 0) {
+        *(uint64_t *)field = 0;
+        return NULL;
+    }
+    return parse_duration(scope, value, field);
+}
+
 const char *parse_in_flight(struct config_scope *scope, const char *value, void *field)
 {
     const char *text;

@@ -44,6 +44,9 @@ config_parser parse_api_name;
 /* parse_duration - `uint64_t` seconds, at least one */
 config_parser parse_duration;
 
+/* parse_duration_or_0 - `uint64_t` seconds; 0 turns off what the key is about */
+config_parser parse_duration_or_0;
+
 /* parse_yes_no - `bool` */
 config_parser parse_yes_no;
 

@@ -345,13 +345,14 @@ void stage_validate(struct cert_work *work)
 
 void stage_reload(struct cert_work *work)
 {
+    const struct reload_tools tools = {.loop = work->tools->loop, .http = work->tools->http};
     const char *variables[VARIABLES_MOST + 1];
     struct arena arena = {0};
     struct err err;
 
     if (fill_variables(work, &arena, work->published.generation, "LEAFD_GENERATION", variables))
-        work->slot = reload_start(work->tools->loop, work->config, work->cert, variables,
-                                  on_stage_done, work, &err);
+        work->slot =
+            reload_start(&tools, work->config, work->cert, variables, on_stage_done, work, &err);
     else
         err_memory(&err);
     arena_free(&arena);

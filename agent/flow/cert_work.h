@@ -34,6 +34,7 @@ enum cert_event {
 struct cert_tools {
     sd_event *loop;
     struct workers *workers;
+    struct http_loop *http; /* for consumers: one that hangs must not keep the CA waiting */
     struct vault_token *token;
     struct ca_cache *cache;
     struct permits permits;

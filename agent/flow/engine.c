@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { WORKER_THREADS_LEAST = 2, WORKER_THREADS_MOST = 8 };
+enum { WORKER_THREADS_LEAST = 2, WORKER_THREADS_MOST = 8, CONSUMER_CALLS_MOST = 64 };
 
 static void on_token_change(void *arg, enum token_change change, uint64_t lease_s,
                             const struct err *err)
@@ -72,6 +72,7 @@ bool engine_open(struct engine *engine, struct config *config, bool stays, flow_
     engine->tools.cache = ca_cache_new();
     if (!workers_open(engine->tools.loop, thread_count(), &engine->tools.workers, err) ||
         !http_loop_open(engine->tools.loop, config->agent.max_in_flight, &engine->http, err) ||
+        !http_loop_open(engine->tools.loop, CONSUMER_CALLS_MOST, &engine->tools.http, err) ||
         !vault_token_open(engine->http, config, on_token_change, engine, &engine->tools.token, err))
         return false;
     set_limits(engine);
@@ -186,6 +187,7 @@ void engine_close(struct engine *engine)
     engine_drop_flows(engine);
     vault_token_close(engine->tools.token);
     http_loop_close(engine->http);
+    http_loop_close(engine->tools.http);
     workers_close(engine->tools.workers);
     ca_cache_free(engine->tools.cache);
     sd_event_unref(engine->tools.loop);

@@ -191,14 +191,17 @@ static void set_trust(CURL *easy, const struct http_peer *peer)
 
 static void set_limits(CURL *easy, const struct http_peer *peer)
 {
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https");
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, peer->plain ? "http,https" : "https");
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT, (long)peer->timeout_s);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, (long)peer->connect_timeout_s);
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+    curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, peer->unix_socket);
+    curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, peer->own_connection ? 1L : 0L);
+    curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, peer->own_connection ? 1L : 0L);
     /* Wait for a connection that can be shared instead of opening one more. */
-    curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
+    curl_easy_setopt(easy, CURLOPT_PIPEWAIT, peer->own_connection ? 0L : 1L);
 }
 
 static bool set_request(struct http_call *call, const struct http_request *request, struct err *err)

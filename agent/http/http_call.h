@@ -1,7 +1,8 @@
 /*
  * http_call - one HTTPS request and its reply
  *
- * TLS 1.2 at least, always verified, against the CAs that the caller names and no others. No
+ * TLS 1.2 at least, always verified, against the CAs that the caller names and no others; plain
+ * HTTP goes only where the caller says that it never leaves the machine. No
  * redirect is followed and no proxy taken from the environment; what a 307 means is for vault/ to
  * decide. The body of the reply is capped while it arrives: CURLOPT_MAXFILESIZE does not stop
  * chunked bodies before curl 8.4.
@@ -25,12 +26,15 @@ struct http_peer {
     const char *client_certificate, *client_key;
     const char *proxy;
     uint64_t timeout_s, connect_timeout_s;
+    const char *unix_socket; /* connected to in place of the URL's host */
+    bool plain;              /* http:// will do */
+    bool own_connection;     /* a new one for each request, not shared and not kept */
 };
 
 struct http_request {
     const struct http_peer *peer;
     const char *method;         /* "GET", "POST" */
-    const char *url;            /* https:// */
+    const char *url;            /* https://, or http:// if the peer is plain */
     const char *headers[4];     /* "Name: value", ends with NULL */
     const struct secret *token; /* for X-Vault-Token; NULL: none */
     const struct bytes *body;   /* JSON; NULL: none */

@@ -1,6 +1,7 @@
 #include "reload/reload.h"
 
 #include "base/child.h"
+#include "reload/reload_http.h"
 #include "reload/reload_signal.h"
 
 #include <stdlib.h>
@@ -9,11 +10,11 @@ enum { VARIABLES_MOST = 16 };
 
 struct reload {
     struct slot slot;
-    sd_event *loop;
+    struct reload_tools tools;
     struct config *config;
     const struct cert_config *cert;
-    size_t next; /* the line to carry out */
-    struct slot *child;
+    size_t next;       /* the line to carry out */
+    struct slot *step; /* a line that takes time */
     struct arena arena;
     const char *variables[VARIABLES_MOST + 1];
 };
@@ -22,14 +23,14 @@ static void destroy_reload(struct slot *slot)
 {
     struct reload *reload = (struct reload *)slot;
 
-    slot_drop(reload->child);
+    slot_drop(reload->step);
     arena_free(&reload->arena);
     config_unref(reload->config);
     slot_close(&reload->slot);
     free(reload);
 }
 
-static void on_child_done(void *arg, const struct err *err);
+static void on_step_done(void *arg, const struct err *err);
 
 static bool start_command(struct reload *reload, const struct reload_action *action,
                           struct err *err)
@@ -41,8 +42,8 @@ static bool start_command(struct reload *reload, const struct reload_action *act
         .limit_s = reload->cert->command_timeout_s,
     };
 
-    reload->child = child_start(reload->loop, &order, on_child_done, reload, err);
-    return reload->child != NULL;
+    reload->step = child_start(reload->tools.loop, &order, on_step_done, reload, err);
+    return reload->step != NULL;
 }
 
 /* Carries out one line; *ret_waits tells that it goes on by itself. */
@@ -57,6 +58,11 @@ static bool carry_out(struct reload *reload, const struct reload_action *action,
     case RELOAD_EXEC:
         *ret_waits = true;
         return start_command(reload, action, err);
+    case RELOAD_HTTP:
+        *ret_waits = true;
+        reload->step =
+            reload_http_start(reload->tools.http, action, reload->cert, on_step_done, reload, err);
+        return reload->step != NULL;
     case RELOAD_NONE:
         break;
     }
@@ -81,12 +87,12 @@ static void go_on(struct reload *reload)
     slot_finish(&reload->slot, NULL);
 }
 
-static void on_child_done(void *arg, const struct err *child_err)
+static void on_step_done(void *arg, const struct err *step_err)
 {
     struct reload *reload = arg;
-    struct err err = *child_err;
+    struct err err = *step_err;
 
-    reload->child = slot_drop(reload->child);
+    reload->step = slot_drop(reload->step);
     if (err.kind != ERR_NONE)
         slot_finish(&reload->slot, &err);
     else
@@ -103,9 +109,9 @@ static bool keep_variables(struct reload *reload, const char *const *variables)
     return true;
 }
 
-struct slot *reload_start(sd_event *loop, struct config *config, const struct cert_config *cert,
-                          const char *const *variables, slot_done *on_done, void *arg,
-                          struct err *err)
+struct slot *reload_start(const struct reload_tools *tools, struct config *config,
+                          const struct cert_config *cert, const char *const *variables,
+                          slot_done *on_done, void *arg, struct err *err)
 {
     struct reload *reload = calloc(1, sizeof *reload);
 
@@ -113,11 +119,11 @@ struct slot *reload_start(sd_event *loop, struct config *config, const struct ce
         err_memory(err);
         return NULL;
     }
-    if (!slot_open(&reload->slot, loop, destroy_reload, on_done, arg, err)) {
+    if (!slot_open(&reload->slot, tools->loop, destroy_reload, on_done, arg, err)) {
         free(reload);
         return NULL;
     }
-    reload->loop = loop;
+    reload->tools = *tools;
     reload->config = config_ref(config);
     reload->cert = cert;
     if (!keep_variables(reload, variables)) {

@@ -1,0 +1,164 @@
+#include "config/config_target.h"
+
+#include "base/text.h"
+#include "config/config_values.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+#include <sys/un.h>
+
+static const char odd_socket[] =
+    "has a Unix socket that is not unix: and an absolute path of at most 107 bytes";
+
+/* The host and the port of HOST:PORT, brackets removed; the port stays NULL if there is none. */
+struct authority {
+    const char *host, *port;
+};
+
+static bool is_host(const char *text)
+{
+    return *text != '\0' && *text != '-' &&
+           text[strspn(
+               text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._")] == '\0';
+}
+
+static const char *check_port(const char *port)
+{
+    uint64_t number;
+
+    return text_number(port, UINT16_MAX, &number) && number > 0
+               ? NULL
+               : "has a port that is not a number from 1 to 65535";
+}
+
+static const char *parse_bracketed(struct config_scope *scope, const char *text,
+                                   struct authority *ret_authority)
+{
+    const char *close = strchr(text, ']');
+    struct in6_addr address;
+
+    if (close == NULL || (close[1] != ':' && close[1] != '\0'))
+        return "has a [ without ]:PORT behind it";
+    ret_authority->host = arena_copy_part(scope->arena, text + 1, (size_t)(close - text - 1));
+    if (ret_authority->host == NULL)
+        return config_no_memory;
+    if (inet_pton(AF_INET6, ret_authority->host, &address) != 1)
+        return "has brackets around what is not an IPv6 address";
+    if (close[1] == ':')
+        ret_authority->port = close + 2;
+    return NULL;
+}
+
+static const char *parse_authority(struct config_scope *scope, const char *text,
+                                   struct authority *ret_authority)
+{
+    const char *colon = strchr(text, ':');
+    const char *why;
+
+    if (text[0] == '[') {
+        why = parse_bracketed(scope, text, ret_authority);
+    } else {
+        why = colon != NULL && strchr(colon + 1, ':') != NULL
+                  ? "has more than one colon; write IPv6 addresses in brackets: [::1]:443"
+                  : NULL;
+        ret_authority->host = arena_copy_part(scope->arena, text, strcspn(text, ":"));
+        if (ret_authority->host == NULL)
+            return config_no_memory;
+        if (why == NULL && !is_host(ret_authority->host))
+            why = "has a host that is neither a name nor an address";
+        ret_authority->port = colon == NULL ? NULL : colon + 1;
+    }
+    if (why == NULL && ret_authority->port != NULL)
+        why = check_port(ret_authority->port);
+    return why;
+}
+
+static const char *check_socket(const char *path)
+{
+    return path[0] == '/' && strlen(path) < sizeof((struct sockaddr_un *)NULL)->sun_path
+               ? NULL
+               : odd_socket;
+}
+
+const char *target_parse_address(struct config_scope *scope, const char *text,
+                                 struct tls_target *ret_target)
+{
+    struct authority authority = {0};
+    const char *why;
+
+    ret_target->label = text;
+    ret_target->socket = text_starts(text, "unix:");
+    if (ret_target->socket != NULL)
+        return check_socket(ret_target->socket);
+    why = parse_authority(scope, text, &authority);
+    if (why == NULL && authority.port == NULL)
+        why = "has no port; write HOST:PORT";
+    ret_target->host = authority.host;
+    ret_target->port = authority.port;
+    return why;
+}
+
+static bool is_loopback(const char *host)
+{
+    struct in6_addr v6;
+    struct in_addr v4;
+
+    if (strcmp(host, "localhost") == 0)
+        return true;
+    if (inet_pton(AF_INET, host, &v4) == 1)
+        return ntohl(v4.s_addr) >> 24 == 127;
+    return inet_pton(AF_INET6, host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+}
+
+/* unix:/PATH:/URL-PATH; the host of the URL is for the Host header alone. */
+static const char *parse_socket_url(struct config_scope *scope, const char *text,
+                                    struct http_target *ret_target)
+{
+    size_t length = strcspn(text, ":");
+
+    if (text[length] == '\0' || text[length + 1] != '/')
+        return "is not unix:/PATH:/URL-PATH";
+    ret_target->socket = arena_copy_part(scope->arena, text, length);
+    ret_target->url = arena_format(scope->arena, "http://localhost%s", text + length + 1);
+    if (ret_target->socket == NULL || ret_target->url == NULL)
+        return config_no_memory;
+    return check_socket(ret_target->socket);
+}
+
+static const char *parse_host_url(struct config_scope *scope, const char *text, const char *host,
+                                  bool plain, struct http_target *ret_target)
+{
+    struct authority authority = {0};
+    const char *copy = arena_copy_part(scope->arena, host, strcspn(host, "/?"));
+    const char *why;
+
+    if (copy == NULL)
+        return config_no_memory;
+    if (strchr(copy, '@') != NULL)
+        return "has a user in its URL; leafd sends no password to admin interfaces";
+    why = parse_authority(scope, copy, &authority);
+    if (why == NULL && plain && !is_loopback(authority.host))
+        why = "sends plain http to another machine; take https://, or 127.0.0.1, [::1], localhost "
+              "or unix:/PATH:/URL-PATH";
+    ret_target->url = text;
+    return why;
+}
+
+const char *target_parse_url(struct config_scope *scope, const char *text,
+                             struct http_target *ret_target)
+{
+    const char *socket = text_starts(text, "unix:");
+    const char *plain = text_starts(text, "http://");
+    const char *host = plain != NULL ? plain : text_starts(text, "https://");
+
+    ret_target->label = arena_copy_part(scope->arena, text, strcspn(text, "?"));
+    if (ret_target->label == NULL)
+        return config_no_memory;
+    if (strpbrk(text, " \t\"<>\\^`{|}#") != NULL)
+        return "has a character in its URL that must be written as %XX, or a #";
+    if (socket != NULL)
+        return parse_socket_url(scope, socket, ret_target);
+    if (host == NULL)
+        return "has a URL that does not start with https://, http:// or unix:/";
+    return parse_host_url(scope, text, host, plain != NULL, ret_target);
+}

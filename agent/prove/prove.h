@@ -1,0 +1,58 @@
+/*
+ * prove - holds what a consumer serves against what was published
+ *
+ * A reload that was accepted is no proof that the new certificate is used: nginx goes on with the
+ * old one after a reload that failed, and old workers linger after one that went well. So the
+ * consumer is asked, several times: by a TLS handshake, by a command of the operator's, or at its
+ * admin interface. By tls and http it is proven when three samples in a row show the leaf; a bad
+ * one starts the count anew and is followed by a growing pause. A command is believed at once: it
+ * knows best how often to look.
+ */
+#ifndef LEAFD_PROVE_PROVE_H
+#define LEAFD_PROVE_PROVE_H
+
+#include "base/slot.h"
+#include "base/worker.h"
+#include "config/config.h"
+#include "http/http_loop.h"
+
+#include <stdint.h>
+
+/* What the consumer is to serve. */
+struct prove_wish {
+    const char *fingerprint;      /* of the leaf, as certificate_facts has it */
+    const char *serial;           /* likewise */
+    const char *const *variables; /* for exec, as in child_order */
+    uint64_t limit_s; /* new samples are begun until then; 0: the first bad one ends it */
+};
+
+/* What the last samples showed. */
+enum prove_finding {
+    PROVE_SERVED,      /* the leaf */
+    PROVE_OTHER_LEAF,  /* another one */
+    PROVE_UNREACHABLE, /* nothing: no connection, no TLS, no reply */
+    PROVE_SAYS_NO      /* the command failed, or the reply does not name the leaf */
+};
+
+/* All borrowed. */
+struct prove_tools {
+    sd_event *loop;
+    struct workers *workers; /* resolve names */
+    struct http_loop *http;  /* the one for consumers, not the CA's */
+};
+
+/*
+ * prove_start - asks until it is proven or the limit is reached
+ *
+ * Borrows `cert`, whose prove.method is not PROVE_NONE, until it has ended, and `tools` and `wish`
+ * with all it points to during the call; takes a reference of `config`, which owns `cert`.
+ * *ret_finding belongs to the caller and is set when on_done runs. Failures are class consumer, the
+ * text says what was asked where and what is served instead; class local if memory ran out. NULL
+ * with *err filled if it could not start.
+ */
+struct slot *prove_start(const struct prove_tools *tools, struct config *config,
+                         const struct cert_config *cert, const struct prove_wish *wish,
+                         enum prove_finding *ret_finding, slot_done *on_done, void *arg,
+                         struct err *err);
+
+#endif
