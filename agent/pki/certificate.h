@@ -36,7 +36,8 @@ struct certificate_facts {
 bool certificate_read(const char *pem, struct arena *arena, struct certificate_facts *ret_facts,
                       struct err *err);
 
-/* certificate_facts_of - the same from an X509, for the rooms of pki/ */
+/* certificate_facts_of - the same from an X509, for the rooms of pki/ and for what a handshake
+ * shows */
 bool certificate_facts_of(const X509 *certificate, struct arena *arena,
                           struct certificate_facts *ret_facts, struct err *err);
 

@@ -1,0 +1,405 @@
+#include "prove/prove.h"
+
+#include "base/child.h"
+#include "base/text.h"
+#include "base/when.h"
+#include "http/http_admin.h"
+#include "prove/reply_names.h"
+#include "prove/tls_probe.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { SAMPLES_NEEDED = 3, VARIABLES_MOST = 16, WHERE_BYTES = 320 };
+
+static const uint64_t second_us = 1000000;
+static const uint64_t sample_most_us = 5000000;
+static const uint64_t good_pause_us = 50000, bad_pause_us = 100000, pause_most_us = 2000000;
+
+struct proof {
+    struct slot slot;
+    struct prove_tools tools;
+    struct config *config;
+    const struct cert_config *cert;
+    struct arena arena; /* what the wish said */
+    const char *fingerprint, *serial;
+    const char *variables[VARIABLES_MOST + 1];
+    uint64_t deadline_us; /* since boot */
+    bool once;            /* the first bad sample ends it */
+
+    struct slot *step; /* the sample under way, or the search for addresses */
+    sd_event_source *pause;
+    uint64_t next_pause_us;
+    unsigned good, samples, good_of_all; /* good: in a row */
+    struct resolved addresses;
+    bool narrow; /* offer only signatures of our key's type */
+    struct served_leaf leaf;
+    struct http_response response;
+    enum prove_finding finding;
+    struct err why; /* of the last bad sample */
+    enum prove_finding *ret_finding;
+};
+
+static void destroy_proof(struct slot *slot)
+{
+    struct proof *proof = (struct proof *)slot;
+
+    slot_drop(proof->step);
+    sd_event_source_disable_unref(proof->pause);
+    http_response_free(&proof->response);
+    arena_free(&proof->arena);
+    config_unref(proof->config);
+    slot_close(&proof->slot);
+    free(proof);
+}
+
+/* -- the end of it --------------------------------------------------------------------------------
+ */
+
+static const char *server_name(const struct cert_config *cert)
+{
+    const struct text_list *names = &cert->wish.names.dns;
+
+    if (cert->prove.tls.server_name != NULL)
+        return cert->prove.tls.server_name;
+    for (size_t i = 0; i < names->count; i++)
+        if (strchr(names->items[i], '*') == NULL)
+            return names->items[i];
+    return NULL;
+}
+
+/* What was asked, for people. */
+static void write_where(const struct cert_config *cert, char to[static WHERE_BYTES])
+{
+    const struct prove_order *order = &cert->prove;
+    const char *name = server_name(cert);
+
+    if (order->method == PROVE_HTTP)
+        snprintf(to, WHERE_BYTES, "http %s", order->http.label);
+    else if (order->method == PROVE_EXEC)
+        snprintf(to, WHERE_BYTES, "exec %s", order->argv.items[0]);
+    else
+        snprintf(to, WHERE_BYTES, "tls %s%s%s%s%s", order->tls.label,
+                 name == NULL ? "" : ", server name ", name == NULL ? "" : name,
+                 order->tls.starttls == STARTTLS_NONE ? "" : ", starttls ",
+                 order->tls.starttls == STARTTLS_NONE ? "" : starttls_words[order->tls.starttls]);
+}
+
+static void end(struct proof *proof)
+{
+    char where[WHERE_BYTES];
+    struct err *err = &proof->why;
+    size_t used;
+
+    *proof->ret_finding = proof->finding;
+    if (proof->finding == PROVE_SERVED) {
+        slot_finish(&proof->slot, NULL);
+        return;
+    }
+    if (err->kind != ERR_LOCAL) {
+        err->kind = ERR_CONSUMER;
+        write_where(proof->cert, where);
+        err_wrap(err, "prove: %s", where);
+        used = strlen(err->text);
+        if (proof->good_of_all > 0)
+            snprintf(err->text + used, sizeof err->text - used,
+                     " (%u of %u samples showed the new one: some processes still serve another)",
+                     proof->good_of_all, proof->samples);
+    }
+    slot_finish(&proof->slot, err);
+}
+
+static void wait_and_sample(struct proof *proof, uint64_t pause_us)
+{
+    sd_event_source_set_time_relative(proof->pause, pause_us);
+    sd_event_source_set_enabled(proof->pause, SD_EVENT_ONESHOT);
+}
+
+static void take_good(struct proof *proof)
+{
+    unsigned needed = proof->cert->prove.method == PROVE_EXEC ? 1 : SAMPLES_NEEDED;
+
+    proof->samples++;
+    proof->good_of_all++;
+    proof->next_pause_us = bad_pause_us;
+    if (++proof->good == needed) {
+        proof->finding = PROVE_SERVED;
+        end(proof);
+    } else {
+        wait_and_sample(proof, good_pause_us * proof->good);
+    }
+}
+
+/*
+ * A server with a certificate for each type of key shows the one that it likes best. After a bad
+ * sample it is asked the other way, with or without a say in the type; what the narrow way finds
+ * counts only if it finds a leaf.
+ */
+static void take_bad(struct proof *proof, enum prove_finding finding, const struct err *why)
+{
+    uint64_t now_us = when_boot_us(), left_us = 0;
+    bool tls = proof->cert->prove.method == PROVE_TLS;
+    bool look_again = finding == PROVE_OTHER_LEAF && !proof->narrow;
+
+    proof->samples++;
+    proof->good = 0;
+    if (!proof->narrow || finding == PROVE_OTHER_LEAF) {
+        proof->finding = finding;
+        proof->why = *why;
+    }
+    if (tls)
+        proof->narrow = look_again;
+    if (now_us < proof->deadline_us)
+        left_us = proof->deadline_us - now_us;
+    if (why->kind == ERR_LOCAL || (proof->once ? !look_again : left_us == 0)) {
+        end(proof);
+        return;
+    }
+    wait_and_sample(proof,
+                    proof->once || proof->next_pause_us < left_us ? proof->next_pause_us : left_us);
+    proof->next_pause_us *= 2;
+    if (proof->next_pause_us > pause_most_us)
+        proof->next_pause_us = pause_most_us;
+}
+
+/* -- samples --------------------------------------------------------------------------------------
+ */
+
+/* How long a sample may take: what is left, but neither too short to mean anything nor for ever. */
+static uint64_t sample_limit_us(const struct proof *proof)
+{
+    uint64_t now_us = when_boot_us();
+    uint64_t left_us = now_us < proof->deadline_us ? proof->deadline_us - now_us : 0;
+
+    if (proof->once || left_us > sample_most_us)
+        return sample_most_us;
+    return left_us < second_us ? second_us : left_us;
+}
+
+static void on_probed(void *arg, const struct err *probe_err)
+{
+    struct proof *proof = arg;
+    struct err err = *probe_err;
+    char until[WHEN_TEXT_BYTES];
+
+    proof->step = slot_drop(proof->step);
+    if (err.kind != ERR_NONE) {
+        take_bad(proof, PROVE_UNREACHABLE, &err);
+        return;
+    }
+    if (strcmp(proof->leaf.fingerprint, proof->fingerprint) == 0) {
+        take_good(proof);
+        return;
+    }
+    when_text(proof->leaf.not_after_s, until);
+    err_set(&err, ERR_CONSUMER,
+            "another certificate is served: serial %s, until %s, and not serial %s; did the reload "
+            "reach the process that listens there, and does it read these files?",
+            proof->leaf.serial, until, proof->serial);
+    take_bad(proof, PROVE_OTHER_LEAF, &err);
+}
+
+/* What a client says that only knows keys of the wished type. */
+static const char *signatures(enum key_type type)
+{
+    switch (type) {
+    case KEY_ECDSA_P256:
+    case KEY_ECDSA_P384:
+    case KEY_ECDSA_P521:
+        return "ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512";
+    case KEY_RSA_2048:
+    case KEY_RSA_3072:
+    case KEY_RSA_4096:
+        return "RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:RSA+SHA256:RSA+SHA384:RSA+SHA512";
+    case KEY_ED25519:
+        return "ed25519";
+    case KEY_TYPE_COUNT:
+        break;
+    }
+    return NULL;
+}
+
+static bool sample_tls(struct proof *proof, struct err *err)
+{
+    const struct tls_probe_order order = {
+        .addresses = &proof->addresses,
+        .server_name = server_name(proof->cert),
+        .signatures = proof->narrow ? signatures(proof->cert->wish.key_type) : NULL,
+        .starttls = proof->cert->prove.tls.starttls,
+        .limit_us = sample_limit_us(proof),
+    };
+
+    proof->step = tls_probe_start(proof->tools.loop, &order, &proof->leaf, on_probed, proof, err);
+    return proof->step != NULL;
+}
+
+static void on_resolved(void *arg, const struct err *resolve_err)
+{
+    struct proof *proof = arg;
+    struct err err = *resolve_err;
+
+    proof->step = slot_drop(proof->step);
+    if (err.kind != ERR_NONE || !sample_tls(proof, &err))
+        take_bad(proof, PROVE_UNREACHABLE, &err);
+}
+
+/* The addresses are looked up once: name servers need not answer for every sample. */
+static bool resolve(struct proof *proof, struct err *err)
+{
+    uint64_t now_us = when_boot_us();
+    uint64_t limit_us = sample_limit_us(proof);
+
+    if (!proof->once && now_us + limit_us < proof->deadline_us)
+        limit_us = proof->deadline_us - now_us;
+    proof->step = resolve_start(proof->tools.loop, proof->tools.workers, &proof->cert->prove.tls,
+                                limit_us, &proof->addresses, on_resolved, proof, err);
+    return proof->step != NULL;
+}
+
+static void on_command_done(void *arg, const struct err *child_err)
+{
+    struct proof *proof = arg;
+    const struct err err = *child_err;
+
+    proof->step = slot_drop(proof->step);
+    if (err.kind == ERR_NONE)
+        take_good(proof);
+    else
+        take_bad(proof, PROVE_SAYS_NO, &err);
+}
+
+static bool sample_exec(struct proof *proof, struct err *err)
+{
+    const struct cert_config *cert = proof->cert;
+    uint64_t now_us = when_boot_us(), limit_s = cert->command_timeout_s;
+    uint64_t left_s =
+        now_us < proof->deadline_us ? (proof->deadline_us - now_us) / second_us + 1 : 1;
+    const struct child_order order = {
+        .what = "the command",
+        .argv = &cert->prove.argv,
+        .variables = proof->variables,
+        .limit_s = proof->once || limit_s < left_s ? limit_s : left_s,
+    };
+
+    proof->step = child_start(proof->tools.loop, &order, on_command_done, proof, err);
+    return proof->step != NULL;
+}
+
+static void on_replied(void *arg, const struct err *call_err)
+{
+    struct proof *proof = arg;
+    const struct http_response *response = &proof->response;
+    struct err err = *call_err;
+
+    proof->step = slot_drop(proof->step);
+    if (err.kind != ERR_NONE) {
+        if (err.kind != ERR_LOCAL)
+            err.kind = ERR_CONSUMER;
+        take_bad(proof, PROVE_UNREACHABLE, &err);
+        return;
+    }
+    if (response->status / 100 != 2)
+        err_set(&err, ERR_CONSUMER, "the answer is status %d", response->status);
+    else if (reply_names(&response->body, proof->cert->prove.json_path, proof->serial,
+                         proof->fingerprint, &err)) {
+        take_good(proof);
+        return;
+    }
+    take_bad(proof, PROVE_SAYS_NO, &err);
+}
+
+static bool sample_http(struct proof *proof, struct err *err)
+{
+    const struct http_target *target = &proof->cert->prove.http;
+    const struct http_admin_order order = {
+        .method = "GET",
+        .url = target->url,
+        .unix_socket = target->socket,
+        .ca_file = proof->cert->trust_anchor,
+        .limit_s = sample_limit_us(proof) / second_us,
+    };
+
+    proof->step =
+        http_admin_start(proof->tools.http, &order, &proof->response, on_replied, proof, err);
+    return proof->step != NULL;
+}
+
+static int on_pause_over(sd_event_source *source, uint64_t now_us, void *arg)
+{
+    struct proof *proof = arg;
+    struct err err;
+    bool started = false;
+
+    (void)source;
+    (void)now_us;
+    switch (proof->cert->prove.method) {
+    case PROVE_TLS:
+        started = proof->addresses.count == 0 ? resolve(proof, &err) : sample_tls(proof, &err);
+        break;
+    case PROVE_EXEC:
+        started = sample_exec(proof, &err);
+        break;
+    case PROVE_HTTP:
+        started = sample_http(proof, &err);
+        break;
+    case PROVE_NONE:
+        break;
+    }
+    if (!started)
+        take_bad(proof, proof->cert->prove.method == PROVE_EXEC ? PROVE_SAYS_NO : PROVE_UNREACHABLE,
+                 &err);
+    return 0;
+}
+
+/* -- the start ------------------------------------------------------------------------------------
+ */
+
+static bool keep_wish(struct proof *proof, const struct prove_wish *wish, struct err *err)
+{
+    proof->fingerprint = arena_copy(&proof->arena, wish->fingerprint);
+    proof->serial = arena_copy(&proof->arena, wish->serial);
+    if (proof->fingerprint == NULL || proof->serial == NULL)
+        return err_memory(err);
+    for (size_t i = 0; i < VARIABLES_MOST && wish->variables[i] != NULL; i++) {
+        proof->variables[i] = arena_copy(&proof->arena, wish->variables[i]);
+        if (proof->variables[i] == NULL)
+            return err_memory(err);
+    }
+    proof->once = wish->limit_s == 0;
+    proof->deadline_us = when_boot_us() + wish->limit_s * second_us;
+    proof->next_pause_us = bad_pause_us;
+    return true;
+}
+
+struct slot *prove_start(const struct prove_tools *tools, struct config *config,
+                         const struct cert_config *cert, const struct prove_wish *wish,
+                         enum prove_finding *ret_finding, slot_done *on_done, void *arg,
+                         struct err *err)
+{
+    struct proof *proof = calloc(1, sizeof *proof);
+    int r = 0;
+
+    if (proof == NULL) {
+        err_memory(err);
+        return NULL;
+    }
+    if (!slot_open(&proof->slot, tools->loop, destroy_proof, on_done, arg, err)) {
+        free(proof);
+        return NULL;
+    }
+    proof->tools = *tools;
+    proof->config = config_ref(config);
+    proof->cert = cert;
+    proof->ret_finding = ret_finding;
+    if (keep_wish(proof, wish, err)) {
+        r = sd_event_add_time_relative(tools->loop, &proof->pause, CLOCK_BOOTTIME, 0, 1,
+                                       on_pause_over, proof);
+        if (r >= 0) {
+            sd_event_source_set_description(proof->pause, "prove pause");
+            return &proof->slot;
+        }
+        err_errno(err, ERR_LOCAL, -r, "cannot add to the event loop");
+    }
+    destroy_proof(&proof->slot);
+    return NULL;
+}

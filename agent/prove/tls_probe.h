@@ -1,0 +1,44 @@
+/*
+ * tls_probe - one handshake, to see which certificate is shown
+ *
+ * Nobody's trust is asked for: what counts is whether the leaf is the one that was published. The
+ * server proves that it has the leaf's key, by the handshake itself. A server that demands a
+ * client certificate gets none and may hang up: it has shown its own by then. No session is
+ * resumed, so that each handshake shows a certificate; each ends with close_notify, so that the
+ * server has no error to log.
+ */
+#ifndef LEAFD_PROVE_TLS_PROBE_H
+#define LEAFD_PROVE_TLS_PROBE_H
+
+#include "base/slot.h"
+#include "pki/certificate.h"
+#include "prove/resolve.h"
+
+struct served_leaf {
+    bool seen;
+    char serial[SERIAL_TEXT_BYTES];
+    char fingerprint[DIGEST_HEX_BYTES]; /* SHA-256, as certificate_facts has it */
+    uint64_t not_after_s;
+};
+
+struct tls_probe_order {
+    const struct resolved *addresses; /* at least one; tried in turn, until one shows a leaf */
+    const char *server_name;          /* SNI; NULL: none */
+    const char *signatures; /* the only algorithms we offer, for servers with several leaves; or
+                               NULL: the usual */
+    enum starttls starttls;
+    uint64_t limit_us; /* for all addresses; no address gets less than a second */
+};
+
+/*
+ * tls_probe_start - shakes hands
+ *
+ * Borrows `order` during the call, its addresses and texts until it has ended. Ends well when a
+ * leaf was seen, which is in *ret_leaf then; class consumer if none was, with what the last address
+ * said; class local if memory ran out. NULL with *err filled if it could not start.
+ */
+struct slot *tls_probe_start(sd_event *loop, const struct tls_probe_order *order,
+                             struct served_leaf *ret_leaf, slot_done *on_done, void *arg,
+                             struct err *err);
+
+#endif
