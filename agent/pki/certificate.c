@@ -37,6 +37,16 @@ static bool write_serial(const X509 *certificate, char to[static SERIAL_TEXT_BYT
     return true;
 }
 
+void key_identifier_text(const ASN1_OCTET_STRING *identifier, char to[static KEY_IDENTIFIER_BYTES])
+{
+    const unsigned char *octets = identifier == NULL ? NULL : ASN1_STRING_get0_data(identifier);
+    int length = identifier == NULL ? 0 : ASN1_STRING_length(identifier);
+
+    to[0] = '\0';
+    for (int i = 0; i < length && length * 2 < KEY_IDENTIFIER_BYTES; i++)
+        snprintf(to + 2 * (ptrdiff_t)i, 3, "%02x", octets[i]);
+}
+
 static const char *copy_string(struct arena *arena, const ASN1_STRING *string, bool lower)
 {
     const char *data = (const char *)ASN1_STRING_get0_data(string);
@@ -149,6 +159,15 @@ static bool take_fingerprint(const X509 *certificate, char to[static DIGEST_HEX_
     return digest_hex(&digest, to, err);
 }
 
+static void take_authority(const X509 *certificate, struct certificate_facts *facts)
+{
+    AUTHORITY_KEYID *authority =
+        X509_get_ext_d2i(certificate, NID_authority_key_identifier, NULL, NULL);
+
+    key_identifier_text(authority == NULL ? NULL : authority->keyid, facts->authority_key);
+    AUTHORITY_KEYID_free(authority);
+}
+
 bool certificate_facts_of(const X509 *certificate, struct arena *arena,
                           struct certificate_facts *ret_facts, struct err *err)
 {
@@ -163,6 +182,7 @@ bool certificate_facts_of(const X509 *certificate, struct arena *arena,
         return err_set(err, ERR_UNTRUSTED, "the certificate's names cannot be read");
     if (!take_fingerprint(certificate, facts.fingerprint, err))
         return false;
+    take_authority(certificate, &facts);
     *ret_facts = facts;
     return true;
 }

@@ -16,7 +16,7 @@
 
 #include <openssl/types.h>
 
-enum { SERIAL_TEXT_BYTES = 3 * 20 + 8 };
+enum { SERIAL_TEXT_BYTES = 3 * 20 + 8, KEY_IDENTIFIER_BYTES = 2 * 32 + 1 };
 
 struct certificate_facts {
     struct validity validity;
@@ -25,6 +25,8 @@ struct certificate_facts {
     char serial[SERIAL_TEXT_BYTES];     /* as the CA's API writes it: 39:dd:2e:... */
     char fingerprint[DIGEST_HEX_BYTES]; /* SHA-256 of the DER */
     const char *issuer;                 /* its distinguished name, RFC 2253 */
+    /* Of the key that signed it, in hex; "" if the certificate does not say. */
+    char authority_key[KEY_IDENTIFIER_BYTES];
 };
 
 /*
@@ -35,6 +37,9 @@ struct certificate_facts {
  */
 bool certificate_read(const char *pem, struct arena *arena, struct certificate_facts *ret_facts,
                       struct err *err);
+
+/* key_identifier_text - a key identifier in hex; "" for none, or for one that is too long */
+void key_identifier_text(const ASN1_OCTET_STRING *identifier, char to[static KEY_IDENTIFIER_BYTES]);
 
 /* certificate_facts_of - the same from an X509, for the rooms of pki/ and for what a handshake
  * shows */
