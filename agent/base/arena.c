@@ -53,13 +53,12 @@ char *arena_copy(struct arena *arena, const char *text)
     return arena_copy_part(arena, text, strlen(text));
 }
 
-char *arena_format(struct arena *arena, const char *format, ...)
+char *arena_vformat(struct arena *arena, const char *format, va_list args)
 {
-    va_list args, again;
+    va_list again;
     char *text = NULL;
     int length;
 
-    va_start(args, format);
     va_copy(again, args);
     length = vsnprintf(NULL, 0, format, args);
     if (length >= 0)
@@ -67,6 +66,16 @@ char *arena_format(struct arena *arena, const char *format, ...)
     if (text != NULL)
         vsnprintf(text, (size_t)length + 1, format, again);
     va_end(again);
+    return text;
+}
+
+char *arena_format(struct arena *arena, const char *format, ...)
+{
+    va_list args;
+    char *text;
+
+    va_start(args, format);
+    text = arena_vformat(arena, format, args);
     va_end(args);
     return text;
 }

@@ -9,6 +9,7 @@
 #ifndef LEAFD_BASE_ARENA_H
 #define LEAFD_BASE_ARENA_H
 
+#include <stdarg.h>
 #include <stddef.h>
 
 struct arena {
@@ -28,6 +29,10 @@ char *arena_copy_part(struct arena *arena, const char *text, size_t length);
 /* arena_format - a formatted text; NULL if memory ran out */
 char *arena_format(struct arena *arena, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* arena_vformat - the same with the arguments in a va_list, which is used up */
+char *arena_vformat(struct arena *arena, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
 
 /* arena_free - frees all that came out of the arena, which is empty and usable afterwards */
 void arena_free(struct arena *arena);

@@ -51,6 +51,16 @@ static void check_vault(const struct checking *checking)
                  "is longer than timeout, which covers it; make it shorter");
 }
 
+static void check_agent(const struct checking *checking)
+{
+    const struct agent_config *agent = &checking->config->agent;
+
+    if (agent->ca_spread_s < 2 * agent->ca_poll_s)
+        complain(checking, "agent", "", "ca_spread",
+                 "is shorter than twice ca_poll, so that certificates of a new CA could be shown "
+                 "before everybody trusts it; make it longer");
+}
+
 /* Which keys of [auth] a method needs, and which it reads at all. */
 static void check_auth_key(const struct checking *checking, const char *key, const char *value,
                            bool reads, bool needs)
@@ -246,6 +256,7 @@ void config_check(const struct config *config, const struct config_document *doc
 
     check_vault(&checking);
     check_auth(&checking);
+    check_agent(&checking);
     if (config->cert_count == 0)
         config_problem(problems,
                        &(struct config_place){

@@ -32,5 +32,7 @@ enum verdict assess(const struct findings *findings, const char **ret_reason)
     *ret_reason = findings->why;
     if (findings->health != INSTALLED_WHOLE)
         return VERDICT_RESTAGE;
-    return findings->reloaded ? VERDICT_FRESH : VERDICT_RELOAD;
+    if (!findings->told)
+        return VERDICT_RELOAD;
+    return findings->settled ? VERDICT_FRESH : VERDICT_PROVE;
 }

@@ -15,6 +15,7 @@
 enum verdict {
     VERDICT_FRESH,   /* nothing is to be done until it is due */
     VERDICT_RELOAD,  /* the consumer has not been told of it */
+    VERDICT_PROVE,   /* it was told, but not seen to serve it */
     VERDICT_RESTAGE, /* the set is sound, but the files are not as they should be */
     VERDICT_ISSUE,   /* a new certificate is wanted */
     VERDICT_LATER    /* a new certificate is wanted, but it failed a moment ago */
@@ -25,7 +26,7 @@ struct findings {
     const char *why;        /* of the health */
     const char *difference; /* of what is asked of the CA; NULL: none */
     uint64_t due_s, not_after_s, now_s;
-    bool revoked, reloaded;
+    bool revoked, told, settled;
     uint64_t try_again_at_s; /* persisted; 0: not to be honoured */
 };
 

@@ -13,6 +13,18 @@ void cert_directory_remove_previous(struct cert_work *work)
     work->removal = sd_event_source_disable_unref(work->removal);
 }
 
+void cert_directory_note_previous(struct cert_work *work, const char *replaced)
+{
+    const char *accepted = work->state.consumer.accepted;
+
+    if (work->previous[0] != '\0' && strcmp(work->previous, accepted) == 0) {
+        generation_remove(work->set_fd, replaced);
+        return;
+    }
+    cert_directory_remove_previous(work);
+    snprintf(work->previous, sizeof work->previous, "%s", replaced);
+}
+
 static int on_removal_due(sd_event_source *source, uint64_t now_us, void *arg)
 {
     (void)source;

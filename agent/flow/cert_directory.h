@@ -1,14 +1,23 @@
 /*
  * cert_directory - what happens in a set's directory beside the stages
  *
- * The previous generation goes some seconds after the new one was published: readers between two
- * opens need it that long, and those who watch a file instead of its directory see the change only
- * when it goes. And a mark that `leafd revoke` leaves is noticed at once.
+ * The previous generation goes some seconds after the consumer took the new one: until then it may
+ * have to be gone back to, readers between two opens need it a little longer, and those who watch a
+ * file instead of its directory see the change only when it goes. And a mark that `leafd revoke`
+ * leaves is noticed at once.
  */
 #ifndef LEAFD_FLOW_CERT_DIRECTORY_H
 #define LEAFD_FLOW_CERT_DIRECTORY_H
 
 #include "flow/cert_work.h"
+
+/*
+ * cert_directory_note_previous - `replaced` was published until a moment ago
+ *
+ * It becomes work->previous, unless the consumer never took it while an older one, which it took,
+ * is still there: then that one stays and `replaced` goes.
+ */
+void cert_directory_note_previous(struct cert_work *work, const char *replaced);
 
 /* cert_directory_plan_removal - removes work->previous when the section's keep_previous is over */
 void cert_directory_plan_removal(struct cert_work *work);

@@ -3,7 +3,7 @@
  *
  * The table in cert_flow.c reads from top to bottom as the way of a certificate: found on disk or
  * wanted, queued, logged in, key made, signed, vetted, staged, validated, published, reloaded,
- * waiting until it is due. Every transition stands there and nowhere else.
+ * proven, waiting until it is due. Every transition stands there and nowhere else.
  */
 #ifndef LEAFD_FLOW_CERT_FLOW_H
 #define LEAFD_FLOW_CERT_FLOW_H
@@ -13,7 +13,9 @@
 
 struct cert_flow;
 
-/* Told when a certificate comes to rest: waiting until it is due, holding, or backing off. */
+/* Told when a set is published, and when a certificate comes to rest: waiting, holding, backing
+ * off.
+ */
 typedef void flow_observer(void *arg, struct cert_flow *flow);
 
 /*
@@ -23,7 +25,7 @@ typedef void flow_observer(void *arg, struct cert_flow *flow);
  * local.
  */
 struct cert_flow *cert_flow_new(struct cert_tools *tools, struct config *config,
-                                const struct cert_config *cert, flow_observer *on_rest, void *arg,
+                                const struct cert_config *cert, flow_observer *observer, void *arg,
                                 struct err *err);
 
 /* cert_flow_free - ends the flow; what is published stays. NULL is fine */

@@ -68,6 +68,7 @@ void cert_job_free(void *arg)
         close(job->set_fd);
     cert_draft_free(job->draft);
     installed_free(&job->installed);
+    free(job->announced);
     config_unref(job->config);
     free(job);
 }
@@ -86,9 +87,12 @@ bool job_read_disk(void *arg, struct err *err)
     if (!publish_check(job->set_fd, job->cert, err))
         return false;
     publish_current(job->set_fd, current);
+    cert_state_read(job->set_fd, &job->state);
+    /* What the consumer took last is what may have to be gone back to. */
+    if (job->previous[0] == '\0' && strcmp(job->state.consumer.accepted, current) != 0)
+        memcpy(job->previous, job->state.consumer.accepted, sizeof job->previous);
     generation_sweep(job->set_fd, current, job->previous);
     installed_read(job->set_fd, job->cert, &job->installed);
-    cert_state_read(job->set_fd, &job->state);
     job->revoked = current[0] != '\0' && revoked_mark_is(job->set_fd, current);
     /* A crash right behind the swap may have left the visible names undone. */
     return job->installed.health != INSTALLED_WHOLE || publish_links(job->set_fd, job->cert, err);
@@ -173,11 +177,20 @@ bool job_recover(void *arg, struct err *err)
 {
     struct cert_job *job = arg;
     CLEANUP(installed_free) struct installed installed = {0};
+    struct issued *issued = &job->draft->issued;
+    bool news;
 
     installed_read(job->set_fd, job->cert, &installed);
     if (installed.health == INSTALLED_NOTHING)
         return err_set(err, ERR_LOCAL, "%s", installed.why);
-    return installed_recover(job->set_fd, job->cert, &installed, &job->draft->issued, err);
+    if (!installed_recover(job->set_fd, job->cert, &installed, issued, err))
+        return false;
+    if (job->announced == NULL)
+        return true;
+    if (!trust_bundle_announce(job->set_fd, job->announced, issued, &news, err))
+        return false;
+    job->no_news = !news;
+    return true;
 }
 
 bool job_stage(void *arg, struct err *err)
@@ -202,6 +215,21 @@ bool job_publish(void *arg, struct err *err)
     /* The key is on disk now; nothing here needs it any more. */
     secret_wipe(&job->draft->issued.key_pem);
     return true;
+}
+
+bool job_roll_back(void *arg, struct err *err)
+{
+    struct cert_job *job = arg;
+    struct installed *target = &job->installed;
+
+    if (!set_directory_same(job->cert->directory, job->set_fd, err))
+        return false;
+    installed_read_generation(job->set_fd, job->rollback_to, job->cert, target);
+    if (target->health != INSTALLED_WHOLE)
+        return err_set(err, ERR_LOCAL, "the other generation is not whole: %s", target->why);
+    if (target->record.leaf.validity.not_after <= when_now_s())
+        return err_set(err, ERR_LOCAL, "the other generation has expired");
+    return publish_swap(job->set_fd, job->cert, job->rollback_to, job->previous, err);
 }
 
 bool job_save(void *arg, struct err *err)

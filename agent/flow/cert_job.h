@@ -39,8 +39,11 @@ struct cert_job {
     bool keep_key;              /* for job_make_key: use the published key again */
     char current_serial[SERIAL_TEXT_BYTES]; /* for job_vet: what is published; "" for none */
     struct ca_cache *cache;                 /* for job_vet; outlives the workers */
-    char previous[GENERATION_NAME_BYTES];   /* of job_publish: what was published before; for
-                                               job_read_disk: kept for its readers */
+    char previous[GENERATION_NAME_BYTES];   /* of job_publish and job_roll_back: what was published
+                                               before; of job_read_disk: what is kept besides */
+    char *announced; /* for job_recover: the chain of the CA's new issuer; owned; NULL: none */
+    bool no_news;    /* of job_recover: what was announced is trusted already */
+    char rollback_to[GENERATION_NAME_BYTES]; /* for job_roll_back */
 };
 
 /* cert_draft_new - an empty draft; NULL if memory ran out */
@@ -74,7 +77,8 @@ worker_run job_make_key;
 /* job_vet - holds the CA's reply against the wish and makes the issued set of it */
 worker_run job_vet;
 
-/* job_recover - the issued set again from what is published, to stage it with other files */
+/* job_recover - the issued set again from what is published, to stage it with other files, or with
+ * what was announced in its trust bundle */
 worker_run job_recover;
 
 /* job_stage - writes the generation */
@@ -82,6 +86,9 @@ worker_run job_stage;
 
 /* job_publish - switches the visible names to the staged generation */
 worker_run job_publish;
+
+/* job_roll_back - makes an earlier generation the published one again, if it is whole and valid */
+worker_run job_roll_back;
 
 /* job_save - writes the state */
 worker_run job_save;

@@ -1,6 +1,7 @@
 #include "flow/cert_log.h"
 
 #include "base/log.h"
+#include "flow/reload_state.h"
 
 static void moment_and_wait(uint64_t moment_s, char moment[static WHEN_TEXT_BYTES],
                             char wait[static DURATION_TEXT_BYTES])
@@ -93,10 +94,63 @@ void cert_log_failed(const struct cert_work *work, const struct err *err, uint64
                 work->published.usable ? "the certificate in place has " : "");
 }
 
-void cert_log_reload_failed(const struct cert_work *work, const struct err *err, uint64_t wait_ms)
+void cert_log_consumer_failed(const struct cert_work *work, const struct err *err, uint64_t wait_ms)
 {
-    log_failure(work, LOG_RELOAD_FAILED, err, wait_ms,
+    bool told = reload_state_is_told(&work->state.consumer, work->cert, work->published.generation);
+
+    log_failure(work, told ? LOG_PROOF_FAILED : LOG_RELOAD_FAILED, err, wait_ms,
                 "the new files are in place but the consumer may serve the old ones; they have ");
+}
+
+void cert_log_proven(const struct cert_work *work)
+{
+    log_write(LOG_PROVEN,
+              (const struct log_field[]){
+                  {"CERT", work->cert->name}, {"SERIAL", work->published.serial}, {0}},
+              "the consumer serves serial %s", work->published.serial);
+}
+
+void cert_log_proof_lost(const struct cert_work *work, const struct err *err)
+{
+    log_write(LOG_PROOF_LOST,
+              (const struct log_field[]){
+                  {"CERT", work->cert->name}, {"SERIAL", work->published.serial}, {0}},
+              "the consumer does not serve serial %s any more and is told again: %s",
+              work->published.serial, err->text);
+}
+
+void cert_log_rolled_back(const struct cert_work *work, const struct err *err)
+{
+    char end[WHEN_TEXT_BYTES], left[DURATION_TEXT_BYTES];
+
+    moment_and_wait(work->published.validity.not_after, end, left);
+    log_write(LOG_ROLLED_BACK,
+              (const struct log_field[]){{"CERT", work->cert->name},
+                                         {"SERIAL", work->published.serial},
+                                         {"NOT_AFTER", end},
+                                         {0}},
+              "the consumer refuses the new certificate (%s); serial %s is in place again, valid "
+              "for %s; a new one is asked for later",
+              err->text, work->published.serial, left);
+}
+
+void cert_log_rollback_failed(const struct cert_work *work, const struct err *err)
+{
+    log_write(LOG_ROLLBACK_FAILED, (const struct log_field[]){{"CERT", work->cert->name}, {0}},
+              "going back to the previous certificate is of no use, the new one stays: %s",
+              err->text);
+}
+
+void cert_log_hurried(const struct cert_work *work)
+{
+    char due[WHEN_TEXT_BYTES], wait[DURATION_TEXT_BYTES];
+
+    moment_and_wait(work->published.due_s, due, wait);
+    log_write(
+        LOG_CA_CHANGED,
+        (const struct log_field[]){
+            {"CERT", work->cert->name}, {"SERIAL", work->published.serial}, {"DUE", due}, {0}},
+        "%s; serial %s is replaced in %s", work->hurry.reason, work->published.serial, wait);
 }
 
 void cert_log_warnings(const struct cert_work *work)

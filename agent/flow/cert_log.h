@@ -27,8 +27,28 @@ void cert_log_reloaded(const struct cert_work *work);
 /* cert_log_failed - issuing or publishing failed; the next try is in `wait_ms` */
 void cert_log_failed(const struct cert_work *work, const struct err *err, uint64_t wait_ms);
 
-/* cert_log_reload_failed - the consumer could not be told; the next try is in `wait_ms` */
-void cert_log_reload_failed(const struct cert_work *work, const struct err *err, uint64_t wait_ms);
+/*
+ * cert_log_consumer_failed - the consumer could not be told, or does not serve the leaf
+ *
+ * The next try is in `wait_ms`.
+ */
+void cert_log_consumer_failed(const struct cert_work *work, const struct err *err,
+                              uint64_t wait_ms);
+
+/* cert_log_proven - the consumer was seen to serve the published leaf */
+void cert_log_proven(const struct cert_work *work);
+
+/* cert_log_proof_lost - a consumer that served it serves something else by now */
+void cert_log_proof_lost(const struct cert_work *work, const struct err *err);
+
+/* cert_log_rolled_back - the consumer refused the new set, for the reason in `err` */
+void cert_log_rolled_back(const struct cert_work *work, const struct err *err);
+
+/* cert_log_rollback_failed - the previous set is no better, for the reason in `err` */
+void cert_log_rollback_failed(const struct cert_work *work, const struct err *err);
+
+/* cert_log_hurried - the renewal was moved forward, since the CA has changed */
+void cert_log_hurried(const struct cert_work *work);
 
 /* cert_log_warnings - what the CA warned about in its reply */
 void cert_log_warnings(const struct cert_work *work);

@@ -1,17 +1,13 @@
 #include "flow/cert_stages.h"
 
-#include "base/child.h"
 #include "base/cleanup.h"
 #include "flow/assess.h"
 #include "flow/cert_directory.h"
-#include "plan/renewal.h"
-#include "reload/reload.h"
+#include "flow/reload_state.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-enum { VARIABLES_MOST = 8 };
 
 /* -- stages that a worker does --------------------------------------------------------------------
  */
@@ -56,26 +52,11 @@ static void start_job(struct cert_work *work, struct cert_job *job, worker_run *
     }
 }
 
-static void note_published(struct cert_work *work, const char *generation,
-                           const struct certificate_facts *leaf, uint64_t issued_s)
-{
-    struct cert_published *published = &work->published;
-    const char *const texts[] = {work->cert->name, leaf->serial, NULL};
-
-    published->usable = true;
-    published->validity = leaf->validity;
-    published->issued_s = issued_s;
-    published->due_s =
-        renewal_due_s(&leaf->validity, issued_s, &work->cert->renewal, digest_spread(texts));
-    snprintf(published->generation, sizeof published->generation, "%s", generation);
-    snprintf(published->serial, sizeof published->serial, "%s", leaf->serial);
-}
-
 static enum cert_event event_of(enum verdict verdict)
 {
     static const enum cert_event events[] = {
-        [VERDICT_FRESH] = EV_FRESH,  [VERDICT_RELOAD] = EV_RELOAD, [VERDICT_RESTAGE] = EV_RESTAGE,
-        [VERDICT_ISSUE] = EV_WANTED, [VERDICT_LATER] = EV_LATER,
+        [VERDICT_FRESH] = EV_FRESH, [VERDICT_RELOAD] = EV_RELOAD,   [VERDICT_PROVE] = EV_PROVE,
+        [VERDICT_LATER] = EV_LATER, [VERDICT_RESTAGE] = EV_RESTAGE, [VERDICT_ISSUE] = EV_WANTED,
     };
 
     return events[verdict];
@@ -92,21 +73,26 @@ static enum cert_event take_findings(struct cert_work *work, struct cert_job *jo
         .now_s = when_now_s(),
         .revoked = job->revoked,
     };
+    const struct consumer_state *consumer = &work->state.consumer;
     const char *reason;
     enum verdict verdict;
 
     work->state = job->state;
+    memcpy(work->previous, job->previous, sizeof work->previous);
+    /* What was revoked is never gone back to. */
+    if (job->revoked)
+        work->state.consumer.accepted[0] = '\0';
     work->published = (struct cert_published){0};
     if (installed->health != INSTALLED_NOTHING) {
-        note_published(work, installed->generation, &installed->record.leaf,
-                       installed->record.issued_s);
+        cert_work_note_published(work, installed->generation, &installed->record.leaf,
+                                 installed->record.issued_s);
         work->published.usable = findings.now_s < work->published.validity.not_after;
         findings.difference = difference_between(&installed->record.request, &wanted);
     }
     findings.due_s = work->published.due_s;
     findings.not_after_s = work->published.validity.not_after;
-    findings.reloaded = work->cert->reloads.items[0].verb == RELOAD_NONE ||
-                        strcmp(work->state.reloaded, installed->generation) == 0;
+    findings.told = reload_state_is_told(consumer, work->cert, installed->generation);
+    findings.settled = reload_state_is_settled(consumer, work->cert, installed->generation);
     if (!work->read_once && work->tools->stays)
         findings.try_again_at_s = work->state.try_again_at_s;
     work->read_once = true;
@@ -181,12 +167,27 @@ void stage_vet(struct cert_work *work)
     start_job(work, job, job_vet, on_vetted);
 }
 
+static void on_recovered(void *arg, const struct err *job_err)
+{
+    struct cert_work *work = arg;
+    const struct err err = *job_err;
+    enum cert_event event = work->job->no_news ? EV_FRESH : EV_DONE;
+
+    work->draft = TAKE(work->job->draft);
+    work->job = NULL;
+    work->slot = slot_drop(work->slot);
+    work->deliver(work, err.kind == ERR_NONE ? event : EV_FAILED, &err);
+}
+
 void stage_recover(struct cert_work *work)
 {
     struct cert_job *job = new_job(work);
 
-    if (job != NULL)
-        start_job(work, job, job_recover, on_job_done);
+    if (job == NULL)
+        return;
+    job->announced = TAKE(work->hurry.announced);
+    work->hurry.is_announced = job->announced != NULL;
+    start_job(work, job, job_recover, on_recovered);
 }
 
 void stage_stage(struct cert_work *work)
@@ -206,8 +207,9 @@ static void on_published(void *arg, const struct err *job_err)
     if (err.kind == ERR_NONE) {
         const struct cert_draft *draft = job->draft;
 
-        memcpy(work->previous, job->previous, sizeof work->previous);
-        note_published(work, draft->generation, &draft->issued.leaf, draft->issued.issued_s);
+        cert_directory_note_previous(work, job->previous);
+        cert_work_note_published(work, draft->generation, &draft->issued.leaf,
+                                 draft->issued.issued_s);
     }
     work->draft = TAKE(job->draft);
     work->job = NULL;
@@ -225,15 +227,6 @@ void stage_publish(struct cert_work *work)
 
 /* -- stages that wait for somebody else -----------------------------------------------------------
  */
-
-static void on_stage_done(void *arg, const struct err *stage_err)
-{
-    struct cert_work *work = arg;
-    const struct err err = *stage_err;
-
-    work->slot = slot_drop(work->slot);
-    work->deliver(work, err.kind == ERR_NONE ? EV_DONE : EV_FAILED, &err);
-}
 
 static void on_permitted(void *arg, const struct err *err)
 {
@@ -261,7 +254,7 @@ void stage_log_in(struct cert_work *work)
 {
     struct err err;
 
-    work->slot = vault_token_start(work->tools->token, on_stage_done, work, &err);
+    work->slot = vault_token_start(work->tools->token, cert_work_slot_done, work, &err);
     if (work->slot == NULL)
         cert_work_fail(work, &err);
 }
@@ -295,67 +288,6 @@ void stage_sign(struct cert_work *work)
     }
     work->slot =
         vault_sign_start(&client, token, work->cert, csr, &draft->reply, on_signed, work, &err);
-    if (work->slot == NULL)
-        cert_work_fail(work, &err);
-}
-
-/* The environment of the operator's commands; texts live in the arena. */
-static bool fill_variables(const struct cert_work *work, struct arena *arena,
-                           const char *generation, const char *staged,
-                           const char *variables[static VARIABLES_MOST + 1])
-{
-    const struct cert_config *cert = work->cert;
-    size_t count = 0;
-
-    variables[count++] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-    variables[count++] = arena_format(arena, "LEAFD_CERT=%s", cert->name);
-    variables[count++] = arena_format(arena, "LEAFD_DIRECTORY=%s", cert->directory);
-    variables[count++] = arena_format(arena, "%s=%s/%s", staged, cert->directory, generation);
-    variables[count] = NULL;
-    for (size_t i = 0; i < count; i++)
-        if (variables[i] == NULL)
-            return false;
-    return true;
-}
-
-void stage_validate(struct cert_work *work)
-{
-    const char *variables[VARIABLES_MOST + 1];
-    const struct child_order order = {
-        .what = "validate",
-        .argv = &work->cert->validate,
-        .variables = variables,
-        .limit_s = work->cert->command_timeout_s,
-    };
-    struct arena arena = {0};
-    struct err err;
-
-    if (work->cert->validate.count == 0) {
-        slot_finish(&work->later, NULL);
-        return;
-    }
-    if (fill_variables(work, &arena, work->draft->generation, "LEAFD_STAGED", variables))
-        work->slot = child_start(work->tools->loop, &order, on_stage_done, work, &err);
-    else
-        err_memory(&err);
-    arena_free(&arena);
-    if (work->slot == NULL)
-        cert_work_fail(work, &err);
-}
-
-void stage_reload(struct cert_work *work)
-{
-    const struct reload_tools tools = {.loop = work->tools->loop, .http = work->tools->http};
-    const char *variables[VARIABLES_MOST + 1];
-    struct arena arena = {0};
-    struct err err;
-
-    if (fill_variables(work, &arena, work->published.generation, "LEAFD_GENERATION", variables))
-        work->slot =
-            reload_start(&tools, work->config, work->cert, variables, on_stage_done, work, &err);
-    else
-        err_memory(&err);
-    arena_free(&arena);
     if (work->slot == NULL)
         cert_work_fail(work, &err);
 }

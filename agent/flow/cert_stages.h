@@ -27,19 +27,14 @@ void stage_sign(struct cert_work *work);
 /* stage_vet - DONE with an issued set in the draft, EARLY, or FAILED */
 void stage_vet(struct cert_work *work);
 
-/* stage_recover - DONE with the published set in the draft, or FAILED */
+/* stage_recover - DONE with the published set in the draft, FRESH if what was announced is trusted
+ * already, or FAILED */
 void stage_recover(struct cert_work *work);
 
 /* stage_stage - DONE with a generation on disk, or FAILED */
 void stage_stage(struct cert_work *work);
 
-/* stage_validate - DONE if the operator's command is content, or FAILED */
-void stage_validate(struct cert_work *work);
-
 /* stage_publish - DONE when the set is visible and durable, or FAILED */
 void stage_publish(struct cert_work *work);
-
-/* stage_reload - DONE when every reload line went well, or FAILED */
-void stage_reload(struct cert_work *work);
 
 #endif

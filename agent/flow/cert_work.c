@@ -5,6 +5,7 @@
 #include "plan/backoff.h"
 #include "plan/renewal.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -62,6 +63,7 @@ void cert_work_close(struct cert_work *work)
     sd_event_source_disable_unref(work->removal);
     sd_event_source_disable_unref(work->watch);
     cert_work_release(work);
+    cert_work_forget_hurry(work);
     slot_close(&work->later);
     if (work->set_fd >= 0)
         close(work->set_fd);
@@ -130,11 +132,38 @@ void cert_work_give_reason(struct cert_work *work, const char *reason)
     snprintf(work->reason, sizeof work->reason, "%s", reason);
 }
 
-uint64_t cert_work_note_failure(struct cert_work *work, const struct err *err, unsigned failures)
+void cert_work_forget_hurry(struct cert_work *work)
+{
+    free(work->hurry.announced);
+    work->hurry = (struct cert_hurry){0};
+}
+
+void cert_work_note_published(struct cert_work *work, const char *generation,
+                              const struct certificate_facts *leaf, uint64_t issued_s)
+{
+    struct cert_published *published = &work->published;
+    const char *const texts[] = {work->cert->name, leaf->serial, NULL};
+
+    if (strcmp(published->serial, leaf->serial) != 0)
+        cert_work_forget_hurry(work);
+    published->usable = true;
+    published->validity = leaf->validity;
+    published->issued_s = issued_s;
+    published->due_s =
+        renewal_due_s(&leaf->validity, issued_s, &work->cert->renewal, digest_spread(texts));
+    if (work->hurry.due_s != 0 && work->hurry.due_s < published->due_s)
+        published->due_s = work->hurry.due_s;
+    snprintf(published->generation, sizeof published->generation, "%s", generation);
+    snprintf(published->serial, sizeof published->serial, "%s", leaf->serial);
+    snprintf(published->fingerprint, sizeof published->fingerprint, "%s", leaf->fingerprint);
+    memcpy(published->authority_key, leaf->authority_key, sizeof published->authority_key);
+}
+
+/* The wait after a failure, as the age of the certificate and the class have it. */
+static uint64_t wait_after(const struct cert_work *work, const struct err *err, enum err_kind pace,
+                           unsigned failures, uint64_t now_s)
 {
     const struct cert_published *published = &work->published;
-    struct cert_state *state = &work->state;
-    uint64_t now_s = when_now_s(), wait_ms;
     struct backoff_state backoff = {
         .failures = failures,
         .lifetime_s = work->cert->wish.ttl_s,
@@ -146,11 +175,41 @@ uint64_t cert_work_note_failure(struct cert_work *work, const struct err *err, u
         backoff.lifetime_s = published->validity.not_after -
                              renewal_start_s(&published->validity, published->issued_s);
     }
+    return backoff_wait_ms(pace, &backoff, chance_draw());
+}
+
+static uint64_t note(struct cert_work *work, const struct err *err, enum err_kind pace,
+                     unsigned failures)
+{
+    struct cert_state *state = &work->state;
+    uint64_t now_s = when_now_s(), wait_ms = wait_after(work, err, pace, failures, now_s);
+
     state->failure = *err;
     state->failure.kind = backoff_kind(err, failures);
-    wait_ms = backoff_wait_ms(state->failure.kind, &backoff, chance_draw());
     state->failed_at_s = now_s;
     state->try_again_at_s = now_s + wait_ms / 1000;
     cert_work_save(work);
     return wait_ms;
+}
+
+uint64_t cert_work_note_failure(struct cert_work *work, const struct err *err)
+{
+    unsigned failures = ++work->state.failures;
+    enum err_kind kind = backoff_kind(err, failures);
+
+    return note(work, err, kind == ERR_CONSUMER ? ERR_REFUSED : kind, failures);
+}
+
+uint64_t cert_work_note_refusal(struct cert_work *work, const struct err *err)
+{
+    return note(work, err, err->kind, ++work->state.consumer.failures);
+}
+
+void cert_work_slot_done(void *arg, const struct err *slot_err)
+{
+    struct cert_work *work = arg;
+    const struct err err = *slot_err;
+
+    work->slot = slot_drop(work->slot);
+    work->deliver(work, err.kind == ERR_NONE ? EV_DONE : EV_FAILED, &err);
 }

@@ -11,22 +11,26 @@
 #include "config/config.h"
 #include "flow/cert_job.h"
 #include "flow/permits.h"
+#include "http/http_loop.h"
+#include "prove/prove.h"
 #include "vault/vault_token.h"
 
 enum cert_event {
-    EV_DONE,    /* the stage went well */
-    EV_FAILED,  /* it did not: err says why */
-    EV_DENIED,  /* the CA answered 403 to the token */
-    EV_EARLY,   /* the certificate is good, but begins in the future */
-    EV_FRESH,   /* what is on disk is as it should be */
-    EV_WANTED,  /* a new certificate is wanted */
-    EV_LATER,   /* one is wanted, but it failed a moment ago */
-    EV_RESTAGE, /* the set on disk is sound, but its files must be written anew */
-    EV_RELOAD,  /* the consumer has not been told of the set on disk */
-    EV_DUE,     /* the wall clock has reached the moment that was waited for */
-    EV_RETRY,   /* the wait after a failure is over */
-    EV_CHANGED, /* the configuration changed what is wanted */
-    EV_REVOKED, /* somebody marked the published generation as revoked */
+    EV_DONE,      /* the stage went well */
+    EV_FAILED,    /* it did not: err says why */
+    EV_DENIED,    /* the CA answered 403 to the token */
+    EV_EARLY,     /* the certificate is good, but begins in the future */
+    EV_FRESH,     /* what is on disk is as it should be */
+    EV_WANTED,    /* a new certificate is wanted */
+    EV_LATER,     /* one is wanted, but it failed a moment ago */
+    EV_RESTAGE,   /* the set on disk is sound, but its files must be written anew */
+    EV_RELOAD,    /* the consumer has not been told of the set on disk */
+    EV_PROVE,     /* it was told, but not seen to serve the set on disk */
+    EV_DUE,       /* the wall clock has reached the moment that was waited for */
+    EV_RETRY,     /* the wait after a failure is over */
+    EV_CHANGED,   /* the configuration changed what is wanted */
+    EV_ANNOUNCED, /* the CA has a new issuer, whose chain is in work->hurry */
+    EV_REVOKED,   /* somebody marked the published generation as revoked */
     EV_COUNT
 };
 
@@ -45,9 +49,18 @@ struct cert_tools {
 struct cert_published {
     bool usable; /* there is a sound generation that has not ended */
     char generation[GENERATION_NAME_BYTES];
-    char serial[SERIAL_TEXT_BYTES];
+    char serial[SERIAL_TEXT_BYTES], fingerprint[DIGEST_HEX_BYTES];
+    char authority_key[KEY_IDENTIFIER_BYTES];
     struct validity validity;
     uint64_t issued_s, due_s;
+};
+
+/* Why the published certificate is to be replaced before its time; {0} if it is not. */
+struct cert_hurry {
+    uint64_t due_s;
+    const char *reason; /* static */
+    char *announced; /* the new issuer's chain in PEM, on its way into the trust bundle; or NULL */
+    bool other_issuer, is_announced;
 };
 
 struct cert_work {
@@ -66,9 +79,12 @@ struct cert_work {
     struct cert_draft *draft; /* from key to publish; a worker's job has it meanwhile */
     struct cert_published published;
     struct cert_state state;
-    char previous[GENERATION_NAME_BYTES]; /* waiting to be removed; "" none */
+    char previous[GENERATION_NAME_BYTES]; /* kept for its readers, and to go back to; "" none */
+    enum prove_finding finding;           /* of the last look at what the consumer serves */
     sd_event_source *removal, *watch;     /* of cert_directory */
     bool read_once;
+    char signer[KEY_IDENTIFIER_BYTES]; /* who signed the list at the last look; "" not known */
+    struct cert_hurry hurry;
     char reason[256]; /* why a certificate is wanted, for the log */
 
     /* Where a stage's end goes. */
@@ -94,12 +110,27 @@ void cert_work_save(struct cert_work *work);
 /* cert_work_give_reason - notes why a certificate is wanted, for the log */
 void cert_work_give_reason(struct cert_work *work, const char *reason);
 
+/* cert_work_forget_hurry - the renewal is due when it is due again */
+void cert_work_forget_hurry(struct cert_work *work);
+
+/* cert_work_note_published - notes what is published now, and when it is due */
+void cert_work_note_published(struct cert_work *work, const char *generation,
+                              const struct certificate_facts *leaf, uint64_t issued_s);
+
 /*
- * cert_work_note_failure - puts a failure into the state and saves it
+ * cert_work_note_failure - counts a failure to issue, puts it into the state and saves it
  *
- * Gives the milliseconds until the next try. `failures` counts those in a row, this one included.
+ * Gives the milliseconds until the next try. After a veto, or a consumer's refusal, it is the pace
+ * of what a person must mend, since every try costs a certificate.
  */
-uint64_t cert_work_note_failure(struct cert_work *work, const struct err *err, unsigned failures);
+uint64_t cert_work_note_failure(struct cert_work *work, const struct err *err);
+
+/* cert_work_note_refusal - the same for a failure to make the consumer take what is published */
+uint64_t cert_work_note_refusal(struct cert_work *work, const struct err *err);
+
+/* cert_work_slot_done - the end of work->slot, for stages that only wait: delivers DONE or FAILED
+ */
+void cert_work_slot_done(void *arg, const struct err *err);
 
 /* cert_work_cancel - ends the stage under way without an event */
 void cert_work_cancel(struct cert_work *work);

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/when.h"
+#include "flow/ca_steps.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +52,34 @@ static unsigned thread_count(void)
     return cores * 2 > WORKER_THREADS_MOST ? WORKER_THREADS_MOST : (unsigned)cores * 2;
 }
 
+static bool on_ca_list(void *arg, const struct ca_place *place, struct crl *crl)
+{
+    const struct engine *engine = arg;
+    bool wanted = false;
+
+    for (size_t i = 0; i < engine->count; i++)
+        if (cert_flow_is_of(engine->flows[i], place))
+            wanted |= cert_flow_take_list(engine->flows[i], crl);
+    return wanted;
+}
+
+static void on_ca_chain(void *arg, const struct ca_place *place, const char *pem)
+{
+    const struct engine *engine = arg;
+
+    for (size_t i = 0; i < engine->count; i++)
+        if (cert_flow_is_of(engine->flows[i], place))
+            cert_flow_take_chain(engine->flows[i], pem);
+}
+
+static bool watch_ca(struct engine *engine, struct err *err)
+{
+    const struct ca_watch_listener listener = {on_ca_list, on_ca_chain, engine};
+
+    engine->watch = ca_watch_new(engine->http, engine->config, &listener, err);
+    return engine->watch != NULL;
+}
+
 static void set_limits(struct engine *engine)
 {
     /* A few more on their way than on the wire: keys and files are made meanwhile. */
@@ -58,12 +87,12 @@ static void set_limits(struct engine *engine)
     http_loop_limit(engine->http, engine->config->agent.max_in_flight);
 }
 
-bool engine_open(struct engine *engine, struct config *config, bool stays, flow_observer *on_rest,
+bool engine_open(struct engine *engine, struct config *config, bool stays, flow_observer *observer,
                  void *arg, struct err *err)
 {
     int r;
 
-    *engine = (struct engine){.config = config_ref(config), .on_rest = on_rest, .arg = arg};
+    *engine = (struct engine){.config = config_ref(config), .observer = observer, .arg = arg};
     engine->tools.stays = stays;
     r = sd_event_new(&engine->tools.loop);
     if (r < 0)
@@ -76,7 +105,7 @@ bool engine_open(struct engine *engine, struct config *config, bool stays, flow_
         !vault_token_open(engine->http, config, on_token_change, engine, &engine->tools.token, err))
         return false;
     set_limits(engine);
-    return true;
+    return !stays || watch_ca(engine, err);
 }
 
 /* -- the table of flows ---------------------------------------------------------------------------
@@ -93,7 +122,7 @@ static struct cert_flow *find(const struct engine *engine, const char *name)
 static bool add(struct engine *engine, const struct cert_config *cert, struct err *err)
 {
     struct cert_flow *flow =
-        cert_flow_new(&engine->tools, engine->config, cert, engine->on_rest, engine->arg, err);
+        cert_flow_new(&engine->tools, engine->config, cert, engine->observer, engine->arg, err);
 
     if (flow == NULL)
         return err_wrap(err, "certificate %s", cert->name);
@@ -155,6 +184,8 @@ bool engine_apply(struct engine *engine, struct config *config, struct err *err)
     engine->config = config;
     set_limits(engine);
     vault_token_use(engine->tools.token, config);
+    if (engine->watch != NULL)
+        ca_watch_use(engine->watch, config);
     forget_removed(engine);
     for (size_t i = 0; i < config->cert_count; i++) {
         struct cert_flow *flow = find(engine, config->certs[i].name);
@@ -185,6 +216,7 @@ void engine_drop_flows(struct engine *engine)
 void engine_close(struct engine *engine)
 {
     engine_drop_flows(engine);
+    ca_watch_free(engine->watch);
     vault_token_close(engine->tools.token);
     http_loop_close(engine->http);
     http_loop_close(engine->tools.http);

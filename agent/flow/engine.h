@@ -4,26 +4,28 @@
 #ifndef LEAFD_FLOW_ENGINE_H
 #define LEAFD_FLOW_ENGINE_H
 
+#include "flow/ca_watch.h"
 #include "flow/cert_flow.h"
 
 struct engine {
     struct cert_tools tools;
     struct http_loop *http;
+    struct ca_watch *watch; /* NULL for a one-shot run */
     struct config *config;
     struct cert_flow **flows;
     size_t count;
-    flow_observer *on_rest;
+    flow_observer *observer;
     void *arg;
 };
 
 /*
  * engine_open - sets everything up but the flows
  *
- * Takes a reference of `config`. `stays` is true for a daemon. `on_rest` hears of every certificate
- * that comes to rest. SIGCHLD must be blocked. Fails with class local; engine_close is due in any
- * case.
+ * Takes a reference of `config`. `stays` is true for a daemon. `observer` hears of every
+ * certificate that is published or comes to rest. SIGCHLD must be blocked. Fails with class local;
+ * engine_close is due in any case.
  */
-bool engine_open(struct engine *engine, struct config *config, bool stays, flow_observer *on_rest,
+bool engine_open(struct engine *engine, struct config *config, bool stays, flow_observer *observer,
                  void *arg, struct err *err);
 
 /*

@@ -16,6 +16,12 @@ static const char *const state_names[FLOW_STATE_COUNT] = {
     [FLOW_VALIDATING] = "validating",
     [FLOW_PUBLISHING] = "publishing",
     [FLOW_RELOADING] = "reloading",
+    [FLOW_PROVING] = "proving",
+    [FLOW_CHECKING] = "checking",
+    [FLOW_ROLLING_BACK] = "rolling-back",
+    [FLOW_RELOADING_BACK] = "reloading-back",
+    [FLOW_PROVING_BACK] = "proving-back",
+    [FLOW_ROLLING_FORWARD] = "rolling-forward",
     [FLOW_BACKING_OFF] = "backing-off",
     [FLOW_RELOAD_BACKING_OFF] = "reload-backing-off",
 };

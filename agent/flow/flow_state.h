@@ -20,8 +20,14 @@ enum flow_state {
     FLOW_VALIDATING,
     FLOW_PUBLISHING,
     FLOW_RELOADING,
+    FLOW_PROVING,
+    FLOW_CHECKING, /* what a proven consumer serves by now */
+    FLOW_ROLLING_BACK,
+    FLOW_RELOADING_BACK,
+    FLOW_PROVING_BACK,
+    FLOW_ROLLING_FORWARD,    /* the previous generation was refused as well */
     FLOW_BACKING_OFF,        /* issuing failed */
-    FLOW_RELOAD_BACKING_OFF, /* the reload failed */
+    FLOW_RELOAD_BACKING_OFF, /* reload or proof failed */
     FLOW_STATE_COUNT
 };
 

@@ -14,6 +14,7 @@ static enum status_word judge(const struct status_row *row, const struct install
                               const char **ret_detail)
 {
     const struct request_facts wanted = record_request(cert);
+    const struct consumer_state *consumer = &row->state.consumer;
     const char *difference;
 
     *ret_detail = installed->why;
@@ -24,6 +25,9 @@ static enum status_word judge(const struct status_row *row, const struct install
         return STATUS_EXPIRED;
     if (revoked)
         return STATUS_REVOKED;
+    *ret_detail = "the consumer refused a newer certificate";
+    if (consumer->refused[0] != '\0')
+        return STATUS_ROLLED_BACK;
     difference = difference_between(&installed->record.request, &wanted);
     *ret_detail = difference == NULL ? installed->why : difference;
     if (installed->health == INSTALLED_DAMAGED)
@@ -32,10 +36,10 @@ static enum status_word judge(const struct status_row *row, const struct install
         return STATUS_CHANGED;
     if (now_s >= row->due_s)
         return STATUS_DUE;
-    if (cert->reloads.items[0].verb != RELOAD_NONE &&
-        strcmp(row->state.reloaded, installed->generation) != 0)
-        return STATUS_NOT_RELOADED;
-    return STATUS_FRESH;
+    if (reload_state_is_settled(consumer, cert, installed->generation))
+        return STATUS_FRESH;
+    return reload_state_is_told(consumer, cert, installed->generation) ? STATUS_NOT_PROVEN
+                                                                       : STATUS_NOT_RELOADED;
 }
 
 static bool fill(struct status *status, struct status_row *row, const struct installed *installed,
@@ -56,6 +60,7 @@ static bool fill(struct status *status, struct status_row *row, const struct ins
         if (row->serial == NULL || row->fingerprint == NULL)
             return false;
         row->usable = status->now_s < row->not_after_s;
+        row->reload = reload_state_of(&row->state.consumer, cert, installed->generation);
     }
     row->word = judge(row, installed, cert, revoked, status->now_s, &detail);
     row->detail = arena_copy(&status->arena, detail);
@@ -114,6 +119,12 @@ bool status_all_fresh(const struct status *status)
     return true;
 }
 
+/* Whether the consumer may not have been started yet, since leafd is not ready. */
+static bool is_awaited(const struct consumer_state *consumer)
+{
+    return consumer->missing && consumer->accepted[0] == '\0';
+}
+
 bool status_is_ready(const struct status *status, enum ready_when when)
 {
     for (size_t i = 0; i < status->count; i++) {
@@ -121,6 +132,8 @@ bool status_is_ready(const struct status *status, enum ready_when when)
         bool tried = when == READY_TRIED && row->state.failures > 0;
 
         if (!row->usable && !tried)
+            return false;
+        if (row->reload == RELOAD_STATE_FAILED && !is_awaited(&row->state.consumer))
             return false;
     }
     return true;

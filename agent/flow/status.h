@@ -8,14 +8,16 @@
 #define LEAFD_FLOW_STATUS_H
 
 #include "config/config.h"
-#include "install/cert_state.h"
+#include "flow/reload_state.h"
 
 #include <stdbool.h>
 
 enum status_word {
     STATUS_FRESH,        /* usable, as the section wants it, not due, and the consumer was told */
     STATUS_DUE,          /* usable, but its renewal is due: an agent that is well renews it now */
-    STATUS_NOT_RELOADED, /* usable, but the consumer could not be told of it */
+    STATUS_NOT_RELOADED, /* usable, but the consumer was not told of it, or could not be */
+    STATUS_NOT_PROVEN,   /* usable, but the consumer was not seen to serve it */
+    STATUS_ROLLED_BACK,  /* usable, but the consumer refused a newer one */
     STATUS_CHANGED,      /* usable, but not what the section wants now */
     STATUS_DAMAGED,      /* files were changed or removed */
     STATUS_REVOKED,      /* revoked, and not replaced yet */
@@ -32,6 +34,7 @@ struct status_row {
     const char *detail; /* why it is not fresh; "" if it is */
     const char *serial, *fingerprint;
     uint64_t not_before_s, not_after_s, due_s; /* 0 if nothing is published */
+    enum reload_state reload;
     struct cert_state state;
 };
 
@@ -55,7 +58,11 @@ bool status_read(const struct config *config, const char *const *names, size_t c
 /* status_all_fresh - whether every row is fresh */
 bool status_all_fresh(const struct status *status);
 
-/* status_is_ready - whether the rows satisfy ready_when */
+/*
+ * status_is_ready - whether the rows satisfy ready_when, and no consumer failed to take its set
+ *
+ * A consumer that has never been there yet does not count: it may wait for leafd to be ready.
+ */
 bool status_is_ready(const struct status *status, enum ready_when when);
 
 /* status_free - frees what was read; also the release for CLEANUP */

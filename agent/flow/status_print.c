@@ -8,10 +8,16 @@
 #include <string.h>
 
 static const char *const words[STATUS_WORD_COUNT] = {
-    [STATUS_FRESH] = "fresh",     [STATUS_DUE] = "due",
-    [STATUS_CHANGED] = "changed", [STATUS_NOT_RELOADED] = "not-reloaded",
-    [STATUS_DAMAGED] = "damaged", [STATUS_REVOKED] = "revoked",
-    [STATUS_EXPIRED] = "expired", [STATUS_MISSING] = "missing",
+    [STATUS_FRESH] = "fresh",
+    [STATUS_DUE] = "due",
+    [STATUS_NOT_RELOADED] = "not-reloaded",
+    [STATUS_NOT_PROVEN] = "not-proven",
+    [STATUS_ROLLED_BACK] = "rolled-back",
+    [STATUS_CHANGED] = "changed",
+    [STATUS_DAMAGED] = "damaged",
+    [STATUS_REVOKED] = "revoked",
+    [STATUS_EXPIRED] = "expired",
+    [STATUS_MISSING] = "missing",
 };
 
 /* "in 5h12m", "3m ago", or "-" for a moment that is not known. */
@@ -41,7 +47,7 @@ static void print_details(const struct status_row *row, uint64_t now_s, FILE *to
     relative(state->failed_at_s, now_s, failed);
     relative(state->try_again_at_s, now_s, again);
     fprintf(to, "    failed %s (%u in a row, next try %s): %s: %s\n", failed,
-            state->failures > 0 ? state->failures : state->reload_failures, again,
+            state->failures > 0 ? state->failures : state->consumer.failures, again,
             err_kind_name(state->failure.kind), state->failure.text);
 }
 
@@ -82,19 +88,19 @@ static json_t *failure_json(const struct cert_state *state)
         return json_null();
     return json_pack("{s:s, s:s, s:i, s:i, s:o, s:o}", "class", err_kind_name(state->failure.kind),
                      "error", state->failure.text, "failures", (int)state->failures,
-                     "reload_failures", (int)state->reload_failures, "failed_at",
+                     "reload_failures", (int)state->consumer.failures, "failed_at",
                      moment_json(state->failed_at_s), "try_again_at",
                      moment_json(state->try_again_at_s));
 }
 
 static json_t *row_json(const struct status_row *row)
 {
-    return json_pack("{s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "cert", row->name,
-                     "state", words[row->word], "usable", row->usable, "detail", row->detail,
-                     "directory", row->directory, "serial", row->serial, "sha256", row->fingerprint,
-                     "not_before", moment_json(row->not_before_s), "not_after",
-                     moment_json(row->not_after_s), "renewal", moment_json(row->due_s), "failure",
-                     failure_json(&row->state));
+    return json_pack("{s:s, s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "cert",
+                     row->name, "state", words[row->word], "reload", reload_state_name(row->reload),
+                     "usable", row->usable, "detail", row->detail, "directory", row->directory,
+                     "serial", row->serial, "sha256", row->fingerprint, "not_before",
+                     moment_json(row->not_before_s), "not_after", moment_json(row->not_after_s),
+                     "renewal", moment_json(row->due_s), "failure", failure_json(&row->state));
 }
 
 bool status_print_json(const struct status *status, FILE *to)

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-enum { STATE_VERSION = 1, STATE_MOST_BYTES = 16 * 1024 };
+enum { STATE_VERSION = 2, STATE_MOST_BYTES = 16 * 1024 };
 
 static const char state_name[] = "..state";
 
@@ -36,6 +36,18 @@ static void read_generation(const json_t *json, const char *name,
         memcpy(to, text, strlen(text) + 1);
 }
 
+static void read_consumer(const json_t *json, struct consumer_state *ret_consumer)
+{
+    read_generation(json, "accepted", ret_consumer->accepted);
+    read_generation(json, "reloaded", ret_consumer->reloaded);
+    read_generation(json, "proven", ret_consumer->proven);
+    read_generation(json, "refused", ret_consumer->refused);
+    ret_consumer->failures = (unsigned)number(json, "failures");
+    ret_consumer->refusals = (unsigned)number(json, "refusals");
+    ret_consumer->missing = json_is_true(json_object_get(json, "missing"));
+    ret_consumer->insists = json_is_true(json_object_get(json, "insists"));
+}
+
 void cert_state_read(int set_fd, struct cert_state *ret_state)
 {
     CLEANUP(bytes_free) struct bytes bytes = {.limit = STATE_MOST_BYTES};
@@ -55,18 +67,28 @@ void cert_state_read(int set_fd, struct cert_state *ret_state)
     text = json_string_value(json_object_get(json, "error"));
     if (text != NULL)
         snprintf(ret_state->failure.text, sizeof ret_state->failure.text, "%s", text);
-    ret_state->reload_failures = (unsigned)number(json, "reload_failures");
-    read_generation(json, "reloaded", ret_state->reloaded);
+    text = json_string_value(json_object_get(json, "signer"));
+    if (text != NULL)
+        snprintf(ret_state->signer, sizeof ret_state->signer, "%s", text);
+    read_consumer(json_object_get(json, "consumer"), &ret_state->consumer);
+}
+
+static json_t *consumer_json(const struct consumer_state *consumer)
+{
+    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:b, s:b}", "accepted", consumer->accepted,
+                     "reloaded", consumer->reloaded, "proven", consumer->proven, "refused",
+                     consumer->refused, "failures", (json_int_t)consumer->failures, "refusals",
+                     (json_int_t)consumer->refusals, "missing", consumer->missing, "insists",
+                     consumer->insists);
 }
 
 bool cert_state_write(int set_fd, const struct cert_state *state, struct err *err)
 {
     json_auto_t *json = json_pack(
-        "{s:i, s:I, s:I, s:I, s:I, s:s, s:s, s:s}", "version", STATE_VERSION, "reload_failures",
-        (json_int_t)state->reload_failures, "failures", (json_int_t)state->failures, "failed_at",
-        (json_int_t)state->failed_at_s, "try_again_at", (json_int_t)state->try_again_at_s, "class",
-        err_kind_name(state->failure.kind), "error", state->failure.text, "reloaded",
-        state->reloaded);
+        "{s:i, s:I, s:I, s:I, s:s, s:s, s:s, s:o}", "version", STATE_VERSION, "failures",
+        (json_int_t)state->failures, "failed_at", (json_int_t)state->failed_at_s, "try_again_at",
+        (json_int_t)state->try_again_at_s, "class", err_kind_name(state->failure.kind), "error",
+        state->failure.text, "signer", state->signer, "consumer", consumer_json(&state->consumer));
     CLEANUP(free_memory) char *text = json == NULL ? NULL : json_dumps(json, JSON_INDENT(1));
 
     if (text == NULL)

@@ -2,8 +2,8 @@
  * cert_state - what must outlive a restart beside the generation itself
  *
  * "..state" in the set's directory: how often issuing has failed in a row and when to try again, so
- * that a crash loop does not hammer the CA; and for which generation the consumer has been told to
- * reload, so that a crash between publish and reload loses no reload. Missing or damaged, it says
+ * that a crash loop does not hammer the CA; and what the consumer has done with the generations, so
+ * that a crash between publish, reload and proof loses none of them. Missing or damaged, it says
  * nothing: no failures, nothing reloaded.
  */
 #ifndef LEAFD_INSTALL_CERT_STATE_H
@@ -11,16 +11,29 @@
 
 #include "base/err.h"
 #include "install/generation.h"
+#include "pki/certificate.h"
+
+/* What the consumer is known to have done; generations by name, "" for none. */
+struct consumer_state {
+    char accepted[GENERATION_NAME_BYTES]; /* the last one that it took: proven, or reloaded where
+                                             nothing is to be proven */
+    char reloaded[GENERATION_NAME_BYTES]; /* it was told of this one */
+    char proven[GENERATION_NAME_BYTES];   /* it was seen to serve this one */
+    char refused[GENERATION_NAME_BYTES];  /* rolled back from this one */
+    unsigned failures;                    /* to tell it, or to see it serve, in a row */
+    unsigned refusals;                    /* those among them in which it refused */
+    bool missing;                         /* it was not there: no such process, nobody listens */
+    bool insists; /* no rollback any more: the previous generation was refused as well */
+};
 
 struct cert_state {
-    unsigned failures;       /* of issuing, in a row */
-    uint64_t failed_at_s;    /* the last one */
-    uint64_t try_again_at_s; /* wall clock */
-    struct err failure;      /* the last one: kind and text */
-
-    /* The generation that the consumer was told of, "" for none; and failures to tell it. */
-    char reloaded[GENERATION_NAME_BYTES];
-    unsigned reload_failures;
+    unsigned failures;                 /* of issuing, in a row */
+    uint64_t failed_at_s;              /* the last one */
+    uint64_t try_again_at_s;           /* wall clock */
+    struct err failure;                /* the last one: kind and text */
+    char signer[KEY_IDENTIFIER_BYTES]; /* the key that signed the CA's revocation list when the
+                                          published certificate was issued; "" not known */
+    struct consumer_state consumer;
 };
 
 /* cert_state_read - reads the state; {0} if there is none */

@@ -208,32 +208,47 @@ static void read_generation(int generation_fd, const struct cert_config *cert, b
     secret_wipe(&reading.password);
 }
 
-static void read_back(int set_fd, const struct cert_config *cert, bool glance,
-                      struct installed *ret_installed)
+/* Reads the generation that ret_installed names. */
+static void read_named(int set_fd, const struct cert_config *cert, bool glance,
+                       struct installed *installed)
 {
-    CLEANUP(close_fd) int generation_fd = -1;
+    CLEANUP(close_fd) int generation_fd = open_generation(set_fd, installed->generation);
 
+    if (generation_fd < 0)
+        note(installed, INSTALLED_NOTHING, "the generation %s cannot be opened",
+             installed->generation);
+    else
+        read_generation(generation_fd, cert, glance, installed);
+}
+
+static void read_published(int set_fd, const struct cert_config *cert, bool glance,
+                           struct installed *ret_installed)
+{
     *ret_installed = (struct installed){0};
-    if (!publish_current(set_fd, ret_installed->generation)) {
-        ret_installed->generation[0] = '\0';
-        note(ret_installed, INSTALLED_NOTHING, "nothing is published yet");
+    if (publish_current(set_fd, ret_installed->generation)) {
+        read_named(set_fd, cert, glance, ret_installed);
         return;
     }
-    generation_fd = open_generation(set_fd, ret_installed->generation);
-    if (generation_fd < 0)
-        note(ret_installed, INSTALLED_NOTHING, "the published generation cannot be opened");
-    else
-        read_generation(generation_fd, cert, glance, ret_installed);
+    ret_installed->generation[0] = '\0';
+    note(ret_installed, INSTALLED_NOTHING, "nothing is published yet");
 }
 
 void installed_read(int set_fd, const struct cert_config *cert, struct installed *ret_installed)
 {
-    read_back(set_fd, cert, false, ret_installed);
+    read_published(set_fd, cert, false, ret_installed);
 }
 
 void installed_glance(int set_fd, const struct cert_config *cert, struct installed *ret_installed)
 {
-    read_back(set_fd, cert, true, ret_installed);
+    read_published(set_fd, cert, true, ret_installed);
+}
+
+void installed_read_generation(int set_fd, const char *generation, const struct cert_config *cert,
+                               struct installed *ret_installed)
+{
+    *ret_installed = (struct installed){0};
+    snprintf(ret_installed->generation, sizeof ret_installed->generation, "%s", generation);
+    read_named(set_fd, cert, false, ret_installed);
 }
 
 bool installed_record(int set_fd, struct arena *arena, struct record *ret_record, struct err *err)

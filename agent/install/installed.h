@@ -34,6 +34,10 @@ struct installed {
  */
 void installed_read(int set_fd, const struct cert_config *cert, struct installed *ret_installed);
 
+/* installed_read_generation - the same for a generation that need not be the published one */
+void installed_read_generation(int set_fd, const char *generation, const struct cert_config *cert,
+                               struct installed *ret_installed);
+
 /*
  * installed_glance - the same for somebody who may not be allowed to read keys
  *

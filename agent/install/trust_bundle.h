@@ -20,4 +20,15 @@
 bool trust_bundle_fill(int set_fd, const struct cert_config *cert, struct issued *issued,
                        struct err *err);
 
+/*
+ * trust_bundle_announce - adds what is to be trusted before its first leaf is shown
+ *
+ * `chain_pem` is the chain of the CA's new issuer; its top certificates join the old ones of the
+ * set, from where trust_bundle_fill takes them on. *ret_news tells whether any was not trusted
+ * already. Blocks on the disk. Fails with class untrusted for a chain that cannot be read, local
+ * otherwise.
+ */
+bool trust_bundle_announce(int set_fd, const char *chain_pem, struct issued *issued, bool *ret_news,
+                           struct err *err);
+
 #endif

@@ -191,6 +191,14 @@ class RealCa:
     def revoked(self, serial):
         return self.call("GET", f"pki_int/cert/{serial}")["data"]["revocation_time"] > 0
 
+    def revoke(self, serial):
+        self.call("POST", "pki_int/revoke", {"serial_number": serial})
+
+    def pin_role(self, name):
+        """A role whose certificates come from the issuer that is the default one now, whatever comes."""
+        issuer = self.call("GET", "pki_int/issuer/default")["data"]["issuer_id"]
+        self.call("POST", f"pki_int/roles/{name}", {**ROLES["leafd"], "issuer_ref": issuer})
+
     def reset(self):
         self.proxy.mend()
         self.token_file.write_text(self.tokens.make() + "\n")

@@ -9,8 +9,9 @@ import pytest
 from scene import WEB, is_published, openssl, same_key, serial_of, wait_for
 
 
-def test_once_writes_a_set_that_verifies_and_then_asks_for_nothing(ca, site):
-    site.configure(ca, {"web": WEB})
+@pytest.mark.parametrize("method", ["kubernetes", "jwt"])
+def test_once_writes_a_set_that_verifies_and_then_asks_for_nothing(ca, site, method):
+    site.configure(ca, {"web": WEB}, auth=f"method = {method}\nrole = leafd\ntoken_file = {ca.token_file}")
     done = site.once()
     assert done.code == 0, done.err
     out = site.out()
@@ -20,6 +21,7 @@ def test_once_writes_a_set_that_verifies_and_then_asks_for_nothing(ca, site):
     assert stat.S_IMODE(os.stat(out / "tls.key").st_mode) == 0o600
     assert stat.S_IMODE(os.stat(out / "tls.crt").st_mode) == 0o644
     assert ca.requests("pki_int/sign/") == 1
+    assert ca.requests(f"auth/{method}/login") == 1
 
     before = serial_of(out / "tls.crt")
     logins, signed = ca.requests("auth/"), ca.requests("pki_int/")

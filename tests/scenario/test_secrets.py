@@ -98,4 +98,4 @@ def test_commands_of_the_operator_get_a_clean_environment(ca, site, tmp_path):
     seen = (tmp_path / "env").read_text()
     assert "CANARY" not in seen
     assert {line.split("=")[0] for line in seen.splitlines()} <= {
-        "PATH", "LEAFD_CERT", "LEAFD_DIRECTORY", "LEAFD_GENERATION", "PWD", "SHLVL", "_"}
+        "PATH", "LEAFD_CERT", "LEAFD_DIRECTORY", "LEAFD_GENERATION", "LEAFD_SERIAL", "LEAFD_SHA256", "PWD", "SHLVL", "_"}

@@ -7,6 +7,7 @@
 #include "flow/cert_directory.h"
 #include "flow/cert_log.h"
 #include "flow/cert_stages.h"
+#include "flow/consumer_stages.h"
 
 static char trace[1024];
 
@@ -31,6 +32,9 @@ TRACED(stage_stage)
 TRACED(stage_validate)
 TRACED(stage_publish)
 TRACED(stage_reload)
+TRACED(stage_prove)
+TRACED(stage_check)
+TRACED(stage_roll_back)
 
 static unsigned bugs;
 
@@ -53,11 +57,22 @@ static void quiet_wanted(const struct cert_work *work, const char *what)
     (void)what;
 }
 
-static void quiet_failed(const struct cert_work *work, const struct err *err, uint64_t wait_ms)
+static void quiet_err(const struct cert_work *work, const struct err *err)
 {
     (void)work;
-    (void)err;
+    assert_int_not_equal(err->kind, ERR_NONE);
+}
+
+static void quiet_failed(const struct cert_work *work, const struct err *err, uint64_t wait_ms)
+{
+    quiet_err(work, err);
     assert_in_range(wait_ms, 1000, 1800000);
+}
+
+static void traced_removal(struct cert_work *work)
+{
+    (void)work;
+    note("plan_removal");
 }
 
 static void traced_reject(struct vault_token *token, unsigned number)
@@ -67,28 +82,38 @@ static void traced_reject(struct vault_token *token, unsigned number)
     note("reject");
 }
 
-#define stage_read             traced_stage_read
-#define stage_queue            traced_stage_queue
-#define stage_log_in           traced_stage_log_in
-#define stage_make_key         traced_stage_make_key
-#define stage_sign             traced_stage_sign
-#define stage_vet              traced_stage_vet
-#define stage_recover          traced_stage_recover
-#define stage_stage            traced_stage_stage
-#define stage_validate         traced_stage_validate
-#define stage_publish          traced_stage_publish
-#define stage_reload           traced_stage_reload
-#define cert_log_found         quiet
-#define cert_log_wanted        quiet_wanted
-#define cert_log_held          quiet
-#define cert_log_published     quiet
-#define cert_log_reloaded      quiet
-#define cert_log_warnings      quiet
-#define cert_log_failed        quiet_failed
-#define cert_log_reload_failed quiet_failed
-#define cert_log_bug           traced_bug
-#define vault_token_reject     traced_reject
+#define stage_read                  traced_stage_read
+#define stage_queue                 traced_stage_queue
+#define stage_log_in                traced_stage_log_in
+#define stage_make_key              traced_stage_make_key
+#define stage_sign                  traced_stage_sign
+#define stage_vet                   traced_stage_vet
+#define stage_recover               traced_stage_recover
+#define stage_stage                 traced_stage_stage
+#define stage_validate              traced_stage_validate
+#define stage_publish               traced_stage_publish
+#define stage_reload                traced_stage_reload
+#define stage_prove                 traced_stage_prove
+#define stage_check                 traced_stage_check
+#define stage_roll_back             traced_stage_roll_back
+#define cert_log_found              quiet
+#define cert_log_wanted             quiet_wanted
+#define cert_log_held               quiet
+#define cert_log_published          quiet
+#define cert_log_reloaded           quiet
+#define cert_log_proven             quiet
+#define cert_log_warnings           quiet
+#define cert_log_failed             quiet_failed
+#define cert_log_consumer_failed    quiet_failed
+#define cert_log_proof_lost         quiet_err
+#define cert_log_rolled_back        quiet_err
+#define cert_log_rollback_failed    quiet_err
+#define cert_log_bug                traced_bug
+#define cert_directory_plan_removal traced_removal
+#define vault_token_reject          traced_reject
 #include "flow/cert_flow.c"
+#include "flow/cert_steps.c"
+#include "flow/consumer_steps.c"
 
 static unsigned rests;
 
@@ -165,9 +190,9 @@ static void a_wanted_certificate_goes_the_whole_way(void **state)
                                "stage_vet stage_stage stage_validate stage_publish");
     assert_int_equal(rests, 0);
     fixture->flow->work.published.due_s = when_now_s() + 1000;
-    deliver_done(fixture, 2);
+    deliver_done(fixture, 3);
     assert_int_equal(fixture->flow->state, FLOW_WAITING);
-    assert_int_equal(rests, 1);
+    assert_int_equal(rests, 2); /* published, and at rest */
     assert_int_equal(bugs, 0);
     assert_null(fixture->flow->work.draft);
     assert_null(cert_flow_failure(fixture->flow));
@@ -190,8 +215,8 @@ static void a_reload_that_a_crash_cut_off_is_made_up_for_without_issuing(void **
 
     fixture->flow->work.published.due_s = when_now_s() + 1000;
     deliver(fixture, EV_RELOAD);
-    deliver(fixture, EV_DONE);
-    assert_string_equal(trace, "stage_read stage_reload");
+    deliver_done(fixture, 2);
+    assert_string_equal(trace, "stage_read stage_reload stage_prove plan_removal");
     assert_int_equal(fixture->flow->state, FLOW_WAITING);
 }
 
@@ -265,7 +290,7 @@ static void success_forgets_the_failures(void **state)
     deliver(fixture, EV_RETRY);
     deliver(fixture, EV_WANTED);
     fixture->flow->work.published.due_s = when_now_s() + 1000;
-    deliver_done(fixture, 9);
+    deliver_done(fixture, 10);
     assert_int_equal(fixture->flow->state, FLOW_WAITING);
     assert_int_equal(fixture->flow->work.state.failures, 0);
     assert_int_equal(fixture->flow->work.state.failure.kind, ERR_NONE);
@@ -298,14 +323,14 @@ static void a_failed_reload_is_tried_again_without_issuing(void **state)
     trace[0] = '\0';
     deliver(fixture, EV_FAILED);
     assert_int_equal(fixture->flow->state, FLOW_RELOAD_BACKING_OFF);
-    assert_int_equal(fixture->flow->work.state.reload_failures, 1);
+    assert_int_equal(fixture->flow->work.state.consumer.failures, 1);
     deliver(fixture, EV_RETRY);
     deliver(fixture, EV_FAILED);
     deliver(fixture, EV_RETRY);
-    deliver(fixture, EV_DONE);
-    assert_string_equal(trace, "stage_reload stage_reload");
+    deliver_done(fixture, 2);
+    assert_string_equal(trace, "stage_reload stage_reload stage_prove plan_removal");
     assert_int_equal(fixture->flow->state, FLOW_WAITING);
-    assert_int_equal(fixture->flow->work.state.reload_failures, 0);
+    assert_int_equal(fixture->flow->work.state.consumer.failures, 0);
 }
 
 static void a_certificate_that_comes_due_is_renewed_even_while_its_reload_fails(void **state)
@@ -332,6 +357,193 @@ static void a_revoked_certificate_is_replaced_at_once(void **state)
     assert_int_equal(bugs, 0);
 }
 
+/* A certificate that is published as "new", whose consumer had taken "old" and proves what it
+ * serves.
+ */
+static void publish_new(struct fixture *fixture)
+{
+    struct cert_work *work = &fixture->flow->work;
+
+    fixture->reload.verb = RELOAD_EXEC;
+    fixture->cert.prove.method = PROVE_TLS;
+    fixture->cert.prove_every_s = 300;
+    fixture->cert.rollback = true;
+    strcpy(work->state.consumer.accepted, "old");
+    strcpy(work->previous, "old");
+    strcpy(work->published.generation, "new");
+    work->published.usable = true;
+    work->published.due_s = when_now_s() + 1000;
+    work->published.validity.not_after = when_now_s() + 2000;
+    deliver(fixture, EV_RELOAD);
+    trace[0] = '\0';
+}
+
+static void it_is_proven_after_every_reload(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct consumer_state *consumer = &fixture->flow->work.state.consumer;
+
+    publish_new(fixture);
+    deliver(fixture, EV_DONE);
+    assert_int_equal(fixture->flow->state, FLOW_PROVING);
+    assert_string_equal(consumer->reloaded, "new");
+    assert_string_equal(consumer->accepted, "old");
+    deliver(fixture, EV_DONE);
+    assert_int_equal(fixture->flow->state, FLOW_WAITING);
+    assert_string_equal(consumer->proven, "new");
+    assert_string_equal(consumer->accepted, "new");
+    assert_string_equal(trace, "stage_prove plan_removal");
+}
+
+static void a_proof_that_a_crash_cut_off_is_made_up_for_without_a_reload(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->flow->work.published.due_s = when_now_s() + 1000;
+    deliver(fixture, EV_PROVE);
+    deliver(fixture, EV_DONE);
+    assert_string_equal(trace, "stage_read stage_prove plan_removal");
+}
+
+static void
+a_consumer_that_goes_on_with_the_old_leaf_is_told_again_and_never_rolled_back(void **state)
+{
+    struct fixture *fixture = *state;
+
+    publish_new(fixture);
+    for (unsigned i = 1; i <= 2 * REFUSALS_ENOUGH; i++) {
+        deliver(fixture, EV_DONE);
+        fixture->flow->work.finding = PROVE_OTHER_LEAF;
+        deliver(fixture, EV_FAILED);
+        assert_int_equal(fixture->flow->state, FLOW_RELOAD_BACKING_OFF);
+        assert_int_equal(fixture->flow->work.state.consumer.failures, i);
+        deliver(fixture, EV_RETRY);
+        assert_int_equal(fixture->flow->state, FLOW_RELOADING);
+    }
+}
+
+static void refuse_until_rolled_back(struct fixture *fixture)
+{
+    publish_new(fixture);
+    for (unsigned i = 1; i < REFUSALS_ENOUGH; i++) {
+        deliver(fixture, EV_FAILED);
+        assert_int_equal(fixture->flow->state, FLOW_RELOAD_BACKING_OFF);
+        deliver(fixture, EV_RETRY);
+    }
+    trace[0] = '\0';
+    deliver(fixture, EV_FAILED);
+    assert_int_equal(fixture->flow->state, FLOW_ROLLING_BACK);
+    assert_string_equal(trace, "stage_roll_back");
+}
+
+/* As stage_roll_back leaves the work behind. */
+static void swap_published(struct fixture *fixture, const char *published, const char *previous)
+{
+    strcpy(fixture->flow->work.published.generation, published);
+    strcpy(fixture->flow->work.previous, previous);
+    deliver(fixture, EV_DONE);
+}
+
+static void what_the_consumer_refuses_is_rolled_back_and_tried_again_as_a_new_one(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct consumer_state *consumer = &fixture->flow->work.state.consumer;
+
+    refuse_until_rolled_back(fixture);
+    swap_published(fixture, "old", "new");
+    assert_int_equal(fixture->flow->state, FLOW_RELOADING_BACK);
+    deliver_done(fixture, 2);
+    assert_int_equal(fixture->flow->state, FLOW_BACKING_OFF);
+    assert_string_equal(consumer->accepted, "old");
+    assert_string_equal(consumer->refused, "new");
+    assert_string_equal(fixture->flow->work.previous, "");
+    assert_int_equal(fixture->flow->work.state.failures, 1);
+    deliver(fixture, EV_RETRY);
+    assert_int_equal(fixture->flow->state, FLOW_READING);
+}
+
+static void a_consumer_that_refuses_the_previous_set_as_well_gets_the_new_one_back(void **state)
+{
+    struct fixture *fixture = *state;
+
+    refuse_until_rolled_back(fixture);
+    swap_published(fixture, "old", "new");
+    deliver(fixture, EV_FAILED);
+    assert_int_equal(fixture->flow->state, FLOW_ROLLING_FORWARD);
+    swap_published(fixture, "new", "old");
+    assert_int_equal(fixture->flow->state, FLOW_RELOAD_BACKING_OFF);
+    /* From now on it stays, however often it is refused. */
+    for (unsigned i = 0; i < 2 * REFUSALS_ENOUGH; i++) {
+        deliver(fixture, EV_RETRY);
+        deliver(fixture, EV_FAILED);
+        assert_int_equal(fixture->flow->state, FLOW_RELOAD_BACKING_OFF);
+    }
+    deliver(fixture, EV_RETRY);
+    deliver_done(fixture, 2);
+    assert_int_equal(fixture->flow->state, FLOW_WAITING);
+    assert_string_equal(fixture->flow->work.state.consumer.accepted, "new");
+}
+
+static void without_a_good_previous_set_the_new_one_stays(void **state)
+{
+    struct fixture *fixture = *state;
+
+    refuse_until_rolled_back(fixture);
+    deliver(fixture, EV_FAILED);
+    assert_int_equal(fixture->flow->state, FLOW_RELOAD_BACKING_OFF);
+    assert_true(fixture->flow->work.state.consumer.insists);
+}
+
+static void settle_new(struct fixture *fixture)
+{
+    publish_new(fixture);
+    deliver_done(fixture, 2);
+    assert_int_equal(fixture->flow->state, FLOW_WAITING);
+    trace[0] = '\0';
+    deliver(fixture, EV_RETRY);
+    assert_int_equal(fixture->flow->state, FLOW_CHECKING);
+}
+
+static void a_consumer_that_lost_its_certificate_is_told_again(void **state)
+{
+    struct fixture *fixture = *state;
+
+    settle_new(fixture);
+    fixture->flow->work.finding = PROVE_OTHER_LEAF;
+    deliver(fixture, EV_FAILED);
+    assert_int_equal(fixture->flow->state, FLOW_RELOADING);
+    deliver_done(fixture, 2);
+    assert_string_equal(trace, "stage_check stage_reload stage_prove plan_removal");
+    assert_string_equal(fixture->flow->work.state.consumer.proven, "new");
+}
+
+static void a_consumer_that_is_away_is_not_woken(void **state)
+{
+    struct fixture *fixture = *state;
+
+    settle_new(fixture);
+    fixture->flow->work.finding = PROVE_UNREACHABLE;
+    deliver(fixture, EV_FAILED);
+    assert_int_equal(fixture->flow->state, FLOW_WAITING);
+    assert_string_equal(fixture->flow->work.state.consumer.proven, "");
+    deliver(fixture, EV_RETRY);
+    deliver(fixture, EV_DONE);
+    assert_string_equal(trace, "stage_check stage_check plan_removal");
+    assert_string_equal(fixture->flow->work.state.consumer.proven, "new");
+    assert_int_equal(fixture->flow->work.state.consumer.failures, 0);
+}
+
+static void a_revocation_is_not_lost_while_the_consumer_is_waited_for(void **state)
+{
+    struct fixture *fixture = *state;
+
+    publish_new(fixture);
+    deliver(fixture, EV_DONE);
+    deliver(fixture, EV_REVOKED);
+    assert_int_equal(fixture->flow->state, FLOW_QUEUED);
+    assert_string_equal(fixture->flow->work.state.consumer.accepted, "");
+}
+
 static void what_was_not_expected_is_logged_as_a_bug_and_changes_nothing(void **state)
 {
     struct fixture *fixture = *state;
@@ -350,7 +562,7 @@ static void every_state_answers_to_failure_or_rests(void **state)
         bool answers = false;
 
         for (enum cert_event event = 0; event < EV_COUNT; event++)
-            answers |= next[at][event] != NULL && next[at][event] != ignore;
+            answers |= next[at][event] != NULL && next[at][event] != step_ignore;
         assert_true(answers);
         assert_non_null(next[at][EV_REVOKED]);
         assert_true(strcmp(flow_state_name(at), "unknown") != 0);
@@ -377,6 +589,15 @@ int main(void)
         FLOW_TEST(a_failed_reload_is_tried_again_without_issuing),
         FLOW_TEST(a_certificate_that_comes_due_is_renewed_even_while_its_reload_fails),
         FLOW_TEST(a_revoked_certificate_is_replaced_at_once),
+        FLOW_TEST(it_is_proven_after_every_reload),
+        FLOW_TEST(a_proof_that_a_crash_cut_off_is_made_up_for_without_a_reload),
+        FLOW_TEST(a_consumer_that_goes_on_with_the_old_leaf_is_told_again_and_never_rolled_back),
+        FLOW_TEST(what_the_consumer_refuses_is_rolled_back_and_tried_again_as_a_new_one),
+        FLOW_TEST(a_consumer_that_refuses_the_previous_set_as_well_gets_the_new_one_back),
+        FLOW_TEST(without_a_good_previous_set_the_new_one_stays),
+        FLOW_TEST(a_consumer_that_lost_its_certificate_is_told_again),
+        FLOW_TEST(a_consumer_that_is_away_is_not_woken),
+        FLOW_TEST(a_revocation_is_not_lost_while_the_consumer_is_waited_for),
         FLOW_TEST(what_was_not_expected_is_logged_as_a_bug_and_changes_nothing),
         cmocka_unit_test(every_state_answers_to_failure_or_rests),
     };

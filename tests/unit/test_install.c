@@ -416,8 +416,14 @@ static void the_state_survives_and_damage_reads_as_none(void **state)
                                .failed_at_s = 1700000000,
                                .try_again_at_s = 1700000100,
                                .failure = {.kind = ERR_DENIED, .text = "no \"policy\""},
-                               .reloaded = "..2026_11_20_21_28_38.a1b2c3",
-                               .reload_failures = 3};
+                               .consumer = {.accepted = "..2026_11_20_21_28_37.a1b2c3",
+                                            .reloaded = "..2026_11_20_21_28_38.a1b2c3",
+                                            .proven = "..2026_11_20_21_28_39.a1b2c3",
+                                            .refused = "..2026_11_20_21_28_40.a1b2c3",
+                                            .failures = 3,
+                                            .refusals = 2,
+                                            .missing = true,
+                                            .insists = true}};
     struct cert_state found;
     struct err err;
     int fd;
@@ -431,8 +437,13 @@ static void the_state_survives_and_damage_reads_as_none(void **state)
     assert_int_equal(found.try_again_at_s, 1700000100);
     assert_int_equal(found.failure.kind, ERR_DENIED);
     assert_string_equal(found.failure.text, "no \"policy\"");
-    assert_string_equal(found.reloaded, saved.reloaded);
-    assert_int_equal(found.reload_failures, 3);
+    assert_string_equal(found.consumer.accepted, saved.consumer.accepted);
+    assert_string_equal(found.consumer.reloaded, saved.consumer.reloaded);
+    assert_string_equal(found.consumer.proven, saved.consumer.proven);
+    assert_string_equal(found.consumer.refused, saved.consumer.refused);
+    assert_int_equal(found.consumer.failures, 3);
+    assert_int_equal(found.consumer.refusals, 2);
+    assert_true(found.consumer.missing && found.consumer.insists);
     fd = openat(set->fd, "..state", O_WRONLY | O_TRUNC);
     assert_int_equal(write(fd, "{", 1), 1);
     close(fd);

@@ -1,0 +1,182 @@
+#include "flow/consumer_stages.h"
+
+#include "base/child.h"
+#include "base/cleanup.h"
+#include "base/when.h"
+#include "prove/prove.h"
+#include "reload/reload.h"
+
+#include <string.h>
+#include <unistd.h>
+
+enum { VARIABLES_MOST = 8, PROOF_LEAST_S = 2 };
+
+/* The environment of the operator's commands; texts live in the arena. */
+struct variables {
+    struct arena arena;
+    const char *items[VARIABLES_MOST + 1];
+    size_t count;
+    bool complete;
+};
+
+__attribute__((format(printf, 2, 3))) static void add(struct variables *variables,
+                                                      const char *format, ...)
+{
+    va_list args;
+    char *text;
+
+    va_start(args, format);
+    text = arena_vformat(&variables->arena, format, args);
+    va_end(args);
+    if (text == NULL || variables->count == VARIABLES_MOST)
+        variables->complete = false;
+    else
+        variables->items[variables->count++] = text;
+}
+
+static struct variables variables_of(const struct cert_config *cert)
+{
+    struct variables variables = {.complete = true};
+
+    add(&variables, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    add(&variables, "LEAFD_CERT=%s", cert->name);
+    add(&variables, "LEAFD_DIRECTORY=%s", cert->directory);
+    return variables;
+}
+
+static struct variables variables_of_published(const struct cert_work *work)
+{
+    const struct cert_published *published = &work->published;
+    struct variables variables = variables_of(work->cert);
+
+    add(&variables, "LEAFD_GENERATION=%s/%s", work->cert->directory, published->generation);
+    add(&variables, "LEAFD_SERIAL=%s", published->serial);
+    add(&variables, "LEAFD_SHA256=%s", published->fingerprint);
+    return variables;
+}
+
+/* What a stage's start gave, or its failure, which is delivered later as always. */
+static void take_slot(struct cert_work *work, struct slot *slot, const struct err *err)
+{
+    work->slot = slot;
+    if (slot == NULL)
+        cert_work_fail(work, err);
+}
+
+void stage_validate(struct cert_work *work)
+{
+    struct variables variables;
+    struct child_order order = {
+        .what = "validate",
+        .argv = &work->cert->validate,
+        .limit_s = work->cert->command_timeout_s,
+    };
+    struct slot *slot = NULL;
+    struct err err;
+
+    if (work->cert->validate.count == 0) {
+        slot_finish(&work->later, NULL);
+        return;
+    }
+    variables = variables_of(work->cert);
+    add(&variables, "LEAFD_STAGED=%s/%s", work->cert->directory, work->draft->generation);
+    order.variables = variables.items;
+    if (variables.complete)
+        slot = child_start(work->tools->loop, &order, cert_work_slot_done, work, &err);
+    else
+        err_memory(&err);
+    arena_free(&variables.arena);
+    take_slot(work, slot, &err);
+}
+
+void stage_reload(struct cert_work *work)
+{
+    struct variables variables = variables_of_published(work);
+    const struct reload_tools tools = {.loop = work->tools->loop, .http = work->tools->http};
+    struct slot *slot = NULL;
+    struct err err;
+
+    if (variables.complete)
+        slot = reload_start(&tools, work->config, work->cert, variables.items, cert_work_slot_done,
+                            work, &err);
+    else
+        err_memory(&err);
+    arena_free(&variables.arena);
+    take_slot(work, slot, &err);
+}
+
+static void start_proof(struct cert_work *work, uint64_t limit_s)
+{
+    struct variables variables = variables_of_published(work);
+    const struct prove_tools tools = {
+        .loop = work->tools->loop, .workers = work->tools->workers, .http = work->tools->http};
+    const struct prove_wish wish = {
+        .fingerprint = work->published.fingerprint,
+        .serial = work->published.serial,
+        .variables = variables.items,
+        .limit_s = limit_s,
+    };
+    struct slot *slot = NULL;
+    struct err err;
+
+    work->finding = PROVE_UNREACHABLE;
+    if (variables.complete)
+        slot = prove_start(&tools, work->config, work->cert, &wish, &work->finding,
+                           cert_work_slot_done, work, &err);
+    else
+        err_memory(&err);
+    arena_free(&variables.arena);
+    take_slot(work, slot, &err);
+}
+
+void stage_prove(struct cert_work *work)
+{
+    uint64_t now_s = when_now_s(), limit_s = work->cert->prove_timeout_s;
+
+    if (work->cert->prove.method == PROVE_NONE) {
+        slot_finish(&work->later, NULL);
+        return;
+    }
+    /* A consumer that never takes it must not keep the next certificate from being asked for. */
+    if (now_s + limit_s > work->published.due_s)
+        limit_s = work->published.due_s > now_s ? work->published.due_s - now_s : 0;
+    start_proof(work, limit_s < PROOF_LEAST_S ? PROOF_LEAST_S : limit_s);
+}
+
+void stage_check(struct cert_work *work)
+{
+    start_proof(work, 0);
+}
+
+static void on_rolled_back(void *arg, const struct err *job_err)
+{
+    struct cert_work *work = arg;
+    struct cert_job *job = work->job;
+    const struct err err = *job_err;
+
+    if (err.kind == ERR_NONE) {
+        memcpy(work->previous, job->previous, sizeof work->previous);
+        cert_work_note_published(work, job->rollback_to, &job->installed.record.leaf,
+                                 job->installed.record.issued_s);
+    }
+    work->job = NULL;
+    work->slot = slot_drop(work->slot);
+    work->deliver(work, err.kind == ERR_NONE ? EV_DONE : EV_FAILED, &err);
+}
+
+void stage_roll_back(struct cert_work *work)
+{
+    struct err err;
+    struct cert_job *job = cert_job_new(work->config, work->cert, work->set_fd, NULL, &err);
+
+    if (job == NULL) {
+        cert_work_fail(work, &err);
+        return;
+    }
+    memcpy(job->rollback_to, work->previous, sizeof job->rollback_to);
+    work->job = job;
+    take_slot(work,
+              worker_start(work->tools->workers, WORK_NEXT, job_roll_back, job, cert_job_free,
+                           on_rolled_back, work, &err),
+              &err);
+}

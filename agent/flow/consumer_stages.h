@@ -1,0 +1,32 @@
+/*
+ * consumer_stages - the stages that deal with the consumer: validate, reload, prove, roll back
+ *
+ * As in cert_stages, each starts its stage and delivers one event, in a later turn of the loop.
+ */
+#ifndef LEAFD_FLOW_CONSUMER_STAGES_H
+#define LEAFD_FLOW_CONSUMER_STAGES_H
+
+#include "flow/cert_work.h"
+
+/* stage_validate - DONE if the operator's command is content, or FAILED */
+void stage_validate(struct cert_work *work);
+
+/* stage_reload - DONE when every reload line went well, or FAILED */
+void stage_reload(struct cert_work *work);
+
+/*
+ * stage_prove - DONE when the consumer serves the published leaf, FAILED at the deadline
+ *
+ * work->finding tells what was seen last. DONE at once if the section asks for no proof. The
+ * deadline is never behind the moment from which the certificate is due.
+ */
+void stage_prove(struct cert_work *work);
+
+/* stage_check - the same, but one look only */
+void stage_check(struct cert_work *work);
+
+/* stage_roll_back - DONE when the previous generation is the published one, which is the previous
+ * one now; or FAILED, and nothing has changed */
+void stage_roll_back(struct cert_work *work);
+
+#endif

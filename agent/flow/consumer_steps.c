@@ -1,0 +1,251 @@
+#include "flow/consumer_steps.h"
+
+#include "base/chance.h"
+#include "base/when.h"
+#include "flow/cert_directory.h"
+#include "flow/cert_log.h"
+#include "flow/consumer_stages.h"
+#include "flow/reload_state.h"
+
+#include <errno.h>
+#include <string.h>
+
+static void keep(char to[static GENERATION_NAME_BYTES], const char *generation)
+{
+    snprintf(to, GENERATION_NAME_BYTES, "%s", generation);
+}
+
+/* Half as long to one and a half times as long, so that a fleet's looks do not come together. */
+static uint64_t next_check_ms(const struct cert_config *cert)
+{
+    uint64_t every_ms = cert->prove_every_s * 1000;
+
+    if (cert->prove.method == PROVE_NONE)
+        return 0;
+    return every_ms / 2 + (every_ms * chance_draw() >> 32);
+}
+
+void step_rest_until_due(struct cert_flow *flow)
+{
+    flow_rest(flow, FLOW_WAITING, flow->work.published.due_s, next_check_ms(flow->work.cert));
+}
+
+void step_rest_fresh(struct cert_flow *flow)
+{
+    struct cert_state *state = &flow->work.state;
+
+    cert_log_found(&flow->work);
+    if (state->failure.kind != ERR_NONE) {
+        /* What failed was for something that is not wanted any more. */
+        *state = (struct cert_state){.consumer = state->consumer};
+        state->consumer.failures = state->consumer.refusals = 0;
+        state->consumer.refused[0] = '\0';
+        cert_work_save(&flow->work);
+    }
+    step_rest_until_due(flow);
+}
+
+/* -- reload ---------------------------------------------------------------------------------------
+ */
+
+void step_reload_published(struct cert_flow *flow)
+{
+    struct consumer_state *consumer = &flow->work.state.consumer;
+
+    cert_log_published(&flow->work);
+    cert_work_release(&flow->work);
+    consumer->failures = consumer->refusals = 0;
+    consumer->insists = false;
+    consumer->refused[0] = '\0';
+    flow->observer(flow->arg, flow);
+    step_reload_again(flow);
+}
+
+void step_reload_again(struct cert_flow *flow)
+{
+    flow_enter(flow, FLOW_RELOADING);
+    stage_reload(&flow->work);
+}
+
+/* Waits for another try, or takes the generation back if it was refused often enough. */
+static void try_later(struct cert_flow *flow)
+{
+    struct cert_work *work = &flow->work;
+    uint64_t wait_ms = cert_work_note_refusal(work, flow->err);
+
+    if (rollback_is_due(&work->state.consumer, work->cert, work->published.generation,
+                        work->previous)) {
+        flow_enter(flow, FLOW_ROLLING_BACK);
+        stage_roll_back(work);
+        return;
+    }
+    cert_log_consumer_failed(work, &work->state.failure, wait_ms);
+    flow_rest(flow, FLOW_RELOAD_BACKING_OFF, work->published.due_s, wait_ms);
+}
+
+void step_reload_failed(struct cert_flow *flow)
+{
+    struct consumer_state *consumer = &flow->work.state.consumer;
+
+    consumer->missing = flow->err->errnum == ENOENT || flow->err->errnum == ESRCH ||
+                        flow->err->errnum == ECONNREFUSED;
+    consumer->refusals += consumer->missing ? 0 : 1;
+    try_later(flow);
+}
+
+/* -- prove ----------------------------------------------------------------------------------------
+ */
+
+void step_prove(struct cert_flow *flow)
+{
+    struct cert_work *work = &flow->work;
+
+    if (work->cert->reloads.items[0].verb != RELOAD_NONE) {
+        cert_log_reloaded(work);
+        keep(work->state.consumer.reloaded, work->published.generation);
+        if (work->cert->prove.method != PROVE_NONE)
+            cert_work_save(work);
+    }
+    step_prove_again(flow);
+}
+
+void step_prove_again(struct cert_flow *flow)
+{
+    flow_enter(flow, FLOW_PROVING);
+    stage_prove(&flow->work);
+}
+
+void step_proof_failed(struct cert_flow *flow)
+{
+    struct consumer_state *consumer = &flow->work.state.consumer;
+
+    consumer->missing = flow->work.finding == PROVE_UNREACHABLE;
+    /* Whoever goes on serving the old leaf has not noticed; that is no refusal. */
+    consumer->refusals += flow->work.finding == PROVE_OTHER_LEAF ? 0 : 1;
+    consumer->proven[0] = '\0';
+    try_later(flow);
+}
+
+void step_settle(struct cert_flow *flow)
+{
+    struct cert_work *work = &flow->work;
+    const char *generation = work->published.generation;
+    enum reload_state reached;
+    bool failed = work->state.failures > 0 || work->state.failure.kind != ERR_NONE;
+    bool looked = strcmp(work->state.signer, work->signer) != 0 && work->hurry.due_s == 0;
+
+    work->state = (struct cert_state){0};
+    if (work->hurry.due_s == 0)
+        memcpy(work->state.signer, work->signer, sizeof work->state.signer);
+    keep(work->state.consumer.accepted, generation);
+    keep(work->state.consumer.reloaded, generation);
+    keep(work->state.consumer.proven, generation);
+    reached = reload_state_of(&work->state.consumer, work->cert, generation);
+    if (reached == RELOAD_STATE_PROVEN)
+        cert_log_proven(work);
+    if (reached != RELOAD_STATE_NONE || failed || looked)
+        cert_work_save(work);
+    cert_directory_plan_removal(work);
+    step_rest_until_due(flow);
+}
+
+/* -- the slow look --------------------------------------------------------------------------------
+ */
+
+void step_check(struct cert_flow *flow)
+{
+    flow_enter(flow, FLOW_CHECKING);
+    stage_check(&flow->work);
+}
+
+void step_still_proven(struct cert_flow *flow)
+{
+    struct cert_work *work = &flow->work;
+
+    if (work->state.consumer.failures == 0)
+        step_rest_until_due(flow);
+    else
+        step_settle(flow);
+}
+
+void step_proof_lost(struct cert_flow *flow)
+{
+    struct cert_work *work = &flow->work;
+    struct consumer_state *consumer = &work->state.consumer;
+    uint64_t wait_ms;
+
+    consumer->proven[0] = '\0';
+    consumer->missing = work->finding == PROVE_UNREACHABLE;
+    if (!consumer->missing) {
+        cert_log_proof_lost(work, flow->err);
+        step_reload_again(flow);
+        return;
+    }
+    /* It may have been stopped on purpose: it is not woken, and reads the files when it starts. */
+    wait_ms = cert_work_note_refusal(work, flow->err);
+    cert_log_consumer_failed(work, &work->state.failure, wait_ms);
+    flow_rest(flow, FLOW_WAITING, work->published.due_s, wait_ms);
+}
+
+/* -- roll back ------------------------------------------------------------------------------------
+ */
+
+void step_reload_back(struct cert_flow *flow)
+{
+    cert_log_rolled_back(&flow->work, &flow->work.state.failure);
+    flow_enter(flow, FLOW_RELOADING_BACK);
+    stage_reload(&flow->work);
+}
+
+void step_prove_back(struct cert_flow *flow)
+{
+    flow_enter(flow, FLOW_PROVING_BACK);
+    stage_prove(&flow->work);
+}
+
+void step_rest_rolled_back(struct cert_flow *flow)
+{
+    struct cert_work *work = &flow->work;
+    struct consumer_state *consumer = &work->state.consumer;
+    const struct err failure = work->state.failure;
+    uint64_t wait_ms;
+
+    *consumer = (struct consumer_state){0};
+    keep(consumer->accepted, work->published.generation);
+    keep(consumer->reloaded, work->published.generation);
+    keep(consumer->proven, work->published.generation);
+    keep(consumer->refused, work->previous);
+    cert_directory_remove_previous(work);
+    wait_ms = cert_work_note_failure(work, &failure);
+    cert_log_failed(work, &work->state.failure, wait_ms);
+    flow_rest(flow, FLOW_BACKING_OFF, 0, wait_ms);
+}
+
+void step_cannot_roll_back(struct cert_flow *flow)
+{
+    struct cert_work *work = &flow->work;
+
+    cert_log_rollback_failed(work, flow->err);
+    work->state.consumer.insists = true;
+    step_go_on_reloading(flow);
+}
+
+void step_roll_forward(struct cert_flow *flow)
+{
+    struct cert_work *work = &flow->work;
+
+    cert_log_rollback_failed(work, flow->err);
+    work->state.consumer.insists = true;
+    flow_enter(flow, FLOW_ROLLING_FORWARD);
+    stage_roll_back(work);
+}
+
+void step_go_on_reloading(struct cert_flow *flow)
+{
+    struct cert_work *work = &flow->work;
+    const struct err failure = work->state.failure;
+    uint64_t wait_ms = cert_work_note_refusal(work, &failure);
+
+    cert_log_consumer_failed(work, &work->state.failure, wait_ms);
+    flow_rest(flow, FLOW_RELOAD_BACKING_OFF, work->published.due_s, wait_ms);
+}

@@ -1,0 +1,49 @@
+/*
+ * reload_state - how far the consumer has come with a generation, and when to take it back
+ *
+ * pending -> reloaded -> proven, or failed: read from what is kept on disk, so that a restart
+ * resumes it and `leafd status` tells it without an agent. Pure.
+ */
+#ifndef LEAFD_FLOW_RELOAD_STATE_H
+#define LEAFD_FLOW_RELOAD_STATE_H
+
+#include "config/config.h"
+#include "install/cert_state.h"
+
+enum reload_state {
+    RELOAD_STATE_NONE,     /* the section neither tells nor asks a consumer */
+    RELOAD_STATE_PENDING,  /* it has not been told yet */
+    RELOAD_STATE_RELOADED, /* it was told */
+    RELOAD_STATE_PROVEN,   /* it was seen to serve it */
+    RELOAD_STATE_FAILED,   /* it could not be told, or does not serve it */
+    RELOAD_STATE_COUNT
+};
+
+/* reload_state_of - how far the consumer is with that generation */
+enum reload_state reload_state_of(const struct consumer_state *consumer,
+                                  const struct cert_config *cert, const char *generation);
+
+/* reload_state_is_told - whether the reload lines were carried out for it, or there are none */
+bool reload_state_is_told(const struct consumer_state *consumer, const struct cert_config *cert,
+                          const char *generation);
+
+/* reload_state_is_settled - whether nothing is left to be done: told, and proven if wanted */
+bool reload_state_is_settled(const struct consumer_state *consumer, const struct cert_config *cert,
+                             const char *generation);
+
+/* reload_state_name - the word that status and logs use; never NULL */
+const char *reload_state_name(enum reload_state state);
+
+/*
+ * rollback_is_due - whether the consumer has refused the generation often enough
+ *
+ * Only what was never accepted is taken back, only after REFUSALS_ENOUGH refusals in a row, and
+ * only while there is another generation that the consumer had accepted. A consumer that goes on
+ * serving the old leaf without complaint does not refuse: it is told again.
+ */
+bool rollback_is_due(const struct consumer_state *consumer, const struct cert_config *cert,
+                     const char *generation, const char *previous);
+
+enum { REFUSALS_ENOUGH = 3 };
+
+#endif

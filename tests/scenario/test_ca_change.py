@@ -1,0 +1,119 @@
+"""The CA changes: certificates follow without a human, and nobody meets one that it cannot verify yet."""
+import subprocess
+import threading
+
+from scene import WEB, openssl, serial_of, wait_for
+
+POLLING = "ca_poll = 1s\nca_spread = 4s"
+
+
+def issuer_of(certificate):
+    return openssl("x509", "-in", str(certificate), "-noout", "-issuer").strip()
+
+
+def certificates_in(path):
+    return path.read_text().count("BEGIN CERTIFICATE")
+
+
+class Verifier:
+    """Verifies each certificate with the bundle of every other one, all the time."""
+
+    def __init__(self, outs):
+        self.outs = outs
+        self.failures = []
+        self.rounds = 0
+        self.enough = threading.Event()
+        self.thread = threading.Thread(target=self.verify_on)
+        self.thread.start()
+
+    def verify_on(self):
+        while not self.enough.is_set():
+            for mine in self.outs:
+                for other in self.outs:
+                    self.verify(mine, other)
+            self.rounds += 1
+
+    def verify(self, mine, other):
+        """What a peer shows is taken before the bundle: a peer cannot show what comes later."""
+        shown = self.outs[0].parent / "shown.crt"
+        shown.write_text((other / "tls.crt").read_text())
+        done = subprocess.run(["openssl", "verify", "-partial_chain", "-CAfile", mine / "ca.crt", "-untrusted", shown,
+                               shown], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            self.failures.append(done.stderr)
+
+    def stop(self):
+        self.enough.set()
+        self.thread.join()
+
+
+def test_a_new_issuer_signs_every_certificate_anew_and_no_peer_fails(ca, site):
+    names = [f"c{i}" for i in range(6)]
+    site.configure(ca, {name: WEB for name in names}, agent=POLLING)
+    run = site.run()
+    run.wait_ready()
+    old = {name: issuer_of(site.out(name) / "tls.crt") for name in names}
+    before = ca.requests("pki_int/sign/")
+    verifier = Verifier([site.out(name) for name in names])
+    try:
+        ca.rotate()
+        for name in names:
+            run.wait_event("ca-changed", name)
+        wait_for(lambda: all(issuer_of(site.out(name) / "tls.crt") != old[name] for name in names), "new certificates")
+    finally:
+        verifier.stop()
+    assert not verifier.failures, verifier.failures[0]
+    assert verifier.rounds > 1
+    assert ca.requests("pki_int/sign/") == before + len(names), "each once"
+    for name in names:
+        events = [line["event"] for line in run.log() if line.get("cert") == name]
+        assert events.index("ca-changed") < events.index("wanted", events.index("ca-changed"))
+    assert run.terminate() == 0
+
+
+def test_a_revoked_serial_number_is_replaced(ca, site):
+    site.configure(ca, {"web": WEB, "other": WEB}, agent=POLLING)
+    run = site.run()
+    run.wait_ready()
+    serial, other = serial_of(site.out() / "tls.crt"), serial_of(site.out("other") / "tls.crt")
+    ca.revoke(serial)
+    told = run.wait_event("ca-changed", "web")[0]
+    assert "revoked" in told["message"] and told["serial"] == serial
+    wait_for(lambda: serial_of(site.out() / "tls.crt") != serial, "another certificate")
+    assert serial_of(site.out("other") / "tls.crt") == other
+    assert run.terminate() == 0
+
+
+def test_a_role_with_an_issuer_of_its_own_is_not_asked_again_and_again(ca, site):
+    """Its certificates never come from the default issuer: that is no news after the first time."""
+    ca.pin_role("pinned")
+    site.configure(ca, {"web": WEB.replace("leafd", "pinned")}, agent=POLLING)
+    run = site.run()
+    run.wait_ready()
+    ca.rotate()
+    run.wait_event("ca-changed")
+    run.wait_event("published", count=2)
+    lists = ca.requests("pki_int/issuer/default/crl")
+    wait_for(lambda: ca.requests("pki_int/issuer/default/crl") >= lists + 4, "four more looks")
+    assert len(run.events("ca-changed")) == 1
+    assert run.terminate() == 0
+
+
+def test_a_ca_that_does_not_answer_is_looked_at_again(ca, site):
+    site.configure(ca, {"web": WEB}, agent=POLLING)
+    run = site.run()
+    run.wait_ready()
+    old = issuer_of(site.out() / "tls.crt")
+    ca.proxy.cut()
+    ca.rotate()
+    ca.proxy.mend()
+    wait_for(lambda: issuer_of(site.out() / "tls.crt") != old, "a certificate of the new issuer")
+    assert run.terminate() == 0
+
+
+def test_looking_can_be_turned_off(ca, site):
+    site.configure(ca, {"web": WEB}, agent="ca_poll = 0")
+    run = site.run()
+    run.wait_ready()
+    assert ca.requests("pki_int/issuer/") == 0
+    assert run.terminate() == 0

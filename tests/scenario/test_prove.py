@@ -1,0 +1,250 @@
+"""What the consumer serves is known, kept over crashes, and rolled back when it refuses."""
+import os
+import socket
+import ssl
+import threading
+
+import pytest
+
+from scene import WEB, serial_of, wait_for
+
+TOLD = "#!/bin/sh\necho \"$LEAFD_GENERATION\" >>{folder}/told\nexec {folder}/verdict\n"
+
+
+class Consumer:
+    """A TLS server that reads its files when it is told, if it listens; and says what the test wants to its being told."""
+
+    def __init__(self, folder, out):
+        self.folder, self.out = folder, out
+        self.script, self.told, self.verdict = folder / "tell", folder / "told", folder / "verdict"
+        self.script.write_text(TOLD.format(folder=folder))
+        self.script.chmod(0o755)
+        self.answer("exit 0")
+        self.listens = True
+        self.taken = 0
+        self.context = None
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    @property
+    def lines(self):
+        return f"reload = exec {self.script}\nprove = tls 127.0.0.1:{self.port}\nprove_timeout = 3s\n"
+
+    def answer(self, command):
+        """What the reload command ends with from now on."""
+        fresh = self.folder / "verdict.new"
+        fresh.write_text(f"#!/bin/sh\n{command}\n")
+        fresh.chmod(0o755)
+        os.rename(fresh, self.verdict)
+
+    def calls(self):
+        return self.told.read_text().splitlines() if self.told.exists() else []
+
+    def load(self, certificate=None, key=None):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate or self.out / "tls.crt", key or self.out / "tls.key")
+        self.context = context
+
+    def serve(self):
+        while True:
+            try:
+                near, _ = self.listener.accept()
+            except OSError:
+                return
+            if self.listens and len(self.calls()) > self.taken:
+                self.taken = len(self.calls())
+                self.load()
+            near.settimeout(10)
+            try:
+                with self.context.wrap_socket(near, server_side=True) as tls:
+                    tls.recv(1)
+            except (OSError, AttributeError):
+                near.close()
+
+    def end(self):
+        if self.listener.fileno() >= 0:
+            self.listener.shutdown(socket.SHUT_RDWR)
+            self.listener.close()
+
+
+@pytest.fixture
+def consumer(site, tmp_path):
+    server = Consumer(tmp_path, site.out())
+    yield server
+    server.end()
+
+
+def renew(site, ca, run, lines, number):
+    """Another certificate is wanted: the section asks for one more address."""
+    site.configure(ca, {"web": lines + f"ip_addresses = 192.0.2.{number}"})
+    run.hangup()
+
+
+def test_a_reload_is_proven_by_a_handshake(ca, site, consumer):
+    site.configure(ca, {"web": WEB + consumer.lines})
+    done = site.once()
+    assert done.code == 0, done.err
+    assert [line["event"] for line in done.log() if line["event"] in ("published", "reloaded", "proven")] == [
+        "published", "reloaded", "proven"]
+    row = site.status()["web"]
+    assert (row["state"], row["reload"]) == ("fresh", "proven")
+    assert site.once().events("found") and len(consumer.calls()) == 1, "proven once, and kept"
+
+
+def test_a_consumer_that_ignores_the_reload_is_reported_until_it_obeys(ca, site, consumer):
+    site.configure(ca, {"web": WEB + consumer.lines})
+    run = site.run()
+    run.wait_event("proven")
+    assert site.command("ready").code == 0
+    old = serial_of(site.out() / "tls.crt")
+    consumer.listens = False
+    renew(site, ca, run, WEB + consumer.lines, 1)
+    failed = run.wait_event("proof-failed")[0]
+    assert failed["class"] == "consumer" and old in failed["message"], "which serial it serves instead"
+    assert site.command("ready").code == 1
+    row = site.status()["web"]
+    assert (row["state"], row["reload"], row["failure"]["class"]) == ("not-proven", "failed", "consumer")
+    assert site.command("status").code == 1
+    consumer.listens = True
+    run.wait_event("proven", count=2)
+    assert ca.requests("pki_int/sign/") == 2, "it was told again, and nothing was issued for that"
+    assert site.command("ready").code == 0
+    assert not run.events("rolled-back"), "who serves the old leaf has not refused the new one"
+    assert run.terminate() == 0
+
+
+def test_a_crash_between_publish_and_reload_loses_no_reload(ca, site, consumer):
+    consumer.answer("exec sleep 1000")
+    site.configure(ca, {"web": WEB + consumer.lines})
+    run = site.run()
+    wait_for(consumer.calls, "the reload")
+    run.kill()
+    consumer.answer("exit 0")
+    run = site.run()
+    run.wait_event("proven")
+    assert ca.requests("pki_int/sign/") == 1
+    assert run.terminate() == 0
+
+
+def test_a_crash_between_reload_and_proof_loses_no_proof(ca, site, consumer):
+    consumer.listens = False
+    site.configure(ca, {"web": WEB + consumer.lines.replace("3s", "60s")})
+    run = site.run()
+    run.wait_event("reloaded")
+    wait_for(lambda: (site.out() / "..state").exists() and site.status()["web"]["reload"] == "reloaded", "the state")
+    run.kill()
+    consumer.listens = True
+    run = site.run()
+    run.wait_event("proven")
+    assert ca.requests("pki_int/sign/") == 1
+    assert len(consumer.calls()) == 1, "it had been told before the crash"
+    assert run.terminate() == 0
+
+
+def test_a_consumer_that_comes_back_with_old_files_is_told_again(ca, site, consumer, tmp_path):
+    site.configure(ca, {"web": WEB + consumer.lines + "prove_every = 1s"})
+    run = site.run()
+    run.wait_event("proven")
+    for name in ("tls.crt", "tls.key"):
+        (tmp_path / f"old-{name}").write_bytes((site.out() / name).read_bytes())
+    renew(site, ca, run, WEB + consumer.lines + "prove_every = 1s\n", 1)
+    run.wait_event("proven", count=2)
+    consumer.load(tmp_path / "old-tls.crt", tmp_path / "old-tls.key")
+    run.wait_event("proof-lost")
+    run.wait_event("proven", count=3)
+    assert ca.requests("pki_int/sign/") == 2
+    assert run.terminate() == 0
+
+
+def test_a_consumer_that_is_not_there_yet_does_not_keep_leafd_from_being_ready(ca, site, consumer):
+    """It may be the one that waits for `leafd ready`."""
+    port = consumer.port
+    consumer.end()
+    site.configure(ca, {"web": WEB + f"prove = tls 127.0.0.1:{port}\nprove_timeout = 2s"})
+    run = site.run()
+    run.wait_ready()
+    run.wait_event("proof-failed")
+    assert site.command("ready").code == 0
+    assert site.status()["web"]["reload"] == "failed"
+    assert run.terminate() == 0
+
+
+def refuse_all_but(consumer, *generations):
+    """The consumer takes only these generations."""
+    consumer.answer("case $LEAFD_GENERATION in " + "".join(f"*{name}) exit 0;; " for name in generations) + "*) "
+                    "echo bad pair; exit 1;; esac")
+
+
+def test_what_the_consumer_refuses_is_rolled_back(ca, site, consumer):
+    site.configure(ca, {"web": WEB + consumer.lines})
+    run = site.run()
+    run.wait_event("proven")
+    old, first = serial_of(site.out() / "tls.crt"), os.readlink(site.out() / "..data")
+    refuse_all_but(consumer, first)
+    renew(site, ca, run, WEB + consumer.lines, 1)
+    told = run.wait_event("rolled-back")[0]
+    assert "bad pair" in told["message"] and told["serial"] == old
+    run.wait_event("failed")
+    assert os.readlink(site.out() / "..data") == first
+    assert [name for name in os.listdir(site.out()) if name.startswith("..2")] == [first]
+    assert consumer.calls()[-1].endswith(first), "the consumer was told of the old set again"
+    row = site.status()["web"]
+    assert (row["state"], row["serial"], row["failure"]["class"]) == ("rolled-back", old, "consumer")
+    assert site.command("status").code == 1
+    signed = ca.requests("pki_int/sign/")
+    consumer.answer("exit 0")
+    renew(site, ca, run, WEB + consumer.lines, 2)
+    run.wait_event("proven", count=2)
+    assert ca.requests("pki_int/sign/") == signed + 1
+    assert site.status()["web"]["state"] == "fresh"
+    assert run.terminate() == 0
+
+
+def test_a_consumer_that_refuses_everything_gets_the_new_set_without_another_certificate(ca, site, consumer):
+    """Its own configuration is broken: rolling back would not help, and issuing again neither."""
+    site.configure(ca, {"web": WEB + consumer.lines})
+    run = site.run()
+    run.wait_event("proven")
+    old = serial_of(site.out() / "tls.crt")
+    refuse_all_but(consumer)
+    renew(site, ca, run, WEB + consumer.lines, 1)
+    run.wait_event("rollback-failed")
+    run.wait_event("reload-failed", count=3)
+    assert serial_of(site.out() / "tls.crt") != old
+    assert (site.status()["web"]["state"], site.status()["web"]["reload"]) == ("not-reloaded", "failed")
+    consumer.answer("exit 0")
+    run.wait_event("proven", count=2)
+    assert ca.requests("pki_int/sign/") == 2
+    assert run.terminate() == 0
+
+
+def test_rollback_survives_a_crash_while_the_new_set_is_refused(ca, site, consumer):
+    site.configure(ca, {"web": WEB + consumer.lines})
+    run = site.run()
+    run.wait_event("proven")
+    first = os.readlink(site.out() / "..data")
+    refuse_all_but(consumer, first)
+    renew(site, ca, run, WEB + consumer.lines, 1)
+    run.wait_event("reload-failed")
+    run.kill()
+    assert len([name for name in os.listdir(site.out()) if name.startswith("..2")]) == 2
+    run = site.run()
+    run.wait_event("rolled-back")
+    run.wait_event("failed")
+    assert os.readlink(site.out() / "..data") == first
+    assert run.terminate() == 0
+
+
+def test_rollback_can_be_turned_off(ca, site, consumer):
+    lines = WEB + consumer.lines + "rollback = no\n"
+    site.configure(ca, {"web": lines})
+    run = site.run()
+    run.wait_event("proven")
+    first = os.readlink(site.out() / "..data")
+    refuse_all_but(consumer, first)
+    renew(site, ca, run, lines, 1)
+    run.wait_event("reload-failed", count=4)
+    assert os.readlink(site.out() / "..data") != first
+    assert not run.events("rolled-back")
+    assert run.terminate() == 0
