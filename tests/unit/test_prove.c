@@ -1,0 +1,741 @@
+/* What a consumer serves is found out, whatever else it does. */
+#include "unit.h"
+
+#include "certs.h"
+#include "http/http_call.h"
+#include "pki/certificate.h"
+#include "prove/prove.h"
+#include "reload/reload.h"
+#include "servers.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct stage {
+    sd_event *loop;
+    struct workers *workers;
+    struct http_loop *http;
+    struct config *config;
+    struct cert_config cert;
+    struct prove_wish wish;
+    EVP_PKEY *key, *other_key;
+    X509 *leaf, *other; /* A is the published one */
+    char serial[SERIAL_TEXT_BYTES], other_serial[SERIAL_TEXT_BYTES];
+    char fingerprint[DIGEST_HEX_BYTES];
+    struct server server;
+    unsigned times, ticks;
+    struct err err;
+    enum prove_finding finding;
+};
+
+static const char *const no_variables[] = {NULL};
+
+static void hear(void *arg, const struct err *err)
+{
+    struct stage *stage = arg;
+
+    stage->times++;
+    stage->err = *err;
+}
+
+static void facts_of(X509 *certificate, char serial[static SERIAL_TEXT_BYTES],
+                     char fingerprint[static DIGEST_HEX_BYTES])
+{
+    struct certificate_facts facts;
+    struct arena arena = {0};
+    struct err err;
+
+    assert_true(certificate_facts_of(certificate, &arena, &facts, &err));
+    memcpy(serial, facts.serial, sizeof facts.serial);
+    memcpy(fingerprint, facts.fingerprint, sizeof facts.fingerprint);
+    arena_free(&arena);
+}
+
+static int open_stage(void **state)
+{
+    struct stage *stage = calloc(1, sizeof *stage);
+    char unused[DIGEST_HEX_BYTES];
+    struct err err;
+
+    stage->config = calloc(1, sizeof *stage->config);
+    stage->config->references = 1;
+    stage->key = certs_key(0);
+    stage->other_key = certs_key(0);
+    stage->leaf = certs_make(
+        &(struct cert_order){.common_name = "a", .san = "DNS:a.example.test,IP:127.0.0.1"},
+        stage->key, NULL, NULL);
+    stage->other =
+        certs_make(&(struct cert_order){.san = "DNS:a.example.test"}, stage->other_key, NULL, NULL);
+    facts_of(stage->leaf, stage->serial, stage->fingerprint);
+    facts_of(stage->other, stage->other_serial, unused);
+    stage->wish = (struct prove_wish){.fingerprint = stage->fingerprint,
+                                      .serial = stage->serial,
+                                      .variables = no_variables,
+                                      .limit_s = 20};
+    stage->cert.command_timeout_s = 20;
+    *state = stage;
+    return sd_event_new(&stage->loop) < 0 || !workers_open(stage->loop, 2, &stage->workers, &err) ||
+           !http_loop_open(stage->loop, 4, &stage->http, &err);
+}
+
+static int close_stage(void **state)
+{
+    struct stage *stage = *state;
+
+    http_loop_close(stage->http);
+    workers_close(stage->workers);
+    sd_event_unref(stage->loop);
+    config_unref(stage->config);
+    X509_free(stage->leaf);
+    X509_free(stage->other);
+    EVP_PKEY_free(stage->key);
+    EVP_PKEY_free(stage->other_key);
+    free(stage);
+    return 0;
+}
+
+static struct server_order order_of(const struct stage *stage, const char *script)
+{
+    return (struct server_order){.script = script,
+                                 .leaves = {stage->leaf, stage->other},
+                                 .keys = {stage->key, stage->other_key}};
+}
+
+static void aim_at(struct stage *stage, const char *port)
+{
+    stage->cert.prove = (struct prove_order){
+        .method = PROVE_TLS, .tls = {.host = "127.0.0.1", .port = port, .label = "127.0.0.1:PORT"}};
+}
+
+static void serve(struct stage *stage, const struct server_order *order)
+{
+    server_start(&stage->server, order);
+    aim_at(stage, stage->server.port);
+}
+
+static struct slot *begin(struct stage *stage)
+{
+    const struct prove_tools tools = {stage->loop, stage->workers, stage->http};
+    struct slot *slot;
+    struct err err;
+
+    stage->times = 0;
+    slot = prove_start(&tools, stage->config, &stage->cert, &stage->wish, &stage->finding, hear,
+                       stage, &err);
+    assert_non_null(slot);
+    assert_int_equal(stage->times, 0);
+    return slot;
+}
+
+/* Proves until it ends; whether it went well. */
+static bool prove(struct stage *stage)
+{
+    struct slot *slot = begin(stage);
+
+    while (stage->times == 0)
+        assert_true(sd_event_run(stage->loop, UINT64_MAX) >= 0);
+    assert_true(stage->err.kind == ERR_NONE || stage->err.kind == ERR_CONSUMER);
+    assert_int_equal(stage->err.kind == ERR_NONE, stage->finding == PROVE_SERVED);
+    slot_drop(slot);
+    return stage->err.kind == ERR_NONE;
+}
+
+/* -- tls ------------------------------------------------------------------------------------------
+ */
+
+static void three_handshakes_with_the_leaf_prove_it(void **state)
+{
+    struct stage *stage = *state;
+    const char *names[] = {"*.example.test", "a.example.test"};
+    const struct server_order order = order_of(stage, "A");
+
+    serve(stage, &order);
+    stage->cert.wish.names.dns = (struct text_list){names, 2};
+    assert_true(prove(stage));
+    server_stop(&stage->server);
+    assert_int_equal(stage->server.connections, 3);
+    assert_int_equal(stage->server.farewells, 3);
+    assert_int_equal(stage->server.resets, 0);
+    assert_string_equal(stage->server.name, "a.example.test");
+}
+
+static void the_configured_server_name_goes_first(void **state)
+{
+    struct stage *stage = *state;
+    const char *names[] = {"a.example.test"};
+    const struct server_order order = order_of(stage, "A");
+
+    serve(stage, &order);
+    stage->cert.wish.names.dns = (struct text_list){names, 1};
+    stage->cert.prove.tls.server_name = "b.example.test";
+    assert_true(prove(stage));
+    server_stop(&stage->server);
+    assert_string_equal(stage->server.name, "b.example.test");
+}
+
+static void another_leaf_is_waited_out(void **state)
+{
+    struct stage *stage = *state;
+    const struct server_order order = order_of(stage, "BBA");
+
+    serve(stage, &order);
+    assert_true(prove(stage));
+    server_stop(&stage->server);
+    assert_int_equal(stage->server.connections, 5);
+}
+
+static void three_good_samples_must_stand_in_a_row(void **state)
+{
+    struct stage *stage = *state;
+    const struct server_order order = order_of(stage, "ABAABA");
+
+    serve(stage, &order);
+    assert_true(prove(stage));
+    server_stop(&stage->server);
+    assert_int_equal(stage->server.connections, 8);
+}
+
+static void another_leaf_is_told_with_serial_and_end(void **state)
+{
+    struct stage *stage = *state;
+    const struct server_order order = order_of(stage, "B");
+
+    serve(stage, &order);
+    stage->wish.limit_s = 1;
+    assert_false(prove(stage));
+    server_stop(&stage->server);
+    assert_int_equal(stage->finding, PROVE_OTHER_LEAF);
+    assert_true(stage->server.connections > 3);
+    assert_non_null(strstr(stage->err.text, "prove: tls 127.0.0.1:PORT: another certificate"));
+    assert_non_null(strstr(stage->err.text, stage->other_serial));
+    assert_non_null(strstr(stage->err.text, stage->serial));
+    assert_non_null(strstr(stage->err.text, ", until 20"));
+    assert_null(strstr(stage->err.text, "samples showed"));
+}
+
+static void a_mix_of_old_and_new_is_told_as_such(void **state)
+{
+    struct stage *stage = *state;
+    const struct server_order order = order_of(stage, "AB");
+
+    serve(stage, &order);
+    stage->wish.limit_s = 1;
+    assert_false(prove(stage));
+    server_stop(&stage->server);
+    assert_int_equal(stage->finding, PROVE_OTHER_LEAF);
+    assert_non_null(strstr(stage->err.text, "samples showed the new one"));
+}
+
+static void one_round_ends_with_the_first_that_is_bad(void **state)
+{
+    struct stage *stage = *state;
+    const struct server_order order = order_of(stage, "B");
+
+    serve(stage, &order);
+    stage->wish.limit_s = 0;
+    assert_false(prove(stage));
+    server_stop(&stage->server);
+    assert_int_equal(stage->finding, PROVE_OTHER_LEAF);
+    /* The second asks for our type of key alone. */
+    assert_int_equal(stage->server.connections, 2);
+}
+
+static void one_round_is_enough_where_all_is_well(void **state)
+{
+    struct stage *stage = *state;
+    const struct server_order order = order_of(stage, "A");
+
+    serve(stage, &order);
+    stage->wish.limit_s = 0;
+    assert_true(prove(stage));
+    server_stop(&stage->server);
+    assert_int_equal(stage->server.connections, 3);
+}
+
+/* The one of two identities that the server likes better is not ours. */
+static void check_two_identities(struct stage *stage, int version, uint64_t limit_s)
+{
+    EVP_PKEY *key = certs_key(2048);
+    X509 *leaf = certs_make(&(struct cert_order){.san = "DNS:a.example.test"}, key, NULL, NULL);
+    struct server_order order = order_of(stage, "A");
+
+    order.leaves[0] = stage->other;
+    order.keys[0] = stage->other_key;
+    order.more = leaf;
+    order.more_key = key;
+    order.version = version;
+    serve(stage, &order);
+    facts_of(leaf, stage->serial, stage->fingerprint);
+    stage->cert.wish.key_type = KEY_RSA_2048;
+    stage->wish.limit_s = limit_s;
+    assert_true(prove(stage));
+    server_stop(&stage->server);
+    assert_int_equal(stage->server.connections, 4);
+    X509_free(leaf);
+    EVP_PKEY_free(key);
+}
+
+static void a_server_with_two_leaves_is_asked_for_ours(void **state)
+{
+    check_two_identities(*state, 0, 20);
+}
+
+static void a_server_with_two_leaves_is_asked_for_ours_by_tls_1_2(void **state)
+{
+    check_two_identities(*state, TLS1_2_VERSION, 0);
+}
+
+static void tls_1_2_is_spoken(void **state)
+{
+    struct stage *stage = *state;
+    struct server_order order = order_of(stage, "A");
+
+    order.version = TLS1_2_VERSION;
+    serve(stage, &order);
+    assert_true(prove(stage));
+    server_stop(&stage->server);
+    assert_int_equal(stage->server.farewells, 3);
+}
+
+static void no_client_certificate_is_needed(void **state)
+{
+    static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    struct stage *stage = *state;
+    struct server_order order = order_of(stage, "BA");
+
+    order.demand_client = 1;
+    for (size_t i = 0; i < COUNT_OF(versions); i++) {
+        order.version = versions[i];
+        serve(stage, &order);
+        assert_true(prove(stage));
+        server_stop(&stage->server);
+        assert_int_equal(stage->server.connections, 4);
+        assert_int_equal(stage->server.farewells, 0);
+    }
+}
+
+static void a_unix_socket_is_asked(void **state)
+{
+    struct stage *stage = *state;
+    char folder[] = "/tmp/leafd-unit-XXXXXX", path[64];
+    struct server_order order = order_of(stage, "A");
+
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/s", folder);
+    order.path = path;
+    server_start(&stage->server, &order);
+    stage->cert.prove =
+        (struct prove_order){.method = PROVE_TLS, .tls = {.socket = path, .label = "unix:PATH"}};
+    assert_true(prove(stage));
+    server_stop(&stage->server);
+    stage->wish.limit_s = 0;
+    assert_false(prove(stage));
+    assert_int_equal(stage->finding, PROVE_UNREACHABLE);
+    assert_non_null(strstr(stage->err.text, "cannot connect: No such file"));
+    rmdir(folder);
+}
+
+static void a_name_is_looked_up_and_each_address_tried(void **state)
+{
+    struct stage *stage = *state;
+    const struct server_order order = order_of(stage, "A");
+
+    serve(stage, &order);
+    /* Where there is IPv6, ::1 comes first, and nobody listens there. */
+    stage->cert.prove.tls.host = "localhost";
+    assert_true(prove(stage));
+    server_stop(&stage->server);
+}
+
+static void a_name_without_address_is_told(void **state)
+{
+    struct stage *stage = *state;
+
+    aim_at(stage, "1");
+    stage->cert.prove.tls.host = "no..such";
+    stage->wish.limit_s = 0;
+    assert_false(prove(stage));
+    assert_int_equal(stage->finding, PROVE_UNREACHABLE);
+    assert_non_null(strstr(stage->err.text, "cannot find the address"));
+}
+
+/* A port where nobody listens, or somebody who says nothing. */
+static int take_port(bool listens, char port[static 8])
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    if (listens)
+        assert_int_equal(listen(fd, 16), 0);
+    getsockname(fd, (struct sockaddr *)&address, &length);
+    snprintf(port, 8, "%u", ntohs(address.sin_port));
+    return fd;
+}
+
+static void nobody_listening_is_told(void **state)
+{
+    struct stage *stage = *state;
+    char port[8];
+    int fd = take_port(false, port);
+
+    aim_at(stage, port);
+    stage->wish.limit_s = 1;
+    assert_false(prove(stage));
+    close(fd);
+    assert_int_equal(stage->finding, PROVE_UNREACHABLE);
+    assert_non_null(strstr(stage->err.text, "cannot connect: Connection refused"));
+}
+
+static void plain_text_is_told_as_such(void **state)
+{
+    struct stage *stage = *state;
+    struct server_order order = order_of(stage, "A");
+
+    order.preamble = preamble_smtp;
+    serve(stage, &order);
+    stage->wish.limit_s = 0;
+    assert_false(prove(stage));
+    server_stop(&stage->server);
+    assert_int_equal(stage->finding, PROVE_UNREACHABLE);
+    assert_non_null(strstr(stage->err.text, "is TLS spoken there, or is starttls needed?"));
+}
+
+static int on_tick(sd_event_source *source, uint64_t now_us, void *arg)
+{
+    struct stage *stage = arg;
+
+    (void)now_us;
+    stage->ticks++;
+    sd_event_source_set_time_relative(source, 10000);
+    sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+    return 0;
+}
+
+static void a_black_hole_does_not_hold_the_loop(void **state)
+{
+    struct stage *stage = *state;
+    sd_event_source *tick;
+    char port[8];
+    int fd = take_port(true, port);
+
+    aim_at(stage, port);
+    stage->wish.limit_s = 1;
+    sd_event_add_time_relative(stage->loop, &tick, CLOCK_BOOTTIME, 0, 1, on_tick, stage);
+    assert_false(prove(stage));
+    sd_event_source_disable_unref(tick);
+    close(fd);
+    assert_int_equal(stage->finding, PROVE_UNREACHABLE);
+    assert_non_null(strstr(stage->err.text, "does not end in time"));
+    assert_true(stage->ticks > 10);
+}
+
+static void a_dropped_proof_is_not_heard_of(void **state)
+{
+    struct stage *stage = *state;
+    struct slot *slot;
+    char port[8];
+    int fd = take_port(true, port);
+
+    aim_at(stage, port);
+    slot = begin(stage);
+    for (unsigned i = 0; i < 5; i++)
+        sd_event_run(stage->loop, 1000);
+    slot_drop(slot);
+    while (sd_event_run(stage->loop, 1000) > 0)
+        ;
+    assert_int_equal(stage->times, 0);
+    assert_int_equal(stage->config->references, 1);
+    close(fd);
+}
+
+static void every_protocol_reaches_its_tls(void **state)
+{
+    static server_preamble *const preambles[STARTTLS_COUNT] = {
+        [STARTTLS_POSTGRES] = preamble_postgres, [STARTTLS_MYSQL] = preamble_mysql,
+        [STARTTLS_SMTP] = preamble_smtp,         [STARTTLS_IMAP] = preamble_imap,
+        [STARTTLS_LDAP] = preamble_ldap,
+    };
+    struct stage *stage = *state;
+
+    for (unsigned kind = STARTTLS_NONE + 1; kind < STARTTLS_COUNT; kind++) {
+        struct server_order order = order_of(stage, "BA");
+
+        order.preamble = preambles[kind];
+        serve(stage, &order);
+        stage->cert.prove.tls.starttls = (enum starttls)kind;
+        assert_true(prove(stage));
+        server_stop(&stage->server);
+        assert_int_equal(stage->server.broken, 0);
+        assert_int_equal(stage->server.farewells, 4);
+    }
+}
+
+static void a_server_without_starttls_is_told(void **state)
+{
+    struct stage *stage = *state;
+    struct server_order order = order_of(stage, "A");
+
+    order.preamble = preamble_smtp;
+    serve(stage, &order);
+    stage->cert.prove.tls.starttls = STARTTLS_IMAP;
+    stage->wish.limit_s = 0;
+    assert_false(prove(stage));
+    server_stop(&stage->server);
+    assert_int_equal(stage->finding, PROVE_UNREACHABLE);
+    assert_non_null(strstr(stage->err.text, "starttls imap: the server says no: 220-mail"));
+}
+
+/* -- exec -----------------------------------------------------------------------------------------
+ */
+
+static void run_command(struct stage *stage, const char *command)
+{
+    static const char *argv[] = {"/bin/sh", "-c", NULL};
+
+    argv[2] = command;
+    stage->cert.prove = (struct prove_order){.method = PROVE_EXEC, .argv = {argv, 3}};
+}
+
+static void a_command_is_believed_at_once(void **state)
+{
+    static const char *const variables[] = {"PATH=/bin:/usr/bin", "LEAFD_SERIAL=39:dd", NULL};
+    struct stage *stage = *state;
+
+    stage->wish.variables = variables;
+    run_command(stage, "test \"$LEAFD_SERIAL\" = 39:dd");
+    assert_true(prove(stage));
+}
+
+static void a_command_is_asked_again(void **state)
+{
+    struct stage *stage = *state;
+    char command[128], folder[] = "/tmp/leafd-unit-XXXXXX";
+
+    assert_non_null(mkdtemp(folder));
+    snprintf(command, sizeof command, "/bin/rmdir %s/x || { /bin/mkdir %s/x; exit 4; }", folder,
+             folder);
+    run_command(stage, command);
+    assert_true(prove(stage));
+    rmdir(folder);
+}
+
+static void what_the_command_says_is_told(void **state)
+{
+    struct stage *stage = *state;
+
+    stage->wish.limit_s = 0;
+    run_command(stage, "echo old certificate; exit 3");
+    assert_false(prove(stage));
+    assert_int_equal(stage->finding, PROVE_SAYS_NO);
+    assert_non_null(strstr(stage->err.text, "prove: exec /bin/sh: "));
+    assert_non_null(strstr(stage->err.text, "exited with status 3: old certificate"));
+}
+
+/* -- http -----------------------------------------------------------------------------------------
+ */
+
+#define OK_HEAD "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
+
+static void serve_http(struct stage *stage, struct server_order *order, const char *response,
+                       char url[static 64])
+{
+    order->http = response;
+    server_start(&stage->server, order);
+    snprintf(url, 64, "%s://127.0.0.1:%s/certs?x=secret", order->plain ? "http" : "https",
+             stage->server.port);
+    stage->cert.prove =
+        (struct prove_order){.method = PROVE_HTTP,
+                             .http = {.url = url, .label = "http://ADMIN/certs"},
+                             .json_path = "certificates[*].cert_chain[0].serial_number"};
+}
+
+static void write_reply(const struct stage *stage, char to[static 512])
+{
+    char digits[SERIAL_TEXT_BYTES] = "";
+
+    for (const char *at = stage->serial; *at != '\0'; at++)
+        if (*at != ':')
+            strncat(digits, at, 1);
+    snprintf(to, 512,
+             OK_HEAD "{\"certificates\":[{\"cert_chain\":[{\"serial_number\":\"01\"}]},"
+                     "{\"cert_chain\":[{\"serial_number\":\"%s\"}]}]}",
+             digits);
+}
+
+static void an_admin_interface_that_names_the_serial_proves_it(void **state)
+{
+    struct stage *stage = *state;
+    struct server_order order = {.plain = 1};
+    char url[64], reply[512];
+
+    write_reply(stage, reply);
+    setenv("http_proxy", "http://127.0.0.1:1", 1);
+    serve_http(stage, &order, reply, url);
+    assert_true(prove(stage));
+    server_stop(&stage->server);
+    unsetenv("http_proxy");
+    assert_int_equal(stage->server.connections, 3);
+    assert_non_null(strstr(stage->server.heard, "GET /certs?x=secret HTTP/1.1\r\n"));
+    assert_null(strstr(stage->server.heard, "X-Vault"));
+}
+
+static void what_the_admin_interface_says_instead_is_told(void **state)
+{
+    static const struct row {
+        const char *response, *text;
+    } rows[] = {
+        {OK_HEAD "{\"certificates\":[{\"cert_chain\":[{\"serial_number\":\"01\"}]}]}",
+         "names other certificates"},
+        {OK_HEAD "{\"certificates\":[]}", "has no text at"},
+        {OK_HEAD "ok", "is no JSON"},
+        {"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nConnection: close\r\n\r\n",
+         "the answer is status 302"},
+    };
+    struct stage *stage = *state;
+
+    stage->wish.limit_s = 0;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct server_order order = {.plain = 1};
+        char url[64];
+
+        serve_http(stage, &order, rows[i].response, url);
+        assert_false(prove(stage));
+        server_stop(&stage->server);
+        assert_int_equal(stage->finding, PROVE_SAYS_NO);
+        assert_non_null(strstr(stage->err.text, rows[i].text));
+        assert_non_null(strstr(stage->err.text, "prove: http http://ADMIN/certs: "));
+        assert_null(strstr(stage->err.text, "secret"));
+    }
+}
+
+static void an_admin_interface_by_https_must_be_trusted(void **state)
+{
+    struct stage *stage = *state;
+    struct server_order order = order_of(stage, "A");
+    char url[64], reply[512], path[] = "/tmp/leafd-unit-XXXXXX", *pem = certs_pem(stage->leaf);
+    int fd = mkstemp(path);
+
+    assert_true(write(fd, pem, strlen(pem)) > 0);
+    write_reply(stage, reply);
+    serve_http(stage, &order, reply, url);
+    stage->cert.trust_anchor = path;
+    assert_true(prove(stage));
+    stage->cert.trust_anchor = NULL;
+    stage->wish.limit_s = 0;
+    assert_false(prove(stage));
+    assert_int_equal(stage->finding, PROVE_UNREACHABLE);
+    assert_non_null(strstr(stage->err.text, "certificate"));
+    server_stop(&stage->server);
+    free(pem);
+    close(fd);
+    unlink(path);
+}
+
+/* -- reload by http -------------------------------------------------------------------------------
+ */
+
+static void reload(struct stage *stage, const char *method, const char *url, const char *socket)
+{
+    const struct reload_tools tools = {stage->loop, stage->http};
+    struct reload_action actions[] = {
+        {.verb = RELOAD_HTTP, .method = method, .http = {url, socket, "ADMIN"}}};
+    struct slot *slot;
+    struct err err;
+
+    stage->times = 0;
+    stage->cert.reloads = (struct reload_list){actions, 1};
+    slot = reload_start(&tools, stage->config, &stage->cert, no_variables, hear, stage, &err);
+    assert_non_null(slot);
+    while (stage->times == 0)
+        assert_true(sd_event_run(stage->loop, UINT64_MAX) >= 0);
+    slot_drop(slot);
+}
+
+static void a_reload_by_http_goes_well_with_any_2xx(void **state)
+{
+    struct stage *stage = *state;
+    char folder[] = "/tmp/leafd-unit-XXXXXX", path[64];
+    struct server_order order = {
+        .plain = 1, .path = path, .http = "HTTP/1.1 204 No Content\r\n\r\n"};
+
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/s", folder);
+    server_start(&stage->server, &order);
+    reload(stage, "POST", "http://localhost/v1/reload", path);
+    server_stop(&stage->server);
+    rmdir(folder);
+    assert_int_equal(stage->err.kind, ERR_NONE);
+    assert_non_null(strstr(stage->server.heard, "POST /v1/reload HTTP/1.1\r\n"));
+    assert_non_null(strstr(stage->server.heard, "\r\nContent-Length: 0\r\n"));
+    assert_null(strstr(stage->server.heard, "X-Vault"));
+}
+
+static void a_reload_that_is_refused_by_http_tells_status_and_first_line(void **state)
+{
+    struct stage *stage = *state;
+    struct server_order order = {
+        .plain = 1,
+        .http = "HTTP/1.1 400 Bad\r\nConnection: close\r\n\r\n\nkey does\tnot fit\nsecond line\n"};
+    char url[64];
+
+    server_start(&stage->server, &order);
+    snprintf(url, sizeof url, "http://127.0.0.1:%s/x?token=secret", stage->server.port);
+    reload(stage, "PUT", url, NULL);
+    server_stop(&stage->server);
+    assert_int_equal(stage->err.kind, ERR_CONSUMER);
+    assert_string_equal(stage->err.text,
+                        "reload: PUT ADMIN: the answer is status 400: key does not fit");
+    reload(stage, "PUT", url, NULL);
+    assert_int_equal(stage->err.kind, ERR_CONSUMER);
+    assert_null(strstr(stage->err.text, "secret"));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_stage, close_stage)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(three_handshakes_with_the_leaf_prove_it),
+        TEST(the_configured_server_name_goes_first),
+        TEST(another_leaf_is_waited_out),
+        TEST(three_good_samples_must_stand_in_a_row),
+        TEST(another_leaf_is_told_with_serial_and_end),
+        TEST(a_mix_of_old_and_new_is_told_as_such),
+        TEST(one_round_ends_with_the_first_that_is_bad),
+        TEST(one_round_is_enough_where_all_is_well),
+        TEST(a_server_with_two_leaves_is_asked_for_ours),
+        TEST(a_server_with_two_leaves_is_asked_for_ours_by_tls_1_2),
+        TEST(tls_1_2_is_spoken),
+        TEST(no_client_certificate_is_needed),
+        TEST(a_unix_socket_is_asked),
+        TEST(a_name_is_looked_up_and_each_address_tried),
+        TEST(a_name_without_address_is_told),
+        TEST(nobody_listening_is_told),
+        TEST(plain_text_is_told_as_such),
+        TEST(a_black_hole_does_not_hold_the_loop),
+        TEST(a_dropped_proof_is_not_heard_of),
+        TEST(every_protocol_reaches_its_tls),
+        TEST(a_server_without_starttls_is_told),
+        TEST(a_command_is_believed_at_once),
+        TEST(a_command_is_asked_again),
+        TEST(what_the_command_says_is_told),
+        TEST(an_admin_interface_that_names_the_serial_proves_it),
+        TEST(what_the_admin_interface_says_instead_is_told),
+        TEST(an_admin_interface_by_https_must_be_trusted),
+        TEST(a_reload_by_http_goes_well_with_any_2xx),
+        TEST(a_reload_that_is_refused_by_http_tells_status_and_first_line),
+    };
+    sigset_t child;
+
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &child, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    return cmocka_run_group_tests_name("prove", tests, NULL, NULL);
+}
