@@ -141,7 +141,7 @@ static bool take_subject(const X509 *certificate, struct arena *arena,
         X509_NAME_print_ex(bio, X509_get_issuer_name(certificate), 0, XN_FLAG_RFC2253) < 0)
         return false;
     length = BIO_get_mem_data(bio, &text);
-    facts->issuer = arena_copy_part(arena, text, (size_t)length);
+    facts->issuer = arena_copy_part(arena, length > 0 ? text : "", (size_t)length);
     return facts->issuer != NULL;
 }
 

@@ -143,7 +143,7 @@ static void take_bad(struct proof *proof, enum prove_finding finding, const stru
 
     proof->samples++;
     proof->good = 0;
-    if (!proof->narrow || finding == PROVE_OTHER_LEAF) {
+    if (!proof->narrow || finding == PROVE_OTHER_LEAF || why->kind == ERR_LOCAL) {
         proof->finding = finding;
         proof->why = *why;
     }
@@ -343,6 +343,7 @@ static int on_pause_over(sd_event_source *source, uint64_t now_us, void *arg)
         started = sample_http(proof, &err);
         break;
     case PROVE_NONE:
+        err_set(&err, ERR_LOCAL, "there is nothing to prove");
         break;
     }
     if (!started)

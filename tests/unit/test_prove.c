@@ -557,11 +557,13 @@ static void serve_http(struct stage *stage, struct server_order *order, const ch
 
 static void write_reply(const struct stage *stage, char to[static 512])
 {
-    char digits[SERIAL_TEXT_BYTES] = "";
+    char digits[SERIAL_TEXT_BYTES];
+    size_t count = 0;
 
     for (const char *at = stage->serial; *at != '\0'; at++)
         if (*at != ':')
-            strncat(digits, at, 1);
+            digits[count++] = *at;
+    digits[count] = '\0';
     snprintf(to, 512,
              OK_HEAD "{\"certificates\":[{\"cert_chain\":[{\"serial_number\":\"01\"}]},"
                      "{\"cert_chain\":[{\"serial_number\":\"%s\"}]}]}",
