@@ -80,6 +80,19 @@ char *arena_format(struct arena *arena, const char *format, ...)
     return text;
 }
 
+void *arena_append(struct arena *arena, void *items_at, size_t *count, size_t size)
+{
+    void **items = items_at;
+    unsigned char *grown = arena_take(arena, (*count + 1) * size);
+
+    if (grown == NULL)
+        return NULL;
+    if (*count > 0)
+        memcpy(grown, *items, *count * size);
+    *items = grown;
+    return grown + (*count)++ * size;
+}
+
 void arena_free(struct arena *arena)
 {
     while (arena->newest != NULL) {

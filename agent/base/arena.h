@@ -34,6 +34,14 @@ char *arena_format(struct arena *arena, const char *format, ...)
 char *arena_vformat(struct arena *arena, const char *format, va_list args)
     __attribute__((format(printf, 2, 0)));
 
+/*
+ * arena_append - room for one more item at the end of an array in the arena
+ *
+ * `items_at` points to the pointer to the items, which moves. NULL if memory ran out: nothing has
+ * changed then.
+ */
+void *arena_append(struct arena *arena, void *items_at, size_t *count, size_t size);
+
 /* arena_free - frees all that came out of the arena, which is empty and usable afterwards */
 void arena_free(struct arena *arena);
 

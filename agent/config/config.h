@@ -117,16 +117,20 @@ enum reload_verb {
     RELOAD_SIGNAL_PIDFILE,
     RELOAD_SIGNAL_PROCESS,
     RELOAD_EXEC,
-    RELOAD_HTTP
+    RELOAD_HTTP,
+    RELOAD_UNIT,
+    RELOAD_SOCKET
 };
 
 struct reload_action {
     enum reload_verb verb;
     int signal;
-    const char *target; /* pidfile's path, or process name */
+    const char *target; /* pidfile's path, process name, unit's name, or socket's path */
     struct text_list argv;
     const char *method; /* of http: "POST" */
     struct http_target http;
+    const char *line;    /* of socket: what to say */
+    const char *payload; /* of socket: the file of the set to send along; NULL: none */
 };
 
 struct reload_list {

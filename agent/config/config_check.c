@@ -213,6 +213,11 @@ static void check_reload(const struct checking *checking, const struct cert_conf
         if (cert->reloads.items[i].verb == RELOAD_NONE && cert->reloads.count > 1)
             complain(checking, "cert", cert->name, "reload",
                      "says none beside other lines; remove the none");
+    for (size_t i = 0; i < cert->reloads.count; i++)
+        if (cert->reloads.items[i].payload != NULL &&
+            find_output(cert, cert->reloads.items[i].payload) == NULL)
+            complain(checking, "cert", cert->name, "reload",
+                     "sends a file behind << that no file line makes; name one of them");
 }
 
 static int by_directory(const void *a, const void *b)

@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "config/config_orders.h"
 #include "config/config_prove.h"
+#include "config/config_reload.h"
 #include "config/config_subject.h"
 
 #include <string.h>
@@ -129,7 +130,8 @@ const struct config_key config_keys[] = {
     {"validate", CONSUMER(validate), .parse = parse_validate, .type = "exec PROGRAM [ARGUMENT...]",
      .example = "exec /usr/local/bin/lint-tls"},
     {"reload", CONSUMER(reloads), .parse = parse_reload, .repeats = true, .fallback = "none",
-     .type = "none, signal, exec or http", .example = "signal HUP pidfile /run/nginx.pid"},
+     .type = "none, signal, unit, socket, exec or http",
+     .example = "signal HUP pidfile /run/nginx.pid"},
     {"prove", CONSUMER(prove), .parse = parse_prove, .fallback = "none",
      .type = "none, tls, exec or http", .example = "tls 127.0.0.1:443 sni api.example.com"},
     {"prove_timeout", CONSUMER(prove_timeout_s), .parse = parse_duration, .fallback = "60s",

@@ -1,29 +1,13 @@
 #include "config/config_orders.h"
 
-#include "config/config_target.h"
 #include "config/config_words.h"
 
 #include <grp.h>
 #include <pwd.h>
-#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { FILE_NAME_MOST_BYTES = 200, PROCESS_NAME_MOST_BYTES = 15, NAME_SERVICE_BYTES = 4096 };
-
-/* Room for one more item at the end of an array in the arena; NULL if memory ran out. */
-static void *append(struct config_scope *scope, void *items_at, size_t *count, size_t size)
-{
-    void **items = items_at;
-    unsigned char *grown = arena_take(scope->arena, (*count + 1) * size);
-
-    if (grown == NULL)
-        return NULL;
-    if (*count > 0)
-        memcpy(grown, *items, *count * size);
-    *items = grown;
-    return grown + (*count)++ * size;
-}
+enum { FILE_NAME_MOST_BYTES = 200, NAME_SERVICE_BYTES = 4096 };
 
 static const char *check_file_name(const char *name)
 {
@@ -142,7 +126,7 @@ const char *parse_file(struct config_scope *scope, const char *value, void *fiel
     for (size_t i = 0; i < list->count; i++)
         if (strcmp(list->items[i].name, output.name) == 0)
             return "gives a file name twice";
-    added = append(scope, &list->items, &list->count, sizeof output);
+    added = arena_append(scope->arena, &list->items, &list->count, sizeof output);
     if (added == NULL)
         return config_no_memory;
     *added = output;
@@ -162,7 +146,7 @@ const char *parse_link(struct config_scope *scope, const char *value, void *fiel
         return "is not PATH NAME";
     if (words.items[0][0] != '/')
         return "has a path that is not absolute";
-    link = append(scope, &list->items, &list->count, sizeof *link);
+    link = arena_append(scope->arena, &list->items, &list->count, sizeof *link);
     if (link == NULL)
         return config_no_memory;
     *link = (struct outside_link){.path = words.items[0], .name = words.items[1]};
@@ -179,88 +163,4 @@ const char *parse_validate(struct config_scope *scope, const char *value, void *
     if (words.count == 0 || strcmp(words.items[0], "exec") != 0)
         return "is not exec PROGRAM [ARGUMENT...]";
     return words_argv(scope, &words, field);
-}
-
-static int signal_number(const char *name)
-{
-    for (int number = 1; number < NSIG; number++) {
-        const char *known = sigabbrev_np(number);
-
-        if (known != NULL && strcmp(known, name) == 0)
-            return number;
-    }
-    return 0;
-}
-
-static const char *take_signal(const struct text_list *words, struct reload_action *action)
-{
-    const char *name;
-
-    if (words->count != 4)
-        return "is not signal SIGNAL pidfile PATH or signal SIGNAL process NAME";
-    name = text_starts(words->items[1], "SIG");
-    action->signal = signal_number(name == NULL ? words->items[1] : name);
-    if (action->signal == 0)
-        return "names no signal; write for example HUP or USR1";
-    if (action->signal == SIGKILL || action->signal == SIGSTOP)
-        return "names a signal that no program can answer by reloading";
-    action->target = words->items[3];
-    if (strcmp(words->items[2], "pidfile") == 0) {
-        action->verb = RELOAD_SIGNAL_PIDFILE;
-        return words->items[3][0] == '/' ? NULL : "has a pidfile without an absolute path";
-    }
-    action->verb = RELOAD_SIGNAL_PROCESS;
-    if (strcmp(words->items[2], "process") != 0)
-        return "is not signal SIGNAL pidfile PATH or signal SIGNAL process NAME";
-    return strlen(words->items[3]) <= PROCESS_NAME_MOST_BYTES
-               ? NULL
-               : "has a process name of more than the 15 bytes that the kernel keeps";
-}
-
-static const char *take_http(struct config_scope *scope, const struct text_list *words,
-                             struct reload_action *action)
-{
-    static const char *const methods[] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
-
-    if (words->count != 3)
-        return "is not http METHOD URL";
-    action->verb = RELOAD_HTTP;
-    for (size_t i = 0; i < sizeof methods / sizeof *methods && action->method == NULL; i++)
-        if (strcmp(words->items[1], methods[i]) == 0)
-            action->method = methods[i];
-    if (action->method == NULL)
-        return "has a method that is none of GET, POST, PUT, PATCH and DELETE";
-    return target_parse_url(scope, words->items[2], &action->http);
-}
-
-const char *parse_reload(struct config_scope *scope, const char *value, void *field)
-{
-    struct reload_list *list = field;
-    struct text_list words = {0};
-    struct reload_action action = {0}, *added;
-    const char *why = words_split(scope, value, &words);
-
-    if (why != NULL)
-        return why;
-    if (words.count == 0)
-        return "has no value";
-    if (strcmp(words.items[0], "none") == 0 && words.count == 1) {
-        action.verb = RELOAD_NONE;
-    } else if (strcmp(words.items[0], "signal") == 0) {
-        why = take_signal(&words, &action);
-    } else if (strcmp(words.items[0], "exec") == 0) {
-        action.verb = RELOAD_EXEC;
-        why = words_argv(scope, &words, &action.argv);
-    } else if (strcmp(words.items[0], "http") == 0) {
-        why = take_http(scope, &words, &action);
-    } else {
-        why = "is not none, signal ..., exec ... or http ...";
-    }
-    if (why != NULL)
-        return why;
-    added = append(scope, &list->items, &list->count, sizeof action);
-    if (added == NULL)
-        return config_no_memory;
-    *added = action;
-    return NULL;
 }

@@ -1,5 +1,5 @@
 /*
- * config_orders - the parsers of values that are several words: file, link, validate, reload
+ * config_orders - the parsers of values that are several words: file, link and validate
  */
 #ifndef LEAFD_CONFIG_CONFIG_ORDERS_H
 #define LEAFD_CONFIG_CONFIG_ORDERS_H
@@ -15,8 +15,5 @@ config_parser parse_link;
 
 /* parse_validate - `struct text_list`, the argv of exec PROGRAM [ARGUMENT...] */
 config_parser parse_validate;
-
-/* parse_reload - appends to a `struct reload_list`: none, signal ..., exec ... or http ... */
-config_parser parse_reload;
 
 #endif

@@ -3,8 +3,12 @@
 #include "base/child.h"
 #include "reload/reload_http.h"
 #include "reload/reload_signal.h"
+#include "reload/reload_socket.h"
+#include "reload/reload_turn.h"
+#include "reload/reload_unit.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { VARIABLES_MOST = 16 };
 
@@ -13,8 +17,11 @@ struct reload {
     struct reload_tools tools;
     struct config *config;
     const struct cert_config *cert;
-    size_t next;       /* the line to carry out */
-    struct slot *step; /* a line that takes time */
+    size_t next;         /* the line to carry out */
+    struct slot *step;   /* a line that takes time */
+    struct slot *turn;   /* at the socket of the last socket line; */
+    const char *turn_at; /* this one */
+    struct socket_order order;
     struct arena arena;
     const char *variables[VARIABLES_MOST + 1];
 };
@@ -24,6 +31,7 @@ static void destroy_reload(struct slot *slot)
     struct reload *reload = (struct reload *)slot;
 
     slot_drop(reload->step);
+    slot_drop(reload->turn);
     arena_free(&reload->arena);
     config_unref(reload->config);
     slot_close(&reload->slot);
@@ -31,6 +39,7 @@ static void destroy_reload(struct slot *slot)
 }
 
 static void on_step_done(void *arg, const struct err *err);
+static void on_turn(void *arg, const struct err *err);
 
 static bool start_command(struct reload *reload, const struct reload_action *action,
                           struct err *err)
@@ -43,6 +52,41 @@ static bool start_command(struct reload *reload, const struct reload_action *act
     };
 
     reload->step = child_start(reload->tools.loop, &order, on_step_done, reload, err);
+    return reload->step != NULL;
+}
+
+static bool start_unit(struct reload *reload, const struct reload_action *action, struct err *err)
+{
+    reload->step = reload_unit_start(reload->tools.loop, action->target,
+                                     reload->cert->command_timeout_s, on_step_done, reload, err);
+    return reload->step != NULL;
+}
+
+/* Says the line, if it is our turn at the socket; else asks for the turn, and is called again. */
+static bool start_socket(struct reload *reload, const struct reload_action *action, struct err *err)
+{
+    const char *payload = NULL;
+
+    if (reload->turn == NULL || strcmp(reload->turn_at, action->target) != 0) {
+        slot_drop(reload->turn);
+        reload->turn_at = action->target;
+        reload->turn = reload_turn_start(reload->tools.loop, action->target, on_turn, reload, err);
+        return reload->turn != NULL;
+    }
+    if (action->payload != NULL) {
+        /* What is visible is what has just been published. */
+        payload = arena_format(&reload->arena, "%s/%s", reload->cert->directory, action->payload);
+        if (payload == NULL)
+            return err_memory(err);
+    }
+    reload->order = (struct socket_order){
+        .socket = action->target,
+        .line = action->line,
+        .payload = payload,
+        .limit_s = reload->cert->command_timeout_s,
+    };
+    reload->step =
+        reload_socket_start(reload->tools.loop, &reload->order, on_step_done, reload, err);
     return reload->step != NULL;
 }
 
@@ -63,6 +107,12 @@ static bool carry_out(struct reload *reload, const struct reload_action *action,
         reload->step =
             reload_http_start(reload->tools.http, action, reload->cert, on_step_done, reload, err);
         return reload->step != NULL;
+    case RELOAD_UNIT:
+        *ret_waits = true;
+        return start_unit(reload, action, err);
+    case RELOAD_SOCKET:
+        *ret_waits = true;
+        return start_socket(reload, action, err);
     case RELOAD_NONE:
         break;
     }
@@ -97,6 +147,17 @@ static void on_step_done(void *arg, const struct err *step_err)
         slot_finish(&reload->slot, &err);
     else
         go_on(reload);
+}
+
+/* The socket is ours: the line that asked for it begins. */
+static void on_turn(void *arg, const struct err *turn_err)
+{
+    struct reload *reload = arg;
+    struct err err = *turn_err;
+
+    if (err.kind != ERR_NONE ||
+        !start_socket(reload, &reload->cert->reloads.items[reload->next - 1], &err))
+        slot_finish(&reload->slot, &err);
 }
 
 static bool keep_variables(struct reload *reload, const char *const *variables)

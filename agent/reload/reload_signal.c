@@ -53,6 +53,9 @@ static bool read_field(const char *behind_name, unsigned field, uint64_t *ret_nu
     return text_number(digits, UINT64_MAX, ret_number);
 }
 
+/* False if there is no such process, or one that has ended and that its parent has not fetched: it
+ * can be signalled still, and to no effect.
+ */
 static bool look_at(pid_t pid, struct process *ret_process)
 {
     CLEANUP(bytes_free) struct bytes bytes = {.limit = STAT_MOST_BYTES};
@@ -67,7 +70,8 @@ static bool look_at(pid_t pid, struct process *ret_process)
     /* The name stands in parentheses and may itself hold some: the last one closes it. */
     open = strchr(bytes_text(&bytes), '(');
     close = strrchr(bytes_text(&bytes), ')');
-    if (open == NULL || close == NULL || close < open)
+    if (open == NULL || close == NULL || close < open || text_starts(close, ") Z") != NULL ||
+        text_starts(close, ") X") != NULL)
         return false;
     snprintf(ret_process->name, sizeof ret_process->name, "%.*s", (int)(close - open - 1),
              open + 1);

@@ -115,6 +115,34 @@ def test_a_process_is_signalled_by_name(ca, site, tmp_path):
         process.wait()
 
 
+def test_without_a_system_bus_a_unit_is_a_failure_that_is_tried_again(ca, site, tmp_path):
+    site.configure(ca, {"web": WEB + "reload = unit nginx.service"})
+    run = site.run(environment={"DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={tmp_path}/no-bus"})
+    failed = run.wait_event("reload-failed", count=2)[0]
+    assert failed["class"] == "consumer"
+    assert "unit nginx.service: cannot reach the system bus" in failed["message"]
+    assert ca.requests("pki_int/sign/") == 1
+    assert run.terminate() == 0
+
+
+def test_a_pidfile_that_is_not_there_yet_is_looked_for_again(ca, site, tmp_path):
+    pidfile = tmp_path / "late.pid"
+    site.configure(ca, {"web": WEB + f"reload = signal USR1 pidfile {pidfile}"})
+    run = site.run()
+    failed = run.wait_event("reload-failed")[0]
+    assert failed["class"] == "consumer" and "late.pid" in failed["message"]
+    process = subprocess.Popen(["/bin/sleep", "1000"])  # pylint: disable=consider-using-with
+    try:
+        pidfile.write_text(f"{process.pid}\n")
+        run.wait_event("reloaded")
+        assert process.wait(timeout=10) == -signal.SIGUSR1
+        assert ca.requests("pki_int/sign/") == 1
+    finally:
+        process.kill()
+        process.wait()
+    assert run.terminate() == 0
+
+
 def test_a_pidfile_of_another_process_is_not_believed(ca, site, tmp_path):
     process = subprocess.Popen(["/bin/sleep", "1000"])  # pylint: disable=consider-using-with
     try:

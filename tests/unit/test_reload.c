@@ -99,6 +99,50 @@ static void a_recycled_pid_is_not_signalled(void **state)
     unlink(path);
 }
 
+static void a_pidfile_is_read_anew_each_time(void **state)
+{
+    char path[] = "/tmp/leafd-unit-XXXXXX", text[32];
+    struct err err;
+
+    (void)state;
+    close(mkstemp(path));
+    unlink(path);
+    assert_false(reload_signal_pidfile(path, SIGHUP, &err));
+    assert_int_equal(err.kind, ERR_CONSUMER);
+    assert_int_equal(err.errnum, ENOENT);
+    for (int i = 0; i < 2; i++) {
+        pid_t pid = start("unit-anew");
+
+        snprintf(text, sizeof text, "%d\n", (int)pid);
+        write_pidfile(path, text);
+        assert_true(reload_signal_pidfile(path, SIGHUP, &err));
+        assert_int_equal(exit_of(pid), 7);
+    }
+    unlink(path);
+}
+
+static void a_process_that_has_ended_is_not_taken_for_one_that_runs(void **state)
+{
+    char path[] = "/tmp/leafd-unit-XXXXXX", text[32];
+    pid_t pid = start("unit-zombie");
+    siginfo_t how;
+    struct err err;
+
+    (void)state;
+    close(mkstemp(path));
+    snprintf(text, sizeof text, "%d\n", (int)pid);
+    write_pidfile(path, text);
+    kill(pid, SIGKILL);
+    assert_int_equal(waitid(P_PID, (id_t)pid, &how, WEXITED | WNOWAIT), 0);
+    assert_int_equal(kill(pid, 0), 0);
+    assert_false(reload_signal_pidfile(path, SIGHUP, &err));
+    assert_non_null(strstr(err.text, "does not run"));
+    assert_false(reload_signal_process("unit-zombie", SIGHUP, &err));
+    assert_non_null(strstr(err.text, "no process is named unit-zombie"));
+    waitpid(pid, NULL, 0);
+    unlink(path);
+}
+
 static void what_is_no_pid_is_refused(void **state)
 {
     static const char *const texts[] = {"",    "\n",  "abc\n",   "-1\n",
@@ -148,6 +192,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_process_of_a_pidfile_is_signalled),
         cmocka_unit_test(a_recycled_pid_is_not_signalled),
+        cmocka_unit_test(a_pidfile_is_read_anew_each_time),
+        cmocka_unit_test(a_process_that_has_ended_is_not_taken_for_one_that_runs),
         cmocka_unit_test(what_is_no_pid_is_refused),
         cmocka_unit_test(processes_are_found_by_name),
         cmocka_unit_test(a_name_with_parentheses_is_no_trap),
