@@ -98,10 +98,11 @@ static void on_saved(void *arg, const struct err *err)
 {
     struct cert_work *work = arg;
 
-    work->saving = slot_drop(work->saving);
+    /* The error lives in the slot. */
     if (err->kind != ERR_NONE)
         log_write(LOG_DETAIL, (const struct log_field[]){{"CERT", work->cert->name}, {0}},
                   "cannot keep the state: %s", err->text);
+    work->saving = slot_drop(work->saving);
     if (work->save_again)
         cert_work_save(work);
 }
