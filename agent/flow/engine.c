@@ -8,7 +8,12 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { WORKER_THREADS_LEAST = 2, WORKER_THREADS_MOST = 8, CONSUMER_CALLS_MOST = 64 };
+enum {
+    WORKER_THREADS_LEAST = 2,
+    WORKER_THREADS_MOST = 8,
+    CA_CONNECTIONS_MOST = 4,
+    CONSUMER_CALLS_MOST = 64
+};
 
 static void on_token_change(void *arg, enum token_change change, uint64_t lease_s,
                             const struct err *err)
@@ -100,8 +105,9 @@ bool engine_open(struct engine *engine, struct config *config, bool stays, flow_
     engine->tools.permits.loop = engine->tools.loop;
     engine->tools.cache = ca_cache_new();
     if (!workers_open(engine->tools.loop, thread_count(), &engine->tools.workers, err) ||
-        !http_loop_open(engine->tools.loop, config->agent.max_in_flight, &engine->http, err) ||
-        !http_loop_open(engine->tools.loop, CONSUMER_CALLS_MOST, &engine->tools.http, err) ||
+        !http_loop_open(engine->tools.loop, config->agent.max_in_flight, CA_CONNECTIONS_MOST,
+                        &engine->http, err) ||
+        !http_loop_open(engine->tools.loop, CONSUMER_CALLS_MOST, 0, &engine->tools.http, err) ||
         !vault_token_open(engine->http, config, on_token_change, engine, &engine->tools.token, err))
         return false;
     set_limits(engine);

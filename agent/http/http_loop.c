@@ -4,13 +4,13 @@
 
 #include <stdlib.h>
 
-enum { REST_AFTER_S = 60, MOST_CONNECTIONS = 4 };
+enum { REST_AFTER_S = 60 };
 
 struct http_loop {
     sd_event *event;
     CURLM *multi; /* NULL while at rest */
     sd_event_source *timer, *rest;
-    unsigned most, active;
+    unsigned most, active, most_connections;
     struct http_transfer *first, **end; /* queued */
 };
 
@@ -175,13 +175,13 @@ static bool open_multi(struct http_loop *loop)
     curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_set_timer);
     curl_multi_setopt(multi, CURLMOPT_TIMERDATA, loop);
     curl_multi_setopt(multi, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
-    curl_multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)MOST_CONNECTIONS);
+    curl_multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)loop->most_connections);
     loop->multi = multi;
     return true;
 }
 
-bool http_loop_open(sd_event *event, unsigned max_in_flight, struct http_loop **ret_loop,
-                    struct err *err)
+bool http_loop_open(sd_event *event, unsigned max_in_flight, unsigned max_connections,
+                    struct http_loop **ret_loop, struct err *err)
 {
     struct http_loop *loop = calloc(1, sizeof *loop);
     int r;
@@ -190,6 +190,7 @@ bool http_loop_open(sd_event *event, unsigned max_in_flight, struct http_loop **
         return err_memory(err);
     loop->event = sd_event_ref(event);
     loop->most = max_in_flight;
+    loop->most_connections = max_connections;
     loop->end = &loop->first;
     r = sd_event_add_time_relative(event, &loop->timer, CLOCK_BOOTTIME, 0, 1, on_timer, loop);
     if (r >= 0)

@@ -30,9 +30,14 @@ struct http_transfer {
 /* http_library_open - sets libcurl up for the process, its freed memory wiped; before all else */
 bool http_library_open(struct err *err);
 
-/* http_loop_open - a loop of transfers in `event`, which it borrows; fails with class local */
-bool http_loop_open(sd_event *event, unsigned max_in_flight, struct http_loop **ret_loop,
-                    struct err *err);
+/*
+ * http_loop_open - a loop of transfers in `event`, which it borrows
+ *
+ * `max_connections` is the most to one host; 0 sets no limit. To libcurl all Unix sockets are one
+ * host. Fails with class local.
+ */
+bool http_loop_open(sd_event *event, unsigned max_in_flight, unsigned max_connections,
+                    struct http_loop **ret_loop, struct err *err);
 
 /* http_loop_close - ends the loop; every transfer has been removed before. NULL is fine */
 void http_loop_close(struct http_loop *loop);

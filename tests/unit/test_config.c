@@ -95,6 +95,10 @@ static void what_is_not_given_has_its_default(void **state)
     assert_int_equal(cert->outputs.items[0].mode, 0600);
     assert_int_equal(cert->reloads.count, 1);
     assert_int_equal(cert->reloads.items[0].verb, RELOAD_NONE);
+    assert_int_equal(cert->prove.method, PROVE_NONE);
+    assert_int_equal(cert->prove_timeout_s, 60);
+    assert_int_equal(cert->prove_every_s, 300);
+    assert_true(cert->rollback);
     assert_null(config_cert(config, "db"));
     config_unref(config);
 }
@@ -265,6 +269,76 @@ static void windows_and_owners_are_understood(void **state)
     config_unref(config);
 }
 
+static void who_proves_is_understood(void **state)
+{
+    static const struct row {
+        const char *value, *host, *port, *socket, *server_name;
+        enum starttls starttls;
+    } rows[] = {
+        {"db:5432", "db", "5432", NULL, NULL, STARTTLS_NONE},
+        {"127.0.0.1:1 sni a.b", "127.0.0.1", "1", NULL, "a.b", STARTTLS_NONE},
+        {"[2001:db8::7]:443 starttls ldap sni a.b", "2001:db8::7", "443", NULL, "a.b",
+         STARTTLS_LDAP},
+        {"unix:/run/s/.s.PGSQL.5432 sni a.b starttls postgres", NULL, NULL, "/run/s/.s.PGSQL.5432",
+         "a.b", STARTTLS_POSTGRES},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct config *config;
+        const struct tls_target *tls;
+        char text[512];
+
+        snprintf(text, sizeof text, "dns_names = a.b\nfile = k key\nprove = tls %s\n",
+                 rows[i].value);
+        config = load_cert(*state, text);
+        assert_non_null(config);
+        assert_int_equal(config->certs[0].prove.method, PROVE_TLS);
+        tls = &config->certs[0].prove.tls;
+        assert_true(text_equal(tls->host, rows[i].host));
+        assert_true(text_equal(tls->port, rows[i].port));
+        assert_true(text_equal(tls->socket, rows[i].socket));
+        assert_true(text_equal(tls->server_name, rows[i].server_name));
+        assert_int_equal(tls->starttls, rows[i].starttls);
+        config_unref(config);
+    }
+}
+
+static void admin_interfaces_are_understood(void **state)
+{
+    static const struct row {
+        const char *url, *asked, *socket, *label;
+    } rows[] = {
+        {"https://a.b/c?d=e", "https://a.b/c?d=e", NULL, "https://a.b/c"},
+        {"http://localhost:2019/load", "http://localhost:2019/load", NULL,
+         "http://localhost:2019/load"},
+        {"http://127.8.9.1/", "http://127.8.9.1/", NULL, "http://127.8.9.1/"},
+        {"http://[::1]:9901", "http://[::1]:9901", NULL, "http://[::1]:9901"},
+        {"unix:/run/a.sock:/b?c", "http://localhost/b?c", "/run/a.sock", "unix:/run/a.sock:/b"},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct config *config;
+        const struct cert_config *cert;
+        char text[512];
+
+        snprintf(text, sizeof text,
+                 "dns_names = a.b\nfile = k key\nreload = http PATCH %s\n"
+                 "prove = http %s a[*].b\nprove_every = 0\nrollback = no\n",
+                 rows[i].url, rows[i].url);
+        config = load_cert(*state, text);
+        assert_non_null(config);
+        cert = &config->certs[0];
+        assert_string_equal(cert->reloads.items[0].method, "PATCH");
+        assert_string_equal(cert->reloads.items[0].http.url, rows[i].asked);
+        assert_true(text_equal(cert->prove.http.socket, rows[i].socket));
+        assert_string_equal(cert->prove.http.label, rows[i].label);
+        assert_string_equal(cert->prove.json_path, "a[*].b");
+        assert_int_equal(cert->prove_every_s, 0);
+        assert_false(cert->rollback);
+        config_unref(config);
+    }
+}
+
 static void every_key_says_what_it_is(void **state)
 {
     (void)state;
@@ -290,6 +364,8 @@ int main(void)
         FILE_TEST(includes_add_sections),
         FILE_TEST(equal_sections_have_equal_digests_and_changed_ones_do_not),
         FILE_TEST(windows_and_owners_are_understood),
+        FILE_TEST(who_proves_is_understood),
+        FILE_TEST(admin_interfaces_are_understood),
         cmocka_unit_test(every_key_says_what_it_is),
     };
 

@@ -5,6 +5,7 @@
 #include "http/http_call.h"
 #include "pki/certificate.h"
 #include "prove/prove.h"
+#include "prove/tls_probe.h"
 #include "reload/reload.h"
 #include "servers.h"
 
@@ -79,7 +80,7 @@ static int open_stage(void **state)
     stage->cert.command_timeout_s = 20;
     *state = stage;
     return sd_event_new(&stage->loop) < 0 || !workers_open(stage->loop, 2, &stage->workers, &err) ||
-           !http_loop_open(stage->loop, 4, &stage->http, &err);
+           !http_loop_open(stage->loop, 4, 0, &stage->http, &err);
 }
 
 static int close_stage(void **state)
@@ -491,6 +492,40 @@ static void a_server_without_starttls_is_told(void **state)
     assert_non_null(strstr(stage->err.text, "starttls imap: the server says no: 220-mail"));
 }
 
+static void a_silent_address_leaves_time_for_the_next(void **state)
+{
+    struct stage *stage = *state;
+    const struct server_order order = order_of(stage, "A");
+    struct resolved addresses = {.count = 2};
+    const struct tls_probe_order probe = {.addresses = &addresses, .limit_us = 2000000};
+    struct served_leaf leaf = {0};
+    struct slot *slot;
+    struct err err;
+    char port[8];
+    int fd = take_port(true, port);
+
+    serve(stage, &order);
+    for (size_t i = 0; i < 2; i++) {
+        struct sockaddr_in *address = (struct sockaddr_in *)&addresses.items[i].address;
+
+        address->sin_family = AF_INET;
+        address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        address->sin_port = htons((uint16_t)atoi(i == 0 ? port : stage->server.port));
+        addresses.items[i].length = sizeof *address;
+    }
+    slot = tls_probe_start(stage->loop, &probe, &leaf, hear, stage, &err);
+    assert_non_null(slot);
+    while (stage->times == 0)
+        assert_true(sd_event_run(stage->loop, UINT64_MAX) >= 0);
+    slot_drop(slot);
+    server_stop(&stage->server);
+    close(fd);
+    assert_int_equal(stage->err.kind, ERR_NONE);
+    assert_true(leaf.seen);
+    assert_string_equal(leaf.fingerprint, stage->fingerprint);
+    assert_string_equal(leaf.serial, stage->serial);
+}
+
 /* -- exec -----------------------------------------------------------------------------------------
  */
 
@@ -722,6 +757,7 @@ int main(void)
         TEST(plain_text_is_told_as_such),
         TEST(a_black_hole_does_not_hold_the_loop),
         TEST(a_dropped_proof_is_not_heard_of),
+        TEST(a_silent_address_leaves_time_for_the_next),
         TEST(every_protocol_reaches_its_tls),
         TEST(a_server_without_starttls_is_told),
         TEST(a_command_is_believed_at_once),
