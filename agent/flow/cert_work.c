@@ -2,6 +2,7 @@
 
 #include "base/chance.h"
 #include "base/log.h"
+#include "base/when.h"
 #include "plan/backoff.h"
 #include "plan/renewal.h"
 
@@ -169,6 +170,7 @@ static uint64_t wait_after(const struct cert_work *work, const struct err *err, 
         .failures = failures,
         .lifetime_s = work->cert->wish.ttl_s,
         .retry_after_s = err->retry_after_s,
+        .just_booted = when_boot_us() < BACKOFF_BOOTING_S * 1000000ULL,
     };
 
     if (published->usable && now_s < published->validity.not_after) {

@@ -2,16 +2,21 @@
 
 enum {
     LEAST_WAIT_MS = 1000,
-    MOST_WAIT_S = 30 * 60,
+    JUST_BOOTED_LEAST_S = 5,
     UNKNOWN_LIFETIME_S = 86400,
     SLOWEST_DOUBLINGS = 10,
     HICCUPS = 3 /* failures with status 500 before it counts as a misconfiguration */
 };
 
-/* The first wait's upper end. What a person must mend is asked for less often. */
-static const uint64_t base_s[ERR_KIND_COUNT] = {
-    [ERR_NONE] = 5,       [ERR_TRANSIENT] = 5, [ERR_DENIED] = 30,  [ERR_REFUSED] = 300,
-    [ERR_UNTRUSTED] = 60, [ERR_LOCAL] = 5,     [ERR_CONSUMER] = 5, [ERR_CONFIG] = 300,
+/* How a class is retried. What a person must mend is asked for less often. */
+static const struct pace {
+    uint64_t base_s;         /* the first wait's upper end */
+    uint64_t most_without_s; /* the upper end of all while no certificate is valid */
+} paces[ERR_KIND_COUNT] = {
+    [ERR_NONE] = {5, 420},     [ERR_TRANSIENT] = {5, 420},
+    [ERR_DENIED] = {30, 420},  [ERR_REFUSED] = {300, BACKOFF_MOST_S},
+    [ERR_LOCAL] = {5, 420},    [ERR_UNTRUSTED] = {60, BACKOFF_MOST_S},
+    [ERR_CONSUMER] = {5, 420}, [ERR_CONFIG] = {300, BACKOFF_MOST_S},
 };
 
 static uint64_t smaller(uint64_t a, uint64_t b)
@@ -19,38 +24,60 @@ static uint64_t smaller(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* A sixteenth of what is left, within [lifetime / 720, 30 min]. */
-static uint64_t most_wait_s(const struct backoff_state *state)
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/*
+ * The upper end of all waits. With a certificate: a sixteenth of what is left of it, though at the
+ * very end not less than lifetime / 720, and 30 min at most.
+ *
+ * Without one, haste helps nobody but this one consumer, and a fleet whose certificates have all
+ * ended would hold down the CA that has just come back: 7 min make less than 500 requests a second
+ * of 100,000 agents (tests/fleet). Certificates of minutes are asked for faster.
+ */
+static uint64_t most_wait_s(const struct pace *pace, const struct backoff_state *state)
 {
     uint64_t lifetime_s = state->lifetime_s == 0 ? UNKNOWN_LIFETIME_S : state->lifetime_s;
-    uint64_t most_s = state->remaining_s / 16;
+    /* More than all of it is left only by a clock that is wrong. */
+    uint64_t remaining_s = smaller(state->remaining_s, lifetime_s);
 
-    if (most_s < lifetime_s / 720)
-        most_s = lifetime_s / 720;
-    return smaller(most_s, MOST_WAIT_S);
+    if (remaining_s == 0)
+        return smaller(lifetime_s / 8, pace->most_without_s);
+    return smaller(larger(remaining_s / 16, lifetime_s / 720), BACKOFF_MOST_S);
+}
+
+/* What the CA asked for, as far as it is obeyed; the rest of 30 min is left for the jitter. */
+static uint64_t asked_wait_s(const struct backoff_state *state)
+{
+    uint64_t asked_s = smaller(state->retry_after_s, BACKOFF_MOST_S / 5 * 4);
+
+    return state->remaining_s > 0 ? smaller(asked_s, state->remaining_s / 4) : asked_s;
 }
 
 uint64_t backoff_wait_ms(enum err_kind kind, const struct backoff_state *state, uint32_t chance)
 {
+    const struct pace *pace = &paces[kind < ERR_KIND_COUNT ? kind : ERR_NONE];
     unsigned doublings = state->failures > 0 ? state->failures - 1 : 0;
-    uint64_t window_s, wait_ms, asked_ms = 0;
+    uint64_t most_s = most_wait_s(pace, state), asked_s = asked_wait_s(state);
+    uint64_t least_s = state->just_booted ? smaller(JUST_BOOTED_LEAST_S, most_s) : 0;
+    uint64_t window_s;
 
     if (doublings > SLOWEST_DOUBLINGS)
         doublings = SLOWEST_DOUBLINGS;
-    window_s =
-        smaller(base_s[kind < ERR_KIND_COUNT ? kind : ERR_NONE] << doublings, most_wait_s(state));
-    wait_ms = window_s * 1000 * chance >> 32;
-    if (state->retry_after_s > 0) {
-        uint64_t asked_s = smaller(state->retry_after_s, MOST_WAIT_S);
-
-        if (state->remaining_s > 0)
-            asked_s = smaller(asked_s, state->remaining_s / 4);
-        asked_ms = asked_s * 1000;
-    }
+    least_s = larger(least_s, asked_s);
     /* The jitter goes on top of what the CA asked for, so that not all come back together. */
-    if (asked_ms + smaller(wait_ms, asked_ms / 4) > wait_ms)
-        wait_ms = asked_ms + smaller(wait_ms, asked_ms / 4);
-    return wait_ms < LEAST_WAIT_MS ? LEAST_WAIT_MS : wait_ms;
+    window_s = larger(smaller(pace->base_s << doublings, most_s), asked_s / 4);
+    window_s = smaller(window_s, BACKOFF_MOST_S - least_s);
+    return larger(least_s * 1000 + (window_s * 1000 * chance >> 32), LEAST_WAIT_MS);
+}
+
+uint64_t backoff_resume_ms(uint64_t try_again_at_s, uint64_t now_s)
+{
+    if (try_again_at_s <= now_s || try_again_at_s - now_s > BACKOFF_MOST_S)
+        return 0;
+    return (try_again_at_s - now_s) * 1000;
 }
 
 enum err_kind backoff_kind(const struct err *err, unsigned failures)

@@ -1,9 +1,11 @@
 /*
  * backoff - how long to wait before the next try
  *
- * The one place that turns a class of failure into a wait. The wait grows with the failures, is
- * drawn with full jitter, and is never longer than a sixteenth of the time that the certificate has
- * left, nor than 30 minutes: the nearer the expiry, the more urgent. It is never shorter than a
+ * The one place that turns a class of failure into a wait. The wait grows with the failures and is
+ * drawn with full jitter. While a certificate is valid it is never longer than a sixteenth of the
+ * time that is left of it (or lifetime / 720, where that is more), nor than 30 minutes: the nearer
+ * the expiry, the more urgent. While none is valid it is never longer than an eighth of the
+ * lifetime, nor than 7 minutes, or 30 for what a person must mend. It is never shorter than a
  * second. Pure: reads no clock, does no I/O, and cannot overflow.
  */
 #ifndef LEAFD_PLAN_BACKOFF_H
@@ -13,20 +15,34 @@
 
 #include <stdint.h>
 
+enum {
+    BACKOFF_MOST_S = 30 * 60,   /* no wait is longer */
+    BACKOFF_BOOTING_S = 10 * 60 /* so long after the boot a machine has just_booted */
+};
+
 struct backoff_state {
     unsigned failures;      /* in a row, this one included: at least 1 */
     uint64_t lifetime_s;    /* of the certificate, or asked for; 0: not known, taken as a day */
     uint64_t remaining_s;   /* what is left of it; 0: nothing, or there is none */
     uint32_t retry_after_s; /* what the CA asked for; 0: nothing */
+    bool just_booted;       /* the machine, and then perhaps all of them */
 };
 
 /*
  * backoff_wait_ms - milliseconds until the next try
  *
- * `chance` is a random number, evenly spread over uint32_t. Retry-After is obeyed up to 30 minutes
- * and up to a quarter of the remaining time.
+ * `chance` is a random number, evenly spread over uint32_t. Retry-After is obeyed up to 24 minutes
+ * and up to a quarter of the remaining time, and jittered on top by the wait that the failures call
+ * for, at least a quarter of it. When the machine has just booted no wait is shorter than 5 s.
  */
 uint64_t backoff_wait_ms(enum err_kind kind, const struct backoff_state *state, uint32_t chance);
+
+/*
+ * backoff_resume_ms - what is left of a wait that was kept on disk, by the wall clock
+ *
+ * 0 if it is over, or longer than any wait can be: then the clock has been set back since.
+ */
+uint64_t backoff_resume_ms(uint64_t try_again_at_s, uint64_t now_s);
 
 /*
  * backoff_kind - the class that a failure really has, when its history is known

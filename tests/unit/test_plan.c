@@ -129,12 +129,89 @@ static void the_wait_is_never_over_a_sixteenth_of_the_rest_nor_under_a_second(vo
 
 static void without_a_certificate_the_wait_stays_short(void **state)
 {
-    const struct backoff_state none = {.failures = 50};
-    const struct backoff_state expired = {.failures = 50, .lifetime_s = 3600};
+    static const struct {
+        enum err_kind kind;
+        uint64_t lifetime_s, most_s;
+    } cases[] = {
+        {ERR_TRANSIENT, 0, 420},    {ERR_TRANSIENT, DAY, 420},  {ERR_TRANSIENT, 90 * DAY, 420},
+        {ERR_TRANSIENT, 3600, 420}, {ERR_TRANSIENT, 600, 75},   {ERR_TRANSIENT, 60, 7},
+        {ERR_TRANSIENT, 5, 1},      {ERR_LOCAL, DAY, 420},      {ERR_DENIED, DAY, 420},
+        {ERR_REFUSED, DAY, 1800},   {ERR_UNTRUSTED, DAY, 1800}, {ERR_CONFIG, DAY, 1800},
+        {ERR_UNTRUSTED, 3600, 450}, {ERR_REFUSED, 60, 7},
+    };
 
     (void)state;
-    assert_in_range(backoff_wait_ms(ERR_TRANSIENT, &none, UINT32_MAX), 119999, 120000);
-    assert_in_range(backoff_wait_ms(ERR_TRANSIENT, &expired, UINT32_MAX), 4999, 5000);
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        const struct backoff_state none = {.failures = 50, .lifetime_s = cases[i].lifetime_s};
+
+        assert_in_range(backoff_wait_ms(cases[i].kind, &none, UINT32_MAX),
+                        cases[i].most_s * 1000 - 1, cases[i].most_s * 1000);
+    }
+}
+
+static void a_clock_that_promises_more_than_the_life_is_not_believed(void **state)
+{
+    const struct backoff_state set_back = {
+        .failures = 50, .lifetime_s = 3600, .remaining_s = 3650ULL * DAY};
+
+    (void)state;
+    assert_in_range(backoff_wait_ms(ERR_TRANSIENT, &set_back, UINT32_MAX), 224999, 225000);
+}
+
+static void nobody_comes_back_within_5_s_after_a_cold_boot(void **state)
+{
+    struct backoff_state booted = {.failures = 1, .lifetime_s = DAY, .just_booted = true};
+
+    (void)state;
+    assert_int_equal(backoff_wait_ms(ERR_TRANSIENT, &booted, 0), 5000);
+    assert_in_range(backoff_wait_ms(ERR_TRANSIENT, &booted, UINT32_MAX), 9999, 10000);
+    booted.retry_after_s = 60;
+    assert_int_equal(backoff_wait_ms(ERR_TRANSIENT, &booted, 0), 60000);
+    /* A certificate of seconds would end meanwhile. */
+    booted = (struct backoff_state){.failures = 1, .lifetime_s = 20, .just_booted = true};
+    assert_int_equal(backoff_wait_ms(ERR_TRANSIENT, &booted, 0), 2000);
+}
+
+static void what_is_left_of_a_wait_survives_a_restart_but_no_other_clock(void **state)
+{
+    static const struct {
+        uint64_t try_again_at_s, now_s, left_ms;
+    } cases[] = {
+        {START + 60, START, 60000},
+        {START + 1, START, 1000},
+        {START, START, 0},
+        {START - 1, START, 0},
+        {0, START, 0},
+        {START + BACKOFF_MOST_S, START, BACKOFF_MOST_S * 1000},
+        {START + BACKOFF_MOST_S + 1, START, 0}, /* the clock was ahead then */
+        {START, 0, 0},                          /* it stands in 1970 now */
+        {UINT64_MAX, START, 0},
+        {0, UINT64_MAX, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++)
+        assert_int_equal(backoff_resume_ms(cases[i].try_again_at_s, cases[i].now_s),
+                         cases[i].left_ms);
+}
+
+static void no_wait_is_longer_than_what_a_restart_believes(void **state)
+{
+    static const uint32_t asked[] = {0, 1, 60, 1439, 1440, 1441, 1800, 3600, UINT32_MAX};
+
+    (void)state;
+    for (enum err_kind kind = ERR_NONE; kind < ERR_KIND_COUNT; kind++) {
+        for (size_t i = 0; i < COUNT_OF(asked); i++) {
+            const struct backoff_state late = {.failures = UINT32_MAX,
+                                               .lifetime_s = 3650ULL * DAY,
+                                               .remaining_s = 3650ULL * DAY,
+                                               .retry_after_s = asked[i]};
+
+            assert_in_range(backoff_wait_ms(kind, &late, UINT32_MAX), 1000, BACKOFF_MOST_S * 1000);
+            assert_true(backoff_wait_ms(kind, &late, 0) >=
+                        (asked[i] > 1440 ? 1440 : asked[i]) * 1000);
+        }
+    }
 }
 
 static void what_a_person_must_mend_is_asked_less_often(void **state)
@@ -156,10 +233,16 @@ static void retry_after_is_obeyed_and_capped(void **state)
     (void)state;
     assert_int_equal(backoff_wait_ms(ERR_TRANSIENT, &asked, 0), 60000);
     assert_in_range(backoff_wait_ms(ERR_TRANSIENT, &asked, UINT32_MAX), 60000, 75000);
+    /* The longer it has failed, the wider it is spread: a fleet was told the same number. */
+    asked.failures = 8;
+    assert_int_equal(backoff_wait_ms(ERR_TRANSIENT, &asked, 0), 60000);
+    assert_in_range(backoff_wait_ms(ERR_TRANSIENT, &asked, UINT32_MAX), 699999, 700000);
+    asked.failures = 1;
     asked.retry_after_s = UINT32_MAX;
-    assert_in_range(backoff_wait_ms(ERR_TRANSIENT, &asked, 0), 1800000, 1800000);
+    assert_int_equal(backoff_wait_ms(ERR_TRANSIENT, &asked, 0), 1440000);
+    assert_in_range(backoff_wait_ms(ERR_TRANSIENT, &asked, UINT32_MAX), 1799999, 1800000);
     asked.remaining_s = 40;
-    assert_in_range(backoff_wait_ms(ERR_TRANSIENT, &asked, UINT32_MAX), 10000, 12500);
+    assert_in_range(backoff_wait_ms(ERR_TRANSIENT, &asked, UINT32_MAX), 14999, 15000);
 }
 
 static void a_500_counts_as_refused_once_it_repeats(void **state)
@@ -230,6 +313,10 @@ int main(void)
         cmocka_unit_test(the_wait_grows_and_is_jittered),
         cmocka_unit_test(the_wait_is_never_over_a_sixteenth_of_the_rest_nor_under_a_second),
         cmocka_unit_test(without_a_certificate_the_wait_stays_short),
+        cmocka_unit_test(a_clock_that_promises_more_than_the_life_is_not_believed),
+        cmocka_unit_test(nobody_comes_back_within_5_s_after_a_cold_boot),
+        cmocka_unit_test(what_is_left_of_a_wait_survives_a_restart_but_no_other_clock),
+        cmocka_unit_test(no_wait_is_longer_than_what_a_restart_believes),
         cmocka_unit_test(what_a_person_must_mend_is_asked_less_often),
         cmocka_unit_test(retry_after_is_obeyed_and_capped),
         cmocka_unit_test(a_500_counts_as_refused_once_it_repeats),
