@@ -1,7 +1,6 @@
 #include "flow/assess.h"
 
-/* A persisted wait that is longer comes from a clock that has been set back since. */
-enum { LONGEST_WAIT_S = 30 * 60 };
+#include "plan/backoff.h"
 
 static const char *why_issue(const struct findings *findings)
 {
@@ -24,8 +23,7 @@ enum verdict assess(const struct findings *findings, const char **ret_reason)
 
     *ret_reason = reason;
     if (reason != NULL) {
-        bool waits = findings->try_again_at_s > findings->now_s &&
-                     findings->try_again_at_s <= findings->now_s + LONGEST_WAIT_S;
+        bool waits = backoff_resume_ms(findings->try_again_at_s, findings->now_s) > 0;
 
         return waits ? VERDICT_LATER : VERDICT_ISSUE;
     }

@@ -6,6 +6,7 @@
 #include "flow/cert_log.h"
 #include "flow/cert_stages.h"
 #include "flow/consumer_stages.h"
+#include "plan/backoff.h"
 
 #include <string.h>
 
@@ -165,10 +166,13 @@ void step_back_off(struct cert_flow *flow)
 
 void step_back_off_again(struct cert_flow *flow)
 {
-    uint64_t wait_s = flow->work.state.try_again_at_s - when_now_s();
+    uint64_t wait_ms = backoff_resume_ms(flow->work.state.try_again_at_s, when_now_s());
 
-    cert_log_failed(&flow->work, &flow->work.state.failure, wait_s * 1000);
-    flow_rest(flow, FLOW_BACKING_OFF, 0, wait_s * 1000);
+    /* It may have ended since it was looked at; an alarm without a wait would never ring. */
+    if (wait_ms == 0)
+        wait_ms = 1000;
+    cert_log_failed(&flow->work, &flow->work.state.failure, wait_ms);
+    flow_rest(flow, FLOW_BACKING_OFF, 0, wait_ms);
 }
 
 void step_ignore(struct cert_flow *flow)

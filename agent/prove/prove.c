@@ -298,14 +298,17 @@ static void on_replied(void *arg, const struct err *call_err)
         take_bad(proof, PROVE_UNREACHABLE, &err);
         return;
     }
-    if (response->status / 100 != 2)
+    if (response->status / 100 != 2) {
         err_set(&err, ERR_CONSUMER, "the answer is status %d", response->status);
-    else if (reply_names(&response->body, proof->cert->prove.json_path, proof->serial,
+        take_bad(proof, PROVE_UNREACHABLE, &err);
+        return;
+    }
+    if (reply_names(&response->body, proof->cert->prove.json_path, proof->serial,
                          proof->fingerprint, &err)) {
         take_good(proof);
         return;
     }
-    take_bad(proof, PROVE_SAYS_NO, &err);
+    take_bad(proof, PROVE_OTHER_LEAF, &err);
 }
 
 static bool sample_http(struct proof *proof, struct err *err)

@@ -29,9 +29,9 @@ struct prove_wish {
 /* What the last samples showed. */
 enum prove_finding {
     PROVE_SERVED,      /* the leaf */
-    PROVE_OTHER_LEAF,  /* another one */
-    PROVE_UNREACHABLE, /* nothing: no connection, no TLS, no reply */
-    PROVE_SAYS_NO      /* the command failed, or the reply does not name the leaf */
+    PROVE_OTHER_LEAF,  /* another one, or a reply that does not name it */
+    PROVE_UNREACHABLE, /* nothing: no connection, no TLS, no good reply */
+    PROVE_SAYS_NO      /* the command failed */
 };
 
 /* All borrowed. */
