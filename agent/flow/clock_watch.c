@@ -7,6 +7,9 @@
 #include <time.h>
 #include <unistd.h>
 
+/* The largest time_t; the kernel takes it for as far as it counts (292 years). */
+#define END_OF_TIME_S ((time_t)(sizeof(time_t) == 8 ? INT64_MAX : INT32_MAX))
+
 struct clock_watch {
     int fd;
     sd_event_source *source;
@@ -14,11 +17,12 @@ struct clock_watch {
     void *arg;
 };
 
-/* Armed for the end of time. ECANCELED from the very call that arms it is no failure: the clock was
+/* Armed for the end of time: a moment that a clock can reach would make it ready for ever, and the
+ * loop spin. ECANCELED from the very call that arms it is no failure: the clock was
  * set in between, and it is armed all the same. */
 static int arm(int fd)
 {
-    const struct itimerspec never = {.it_value = {.tv_sec = INT32_MAX}};
+    const struct itimerspec never = {.it_value = {.tv_sec = END_OF_TIME_S}};
 
     if (timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL) != 0 &&
         errno != ECANCELED)
