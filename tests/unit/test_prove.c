@@ -626,13 +626,14 @@ static void what_the_admin_interface_says_instead_is_told(void **state)
 {
     static const struct row {
         const char *response, *text;
+        enum prove_finding finding;
     } rows[] = {
         {OK_HEAD "{\"certificates\":[{\"cert_chain\":[{\"serial_number\":\"01\"}]}]}",
-         "names other certificates"},
-        {OK_HEAD "{\"certificates\":[]}", "has no text at"},
-        {OK_HEAD "ok", "is no JSON"},
+         "names other certificates", PROVE_OTHER_LEAF},
+        {OK_HEAD "{\"certificates\":[]}", "has no text at", PROVE_OTHER_LEAF},
+        {OK_HEAD "ok", "is no JSON", PROVE_OTHER_LEAF},
         {"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nConnection: close\r\n\r\n",
-         "the answer is status 302"},
+         "the answer is status 302", PROVE_UNREACHABLE},
     };
     struct stage *stage = *state;
 
@@ -644,7 +645,7 @@ static void what_the_admin_interface_says_instead_is_told(void **state)
         serve_http(stage, &order, rows[i].response, url);
         assert_false(prove(stage));
         server_stop(&stage->server);
-        assert_int_equal(stage->finding, PROVE_SAYS_NO);
+        assert_int_equal(stage->finding, rows[i].finding);
         assert_non_null(strstr(stage->err.text, rows[i].text));
         assert_non_null(strstr(stage->err.text, "prove: http http://ADMIN/certs: "));
         assert_null(strstr(stage->err.text, "secret"));
