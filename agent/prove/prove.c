@@ -139,7 +139,7 @@ static void take_bad(struct proof *proof, enum prove_finding finding, const stru
 {
     uint64_t now_us = when_boot_us(), left_us = 0;
     bool tls = proof->cert->prove.method == PROVE_TLS;
-    bool look_again = finding == PROVE_OTHER_LEAF && !proof->narrow;
+    bool look_again = tls && finding == PROVE_OTHER_LEAF && !proof->narrow;
 
     proof->samples++;
     proof->good = 0;
