@@ -12,6 +12,8 @@ struct http_loop {
     sd_event_source *timer, *rest;
     unsigned most, active, most_connections;
     struct http_transfer *first, **end; /* queued */
+    struct http_transfer *running;      /* on the wire */
+    bool undriven;                      /* a socket or timer of libcurl's could not be watched */
 };
 
 bool http_library_open(struct err *err)
@@ -30,31 +32,71 @@ static void close_multi(struct http_loop *loop)
     /* Closing tells on_socket to drop the sources of all connections that were kept. */
     loop->multi = NULL;
     curl_multi_cleanup(multi);
+    loop->undriven = false;
     sd_event_source_set_enabled(loop->timer, SD_EVENT_OFF);
+}
+
+static bool put_on_wire(struct http_loop *loop, struct http_transfer *transfer)
+{
+    if (curl_multi_add_handle(loop->multi, transfer->easy) != CURLM_OK)
+        return false;
+    transfer->progress = TRANSFER_ACTIVE;
+    transfer->next = loop->running;
+    loop->running = transfer;
+    loop->active++;
+    return true;
 }
 
 static void give_back(struct http_loop *loop, struct http_transfer *transfer)
 {
+    struct http_transfer **at = &loop->running;
+
+    while (*at != transfer)
+        at = &(*at)->next;
+    *at = transfer->next;
     curl_multi_remove_handle(loop->multi, transfer->easy);
     transfer->progress = TRANSFER_IDLE;
     loop->active--;
 }
 
+static struct http_transfer *pop_queued(struct http_loop *loop)
+{
+    struct http_transfer *transfer = loop->first;
+
+    loop->first = transfer->next;
+    if (loop->first == NULL)
+        loop->end = &loop->first;
+    transfer->progress = TRANSFER_IDLE;
+    return transfer;
+}
+
+/*
+ * Nothing would drive the transfers any more: they end, and the next one begins with a new handle.
+ * libcurl itself leaves them in limbo when one of its callbacks fails (curl#8114), so ours do not.
+ */
+static void abandon_all(struct http_loop *loop)
+{
+    while (loop->running != NULL) {
+        struct http_transfer *transfer = loop->running;
+
+        give_back(loop, transfer);
+        transfer->on_ended(transfer, CURLE_OUT_OF_MEMORY);
+    }
+    while (loop->first != NULL) {
+        struct http_transfer *transfer = pop_queued(loop);
+
+        transfer->on_ended(transfer, CURLE_OUT_OF_MEMORY);
+    }
+    close_multi(loop);
+}
+
 static void start_queued(struct http_loop *loop)
 {
     while (loop->first != NULL && loop->active < loop->most) {
-        struct http_transfer *transfer = loop->first;
+        struct http_transfer *transfer = pop_queued(loop);
 
-        loop->first = transfer->next;
-        if (loop->first == NULL)
-            loop->end = &loop->first;
-        if (curl_multi_add_handle(loop->multi, transfer->easy) == CURLM_OK) {
-            transfer->progress = TRANSFER_ACTIVE;
-            loop->active++;
-        } else {
-            transfer->progress = TRANSFER_IDLE;
+        if (!put_on_wire(loop, transfer))
             transfer->on_ended(transfer, CURLE_OUT_OF_MEMORY);
-        }
     }
     if (loop->active == 0) {
         sd_event_source_set_time_relative(loop->rest, REST_AFTER_S * 1000000ULL);
@@ -81,6 +123,8 @@ static void deliver(struct http_loop *loop)
     }
     if (loop->multi != NULL)
         start_queued(loop);
+    if (loop->undriven)
+        abandon_all(loop);
 }
 
 static int on_ready(sd_event_source *source, int fd, uint32_t events, void *arg)
@@ -143,10 +187,14 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *so
             curl_multi_assign(loop->multi, fd, NULL);
         return 0;
     }
-    if (source != NULL)
-        return sd_event_source_set_io_events(source, events[what]) < 0 ? -1 : 0;
-    if (sd_event_add_io(loop->event, &source, fd, events[what], on_ready, loop) < 0)
-        return -1;
+    if (source != NULL) {
+        loop->undriven |= sd_event_source_set_io_events(source, events[what]) < 0;
+        return 0;
+    }
+    if (sd_event_add_io(loop->event, &source, fd, events[what], on_ready, loop) < 0) {
+        loop->undriven = true;
+        return 0;
+    }
     sd_event_source_set_description(source, "http");
     curl_multi_assign(loop->multi, fd, source);
     return 0;
@@ -158,10 +206,12 @@ static int on_set_timer(CURLM *multi, long wait_ms, void *arg)
 
     (void)multi;
     if (wait_ms < 0)
-        return sd_event_source_set_enabled(loop->timer, SD_EVENT_OFF) < 0 ? -1 : 0;
-    if (sd_event_source_set_time_relative(loop->timer, (uint64_t)wait_ms * 1000) < 0)
-        return -1;
-    return sd_event_source_set_enabled(loop->timer, SD_EVENT_ONESHOT) < 0 ? -1 : 0;
+        loop->undriven |= sd_event_source_set_enabled(loop->timer, SD_EVENT_OFF) < 0;
+    else
+        loop->undriven |=
+            sd_event_source_set_time_relative(loop->timer, (uint64_t)wait_ms * 1000) < 0 ||
+            sd_event_source_set_enabled(loop->timer, SD_EVENT_ONESHOT) < 0;
+    return 0;
 }
 
 static bool open_multi(struct http_loop *loop)
@@ -243,11 +293,13 @@ bool http_loop_add(struct http_loop *loop, struct http_transfer *transfer, struc
         transfer->progress = TRANSFER_QUEUED;
         return true;
     }
-    if (curl_multi_add_handle(loop->multi, transfer->easy) != CURLM_OK)
+    if (!put_on_wire(loop, transfer))
         return err_memory(err);
-    transfer->progress = TRANSFER_ACTIVE;
-    loop->active++;
-    return true;
+    if (!loop->undriven)
+        return true;
+    give_back(loop, transfer);
+    abandon_all(loop);
+    return err_memory(err);
 }
 
 static void unqueue(struct http_loop *loop, struct http_transfer *transfer)
@@ -270,5 +322,7 @@ void http_loop_remove(struct http_transfer *transfer)
     if (transfer->progress == TRANSFER_ACTIVE) {
         give_back(transfer->loop, transfer);
         start_queued(transfer->loop);
+        if (transfer->loop->undriven)
+            abandon_all(transfer->loop);
     }
 }

@@ -23,7 +23,7 @@ struct http_transfer {
     struct http_loop *loop;
     CURL *easy; /* borrowed; CURLOPT_PRIVATE points to this struct */
     void (*on_ended)(struct http_transfer *transfer, CURLcode how);
-    struct http_transfer *next; /* in the queue */
+    struct http_transfer *next; /* in the queue, or among those on the wire */
     enum { TRANSFER_IDLE, TRANSFER_QUEUED, TRANSFER_ACTIVE } progress;
 };
 

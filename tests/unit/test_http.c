@@ -1,0 +1,141 @@
+/* A request ends, whatever runs out meanwhile: nobody waits for a call that nothing drives any
+ * more. */
+#include "unit.h"
+
+#include "http/http_call.h"
+
+#include <arpa/inet.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* A server that takes connections and says nothing, and a loop to ask it from. */
+struct fixture {
+    sd_event *loop;
+    struct http_loop *http;
+    int listener;
+    char url[64];
+    unsigned heard;
+    struct err err;
+};
+
+/* How many of the next calls of sd_event_add_io fail, as they do without memory. */
+static unsigned refused_sources;
+
+int sd_event_add_io(sd_event *e, sd_event_source **s, int fd, uint32_t events,
+                    sd_event_io_handler_t callback, void *userdata)
+{
+    typedef int add_io(sd_event *, sd_event_source **, int, uint32_t, sd_event_io_handler_t,
+                       void *);
+    add_io *real = NULL;
+    void *found = dlsym(RTLD_NEXT, "sd_event_add_io");
+
+    if (refused_sources > 0) {
+        refused_sources--;
+        return -ENOMEM;
+    }
+    memcpy(&real, &found, sizeof real);
+    return real(e, s, fd, events, callback, userdata);
+}
+
+static int open_fixture(void **state)
+{
+    static struct fixture fixture;
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof at;
+    struct err err;
+
+    fixture = (struct fixture){.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    if (bind(fixture.listener, (struct sockaddr *)&at, sizeof at) != 0 ||
+        listen(fixture.listener, 8) != 0 ||
+        getsockname(fixture.listener, (struct sockaddr *)&at, &size) != 0 ||
+        sd_event_new(&fixture.loop) < 0 || !http_loop_open(fixture.loop, 1, &fixture.http, &err))
+        return -1;
+    snprintf(fixture.url, sizeof fixture.url, "https://127.0.0.1:%d/", ntohs(at.sin_port));
+    *state = &fixture;
+    return 0;
+}
+
+static int close_fixture(void **state)
+{
+    struct fixture *fixture = *state;
+
+    http_loop_close(fixture->http);
+    sd_event_unref(fixture->loop);
+    close(fixture->listener);
+    return 0;
+}
+
+static void hear(void *arg, const struct err *err)
+{
+    struct fixture *fixture = arg;
+
+    fixture->heard++;
+    fixture->err = *err;
+}
+
+static struct slot *ask(struct fixture *fixture, struct http_response *response, uint64_t timeout_s)
+{
+    const struct http_peer peer = {.timeout_s = timeout_s, .connect_timeout_s = timeout_s};
+    const struct http_request request = {.peer = &peer, .method = "GET", .url = fixture->url};
+    struct err err;
+    struct slot *slot = http_call_start(fixture->http, &request, response, hear, fixture, &err);
+
+    assert_non_null(slot);
+    return slot;
+}
+
+static void turn_until_heard(struct fixture *fixture, unsigned times)
+{
+    enum { PATIENCE_US = 5 * 1000000 };
+
+    while (fixture->heard < times && sd_event_run(fixture->loop, PATIENCE_US) > 0)
+        ;
+}
+
+static void a_socket_that_cannot_be_watched_fails_the_call_at_once(void **state)
+{
+    struct fixture *fixture = *state;
+    struct http_response first = {0}, queued = {0};
+    struct slot *slots[2];
+
+    slots[0] = ask(fixture, &first, 3600);
+    slots[1] = ask(fixture, &queued, 3600);
+    refused_sources = 2;
+    turn_until_heard(fixture, 2);
+    refused_sources = 0;
+    assert_int_equal(fixture->heard, 2);
+    assert_int_equal(fixture->err.kind, ERR_LOCAL);
+    slot_drop(slots[0]);
+    slot_drop(slots[1]);
+}
+
+static void the_call_after_it_is_driven_again(void **state)
+{
+    struct fixture *fixture = *state;
+    struct http_response response = {0};
+    struct slot *slot = ask(fixture, &response, 3600);
+
+    refused_sources = 1;
+    turn_until_heard(fixture, 1);
+    slot_drop(slot);
+    slot = ask(fixture, &response, 1);
+    turn_until_heard(fixture, 2);
+    assert_int_equal(fixture->heard, 2);
+    assert_int_equal(fixture->err.kind, ERR_TRANSIENT);
+    slot_drop(slot);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_socket_that_cannot_be_watched_fails_the_call_at_once,
+                                        open_fixture, close_fixture),
+        cmocka_unit_test_setup_teardown(the_call_after_it_is_driven_again, open_fixture,
+                                        close_fixture),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
