@@ -130,6 +130,12 @@ static bool add_token(struct http_call *call, const struct secret *token, struct
     return true;
 }
 
+/* libcurl keeps a copy of the text; without memory the option would be left out silently. */
+static bool set_text(CURL *easy, CURLoption option, const char *text)
+{
+    return curl_easy_setopt(easy, option, text) == CURLE_OK;
+}
+
 static bool set_headers(struct http_call *call, const struct http_request *request, struct err *err)
 {
     for (const char *const *header = request->headers; *header != NULL; header++)
@@ -168,53 +174,53 @@ static bool set_server_name(struct http_call *call, const char *url, const char 
     if (call->connect_to == NULL || !add_header(call, text))
         return err_memory(err);
     curl_easy_setopt(call->transfer.easy, CURLOPT_CONNECT_TO, call->connect_to);
-    curl_easy_setopt(call->transfer.easy, CURLOPT_URL, changed);
-    return true;
+    return set_text(call->transfer.easy, CURLOPT_URL, changed) || err_memory(err);
 }
 
-static void set_trust(CURL *easy, const struct http_peer *peer)
+static bool set_trust(CURL *easy, const struct http_peer *peer)
 {
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
     curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);
     /* Both are set: the one left alone would go on trusting the whole system store beside ours. */
-    if (peer->ca_file != NULL || peer->ca_path != NULL) {
-        curl_easy_setopt(easy, CURLOPT_CAINFO, peer->ca_file);
-        curl_easy_setopt(easy, CURLOPT_CAPATH, peer->ca_path);
-    }
-    curl_easy_setopt(easy, CURLOPT_SSLCERT, peer->client_certificate);
-    curl_easy_setopt(easy, CURLOPT_SSLKEY, peer->client_key);
+    if ((peer->ca_file != NULL || peer->ca_path != NULL) &&
+        (!set_text(easy, CURLOPT_CAINFO, peer->ca_file) ||
+         !set_text(easy, CURLOPT_CAPATH, peer->ca_path)))
+        return false;
     /* "" keeps libcurl from looking at https_proxy in the environment. */
-    curl_easy_setopt(easy, CURLOPT_PROXY, peer->proxy == NULL ? "" : peer->proxy);
+    return set_text(easy, CURLOPT_SSLCERT, peer->client_certificate) &&
+           set_text(easy, CURLOPT_SSLKEY, peer->client_key) &&
+           set_text(easy, CURLOPT_PROXY, peer->proxy == NULL ? "" : peer->proxy);
 }
 
-static void set_limits(CURL *easy, const struct http_peer *peer)
+static bool set_limits(CURL *easy, const struct http_peer *peer)
 {
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, peer->plain ? "http,https" : "https");
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT, (long)peer->timeout_s);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, (long)peer->connect_timeout_s);
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-    curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, peer->unix_socket);
     curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, peer->own_connection ? 1L : 0L);
     curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, peer->own_connection ? 1L : 0L);
     /* Wait for a connection that can be shared instead of opening one more. */
     curl_easy_setopt(easy, CURLOPT_PIPEWAIT, peer->own_connection ? 0L : 1L);
+    return set_text(easy, CURLOPT_UNIX_SOCKET_PATH, peer->unix_socket) &&
+           set_text(easy, CURLOPT_PROTOCOLS_STR, peer->plain ? "http,https" : "https");
 }
 
 static bool set_request(struct http_call *call, const struct http_request *request, struct err *err)
 {
     CURL *easy = call->transfer.easy;
 
-    curl_easy_setopt(easy, CURLOPT_URL, request->url);
-    curl_easy_setopt(easy, CURLOPT_USERAGENT, "leafd/" LEAFD_VERSION);
+    if (!set_text(easy, CURLOPT_URL, request->url) ||
+        !set_text(easy, CURLOPT_USERAGENT, "leafd/" LEAFD_VERSION) ||
+        !set_text(easy, CURLOPT_CUSTOMREQUEST, request->method) ||
+        !set_trust(easy, request->peer) || !set_limits(easy, request->peer))
+        return err_memory(err);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->error);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
-    set_trust(easy, request->peer);
-    set_limits(easy, request->peer);
     if (request->body != NULL) {
         call->body.limit = request->body->length;
         if (!bytes_add(&call->body, bytes_text(request->body), request->body->length))
@@ -222,7 +228,6 @@ static bool set_request(struct http_call *call, const struct http_request *reque
         curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.length);
         curl_easy_setopt(easy, CURLOPT_POSTFIELDS, bytes_text(&call->body));
     }
-    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
     if (request->peer->tls_server_name != NULL &&
         !set_server_name(call, request->url, request->peer->tls_server_name, err))
         return false;

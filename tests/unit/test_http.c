@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -38,6 +39,27 @@ int sd_event_add_io(sd_event *e, sd_event_source **s, int fd, uint32_t events,
     }
     memcpy(&real, &found, sizeof real);
     return real(e, s, fd, events, callback, userdata);
+}
+
+/* Which of the next texts that libcurl copies fails; 0: none. */
+static unsigned refused_text;
+static bool text_was_refused;
+
+static char *copy_text(const char *text)
+{
+    if (refused_text > 0 && --refused_text == 0) {
+        text_was_refused = true;
+        return NULL;
+    }
+    return strdup(text);
+}
+
+/* The first to set libcurl up decides where its memory comes from. */
+static int open_library(void **state)
+{
+    (void)state;
+    return curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, free, realloc, copy_text, calloc) !=
+           CURLE_OK;
 }
 
 static int open_fixture(void **state)
@@ -128,14 +150,47 @@ static void the_call_after_it_is_driven_again(void **state)
     slot_drop(slot);
 }
 
+/* A request without its ca_file would trust the system's CAs, without its proxy "" the environment.
+ */
+static void a_request_never_starts_without_one_of_its_options(void **state)
+{
+    struct fixture *fixture = *state;
+    struct http_response response = {0};
+    const struct http_peer peer = {.ca_file = "/nonexistent/ca.pem",
+                                   .client_certificate = "/nonexistent/tls.crt",
+                                   .client_key = "/nonexistent/tls.key",
+                                   .timeout_s = 1,
+                                   .connect_timeout_s = 1};
+    const struct http_request request = {.peer = &peer, .method = "GET", .url = fixture->url};
+    unsigned texts = 0;
+
+    for (;;) {
+        struct err err;
+        struct slot *slot;
+
+        text_was_refused = false;
+        refused_text = ++texts;
+        slot = http_call_start(fixture->http, &request, &response, hear, fixture, &err);
+        refused_text = 0;
+        slot_drop(slot);
+        if (!text_was_refused)
+            break;
+        assert_null(slot);
+        assert_int_equal(err.kind, ERR_LOCAL);
+    }
+    assert_true(texts > 6);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_request_never_starts_without_one_of_its_options,
+                                        open_fixture, close_fixture),
         cmocka_unit_test_setup_teardown(a_socket_that_cannot_be_watched_fails_the_call_at_once,
                                         open_fixture, close_fixture),
         cmocka_unit_test_setup_teardown(the_call_after_it_is_driven_again, open_fixture,
                                         close_fixture),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, open_library, NULL);
 }
