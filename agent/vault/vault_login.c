@@ -28,6 +28,15 @@ static void destroy_login(struct slot *slot)
     free(login);
 }
 
+/* A token becomes a header: one that holds a line end would be more than one. */
+static bool fits_header(const char *token)
+{
+    for (; *token != '\0'; token++)
+        if ((unsigned char)*token <= ' ' || *token == 0x7f)
+            return false;
+    return true;
+}
+
 bool vault_grant_read(const struct vault_reply *reply, struct vault_grant *ret_grant,
                       struct err *err)
 {
@@ -40,6 +49,8 @@ bool vault_grant_read(const struct vault_reply *reply, struct vault_grant *ret_g
         return err_set(
             err, ERR_DENIED,
             "the CA wants a second factor for this login; exempt the role from login MFA");
+    if (!fits_header(token))
+        return err_set(err, ERR_UNTRUSTED, "the reply's token holds a space or control character");
     if (!secret_copy(&ret_grant->token, token, strlen(token), err))
         return false;
     ret_grant->lease_s = vault_reply_number(reply, "auth", "lease_duration");

@@ -131,6 +131,11 @@ static void a_login_without_a_usable_token_is_a_failure(void **state)
     assert_false(vault_grant_read(&reply, &grant, &err));
     assert_int_equal(err.kind, ERR_UNTRUSTED);
     vault_reply_free(&reply);
+    assert_true(
+        parse(200, "{\"auth\":{\"client_token\":\"x\\r\\nX-Vault-Namespace: y\"}}", &reply, &err));
+    assert_false(vault_grant_read(&reply, &grant, &err));
+    assert_int_equal(err.kind, ERR_UNTRUSTED);
+    vault_reply_free(&reply);
     assert_true(parse(200,
                       "{\"auth\":{\"client_token\":\"hvs.x\",\"lease_duration\":600,"
                       "\"renewable\":true}}",
