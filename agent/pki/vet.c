@@ -235,6 +235,14 @@ static bool read_anchors(struct vetting *vetting, struct err *err)
     return err_wrap(err, "trust_anchor: %s", path);
 }
 
+/* The leaf is not one of its issuers, whatever the CA says. */
+static void drop_leaf(const struct vetting *vetting)
+{
+    for (int i = sk_X509_num(vetting->sent); i-- > 0;)
+        if (X509_cmp(sk_X509_value(vetting->sent, i), vetting->leaf) == 0)
+            X509_free(sk_X509_delete(vetting->sent, i));
+}
+
 static bool parse_chain(struct vetting *vetting, const struct vet_reply *reply, struct err *err)
 {
     struct ca_cache *cache = vetting->order->cache;
@@ -244,6 +252,7 @@ static bool parse_chain(struct vetting *vetting, const struct vet_reply *reply, 
     for (size_t i = 0; i < reply->ca_chain.count; i++)
         if (!ca_cache_parse(cache, reply->ca_chain.items[i], vetting->sent, err))
             return err_wrap(err, "the chain");
+    drop_leaf(vetting);
     return vetting->order->trust_anchor == NULL || read_anchors(vetting, err);
 }
 

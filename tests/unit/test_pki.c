@@ -178,6 +178,30 @@ static bool vet_order_of(struct pki *pki, const struct cert_order *order, EVP_PK
     return passed;
 }
 
+/* As its own issuer it would vouch for itself, in the chain it would be sent twice. */
+static void a_leaf_among_its_issuers_does_not_count(void **state)
+{
+    struct pki *pki = *state;
+    const struct cert_order order = {.san = good_san};
+    X509 *leaf = certs_make(&order, pki->key, pki->middle, pki->middle_key);
+    CLEANUP(free_memory) char *leaf_pem = certs_pem(leaf);
+    struct arena arena = {0};
+    struct vet_reply reply = {.certificate = leaf_pem, .issuing_ca = leaf_pem};
+    const struct vet_order vetting = {.wish = &pki->wish, .key = pki->key, .now_s = when_now_s()};
+    struct issued issued;
+    struct err err;
+
+    assert_false(vet(&vetting, &reply, &issued, &err));
+    assert_int_equal(err.kind, ERR_UNTRUSTED);
+    add(&reply.ca_chain, &arena, pki->middle_pem);
+    assert_true(vet(&vetting, &reply, &issued, &err));
+    assert_int_equal(issued.chain_pem.count, 1);
+    assert_memory_equal(issued.chain_pem.items[0], pki->middle_pem, strlen(pki->middle_pem));
+    issued_free(&issued);
+    arena_free(&arena);
+    X509_free(leaf);
+}
+
 static void a_good_reply_passes_and_is_put_in_order(void **state)
 {
     struct pki *pki = *state;
@@ -467,6 +491,7 @@ int main(void)
         cmocka_unit_test(a_csr_carries_every_name),
 #define VET_TEST(name) cmocka_unit_test_setup_teardown(name, make_pki, free_pki)
         VET_TEST(a_good_reply_passes_and_is_put_in_order),
+        VET_TEST(a_leaf_among_its_issuers_does_not_count),
         VET_TEST(a_common_name_may_stand_among_the_dns_names),
         VET_TEST(a_certificate_of_the_near_future_passes),
         VET_TEST(each_rule_refuses_what_breaks_it_alone),
