@@ -22,6 +22,9 @@ class Place:
         self.directory = directory or os.path.join(self.folder, "set")
         self.log = os.path.join(self.folder, "log")
         self.turn = 0
+        self.session = 0  # another number: another session with the CA
+        self.more = ""    # further lines of the section
+        self.vault = ""   # and of [vault]
         self.file = os.path.join(self.folder, "leafd.ini")
 
     def close(self):
@@ -31,15 +34,15 @@ class Place:
         """The names that this turn wants."""
         return ("a.example.test", f"turn{self.turn % 1000:03}.example.test")
 
-    def configure(self, reload="exec /bin/true", more=""):
+    def configure(self, reload="exec /bin/true"):
         """Writes the configuration of this turn; the next turn's wants another name, and so a rotation."""
         with open(self.file + ".new", "w", encoding="ascii") as file:
-            file.write(f"[vault]\naddress = {self.ca.address}\nca_file = {self.ca.ca_file}\n"
-                       f"[auth]\nmethod = approle\nrole_id = torture\nrevoke_on_exit = no\n"
+            file.write(f"[vault]\naddress = {self.ca.address}\nca_file = {self.ca.ca_file}\n{self.vault}\n"
+                       f"[auth]\nmethod = approle\nrole_id = torture{self.session}\nrevoke_on_exit = no\n"
                        f"[agent]\nlog_format = json\ntemplate_directory = {SOURCE}/templates\n"
                        f"[cert web]\npki_mount = pki\npki_role = leafd\nttl = 24h\ndirectory = {self.directory}\n"
                        f"dns_names = {', '.join(self.dns())}\nfile = tls.crt fullchain\nfile = tls.key key\n"
-                       f"file = ca.crt ca\nfile = combined.pem combined\nreload = {reload}\n{more}\n")
+                       f"file = ca.crt ca\nfile = combined.pem combined\nreload = {reload}\n{self.more}\n")
         os.rename(self.file + ".new", self.file)
 
     def command(self, *words):
