@@ -127,10 +127,20 @@ static void deliver(struct http_loop *loop)
         abandon_all(loop);
 }
 
+static void drive(struct http_loop *loop, curl_socket_t fd, int what)
+{
+    int running;
+
+    /* Without memory libcurl forgets a socket or a timer of its own, and says so only here. */
+    if (curl_multi_socket_action(loop->multi, fd, what, &running) != CURLM_OK)
+        loop->undriven = true;
+    deliver(loop);
+}
+
 static int on_ready(sd_event_source *source, int fd, uint32_t events, void *arg)
 {
     struct http_loop *loop = arg;
-    int running, what = 0;
+    int what = 0;
 
     (void)source;
     if ((events & (EPOLLIN | EPOLLHUP)) != 0)
@@ -139,22 +149,19 @@ static int on_ready(sd_event_source *source, int fd, uint32_t events, void *arg)
         what |= CURL_CSELECT_OUT;
     if ((events & EPOLLERR) != 0)
         what |= CURL_CSELECT_ERR;
-    curl_multi_socket_action(loop->multi, fd, what, &running);
-    deliver(loop);
+    drive(loop, fd, what);
     return 0;
 }
 
 static int on_timer(sd_event_source *source, uint64_t now_us, void *arg)
 {
     struct http_loop *loop = arg;
-    int running;
 
     (void)source;
     (void)now_us;
     if (loop->multi == NULL)
         return 0;
-    curl_multi_socket_action(loop->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-    deliver(loop);
+    drive(loop, CURL_SOCKET_TIMEOUT, 0);
     return 0;
 }
 

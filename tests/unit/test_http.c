@@ -54,12 +54,27 @@ static char *copy_text(const char *text)
     return strdup(text);
 }
 
+/* From which of libcurl's next entries into its tables on there is no memory; 0: there is. */
+static unsigned refused_block;
+static bool block_was_refused;
+
+static void *take_block(size_t count, size_t size)
+{
+    if (refused_block > 1)
+        refused_block--;
+    else if (refused_block == 1) {
+        block_was_refused = true;
+        return NULL;
+    }
+    return calloc(count, size);
+}
+
 /* The first to set libcurl up decides where its memory comes from. */
 static int open_library(void **state)
 {
     (void)state;
-    return curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, free, realloc, copy_text, calloc) !=
-           CURLE_OK;
+    return curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, free, realloc, copy_text,
+                                take_block) != CURLE_OK;
 }
 
 static int open_fixture(void **state)
@@ -134,6 +149,25 @@ static void a_socket_that_cannot_be_watched_fails_the_call_at_once(void **state)
     slot_drop(slots[1]);
 }
 
+static void a_call_ends_whatever_block_libcurl_does_not_get(void **state)
+{
+    struct fixture *fixture = *state;
+    unsigned blocks = 0, heard = 0;
+
+    do {
+        struct http_response response = {0};
+        struct slot *slot = ask(fixture, &response, 1);
+
+        block_was_refused = false;
+        refused_block = ++blocks;
+        turn_until_heard(fixture, ++heard);
+        refused_block = 0;
+        slot_drop(slot);
+        assert_int_equal(fixture->heard, heard);
+    } while (block_was_refused);
+    assert_true(blocks > 3);
+}
+
 static void the_call_after_it_is_driven_again(void **state)
 {
     struct fixture *fixture = *state;
@@ -187,6 +221,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_request_never_starts_without_one_of_its_options,
                                         open_fixture, close_fixture),
         cmocka_unit_test_setup_teardown(a_socket_that_cannot_be_watched_fails_the_call_at_once,
+                                        open_fixture, close_fixture),
+        cmocka_unit_test_setup_teardown(a_call_ends_whatever_block_libcurl_does_not_get,
                                         open_fixture, close_fixture),
         cmocka_unit_test_setup_teardown(the_call_after_it_is_driven_again, open_fixture,
                                         close_fixture),
