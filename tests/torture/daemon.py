@@ -5,6 +5,7 @@ import subprocess
 import time
 
 from place import ENVIRONMENT, PATIENCE_S
+from reader import read_set
 from tools import LEAFD
 
 POLL_S = 0.002
@@ -17,6 +18,7 @@ class Daemon:
         self.place = place
         self.read = 0
         self.lines = []
+        self.garbled = []  # lines of the log that are no JSON
         with open(place.log, "wb") as log:
             self.process = subprocess.Popen(  # pylint: disable=consider-using-with
                 [*prefix, LEAFD, "run", "-c", place.file], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
@@ -30,7 +32,15 @@ class Daemon:
             text = file.read()
         text = text[:text.rfind(b"\n") + 1]
         self.read += len(text)
-        return [json.loads(line) for line in text.decode(errors="replace").splitlines() if line.startswith("{")]
+        return [event for event in map(self.parse, text.decode(errors="replace").splitlines()) if event]
+
+    def parse(self, line):
+        """The event of a line; a line that is none is kept as a fault."""
+        try:
+            return json.loads(line)
+        except ValueError:
+            self.garbled.append(line)
+            return None
 
     def look(self, events):
         """The first event of those names that is not taken yet, or None; what came before it is done with."""
@@ -67,9 +77,12 @@ class Daemon:
         self.process.send_signal(signal.SIGHUP)
 
     def settle(self):
-        """A rotation that nothing disturbs: whether it ended well."""
+        """A rotation that nothing disturbs: whether it ended well. The one before it may end first."""
         self.rotate()
-        return self.wait(("reloaded",)) is not None
+        while self.wait(("reloaded",)) is not None:
+            if sorted(read_set(self.place.directory).dns) == sorted(self.place.dns()):
+                return True
+        return False
 
     def how_it_ended(self):
         with open(self.place.log, encoding="utf-8", errors="replace") as file:

@@ -18,6 +18,8 @@ SLICE, FULL = 300, 20000
 WARM_UP = 4
 QUIET_S, PATIENCE_S = 0.03, 2
 FOR_GOOD = 2**31 - 1
+# Leaks on error paths of libraries, by the function that the failed allocation was made for.
+KNOWN_LEAKS = {"OSSL_DECODER_CTX_new_for_pkey": "openssl#21723"}
 REPEATS = 6        # a point after which more is allocated is repeated: a leak grows each time, a cache does not
 LEVEL_S = 0.25     # what is on its way to be freed at the end of a rotation is freed within
 
@@ -68,6 +70,7 @@ class MemorySuite:
         self.orders = StarveOrders(os.path.join(self.place.folder, "orders"))
         self.walk, self.daemon, self.first_live = [], None, None
         self.hit, self.repeated = 0, 0  # points whose order was obeyed, and those that were looked at for a leak
+        self.known = {}  # leaks of libraries, by where they are known
         self.start()
         self.allocations = self.count()
 
@@ -134,6 +137,8 @@ class MemorySuite:
         found = read_set(self.place.directory)
         wrong += found.wrong if found.published else ["nothing is published any more"]
         self.recover(wrong)
+        wrong += [f"a line of the log is garbled: {line}" for line in self.daemon.garbled]
+        self.daemon.garbled.clear()
         return wrong
 
     def leaks(self, at, times):
@@ -144,6 +149,15 @@ class MemorySuite:
                 return False
         return True
 
+    def judge_leak(self, wrong, what):
+        """A leak is bad unless it is a library's own and known."""
+        callers = self.orders.callers(self.daemon.process.pid)
+        for function, where in KNOWN_LEAKS.items():
+            if function in callers:
+                self.known[where] = self.known.get(where, 0) + 1
+                return
+        wrong.append(what)
+
     def point(self, _number):
         at, times = self.next_point()
         before = self.orders.live()
@@ -151,7 +165,7 @@ class MemorySuite:
         if not wrong and self.is_above(before):
             self.repeated += 1
             if self.leaks(at, times):
-                wrong.append(f"{self.orders.live() - before} blocks leaked in {REPEATS + 1} tries")
+                self.judge_leak(wrong, f"{self.orders.live() - before} blocks leaked in {REPEATS + 1} tries")
         if wrong:
             if self.daemon.ended() is None:
                 wrong.append("the allocation was of " + self.orders.callers(self.daemon.process.pid))
@@ -161,7 +175,8 @@ class MemorySuite:
 
     def facts(self):
         self.is_above(self.first_live)
-        return f"{self.allocations} allocations a rotation, {self.hit} points hit, {self.repeated} repeated, " \
+        known = "".join(f"{number} times {where}, " for where, number in self.known.items())
+        return f"{self.allocations} allocations a rotation, {self.hit} points hit, {self.repeated} repeated, {known}" \
                f"{self.orders.live() - self.first_live:+d} blocks of {self.first_live} at the end"
 
 

@@ -3,10 +3,10 @@
  *
  *     strike ORDERS COMMAND [ARGUMENT...]
  *
- * All threads and children are traced, their calls counted in the order in which they come. What is
- * to happen at which call stands in the mapped file ORDERS (orders.h) and may change while the
- * command runs. Ends as the command ends: with its status, or 128 and the signal. x86-64 only, as
- * forging a result needs the registers.
+ * All threads are traced, their calls counted in the order in which they come. What is to happen at
+ * which call stands in the mapped file ORDERS (orders.h) and may change while the command runs.
+ * Ends as the command ends: with its status, or 128 and the signal. x86-64 only, as forging a
+ * result needs the registers.
  */
 #include "orders.h"
 
@@ -95,10 +95,9 @@ static const struct call_shape shapes[] = {
     {SYS_linkat, 0, 1},
 };
 
-/* What a reload by command asks of the kernel; no path tells these. */
+/* What a reload by command asks of the kernel; no path tells these. Reaping cannot fail. */
 static const long child_calls[] = {
-    SYS_clone,      SYS_clone3, SYS_vfork, SYS_pipe2,
-    SYS_pidfd_open, SYS_waitid, SYS_kill,  SYS_pidfd_send_signal,
+    SYS_clone, SYS_clone3, SYS_vfork, SYS_pipe2, SYS_pidfd_open,
 };
 
 static void read_text(pid_t thread, uint64_t address, char *to, size_t size)
@@ -317,8 +316,9 @@ static void on_call(pid_t thread)
 
 static void start(char **argv)
 {
-    const long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK |
-                         PTRACE_O_TRACEVFORK | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL;
+    /* Threads only: a child that is traced ends for its parent a moment after its pidfd says so. */
+    const long options =
+        PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL;
     int status;
 
     command = fork();
