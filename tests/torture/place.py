@@ -9,7 +9,8 @@ from stand_in import StandIn
 from tools import LEAFD
 
 SOURCE = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
-ENVIRONMENT = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
+ENVIRONMENT = {"PATH": os.environ["PATH"], "HOME": "/nonexistent",
+               **{name: value for name, value in os.environ.items() if name.startswith(("ASAN_", "UBSAN_", "LSAN_"))}}
 PATIENCE_S = 60
 
 

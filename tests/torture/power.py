@@ -1,6 +1,6 @@
-"""power: the power fails before and after every system call of a rotation, on an ext4 of the suite's own.
+"""power: the power fails before and after every system call of a rotation, on a file system of the suite's own.
 
-The file system is told to stop (EXT4_IOC_SHUTDOWN without a log flush), as a disk without power does: what was not
+$TORTURE_FS is ext4 (without it) or xfs. It is told to stop (the ioctl SHUTDOWN of both, without a log flush), as a disk without power does: what was not
 synced is lost, as far as no journal commit wrote it, and commits are forced at moments drawn from the seed. Then it is
 mounted again, which replays its journal, and read. The old or the new set has to be there, the new one if leafd had
 reported it as published; one run without a fault has to end with the set that is wanted. Needs root and a loop device.
@@ -20,17 +20,19 @@ from tools import CUT, StrikeOrders, missing_for_strike, run_struck
 
 SLICE, FULL = 150, 4000
 FIRST_EVERY = 8
-IMAGE_BYTES = 24 * 1024 * 1024
-EXT4_IOC_SHUTDOWN, NO_LOG_FLUSH = 0x8004587D, 2
+SHUTDOWN, NO_LOG_FLUSH = 0x8004587D, 2
+FILE_SYSTEM = os.environ.get("TORTURE_FS", "ext4")
 # ext4 syncs a file that replaces another unless told not to: leafd must not lean on that
-OPTIONS = ("noauto_da_alloc,data=ordered", "noauto_da_alloc,data=writeback")
+KINDS = {"ext4": (24 << 20, ["mkfs.ext4", "-q", "-F"], ("noauto_da_alloc,data=ordered", "noauto_da_alloc,data=writeback")),
+         "xfs": (320 << 20, ["mkfs.xfs", "-q", "-f"], ("", "wsync"))}
+IMAGE_BYTES, MAKE, OPTIONS = KINDS[FILE_SYSTEM]
 
 
 def missing():
     """Why this machine cannot run the suite, or None."""
     if os.geteuid() != 0:
         return "a loop device needs root"
-    for tool in ("losetup", "mkfs.ext4"):
+    for tool in ("losetup", MAKE[0]):
         if shutil.which(tool, path=os.environ["PATH"] + ":/sbin:/usr/sbin") is None:
             return f"there is no {tool}"
     if subprocess.run(["losetup", "-f"], capture_output=True, check=False).returncode != 0:
@@ -39,7 +41,7 @@ def missing():
 
 
 class Disk:
-    """An ext4 on a loop device, in mounts that nobody else sees."""
+    """A file system on a loop device, in mounts that nobody else sees."""
 
     def __init__(self, folder):
         self.image, self.path = os.path.join(folder, "image"), os.path.join(folder, "disk")
@@ -50,7 +52,7 @@ class Disk:
         assert enter_namespace(), "no mount namespace"
         with open(self.image, "wb") as file:
             file.truncate(IMAGE_BYTES)
-        subprocess.run(["mkfs.ext4", "-q", "-F", self.image], check=True)
+        subprocess.run([*MAKE, self.image], check=True)
         self.device = subprocess.run(["losetup", "-f", "--show", self.image], check=True, capture_output=True,
                                      text=True).stdout.strip()
         self.mount()
@@ -60,14 +62,14 @@ class Disk:
             raise OSError(ctypes.get_errno(), f"{what}: {os.strerror(ctypes.get_errno())}")
 
     def mount(self):
-        self.check(self.libc.mount(self.device.encode(), self.path.encode(), b"ext4", 0, self.options.encode()), "mount")
+        self.check(self.libc.mount(self.device.encode(), self.path.encode(), FILE_SYSTEM.encode(), 0, self.options.encode()), "mount")
 
     def unmount(self):
         self.check(self.libc.umount2(self.path.encode(), 0), "umount")
 
     def cut(self):
         fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
-        fcntl.ioctl(fd, EXT4_IOC_SHUTDOWN, struct.pack("I", NO_LOG_FLUSH))
+        fcntl.ioctl(fd, SHUTDOWN, struct.pack("I", NO_LOG_FLUSH))
         os.close(fd)
 
     def sync(self):
@@ -186,7 +188,7 @@ class PowerSuite:
         return int(self.place.ca.issued[-1].replace(":", ""), 16)
 
     def facts(self):
-        return f"{self.calls} calls a rotation, {self.reported} cuts after it was reported as published; ext4, " \
+        return f"{self.calls} calls a rotation, {self.reported} cuts after it was reported as published; {FILE_SYSTEM}, " \
                f"Linux {os.uname().release}"
 
 

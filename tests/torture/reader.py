@@ -47,18 +47,18 @@ def read_at(name, folder):
 
 
 def check_pair(found, where, certificates, key_pem):
-    """Whole PEM blocks, the first issuer that of the leaf, and the key of the leaf."""
+    """Whole PEM blocks, the issuer of the leaf among them, and the key of the leaf."""
     blocks = CERTIFICATE.findall(certificates)
     if not found.check(len(blocks) >= 2 and b"".join(blocks) == certificates, f"{where}: {len(blocks)} whole certificates"):
         return None
     try:
-        leaf, issuer = (x509.load_pem_x509_certificate(block) for block in blocks[:2])
+        leaf, *issuers = (x509.load_pem_x509_certificate(block) for block in blocks)
         key = serialization.load_pem_private_key(key_pem, None)
     except ValueError as failure:
         found.wrong.append(f"{where}: {failure}")
         return None
     found.check(spki(leaf.public_key()) == spki(key.public_key()), f"{where}: key and certificate do not match")
-    found.check(leaf.issuer == issuer.subject, f"{where}: the chain does not fit")
+    found.check(leaf.issuer in [issuer.subject for issuer in issuers], f"{where}: the chain does not fit")
     return leaf
 
 

@@ -27,8 +27,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* linux/fs/ext4/ext4.h; not exported. */
-#define EXT4_IOC_SHUTDOWN _IOR('X', 125, uint32_t)
+/* Of ext4, which does not export it, and of XFS (XFS_IOC_GOINGDOWN), in the same words. */
+#define FS_IOC_SHUTDOWN _IOR('X', 125, uint32_t)
 
 enum { NO_LOG_FLUSH = 2, THREADS_MOST = 64, SHELL_FAILED = 127 };
 
@@ -186,8 +186,8 @@ static void kill_command(void)
 
     if (orders->action == STRIKE_CUT) {
         open_mount();
-        if (ioctl(mount_fd, EXT4_IOC_SHUTDOWN, &how) != 0)
-            die("EXT4_IOC_SHUTDOWN");
+        if (ioctl(mount_fd, FS_IOC_SHUTDOWN, &how) != 0)
+            die("FS_IOC_SHUTDOWN");
     }
     kill(command, SIGKILL);
 }
