@@ -15,7 +15,7 @@ from place import ENVIRONMENT, Place
 from reader import check_settled, prove_reader, read_set
 from tools import KILL, StrikeOrders, missing_for_strike as missing, run_struck  # pylint: disable=unused-import
 
-SLICE, FULL = 120, 20000
+SLICE, FULL = 250, 20000
 FIRST_EVERY, NGINX_EVERY, RANDOM_EVERY = 8, 10, 7
 CALLS_OF_A_ROTATION = 700  # more than a rotation has: points beyond its end are drawn anew
 

@@ -14,7 +14,7 @@ from reader import read_set
 from tools import Orders, build_starve
 
 FRAMES = 24
-SLICE, FULL = 300, 20000
+SLICE, FULL = 500, 30000
 WARM_UP = 4
 QUIET_S, PATIENCE_S = 0.03, 2
 FOR_GOOD = 2**31 - 1

@@ -18,7 +18,7 @@ from reader import check_settled, read_set
 from situations import enter_namespace
 from tools import CUT, StrikeOrders, missing_for_strike, run_struck
 
-SLICE, FULL = 150, 4000
+SLICE, FULL = 200, 4000
 FIRST_EVERY = 8
 SHUTDOWN, NO_LOG_FLUSH = 0x8004587D, 2
 FILE_SYSTEM = os.environ.get("TORTURE_FS", "ext4")
