@@ -1,4 +1,5 @@
 """The consumer is told of every new set; what it could not be told is not forgotten."""
+import http.server
 import os
 import signal
 import ssl
@@ -100,6 +101,51 @@ def test_validate_sees_the_staged_set_and_may_veto(ca, site, recorder):
     recorder.status.write_text("0")
     assert site.once().code == 0
     assert serial_of(site.out() / "tls.crt") != before
+
+
+@pytest.fixture
+def admin():
+    """An admin interface that notes what it is asked; its status can be set."""
+    class Admin(http.server.BaseHTTPRequestHandler):
+        """Answers POST with `status` and two lines."""
+        requests, status = [], 204
+
+        def do_POST(self):  # pylint: disable=invalid-name
+            """What http.server calls for a POST."""
+            Admin.requests.append((self.path, dict(self.headers)))
+            self.send_response(Admin.status)
+            self.end_headers()
+            if Admin.status != 204:
+                self.wfile.write(b"key does not fit\nsecond line\n")
+
+        def log_message(self, *_):  # pylint: disable=arguments-differ
+            """Says nothing."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Admin)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    Admin.port = server.server_address[1]
+    yield Admin
+    server.shutdown()
+    server.server_close()
+
+
+def test_an_admin_interface_is_told_without_the_token(ca, site, admin):
+    site.configure(ca, {"web": WEB + f"reload = http POST http://127.0.0.1:{admin.port}/reload?x=y"})
+    assert site.once().code == 0
+    (path, headers), = admin.requests
+    assert path == "/reload?x=y" and headers["Content-Length"] == "0"
+    assert not [name for name in headers if name.lower().startswith("x-vault")]
+
+
+def test_an_admin_interface_that_refuses_is_told_again(ca, site, admin):
+    admin.status = 400
+    site.configure(ca, {"web": WEB + f"reload = http POST http://127.0.0.1:{admin.port}/reload?token=s3cret"})
+    run = site.run()
+    run.wait_event("reload-failed", count=2)
+    admin.status = 204
+    run.wait_event("reloaded")
+    assert run.terminate() == 0
+    told = run.events("reload-failed")[0]["message"]
+    assert "the answer is status 400: key does not fit" in told and "second line" not in told and "s3cret" not in told
 
 
 def test_a_process_is_signalled_by_name(ca, site, tmp_path):
