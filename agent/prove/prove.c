@@ -96,16 +96,15 @@ static void end(struct proof *proof)
         slot_finish(&proof->slot, NULL);
         return;
     }
-    if (err->kind != ERR_LOCAL) {
+    if (err->kind != ERR_LOCAL)
         err->kind = ERR_CONSUMER;
-        write_where(proof->cert, where);
-        err_wrap(err, "prove: %s", where);
-        used = strlen(err->text);
-        if (proof->good_of_all > 0)
-            snprintf(err->text + used, sizeof err->text - used,
-                     " (%u of %u samples showed the new one: some processes still serve another)",
-                     proof->good_of_all, proof->samples);
-    }
+    write_where(proof->cert, where);
+    err_wrap(err, "prove: %s", where);
+    used = strlen(err->text);
+    if (proof->good_of_all > 0)
+        snprintf(err->text + used, sizeof err->text - used,
+                 " (%u of %u samples showed the new one: some processes still serve another)",
+                 proof->good_of_all, proof->samples);
     slot_finish(&proof->slot, err);
 }
 

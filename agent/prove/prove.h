@@ -34,11 +34,14 @@ enum prove_finding {
     PROVE_SAYS_NO      /* the command failed */
 };
 
-/* All borrowed. */
+/*
+ * All borrowed. The workers look names up, which takes as long as the name servers like: those that
+ * make keys and write files are better left alone.
+ */
 struct prove_tools {
     sd_event *loop;
-    struct workers *workers; /* resolve names */
-    struct http_loop *http;  /* the one for consumers, not the CA's */
+    struct workers *workers;
+    struct http_loop *http; /* the one for consumers, not the CA's */
 };
 
 /*

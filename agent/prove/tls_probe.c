@@ -135,11 +135,14 @@ static void part(struct tls_probe *probe)
     sd_event_source_set_time_relative(probe->limit, parting_us);
 }
 
-/* Whether the server gave up on us, and not we on its signature. */
-static bool hung_up(int why, unsigned long code)
+/* Whether the server gave up on us, after it had signed with its leaf's key. */
+static bool hung_up(SSL *ssl, int why, unsigned long code)
 {
-    int reason = ERR_GET_REASON(code);
+    int reason = ERR_GET_REASON(code), algorithm;
 
+    /* A signature that does not fit is an error of ours, and none of those below. */
+    if (SSL_get_peer_signature_nid(ssl, &algorithm) != 1)
+        return false;
     if (why == SSL_ERROR_SYSCALL || why == SSL_ERROR_ZERO_RETURN)
         return true;
     /* Alerts that the server sends are reasons from SSL_AD_REASON_OFFSET on. */
@@ -178,7 +181,7 @@ static void shake(struct tls_probe *probe)
         wait_for(probe, why == SSL_ERROR_WANT_READ ? EPOLLIN : EPOLLOUT);
     } else if (r == 1 && probe->leaf->seen) {
         part(probe);
-    } else if (r != 1 && probe->leaf->seen && hung_up(why, code)) {
+    } else if (r != 1 && probe->leaf->seen && hung_up(probe->ssl, why, code)) {
         finish(probe, NULL);
     } else {
         if (r == 1)
