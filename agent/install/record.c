@@ -262,8 +262,10 @@ bool record_read(const char *text, size_t length, struct arena *arena, struct re
         !read_request(json_object_get(json, "request"), arena, &record.request) ||
         !read_files(json, arena, &record))
         return err_set(err, ERR_LOCAL, "the record is damaged");
-    if (!certificate_read(record.leaf_pem, arena, &record.leaf, err))
+    if (!certificate_read(record.leaf_pem, arena, &record.leaf, err)) {
+        err->kind = ERR_LOCAL; /* it was sound when the CA sent it */
         return err_wrap(err, "the record is damaged");
+    }
     *ret_record = record;
     return true;
 }

@@ -1,0 +1,52 @@
+#include "fuzz.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static char directory[32];
+
+static void remove_directory(void)
+{
+    DIR *entries = opendir(directory);
+
+    if (entries != NULL) {
+        for (struct dirent *entry; (entry = readdir(entries)) != NULL;)
+            unlinkat(dirfd(entries), entry->d_name, 0);
+        closedir(entries);
+    }
+    rmdir(directory);
+}
+
+const char *fuzz_directory(void)
+{
+    if (directory[0] == '\0') {
+        strcpy(directory, "/tmp/leafd-fuzz-XXXXXX");
+        fuzz_promise(mkdtemp(directory) != NULL, "a directory in /tmp");
+        atexit(remove_directory);
+    }
+    return directory;
+}
+
+const char *fuzz_file(const char *name, const uint8_t *data, size_t size)
+{
+    static char path[64];
+    int fd;
+
+    snprintf(path, sizeof path, "%s/%s", fuzz_directory(), name);
+    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    fuzz_promise(fd >= 0 && write(fd, data, size) == (ssize_t)size, "a file in /tmp");
+    close(fd);
+    return path;
+}
+
+void fuzz_promise(bool kept, const char *what)
+{
+    if (kept)
+        return;
+    fprintf(stderr, "fuzz: broken promise: %s\n", what);
+    abort();
+}

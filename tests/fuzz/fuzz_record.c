@@ -1,0 +1,34 @@
+/* What stands on disk beside a generation, of any bytes: its record, and the state of its set. */
+#include "fuzz.h"
+
+#include "install/cert_state.h"
+#include "install/record.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+static void try_state(const uint8_t *data, size_t size)
+{
+    int set_fd = open(fuzz_directory(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct cert_state state;
+
+    fuzz_file("..state", data, size);
+    cert_state_read(set_fd, &state);
+    fuzz_promise(state.failure.kind < ERR_KIND_COUNT, "a class that exists");
+    fuzz_promise(memchr(state.reloaded, '\0', sizeof state.reloaded) != NULL, "a text ends");
+    close(set_fd);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct arena arena = {0};
+    struct record record = {0};
+    struct err err = {0};
+
+    if (!record_read((const char *)data, size, &arena, &record, &err))
+        fuzz_promise(err.kind == ERR_LOCAL && err.text[0] != '\0', "a failure says why");
+    arena_free(&arena);
+    try_state(data, size);
+    return 0;
+}
