@@ -10,6 +10,8 @@ import time
 
 LEAFD = os.environ.get("LEAFD", os.path.join(os.path.dirname(__file__), "..", "..", "leafd"))
 SOURCE = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+with open(LEAFD, "rb") as program:
+    SANITIZED = b"__asan_init" in program.read()
 PATIENCE_S = float(os.environ.get("LEAFD_TEST_PATIENCE", "60"))
 
 
@@ -23,6 +25,14 @@ def wait_for(condition, what, patience=PATIENCE_S):
         if time.monotonic() > end:
             raise AssertionError(f"waited {patience} s in vain: {what}")
         time.sleep(0.02)
+
+
+def preload(library):
+    """LD_PRELOAD for leafd: AddressSanitizer has to come before every other library."""
+    if not SANITIZED:
+        return library
+    linked = subprocess.run(["ldd", LEAFD], capture_output=True, text=True, check=True).stdout
+    return " ".join([word for word in linked.split() if word.startswith("/") and "/libasan" in word] + [library])
 
 
 def openssl(*arguments, data=None):

@@ -34,7 +34,7 @@ def test_a_key_is_never_readable_by_others_not_even_for_a_moment(ca, site):
     trace = site.folder / "trace"
     done = subprocess.run(["strace", "-f", "-o", str(trace), "-e", "trace=openat,fchmod,chmod,fchown,write",
                            LEAFD, "once", "-c", str(site.file)], capture_output=True, text=True,
-                          check=False, env=site.environment)
+                          check=False, env={**site.environment, "ASAN_OPTIONS": "detect_leaks=0"})
     assert done.returncode == 0, done.stderr
     lines = trace.read_text().splitlines()
     opened = [i for i, line in enumerate(lines) if '"tls.key"' in line and "O_CREAT" in line]
@@ -78,7 +78,8 @@ def memory_has(pid, needle):
         for line in maps:
             span, rights = line.split()[:2]
             begin, end = (int(x, 16) for x in span.split("-"))
-            if "rw" not in rights or "[v" in line:
+            # AddressSanitizer's shadow is terabytes of nothing.
+            if "rw" not in rights or "[v" in line or end - begin > 1 << 32:
                 continue
             try:
                 memory.seek(begin)

@@ -1,7 +1,7 @@
 """Every rule of the vetting, broken by devca: nothing on disk changes, and the log says which rule it was."""
 import pytest
 
-from scene import WEB, serial_of, snapshot, wait_for
+from scene import WEB, preload, serial_of, snapshot, wait_for
 
 BREACHES = [
     ("wrong-key", {}, "", "another key than ours"),
@@ -59,7 +59,7 @@ def test_a_reply_that_breaks_a_rule_changes_nothing(devca, site, fault, paramete
 
 def ask_again(site):
     """A run of `once` for which what is published is due: the clock is 40 minutes ahead, inside its hour."""
-    return site.once(environment={"LD_PRELOAD": FAKETIME, "FAKETIME": "+40m", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    return site.once(environment={"LD_PRELOAD": preload(FAKETIME), "FAKETIME": "+40m", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
                                   "FAKETIME_DONT_RESET": "1"})
 
 
