@@ -227,7 +227,8 @@ static void read_disk(struct life *life, bool is_first)
         .due_s = life->due_s,
         .not_after_s = life->published.not_after,
         .now_s = wall_s(life),
-        .reloaded = true,
+        .told = true,
+        .settled = true,
         .try_again_at_s = is_first ? life->try_again_at_s : 0,
     };
     const char *reason;
@@ -248,6 +249,7 @@ static void read_disk(struct life *life, bool is_first)
         life->state = WAITING;
         break;
     case VERDICT_RELOAD:
+    case VERDICT_PROVE:
     case VERDICT_RESTAGE:
         breach(life, "a verdict that nothing calls for");
         break;

@@ -88,7 +88,7 @@ static int open_fixture(void **state)
     if (bind(fixture.listener, (struct sockaddr *)&at, sizeof at) != 0 ||
         listen(fixture.listener, 8) != 0 ||
         getsockname(fixture.listener, (struct sockaddr *)&at, &size) != 0 ||
-        sd_event_new(&fixture.loop) < 0 || !http_loop_open(fixture.loop, 1, &fixture.http, &err))
+        sd_event_new(&fixture.loop) < 0 || !http_loop_open(fixture.loop, 1, 1, &fixture.http, &err))
         return -1;
     snprintf(fixture.url, sizeof fixture.url, "https://127.0.0.1:%d/", ntohs(at.sin_port));
     *state = &fixture;
