@@ -46,6 +46,15 @@ static const char *environment(struct config_scope *scope, const char *name, con
     return value;
 }
 
+static const char *directory_of_cert(struct config_scope *scope, const char **ret_why)
+{
+    if (scope->cert_directory != NULL && *scope->cert_directory != NULL)
+        return *scope->cert_directory;
+    *ret_why = "uses ${cert.directory}, which is known to file, link, validate, reload and prove "
+               "of a [cert NAME] with a directory";
+    return NULL;
+}
+
 static const char *look_up(struct config_scope *scope, const char *name, const char **ret_why)
 {
     const char *variable = text_starts(name, "env.");
@@ -59,6 +68,8 @@ static const char *look_up(struct config_scope *scope, const char *name, const c
             *ret_why = "uses ${cert.name} outside a [cert NAME] section";
         return scope->cert_name;
     }
+    if (strcmp(name, "cert.directory") == 0)
+        return directory_of_cert(scope, ret_why);
     if (strcmp(name, "k8s.namespace") == 0)
         return claim_value(scope, &scope->claims.namespace, ret_why);
     if (strcmp(name, "k8s.service_account") == 0)
@@ -66,7 +77,7 @@ static const char *look_up(struct config_scope *scope, const char *name, const c
     if (strcmp(name, "k8s.pod") == 0)
         return claim_value(scope, &scope->claims.pod, ret_why);
     *ret_why = "uses a ${...} that does not exist; there are env.NAME, host.name, cert.name, "
-               "k8s.namespace, k8s.service_account and k8s.pod";
+               "cert.directory, k8s.namespace, k8s.service_account and k8s.pod";
     return NULL;
 }
 

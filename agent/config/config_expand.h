@@ -1,9 +1,11 @@
 /*
  * config_expand - ${...} in values
  *
- * ${env.NAME}, ${host.name}, ${cert.name}, ${k8s.namespace}, ${k8s.service_account}, ${k8s.pod}.
- * An undefined name is an error, never an empty text; $${ stands for a plain ${. An expansion never
- * adds words: values that are split into words are split first.
+ * ${env.NAME}, ${host.name}, ${cert.name}, ${cert.directory}, ${k8s.namespace},
+ * ${k8s.service_account}, ${k8s.pod}. An undefined name is an error, never an empty text; $${
+ * stands for a plain ${. An expansion never adds words: values that are split into words are split
+ * first. The directory is known to the keys that follow it in config_keys: files and what the
+ * consumer is told, as templates need it.
  */
 #ifndef LEAFD_CONFIG_CONFIG_EXPAND_H
 #define LEAFD_CONFIG_CONFIG_EXPAND_H
@@ -16,8 +18,9 @@
 /* What expansions are drawn from. The token file is read at the first ${k8s...}, once. */
 struct config_scope {
     struct arena *arena;
-    const char *cert_name;  /* NULL outside a certificate's section */
-    const char *token_file; /* the ServiceAccount token */
+    const char *cert_name;             /* NULL outside a certificate's section */
+    const char *const *cert_directory; /* likewise; NULL is there until it is read */
+    const char *token_file;            /* the ServiceAccount token */
     bool claims_read;
     struct token_claims claims;
     const char *claims_problem; /* why they could not be read */

@@ -176,11 +176,13 @@ static void fill_cert(struct loading *loading, struct config_section *section,
     cert->file = section->file;
     cert->line = section->line;
     loading->scope.cert_name = section->name;
+    loading->scope.cert_directory = &cert->directory;
     filling.layers[0] = section;
     filling.layers[1] = config_template_of(&loading->templates, section, defaults);
     filling.layers[2] = defaults;
     config_fill(&filling);
     loading->scope.cert_name = NULL;
+    loading->scope.cert_directory = NULL;
     digest_password(&digest, cert);
     if (!digest_hex(&digest, cert->digest, &err))
         config_problem(loading->problems, &(struct config_place){0}, "%s", err.text);

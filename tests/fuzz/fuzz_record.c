@@ -16,7 +16,9 @@ static void try_state(const uint8_t *data, size_t size)
     fuzz_file("..state", data, size);
     cert_state_read(set_fd, &state);
     fuzz_promise(state.failure.kind < ERR_KIND_COUNT, "a class that exists");
-    fuzz_promise(memchr(state.reloaded, '\0', sizeof state.reloaded) != NULL, "a text ends");
+    fuzz_promise(memchr(state.consumer.reloaded, '\0', sizeof state.consumer.reloaded) != NULL,
+                 "a generation's name ends");
+    fuzz_promise(memchr(state.signer, '\0', sizeof state.signer) != NULL, "a text ends");
     close(set_fd);
 }
 

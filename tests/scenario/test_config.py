@@ -154,6 +154,7 @@ WRONG = [
     ("missing-template", HEAD + CERT + "template = no-such\n", 13, "[cert web] template:", "is neither in"),
     ("undefined-variable", HEAD + CERT + "uris = x:${env.NO_SUCH}\n", 13, "[cert web] uris:", "set it for leafd"),
     ("unknown-expansion", HEAD + CERT + "uris = x:${host.ip}\n", 13, "[cert web] uris:", "there are env.NAME, host.name"),
+    ("early-directory", HEAD + CERT + "uris = x:${cert.directory}\n", 13, "[cert web] uris:", "reload and prove"),
     ("open-expansion", HEAD + CERT + "uris = x:${host.name\n", 13, "[cert web] uris:", "close it"),
     ("no-k8s-token", HEAD + CERT + "uris = x:${k8s.namespace}\n", 13, "[cert web] uris:", "cannot open"),
     # what proves, and who is asked

@@ -133,7 +133,7 @@ static void a_section_goes_before_its_template_and_that_before_defaults(void **s
 
     put(files, "site.ini",
         "[template]\nfile = t.crt fullchain\nfile = t.key key\nkey_type = rsa-2048\n"
-        "reload = signal HUP pidfile /run/t.pid\nusage = server\n");
+        "reload = signal HUP pidfile ${cert.directory}/t.pid\nusage = server\n");
     snprintf(text, sizeof text,
              "%s[agent]\ntemplate_directory = %s\n"
              "[defaults]\nttl = 24h\nkey_type = ed25519\nusage = client\nreload = none\n"
@@ -152,6 +152,7 @@ static void a_section_goes_before_its_template_and_that_before_defaults(void **s
     assert_int_equal(web->outputs.count, 1);
     assert_string_equal(web->outputs.items[0].name, "w.pem");
     assert_int_equal(web->reloads.items[0].verb, RELOAD_SIGNAL_PIDFILE);
+    assert_string_equal(web->reloads.items[0].target, "/run/web/t.pid");
     assert_int_equal(config_cert(config, "db")->wish.key_type, KEY_ED25519);
     config_unref(config);
 }
