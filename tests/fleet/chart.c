@@ -38,8 +38,8 @@ static void write_axes(FILE *file, const struct chart *chart)
 
         fprintf(file, "<rect x='%.1f' y='%d' width='%.1f' height='%d' fill='#eee'/>", from, TOP,
                 to - from, HIGH - TOP - BOTTOM);
-        fprintf(file, "<text x='%.1f' y='%d' text-anchor='middle' fill='#777'>%s</text>\n",
-                (from + to) / 2, TOP + 13, chart->shade_label);
+        fprintf(file, "<text x='%.1f' y='%d' fill='#777'>%s</text>\n", from + 6, TOP + 13,
+                chart->shade_label);
     }
     if (chart->is_logarithmic)
         for (double y = chart->y_from; y <= chart->y_to * 1.001; y *= 10)
