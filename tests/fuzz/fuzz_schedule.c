@@ -57,7 +57,8 @@ static void try_assess(const struct moment *moment)
         .not_after_s = moment->life.not_after,
         .now_s = moment->now_s,
         .revoked = moment->flags & 2,
-        .reloaded = moment->flags & 4,
+        .told = moment->flags & 4,
+        .settled = moment->flags & 4,
         .try_again_at_s = moment->try_again_at_s,
     };
     const char *reason;
