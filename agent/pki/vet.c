@@ -277,6 +277,42 @@ static bool is_self_signed(X509 *certificate)
     return X509_self_signed(certificate, 0) == 1;
 }
 
+static bool has_signed(X509 *issuer, X509 *certificate)
+{
+    EVP_PKEY *key = X509_get0_pubkey(issuer);
+
+    return key != NULL && X509_verify(certificate, key) == 1;
+}
+
+/*
+ * Whether its issuer came with it and has not signed it: bent, or another root's of the same name.
+ * No peer needs it, and a strict one refuses the whole chain for it. One that is trusted itself
+ * needs no signature.
+ */
+static bool is_falsely_signed(const struct vetting *vetting, X509 *certificate)
+{
+    bool has_issuer = false;
+
+    for (int i = 0; i < sk_X509_num(vetting->trusted); i++)
+        if (X509_cmp(sk_X509_value(vetting->trusted, i), certificate) == 0)
+            return false;
+    for (int i = 0; i < sk_X509_num(vetting->sent); i++) {
+        X509 *issuer = sk_X509_value(vetting->sent, i);
+
+        if (X509_check_issued(issuer, certificate) != X509_V_OK)
+            continue;
+        if (has_signed(issuer, certificate))
+            return false;
+        has_issuer = true;
+    }
+    return has_issuer;
+}
+
+static bool goes_to_peers(const struct vetting *vetting, X509 *certificate)
+{
+    return !is_self_signed(certificate) && !is_falsely_signed(vetting, certificate);
+}
+
 /* The certificates as they go to disk, written by us. */
 static bool keep(const struct vetting *vetting, struct issued *issued, struct err *err)
 {
@@ -284,7 +320,7 @@ static bool keep(const struct vetting *vetting, struct issued *issued, struct er
     bool kept = chain_to_pem(&leaf, &issued->arena, vetting->leaf);
 
     for (int i = 0; kept && i < sk_X509_num(vetting->sent); i++)
-        if (!is_self_signed(sk_X509_value(vetting->sent, i)))
+        if (goes_to_peers(vetting, sk_X509_value(vetting->sent, i)))
             kept =
                 chain_to_pem(&issued->chain_pem, &issued->arena, sk_X509_value(vetting->sent, i));
     for (int i = 0; kept && i < sk_X509_num(vetting->trusted); i++)

@@ -202,6 +202,36 @@ static void a_leaf_among_its_issuers_does_not_count(void **state)
     X509_free(leaf);
 }
 
+/* Strict peers refuse a chain for one certificate that was bent on its way. */
+static void what_its_issuer_did_not_sign_is_not_sent_to_peers(void **state)
+{
+    struct pki *pki = *state;
+    const struct cert_order order = {.san = good_san};
+    X509 *leaf = certs_make(&order, pki->key, pki->middle, pki->middle_key);
+    X509 *bent = X509_dup(pki->middle);
+    const ASN1_BIT_STRING *signature;
+    CLEANUP(free_memory) char *leaf_pem = certs_pem(leaf);
+    CLEANUP(free_memory) char *bent_pem = NULL;
+    struct arena arena = {0};
+    struct vet_reply reply = {.certificate = leaf_pem, .issuing_ca = pki->middle_pem};
+    const struct vet_order vetting = {.wish = &pki->wish, .key = pki->key, .now_s = when_now_s()};
+    struct issued issued;
+    struct err err;
+
+    X509_get0_signature(&signature, NULL, bent);
+    signature->data[signature->length - 1] ^= 1;
+    bent_pem = certs_pem(bent);
+    add(&reply.ca_chain, &arena, bent_pem);
+    add(&reply.ca_chain, &arena, pki->root_pem);
+    assert_true(vet(&vetting, &reply, &issued, &err));
+    assert_int_equal(issued.chain_pem.count, 1);
+    assert_memory_equal(issued.chain_pem.items[0], pki->middle_pem, strlen(pki->middle_pem));
+    issued_free(&issued);
+    arena_free(&arena);
+    X509_free(bent);
+    X509_free(leaf);
+}
+
 static void a_good_reply_passes_and_is_put_in_order(void **state)
 {
     struct pki *pki = *state;
@@ -491,6 +521,7 @@ int main(void)
         cmocka_unit_test(a_csr_carries_every_name),
 #define VET_TEST(name) cmocka_unit_test_setup_teardown(name, make_pki, free_pki)
         VET_TEST(a_good_reply_passes_and_is_put_in_order),
+        VET_TEST(what_its_issuer_did_not_sign_is_not_sent_to_peers),
         VET_TEST(a_leaf_among_its_issuers_does_not_count),
         VET_TEST(a_common_name_may_stand_among_the_dns_names),
         VET_TEST(a_certificate_of_the_near_future_passes),
