@@ -181,8 +181,8 @@ static void fill_cert(struct loading *loading, struct config_section *section,
     filling.layers[1] = config_template_of(&loading->templates, section, defaults);
     filling.layers[2] = defaults;
     config_fill(&filling);
-    loading->scope.cert_name = NULL;
     loading->scope.cert_directory = NULL;
+    loading->scope.cert_name = NULL;
     digest_password(&digest, cert);
     if (!digest_hex(&digest, cert->digest, &err))
         config_problem(loading->problems, &(struct config_place){0}, "%s", err.text);

@@ -14,7 +14,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
-enum { STAT_MOST_BYTES = 4096, PIDFILE_MOST_BYTES = 64, CLOCK_SLACK_S = 2 };
+enum { STAT_MOST_BYTES = 4096, PIDFILE_MOST_BYTES = 4096, CLOCK_SLACK_S = 2 };
 
 /* Of /proc/PID/stat, proc(5): what is needed here. */
 struct process {
@@ -93,7 +93,7 @@ static bool read_pidfile(const char *path, pid_t *ret_pid, struct err *err)
         return err_wrap(err, "reload");
     }
     snprintf(text, sizeof text, "%s", bytes_text(&bytes));
-    /* PostgreSQL's postmaster.pid holds more lines; the pid is the first. */
+    /* PostgreSQL's postmaster.pid holds more lines, with paths in them; the pid is the first. */
     text[strcspn(text, "\n")] = '\0';
     if (!text_number(text_trim(text), INT_MAX, &pid) || pid < 2)
         return err_set(err, ERR_CONSUMER, "reload: %s holds no pid", path);

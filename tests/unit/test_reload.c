@@ -59,13 +59,17 @@ static void write_pidfile(const char *path, const char *text)
 
 static void the_process_of_a_pidfile_is_signalled(void **state)
 {
-    char path[] = "/tmp/leafd-unit-XXXXXX", text[32];
+    char path[] = "/tmp/leafd-unit-XXXXXX", text[256];
     pid_t pid = start("unit-pidfile");
     struct err err;
     int fd = mkstemp(path);
 
     (void)state;
-    snprintf(text, sizeof text, "%d\nmore lines\n", (int)pid);
+    /* As PostgreSQL writes it. */
+    snprintf(text, sizeof text,
+             "%d\n/var/lib/postgresql/15/main\n1795226728\n5432\n/var/run/postgresql\nlocalhost\n"
+             "  1048641         2\nready   \n",
+             (int)pid);
     write_pidfile(path, text);
     assert_true(reload_signal_pidfile(path, SIGHUP, &err));
     assert_int_equal(exit_of(pid), 7);
