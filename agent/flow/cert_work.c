@@ -3,6 +3,7 @@
 #include "base/chance.h"
 #include "base/log.h"
 #include "base/when.h"
+#include "install/publish.h"
 #include "plan/backoff.h"
 #include "plan/renewal.h"
 
@@ -88,8 +89,21 @@ void cert_work_adopt(struct cert_work *work, struct config *config, const struct
     work->cert = cert;
 }
 
+/* What was staged and never came into place, vetoed or not renamed, holds a key and is not kept. */
+static void drop_staged(struct cert_work *work)
+{
+    char current[GENERATION_NAME_BYTES] = "";
+
+    if (work->draft == NULL || work->draft->generation[0] == '\0' || work->set_fd < 0)
+        return;
+    /* Publishing may have failed after the rename: then it is in place whatever was reported. */
+    if (!publish_current(work->set_fd, current) || strcmp(current, work->draft->generation) != 0)
+        generation_remove(work->set_fd, work->draft->generation);
+}
+
 void cert_work_release(struct cert_work *work)
 {
+    drop_staged(work);
     cert_draft_free(work->draft);
     work->draft = NULL;
     work->permit = slot_drop(work->permit);

@@ -101,7 +101,8 @@ void cert_work_close(struct cert_work *work);
 /* cert_work_adopt - goes on with the section of another configuration; between stages only */
 void cert_work_adopt(struct cert_work *work, struct config *config, const struct cert_config *cert);
 
-/* cert_work_release - gives up draft and permit; the work is at rest, or only reloads */
+/* cert_work_release - gives up permit and draft, with what is staged of it; the work is at rest, or
+ * only reloads */
 void cert_work_release(struct cert_work *work);
 
 /* cert_work_save - writes the state to disk, beside the stages; failures are for the debug log */

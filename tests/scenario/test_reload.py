@@ -98,6 +98,8 @@ def test_validate_sees_the_staged_set_and_may_veto(ca, site, recorder):
     assert done.code == 1
     assert done.events("failed")[0]["class"] == "consumer"
     assert serial_of(site.out() / "tls.crt") == before
+    assert [name for name in os.listdir(site.out()) if name.startswith("..2")] == [os.path.basename(staged)], \
+        "the vetoed set and its key are gone"
     recorder.status.write_text("0")
     assert site.once().code == 0
     assert serial_of(site.out() / "tls.crt") != before
