@@ -272,6 +272,7 @@ pki_role = leafd
 dns_names = localhost
 ttl = 20s
 reload = signal HUP pidfile {tmp_path}/nginx.pid
+prove = none
 """
     site.configure(ca, {"web": lines})
     done = site.once()

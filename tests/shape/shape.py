@@ -155,12 +155,29 @@ def check_man_page():
             breach(os.path.join(SOURCE, "man", "leafd.ini.5"), f"does not tell the default of {key}, {value}")
 
 
+def check_templates():
+    """leafd-templates(7) tells of every template and of its files, and `make install` knows it."""
+    page_path = os.path.join(SOURCE, "man", "leafd-templates.7")
+    page, makefile = read(page_path), read(os.path.join(SOURCE, "Makefile.am"))
+    told = dict(re.findall(r"^\.It Sy ([\w-]+)(.*?)(?=^\.It |^\.El)", page, re.M | re.S))
+    shipped = {name[:-4] for name in os.listdir(os.path.join(SOURCE, "templates")) if name.endswith(".ini")}
+    for name in sorted(shipped ^ set(told)):
+        breach(page_path, f"and templates/ disagree about {name}")
+    for name in sorted(shipped & set(told)):
+        path = os.path.join(SOURCE, "templates", f"{name}.ini")
+        for file in re.findall(r"^file *= *(\S+)", read(path), re.M):
+            if "$" not in file and file not in told[name]:
+                breach(page_path, f"does not tell of {file} of {name}")
+        if f"templates/{name}.ini" not in makefile:
+            breach(path, "is not in Makefile.am's dist_template_DATA")
+
+
 def main():
     if not shutil.which("ctags") or not shutil.which(os.environ.get("CC", "cc").split()[0]):
         print("shape: ctags or a compiler is missing; skipped")
         sys.exit(77)
     for check in (check_layers, check_circles, check_lengths, check_headers_stand_alone, check_documentation,
-                  check_secrets, check_log_levels, check_man_page):
+                  check_secrets, check_log_levels, check_man_page, check_templates):
         check()
     for line in breaches:
         print(line)

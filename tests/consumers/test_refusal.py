@@ -1,0 +1,221 @@
+"""A consumer that does not take what it was given: leafd says which and why, breaks nothing, and makes up for it."""
+import os
+import signal
+import subprocess
+
+import pytest
+
+from consumers import Apache, Envoy, EnvoyStatic, HaproxyRuntime, Nginx
+from scene import serial_of, wait_for
+
+CALM = "pki_role = leafd\ndns_names = localhost\nttl = 1h\nprove_timeout = 3s\nkeep_previous = 1s\n"
+
+
+def lines_of(consumer, extra=""):
+    """Its section with a certificate that is not renewed by itself."""
+    return f"template = {consumer.template}\n{CALM}{consumer.section()}{consumer.proof()}{extra}\n"
+
+
+def under_way(site, ca, consumer, extra=""):
+    """leafd runs, the consumer runs, and the first certificate is proven."""
+    site.configure(ca, {consumer.name: lines_of(consumer, extra)})
+    run = site.run()
+    run.wait_event("published", consumer.name)
+    consumer.start()
+    run.wait_event("proven", consumer.name)
+    assert site.command("ready").code == 0
+    return run
+
+
+def another(site, ca, run, consumer, extra=""):
+    """Another certificate is wanted: the section asks for one more address."""
+    site.configure(ca, {consumer.name: lines_of(consumer, f"ip_addresses = 192.0.2.1\n{extra}")})
+    run.hangup()
+
+
+def published_serial(site, consumer):
+    return site.status(consumer.name)[consumer.name]["serial"]
+
+
+def reported_not_proven(site, run, consumer, why):
+    """Status says which and why, ready fails, and the log has it."""
+    failed = run.wait_event("proof-failed", consumer.name)[-1]
+    assert failed["class"] == "consumer"
+    row = site.status(consumer.name)[consumer.name]
+    assert (row["state"], row["reload"], row["failure"]["class"]) == ("not-proven", "failed", "consumer")
+    assert why in row["failure"]["error"], row["failure"]
+    done = site.command("status")
+    assert done.code == 1 and consumer.name in done.out and why in done.out
+    assert site.command("ready").code == 1
+
+
+def test_a_consumer_that_ignores_the_signal_is_reported(ca, site, start):
+    """nginx's master is stopped; its workers go on with the old certificate."""
+    nginx = start(Nginx)
+    run = under_way(site, ca, nginx)
+    old = nginx.client.serial()
+    os.kill(nginx.pid, signal.SIGSTOP)
+    another(site, ca, run, nginx)
+    reported_not_proven(site, run, nginx, old)
+    assert nginx.client.serial() == old
+    os.kill(nginx.pid, signal.SIGCONT)
+    run.wait_event("proven", nginx.name, count=2)
+    assert nginx.client.serial() == published_serial(site, nginx) != old
+    assert ca.requests("pki_int/sign/") == 2, "made up for without another certificate"
+    assert site.command("ready").code == 0
+    assert run.terminate() == 0
+
+
+def test_a_consumer_that_does_not_answer_is_reported(ca, site, start):
+    """Every process of nginx is stopped: connections are taken by the kernel and never answered."""
+    nginx = start(Nginx)
+    run = under_way(site, ca, nginx, "rollback = no")
+    os.killpg(nginx.pid, signal.SIGSTOP)
+    try:
+        another(site, ca, run, nginx, "rollback = no")
+        reported_not_proven(site, run, nginx, f"127.0.0.1:{nginx.port}")
+    finally:
+        os.killpg(nginx.pid, signal.SIGCONT)
+    run.wait_event("proven", nginx.name, count=2)
+    assert nginx.client.serial() == published_serial(site, nginx)
+    assert run.terminate() == 0
+
+
+def test_a_pidfile_of_another_process_is_found_out(ca, site, start):
+    """The signal goes to somebody who takes it and is not nginx."""
+    nginx = start(Nginx)
+    run = under_way(site, ca, nginx)
+    old, right = nginx.client.serial(), nginx.pidfile.read_text()
+    with subprocess.Popen(["/bin/sh", "-c", "trap : HUP; echo; while :; do sleep 1000 & wait; done"],
+                          stdout=subprocess.PIPE, start_new_session=True) as somebody:
+        try:
+            assert somebody.stdout.readline() == b"\n", "it handles the signal from now on"
+            nginx.pidfile.write_text(f"{somebody.pid}\n")
+            another(site, ca, run, nginx)
+            reported_not_proven(site, run, nginx, old)
+            assert nginx.client.serial() == old
+            assert somebody.poll() is None
+        finally:
+            os.killpg(somebody.pid, signal.SIGKILL)
+    nginx.pidfile.write_text(right)
+    run.wait_event("proven", nginx.name, count=2)
+    assert nginx.client.serial() != old
+    assert ca.requests("pki_int/sign/") == 2
+    assert run.terminate() == 0
+
+
+def test_a_broken_configuration_of_nginx_keeps_the_old_certificate_served(ca, site, start):
+    nginx = start(Nginx)
+    run = under_way(site, ca, nginx)
+    old = nginx.client.serial()
+    nginx.extra.write_text("no such directive;\n")
+    another(site, ca, run, nginx)
+    reported_not_proven(site, run, nginx, old)
+    assert "no such directive" not in run.log_path.read_text(), "leafd does not know why, nginx's error.log does"
+    assert nginx.client.serial() == old and nginx.never_restarted()
+    nginx.extra.write_text("")
+    run.wait_event("proven", nginx.name, count=2)
+    assert nginx.client.serial() == published_serial(site, nginx) != old
+    assert ca.requests("pki_int/sign/") == 2, "repaired without another certificate"
+    assert nginx.never_restarted()
+    assert run.terminate() == 0
+
+
+def test_an_envoy_that_cannot_reload_is_not_proven_until_it_is_restarted(ca, site, start):
+    envoy = start(EnvoyStatic)
+    run = under_way(site, ca, envoy)
+    old = envoy.client.serial()
+    another(site, ca, run, envoy)
+    reported_not_proven(site, run, envoy, "/certs")
+    assert envoy.client.serial() == old
+    assert not run.events("rolled-back")
+    envoy.end()
+    envoy.start()
+    run.wait_event("proven", envoy.name, count=2)
+    assert envoy.client.serial() == published_serial(site, envoy) != old
+    assert ca.requests("pki_int/sign/") == 2
+    assert site.command("ready").code == 0
+    assert run.terminate() == 0
+
+
+def test_apache_is_not_told_of_a_set_that_validate_has_vetoed(ca, site, start):
+    """A broken configuration would end its parent at the signal: it is looked at first."""
+    apache = start(Apache)
+    veto = f"validate = exec {apache.program} -t -f {apache.config}"
+    run = under_way(site, ca, apache)
+    old, generation = apache.client.serial(), os.readlink(apache.out / "..data")
+    apache.extra.write_text("NoSuchDirective on\n")
+    another(site, ca, run, apache, veto)
+    failed = run.wait_event("failed", apache.name)[0]
+    assert failed["class"] == "consumer" and "validate" in failed["message"]
+    assert os.readlink(apache.out / "..data") == generation
+    wait_for(lambda: [name for name in os.listdir(apache.out) if name.startswith("..2")] == [generation],
+             "what was staged to go", patience=15)
+    assert apache.client.serial() == old and apache.never_restarted()
+    row = site.status(apache.name)[apache.name]
+    assert row["failure"]["class"] == "consumer" and "validate" in row["failure"]["error"]
+    apache.extra.write_text("")
+    another(site, ca, run, apache, f"{veto}\nip_addresses = 192.0.2.2")
+    run.wait_event("proven", apache.name, count=2)
+    assert apache.client.serial() == published_serial(site, apache) != old
+    assert apache.never_restarted()
+    assert run.terminate() == 0
+
+
+def test_a_pair_that_haproxy_refuses_is_rolled_back(ca, site, start):
+    """Its OpenSSL asks for 128 bits of security: P-256 has them, RSA with 2048 bits does not."""
+    haproxy = start(HaproxyRuntime)
+    strict = haproxy.write("openssl.cnf", "openssl_conf = top\n[top]\nssl_conf = ssl\n[ssl]\nsystem_default = all\n"
+                                          "[all]\nCipherString = DEFAULT@SECLEVEL=3\n")
+    haproxy.environment["OPENSSL_CONF"] = str(strict)
+    run = under_way(site, ca, haproxy)
+    old, generation = haproxy.client.serial(), os.readlink(haproxy.out / "..data")
+    site.configure(ca, {haproxy.name: lines_of(haproxy, "key_type = rsa-2048")})
+    run.hangup()
+    told = run.wait_event("rolled-back", haproxy.name)[0]
+    assert told["serial"] == old
+    assert "commit ssl cert" in told["message"], told
+    wait_for(lambda: os.readlink(haproxy.out / "..data") == generation, "the generation before")
+    run.wait_event("failed", haproxy.name)
+    assert serial_of(haproxy.out / "site.pem") == old == haproxy.client.serial()
+    row = site.status(haproxy.name)[haproxy.name]
+    assert (row["state"], row["serial"], row["failure"]["class"]) == ("rolled-back", old, "consumer")
+    assert site.command("status").code == 1
+    site.configure(ca, {haproxy.name: lines_of(haproxy, "ip_addresses = 192.0.2.1")})
+    run.hangup()
+    run.wait_event("proven", haproxy.name, count=2)
+    assert haproxy.client.serial() == published_serial(site, haproxy) != old
+    assert site.command("status").code == 0
+    assert haproxy.never_restarted()
+    assert run.terminate() == 0
+
+
+@pytest.mark.parametrize("kinds", [(Nginx, Envoy, Apache)], ids=["nginx-envoy-apache"])
+def test_one_consumer_that_refuses_does_not_hold_up_the_others(ca, site, start, kinds):
+    consumers = [start(kind) for kind in kinds]
+    stubborn = consumers[0]
+
+    def configure(extra):
+        site.configure(ca, {one.name: lines_of(one, extra) for one in consumers})
+    configure("")
+    run = site.run()
+    for one in consumers:
+        run.wait_event("published", one.name)
+        one.start()
+    for one in consumers:
+        run.wait_event("proven", one.name)
+    stubborn.extra.write_text("no such directive;\n")
+    configure("ip_addresses = 192.0.2.1")
+    run.hangup()
+    for one in consumers[1:]:
+        run.wait_event("proven", one.name, count=2)
+    run.wait_event("proof-failed", stubborn.name)
+    rows = site.status()
+    assert {name: row["reload"] for name, row in rows.items()} == \
+        {one.name: "failed" if one is stubborn else "proven" for one in consumers}
+    done = site.command("status")
+    assert done.code == 1 and site.command("ready").code == 1
+    stubborn.extra.write_text("")
+    run.wait_event("proven", stubborn.name, count=2)
+    assert site.command("status").code == 0
+    assert run.terminate() == 0

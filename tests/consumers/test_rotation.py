@@ -1,0 +1,41 @@
+"""Every consumer, with the files of its template: it serves each new certificate, and clients never notice."""
+import pytest
+
+from consumers import ALL
+from handshake import Asker
+from scene import wait_for
+
+ROTATIONS = 3
+
+
+def wait_until_proven(site, run, consumer):
+    """Waits until the newest published certificate is proven, and returns its serial."""
+    def newest_is_proven():
+        newest = run.events("published", consumer.name)[-1]["serial"]
+        return newest if any(line["serial"] == newest for line in run.events("proven", consumer.name)) else None
+    try:
+        serial = wait_for(newest_is_proven, f"{consumer.name} to be proven")
+    except AssertionError as failure:
+        raise AssertionError(f"{failure}\n{run.log_path.read_text()[-4000:]}\n{consumer.told()}") from failure
+    row = site.status(consumer.name)[consumer.name]
+    assert row["serial"] != serial or (row["state"], row["reload"]) == ("fresh", "proven")
+    return serial
+
+
+@pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.template)
+def test_it_serves_every_rotation_without_a_failed_handshake(kind, ca, site, start):
+    consumer = start(kind)
+    site.configure(ca, {consumer.name: consumer.lines()})
+    run = site.run()
+    run.wait_event("published", consumer.name)
+    consumer.start()
+    with Asker(consumer.client) as asker:
+        served = [wait_until_proven(site, run, consumer)]
+        for _ in range(ROTATIONS):
+            run.wait_event("published", consumer.name, count=len(run.events("published", consumer.name)) + 1)
+            served.append(wait_until_proven(site, run, consumer))
+    assert not asker.failures, f"{len(asker.failures)} of {asker.count} failed: {asker.failures[:3]}\n{consumer.told()}"
+    assert set(served) <= set(asker.serials), "each was seen by a client"
+    assert asker.serials == list(dict.fromkeys(asker.serials)), "no old certificate came back"
+    assert consumer.never_restarted()
+    assert run.terminate() == 0
