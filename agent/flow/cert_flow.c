@@ -50,7 +50,8 @@ static step *const next[FLOW_STATE_COUNT][EV_COUNT] = {
                                   [EV_EARLY]   = step_hold,
                                   [EV_FAILED]  = step_back_off,          ON_THE_WAY },
 
-    [FLOW_HOLDING]            = { [EV_DUE]     = step_stage,             ON_THE_WAY },
+    [FLOW_HOLDING]            = { [EV_DUE]     = step_stage,
+                                  [EV_CHANGED] = step_read_disk,         ON_THE_WAY },
 
     [FLOW_QUEUED_TO_RESTAGE]  = { [EV_DONE]    = step_recover,
                                   [EV_FAILED]  = step_back_off,          ON_THE_WAY },
@@ -154,8 +155,8 @@ void cert_flow_free(struct cert_flow *flow)
 
 static bool is_at_rest(const struct cert_flow *flow)
 {
-    return flow->state == FLOW_WAITING || flow->state == FLOW_BACKING_OFF ||
-           flow->state == FLOW_RELOAD_BACKING_OFF;
+    return flow->state == FLOW_WAITING || flow->state == FLOW_HOLDING ||
+           flow->state == FLOW_BACKING_OFF || flow->state == FLOW_RELOAD_BACKING_OFF;
 }
 
 void cert_flow_adopt(struct cert_flow *flow, struct config *config, const struct cert_config *cert)

@@ -19,7 +19,9 @@ void flow_enter(struct cert_flow *flow, enum flow_state state)
 void flow_adopt_next(struct cert_flow *flow)
 {
     struct config *config = TAKE(flow->next_config);
-    bool same = strcmp(flow->work.cert->digest, flow->next_cert->digest) == 0;
+    /* Whoever sends a HUP wants to see now whether what failed goes well with the new settings. */
+    bool failing = flow->state == FLOW_BACKING_OFF || flow->state == FLOW_RELOAD_BACKING_OFF;
+    bool same = !failing && strcmp(flow->work.cert->digest, flow->next_cert->digest) == 0;
 
     cert_work_adopt(&flow->work, config, flow->next_cert);
     config_unref(config);
@@ -129,6 +131,8 @@ void step_hold(struct cert_flow *flow)
     alarm_set(&flow->alarm, flow->work.draft->issued.leaf.validity.not_before, 0);
     flow->tried = true;
     flow->observer(flow->arg, flow);
+    if (flow->next_config != NULL)
+        flow_adopt_next(flow);
 }
 
 void step_recover(struct cert_flow *flow)

@@ -117,9 +117,10 @@ static const char *revocation_text(struct arena *arena, const struct ledger_entr
     return entry->revoked == 0 ? "" : moment_text(arena, entry->revoked);
 }
 
-static const char *crl_text(const struct devca *devca, struct arena *arena)
+static const char *crl_text(const struct devca *devca, const struct authority *issuer,
+                            struct arena *arena)
 {
-    CLEANUP(drop_crl) X509_CRL *crl = ledger_crl(&devca->ledger, devca->ca.current);
+    CLEANUP(drop_crl) X509_CRL *crl = ledger_crl(&devca->ledger, issuer);
 
     return pem_crl(arena, crl);
 }
@@ -134,7 +135,7 @@ static json_t *special(const struct devca *devca, struct arena *arena, const cha
     else if (strcmp(name, "ca_chain") == 0)
         pem = chain_text(arena, devca->ca.current);
     else if (strcmp(name, "crl") == 0)
-        pem = crl_text(devca, arena);
+        pem = crl_text(devca, devca->ca.current, arena);
     if (pem == NULL)
         return NULL;
     return json_pack("{s:s, s:s, s:i, s:s, s:s}", "ca_chain",
@@ -175,7 +176,17 @@ void pki_crl(struct devca *devca, struct request *request, struct reply *reply)
 
 void pki_crl_pem(struct devca *devca, struct request *request, struct reply *reply)
 {
-    reply_text(reply, "application/x-pem-file", crl_text(devca, &request->arena));
+    reply_text(reply, "application/x-pem-file",
+               crl_text(devca, devca->ca.current, &request->arena));
+}
+
+void pki_issuer_crl(struct devca *devca, struct request *request, struct reply *reply)
+{
+    const struct authority *issuer = find_issuer(devca, request->captured[0], reply);
+
+    if (issuer != NULL)
+        reply_data(reply, json_pack("{s:s}", "crl", crl_text(devca, issuer, &request->arena)),
+                   "pki");
 }
 
 /* The entry of a certificate that one of our issuers signed, stored or not; NULL: refused. */

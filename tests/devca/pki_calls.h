@@ -35,6 +35,9 @@ handler pki_crl;
 /* pki_crl_pem - GET pki_int/crl/pem */
 handler pki_crl_pem;
 
+/* pki_issuer_crl - GET pki_int/issuer/REF/crl: in PEM, in JSON */
+handler pki_issuer_crl;
+
 /* pki_revoke - POST pki_int/revoke */
 handler pki_revoke;
 

@@ -50,6 +50,7 @@ static const struct route vault_routes[] = {
     {VERB_READ, "pki_int/crl", pki_crl, OPEN, KIND_OTHER},
     {VERB_READ, "pki_int/crl/pem", pki_crl_pem, OPEN, KIND_OTHER},
     {VERB_LIST, "pki_int/issuers", pki_issuers, OPEN, KIND_OTHER},
+    {VERB_READ, "pki_int/issuer/+/crl", pki_issuer_crl, OPEN, KIND_OTHER},
     {VERB_READ, "pki_int/issuer/+/json", pki_issuer_json, OPEN, KIND_OTHER},
     {VERB_READ, "pki_int/issuer/+/pem", pki_issuer_pem, OPEN, KIND_OTHER},
     {.pattern = NULL},

@@ -49,9 +49,10 @@ class DevCa:
         self.role_id = (folder / "role-id").read_text().strip()
         self.reset()
 
-    def call(self, method, path, body=None):
+    def call(self, method, path, body=None, token=""):
         request = urllib.request.Request(f"{self.direct}/{path}", method=method,
-                                         data=None if body is None else json.dumps(body).encode())
+                                         data=None if body is None else json.dumps(body).encode(),
+                                         headers={"X-Vault-Token": token} if token else {})
         try:
             with urllib.request.urlopen(request, context=self.context, timeout=30) as reply:
                 text = reply.read()
@@ -90,6 +91,10 @@ class DevCa:
     def revoked(self, serial):
         text = self.call("GET", f"v1/pki_int/cert/{serial}")["data"]
         return text["revocation_time"] > 0
+
+    def revoke(self, serial):
+        token = self.call("POST", "v1/auth/jwt/login", {"role": "leafd", "jwt": self.tokens.make()})["auth"]["client_token"]
+        self.call("POST", "v1/pki_int/revoke", {"serial_number": serial}, token)
 
     def reset(self):
         self.proxy.mend()

@@ -84,8 +84,10 @@ def test_a_revoked_serial_number_is_replaced(ca, site):
     assert run.terminate() == 0
 
 
-def test_a_role_with_an_issuer_of_its_own_is_not_asked_again_and_again(ca, site):
-    """Its certificates never come from the default issuer: that is no news after the first time."""
+def test_a_role_with_an_issuer_of_its_own_is_not_asked_again_and_again(real_ca_server, site):
+    """Its certificates never come from the default issuer: that is no news after the first time. (real only)"""
+    ca = real_ca_server
+    ca.reset()
     ca.pin_role("pinned")
     site.configure(ca, {"web": WEB.replace("leafd", "pinned")}, agent=POLLING)
     run = site.run()

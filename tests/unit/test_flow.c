@@ -312,6 +312,41 @@ static void a_certificate_of_the_future_is_held_and_then_staged(void **state)
     assert_int_equal(fixture->flow->state, FLOW_STAGING);
 }
 
+static void with_next_config(struct fixture *fixture, struct cert_config *changed)
+{
+    *changed = fixture->cert;
+    cert_flow_adopt(fixture->flow, fixture->config, changed);
+}
+
+static void a_held_certificate_hears_of_a_changed_section(void **state)
+{
+    struct fixture *fixture = *state;
+    struct cert_config same, changed = fixture->cert;
+
+    deliver(fixture, EV_WANTED);
+    deliver_done(fixture, 4);
+    fixture->flow->work.draft->issued.leaf.validity.not_before = when_now_s() + 1000;
+    deliver(fixture, EV_EARLY);
+    with_next_config(fixture, &same);
+    assert_int_equal(fixture->flow->state, FLOW_HOLDING);
+    strcpy(changed.digest, "another");
+    cert_flow_adopt(fixture->flow, fixture->config, &changed);
+    assert_int_equal(fixture->flow->state, FLOW_READING);
+    fixture->flow->work.cert = &fixture->cert;
+}
+
+static void what_failed_is_tried_at_once_with_a_new_configuration(void **state)
+{
+    struct fixture *fixture = *state;
+    struct cert_config changed;
+
+    deliver(fixture, EV_FAILED);
+    assert_int_equal(fixture->flow->state, FLOW_BACKING_OFF);
+    with_next_config(fixture, &changed);
+    assert_int_equal(fixture->flow->state, FLOW_READING);
+    fixture->flow->work.cert = &fixture->cert;
+}
+
 static void a_failed_reload_is_tried_again_without_issuing(void **state)
 {
     struct fixture *fixture = *state;
@@ -557,8 +592,8 @@ static void every_state_answers_to_failure_or_rests(void **state)
 {
     (void)state;
     for (enum flow_state at = 0; at < FLOW_STATE_COUNT; at++) {
-        bool rests_there =
-            at == FLOW_WAITING || at == FLOW_BACKING_OFF || at == FLOW_RELOAD_BACKING_OFF;
+        bool rests_there = at == FLOW_WAITING || at == FLOW_HOLDING || at == FLOW_BACKING_OFF ||
+                           at == FLOW_RELOAD_BACKING_OFF;
         bool answers = false;
 
         for (enum cert_event event = 0; event < EV_COUNT; event++)
@@ -568,7 +603,7 @@ static void every_state_answers_to_failure_or_rests(void **state)
         assert_true(strcmp(flow_state_name(at), "unknown") != 0);
         if (rests_there)
             assert_non_null(next[at][EV_CHANGED]);
-        else if (at != FLOW_HOLDING)
+        else
             assert_non_null(next[at][EV_FAILED]);
     }
 }
@@ -586,6 +621,8 @@ int main(void)
         FLOW_TEST(a_failure_at_any_stage_backs_off_and_starts_from_the_disk),
         FLOW_TEST(success_forgets_the_failures),
         FLOW_TEST(a_certificate_of_the_future_is_held_and_then_staged),
+        FLOW_TEST(a_held_certificate_hears_of_a_changed_section),
+        FLOW_TEST(what_failed_is_tried_at_once_with_a_new_configuration),
         FLOW_TEST(a_failed_reload_is_tried_again_without_issuing),
         FLOW_TEST(a_certificate_that_comes_due_is_renewed_even_while_its_reload_fails),
         FLOW_TEST(a_revoked_certificate_is_replaced_at_once),
