@@ -41,6 +41,7 @@ static const struct kind kinds[LOG_EVENT_COUNT] = {
     [LOG_FAILED] = {"failed", LOG_LEVEL_ERR, "ed9f43aaae4645e5abf3252fd516c835"},
     [LOG_RELOADED] = {"reloaded", LOG_LEVEL_INFO, "f7069ee565db4b2cba93a4a6a0250fbb"},
     [LOG_RELOAD_FAILED] = {"reload-failed", LOG_LEVEL_ERR, "a50e6efbf9954576abd547d8f9cb8752"},
+    [LOG_AWAITED] = {"awaited", LOG_LEVEL_INFO, "ec51653f54f448f1aa3e6e0374fbbfe2"},
     [LOG_PROVEN] = {"proven", LOG_LEVEL_INFO, "06608c4932e2439e8927a3f595dd4288"},
     [LOG_PROOF_FAILED] = {"proof-failed", LOG_LEVEL_ERR, "591b1be3d56c4bd7bcd19b2e167d4c68"},
     [LOG_PROOF_LOST] = {"proof-lost", LOG_LEVEL_WARNING, "55032d053a5848549ffe7d2b12900bac"},

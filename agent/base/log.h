@@ -30,6 +30,7 @@ enum log_event {
     LOG_FAILED,
     LOG_RELOADED,
     LOG_RELOAD_FAILED,
+    LOG_AWAITED,
     LOG_PROVEN,
     LOG_PROOF_FAILED,
     LOG_PROOF_LOST,

@@ -6,6 +6,7 @@
 #include "flow/cert_log.h"
 #include "flow/cert_steps.h"
 #include "flow/consumer_steps.h"
+#include "flow/reload_state.h"
 
 #include <stdlib.h>
 
@@ -199,7 +200,9 @@ bool cert_flow_tried(const struct cert_flow *flow)
 
 const struct err *cert_flow_failure(const struct cert_flow *flow)
 {
-    return flow->state == FLOW_BACKING_OFF || flow->state == FLOW_RELOAD_BACKING_OFF
-               ? &flow->work.state.failure
-               : NULL;
+    const struct cert_state *state = &flow->work.state;
+    bool failing = flow->state == FLOW_BACKING_OFF || (flow->state == FLOW_RELOAD_BACKING_OFF &&
+                                                       !consumer_is_awaited(&state->consumer));
+
+    return failing ? &state->failure : NULL;
 }

@@ -49,7 +49,8 @@ struct cert_published cert_flow_published(const struct cert_flow *flow);
 /* cert_flow_tried - whether it has come to rest at least once */
 bool cert_flow_tried(const struct cert_flow *flow);
 
-/* cert_flow_failure - why it backs off; NULL if it does not */
+/* cert_flow_failure - why it backs off; NULL if it does not, or only waits for its consumer to be
+ * started */
 const struct err *cert_flow_failure(const struct cert_flow *flow);
 
 #endif

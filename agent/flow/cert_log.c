@@ -98,6 +98,11 @@ void cert_log_consumer_failed(const struct cert_work *work, const struct err *er
 {
     bool told = reload_state_is_told(&work->state.consumer, work->cert, work->published.generation);
 
+    if (consumer_is_awaited(&work->state.consumer)) {
+        log_write(LOG_AWAITED, (const struct log_field[]){{"CERT", work->cert->name}, {0}},
+                  "the consumer is not there yet (%s); it is told when it is", err->text);
+        return;
+    }
     log_failure(work, told ? LOG_PROOF_FAILED : LOG_RELOAD_FAILED, err, wait_ms,
                 "the new files are in place but the consumer may serve the old ones; they have ");
 }

@@ -30,7 +30,7 @@ void cert_log_failed(const struct cert_work *work, const struct err *err, uint64
 /*
  * cert_log_consumer_failed - the consumer could not be told, or does not serve the leaf
  *
- * The next try is in `wait_ms`.
+ * The next try is in `wait_ms`. Said more gently of one that has never been there.
  */
 void cert_log_consumer_failed(const struct cert_work *work, const struct err *err,
                               uint64_t wait_ms);

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { VARIABLES_MOST = 8, PROOF_LEAST_S = 2 };
+enum { VARIABLES_MOST = 8, PROOF_LEAST_S = 2, FIRST_PROOF_S = 5 };
 
 /* The environment of the operator's commands; texts live in the arena. */
 struct variables {
@@ -137,6 +137,9 @@ void stage_prove(struct cert_work *work)
         slot_finish(&work->later, NULL);
         return;
     }
+    /* One that never took anything may not run yet, and whoever waits for `once` waits for this. */
+    if (work->state.consumer.accepted[0] == '\0' && limit_s > FIRST_PROOF_S)
+        limit_s = FIRST_PROOF_S;
     /* A consumer that never takes it must not keep the next certificate from being asked for. */
     if (now_s + limit_s > work->published.due_s)
         limit_s = work->published.due_s > now_s ? work->published.due_s - now_s : 0;

@@ -21,8 +21,12 @@ static int code_of(const struct cert_flow *flow)
 {
     const struct err *failure = cert_flow_failure(flow);
 
-    if (failure == NULL)
-        return cert_flow_state(flow) == FLOW_WAITING ? EXIT_FINE : EXIT_RETRY;
+    if (failure == NULL) {
+        /* A consumer that is not there yet reads the files when it starts. */
+        enum flow_state state = cert_flow_state(flow);
+
+        return state == FLOW_WAITING || state == FLOW_RELOAD_BACKING_OFF ? EXIT_FINE : EXIT_RETRY;
+    }
     return failure->kind == ERR_REFUSED || failure->kind == ERR_DENIED ? EXIT_REFUSED : EXIT_RETRY;
 }
 

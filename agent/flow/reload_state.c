@@ -49,6 +49,11 @@ enum reload_state reload_state_of(const struct consumer_state *consumer,
                                                                            : RELOAD_STATE_PENDING;
 }
 
+bool consumer_is_awaited(const struct consumer_state *consumer)
+{
+    return consumer->failures > 0 && consumer->missing && consumer->accepted[0] == '\0';
+}
+
 bool rollback_is_due(const struct consumer_state *consumer, const struct cert_config *cert,
                      const char *generation, const char *previous)
 {

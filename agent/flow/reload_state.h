@@ -35,6 +35,13 @@ bool reload_state_is_settled(const struct consumer_state *consumer, const struct
 const char *reload_state_name(enum reload_state state);
 
 /*
+ * consumer_is_awaited - whether the consumer was not there, and never took a generation
+ *
+ * It may be started once leafd is ready, as in a pod, and reads the files then: no failure.
+ */
+bool consumer_is_awaited(const struct consumer_state *consumer);
+
+/*
  * rollback_is_due - whether the consumer has refused the generation often enough
  *
  * Only what was never accepted is taken back, only after REFUSALS_ENOUGH refusals in a row, and

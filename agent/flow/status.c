@@ -119,12 +119,6 @@ bool status_all_fresh(const struct status *status)
     return true;
 }
 
-/* Whether the consumer may not have been started yet, since leafd is not ready. */
-static bool is_awaited(const struct consumer_state *consumer)
-{
-    return consumer->missing && consumer->accepted[0] == '\0';
-}
-
 bool status_is_ready(const struct status *status, enum ready_when when)
 {
     for (size_t i = 0; i < status->count; i++) {
@@ -133,7 +127,7 @@ bool status_is_ready(const struct status *status, enum ready_when when)
 
         if (!row->usable && !tried)
             return false;
-        if (row->reload == RELOAD_STATE_FAILED && !is_awaited(&row->state.consumer))
+        if (row->reload == RELOAD_STATE_FAILED && !consumer_is_awaited(&row->state.consumer))
             return false;
     }
     return true;

@@ -71,6 +71,9 @@ static void on_called(void *arg, const struct err *call_err)
     struct login *login = arg;
     struct err err = *call_err;
 
+    /* jwt answers a token that has expired with 400; a fresh one may be in the file any moment. */
+    if (err.kind == ERR_REFUSED && err.http_status == 400)
+        err.kind = ERR_DENIED;
     if (err.kind == ERR_NONE && login->method == AUTH_TOKEN)
         read_lookup(login);
     else if (err.kind == ERR_NONE && vault_grant_read(&login->reply, login->grant, &err))

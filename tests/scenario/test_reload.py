@@ -177,8 +177,8 @@ def test_a_pidfile_that_is_not_there_yet_is_looked_for_again(ca, site, tmp_path)
     pidfile = tmp_path / "late.pid"
     site.configure(ca, {"web": WEB + f"reload = signal USR1 pidfile {pidfile}"})
     run = site.run()
-    failed = run.wait_event("reload-failed")[0]
-    assert failed["class"] == "consumer" and "late.pid" in failed["message"]
+    assert "late.pid" in run.wait_event("awaited")[0]["message"]
+    assert site.status()["web"]["failure"]["class"] == "consumer"
     process = subprocess.Popen(["/bin/sleep", "1000"])  # pylint: disable=consider-using-with
     try:
         pidfile.write_text(f"{process.pid}\n")
@@ -276,7 +276,7 @@ prove = none
 """
     site.configure(ca, {"web": lines})
     done = site.once()
-    assert done.code == 1, "nginx does not run yet, so it cannot be told"
+    assert done.code == 0 and done.events("awaited"), "nginx does not run yet: it reads the files when it starts"
     nginx = Nginx(tmp_path, site.out())
     nginx.start()
     nginx.failures.clear()
