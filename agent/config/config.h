@@ -175,12 +175,16 @@ enum key_source { KEY_FROM_HERE, KEY_FROM_VAULT };
 enum key_encoding { KEY_PKCS8, KEY_TRADITIONAL };
 enum keystore_encryption { KEYSTORE_MODERN, KEYSTORE_LEGACY };
 
+struct config_section; /* of config_document.h */
+
 /* [cert NAME]: one certificate to keep fresh. */
 struct cert_config {
     const char *name;
     const char *file; /* where the section stands */
     unsigned line;
     const char *template_name; /* NULL: none */
+    /* Both as they were written, for `leafd check`; the second is NULL without a template. */
+    const struct config_section *own, *template_section;
 
     struct wish wish;
     struct renewal_rule renewal;

@@ -180,6 +180,8 @@ static void fill_cert(struct loading *loading, struct config_section *section,
     filling.layers[0] = section;
     filling.layers[1] = config_template_of(&loading->templates, section, defaults);
     filling.layers[2] = defaults;
+    cert->own = section;
+    cert->template_section = filling.layers[1];
     config_fill(&filling);
     loading->scope.cert_directory = NULL;
     loading->scope.cert_name = NULL;

@@ -1,5 +1,6 @@
 #include "flow/check.h"
 
+#include "config/config_document.h"
 #include "flow/ask.h"
 #include "flow/once.h"
 #include "plan/posture.h"
@@ -30,10 +31,28 @@ static size_t print_advice(const struct cert_config *cert)
     return count;
 }
 
+/* What the template gave, and what stands in the section in place of it. */
+static void print_template(const struct cert_config *cert)
+{
+    const struct config_section *given = cert->template_section;
+
+    if (given == NULL)
+        return;
+    printf("[cert %s] template %s (%s) gives\n", cert->name, cert->template_name, given->file);
+    for (const struct config_entry *at = given->entries; at != NULL; at = at->next)
+        if (config_entry_find(cert->own, at->key) == NULL)
+            printf("    %s = %s\n", at->key, at->value);
+    for (const struct config_entry *at = cert->own->entries; at != NULL; at = at->next)
+        if (config_entry_find(given, at->key) != NULL)
+            printf("    %s = %s    (the section's own, line %u)\n", at->key, at->value, at->line);
+}
+
 void check_print(const struct config *config)
 {
     size_t advice = 0;
 
+    for (size_t i = 0; i < config->cert_count; i++)
+        print_template(&config->certs[i]);
     for (size_t i = 0; i < config->cert_count; i++)
         advice += print_advice(&config->certs[i]);
     printf("the configuration is right: %zu certificate%s from %s, %zu piece%s of advice\n",

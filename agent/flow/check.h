@@ -6,7 +6,8 @@
 
 #include "config/config.h"
 
-/* check_print - prints each certificate's advice and a closing line; borrows `config` */
+/* check_print - prints what templates gave, each certificate's advice and a closing line; borrows
+ * `config` */
 void check_print(const struct config *config);
 
 /*

@@ -130,3 +130,15 @@ def test_the_log_level_is_obeyed(ca, site):
     site.configure(ca, {"web": WEB}, agent="log_level = error")
     done = site.once()
     assert done.code == 0 and done.err == ""
+
+
+def test_check_tells_what_a_template_gave_and_what_the_section_has_in_its_place(ca, site):
+    site.configure(ca, {"web": "template = nginx\npki_role = leafd\ndns_names = a.example.test\n"
+                               "reload = signal HUP process nginx"})
+    done = site.command("check")
+    assert done.code == 0, done.out
+    lines = done.out.splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("[cert web] template nginx ("))
+    assert "    file = fullchain.pem fullchain" in lines[at:]
+    own = [line for line in lines if "reload =" in line]
+    assert len(own) == 1 and own[0].startswith("    reload = signal HUP process nginx    (the section's own, line ")
