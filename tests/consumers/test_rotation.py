@@ -18,7 +18,7 @@ def wait_until_proven(site, run, consumer):
     except AssertionError as failure:
         raise AssertionError(f"{failure}\n{run.log_path.read_text()[-4000:]}\n{consumer.told()}") from failure
     row = site.status(consumer.name)[consumer.name]
-    assert row["serial"] != serial or (row["state"], row["reload"]) == ("fresh", "proven")
+    assert row["serial"] != serial or row["reload"] == "proven"
     return serial
 
 
@@ -35,7 +35,9 @@ def test_it_serves_every_rotation_without_a_failed_handshake(kind, ca, site, sta
             run.wait_event("published", consumer.name, count=len(run.events("published", consumer.name)) + 1)
             served.append(wait_until_proven(site, run, consumer))
     assert not asker.failures, f"{len(asker.failures)} of {asker.count} failed: {asker.failures[:3]}\n{consumer.told()}"
-    assert set(served) <= set(asker.serials), "each was seen by a client"
-    assert asker.serials == list(dict.fromkeys(asker.serials)), "no old certificate came back"
+    # Old workers may serve beside new ones for a moment, so that an old certificate may come between; never a first time.
+    order = [line["serial"] for line in run.events("published", consumer.name)]
+    first_seen = list(dict.fromkeys(asker.serials))
+    assert set(served) <= set(first_seen) and first_seen == sorted(first_seen, key=order.index)
     assert consumer.never_restarted()
     assert run.terminate() == 0
