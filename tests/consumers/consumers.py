@@ -259,6 +259,29 @@ class Postgresql(Consumer):
                f"reload = signal HUP pidfile {self.data}/postmaster.pid\n"
 
 
+class Mariadb(Consumer):
+    template = "mariadb"
+    programs = ("/usr/sbin/mariadbd",)
+    starttls = "mysql"
+    user = "mysql"
+
+    def configure(self):
+        self.data, self.socket = self.folder / "data", self.folder / "mysqld.sock"
+        subprocess.run(as_user(self.user) + ["mariadb-install-db", "--no-defaults", f"--datadir={self.data}",
+                                             "--auth-root-authentication-method=socket", "--skip-test-db"],
+                       check=True, capture_output=True, cwd=self.folder)
+        self.account = self.write("client.cnf", f"[client]\nuser = root\nsocket = {self.socket}\n")
+
+    def command(self):
+        return [self.program, "--no-defaults", f"--datadir={self.data}", f"--socket={self.socket}", f"--port={self.port}",
+                "--bind-address=127.0.0.1", f"--pid-file={self.pidfile}", f"--ssl-cert={self.out}/server-cert.pem",
+                f"--ssl-key={self.out}/server-key.pem", f"--ssl-ca={self.out}/ca.pem", "--innodb-flush-log-at-trx-commit=0"]
+
+    def section(self):
+        return "file = server-cert.pem fullchain\nfile = server-key.pem key 0640 :mysql\nfile = ca.pem ca\n" \
+               f"reload = exec /usr/bin/mariadb --defaults-file={self.account} -e \"FLUSH SSL\"\n"
+
+
 class Redis(Consumer):
     template = "redis"
     programs = ("/usr/bin/redis-server",)
@@ -459,4 +482,4 @@ class Java(Consumer):
         return f"keystore_password_file = {self.password}\n"
 
 
-ALL = [Nginx, Envoy, Haproxy, HaproxyRuntime, Apache, Postgresql, Redis, Mosquitto, Postfix, Dovecot, Openldap, Java]
+ALL = [Nginx, Envoy, Haproxy, HaproxyRuntime, Apache, Postgresql, Mariadb, Redis, Mosquitto, Postfix, Dovecot, Openldap, Java]

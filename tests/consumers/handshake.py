@@ -5,6 +5,8 @@ import struct
 import threading
 
 POSTGRES_SSL_REQUEST = struct.pack("!II", 8, 80877103)
+# CLIENT_PROTOCOL_41, CLIENT_SSL, CLIENT_SECURE_CONNECTION
+MYSQL_CAPABILITIES = 0x200 | 0x800 | 0x8000
 LDAP_START_TLS = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037"
 PAUSE_S = 0.005
 
@@ -29,6 +31,20 @@ def before_postgres(plain):
     expect(plain.recv(1), b"S")
 
 
+def before_mysql(plain):
+    """The greeting tells the capabilities; the answer asks for TLS and nothing else yet."""
+    with plain.makefile("rb", buffering=0) as reader:
+        length = int.from_bytes(reader.read(4)[:3], "little")
+        greeting = b""
+        while len(greeting) < length:
+            more = reader.read(length - len(greeting))
+            if not more:
+                raise OSError("the connection ended before TLS")
+            greeting += more
+    expect(greeting, b"\x0a")
+    plain.sendall(b"\x20\0\0\x01" + struct.pack("<IIB23x", MYSQL_CAPABILITIES, 1 << 24, 45))
+
+
 def before_ldap(plain):
     plain.sendall(LDAP_START_TLS)
     reply = plain.recv(4096)
@@ -50,7 +66,7 @@ def before_imap(plain):
         expect(read_reply(reader, lambda reply: not reply.startswith(b"*")), b"a OK")
 
 
-BEFORE = {"postgres": before_postgres, "ldap": before_ldap, "smtp": before_smtp, "imap": before_imap}
+BEFORE = {"postgres": before_postgres, "mysql": before_mysql, "ldap": before_ldap, "smtp": before_smtp, "imap": before_imap}
 
 
 class Client:
