@@ -26,7 +26,7 @@ class Consumer:
     """One program. What differs between them stands in the attributes and in configure(), command() and section()."""
     template = None
     programs = ()        # the first that exists is run
-    starttls = None
+    starttls = None      # how clients come to TLS, in the words of leafd's prove
     user = None          # whom the program runs as; None: root, or whom it changes to itself
     end_signal = signal.SIGTERM
 
@@ -282,6 +282,76 @@ class Mariadb(Consumer):
                f"reload = exec /usr/bin/mariadb --defaults-file={self.account} -e \"FLUSH SSL\"\n"
 
 
+class Etcd(Consumer):
+    template = "etcd"
+    programs = ("/usr/bin/etcd",)
+    user = "etcd"
+
+    def command(self):
+        here, peers = f"https://127.0.0.1:{self.port}", f"http://127.0.0.1:{free_port()}"
+        return [self.program, "--name", "one", "--data-dir", self.folder / "data", "--listen-client-urls", here,
+                "--advertise-client-urls", here, "--listen-peer-urls", peers, "--initial-advertise-peer-urls", peers,
+                "--initial-cluster", f"one={peers}", f"--cert-file={self.out}/server.crt",
+                f"--key-file={self.out}/server.key", f"--trusted-ca-file={self.out}/ca.crt"]
+
+    def section(self):
+        return "file = server.crt fullchain\nfile = server.key key 0640 :etcd\nfile = ca.crt ca\n"
+
+
+class Nats(Consumer):
+    """Clients come to its own port, which leafd does not know how to ask; leafd asks at the other one."""
+    template = "nats"
+    programs = ("/usr/sbin/nats-server", "/usr/bin/nats-server")
+    starttls = "nats"
+    user = "nats"
+
+    def configure(self):
+        self.monitor = free_port()
+        self.write("nats.conf", f"""
+host: 127.0.0.1
+port: {self.port}
+https: 127.0.0.1:{self.monitor}
+pid_file: "{self.pidfile}"
+tls {{cert_file: "{self.out}/server.crt", key_file: "{self.out}/server.key", ca_file: "{self.out}/ca.crt"}}
+""")
+
+    def command(self):
+        return [self.program, "-c", self.folder / "nats.conf"]
+
+    def section(self):
+        return "file = server.crt fullchain\nfile = server.key key 0640 :nats\nfile = ca.crt ca\n" + super().section()
+
+    def proof(self):
+        return f"prove = tls 127.0.0.1:{self.monitor}\n"
+
+
+class Caddy(Consumer):
+    template = "caddy"
+    programs = ("/usr/bin/caddy",)
+    user = "caddy"
+
+    def configure(self):
+        self.admin = f"127.0.0.1:{free_port()}"
+        self.config = self.write("Caddyfile", f"""
+{{
+    admin {self.admin}
+    auto_https disable_redirects
+}}
+https://localhost:{self.port} {{
+    bind 127.0.0.1
+    tls {self.out}/fullchain.pem {self.out}/privkey.pem
+    respond "hello"
+}}
+""")
+
+    def command(self):
+        return [self.program, "run", "--config", self.config]
+
+    def section(self):
+        return "file = fullchain.pem fullchain\nfile = privkey.pem key 0640 :caddy\nfile = ca.pem ca\n" \
+               f"reload = exec /usr/bin/caddy reload --force --config {self.config} --address {self.admin}\n"
+
+
 class Redis(Consumer):
     template = "redis"
     programs = ("/usr/bin/redis-server",)
@@ -482,4 +552,5 @@ class Java(Consumer):
         return f"keystore_password_file = {self.password}\n"
 
 
-ALL = [Nginx, Envoy, Haproxy, HaproxyRuntime, Apache, Postgresql, Mariadb, Redis, Mosquitto, Postfix, Dovecot, Openldap, Java]
+ALL = [Nginx, Envoy, Haproxy, HaproxyRuntime, Apache, Caddy, Postgresql, Mariadb, Redis, Etcd, Nats, Mosquitto, Postfix,
+       Dovecot, Openldap, Java]

@@ -52,6 +52,11 @@ def before_ldap(plain):
         raise OSError(f"no TLS, but {reply!r}")
 
 
+def before_nats(plain):
+    with plain.makefile("rb", buffering=0) as reader:
+        expect(reader.readline(), b"INFO ")
+
+
 def before_smtp(plain):
     with plain.makefile("rb", buffering=0) as reader:
         for line in (b"", b"EHLO client.example.test\r\n", b"STARTTLS\r\n"):
@@ -66,7 +71,8 @@ def before_imap(plain):
         expect(read_reply(reader, lambda reply: not reply.startswith(b"*")), b"a OK")
 
 
-BEFORE = {"postgres": before_postgres, "mysql": before_mysql, "ldap": before_ldap, "smtp": before_smtp, "imap": before_imap}
+BEFORE = {"postgres": before_postgres, "mysql": before_mysql, "ldap": before_ldap, "smtp": before_smtp,
+          "imap": before_imap, "nats": before_nats}
 
 
 class Client:
