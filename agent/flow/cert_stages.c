@@ -77,7 +77,9 @@ static enum cert_event take_findings(struct cert_work *work, struct cert_job *jo
     const char *reason;
     enum verdict verdict;
 
-    work->state = job->state;
+    /* What is in memory goes before what is on disk: a save may still be on its way. */
+    if (!work->read_once)
+        work->state = job->state;
     memcpy(work->previous, job->previous, sizeof work->previous);
     /* What was revoked is never gone back to. */
     if (job->revoked)

@@ -82,6 +82,7 @@ void cert_work_adopt(struct cert_work *work, struct config *config, const struct
         work->previous[0] = '\0';
         work->published = (struct cert_published){0};
         work->state = (struct cert_state){0};
+        work->read_once = false;
     }
     config_ref(config);
     config_unref(work->config);
