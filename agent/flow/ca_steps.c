@@ -1,5 +1,6 @@
 #include "flow/ca_steps.h"
 
+#include "base/bytes.h"
 #include "base/when.h"
 #include "flow/ca_news.h"
 #include "flow/cert_log.h"
@@ -17,13 +18,19 @@ bool cert_flow_is_of(const struct cert_flow *flow, const struct ca_place *place)
     return ca_place_is(&ours, place);
 }
 
+/* When what follows from news is due, for this certificate among all. */
+static uint64_t due_after_news_s(const struct cert_work *work)
+{
+    const char *const texts[] = {work->cert->name, work->published.serial, work->signer, NULL};
+
+    return ca_news_due_s(when_now_s(), work->config->agent.ca_spread_s, digest_spread(texts));
+}
+
 /* Moves the renewal forward, and tells it once. */
 static void hurry(struct cert_flow *flow, enum ca_news news)
 {
     struct cert_work *work = &flow->work;
-    const struct agent_config *agent = &work->config->agent;
-    const char *const texts[] = {work->cert->name, work->published.serial, work->signer, NULL};
-    uint64_t due_s = ca_news_due_s(when_now_s(), agent->ca_spread_s, digest_spread(texts));
+    uint64_t due_s = due_after_news_s(work);
 
     work->hurry.reason = news == CA_NEWS_REVOKED ? "the CA has revoked the published certificate"
                                                  : "the CA has another issuer by now";
@@ -75,6 +82,35 @@ void cert_flow_take_chain(struct cert_flow *flow, const char *pem)
     work->hurry.announced = strdup(pem);
     if (work->hurry.announced != NULL)
         work->deliver(work, EV_ANNOUNCED, NULL);
+}
+
+/* The certificates of a list as one text; NULL if memory ran out. */
+static char *joined(const struct text_list *list)
+{
+    struct bytes text = {.limit = CHAIN_MOST_BYTES};
+
+    for (size_t i = 0; i < list->count; i++)
+        if (!bytes_add(&text, list->items[i], strlen(list->items[i]))) {
+            bytes_free(&text);
+            return NULL;
+        }
+    return text.data;
+}
+
+void step_make_issuer_known(struct cert_flow *flow)
+{
+    struct cert_work *work = &flow->work;
+
+    work->hurry = (struct cert_hurry){
+        .due_s = due_after_news_s(work),
+        .reason = "the CA has another issuer by now",
+        .announced = joined(&work->draft->issued.ca_pem),
+        .other_issuer = true,
+        .postpones = true,
+    };
+    work->published.due_s = work->hurry.due_s;
+    cert_log_hurried(work);
+    step_queue_to_announce(flow);
 }
 
 void step_queue_to_announce(struct cert_flow *flow)

@@ -23,6 +23,14 @@ bool cert_flow_take_list(struct cert_flow *flow, struct crl *crl);
 /* cert_flow_take_chain - puts the new issuer's chain into the trust bundle, if it was wanted */
 void cert_flow_take_chain(struct cert_flow *flow, const char *pem);
 
+/*
+ * step_make_issuer_known - a renewal came from an issuer that others may not trust yet
+ *
+ * It is not shown: the issuer joins the trust bundle first, here and with everybody who looks at
+ * the CA, and another certificate is asked for when they have.
+ */
+step step_make_issuer_known;
+
 /* step_queue_to_announce - waits for a permit to write the set anew with the new CA in its bundle
  */
 step step_queue_to_announce;

@@ -7,8 +7,7 @@
 
 void cert_directory_remove_previous(struct cert_work *work)
 {
-    if (work->previous[0] != '\0' && work->set_fd >= 0)
-        generation_remove(work->set_fd, work->previous);
+    cert_work_remove(work, work->previous);
     work->previous[0] = '\0';
     work->removal = sd_event_source_disable_unref(work->removal);
 }
@@ -18,7 +17,7 @@ void cert_directory_note_previous(struct cert_work *work, const char *replaced)
     const char *accepted = work->state.consumer.accepted;
 
     if (work->previous[0] != '\0' && strcmp(work->previous, accepted) == 0) {
-        generation_remove(work->set_fd, replaced);
+        cert_work_remove(work, replaced);
         return;
     }
     cert_directory_remove_previous(work);

@@ -49,6 +49,7 @@ static step *const next[FLOW_STATE_COUNT][EV_COUNT] = {
 
     [FLOW_VETTING]            = { [EV_DONE]    = step_stage,
                                   [EV_EARLY]   = step_hold,
+                                  [EV_STRANGER] = step_make_issuer_known,
                                   [EV_FAILED]  = step_back_off,          ON_THE_WAY },
 
     [FLOW_HOLDING]            = { [EV_DUE]     = step_stage,

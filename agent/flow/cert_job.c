@@ -170,7 +170,10 @@ bool job_vet(void *arg, struct err *err)
     key_free(draft->key);
     draft->key = NULL;
     vault_signed_free(&draft->reply);
-    return draft->issued.request_id != NULL || err_memory(err);
+    if (draft->issued.request_id == NULL)
+        return err_memory(err);
+    job->is_stranger = job->guards_peers && !trust_bundle_has(job->set_fd, &draft->issued);
+    return true;
 }
 
 bool job_recover(void *arg, struct err *err)

@@ -41,8 +41,10 @@ struct cert_job {
     struct ca_cache *cache;                 /* for job_vet; outlives the workers */
     char previous[GENERATION_NAME_BYTES];   /* of job_publish and job_roll_back: what was published
                                                before; of job_read_disk: what is kept besides */
-    char *announced; /* for job_recover: the chain of the CA's new issuer; owned; NULL: none */
-    bool no_news;    /* of job_recover: what was announced is trusted already */
+    char *announced;   /* for job_recover: the chain of the CA's new issuer; owned; NULL: none */
+    bool guards_peers; /* for job_vet: an issuer that peers may not trust yet is told */
+    bool is_stranger;  /* of job_vet: it is such a one */
+    bool no_news;      /* of job_recover: what was announced is trusted already */
     char rollback_to[GENERATION_NAME_BYTES]; /* for job_roll_back */
 };
 

@@ -148,14 +148,27 @@ static void on_vetted(void *arg, const struct err *job_err)
 {
     struct cert_work *work = arg;
     const struct err err = *job_err;
-    enum cert_event event = err.kind == ERR_NONE ? EV_DONE : EV_FAILED;
+    enum cert_event event = work->job->is_stranger ? EV_STRANGER : EV_DONE;
 
     work->draft = TAKE(work->job->draft);
     work->job = NULL;
     work->slot = slot_drop(work->slot);
-    if (event == EV_DONE && work->draft->issued.leaf.validity.not_before > when_now_s())
+    if (err.kind != ERR_NONE)
+        event = EV_FAILED;
+    else if (event == EV_DONE && work->draft->issued.leaf.validity.not_before > when_now_s())
         event = EV_EARLY;
     work->deliver(work, event, &err);
+}
+
+/* Whether there is time to make a new issuer known before its first certificate is shown. */
+static bool guards_peers(const struct cert_work *work)
+{
+    const struct agent_config *agent = &work->config->agent;
+    const struct cert_published *published = &work->published;
+
+    return work->in_time && work->tools->stays && agent->ca_poll_s > 0 &&
+           work->cert->trust_anchor == NULL && published->usable &&
+           published->validity.not_after > when_now_s() + 2 * agent->ca_spread_s;
 }
 
 void stage_vet(struct cert_work *work)
@@ -166,6 +179,7 @@ void stage_vet(struct cert_work *work)
         return;
     memcpy(job->current_serial, work->published.serial, sizeof job->current_serial);
     job->cache = work->tools->cache;
+    job->guards_peers = guards_peers(work);
     start_job(work, job, job_vet, on_vetted);
 }
 

@@ -24,7 +24,7 @@ void stage_make_key(struct cert_work *work);
 /* stage_sign - DONE with the CA's reply in the draft, DENIED or FAILED */
 void stage_sign(struct cert_work *work);
 
-/* stage_vet - DONE with an issued set in the draft, EARLY, or FAILED */
+/* stage_vet - DONE with an issued set in the draft, EARLY, STRANGER, or FAILED */
 void stage_vet(struct cert_work *work);
 
 /* stage_recover - DONE with the published set in the draft, FRESH if what was announced is trusted

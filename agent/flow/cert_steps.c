@@ -50,6 +50,7 @@ void step_read_disk(struct cert_flow *flow)
 void step_queue(struct cert_flow *flow)
 {
     cert_log_wanted(&flow->work, "asking the CA for a certificate");
+    flow->work.in_time = false;
     flow_enter(flow, FLOW_QUEUED);
     stage_queue(&flow->work);
 }
@@ -62,6 +63,7 @@ void step_queue_due(struct cert_flow *flow)
     cert_work_give_reason(&flow->work,
                           hurried ? hurry->reason : "the published certificate is due");
     step_queue(flow);
+    flow->work.in_time = !hurried;
 }
 
 void step_queue_revoked(struct cert_flow *flow)

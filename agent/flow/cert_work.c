@@ -90,21 +90,17 @@ void cert_work_adopt(struct cert_work *work, struct config *config, const struct
     work->cert = cert;
 }
 
-/* What was staged and never came into place, vetoed or not renamed, holds a key and is not kept. */
-static void drop_staged(struct cert_work *work)
+void cert_work_remove(struct cert_work *work, const char *generation)
 {
-    char current[GENERATION_NAME_BYTES] = "";
-
-    if (work->draft == NULL || work->draft->generation[0] == '\0' || work->set_fd < 0)
-        return;
-    /* Publishing may have failed after the rename: then it is in place whatever was reported. */
-    if (!publish_current(work->set_fd, current) || strcmp(current, work->draft->generation) != 0)
-        generation_remove(work->set_fd, work->draft->generation);
+    if (generation[0] != '\0' && work->set_fd >= 0 && !publish_may_be(work->set_fd, generation))
+        generation_remove(work->set_fd, generation);
 }
 
 void cert_work_release(struct cert_work *work)
 {
-    drop_staged(work);
+    /* What was staged and never came into place, vetoed or not renamed, holds a key. */
+    if (work->draft != NULL)
+        cert_work_remove(work, work->draft->generation);
     cert_draft_free(work->draft);
     work->draft = NULL;
     work->permit = slot_drop(work->permit);
@@ -168,7 +164,7 @@ void cert_work_note_published(struct cert_work *work, const char *generation,
     published->issued_s = issued_s;
     published->due_s =
         renewal_due_s(&leaf->validity, issued_s, &work->cert->renewal, digest_spread(texts));
-    if (work->hurry.due_s != 0 && work->hurry.due_s < published->due_s)
+    if (work->hurry.postpones || (work->hurry.due_s != 0 && work->hurry.due_s < published->due_s))
         published->due_s = work->hurry.due_s;
     snprintf(published->generation, sizeof published->generation, "%s", generation);
     snprintf(published->serial, sizeof published->serial, "%s", leaf->serial);

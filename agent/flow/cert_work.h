@@ -29,6 +29,7 @@ enum cert_event {
     EV_DUE,       /* the wall clock has reached the moment that was waited for */
     EV_RETRY,     /* the wait after a failure is over */
     EV_CHANGED,   /* the configuration changed what is wanted */
+    EV_STRANGER,  /* the certificate is good, but of an issuer that peers may not trust yet */
     EV_ANNOUNCED, /* the CA has a new issuer, whose chain is in work->hurry */
     EV_REVOKED,   /* somebody marked the published generation as revoked */
     EV_COUNT
@@ -55,12 +56,14 @@ struct cert_published {
     uint64_t issued_s, due_s;
 };
 
-/* Why the published certificate is to be replaced before its time; {0} if it is not. */
+/* Why the published certificate is to be replaced at another time than its own; {0} if it is not.
+ */
 struct cert_hurry {
     uint64_t due_s;
     const char *reason; /* static */
     char *announced; /* the new issuer's chain in PEM, on its way into the trust bundle; or NULL */
     bool other_issuer, is_announced;
+    bool postpones; /* due_s is later than its own time, not earlier */
 };
 
 struct cert_work {
@@ -83,6 +86,7 @@ struct cert_work {
     enum prove_finding finding;           /* of the last look at what the consumer serves */
     sd_event_source *removal, *watch;     /* of cert_directory */
     bool read_once;
+    bool in_time; /* the certificate in the making is a renewal that nothing hurries */
     char signer[KEY_IDENTIFIER_BYTES]; /* who signed the list at the last look; "" not known */
     struct cert_hurry hurry;
     char reason[256]; /* why a certificate is wanted, for the log */
@@ -104,6 +108,14 @@ void cert_work_adopt(struct cert_work *work, struct config *config, const struct
 /* cert_work_release - gives up permit and draft, with what is staged of it; the work is at rest, or
  * only reloads */
 void cert_work_release(struct cert_work *work);
+
+/*
+ * cert_work_remove - removes a generation with its files, unless it may be the published one
+ *
+ * What is remembered as staged or previous may be in place: a rename can have happened although it
+ * was reported as failed. "" is none.
+ */
+void cert_work_remove(struct cert_work *work, const char *generation);
 
 /* cert_work_save - writes the state to disk, beside the stages; failures are for the debug log */
 void cert_work_save(struct cert_work *work);

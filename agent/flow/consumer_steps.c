@@ -224,10 +224,14 @@ void step_rest_rolled_back(struct cert_flow *flow)
 void step_cannot_roll_back(struct cert_flow *flow)
 {
     struct cert_work *work = &flow->work;
+    const struct err failure = work->state.failure;
+    uint64_t wait_ms;
 
     cert_log_rollback_failed(work, flow->err);
     work->state.consumer.insists = true;
-    step_go_on_reloading(flow);
+    wait_ms = cert_work_note_refusal(work, &failure);
+    /* The rename may have happened after all: the disk is asked, not the memory. */
+    flow_rest(flow, FLOW_BACKING_OFF, 0, wait_ms);
 }
 
 void step_roll_forward(struct cert_flow *flow)

@@ -37,6 +37,22 @@ bool publish_current(int set_fd, char ret_name[static GENERATION_NAME_BYTES])
     return true;
 }
 
+bool publish_may_be(int set_fd, const char *generation)
+{
+    char target[PATH_MAX];
+
+    switch (look(set_fd, data, target)) {
+    case NOTHING:
+        return false;
+    case OTHER_LINK:
+        return strcmp(target, generation) == 0;
+    case OUR_LINK:
+    case NO_LINK:
+        break;
+    }
+    return true;
+}
+
 static bool replace_link(int dir_fd, const char *name, const char *fresh, const char *target,
                          struct err *err)
 {

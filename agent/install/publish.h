@@ -35,6 +35,13 @@ bool publish_swap(int set_fd, const struct cert_config *cert, const char *genera
 /* publish_links - makes the visible names for what is published already; class local */
 bool publish_links(int set_fd, const struct cert_config *cert, struct err *err);
 
+/*
+ * publish_may_be - whether a generation is the published one, or may be
+ *
+ * True as well if it cannot be told: what may be published is never removed.
+ */
+bool publish_may_be(int set_fd, const char *generation);
+
 /* publish_current - the name of the published generation; false if there is none of ours */
 bool publish_current(int set_fd, char ret_name[static GENERATION_NAME_BYTES]);
 

@@ -90,6 +90,20 @@ static bool is_trusted(const struct record *record, const char *pem)
     return text_list_has(&record->ca_pem, pem);
 }
 
+bool trust_bundle_has(int set_fd, const struct issued *issued)
+{
+    struct arena arena = {0};
+    struct record record;
+    struct err err;
+    bool trusted = true;
+
+    if (installed_record(set_fd, &arena, &record, &err))
+        for (size_t i = 0; i < issued->ca_pem.count; i++)
+            trusted = trusted && is_trusted(&record, issued->ca_pem.items[i]);
+    arena_free(&arena);
+    return trusted;
+}
+
 bool trust_bundle_announce(int set_fd, const char *chain_pem, struct issued *issued, bool *ret_news,
                            struct err *err)
 {

@@ -21,6 +21,13 @@ bool trust_bundle_fill(int set_fd, const struct cert_config *cert, struct issued
                        struct err *err);
 
 /*
+ * trust_bundle_has - whether the published trust bundle vouches for an issued set already
+ *
+ * True as well if nothing is published whose bundle could be read. Blocks on the disk.
+ */
+bool trust_bundle_has(int set_fd, const struct issued *issued);
+
+/*
  * trust_bundle_announce - adds what is to be trusted before its first leaf is shown
  *
  * `chain_pem` is the chain of the CA's new issuer; its top certificates join the old ones of the

@@ -71,6 +71,45 @@ def test_a_new_issuer_signs_every_certificate_anew_and_no_peer_fails(ca, site):
     assert run.terminate() == 0
 
 
+def test_a_renewal_of_an_issuer_that_peers_do_not_trust_yet_is_not_shown(real_ca_server, site):
+    """Due by itself before anybody has looked at the CA. (real only: devca has one root)"""
+    ca = real_ca_server
+    ca.reset()
+    site.configure(ca, {"web": WEB.replace("1h", "12m") + "renew_at = 5%..6%"}, agent="ca_poll = 2m\nca_spread = 5m")
+    run = site.run()
+    run.wait_ready()
+    old, serial = issuer_of(site.out() / "tls.crt"), serial_of(site.out() / "tls.crt")
+    assert certificates_in(site.out() / "ca.crt") == 1
+    with ca.another_root("a root that nobody trusts yet"):
+        run.wait_event("ca-changed")
+        run.wait_event("published", count=2)
+    assert (issuer_of(site.out() / "tls.crt"), serial_of(site.out() / "tls.crt")) == (old, serial)
+    assert certificates_in(site.out() / "ca.crt") == 2, "the new issuer is trusted before its first certificate is shown"
+    assert ca.requests("pki_int/sign/") == 2
+    assert site.status()["web"]["usable"]
+    assert run.terminate() == 0
+
+
+def test_a_new_root_is_trusted_by_all_before_anybody_shows_it(real_ca_server, site):
+    """Certificates that are due all the time, so that some are renewed before anybody has looked. (real only)"""
+    ca = real_ca_server
+    ca.reset()
+    names = [f"c{i}" for i in range(6)]
+    site.configure(ca, {name: WEB.replace("1h", "40s") + "renew_at = 20%..60%" for name in names}, agent=POLLING)
+    run = site.run()
+    run.wait_ready()
+    old = {name: issuer_of(site.out(name) / "tls.crt") for name in names}
+    verifier = Verifier([site.out(name) for name in names])
+    try:
+        with ca.another_root("one more root"):
+            wait_for(lambda: all(issuer_of(site.out(name) / "tls.crt") != old[name] for name in names), "new certificates")
+    finally:
+        verifier.stop()
+    assert not verifier.failures, verifier.failures[0]
+    assert all(certificates_in(site.out(name) / "ca.crt") >= 2 for name in names), "the old root stays trusted for a while"
+    assert run.terminate() == 0
+
+
 def test_a_revoked_serial_number_is_replaced(ca, site):
     site.configure(ca, {"web": WEB, "other": WEB}, agent=POLLING)
     run = site.run()

@@ -99,6 +99,7 @@ static void traced_reject(struct vault_token *token, unsigned number)
 #define cert_log_found              quiet
 #define cert_log_wanted             quiet_wanted
 #define cert_log_held               quiet
+#define cert_log_hurried            quiet
 #define cert_log_published          quiet
 #define cert_log_reloaded           quiet
 #define cert_log_proven             quiet
@@ -111,6 +112,7 @@ static void traced_reject(struct vault_token *token, unsigned number)
 #define cert_log_bug                traced_bug
 #define cert_directory_plan_removal traced_removal
 #define vault_token_reject          traced_reject
+#include "flow/ca_steps.c"
 #include "flow/cert_flow.c"
 #include "flow/cert_steps.c"
 #include "flow/consumer_steps.c"
@@ -316,6 +318,28 @@ static void with_next_config(struct fixture *fixture, struct cert_config *change
 {
     *changed = fixture->cert;
     cert_flow_adopt(fixture->flow, fixture->config, changed);
+}
+
+static void a_stranger_is_made_known_before_it_is_shown(void **state)
+{
+    struct fixture *fixture = *state;
+    struct cert_work *work = &fixture->flow->work;
+
+    fixture->config->agent.ca_spread_s = 900;
+    work->published.due_s = when_now_s() + 1;
+    deliver(fixture, EV_FRESH);
+    deliver(fixture, EV_DUE);
+    assert_true(work->in_time);
+    deliver_done(fixture, 4);
+    deliver(fixture, EV_STRANGER);
+    assert_int_equal(fixture->flow->state, FLOW_QUEUED_TO_RESTAGE);
+    assert_in_range(work->hurry.due_s, when_now_s() + 440, when_now_s() + 901);
+    deliver(fixture, EV_DONE);
+    deliver(fixture, EV_FRESH); /* it was trusted already */
+    assert_int_equal(fixture->flow->state, FLOW_WAITING);
+    assert_int_equal(work->published.due_s, work->hurry.due_s);
+    deliver(fixture, EV_DUE);
+    assert_false(work->in_time);
 }
 
 static void a_held_certificate_hears_of_a_changed_section(void **state)
@@ -525,8 +549,13 @@ static void without_a_good_previous_set_the_new_one_stays(void **state)
 
     refuse_until_rolled_back(fixture);
     deliver(fixture, EV_FAILED);
-    assert_int_equal(fixture->flow->state, FLOW_RELOAD_BACKING_OFF);
+    assert_int_equal(fixture->flow->state, FLOW_BACKING_OFF);
     assert_true(fixture->flow->work.state.consumer.insists);
+    deliver(fixture, EV_RETRY);
+    assert_int_equal(fixture->flow->state, FLOW_READING);
+    deliver(fixture, EV_RELOAD);
+    deliver(fixture, EV_FAILED);
+    assert_int_equal(fixture->flow->state, FLOW_RELOAD_BACKING_OFF);
 }
 
 static void settle_new(struct fixture *fixture)
@@ -621,6 +650,7 @@ int main(void)
         FLOW_TEST(a_failure_at_any_stage_backs_off_and_starts_from_the_disk),
         FLOW_TEST(success_forgets_the_failures),
         FLOW_TEST(a_certificate_of_the_future_is_held_and_then_staged),
+        FLOW_TEST(a_stranger_is_made_known_before_it_is_shown),
         FLOW_TEST(a_held_certificate_hears_of_a_changed_section),
         FLOW_TEST(what_failed_is_tried_at_once_with_a_new_configuration),
         FLOW_TEST(a_failed_reload_is_tried_again_without_issuing),

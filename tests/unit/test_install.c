@@ -409,6 +409,19 @@ static void only_names_of_the_form_are_generations(void **state)
         assert_false(generation_is_name(others[i]));
 }
 
+static void what_may_be_published_is_not_taken_for_something_else(void **state)
+{
+    static const char generation[] = "..2026_11_20_21_28_38.a1b2c3";
+    struct set *set = *state;
+
+    assert_false(publish_may_be(set->fd, generation));
+    assert_int_equal(symlinkat(generation, set->fd, "..data"), 0);
+    assert_true(publish_may_be(set->fd, generation));
+    assert_false(publish_may_be(set->fd, "..2026_11_20_21_28_38.d4e5f6"));
+    assert_true(publish_may_be(-1, generation)); /* as when the link cannot be read */
+    assert_int_equal(unlinkat(set->fd, "..data", 0), 0);
+}
+
 static void the_state_survives_and_damage_reads_as_none(void **state)
 {
     struct set *set = *state;
@@ -495,6 +508,7 @@ int main(void)
         SET_TEST(a_directory_has_one_agent),
         SET_TEST(a_directory_that_others_may_write_is_refused),
         cmocka_unit_test(only_names_of_the_form_are_generations),
+        SET_TEST(what_may_be_published_is_not_taken_for_something_else),
         SET_TEST(the_state_survives_and_damage_reads_as_none),
         SET_TEST(a_revoked_mark_holds_for_one_generation),
         SET_TEST(traditional_keys_are_written_where_wanted),
