@@ -1,6 +1,7 @@
 #include "base/log.h"
 
 #include "base/cleanup.h"
+#include "base/json_text.h"
 #include "base/text.h"
 #include "base/when.h"
 
@@ -135,8 +136,7 @@ static void write_json(const struct kind *kind, const struct log_field *fields, 
         if (fields->value != NULL)
             json_object_set_new(line, name, json_string(fields->value));
     }
-    if (line != NULL)
-        text = json_dumps(line, JSON_COMPACT);
+    text = json_text(line, JSON_COMPACT);
     if (text != NULL)
         fprintf(stderr, "%s\n", text);
 }

@@ -1,6 +1,7 @@
 #include "flow/status_print.h"
 
 #include "base/cleanup.h"
+#include "base/json_text.h"
 #include "base/when.h"
 
 #include <jansson.h>
@@ -111,6 +112,6 @@ bool status_print_json(const struct status *status, FILE *to)
     for (size_t i = 0; i < status->count; i++)
         json_array_append_new(array, row_json(&status->rows[i]));
     if (json_array_size(array) == status->count)
-        text = json_dumps(array, JSON_INDENT(2));
+        text = json_text(array, JSON_INDENT(2));
     return text != NULL && fprintf(to, "%s\n", text) > 0;
 }

@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/json_text.h"
 
 #include <jansson.h>
 
@@ -89,7 +90,7 @@ bool cert_state_write(int set_fd, const struct cert_state *state, struct err *er
         (json_int_t)state->failures, "failed_at", (json_int_t)state->failed_at_s, "try_again_at",
         (json_int_t)state->try_again_at_s, "class", err_kind_name(state->failure.kind), "error",
         state->failure.text, "signer", state->signer, "consumer", consumer_json(&state->consumer));
-    CLEANUP(free_memory) char *text = json == NULL ? NULL : json_dumps(json, JSON_INDENT(1));
+    CLEANUP(free_memory) char *text = json_text(json, JSON_INDENT(1));
 
     if (text == NULL)
         return err_memory(err);

@@ -1,6 +1,7 @@
 #include "install/output_sds.h"
 
 #include "base/cleanup.h"
+#include "base/json_text.h"
 
 #include <jansson.h>
 
@@ -16,7 +17,7 @@ static char *quote(const char *text)
 {
     json_auto_t *string = json_string(text);
 
-    return json_dumps(string, JSON_ENCODE_ANY);
+    return json_text(string, JSON_ENCODE_ANY);
 }
 
 /* The visible path of the set's file with that content, quoted. */

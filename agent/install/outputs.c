@@ -1,6 +1,7 @@
 #include "install/outputs.h"
 
 #include "base/file.h"
+#include "base/json_text.h"
 #include "base/when.h"
 #include "install/output_sds.h"
 #include "pki/key.h"
@@ -37,7 +38,7 @@ static char *metadata_text(const struct cert_config *cert, const struct issued *
         "dns_names", texts(&leaf->names.dns), "ip_addresses", texts(&leaf->names.ip), "uris",
         texts(&leaf->names.uri), "email_addresses", texts(&leaf->names.email), "pki_mount",
         cert->pki_mount, "pki_role", cert->pki_role, "request_id", issued->request_id);
-    return metadata == NULL ? NULL : json_dumps(metadata, JSON_INDENT(2));
+    return json_text(metadata, JSON_INDENT(2));
 }
 
 bool output_password(const struct cert_config *cert, struct secret *password, struct err *err)

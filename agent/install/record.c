@@ -1,5 +1,7 @@
 #include "install/record.h"
 
+#include "base/json_text.h"
+
 #include <jansson.h>
 
 #include <string.h>
@@ -115,7 +117,7 @@ char *record_text(const struct cert_config *cert, const struct issued *issued,
         json_array_size(json_object_get(record, "files")) != cert->outputs.count ||
         json_array_size(json_object_get(record, "old_cas")) != issued->old_ca_count)
         return NULL;
-    return json_dumps(record, JSON_INDENT(1));
+    return json_text(record, JSON_INDENT(1));
 }
 
 /* -- reading --------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 #include "vault/vault_call.h"
 
 #include "base/cleanup.h"
+#include "base/json_text.h"
 #include "http/http_call.h"
 
 #include <string.h>
@@ -132,7 +133,7 @@ static bool keep_order(struct vault_call *call, const struct vault_client *clien
         return true;
     call->has_body = true;
     call->body.limit = BODY_MOST_BYTES;
-    body = json_dumps(order->body, JSON_COMPACT);
+    body = json_text(order->body, JSON_COMPACT);
     if (body == NULL || !bytes_add(&call->body, body, strlen(body)))
         err_memory(err);
     if (body != NULL)

@@ -5,6 +5,7 @@
 #include "base/bytes.h"
 #include "base/digest.h"
 #include "base/err.h"
+#include "base/json_text.h"
 #include "base/text.h"
 #include "base/when.h"
 
@@ -243,9 +244,23 @@ static void the_spread_is_stable_and_even(void **state)
         assert_in_range(buckets[i], 850, 1150);
 }
 
+static void json_text_is_what_json_dumps_gives(void **state)
+{
+    json_auto_t *json =
+        json_pack("{s:s, s:[i, n], s:{}}", "text", "\"\n\xc3\xa4", "list", 7, "none");
+    char *ours = json_text(json, JSON_COMPACT), *theirs = json_dumps(json, JSON_COMPACT);
+
+    (void)state;
+    assert_string_equal(ours, theirs);
+    free(ours);
+    free(theirs);
+    assert_null(json_text(NULL, 0));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(json_text_is_what_json_dumps_gives),
         cmocka_unit_test(err_texts_are_cut_not_overrun),
         cmocka_unit_test(err_may_be_filled_from_its_own_text),
         cmocka_unit_test(arena_hands_out_zeroed_memory_of_any_size),

@@ -45,8 +45,8 @@ static void what_is_no_plain_key_is_refused(void **state)
 {
     static const char *const texts[] = {
         "", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
-        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIGjMF8GCSqGSIb3DQEFDTBS\n"
-        "-----END ENCRYPTED PRIVATE KEY-----\n"};
+        ("-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIGjMF8GCSqGSIb3DQEFDTBS\n"
+         "-----END ENCRYPTED PRIVATE KEY-----\n")};
     EVP_PKEY *key = NULL;
     struct err err;
 
