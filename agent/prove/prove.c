@@ -303,7 +303,7 @@ static void on_replied(void *arg, const struct err *call_err)
         return;
     }
     if (reply_names(&response->body, proof->cert->prove.json_path, proof->serial,
-                         proof->fingerprint, &err)) {
+                    proof->fingerprint, &err)) {
         take_good(proof);
         return;
     }
