@@ -1,5 +1,8 @@
 #include "base/arena.h"
 
+#include "base/shortage.h"
+
+#include <errno.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -28,8 +31,10 @@ void *arena_take(struct arena *arena, size_t bytes)
         if (size > SIZE_MAX - sizeof *block)
             return NULL;
         block = calloc(1, sizeof *block + size);
-        if (block == NULL)
+        if (block == NULL) {
+            shortage_note(ENOMEM);
             return NULL;
+        }
         block->size = size;
         block->older = arena->newest;
         arena->newest = block;

@@ -1,5 +1,8 @@
 #include "base/bytes.h"
 
+#include "base/shortage.h"
+
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,8 +16,10 @@ static bool grow(struct bytes *bytes, size_t least)
     while (capacity < least)
         capacity *= 2;
     data = malloc(capacity);
-    if (data == NULL)
+    if (data == NULL) {
+        shortage_note(ENOMEM);
         return false;
+    }
     if (bytes->data != NULL) {
         memcpy(data, bytes->data, bytes->length);
         explicit_bzero(bytes->data, bytes->capacity);

@@ -1,5 +1,7 @@
 #include "base/err.h"
 
+#include "base/shortage.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -46,6 +48,7 @@ bool err_errno(struct err *err, enum err_kind kind, int errnum, const char *form
     fill(err, kind, format, args);
     va_end(args);
     err->errnum = errnum;
+    shortage_note(errnum);
     used = strlen(err->text);
     snprintf(err->text + used, sizeof err->text - used, ": %s", strerror(errnum));
     return false;
@@ -54,7 +57,19 @@ bool err_errno(struct err *err, enum err_kind kind, int errnum, const char *form
 bool err_memory(struct err *err)
 {
     *err = (struct err){.kind = ERR_LOCAL, .errnum = ENOMEM, .text = "out of memory"};
+    shortage_note(ENOMEM);
     return false;
+}
+
+bool err_shortage(struct err *err)
+{
+    int errnum = shortage_noted();
+
+    if (errnum == ENOMEM)
+        err_memory(err);
+    else if (errnum != 0)
+        err_errno(err, ERR_LOCAL, errnum, "not all could be looked at");
+    return errnum != 0;
 }
 
 bool err_wrap(struct err *err, const char *format, ...)

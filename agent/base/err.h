@@ -56,6 +56,13 @@ bool err_errno(struct err *err, enum err_kind kind, int errnum, const char *form
 /* err_memory - records that memory ran out, class local; returns false */
 bool err_memory(struct err *err);
 
+/*
+ * err_shortage - whether memory or descriptors ran out on this thread since shortage_forget
+ *
+ * Then `err` becomes class local, whatever it was: what was judged since is to be judged again.
+ */
+bool err_shortage(struct err *err);
+
 /* err_wrap - puts "format: " before the text that is there and keeps the rest; returns false */
 bool err_wrap(struct err *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -17,7 +17,7 @@ static bool fill_from(int fd, const char *name, struct bytes *bytes, struct err 
     ssize_t got;
     bool fits = true;
 
-    while ((got = read(fd, part, sizeof part)) != 0 && fits) {
+    while (fits && (got = read(fd, part, sizeof part)) != 0) {
         if (got > 0)
             fits = bytes_add(bytes, part, (size_t)got);
         else if (errno != EINTR)
@@ -26,6 +26,8 @@ static bool fill_from(int fd, const char *name, struct bytes *bytes, struct err 
     explicit_bzero(part, sizeof part);
     if (got < 0)
         return err_errno(err, ERR_LOCAL, errno, "cannot read %s", name);
+    if (!fits && (size_t)got <= bytes->limit - bytes->length)
+        return err_memory(err);
     if (!fits)
         return err_set(err, ERR_LOCAL, "%s is larger than the %zu bytes allowed", name,
                        bytes->limit);

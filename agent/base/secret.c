@@ -1,8 +1,11 @@
 #include "base/secret.h"
 
+#include "base/shortage.h"
+
 #include <jansson.h>
 #include <openssl/crypto.h>
 
+#include <errno.h>
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,14 +57,21 @@ void secret_wipe(struct secret *secret)
     *secret = (struct secret){0};
 }
 
+static void *note_if_none(void *block)
+{
+    if (block == NULL)
+        shortage_note(ENOMEM);
+    return block;
+}
+
 void *secret_malloc(size_t bytes)
 {
-    return malloc(bytes);
+    return note_if_none(malloc(bytes));
 }
 
 void *secret_calloc(size_t count, size_t bytes)
 {
-    return calloc(count, bytes);
+    return note_if_none(calloc(count, bytes));
 }
 
 void secret_free(void *block)
@@ -78,7 +88,7 @@ void *secret_realloc(void *block, size_t bytes)
 
     if (bytes <= old && bytes != 0)
         return block;
-    moved = malloc(bytes == 0 ? 1 : bytes);
+    moved = secret_malloc(bytes == 0 ? 1 : bytes);
     if (moved == NULL)
         return NULL;
     if (block != NULL) {
@@ -90,7 +100,7 @@ void *secret_realloc(void *block, size_t bytes)
 
 char *secret_strdup(const char *text)
 {
-    return strdup(text);
+    return note_if_none(strdup(text));
 }
 
 static void *openssl_malloc(size_t bytes, const char *file, int line)

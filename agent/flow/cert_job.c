@@ -1,6 +1,7 @@
 #include "flow/cert_job.h"
 
 #include "base/cleanup.h"
+#include "base/shortage.h"
 #include "base/when.h"
 #include "install/publish.h"
 #include "install/revoked_mark.h"
@@ -78,6 +79,7 @@ bool job_read_disk(void *arg, struct err *err)
     struct cert_job *job = arg;
     char current[GENERATION_NAME_BYTES] = "";
 
+    shortage_forget();
     /* What was moved or mounted over since is opened anew, and locked anew. */
     if (job->set_fd >= 0 && !set_directory_same(job->cert->directory, job->set_fd, err))
         close_fd(&job->set_fd);
@@ -88,12 +90,17 @@ bool job_read_disk(void *arg, struct err *err)
         return false;
     publish_current(job->set_fd, current);
     cert_state_read(job->set_fd, &job->state);
+    /* What was not found for want of memory may be there, and is not to be swept away. */
+    if (err_shortage(err))
+        return false;
     /* What the consumer took last is what may have to be gone back to. */
     if (job->previous[0] == '\0' && strcmp(job->state.consumer.accepted, current) != 0)
         memcpy(job->previous, job->state.consumer.accepted, sizeof job->previous);
     generation_sweep(job->set_fd, current, job->previous);
     installed_read(job->set_fd, job->cert, &job->installed);
     job->revoked = current[0] != '\0' && revoked_mark_is(job->set_fd, current);
+    if (err_shortage(err))
+        return false;
     /* A crash right behind the swap may have left the visible names undone. */
     return job->installed.health != INSTALLED_WHOLE || publish_links(job->set_fd, job->cert, err);
 }
@@ -104,7 +111,10 @@ static bool take_published_key(struct cert_job *job, struct err *err)
     CLEANUP(installed_free) struct installed installed = {0};
     CLEANUP(issued_free) struct issued issued = {0};
 
+    shortage_forget();
     installed_read(job->set_fd, job->cert, &installed);
+    if (err_shortage(err))
+        return false;
     if (installed.health == INSTALLED_NOTHING)
         return true;
     return installed_recover(job->set_fd, job->cert, &installed, &issued, err) &&
@@ -173,7 +183,7 @@ bool job_vet(void *arg, struct err *err)
     if (draft->issued.request_id == NULL)
         return err_memory(err);
     job->is_stranger = job->guards_peers && !trust_bundle_has(job->set_fd, &draft->issued);
-    return true;
+    return !err_shortage(err);
 }
 
 bool job_recover(void *arg, struct err *err)
@@ -200,8 +210,9 @@ bool job_stage(void *arg, struct err *err)
 {
     struct cert_job *job = arg;
 
+    shortage_forget();
     if (!set_directory_same(job->cert->directory, job->set_fd, err) ||
-        !trust_bundle_fill(job->set_fd, job->cert, &job->draft->issued, err))
+        !trust_bundle_fill(job->set_fd, job->cert, &job->draft->issued, err) || err_shortage(err))
         return false;
     return generation_stage(job->set_fd, job->cert, &job->draft->issued, job->draft->generation,
                             err);

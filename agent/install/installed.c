@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/shortage.h"
 #include "install/outputs.h"
 #include "install/publish.h"
 #include "pki/key.h"
@@ -174,7 +175,11 @@ static void check_key(const struct reading *reading)
 
 static int open_generation(int set_fd, const char *name)
 {
-    return openat(set_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = openat(set_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+    if (fd < 0)
+        shortage_note(errno);
+    return fd;
 }
 
 static bool read_record(int generation_fd, struct arena *arena, struct record *ret_record,

@@ -30,7 +30,8 @@ struct installed {
 /*
  * installed_read - reads back what is published in the set's directory
  *
- * Always gives an answer: what cannot be read counts as missing. Blocks on the disk.
+ * Always gives an answer: what cannot be read counts as missing. Who does not want to take want of
+ * memory for that asks err_shortage. Blocks on the disk.
  */
 void installed_read(int set_fd, const struct cert_config *cert, struct installed *ret_installed);
 

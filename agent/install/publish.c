@@ -1,6 +1,7 @@
 #include "install/publish.h"
 
 #include "base/cleanup.h"
+#include "base/shortage.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -22,8 +23,10 @@ static enum what_is_there look(int dir_fd, const char *name, char target[static 
     ssize_t length = readlinkat(dir_fd, name, target, PATH_MAX - 1);
 
     target[length < 0 ? 0 : length] = '\0';
-    if (length < 0)
+    if (length < 0) {
+        shortage_note(errno);
         return errno == ENOENT ? NOTHING : NO_LINK;
+    }
     return text_starts(target, below_data) != NULL ? OUR_LINK : OTHER_LINK;
 }
 

@@ -1,5 +1,6 @@
 #include "pki/ca_cache.h"
 
+#include "base/shortage.h"
 #include "pki/chain.h"
 #include "pki/crypto.h"
 
@@ -59,9 +60,17 @@ static X509 *look_up(struct ca_cache *cache, const char *pem)
     return found;
 }
 
+/* libcrypto decodes the key once, while it parses, and the extensions once, when they are looked at
+ * first. What it could not decode for want of memory it takes for bad ever after. */
+static bool is_decoded(X509 *certificate)
+{
+    return X509_check_purpose(certificate, -1, 0) == 1 && X509_get0_pubkey(certificate) != NULL &&
+           shortage_noted() == 0;
+}
+
 static void remember(struct ca_cache *cache, const char *pem, X509 *certificate)
 {
-    char *copy = strdup(pem);
+    char *copy = is_decoded(certificate) ? strdup(pem) : NULL;
 
     if (copy == NULL || X509_up_ref(certificate) != 1) {
         free(copy);

@@ -2,13 +2,23 @@
 
 #include <openssl/err.h>
 
+/* Whether libcrypto noted a lack of memory; empties its queue. */
+static bool lacked_memory(void)
+{
+    unsigned long code;
+    bool lacked = false;
+
+    while ((code = ERR_get_error()) != 0)
+        lacked = lacked || ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE;
+    return lacked;
+}
+
 bool crypto_failed(struct err *err, enum err_kind kind, const char *what)
 {
-    unsigned long code = ERR_get_error();
+    unsigned long code = ERR_peek_error();
     const char *reason = code == 0 ? NULL : ERR_reason_error_string(code);
 
-    ERR_clear_error();
-    if (code != 0 && ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE)
+    if (lacked_memory())
         return err_memory(err);
     return err_set(err, kind, "cannot %s: %s", what, reason == NULL ? "no reason given" : reason);
 }
