@@ -95,7 +95,7 @@ class HostileSuite:
         craft = self.draw.choice(crafts)
         self.counts[layer] += 1
         before, sent = self.tree(), self.sent
-        self.place.session = number  # another session: the login is asked for anew and at once
+        self.place.session = number + 1  # another session: the login is asked for anew and at once
         self.craft = craft
         self.daemon.rotate()
         told = self.daemon.wait(("failed", "reloaded", "held"), ROUND_S)
