@@ -139,7 +139,7 @@ class NetworkSuite:
         self.way.fault = Fault(self.draw.choice(KINDS), int(self.draw.triangular(0, BYTES_OF_A_ROTATION, 0)),
                                self.draw.random() < 0.6)
         where = str(self.way.fault)
-        self.place.session = number  # a new session; what is kept of the old connection may be met by the fault, too
+        self.place.session = number + 1  # a new session; what is kept of the old connection may be met by the fault, too
         start = time.monotonic()
         self.daemon.rotate()
         told = self.daemon.wait(("failed", "reloaded"), PATIENCE_S)
