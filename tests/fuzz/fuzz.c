@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static char directory[32];
+static char directory[32]; /* in memory: millions of files are written */
 
 static void remove_directory(void)
 {
@@ -24,8 +24,8 @@ static void remove_directory(void)
 const char *fuzz_directory(void)
 {
     if (directory[0] == '\0') {
-        strcpy(directory, "/tmp/leafd-fuzz-XXXXXX");
-        fuzz_promise(mkdtemp(directory) != NULL, "a directory in /tmp");
+        strcpy(directory, "/dev/shm/leafd-fuzz-XXXXXX");
+        fuzz_promise(mkdtemp(directory) != NULL, "a directory in /dev/shm");
         atexit(remove_directory);
     }
     return directory;
@@ -38,7 +38,7 @@ const char *fuzz_file(const char *name, const uint8_t *data, size_t size)
 
     snprintf(path, sizeof path, "%s/%s", fuzz_directory(), name);
     fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    fuzz_promise(fd >= 0 && write(fd, data, size) == (ssize_t)size, "a file in /tmp");
+    fuzz_promise(fd >= 0 && write(fd, data, size) == (ssize_t)size, "a file in there");
     close(fd);
     return path;
 }

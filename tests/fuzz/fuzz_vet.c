@@ -23,6 +23,17 @@ static EVP_PKEY *key_of(const char *pem)
     return key;
 }
 
+/* One for the whole run; a reference to it. */
+static EVP_PKEY *another_key(void)
+{
+    static EVP_PKEY *key;
+
+    if (key == NULL)
+        key = EVP_EC_gen(SN_X9_62_prime256v1);
+    fuzz_promise(key != NULL && EVP_PKEY_up_ref(key) == 1, "a key");
+    return key;
+}
+
 static void try_vet(const struct vet_reply *reply, struct arena *arena)
 {
     struct certificate_facts facts = {0};
@@ -37,7 +48,7 @@ static void try_vet(const struct vet_reply *reply, struct arena *arena)
     }
     order.key = key_of(reply->certificate);
     if (order.key == NULL)
-        order.key = EVP_EC_gen(SN_X9_62_prime256v1);
+        order.key = another_key();
     if (!vet(&order, reply, &issued, &err))
         fuzz_promise(err.kind != ERR_NONE && err.text[0] != '\0', "a failure says why");
     issued_free(&issued);
