@@ -13,6 +13,7 @@
 #include "flow/permits.h"
 #include "http/http_loop.h"
 #include "prove/prove.h"
+#include "reload/reload_turn.h"
 #include "vault/vault_token.h"
 
 enum cert_event {
@@ -39,10 +40,13 @@ enum cert_event {
 struct cert_tools {
     sd_event *loop;
     struct workers *workers;
+    struct workers
+        *lookups;           /* for names of consumers' hosts: name servers that hang stall no key */
     struct http_loop *http; /* for consumers: one that hangs must not keep the CA waiting */
     struct vault_token *token;
     struct ca_cache *cache;
     struct permits permits;
+    struct reload_turns turns;
     bool stays; /* a daemon: waits of an earlier process count, and marks of others are noticed */
 };
 

@@ -92,7 +92,8 @@ void stage_validate(struct cert_work *work)
 void stage_reload(struct cert_work *work)
 {
     struct variables variables = variables_of_published(work);
-    const struct reload_tools tools = {.loop = work->tools->loop, .http = work->tools->http};
+    const struct reload_tools tools = {
+        .loop = work->tools->loop, .http = work->tools->http, .turns = &work->tools->turns};
     struct slot *slot = NULL;
     struct err err;
 
@@ -109,7 +110,7 @@ static void start_proof(struct cert_work *work, uint64_t limit_s)
 {
     struct variables variables = variables_of_published(work);
     const struct prove_tools tools = {
-        .loop = work->tools->loop, .workers = work->tools->workers, .http = work->tools->http};
+        .loop = work->tools->loop, .lookups = work->tools->lookups, .http = work->tools->http};
     const struct prove_wish wish = {
         .fingerprint = work->published.fingerprint,
         .serial = work->published.serial,

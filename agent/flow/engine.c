@@ -11,6 +11,7 @@
 enum {
     WORKER_THREADS_LEAST = 2,
     WORKER_THREADS_MOST = 8,
+    LOOKUP_THREADS = 2,
     CA_CONNECTIONS_MOST = 4,
     CONSUMER_CALLS_MOST = 64
 };
@@ -105,6 +106,7 @@ bool engine_open(struct engine *engine, struct config *config, bool stays, flow_
     engine->tools.permits.loop = engine->tools.loop;
     engine->tools.cache = ca_cache_new();
     if (!workers_open(engine->tools.loop, thread_count(), &engine->tools.workers, err) ||
+        !workers_open(engine->tools.loop, LOOKUP_THREADS, &engine->tools.lookups, err) ||
         !http_loop_open(engine->tools.loop, config->agent.max_in_flight, CA_CONNECTIONS_MOST,
                         &engine->http, err) ||
         !http_loop_open(engine->tools.loop, CONSUMER_CALLS_MOST, 0, &engine->tools.http, err) ||
@@ -227,6 +229,7 @@ void engine_close(struct engine *engine)
     http_loop_close(engine->http);
     http_loop_close(engine->tools.http);
     workers_close(engine->tools.workers);
+    workers_close(engine->tools.lookups);
     ca_cache_free(engine->tools.cache);
     sd_event_unref(engine->tools.loop);
     config_unref(engine->config);

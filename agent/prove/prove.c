@@ -250,7 +250,7 @@ static bool resolve(struct proof *proof, struct err *err)
 
     if (!proof->once && now_us + limit_us < proof->deadline_us)
         limit_us = proof->deadline_us - now_us;
-    proof->step = resolve_start(proof->tools.loop, proof->tools.workers, &proof->cert->prove.tls,
+    proof->step = resolve_start(proof->tools.loop, proof->tools.lookups, &proof->cert->prove.tls,
                                 limit_us, &proof->addresses, on_resolved, proof, err);
     return proof->step != NULL;
 }

@@ -35,12 +35,12 @@ enum prove_finding {
 };
 
 /*
- * All borrowed. The workers look names up, which takes as long as the name servers like: those that
- * make keys and write files are better left alone.
+ * All borrowed. `lookups` find addresses, which takes as long as the name servers like: not the
+ * workers that make keys and write files.
  */
 struct prove_tools {
     sd_event *loop;
-    struct workers *workers;
+    struct workers *lookups;
     struct http_loop *http; /* the one for consumers, not the CA's */
 };
 

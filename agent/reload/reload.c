@@ -4,7 +4,6 @@
 #include "reload/reload_http.h"
 #include "reload/reload_signal.h"
 #include "reload/reload_socket.h"
-#include "reload/reload_turn.h"
 #include "reload/reload_unit.h"
 
 #include <stdlib.h>
@@ -70,7 +69,8 @@ static bool start_socket(struct reload *reload, const struct reload_action *acti
     if (reload->turn == NULL || strcmp(reload->turn_at, action->target) != 0) {
         slot_drop(reload->turn);
         reload->turn_at = action->target;
-        reload->turn = reload_turn_start(reload->tools.loop, action->target, on_turn, reload, err);
+        reload->turn = reload_turn_start(reload->tools.turns, reload->tools.loop, action->target,
+                                         on_turn, reload, err);
         return reload->turn != NULL;
     }
     if (action->payload != NULL) {

@@ -9,11 +9,13 @@
 #include "base/slot.h"
 #include "config/config.h"
 #include "http/http_loop.h"
+#include "reload/reload_turn.h"
 
-/* Both borrowed. */
+/* All borrowed. */
 struct reload_tools {
     sd_event *loop;
-    struct http_loop *http; /* the one for consumers, not the CA's */
+    struct http_loop *http;     /* the one for consumers, not the CA's */
+    struct reload_turns *turns; /* one for all certificates */
 };
 
 /*

@@ -5,16 +5,14 @@
 
 struct turn {
     struct slot slot;
+    struct reload_turns *turns;
     const char *socket;
     struct turn *next; /* who came later, at whatever socket */
 };
 
-/* In the order of their coming. Only the loop's thread looks at it. */
-static struct turn *first_turn;
-
-static struct turn *find_turn(const char *socket)
+static struct turn *find_turn(const struct reload_turns *turns, const char *socket)
 {
-    struct turn *turn = first_turn;
+    struct turn *turn = turns->first;
 
     while (turn != NULL && strcmp(turn->socket, socket) != 0)
         turn = turn->next;
@@ -23,24 +21,24 @@ static struct turn *find_turn(const char *socket)
 
 static void destroy_turn(struct slot *slot)
 {
-    struct turn *turn = (struct turn *)slot, *heir, **at = &first_turn;
-    bool granted = find_turn(turn->socket) == turn;
+    struct turn *turn = (struct turn *)slot, *heir, **at = &turn->turns->first;
+    bool granted = find_turn(turn->turns, turn->socket) == turn;
 
     while (*at != NULL && *at != turn)
         at = &(*at)->next;
     if (*at != NULL)
         *at = turn->next;
-    heir = find_turn(turn->socket);
+    heir = find_turn(turn->turns, turn->socket);
     if (granted && heir != NULL)
         slot_finish(&heir->slot, NULL);
     slot_close(&turn->slot);
     free(turn);
 }
 
-struct slot *reload_turn_start(sd_event *loop, const char *socket, slot_done *on_done, void *arg,
-                               struct err *err)
+struct slot *reload_turn_start(struct reload_turns *turns, sd_event *loop, const char *socket,
+                               slot_done *on_done, void *arg, struct err *err)
 {
-    struct turn *turn = calloc(1, sizeof *turn), **at = &first_turn;
+    struct turn *turn = calloc(1, sizeof *turn), **at = &turns->first;
 
     if (turn == NULL) {
         err_memory(err);
@@ -50,11 +48,12 @@ struct slot *reload_turn_start(sd_event *loop, const char *socket, slot_done *on
         free(turn);
         return NULL;
     }
+    turn->turns = turns;
     turn->socket = socket;
     while (*at != NULL)
         at = &(*at)->next;
     *at = turn;
-    if (find_turn(socket) == turn)
+    if (find_turn(turns, socket) == turn)
         slot_finish(&turn->slot, NULL);
     return &turn->slot;
 }

@@ -680,7 +680,8 @@ static void an_admin_interface_by_https_must_be_trusted(void **state)
 
 static void reload(struct stage *stage, const char *method, const char *url, const char *socket)
 {
-    const struct reload_tools tools = {stage->loop, stage->http};
+    struct reload_turns turns = {0};
+    const struct reload_tools tools = {stage->loop, stage->http, &turns};
     struct reload_action actions[] = {
         {.verb = RELOAD_HTTP, .method = method, .http = {url, socket, "ADMIN"}}};
     struct slot *slot;

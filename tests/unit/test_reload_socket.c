@@ -513,10 +513,11 @@ static void a_socket_is_one_certificates_at_a_time(void **state)
     struct bench *bench = *state, each[4] = {0};
     static const char *const at[4] = {"/a", "/a", "/b", "/a"};
     struct slot *slots[4];
+    struct reload_turns turns = {0};
     struct err err;
 
     for (size_t i = 0; i < COUNT_OF(slots); i++)
-        slots[i] = reload_turn_start(bench->loop, at[i], hear, &each[i], &err);
+        slots[i] = reload_turn_start(&turns, bench->loop, at[i], hear, &each[i], &err);
     turn(bench);
     assert_int_equal(each[0].times, 1);
     assert_int_equal(each[1].times, 0);
