@@ -1,5 +1,7 @@
 #include "base/slot.h"
 
+#include <errno.h>
+
 static int on_later(sd_event_source *source, void *arg)
 {
     struct slot *slot = arg;
@@ -30,7 +32,10 @@ void slot_finish(struct slot *slot, const struct err *err)
         slot->err = *err;
     else
         slot->err.kind = ERR_NONE;
-    sd_event_source_set_enabled(slot->later, SD_EVENT_ONESHOT);
+    /* Fails only if the loop's queue must grow and memory ran out. An end that nobody hears of
+     * would leave a certificate to expire: the process ends instead, and is started anew. */
+    if (sd_event_source_set_enabled(slot->later, SD_EVENT_ONESHOT) < 0)
+        sd_event_exit(sd_event_source_get_event(slot->later), -ENOMEM);
 }
 
 void slot_close(struct slot *slot)

@@ -42,7 +42,8 @@ struct slot {
 bool slot_open(struct slot *slot, sd_event *loop, slot_destroy *destroy, slot_done *on_done,
                void *arg, struct err *err);
 
-/* slot_finish - the operation has ended: on_done runs in a later turn; NULL says it went well */
+/* slot_finish - the operation has ended: on_done runs in a later turn; NULL says it went well. Ends
+ * the loop with -ENOMEM if there is no memory even for that. */
 void slot_finish(struct slot *slot, const struct err *err);
 
 /* slot_close - for an operation's destroy: gives back what slot_open took */
