@@ -23,7 +23,7 @@ def under_way(site, ca, consumer, extra=""):
     run.wait_event("published", consumer.name)
     consumer.start()
     run.wait_event("proven", consumer.name)
-    assert site.command("ready").code == 0
+    site.answers("ready", 0)
     return run
 
 
@@ -41,12 +41,12 @@ def reported_not_proven(site, run, consumer, why):
     """Status says which and why, ready fails, and the log has it."""
     failed = run.wait_event("proof-failed", consumer.name)[-1]
     assert failed["class"] == "consumer"
-    row = site.status(consumer.name)[consumer.name]
-    assert (row["state"], row["reload"], row["failure"]["class"]) == ("not-proven", "failed", "consumer")
-    assert why in row["failure"]["error"], row["failure"]
+    site.becomes(consumer.name, state="not-proven", reload="failed")
+    failure = site.status(consumer.name)[consumer.name]["failure"]
+    assert failure["class"] == "consumer" and why in failure["error"], failure
     done = site.command("status")
     assert done.code == 1 and consumer.name in done.out and why in done.out
-    assert site.command("ready").code == 1
+    site.answers("ready", 1)
 
 
 def test_a_consumer_that_ignores_the_signal_is_reported(ca, site, start):
@@ -62,7 +62,7 @@ def test_a_consumer_that_ignores_the_signal_is_reported(ca, site, start):
     run.wait_event("proven", nginx.name, count=2)
     assert nginx.client.serial() == published_serial(site, nginx) != old
     assert ca.requests("pki_int/sign/") == 2, "made up for without another certificate"
-    assert site.command("ready").code == 0
+    site.answers("ready", 0)
     assert run.terminate() == 0
 
 
@@ -134,7 +134,7 @@ def test_an_envoy_that_cannot_reload_is_not_proven_until_it_is_restarted(ca, sit
     run.wait_event("proven", envoy.name, count=2)
     assert envoy.client.serial() == published_serial(site, envoy) != old
     assert ca.requests("pki_int/sign/") == 2
-    assert site.command("ready").code == 0
+    site.answers("ready", 0)
     assert run.terminate() == 0
 
 
@@ -178,14 +178,14 @@ def test_a_pair_that_haproxy_refuses_is_rolled_back(ca, site, start):
     wait_for(lambda: os.readlink(haproxy.out / "..data") == generation, "the generation before")
     run.wait_event("failed", haproxy.name)
     assert serial_of(haproxy.out / "site.pem") == old == haproxy.client.serial()
-    row = site.status(haproxy.name)[haproxy.name]
-    assert (row["state"], row["serial"], row["failure"]["class"]) == ("rolled-back", old, "consumer")
-    assert site.command("status").code == 1
+    site.becomes(haproxy.name, state="rolled-back", serial=old)
+    assert site.status(haproxy.name)[haproxy.name]["failure"]["class"] == "consumer"
+    site.answers("status", 1)
     site.configure(ca, {haproxy.name: lines_of(haproxy, "ip_addresses = 192.0.2.1")})
     run.hangup()
     run.wait_event("proven", haproxy.name, count=2)
     assert haproxy.client.serial() == published_serial(site, haproxy) != old
-    assert site.command("status").code == 0
+    site.answers("status", 0)
     assert haproxy.never_restarted()
     assert run.terminate() == 0
 
@@ -210,12 +210,11 @@ def test_one_consumer_that_refuses_does_not_hold_up_the_others(ca, site, start, 
     for one in consumers[1:]:
         run.wait_event("proven", one.name, count=2)
     run.wait_event("proof-failed", stubborn.name)
-    rows = site.status()
-    assert {name: row["reload"] for name, row in rows.items()} == \
-        {one.name: "failed" if one is stubborn else "proven" for one in consumers}
-    done = site.command("status")
-    assert done.code == 1 and site.command("ready").code == 1
+    for one in consumers:
+        site.becomes(one.name, reload="failed" if one is stubborn else "proven")
+    site.answers("status", 1)
+    site.answers("ready", 1)
     stubborn.extra.write_text("")
     run.wait_event("proven", stubborn.name, count=2)
-    assert site.command("status").code == 0
+    site.answers("status", 0)
     assert run.terminate() == 0

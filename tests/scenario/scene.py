@@ -23,7 +23,7 @@ def wait_for(condition, what, patience=PATIENCE_S):
         if value:
             return value
         if time.monotonic() > end:
-            raise AssertionError(f"waited {patience} s in vain: {what}")
+            raise AssertionError(f"waited {patience} s in vain: {what() if callable(what) else what}")
         time.sleep(0.02)
 
 
@@ -240,6 +240,20 @@ class Site:
 
     def status(self, *certs):
         return {row["cert"]: row for row in json.loads(self.command("status", "--json", *certs).out)}
+
+    def becomes(self, cert, **wanted):
+        """Waits until the row of a certificate says so: a daemon writes its state a moment after it logs."""
+        rows = []
+
+        def does():
+            rows.append(self.status()[cert])
+            return all(rows[-1][key] == value for key, value in wanted.items())
+
+        wait_for(does, lambda: f"{cert} to be {wanted}, not {rows[-1]}")
+
+    def answers(self, command, code):
+        """Waits until `leafd status` or `leafd ready` ends with that exit code, for the same reason."""
+        wait_for(lambda: self.command(command).code == code, f"leafd {command} to exit with {code}")
 
     def end(self):
         for run in self.runs:

@@ -65,8 +65,8 @@ def test_a_certificate_that_fails_does_not_stop_the_others(ca, site):
     run.wait_event("published", "good")
     run.wait_event("failed", "bad")
     assert not run.manager.has("READY=1")
-    assert site.status()["good"]["state"] == "fresh"
-    assert site.status()["bad"]["state"] == "missing"
+    site.becomes("good", state="fresh")
+    site.becomes("bad", state="missing")
     assert run.terminate() == 0
 
 

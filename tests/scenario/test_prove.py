@@ -96,20 +96,20 @@ def test_a_consumer_that_ignores_the_reload_is_reported_until_it_obeys(ca, site,
     site.configure(ca, {"web": WEB + consumer.lines})
     run = site.run()
     run.wait_event("proven")
-    assert site.command("ready").code == 0
+    site.answers("ready", 0)
     old = serial_of(site.out() / "tls.crt")
     consumer.listens = False
     renew(site, ca, run, WEB + consumer.lines, 1)
     failed = run.wait_event("proof-failed")[0]
     assert failed["class"] == "consumer" and old in failed["message"], "which serial it serves instead"
-    assert site.command("ready").code == 1
-    row = site.status()["web"]
-    assert (row["state"], row["reload"], row["failure"]["class"]) == ("not-proven", "failed", "consumer")
-    assert site.command("status").code == 1
+    site.answers("ready", 1)
+    site.becomes("web", state="not-proven", reload="failed")
+    assert site.status()["web"]["failure"]["class"] == "consumer"
+    site.answers("status", 1)
     consumer.listens = True
     run.wait_event("proven", count=2)
     assert ca.requests("pki_int/sign/") == 2, "it was told again, and nothing was issued for that"
-    assert site.command("ready").code == 0
+    site.answers("ready", 0)
     assert not run.events("rolled-back"), "who serves the old leaf has not refused the new one"
     assert run.terminate() == 0
 
@@ -166,8 +166,8 @@ def test_a_consumer_that_is_not_there_yet_does_not_keep_leafd_from_being_ready(c
     run.wait_ready()
     run.wait_event("awaited")
     assert not run.events("proof-failed")
-    assert site.command("ready").code == 0
-    assert site.status()["web"]["reload"] == "failed"
+    site.answers("ready", 0)
+    site.becomes("web", reload="failed")
     assert run.terminate() == 0
 
 
@@ -190,15 +190,15 @@ def test_what_the_consumer_refuses_is_rolled_back(ca, site, consumer):
     assert os.readlink(site.out() / "..data") == first
     assert [name for name in os.listdir(site.out()) if name.startswith("..2")] == [first]
     assert consumer.calls()[-1].endswith(first), "the consumer was told of the old set again"
-    row = site.status()["web"]
-    assert (row["state"], row["serial"], row["failure"]["class"]) == ("rolled-back", old, "consumer")
-    assert site.command("status").code == 1
+    site.becomes("web", state="rolled-back", serial=old)
+    assert site.status()["web"]["failure"]["class"] == "consumer"
+    site.answers("status", 1)
     signed = ca.requests("pki_int/sign/")
     consumer.answer("exit 0")
     renew(site, ca, run, WEB + consumer.lines, 2)
     run.wait_event("proven", count=2)
     assert ca.requests("pki_int/sign/") == signed + 1
-    assert site.status()["web"]["state"] == "fresh"
+    site.becomes("web", state="fresh")
     assert run.terminate() == 0
 
 
@@ -213,7 +213,7 @@ def test_a_consumer_that_refuses_everything_gets_the_new_set_without_another_cer
     run.wait_event("rollback-failed")
     run.wait_event("reload-failed", count=3)
     assert serial_of(site.out() / "tls.crt") != old
-    assert (site.status()["web"]["state"], site.status()["web"]["reload"]) == ("not-reloaded", "failed")
+    site.becomes("web", state="not-reloaded", reload="failed")
     consumer.answer("exit 0")
     run.wait_event("proven", count=2)
     assert ca.requests("pki_int/sign/") == 2

@@ -60,7 +60,7 @@ def test_a_failed_reload_is_retried_without_a_new_certificate(ca, site, recorder
     recorder.status.write_text("0")
     run.wait_event("reloaded")
     assert ca.requests("pki_int/sign/") == 1
-    assert site.status()["web"]["state"] == "fresh"
+    site.becomes("web", state="fresh")
     assert run.terminate() == 0
 
 
@@ -178,7 +178,7 @@ def test_a_pidfile_that_is_not_there_yet_is_looked_for_again(ca, site, tmp_path)
     site.configure(ca, {"web": WEB + f"reload = signal USR1 pidfile {pidfile}"})
     run = site.run()
     assert "late.pid" in run.wait_event("awaited")[0]["message"]
-    assert site.status()["web"]["failure"]["class"] == "consumer"
+    wait_for(lambda: site.status()["web"]["failure"]["class"] == "consumer", "the failure")
     process = subprocess.Popen(["/bin/sleep", "1000"])  # pylint: disable=consider-using-with
     try:
         pidfile.write_text(f"{process.pid}\n")
