@@ -25,6 +25,8 @@ enum verdict assess(const struct findings *findings, const char **ret_reason)
     if (reason != NULL) {
         bool waits = backoff_resume_ms(findings->try_again_at_s, findings->now_s) > 0;
 
+        if (findings->held)
+            return VERDICT_HOLD;
         return waits ? VERDICT_LATER : VERDICT_ISSUE;
     }
     *ret_reason = findings->why;

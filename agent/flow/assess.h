@@ -18,7 +18,8 @@ enum verdict {
     VERDICT_PROVE,   /* it was told, but not seen to serve it */
     VERDICT_RESTAGE, /* the set is sound, but the files are not as they should be */
     VERDICT_ISSUE,   /* a new certificate is wanted */
-    VERDICT_LATER    /* a new certificate is wanted, but it failed a moment ago */
+    VERDICT_LATER,   /* a new certificate is wanted, but it failed a moment ago */
+    VERDICT_HOLD     /* a new certificate is wanted, and there already, but not yet valid */
 };
 
 struct findings {
@@ -27,6 +28,7 @@ struct findings {
     const char *difference; /* of what is asked of the CA; NULL: none */
     uint64_t due_s, not_after_s, now_s;
     bool revoked, told, settled;
+    bool held; /* a generation is staged that is wanted, and lacks only that its time has come */
     uint64_t try_again_at_s; /* persisted; 0: not to be honoured */
 };
 

@@ -21,6 +21,7 @@ static step *const next[FLOW_STATE_COUNT][EV_COUNT] = {
     [FLOW_READING]            = { [EV_FRESH]   = step_rest_fresh,
                                   [EV_WANTED]  = step_queue,
                                   [EV_LATER]   = step_back_off_again,
+                                  [EV_HELD]    = step_hold_on,
                                   [EV_RESTAGE] = step_queue_to_restage,
                                   [EV_RELOAD]  = step_reload_again,
                                   [EV_PROVE]   = step_prove_again,
@@ -48,12 +49,8 @@ static step *const next[FLOW_STATE_COUNT][EV_COUNT] = {
                                   [EV_FAILED]  = step_back_off,          ON_THE_WAY },
 
     [FLOW_VETTING]            = { [EV_DONE]    = step_stage,
-                                  [EV_EARLY]   = step_hold,
                                   [EV_STRANGER] = step_make_issuer_known,
                                   [EV_FAILED]  = step_back_off,          ON_THE_WAY },
-
-    [FLOW_HOLDING]            = { [EV_DUE]     = step_stage,
-                                  [EV_CHANGED] = step_read_disk,         ON_THE_WAY },
 
     [FLOW_QUEUED_TO_RESTAGE]  = { [EV_DONE]    = step_recover,
                                   [EV_FAILED]  = step_back_off,          ON_THE_WAY },
@@ -63,7 +60,11 @@ static step *const next[FLOW_STATE_COUNT][EV_COUNT] = {
                                   [EV_FAILED]  = step_back_off,          ON_THE_WAY },
 
     [FLOW_STAGING]            = { [EV_DONE]    = step_validate,
+                                  [EV_EARLY]   = step_hold,
                                   [EV_FAILED]  = step_back_off,          ON_THE_WAY },
+
+    [FLOW_HOLDING]            = { [EV_DUE]     = step_end_hold,
+                                  [EV_CHANGED] = step_reconsider_held,   ON_THE_WAY },
 
     [FLOW_VALIDATING]         = { [EV_DONE]    = step_put_in_place,
                                   [EV_FAILED]  = step_back_off,          ON_THE_WAY },

@@ -74,6 +74,38 @@ void cert_job_free(void *arg)
     free(job);
 }
 
+/*
+ * What was held when the last look ended, as far as it is still worth waiting for: whole, what the
+ * section wants, and not at its end. Anything else is swept.
+ */
+static void read_held(struct cert_job *job, const char *current)
+{
+    CLEANUP(installed_free) struct installed installed = {0};
+    const struct request_facts wanted = record_request(job->cert);
+    struct cert_draft *draft = NULL;
+    struct err err;
+
+    if (job->held[0] == '\0')
+        memcpy(job->held, job->state.held, sizeof job->held);
+    if (job->held[0] == '\0' || strcmp(job->held, current) == 0)
+        return;
+    installed_read_generation(job->set_fd, job->held, job->cert, &installed);
+    if (installed.health != INSTALLED_WHOLE ||
+        difference_between(&installed.record.request, &wanted) != NULL ||
+        !vet_lasts(&installed.record.leaf.validity, when_now_s()))
+        return;
+    draft = cert_draft_new();
+    if (draft == NULL ||
+        !installed_recover(job->set_fd, job->cert, &installed, &draft->issued, &err)) {
+        cert_draft_free(draft);
+        return;
+    }
+    /* The key is on disk; nothing here needs it any more. */
+    secret_wipe(&draft->issued.key_pem);
+    memcpy(draft->generation, job->held, sizeof draft->generation);
+    job->draft = draft;
+}
+
 bool job_read_disk(void *arg, struct err *err)
 {
     struct cert_job *job = arg;
@@ -96,7 +128,9 @@ bool job_read_disk(void *arg, struct err *err)
     /* What the consumer took last is what may have to be gone back to. */
     if (job->previous[0] == '\0' && strcmp(job->state.consumer.accepted, current) != 0)
         memcpy(job->previous, job->state.consumer.accepted, sizeof job->previous);
-    generation_sweep(job->set_fd, current, job->previous);
+    read_held(job, current);
+    generation_sweep(job->set_fd, current, job->previous,
+                     job->draft == NULL ? "" : job->draft->generation);
     installed_read(job->set_fd, job->cert, &job->installed);
     job->revoked = current[0] != '\0' && revoked_mark_is(job->set_fd, current);
     if (err_shortage(err))

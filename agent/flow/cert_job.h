@@ -32,11 +32,13 @@ struct cert_job {
     int set_fd;               /* -1 until the directory is open */
     struct cert_draft *draft; /* NULL where the job needs none */
 
-    struct installed installed; /* of job_read_disk */
-    struct cert_state state;    /* of job_read_disk; for job_save */
-    bool revoked;               /* of job_read_disk: the published generation is marked so */
-    bool rehearse;              /* for job_make_key: try the disk before the CA is asked */
-    bool keep_key;              /* for job_make_key: use the published key again */
+    struct installed installed;       /* of job_read_disk */
+    struct cert_state state;          /* of job_read_disk; for job_save */
+    bool revoked;                     /* of job_read_disk: the published generation is marked so */
+    char held[GENERATION_NAME_BYTES]; /* for job_read_disk: the generation that is held, where that
+                                         is known better than from the disk; "" it is not */
+    bool rehearse;                    /* for job_make_key: try the disk before the CA is asked */
+    bool keep_key;                    /* for job_make_key: use the published key again */
     char current_serial[SERIAL_TEXT_BYTES]; /* for job_vet: what is published; "" for none */
     struct ca_cache *cache;                 /* for job_vet; outlives the workers */
     char previous[GENERATION_NAME_BYTES];   /* of job_publish and job_roll_back: what was published
@@ -69,7 +71,7 @@ void cert_job_free(void *arg);
  * of. */
 
 /* job_read_disk - opens and locks the directory, sweeps, heals the links, reads what is published
- */
+ * and, into a draft, what is held and still as the section wants it */
 worker_run job_read_disk;
 
 /* job_make_key - the key, new or the published one, and the CSR; nothing where the CA makes the key

@@ -57,6 +57,7 @@ static enum cert_event event_of(enum verdict verdict)
     static const enum cert_event events[] = {
         [VERDICT_FRESH] = EV_FRESH, [VERDICT_RELOAD] = EV_RELOAD,   [VERDICT_PROVE] = EV_PROVE,
         [VERDICT_LATER] = EV_LATER, [VERDICT_RESTAGE] = EV_RESTAGE, [VERDICT_ISSUE] = EV_WANTED,
+        [VERDICT_HOLD] = EV_HELD,
     };
 
     return events[verdict];
@@ -72,6 +73,7 @@ static enum cert_event take_findings(struct cert_work *work, struct cert_job *jo
         .why = installed->why,
         .now_s = when_now_s(),
         .revoked = job->revoked,
+        .held = job->draft != NULL,
     };
     const struct consumer_state *consumer = &work->state.consumer;
     const char *reason;
@@ -103,6 +105,19 @@ static enum cert_event take_findings(struct cert_work *work, struct cert_job *jo
     return event_of(verdict);
 }
 
+/* What was held is waited for again, or is not wanted any more. */
+static void take_held(struct cert_work *work, struct cert_job *job, enum cert_event event)
+{
+    if (event == EV_HELD) {
+        work->draft = TAKE(job->draft);
+        memcpy(work->state.held, work->draft->generation, sizeof work->state.held);
+        return;
+    }
+    work->state.held[0] = '\0';
+    if (job->draft != NULL)
+        cert_work_remove(work, job->draft->generation);
+}
+
 static void on_read(void *arg, const struct err *job_err)
 {
     struct cert_work *work = arg;
@@ -117,6 +132,7 @@ static void on_read(void *arg, const struct err *job_err)
     if (err.kind == ERR_NONE) {
         cert_directory_watch(work);
         event = take_findings(work, job);
+        take_held(work, job, event);
     }
     work->job = NULL;
     work->slot = slot_drop(work->slot);
@@ -130,6 +146,7 @@ void stage_read(struct cert_work *work)
     if (job == NULL)
         return;
     memcpy(job->previous, work->previous, sizeof job->previous);
+    memcpy(job->held, work->state.held, sizeof job->held);
     start_job(work, job, job_read_disk, on_read);
 }
 
@@ -153,11 +170,7 @@ static void on_vetted(void *arg, const struct err *job_err)
     work->draft = TAKE(work->job->draft);
     work->job = NULL;
     work->slot = slot_drop(work->slot);
-    if (err.kind != ERR_NONE)
-        event = EV_FAILED;
-    else if (event == EV_DONE && work->draft->issued.leaf.validity.not_before > when_now_s())
-        event = EV_EARLY;
-    work->deliver(work, event, &err);
+    work->deliver(work, err.kind == ERR_NONE ? event : EV_FAILED, &err);
 }
 
 /* Whether there is time to make a new issuer known before its first certificate is shown. */
@@ -206,12 +219,31 @@ void stage_recover(struct cert_work *work)
     start_job(work, job, job_recover, on_recovered);
 }
 
+static void on_staged(void *arg, const struct err *job_err)
+{
+    struct cert_work *work = arg;
+    const struct certificate_facts *leaf = &work->job->draft->issued.leaf;
+    const struct err err = *job_err;
+    /* One that is published already gets other files; a clock that was set back is no reason to
+     * keep them from it. */
+    bool is_early = leaf->validity.not_before > when_now_s() &&
+                    strcmp(leaf->serial, work->published.serial) != 0;
+
+    work->draft = TAKE(work->job->draft);
+    work->job = NULL;
+    work->slot = slot_drop(work->slot);
+    if (err.kind != ERR_NONE)
+        work->deliver(work, EV_FAILED, &err);
+    else
+        work->deliver(work, is_early ? EV_EARLY : EV_DONE, &err);
+}
+
 void stage_stage(struct cert_work *work)
 {
     struct cert_job *job = new_job(work);
 
     if (job != NULL)
-        start_job(work, job, job_stage, on_job_done);
+        start_job(work, job, job_stage, on_staged);
 }
 
 static void on_published(void *arg, const struct err *job_err)
@@ -226,6 +258,7 @@ static void on_published(void *arg, const struct err *job_err)
         cert_directory_note_previous(work, job->previous);
         cert_work_note_published(work, draft->generation, &draft->issued.leaf,
                                  draft->issued.issued_s);
+        work->state.held[0] = '\0';
     }
     work->draft = TAKE(job->draft);
     work->job = NULL;

@@ -9,7 +9,8 @@
 
 #include "flow/cert_work.h"
 
-/* stage_read - FRESH, WANTED, LATER, RESTAGE, RELOAD or FAILED */
+/* stage_read - FRESH, WANTED, LATER, HELD with the held set in the draft, RESTAGE, RELOAD or FAILED
+ */
 void stage_read(struct cert_work *work);
 
 /* stage_queue - DONE when there is a permit, with an empty draft */
@@ -24,14 +25,14 @@ void stage_make_key(struct cert_work *work);
 /* stage_sign - DONE with the CA's reply in the draft, DENIED or FAILED */
 void stage_sign(struct cert_work *work);
 
-/* stage_vet - DONE with an issued set in the draft, EARLY, STRANGER, or FAILED */
+/* stage_vet - DONE with an issued set in the draft, STRANGER, or FAILED */
 void stage_vet(struct cert_work *work);
 
 /* stage_recover - DONE with the published set in the draft, FRESH if what was announced is trusted
  * already, or FAILED */
 void stage_recover(struct cert_work *work);
 
-/* stage_stage - DONE with a generation on disk, or FAILED */
+/* stage_stage - DONE with a generation on disk, EARLY if its time has not come, or FAILED */
 void stage_stage(struct cert_work *work);
 
 /* stage_publish - DONE when the set is visible and durable, or FAILED */

@@ -6,6 +6,7 @@
 #include "flow/cert_log.h"
 #include "flow/cert_stages.h"
 #include "flow/consumer_stages.h"
+#include "pki/vet.h"
 #include "plan/backoff.h"
 
 #include <string.h>
@@ -126,6 +127,15 @@ void step_vet_reply(struct cert_flow *flow)
 
 void step_hold(struct cert_flow *flow)
 {
+    const struct cert_draft *draft = flow->work.draft;
+
+    memcpy(flow->work.state.held, draft->generation, sizeof flow->work.state.held);
+    cert_work_save(&flow->work);
+    step_hold_on(flow);
+}
+
+void step_hold_on(struct cert_flow *flow)
+{
     cert_log_held(&flow->work);
     /* A wait may be long: others go on meanwhile. */
     flow->work.permit = slot_drop(flow->work.permit);
@@ -135,6 +145,21 @@ void step_hold(struct cert_flow *flow)
     flow->observer(flow->arg, flow);
     if (flow->next_config != NULL)
         flow_adopt_next(flow);
+}
+
+void step_end_hold(struct cert_flow *flow)
+{
+    /* The machine may have slept, or its clock been set, far beyond the beginning. */
+    if (vet_lasts(&flow->work.draft->issued.leaf.validity, when_now_s()))
+        step_validate(flow);
+    else
+        step_read_disk(flow);
+}
+
+void step_reconsider_held(struct cert_flow *flow)
+{
+    cert_work_leave_held(&flow->work);
+    step_read_disk(flow);
 }
 
 void step_recover(struct cert_flow *flow)

@@ -65,8 +65,17 @@ step step_log_in_again;
 /* step_vet_reply - holds the reply against the wish */
 step step_vet_reply;
 
-/* step_hold - waits for a notBefore in the future */
+/* step_hold - waits for a notBefore in the future, beside what is staged and noted for a restart */
 step step_hold;
+
+/* step_hold_on - goes on waiting after a restart */
+step step_hold_on;
+
+/* step_end_hold - goes on with what was held, unless it came to its end meanwhile */
+step step_end_hold;
+
+/* step_reconsider_held - looks at the disk again, what is held included */
+step step_reconsider_held;
 
 /* step_recover - reads the published set back */
 step step_recover;

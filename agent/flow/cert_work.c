@@ -64,6 +64,7 @@ void cert_work_close(struct cert_work *work)
     finish_saving(work);
     sd_event_source_disable_unref(work->removal);
     sd_event_source_disable_unref(work->watch);
+    cert_work_leave_held(work);
     cert_work_release(work);
     cert_work_forget_hurry(work);
     slot_close(&work->later);
@@ -77,6 +78,7 @@ void cert_work_adopt(struct cert_work *work, struct config *config, const struct
     bool moved = strcmp(work->cert->directory, cert->directory) != 0;
 
     if (moved) {
+        cert_work_release(work);
         close(work->set_fd);
         work->set_fd = -1;
         work->previous[0] = '\0';
@@ -96,8 +98,22 @@ void cert_work_remove(struct cert_work *work, const char *generation)
         generation_remove(work->set_fd, generation);
 }
 
+static bool holds(const struct cert_work *work)
+{
+    return work->draft != NULL && work->state.held[0] != '\0' &&
+           strcmp(work->draft->generation, work->state.held) == 0;
+}
+
+void cert_work_leave_held(struct cert_work *work)
+{
+    if (holds(work))
+        work->draft->generation[0] = '\0';
+}
+
 void cert_work_release(struct cert_work *work)
 {
+    if (holds(work))
+        work->state.held[0] = '\0';
     /* What was staged and never came into place, vetoed or not renamed, holds a key. */
     if (work->draft != NULL)
         cert_work_remove(work, work->draft->generation);

@@ -20,10 +20,11 @@ enum cert_event {
     EV_DONE,      /* the stage went well */
     EV_FAILED,    /* it did not: err says why */
     EV_DENIED,    /* the CA answered 403 to the token */
-    EV_EARLY,     /* the certificate is good, but begins in the future */
+    EV_EARLY,     /* the generation is staged, but its certificate begins in the future */
     EV_FRESH,     /* what is on disk is as it should be */
     EV_WANTED,    /* a new certificate is wanted */
     EV_LATER,     /* one is wanted, but it failed a moment ago */
+    EV_HELD,      /* one is wanted, and there already, staged and held before a restart */
     EV_RESTAGE,   /* the set on disk is sound, but its files must be written anew */
     EV_RELOAD,    /* the consumer has not been told of the set on disk */
     EV_PROVE,     /* it was told, but not seen to serve the set on disk */
@@ -112,6 +113,10 @@ void cert_work_adopt(struct cert_work *work, struct config *config, const struct
 /* cert_work_release - gives up permit and draft, with what is staged of it; the work is at rest, or
  * only reloads */
 void cert_work_release(struct cert_work *work);
+
+/* cert_work_leave_held - gives up the draft that is held, and leaves its generation on disk for the
+ * next look at it */
+void cert_work_leave_held(struct cert_work *work);
 
 /*
  * cert_work_remove - removes a generation with its files, unless it may be the published one

@@ -71,6 +71,7 @@ void cert_state_read(int set_fd, struct cert_state *ret_state)
     text = json_string_value(json_object_get(json, "signer"));
     if (text != NULL)
         snprintf(ret_state->signer, sizeof ret_state->signer, "%s", text);
+    read_generation(json, "held", ret_state->held);
     read_consumer(json_object_get(json, "consumer"), &ret_state->consumer);
 }
 
@@ -86,10 +87,11 @@ static json_t *consumer_json(const struct consumer_state *consumer)
 bool cert_state_write(int set_fd, const struct cert_state *state, struct err *err)
 {
     json_auto_t *json = json_pack(
-        "{s:i, s:I, s:I, s:I, s:s, s:s, s:s, s:o}", "version", STATE_VERSION, "failures",
+        "{s:i, s:I, s:I, s:I, s:s, s:s, s:s, s:s, s:o}", "version", STATE_VERSION, "failures",
         (json_int_t)state->failures, "failed_at", (json_int_t)state->failed_at_s, "try_again_at",
         (json_int_t)state->try_again_at_s, "class", err_kind_name(state->failure.kind), "error",
-        state->failure.text, "signer", state->signer, "consumer", consumer_json(&state->consumer));
+        state->failure.text, "signer", state->signer, "held", state->held, "consumer",
+        consumer_json(&state->consumer));
     CLEANUP(free_memory) char *text = json_text(json, JSON_INDENT(1));
 
     if (text == NULL)

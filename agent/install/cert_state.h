@@ -2,9 +2,9 @@
  * cert_state - what must outlive a restart beside the generation itself
  *
  * "..state" in the set's directory: how often issuing has failed in a row and when to try again, so
- * that a crash loop does not hammer the CA; and what the consumer has done with the generations, so
- * that a crash between publish, reload and proof loses none of them. Missing or damaged, it says
- * nothing: no failures, nothing reloaded.
+ * that a crash loop does not hammer the CA; which generation is staged and waits for its notBefore;
+ * and what the consumer has done with the generations, so that a crash between publish, reload and
+ * proof loses none of them. Missing or damaged, it says nothing: no failures, nothing reloaded.
  */
 #ifndef LEAFD_INSTALL_CERT_STATE_H
 #define LEAFD_INSTALL_CERT_STATE_H
@@ -31,6 +31,7 @@ struct cert_state {
     uint64_t failed_at_s;              /* the last one */
     uint64_t try_again_at_s;           /* wall clock */
     struct err failure;                /* the last one: kind and text */
+    char held[GENERATION_NAME_BYTES];  /* staged, and not yet valid; "" none */
     char signer[KEY_IDENTIFIER_BYTES]; /* the key that signed the CA's revocation list when the
                                           published certificate was issued; "" not known */
     struct consumer_state consumer;

@@ -217,7 +217,7 @@ void generation_remove(int set_fd, const char *name)
     unlinkat(set_fd, name, AT_REMOVEDIR);
 }
 
-unsigned generation_sweep(int set_fd, const char *current, const char *previous)
+unsigned generation_sweep(int set_fd, const char *current, const char *previous, const char *held)
 {
     CLEANUP(close_directory) DIR *entries = NULL;
     const struct dirent *entry;
@@ -234,7 +234,7 @@ unsigned generation_sweep(int set_fd, const char *current, const char *previous)
     }
     while ((entry = readdir(entries)) != NULL) {
         if (generation_is_name(entry->d_name) && strcmp(entry->d_name, current) != 0 &&
-            strcmp(entry->d_name, previous) != 0) {
+            strcmp(entry->d_name, previous) != 0 && strcmp(entry->d_name, held) != 0) {
             generation_remove(set_fd, entry->d_name);
             removed++;
         }

@@ -38,7 +38,7 @@ bool generation_is_name(const char *name);
 /* generation_remove - removes a generation with the files in it; what is not there is fine */
 void generation_remove(int set_fd, const char *name);
 
-/* generation_sweep - removes every generation but these two ("" for none); returns how many */
-unsigned generation_sweep(int set_fd, const char *current, const char *previous);
+/* generation_sweep - removes every generation but these ("" for none); returns how many */
+unsigned generation_sweep(int set_fd, const char *current, const char *previous, const char *held);
 
 #endif

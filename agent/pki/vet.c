@@ -116,11 +116,16 @@ static bool has_common_name(const struct vetting *vetting, struct err *err)
                    "use_csr_common_name");
 }
 
+bool vet_lasts(const struct validity *validity, uint64_t now_s)
+{
+    return validity->not_after >= now_s + VET_LEAST_REMAINING_S;
+}
+
 static bool is_not_expired(const struct vetting *vetting, struct err *err)
 {
     char end[WHEN_TEXT_BYTES];
 
-    if (vetting->facts.validity.not_after >= vetting->order->now_s + VET_LEAST_REMAINING_S)
+    if (vet_lasts(&vetting->facts.validity, vetting->order->now_s))
         return true;
     when_text(vetting->facts.validity.not_after, end);
     return err_set(err, ERR_UNTRUSTED,

@@ -45,8 +45,8 @@ static const double mean_between_s[TROUBLE_COUNT] = {
     [RESTART] = 3.0 * DAY, [CRASH_LOOP] = 60.0 * DAY,
 };
 
-/* A wait after a failure outlives a crash. A certificate that is held until its notBefore does not:
- * a machine whose clock is slow and which crashes in a loop asks again each time. */
+/* A wait after a failure outlives a crash, and so does a certificate that is held until its
+ * notBefore. */
 enum { CRASHES = 100 };
 
 enum state { WAITING, HOLDING, BACKING_OFF };
@@ -66,7 +66,7 @@ struct life {
     struct validity published, held;
     uint64_t issued_s, due_s, held_issued_s;
     uint32_t serial;
-    bool has_published;
+    bool has_published, has_held;
     unsigned failures;
     uint64_t try_again_at_s; /* kept on disk */
 
@@ -158,6 +158,7 @@ static void publish(struct life *life, const struct validity *validity, uint64_t
     life->issued_s = issued_s;
     life->due_s = renewal_due_s(validity, issued_s, &by_default, digest_spread(texts));
     life->has_published = true;
+    life->has_held = false;
     life->failures = 0;
     life->try_again_at_s = 0;
     life->renewals++;
@@ -210,12 +211,18 @@ static void issue(struct life *life)
         back_off(life, &(struct err){.kind = ERR_UNTRUSTED});
     } else if (validity.not_before > wall_s(life)) {
         life->held = validity;
+        life->has_held = true;
         life->held_issued_s = wall_s(life);
         life->moment_s = validity.not_before;
         life->state = HOLDING;
     } else {
         publish(life, &validity, wall_s(life));
     }
+}
+
+static bool held_lasts(const struct life *life)
+{
+    return life->has_held && life->held.not_after >= wall_s(life) + VET_LEFT_S;
 }
 
 /* flow/cert_stages: take_findings */
@@ -229,11 +236,18 @@ static void read_disk(struct life *life, bool is_first)
         .now_s = wall_s(life),
         .told = true,
         .settled = true,
+        .held = held_lasts(life),
         .try_again_at_s = is_first ? life->try_again_at_s : 0,
     };
     const char *reason;
+    enum verdict verdict = assess(&findings, &reason);
 
-    switch (assess(&findings, &reason)) {
+    life->has_held = verdict == VERDICT_HOLD;
+    switch (verdict) {
+    case VERDICT_HOLD:
+        life->moment_s = life->held.not_before;
+        life->state = HOLDING;
+        break;
     case VERDICT_ISSUE:
         issue(life);
         break;
@@ -264,9 +278,9 @@ static bool rings(const struct life *life)
 
 static void ring(struct life *life)
 {
-    if (life->state == HOLDING)
+    if (life->state == HOLDING && held_lasts(life))
         publish(life, &life->held, life->held_issued_s);
-    else if (life->state == BACKING_OFF)
+    else if (life->state != WAITING)
         read_disk(life, false);
     else
         issue(life);

@@ -36,6 +36,8 @@ static void each_finding_has_its_verdict(void **state)
         {good, VERDICT_LATER, "the published certificate is due"},
         {good, VERDICT_ISSUE, "the published certificate is due"},
         {good, VERDICT_PROVE, ""},
+        {good, VERDICT_HOLD, "the published certificate is due"},
+        {good, VERDICT_FRESH, ""},
     };
     const char *reason;
 
@@ -56,6 +58,9 @@ static void each_finding_has_its_verdict(void **state)
     cases[10].findings.now_s = NOW + 100;
     cases[10].findings.try_again_at_s = NOW + 100000; /* of a clock that was ahead */
     cases[11].findings.settled = false;
+    cases[12].findings = cases[9].findings; /* a wait for another one is no reason to */
+    cases[12].findings.held = true;
+    cases[13].findings.held = true; /* the clock was set back: nothing is wanted */
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         assert_int_equal(assess(&cases[i].findings, &reason), cases[i].verdict);
         assert_string_equal(reason, cases[i].reason);

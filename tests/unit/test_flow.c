@@ -298,20 +298,63 @@ static void success_forgets_the_failures(void **state)
     assert_int_equal(fixture->flow->work.state.failure.kind, ERR_NONE);
 }
 
-static void a_certificate_of_the_future_is_held_and_then_staged(void **state)
+/* Staged as "early", valid from 1000 s from now on for so long. */
+static void stage_early(struct fixture *fixture, uint64_t life_s)
+{
+    struct cert_draft *draft;
+
+    deliver(fixture, EV_WANTED);
+    deliver_done(fixture, 5);
+    assert_int_equal(fixture->flow->state, FLOW_STAGING);
+    draft = fixture->flow->work.draft;
+    strcpy(draft->generation, "early");
+    draft->issued.leaf.validity.not_before = when_now_s() + 1000;
+    draft->issued.leaf.validity.not_after = when_now_s() + 1000 + life_s;
+    deliver(fixture, EV_EARLY);
+    assert_int_equal(fixture->flow->state, FLOW_HOLDING);
+}
+
+static void a_certificate_of_the_future_is_staged_and_held_and_then_published(void **state)
 {
     struct fixture *fixture = *state;
 
-    deliver(fixture, EV_WANTED);
-    deliver_done(fixture, 4);
-    assert_int_equal(fixture->flow->state, FLOW_VETTING);
-    fixture->flow->work.draft->issued.leaf.validity.not_before = when_now_s() + 1000;
-    deliver(fixture, EV_EARLY);
-    assert_int_equal(fixture->flow->state, FLOW_HOLDING);
+    stage_early(fixture, 3600);
     assert_null(fixture->flow->work.permit);
     assert_non_null(fixture->flow->work.draft);
+    assert_string_equal(fixture->flow->work.state.held, "early");
+    trace[0] = '\0';
     deliver(fixture, EV_DUE);
-    assert_int_equal(fixture->flow->state, FLOW_STAGING);
+    deliver(fixture, EV_DONE);
+    assert_string_equal(trace, "stage_validate stage_publish");
+}
+
+static void what_was_held_too_long_is_never_published(void **state)
+{
+    struct fixture *fixture = *state;
+    struct validity *validity;
+
+    stage_early(fixture, 3600);
+    validity = &fixture->flow->work.draft->issued.leaf.validity;
+    validity->not_before = when_now_s() - 3600;
+    validity->not_after = when_now_s();
+    trace[0] = '\0';
+    deliver(fixture, EV_DUE);
+    assert_string_equal(trace, "stage_read");
+    assert_null(fixture->flow->work.draft);
+    assert_string_equal(fixture->flow->work.state.held, "");
+}
+
+static void what_was_held_is_held_on_after_a_restart(void **state)
+{
+    struct fixture *fixture = *state;
+    struct cert_draft *draft = fixture->flow->work.draft = cert_draft_new();
+
+    draft->issued.leaf.validity.not_before = when_now_s() + 1000;
+    draft->issued.leaf.validity.not_after = when_now_s() + 5000;
+    deliver(fixture, EV_HELD);
+    assert_int_equal(fixture->flow->state, FLOW_HOLDING);
+    assert_int_equal(fixture->flow->alarm.moment_s, draft->issued.leaf.validity.not_before);
+    assert_string_equal(trace, "stage_read");
 }
 
 static void with_next_config(struct fixture *fixture, struct cert_config *changed)
@@ -347,15 +390,14 @@ static void a_held_certificate_hears_of_a_changed_section(void **state)
     struct fixture *fixture = *state;
     struct cert_config same, changed = fixture->cert;
 
-    deliver(fixture, EV_WANTED);
-    deliver_done(fixture, 4);
-    fixture->flow->work.draft->issued.leaf.validity.not_before = when_now_s() + 1000;
-    deliver(fixture, EV_EARLY);
+    stage_early(fixture, 3600);
     with_next_config(fixture, &same);
     assert_int_equal(fixture->flow->state, FLOW_HOLDING);
     strcpy(changed.digest, "another");
     cert_flow_adopt(fixture->flow, fixture->config, &changed);
     assert_int_equal(fixture->flow->state, FLOW_READING);
+    /* It may still be what is wanted: the next look at the disk tells. */
+    assert_string_equal(fixture->flow->work.state.held, "early");
     fixture->flow->work.cert = &fixture->cert;
 }
 
@@ -649,7 +691,9 @@ int main(void)
         FLOW_TEST(a_token_that_somebody_else_lost_is_no_denial),
         FLOW_TEST(a_failure_at_any_stage_backs_off_and_starts_from_the_disk),
         FLOW_TEST(success_forgets_the_failures),
-        FLOW_TEST(a_certificate_of_the_future_is_held_and_then_staged),
+        FLOW_TEST(a_certificate_of_the_future_is_staged_and_held_and_then_published),
+        FLOW_TEST(what_was_held_too_long_is_never_published),
+        FLOW_TEST(what_was_held_is_held_on_after_a_restart),
         FLOW_TEST(a_stranger_is_made_known_before_it_is_shown),
         FLOW_TEST(a_held_certificate_hears_of_a_changed_section),
         FLOW_TEST(what_failed_is_tried_at_once_with_a_new_configuration),

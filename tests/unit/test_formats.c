@@ -530,7 +530,7 @@ static void another_password_has_the_keystores_written_anew(void **state)
     assert_false(generation_rehearse(set->fd, &set->cert, &err));
     assert_non_null(strstr(err.text, "keystore_password_file"));
     assert_false(generation_stage(set->fd, &set->cert, &set->issued, (char[64]){0}, &err));
-    assert_int_equal(generation_sweep(set->fd, "", ""), 3);
+    assert_int_equal(generation_sweep(set->fd, "", "", ""), 3);
 }
 
 static void another_format_has_the_files_written_anew(void **state)

@@ -285,7 +285,7 @@ static void what_a_crash_left_is_healed(void **state)
     assert_int_equal(fstatat(set->fd, "tls.crt", &about, 0), 0);
     assert_int_equal(fstatat(set->fd, "tls.crt.leafd-new", &about, AT_SYMLINK_NOFOLLOW), -1);
     assert_true(publish_current(set->fd, current));
-    assert_int_equal(generation_sweep(set->fd, current, ""), 2);
+    assert_int_equal(generation_sweep(set->fd, current, "", ""), 2);
     assert_int_equal(health_of(set), INSTALLED_WHOLE);
     assert_true(publish_links(set->fd, &set->cert, &err));
 }
@@ -306,7 +306,7 @@ static void files_of_others_are_never_replaced_nor_removed(void **state)
     assert_true(generation_stage(set->fd, &set->cert, &set->issued, generation, &err));
     assert_false(publish_swap(set->fd, &set->cert, generation, previous, &err));
     assert_int_equal(fstatat(set->fd, "..data", &about, AT_SYMLINK_NOFOLLOW), -1);
-    generation_sweep(set->fd, "", "");
+    generation_sweep(set->fd, "", "", "");
     assert_int_equal(fstatat(set->fd, "tls.key", &about, AT_SYMLINK_NOFOLLOW), 0);
     assert_int_equal(fstatat(set->fd, "..2020_notes.txt", &about, AT_SYMLINK_NOFOLLOW), 0);
     assert_int_equal(unlinkat(set->fd, "tls.key", 0), 0);
@@ -345,12 +345,12 @@ static void a_rehearsal_leaves_nothing_behind(void **state)
     struct err err;
 
     assert_true(generation_rehearse(set->fd, &set->cert, &err));
-    assert_int_equal(generation_sweep(set->fd, "", ""), 0);
+    assert_int_equal(generation_sweep(set->fd, "", "", ""), 0);
     set->outputs[2].name = "no/such/folder";
     assert_false(generation_rehearse(set->fd, &set->cert, &err));
     assert_false(generation_stage(set->fd, &set->cert, &set->issued, (char[64]){0}, &err));
     assert_int_equal(err.kind, ERR_LOCAL);
-    assert_int_equal(generation_sweep(set->fd, "", ""), 0);
+    assert_int_equal(generation_sweep(set->fd, "", "", ""), 0);
 }
 
 static void a_directory_has_one_agent(void **state)
@@ -429,6 +429,7 @@ static void the_state_survives_and_damage_reads_as_none(void **state)
                                .failed_at_s = 1700000000,
                                .try_again_at_s = 1700000100,
                                .failure = {.kind = ERR_DENIED, .text = "no \"policy\""},
+                               .held = "..2026_11_20_21_28_41.a1b2c3",
                                .consumer = {.accepted = "..2026_11_20_21_28_37.a1b2c3",
                                             .reloaded = "..2026_11_20_21_28_38.a1b2c3",
                                             .proven = "..2026_11_20_21_28_39.a1b2c3",
@@ -450,6 +451,7 @@ static void the_state_survives_and_damage_reads_as_none(void **state)
     assert_int_equal(found.try_again_at_s, 1700000100);
     assert_int_equal(found.failure.kind, ERR_DENIED);
     assert_string_equal(found.failure.text, "no \"policy\"");
+    assert_string_equal(found.held, saved.held);
     assert_string_equal(found.consumer.accepted, saved.consumer.accepted);
     assert_string_equal(found.consumer.reloaded, saved.consumer.reloaded);
     assert_string_equal(found.consumer.proven, saved.consumer.proven);
