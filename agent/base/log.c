@@ -51,6 +51,8 @@ static const struct kind kinds[LOG_EVENT_COUNT] = {
     [LOG_CA_CHANGED] = {"ca-changed", LOG_LEVEL_NOTICE, "9b2948f33d5047c0b228d48a218fa446"},
     [LOG_FORGOTTEN] = {"forgotten", LOG_LEVEL_NOTICE, "e907e6412b8e4a5b9dc6dbbecf500291"},
     [LOG_CLOCK_SET] = {"clock-set", LOG_LEVEL_NOTICE, "e0433a5bc3a740d1950616cf7eb24fa1"},
+    [LOG_CLOCK_SKEW] = {"clock-skew", LOG_LEVEL_WARNING, "bc0f27d4206243c4b0521a1ca0bac374"},
+    [LOG_CLOCK_AGREES] = {"clock-agrees", LOG_LEVEL_NOTICE, "293d6987360d46e9a8d4518cd8f56ce8"},
     [LOG_BUG] = {"bug", LOG_LEVEL_ERR, "874ae20ce29646a5b7156183d22c7851"},
     [LOG_DETAIL] = {"detail", LOG_LEVEL_DEBUG, "46285767c62e498ca93fa7d288373ee2"},
 };

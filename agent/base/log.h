@@ -39,6 +39,8 @@ enum log_event {
     LOG_CA_CHANGED,
     LOG_FORGOTTEN,
     LOG_CLOCK_SET,
+    LOG_CLOCK_SKEW,
+    LOG_CLOCK_AGREES,
     LOG_BUG,
     LOG_DETAIL,
     LOG_EVENT_COUNT

@@ -13,10 +13,15 @@ static const struct unit {
 
 uint64_t when_now_s(void)
 {
+    return when_now_ms() / 1000;
+}
+
+uint64_t when_now_ms(void)
+{
     struct timespec now;
 
     clock_gettime(CLOCK_REALTIME, &now);
-    return now.tv_sec < 0 ? 0 : (uint64_t)now.tv_sec;
+    return now.tv_sec < 0 ? 0 : (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 uint64_t when_boot_us(void)

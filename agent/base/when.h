@@ -22,6 +22,9 @@ struct validity {
 /* when_now_s - the wall clock, in seconds since 1970; 0 if it stands before that */
 uint64_t when_now_s(void);
 
+/* when_now_ms - the same in milliseconds */
+uint64_t when_now_ms(void);
+
 /* when_boot_us - microseconds since boot, sleep included: for measuring and for timers */
 uint64_t when_boot_us(void);
 

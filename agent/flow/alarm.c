@@ -67,6 +67,13 @@ void alarm_close(struct alarm *alarm)
     alarm->timer = sd_event_source_disable_unref(alarm->timer);
 }
 
+void alarm_hasten(struct alarm *alarm, uint64_t wait_ms)
+{
+    if (alarm->until_us != 0)
+        alarm->until_us = smaller(alarm->until_us, when_boot_us() + wait_ms * 1000);
+    alarm_recompute(alarm);
+}
+
 void alarm_set(struct alarm *alarm, uint64_t moment_s, uint64_t wait_ms)
 {
     alarm->moment_s = moment_s;

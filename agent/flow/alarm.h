@@ -37,6 +37,9 @@ void alarm_close(struct alarm *alarm);
 /* alarm_set - rings once at `moment_s`, or after `wait_ms`; 0 for neither leaves that one out */
 void alarm_set(struct alarm *alarm, uint64_t moment_s, uint64_t wait_ms);
 
+/* alarm_hasten - a wait that is under way is over after `wait_ms` at the latest */
+void alarm_hasten(struct alarm *alarm, uint64_t wait_ms);
+
 /* alarm_recompute - the clock was set */
 void alarm_recompute(struct alarm *alarm);
 

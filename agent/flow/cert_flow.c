@@ -172,8 +172,10 @@ void cert_flow_adopt(struct cert_flow *flow, struct config *config, const struct
         flow_adopt_next(flow);
 }
 
-void cert_flow_recompute(struct cert_flow *flow)
+void cert_flow_recompute(struct cert_flow *flow, bool hurries)
 {
+    if (hurries && flow->state == FLOW_BACKING_OFF && cert_work_blames_clock(&flow->work))
+        alarm_hasten(&flow->alarm, cert_work_note_hurry(&flow->work));
     alarm_recompute(&flow->alarm);
 }
 

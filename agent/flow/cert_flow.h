@@ -34,8 +34,12 @@ void cert_flow_free(struct cert_flow *flow);
 /* cert_flow_adopt - goes on with a new configuration's section, at once or when it comes to rest */
 void cert_flow_adopt(struct cert_flow *flow, struct config *config, const struct cert_config *cert);
 
-/* cert_flow_recompute - the clock was set: computes again what is due */
-void cert_flow_recompute(struct cert_flow *flow);
+/*
+ * cert_flow_recompute - the clock was set: computes again what is due
+ *
+ * If it `hurries`, a failure that the clock may be to blame for is tried again within seconds.
+ */
+void cert_flow_recompute(struct cert_flow *flow, bool hurries);
 
 /* cert_flow_name - the section's name */
 const char *cert_flow_name(const struct cert_flow *flow);

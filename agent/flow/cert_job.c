@@ -74,6 +74,13 @@ void cert_job_free(void *arg)
     free(job);
 }
 
+/* A note of a hold that ended since may be left on disk: what is published began before it. */
+static bool follows_published(const struct cert_job *job, const struct installed *held)
+{
+    return job->installed.health == INSTALLED_NOTHING ||
+           held->record.leaf.validity.not_before > job->installed.record.leaf.validity.not_before;
+}
+
 /*
  * What was held when the last look ended, as far as it is still worth waiting for: whole, what the
  * section wants, and not at its end. Anything else is swept.
@@ -90,7 +97,7 @@ static void read_held(struct cert_job *job, const char *current)
     if (job->held[0] == '\0' || strcmp(job->held, current) == 0)
         return;
     installed_read_generation(job->set_fd, job->held, job->cert, &installed);
-    if (installed.health != INSTALLED_WHOLE ||
+    if (installed.health != INSTALLED_WHOLE || !follows_published(job, &installed) ||
         difference_between(&installed.record.request, &wanted) != NULL ||
         !vet_lasts(&installed.record.leaf.validity, when_now_s()))
         return;
@@ -128,10 +135,10 @@ bool job_read_disk(void *arg, struct err *err)
     /* What the consumer took last is what may have to be gone back to. */
     if (job->previous[0] == '\0' && strcmp(job->state.consumer.accepted, current) != 0)
         memcpy(job->previous, job->state.consumer.accepted, sizeof job->previous);
+    installed_read(job->set_fd, job->cert, &job->installed);
     read_held(job, current);
     generation_sweep(job->set_fd, current, job->previous,
                      job->draft == NULL ? "" : job->draft->generation);
-    installed_read(job->set_fd, job->cert, &job->installed);
     job->revoked = current[0] != '\0' && revoked_mark_is(job->set_fd, current);
     if (err_shortage(err))
         return false;

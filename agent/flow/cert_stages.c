@@ -105,6 +105,14 @@ static enum cert_event take_findings(struct cert_work *work, struct cert_job *jo
     return event_of(verdict);
 }
 
+static void forget_held(struct cert_work *work)
+{
+    if (work->state.held[0] == '\0')
+        return;
+    work->state.held[0] = '\0';
+    cert_work_save(work);
+}
+
 /* What was held is waited for again, or is not wanted any more. */
 static void take_held(struct cert_work *work, struct cert_job *job, enum cert_event event)
 {
@@ -113,9 +121,9 @@ static void take_held(struct cert_work *work, struct cert_job *job, enum cert_ev
         memcpy(work->state.held, work->draft->generation, sizeof work->state.held);
         return;
     }
-    work->state.held[0] = '\0';
     if (job->draft != NULL)
         cert_work_remove(work, job->draft->generation);
+    forget_held(work);
 }
 
 static void on_read(void *arg, const struct err *job_err)
@@ -258,7 +266,7 @@ static void on_published(void *arg, const struct err *job_err)
         cert_directory_note_previous(work, job->previous);
         cert_work_note_published(work, draft->generation, &draft->issued.leaf,
                                  draft->issued.issued_s);
-        work->state.held[0] = '\0';
+        forget_held(work);
     }
     work->draft = TAKE(job->draft);
     work->job = NULL;

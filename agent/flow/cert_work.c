@@ -230,6 +230,21 @@ uint64_t cert_work_note_failure(struct cert_work *work, const struct err *err)
     return note(work, err, kind == ERR_CONSUMER ? ERR_REFUSED : kind, failures);
 }
 
+bool cert_work_blames_clock(const struct cert_work *work)
+{
+    return work->state.failure.kind == ERR_UNTRUSTED || !work->published.usable;
+}
+
+uint64_t cert_work_note_hurry(struct cert_work *work)
+{
+    const struct err nothing = {.kind = ERR_NONE};
+    uint64_t now_s = when_now_s(), wait_ms = wait_after(work, &nothing, ERR_NONE, 1, now_s);
+
+    work->state.try_again_at_s = now_s + wait_ms / 1000;
+    cert_work_save(work);
+    return wait_ms;
+}
+
 uint64_t cert_work_note_refusal(struct cert_work *work, const struct err *err)
 {
     return note(work, err, err->kind, ++work->state.consumer.failures);

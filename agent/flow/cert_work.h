@@ -147,6 +147,17 @@ void cert_work_note_published(struct cert_work *work, const char *generation,
  */
 uint64_t cert_work_note_failure(struct cert_work *work, const struct err *err);
 
+/*
+ * cert_work_blames_clock - whether the last failure may look otherwise now that the clock was set
+ *
+ * A certificate that was not believed, the CA's own or ours, or none in place that is valid.
+ */
+bool cert_work_blames_clock(const struct cert_work *work);
+
+/* cert_work_note_hurry - puts a next try within seconds into the state, saves it, and gives the
+ * milliseconds until then */
+uint64_t cert_work_note_hurry(struct cert_work *work);
+
 /* cert_work_note_refusal - the same for a failure to make the consumer take what is published */
 uint64_t cert_work_note_refusal(struct cert_work *work, const struct err *err);
 

@@ -86,6 +86,15 @@ static int print_capabilities(const struct config *config, const struct vault_re
     return code;
 }
 
+static void print_skew(const struct clock_skew *skew)
+{
+    char words[CLOCK_SKEW_WORDS_BYTES];
+
+    clock_skew_words(skew, words);
+    if (skew->told_ms != 0)
+        printf("advice: %s\n", words);
+}
+
 static bool ask_about_all(struct ask *ask, const struct config *config,
                           struct vault_reply *ret_reply, struct err *err)
 {
@@ -115,6 +124,7 @@ int check_online(struct config *config)
     if (ask_open(&ask, config, &err) && ask_log_in(&ask, &err) &&
         ask_about_all(&ask, config, &reply, &err)) {
         printf("logged in by %s\n", auth_method_words[config->auth.method]);
+        print_skew(&ask.engine.skew);
         code = print_capabilities(config, &reply);
     } else {
         printf("%s (%s)\n", err.text, err_kind_name(err.kind));

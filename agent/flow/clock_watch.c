@@ -1,5 +1,7 @@
 #include "flow/clock_watch.h"
 
+#include "base/when.h"
+
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -13,8 +15,9 @@
 struct clock_watch {
     int fd;
     sd_event_source *source;
-    void (*on_set)(void *arg);
+    clock_was_set *on_set;
     void *arg;
+    int64_t ahead_ms; /* the wall clock before the boot clock, at the last look */
 };
 
 /* Armed for the end of time: a moment that a clock can reach would make it ready for ever, and the
@@ -30,6 +33,11 @@ static int arm(int fd)
     return 0;
 }
 
+static int64_t ahead_ms(void)
+{
+    return (int64_t)when_now_ms() - (int64_t)(when_boot_us() / 1000);
+}
+
 static int on_ready(sd_event_source *source, int fd, uint32_t events, void *arg)
 {
     struct clock_watch *watch = arg;
@@ -38,13 +46,16 @@ static int on_ready(sd_event_source *source, int fd, uint32_t events, void *arg)
     (void)source;
     (void)events;
     if (read(fd, &count, sizeof count) >= 0 || errno == ECANCELED) {
+        int64_t before_ms = watch->ahead_ms;
+
         arm(fd);
-        watch->on_set(watch->arg);
+        watch->ahead_ms = ahead_ms();
+        watch->on_set(watch->arg, (watch->ahead_ms - before_ms) / 1000);
     }
     return 0;
 }
 
-bool clock_watch_open(sd_event *loop, void (*on_set)(void *arg), void *arg,
+bool clock_watch_open(sd_event *loop, clock_was_set *on_set, void *arg,
                       struct clock_watch **ret_watch, struct err *err)
 {
     struct clock_watch *watch = calloc(1, sizeof *watch);
@@ -53,6 +64,7 @@ bool clock_watch_open(sd_event *loop, void (*on_set)(void *arg), void *arg,
     if (watch == NULL)
         return err_memory(err);
     watch->on_set = on_set;
+    watch->ahead_ms = ahead_ms();
     watch->arg = arg;
     watch->fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
     r = watch->fd < 0 ? -errno : arm(watch->fd);

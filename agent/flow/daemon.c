@@ -146,15 +146,20 @@ static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *
     return 0;
 }
 
-static void on_clock_set(void *arg)
+static void on_clock_set(void *arg, int64_t by_s)
 {
     struct daemon *daemon = arg;
-    char now[WHEN_TEXT_BYTES];
+    char now[WHEN_TEXT_BYTES], by[DURATION_TEXT_BYTES], seconds[32];
 
     when_text(when_now_s(), now);
-    log_write(LOG_CLOCK_SET, NULL, "the clock was set, it is %s now; computing all waits again",
-              now);
-    engine_recompute(&daemon->engine);
+    duration_text((uint64_t)llabs(by_s), by);
+    snprintf(seconds, sizeof seconds, "%lld", (long long)by_s);
+    if (by_s != 0)
+        log_write(LOG_CLOCK_SET, (const struct log_field[]){{"BY_S", seconds}, {0}},
+                  "the clock was set %s by %s, it is %s now; computing all waits again",
+                  by_s > 0 ? "forward" : "back", by, now);
+    engine_recompute(&daemon->engine, by_s);
+    sd_event_source_set_enabled(daemon->report, SD_EVENT_ONESHOT);
 }
 
 /* -- setting up -----------------------------------------------------------------------------------

@@ -13,7 +13,10 @@ enum {
     WORKER_THREADS_MOST = 8,
     LOOKUP_THREADS = 2,
     CA_CONNECTIONS_MOST = 4,
-    CONSUMER_CALLS_MOST = 64
+    CONSUMER_CALLS_MOST = 64,
+    HURRY_FROM_S = 60, /* a step of the clock that makes failures be tried again */
+    HURRY_EVERY_S = 60,
+    HURRIES_IN_A_ROW = 3
 };
 
 static void on_token_change(void *arg, enum token_change change, uint64_t lease_s,
@@ -99,6 +102,7 @@ bool engine_open(struct engine *engine, struct config *config, bool stays, flow_
     int r;
 
     *engine = (struct engine){.config = config_ref(config), .observer = observer, .arg = arg};
+    engine->hurries_paid_us = INT64_MIN;
     engine->tools.stays = stays;
     r = sd_event_new(&engine->tools.loop);
     if (r < 0)
@@ -113,6 +117,7 @@ bool engine_open(struct engine *engine, struct config *config, bool stays, flow_
         !vault_token_open(engine->http, config, on_token_change, engine, &engine->tools.token, err))
         return false;
     set_limits(engine);
+    clock_skew_watch(&engine->skew, engine->http);
     return !stays || watch_ca(engine, err);
 }
 
@@ -206,10 +211,28 @@ bool engine_apply(struct engine *engine, struct config *config, struct err *err)
     return true;
 }
 
-void engine_recompute(struct engine *engine)
+/* A few times in a row, since a clock that is set wrong is set right soon; then once a minute. */
+static bool may_hurry(struct engine *engine)
 {
+    int64_t now_us = (int64_t)when_boot_us(), every_us = HURRY_EVERY_S * 1000000LL;
+    int64_t oldest_us = now_us - (HURRIES_IN_A_ROW - 1) * every_us;
+
+    if (engine->hurries_paid_us < oldest_us)
+        engine->hurries_paid_us = oldest_us;
+    if (engine->hurries_paid_us > now_us)
+        return false;
+    engine->hurries_paid_us += every_us;
+    return true;
+}
+
+void engine_recompute(struct engine *engine, int64_t by_s)
+{
+    bool hurries = llabs(by_s) >= HURRY_FROM_S && may_hurry(engine);
+
+    if (hurries)
+        vault_token_hurry(engine->tools.token);
     for (size_t i = 0; i < engine->count; i++)
-        cert_flow_recompute(engine->flows[i]);
+        cert_flow_recompute(engine->flows[i], hurries);
 }
 
 void engine_drop_flows(struct engine *engine)

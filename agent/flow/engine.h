@@ -6,11 +6,14 @@
 
 #include "flow/ca_watch.h"
 #include "flow/cert_flow.h"
+#include "flow/clock_skew.h"
 
 struct engine {
     struct cert_tools tools;
     struct http_loop *http;
-    struct ca_watch *watch; /* NULL for a one-shot run */
+    struct clock_skew skew;
+    int64_t hurries_paid_us; /* on the boot clock: what setting the clock has cost, see may_hurry */
+    struct ca_watch *watch;  /* NULL for a one-shot run */
     struct config *config;
     struct cert_flow **flows;
     size_t count;
@@ -43,8 +46,13 @@ bool engine_start(struct engine *engine, const char *const *names, size_t count,
  */
 bool engine_apply(struct engine *engine, struct config *config, struct err *err);
 
-/* engine_recompute - the clock was set */
-void engine_recompute(struct engine *engine);
+/*
+ * engine_recompute - the clock was set forward by so much, or back if it is negative
+ *
+ * What is due is computed again. What failed, and may have failed for the clock, is tried again
+ * within seconds, though once a minute in the long run, however often somebody sets the clock.
+ */
+void engine_recompute(struct engine *engine, int64_t by_s);
 
 /* engine_drop_flows - ends all flows; what is published stays */
 void engine_drop_flows(struct engine *engine);

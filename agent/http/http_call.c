@@ -2,9 +2,15 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "base/when.h"
+#include "http/http_class.h"
+
+#include <openssl/x509_vfy.h>
 
 #include <stdlib.h>
 #include <string.h>
+
+enum { CLOCK_SET_MS = 1000 }; /* wall and boot clock drift apart by less during a request */
 
 DEFINE_CLEANUP(cleanup_url, CURLU *, curl_url_cleanup)
 DEFINE_CLEANUP(cleanup_curl_text, char *, curl_free)
@@ -16,6 +22,7 @@ struct http_call {
     struct curl_slist *headers, *connect_to;
     struct bytes body;
     bool too_large;
+    uint64_t began_ms, began_boot_ms; /* on the wall clock, and on the boot clock */
     char error[CURL_ERROR_SIZE];
 };
 
@@ -38,27 +45,17 @@ static void destroy_call(struct slot *slot)
     free(call);
 }
 
-/* What libcurl's code means for the next try; everything else is the network's fault. */
-static enum err_kind kind_of(CURLcode code)
+/* The CA's own certificate may be good: a machine that has just booted may know no time yet. */
+static const char *advise(const struct http_call *call, CURLcode how)
 {
-    switch ((int)code) {
-    case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_ISSUER_ERROR:
-    case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
-    case CURLE_WRITE_ERROR:
-        return ERR_UNTRUSTED;
-    case CURLE_OUT_OF_MEMORY:
-    case CURLE_SSL_CERTPROBLEM:
-    case CURLE_SSL_CACERT_BADFILE:
-    case CURLE_SSL_CIPHER:
-    case CURLE_SSL_ENGINE_INITFAILED:
-        return ERR_LOCAL;
-    case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
-        return ERR_REFUSED;
-    default:
-        return ERR_TRANSIENT;
-    }
+    long found = X509_V_OK;
+
+    if (how != CURLE_PEER_FAILED_VERIFICATION)
+        return "";
+    curl_easy_getinfo(call->transfer.easy, CURLINFO_SSL_VERIFYRESULT, &found);
+    return found == X509_V_ERR_CERT_NOT_YET_VALID || found == X509_V_ERR_CERT_HAS_EXPIRED
+               ? "; is this machine's clock right?"
+               : "";
 }
 
 static void describe(const struct http_call *call, CURLcode how, struct err *err)
@@ -70,7 +67,34 @@ static void describe(const struct http_call *call, CURLcode how, struct err *err
     if (call->too_large)
         err_set(err, ERR_UNTRUSTED, "the reply is larger than %d bytes", HTTP_REPLY_MOST_BYTES);
     else
-        err_set(err, kind_of(how), "%s", said);
+        err_set(err, http_class_of(how), "%s%s", said, advise(call, how));
+}
+
+/* Tells the server's time, unless our own clock was set on the way. */
+static void tell_date(const struct http_call *call)
+{
+    CURL *easy = call->transfer.easy;
+    curl_off_t sent_us = 0, began_us = 0, ended_us = 0;
+    uint64_t now_ms = when_now_ms(), boot_ms = when_boot_us() / 1000;
+    struct curl_header *header;
+    struct http_dated dated;
+    time_t date;
+
+    if (curl_easy_header(easy, "Date", 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
+        return;
+    date = curl_getdate(header->value, NULL);
+    if (date < 0 || llabs((int64_t)(now_ms - call->began_ms) -
+                          (int64_t)(boot_ms - call->began_boot_ms)) > CLOCK_SET_MS)
+        return;
+    curl_easy_getinfo(easy, CURLINFO_PRETRANSFER_TIME_T, &sent_us);
+    curl_easy_getinfo(easy, CURLINFO_STARTTRANSFER_TIME_T, &began_us);
+    curl_easy_getinfo(easy, CURLINFO_TOTAL_TIME_T, &ended_us);
+    dated = (struct http_dated){
+        .date_s = (uint64_t)date,
+        .received_ms = now_ms - (uint64_t)(ended_us - began_us) / 1000,
+        .took_ms = (uint64_t)(began_us - sent_us) / 1000,
+    };
+    http_loop_tell_date(call->transfer.loop, &dated);
 }
 
 static void on_ended(struct http_transfer *transfer, CURLcode how)
@@ -88,6 +112,7 @@ static void on_ended(struct http_transfer *transfer, CURLcode how)
         slot_finish(&call->slot, &err);
         return;
     }
+    tell_date(call);
     curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
     curl_easy_getinfo(transfer->easy, CURLINFO_REDIRECT_URL, &location);
@@ -250,6 +275,8 @@ struct slot *http_call_start(struct http_loop *loop, const struct http_request *
     }
     http_response_free(ret_response);
     call->response = ret_response;
+    call->began_ms = when_now_ms();
+    call->began_boot_ms = when_boot_us() / 1000;
     call->transfer.on_ended = on_ended;
     call->transfer.easy = curl_easy_init();
     if (call->transfer.easy == NULL) {

@@ -13,7 +13,9 @@ struct http_loop {
     unsigned most, active, most_connections;
     struct http_transfer *first, **end; /* queued */
     struct http_transfer *running;      /* on the wire */
-    bool undriven;                      /* a socket or timer of libcurl's could not be watched */
+    http_date_seen *on_dated;           /* NULL: nobody watches */
+    void *dated_arg;
+    bool undriven; /* a socket or timer of libcurl's could not be watched */
 };
 
 bool http_library_open(struct err *err)
@@ -279,6 +281,18 @@ void http_loop_close(struct http_loop *loop)
 void http_loop_limit(struct http_loop *loop, unsigned max_in_flight)
 {
     loop->most = max_in_flight;
+}
+
+void http_loop_watch_dates(struct http_loop *loop, http_date_seen *on_dated, void *arg)
+{
+    loop->on_dated = on_dated;
+    loop->dated_arg = arg;
+}
+
+void http_loop_tell_date(const struct http_loop *loop, const struct http_dated *dated)
+{
+    if (loop->on_dated != NULL)
+        loop->on_dated(loop->dated_arg, dated);
 }
 
 sd_event *http_loop_event(struct http_loop *loop)

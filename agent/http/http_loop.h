@@ -15,6 +15,7 @@
 #include <systemd/sd-event.h>
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct http_loop;
 
@@ -26,6 +27,15 @@ struct http_transfer {
     struct http_transfer *next; /* in the queue, or among those on the wire */
     enum { TRANSFER_IDLE, TRANSFER_QUEUED, TRANSFER_ACTIVE } progress;
 };
+
+/* A reply that told the server's time. */
+struct http_dated {
+    uint64_t date_s;      /* its Date, in seconds since 1970 */
+    uint64_t received_ms; /* when it began to arrive, by the wall clock */
+    uint64_t took_ms;     /* from the request to that moment, by a clock that nobody sets */
+};
+
+typedef void http_date_seen(void *arg, const struct http_dated *dated);
 
 /* http_library_open - sets libcurl up for the process, its freed memory wiped; before all else */
 bool http_library_open(struct err *err);
@@ -44,6 +54,12 @@ void http_loop_close(struct http_loop *loop);
 
 /* http_loop_limit - changes how many transfers may be on the wire; those that are stay there */
 void http_loop_limit(struct http_loop *loop, unsigned max_in_flight);
+
+/* http_loop_watch_dates - calls on_dated for every reply with a Date from now on */
+void http_loop_watch_dates(struct http_loop *loop, http_date_seen *on_dated, void *arg);
+
+/* http_loop_tell_date - tells whoever watches the dates */
+void http_loop_tell_date(const struct http_loop *loop, const struct http_dated *dated);
 
 /* http_loop_event - the event loop that it runs in, borrowed */
 sd_event *http_loop_event(struct http_loop *loop);

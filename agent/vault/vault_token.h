@@ -58,6 +58,10 @@ struct vault_client vault_token_client(const struct vault_token *token);
  */
 const struct secret *vault_token_secret(const struct vault_token *token);
 
+/* vault_token_hurry - what kept the last login from working may be over: the next one is not put
+ * off */
+void vault_token_hurry(struct vault_token *token);
+
 /* vault_token_number - changes with every token, so that a late 403 does not drop a fresh one */
 unsigned vault_token_number(const struct vault_token *token);
 

@@ -1,0 +1,57 @@
+"""A clock for one leafd that a scenario sets, while the machine's own stays alone."""
+import mmap
+import os
+import struct
+import subprocess
+import time
+
+import pytest
+
+from scene import LEAFD, preload
+
+SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "clock.c")
+MADE = os.path.join(os.path.dirname(os.path.abspath(LEAFD)), "tests", "scenario", "clock.so")
+COMPILE = ["-std=gnu17", "-D_GNU_SOURCE", "-O2", "-g", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror", "-shared", "-fPIC"]
+
+HOUR = 3600
+DAY = 24 * HOUR
+YEAR = 365 * DAY
+
+
+def build():
+    """The library, compiled if it is older than its source; several test processes may want it at once."""
+    if not os.path.exists(MADE) or os.path.getmtime(MADE) < os.path.getmtime(SOURCE):
+        os.makedirs(os.path.dirname(MADE), exist_ok=True)
+        subprocess.run(["cc", *COMPILE, "-o", f"{MADE}.{os.getpid()}", SOURCE], check=True)
+        os.rename(f"{MADE}.{os.getpid()}", MADE)
+    return MADE
+
+
+class Clock:
+    """What leafd takes for the wall clock, started with this environment."""
+
+    def __init__(self, folder):
+        page, self.notice = folder / "clock-page", folder / "clock-notice"
+        page.write_bytes(bytes(mmap.PAGESIZE))
+        with open(page, "r+b") as file:
+            self.page = mmap.mmap(file.fileno(), mmap.PAGESIZE)
+        os.mkfifo(self.notice)
+        self.environment = {"LD_PRELOAD": preload(build()), "CLOCK_PAGE": str(page), "CLOCK_NOTICE": str(self.notice)}
+
+    def off_by(self, seconds, tell=False):
+        """So many seconds ahead of the true time; the kernel tells of it, or does not."""
+        struct.pack_into("<q", self.page, 0, seconds * 10**9)
+        if tell:
+            # Nobody who reads: leafd is not running, and will look for itself.
+            notice = os.open(self.notice, os.O_WRONLY | os.O_NONBLOCK)
+            os.write(notice, b"!")
+            os.close(notice)
+
+    def stand_at(self, moment):
+        """So many seconds since 1970, whatever the true time."""
+        self.off_by(moment - int(time.time()))
+
+
+@pytest.fixture
+def clock(tmp_path):
+    return Clock(tmp_path)
