@@ -39,13 +39,23 @@ bool err_set(struct err *err, enum err_kind kind, const char *format, ...)
     return false;
 }
 
+enum err_kind err_errno_kind(enum err_kind kind, int errnum)
+{
+    static const int shortages[] = {ENOMEM, ENOBUFS, EMFILE, ENFILE, ENOSPC, EDQUOT, EROFS, EIO};
+
+    for (size_t i = 0; i < sizeof shortages / sizeof *shortages; i++)
+        if (shortages[i] == errnum)
+            return ERR_LOCAL;
+    return kind;
+}
+
 bool err_errno(struct err *err, enum err_kind kind, int errnum, const char *format, ...)
 {
     va_list args;
     size_t used;
 
     va_start(args, format);
-    fill(err, kind, format, args);
+    fill(err, err_errno_kind(kind, errnum), format, args);
     va_end(args);
     err->errnum = errnum;
     shortage_note(errnum);

@@ -89,7 +89,7 @@ void step_reload_failed(struct cert_flow *flow)
 
     consumer->missing = flow->err->errnum == ENOENT || flow->err->errnum == ESRCH ||
                         flow->err->errnum == ECONNREFUSED;
-    consumer->refusals += consumer->missing ? 0 : 1;
+    consumer->refusals += consumer->missing || flow->err->kind == ERR_LOCAL ? 0 : 1;
     try_later(flow);
 }
 
@@ -120,8 +120,10 @@ void step_proof_failed(struct cert_flow *flow)
     struct consumer_state *consumer = &flow->work.state.consumer;
 
     consumer->missing = flow->work.finding == PROVE_UNREACHABLE;
-    /* Whoever goes on serving the old leaf has not noticed; that is no refusal. */
-    consumer->refusals += flow->work.finding == PROVE_OTHER_LEAF ? 0 : 1;
+    /* Whoever goes on serving the old leaf has not noticed; that is no refusal. Nor is it when we
+     * could not look for want of memory or descriptors. */
+    if (flow->work.finding != PROVE_OTHER_LEAF && flow->err->kind != ERR_LOCAL)
+        consumer->refusals++;
     consumer->proven[0] = '\0';
     try_later(flow);
 }

@@ -37,6 +37,9 @@ enum {
     TLS_VALID_S = 180 * DAY /* a clock further off does not believe the CA's own certificate */
 };
 
+/* flow/engine: a clock that was set makes failures be tried again, so often. */
+enum { HURRY_EVERY_S = 60, HURRIES_IN_A_ROW = 3 };
+
 /* What befalls the machine, each with the mean time between two of it. */
 enum trouble { OUTAGE, CLOCK_SET, SUSPEND, RESTART, CRASH_LOOP, TROUBLE_COUNT };
 
@@ -69,6 +72,8 @@ struct life {
     bool has_published, has_held;
     unsigned failures;
     uint64_t try_again_at_s; /* kept on disk */
+    enum err_kind failure;
+    int64_t hurries_paid_s;
 
     int64_t asked_at_s[HOUR_MOST]; /* a ring */
     uint64_t asked;
@@ -97,6 +102,11 @@ static uint32_t draw(struct life *life)
 static int64_t draw_exponential_s(struct life *life, double mean_s)
 {
     return 1 + (int64_t)(-mean_s * log((draw(life) + 1.0) / 4294967297.0));
+}
+
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
 }
 
 static uint64_t wall_s(const struct life *life)
@@ -142,6 +152,7 @@ static void back_off(struct life *life, const struct err *err)
     if (wait_ms < 1000 || wait_ms > BACKOFF_MOST_S * 1000ULL)
         breach(life, "a wait that is too short or too long");
     life->waits++;
+    life->failure = backoff_kind(err, life->failures);
     life->try_again_at_s = now_s + wait_ms / 1000;
     life->until_s = life->now_s + (int64_t)(wait_ms / 1000);
     life->state = BACKING_OFF;
@@ -270,6 +281,26 @@ static void read_disk(struct life *life, bool is_first)
     }
 }
 
+/* flow/engine: engine_recompute. The smallest step of the clock here is an hour. */
+static void hurry(struct life *life)
+{
+    const struct backoff_state state = {.failures = 1, .lifetime_s = life->ttl_s};
+    int64_t until_s =
+        life->now_s + 1 + (int64_t)backoff_wait_ms(ERR_NONE, &state, draw(life)) / 1000;
+
+    life->hurries_paid_s =
+        later(life->hurries_paid_s, life->now_s - (HURRIES_IN_A_ROW - 1) * HURRY_EVERY_S);
+    if (life->hurries_paid_s > life->now_s)
+        return;
+    life->hurries_paid_s += HURRY_EVERY_S;
+    if (life->state != BACKING_OFF || until_s >= life->until_s)
+        return;
+    if (life->failure == ERR_UNTRUSTED || wall_s(life) >= life->published.not_after) {
+        life->until_s = until_s;
+        life->try_again_at_s = wall_s(life) + (uint64_t)(until_s - life->now_s);
+    }
+}
+
 static bool rings(const struct life *life)
 {
     return life->state == BACKING_OFF ? life->now_s >= life->until_s
@@ -298,6 +329,8 @@ static void set_clock(struct life *life)
     life->clock_right_at_s = life->now_s + draw_exponential_s(life, 2.0 * HOUR);
     if (which == 6) /* a machine without a clock of its own boots in 1970 */
         read_disk(life, true);
+    else
+        hurry(life);
 }
 
 static void befall(struct life *life, enum trouble trouble)
@@ -322,11 +355,6 @@ static void befall(struct life *life, enum trouble trouble)
     case TROUBLE_COUNT:
         break;
     }
-}
-
-static int64_t later(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
 }
 
 static int64_t earlier(int64_t a, int64_t b)
@@ -372,6 +400,7 @@ static void set_clock_right(struct life *life)
 {
     life->offset_s = 0;
     life->calm_since_s = life->now_s;
+    hurry(life);
 }
 
 static void live(struct life *life)

@@ -140,6 +140,30 @@ def check_log_levels():
             breach(path, "logs; rooms below flow/ return errors instead")
 
 
+# The class of a failure is the room's to say, and the statuses and codes of others are read from one table each:
+# vault_reply.c for HTTP, http_class.c for libcurl, err.c for errno.
+CLASSES = {"base": {"LOCAL", "CONSUMER"}, "config": {"LOCAL", "CONFIG"}, "plan": set(), "pki": {"UNTRUSTED", "LOCAL"},
+           "http": {"UNTRUSTED", "LOCAL", "REFUSED"}, "vault": {"TRANSIENT", "DENIED", "UNTRUSTED", "LOCAL"},
+           "install": {"LOCAL"}, "reload": {"CONSUMER", "LOCAL"}, "prove": {"CONSUMER", "LOCAL"}}
+
+
+def check_classes():
+    for path in sources(".c"):
+        named = set(re.findall(r"\berr_(?:set|errno)\([^,;]+,\s*ERR_(\w+)", read(path)))
+        for name in sorted(named - CLASSES.get(room(path), named)):
+            breach(path, f"fails with class {name.lower()}, which is not one of {room(path)}/")
+
+
+def check_log_events():
+    """leafd(8) lists every event but those for us."""
+    table = set(re.findall(r'^    \[LOG_\w+\] = \{"([\w-]+)"', read(os.path.join(AGENT, "base", "log.c")), re.M))
+    page_path = os.path.join(SOURCE, "man", "leafd.8")
+    lines = re.search(r"^The events are\n((?:^\.Li .*\n)+)", read(page_path), re.M).group(1)
+    told = set(re.findall(r"[\w-]{3,}", lines.replace(".Li", "")))
+    for name in sorted((table - {"bug", "detail"}) ^ told):
+        breach(page_path, f"and log.c disagree about the event {name}")
+
+
 def check_man_page():
     table = re.findall(r'^    \{"(\w+)",', read(os.path.join(AGENT, "config", "config_keys.c")), re.M)
     page = read(os.path.join(SOURCE, "man", "leafd.ini.5"))
@@ -177,7 +201,7 @@ def main():
         print("shape: ctags or a compiler is missing; skipped")
         sys.exit(77)
     for check in (check_layers, check_circles, check_lengths, check_headers_stand_alone, check_documentation,
-                  check_secrets, check_log_levels, check_man_page, check_templates):
+                  check_secrets, check_log_levels, check_log_events, check_classes, check_man_page, check_templates):
         check()
     for line in breaches:
         print(line)

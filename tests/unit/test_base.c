@@ -9,6 +9,8 @@
 #include "base/text.h"
 #include "base/when.h"
 
+#include <errno.h>
+
 static void err_texts_are_cut_not_overrun(void **state)
 {
     struct err err;
@@ -33,6 +35,25 @@ static void err_may_be_filled_from_its_own_text(void **state)
     err_set(&err, ERR_DENIED, "outer %s", err.text);
     assert_string_equal(err.text, "outer inner");
     assert_int_equal(err.kind, ERR_DENIED);
+}
+
+static void every_errno_has_its_class(void **state)
+{
+    static const int shortages[] = {ENOMEM, ENOBUFS, EMFILE, ENFILE, ENOSPC, EDQUOT, EROFS, EIO};
+
+    (void)state;
+    for (int errnum = 1; errnum < 134; errnum++) {
+        bool is_shortage = false;
+        struct err err;
+
+        for (size_t i = 0; i < COUNT_OF(shortages); i++)
+            is_shortage |= shortages[i] == errnum;
+        assert_false(err_errno(&err, ERR_LOCAL, errnum, "cannot write"));
+        assert_int_equal(err.kind, ERR_LOCAL);
+        assert_false(err_errno(&err, ERR_CONSUMER, errnum, "cannot connect"));
+        assert_int_equal(err.kind, is_shortage ? ERR_LOCAL : ERR_CONSUMER);
+        assert_int_equal(err.errnum, errnum);
+    }
 }
 
 static void arena_hands_out_zeroed_memory_of_any_size(void **state)
@@ -263,6 +284,7 @@ int main(void)
         cmocka_unit_test(json_text_is_what_json_dumps_gives),
         cmocka_unit_test(err_texts_are_cut_not_overrun),
         cmocka_unit_test(err_may_be_filled_from_its_own_text),
+        cmocka_unit_test(every_errno_has_its_class),
         cmocka_unit_test(arena_hands_out_zeroed_memory_of_any_size),
         cmocka_unit_test(bytes_keep_their_ceiling),
         cmocka_unit_test(numbers_are_whole_or_not_at_all),

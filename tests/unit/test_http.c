@@ -2,7 +2,10 @@
  * more. */
 #include "unit.h"
 
+#include "base/when.h"
 #include "http/http_call.h"
+#include "http/http_class.h"
+#include "servers.h"
 
 #include <arpa/inet.h>
 #include <dlfcn.h>
@@ -215,6 +218,100 @@ static void a_request_never_starts_without_one_of_its_options(void **state)
     assert_true(texts > 6);
 }
 
+static void every_code_of_libcurl_has_its_class(void **state)
+{
+    static const CURLcode untrusted[] = {
+        CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_ISSUER_ERROR, CURLE_SSL_PINNEDPUBKEYNOTMATCH,
+        CURLE_SSL_INVALIDCERTSTATUS,    CURLE_WRITE_ERROR,      CURLE_FILESIZE_EXCEEDED,
+    };
+    static const CURLcode local[] = {
+        CURLE_OUT_OF_MEMORY,        CURLE_FAILED_INIT,
+        CURLE_NOT_BUILT_IN,         CURLE_BAD_FUNCTION_ARGUMENT,
+        CURLE_UNKNOWN_OPTION,       CURLE_READ_ERROR,
+        CURLE_ABORTED_BY_CALLBACK,  CURLE_SSL_CERTPROBLEM,
+        CURLE_SSL_CACERT_BADFILE,   CURLE_SSL_CRL_BADFILE,
+        CURLE_SSL_CIPHER,           CURLE_SSL_ENGINE_NOTFOUND,
+        CURLE_SSL_ENGINE_SETFAILED, CURLE_SSL_ENGINE_INITFAILED,
+    };
+    enum err_kind wanted[CURL_LAST];
+
+    (void)state;
+    for (int code = 0; code < CURL_LAST; code++)
+        wanted[code] = ERR_TRANSIENT;
+    wanted[CURLE_OK] = ERR_NONE;
+    for (size_t i = 0; i < COUNT_OF(untrusted); i++)
+        wanted[untrusted[i]] = ERR_UNTRUSTED;
+    for (size_t i = 0; i < COUNT_OF(local); i++)
+        wanted[local[i]] = ERR_LOCAL;
+    wanted[CURLE_URL_MALFORMAT] = wanted[CURLE_UNSUPPORTED_PROTOCOL] = ERR_REFUSED;
+    for (int code = 0; code < CURL_LAST; code++)
+        if (http_class_of((CURLcode)code) != wanted[code])
+            fail_msg("code %d is %s", code, err_kind_name(http_class_of((CURLcode)code)));
+}
+
+static void note_date(void *arg, const struct http_dated *dated)
+{
+    *(struct http_dated *)arg = *dated;
+}
+
+/* What a reply with these headers tells of the time; all 0: nothing. */
+static struct http_dated dated_reply(struct fixture *fixture, const char *headers)
+{
+    const struct http_peer peer = {.timeout_s = 20, .connect_timeout_s = 20, .plain = true};
+    char url[64], reply[512];
+    const struct http_request request = {.peer = &peer, .method = "GET", .url = url};
+    struct http_response response = {0};
+    struct http_dated dated = {0};
+    struct server server;
+    struct slot *slot;
+    struct err err;
+
+    snprintf(reply, sizeof reply, "HTTP/1.1 204 No Content\r\n%sConnection: close\r\n\r\n",
+             headers);
+    server_start(&server, &(struct server_order){.plain = 1, .http = reply});
+    snprintf(url, sizeof url, "http://127.0.0.1:%s/", server.port);
+    http_loop_watch_dates(fixture->http, note_date, &dated);
+    slot = http_call_start(fixture->http, &request, &response, hear, fixture, &err);
+    assert_non_null(slot);
+    turn_until_heard(fixture, fixture->heard + 1);
+    assert_int_equal(fixture->err.kind, ERR_NONE);
+    slot_drop(slot);
+    http_response_free(&response);
+    server_stop(&server);
+    return dated;
+}
+
+static void the_date_of_a_reply_is_read_in_each_of_https_three_ways(void **state)
+{
+    static const struct {
+        const char *headers;
+        uint64_t date_s;
+    } cases[] = {
+        {"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n", 784111777},
+        {"Date: Sunday, 06-Nov-94 08:49:37 GMT\r\n", 784111777},
+        {"Date: Sun Nov  6 08:49:37 1994\r\n", 784111777},
+        {"date: Fri, 20 Nov 2026 21:28:38 GMT\r\n", 1795210118},
+        {"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n", 0},
+        {"Date: Sat, 06 Nov 2106 08:49:37 GMT\r\n", 4318476577},
+        {"", 0},
+        {"Date:\r\n", 0},
+        {"Date: soon\r\n", 0},
+        {"Date: 99999999999999999999\r\n", 0},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        uint64_t before_ms = when_now_ms();
+        struct http_dated dated = dated_reply(*state, cases[i].headers);
+
+        assert_int_equal(dated.date_s, cases[i].date_s);
+        if (dated.date_s == 0)
+            continue;
+        /* libcurl rounds its times to milliseconds here and there. */
+        assert_in_range(dated.received_ms + 2, before_ms, when_now_ms() + 2);
+        assert_in_range(dated.took_ms, 0, when_now_ms() - before_ms + 1);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +323,9 @@ int main(void)
                                         open_fixture, close_fixture),
         cmocka_unit_test_setup_teardown(the_call_after_it_is_driven_again, open_fixture,
                                         close_fixture),
+        cmocka_unit_test(every_code_of_libcurl_has_its_class),
+        cmocka_unit_test_setup_teardown(the_date_of_a_reply_is_read_in_each_of_https_three_ways,
+                                        open_fixture, close_fixture),
     };
 
     return cmocka_run_group_tests(tests, open_library, NULL);

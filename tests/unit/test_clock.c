@@ -1,0 +1,381 @@
+/*
+ * Clocks that are set, machines that sleep: the alarm and the watch of the clock with a world
+ * around them in which all of that takes no time, and what a reply of the CA tells about our clock.
+ */
+#include "unit.h"
+
+#include "base/when.h"
+#include "plan/skew.h"
+
+#include <systemd/sd-event.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+enum { HOUR = 3600, DAY = 86400, YEAR = 365 * DAY, START = 1800000000 };
+
+/* The clocks of the machine, and the one timer that is armed. */
+static struct {
+    int64_t wall_s;
+    uint64_t boot_us;
+    bool armed;
+    uint64_t fires_us; /* on the boot clock */
+    unsigned wakeups;
+    unsigned rings;
+    bool reached;
+} world;
+
+static uint64_t world_now_s(void)
+{
+    return world.wall_s < 0 ? 0 : (uint64_t)world.wall_s;
+}
+
+static uint64_t world_now_ms(void)
+{
+    return world_now_s() * 1000;
+}
+
+static uint64_t world_boot_us(void)
+{
+    return world.boot_us;
+}
+
+static int arm_in(sd_event_source *source, uint64_t after_us)
+{
+    (void)source;
+    world.fires_us = world.boot_us + after_us;
+    return 0;
+}
+
+static int enable(sd_event_source *source, int enabled)
+{
+    (void)source;
+    world.armed = enabled != SD_EVENT_OFF;
+    return 0;
+}
+
+static int notice_fd;
+static struct itimerspec armed_for;
+static int armed_flags, arm_errno;
+static unsigned arms;
+
+static int make_timer(int clock, int flags)
+{
+    assert_int_equal(clock, CLOCK_REALTIME);
+    assert_true((flags & TFD_NONBLOCK) != 0);
+    notice_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    return notice_fd;
+}
+
+static int set_timer(int fd, int flags, const struct itimerspec *when, struct itimerspec *before)
+{
+    assert_int_equal(fd, notice_fd);
+    assert_null(before);
+    armed_for = *when;
+    armed_flags = flags;
+    arms++;
+    errno = arm_errno;
+    return arm_errno == 0 ? 0 : -1;
+}
+
+/* A timerfd of a clock that was set: timerfd_create(2). */
+static ssize_t read_timer(int fd, void *to, size_t size)
+{
+    if (read(fd, to, size) > 0)
+        errno = ECANCELED;
+    return -1;
+}
+
+#define when_now_s                        world_now_s
+#define when_now_ms                       world_now_ms
+#define when_boot_us                      world_boot_us
+#define sd_event_source_set_time_relative arm_in
+#define sd_event_source_set_enabled       enable
+#define timerfd_create                    make_timer
+#define timerfd_settime                   set_timer
+#define read                              read_timer
+#include "flow/alarm.c"
+#include "flow/clock_watch.c"
+#undef sd_event_source_set_enabled
+#undef read
+
+/* -- the alarm ------------------------------------------------------------------------------------
+ */
+
+static void on_ring(void *arg, bool reached)
+{
+    const struct alarm *alarm = arg;
+
+    assert_true(!reached || alarm->moment_s == 0); /* it is not set any more */
+    world.rings++;
+    world.reached = reached;
+}
+
+/* Lets time pass: the alarm wakes up whenever its timer fires, as often as it wants. */
+static void pass(struct alarm *alarm, uint64_t seconds)
+{
+    uint64_t end_us = world.boot_us + seconds * 1000000;
+
+    while (world.armed && world.fires_us <= end_us) {
+        uint64_t fires_us = world.fires_us > world.boot_us ? world.fires_us : world.boot_us;
+
+        world.wall_s += (int64_t)((fires_us - world.boot_us) / 1000000);
+        world.boot_us = fires_us;
+        world.armed = false;
+        world.wakeups++;
+        assert_true(world.wakeups < 100000); /* or it spins */
+        on_timer(NULL, fires_us, alarm);
+    }
+    world.wall_s += (int64_t)((end_us - world.boot_us) / 1000000);
+    world.boot_us = end_us;
+}
+
+/* The machine sleeps: nothing runs, both clocks go on. */
+static void suspend(uint64_t seconds)
+{
+    world.wall_s += (int64_t)seconds;
+    world.boot_us += seconds * 1000000;
+}
+
+static struct alarm new_alarm(void)
+{
+    struct alarm alarm = {.rings = on_ring};
+
+    memset(&world, 0, sizeof world);
+    world.wall_s = START;
+    world.boot_us = 1000000000;
+    return alarm;
+}
+
+static void a_moment_is_met_whatever_the_clock_is_set_to(void **state)
+{
+    static const int64_t steps_s[] = {HOUR, -HOUR, DAY, -DAY, 10LL * YEAR, -10LL * YEAR, 0};
+
+    (void)state;
+    for (size_t i = 0; i < 2 * COUNT_OF(steps_s); i++) {
+        struct alarm alarm = new_alarm();
+        int64_t step_s = steps_s[i / 2];
+        bool is_told = i % 2 == 0; /* a machine that wakes up may not tell */
+        int64_t left_s;
+
+        alarm.arg = &alarm;
+        alarm_set(&alarm, START + 12 * HOUR, 0);
+        pass(&alarm, 2 * HOUR);
+        world.wall_s += step_s;
+        if (is_told)
+            alarm_recompute(&alarm);
+        left_s = START + 12 * HOUR - world.wall_s;
+        if (left_s > 0) {
+            /* A day of it is enough to see that it neither rings nor spins. */
+            pass(&alarm, left_s > DAY ? DAY : (uint64_t)left_s - 1);
+            assert_int_equal(world.rings, 0);
+            assert_in_range(world.wakeups, 0, 2 + 26 + 1);
+            world.wall_s = START + 12 * HOUR - 1; /* set right */
+            alarm_recompute(&alarm);
+            pass(&alarm, 1);
+        } else {
+            pass(&alarm, is_told ? 0 : HOUR);
+        }
+        assert_int_equal(world.rings, 1);
+        assert_true(world.reached);
+        pass(&alarm, 10 * DAY);
+        assert_int_equal(world.rings, 1);
+    }
+}
+
+static void a_moment_that_was_slept_through_is_met_on_waking(void **state)
+{
+    struct alarm alarm = new_alarm();
+
+    (void)state;
+    alarm.arg = &alarm;
+    alarm_set(&alarm, START + 12 * HOUR, 0);
+    pass(&alarm, HOUR / 2);
+    suspend(3 * DAY);
+    pass(&alarm, 0);
+    assert_int_equal(world.rings, 1);
+    assert_true(world.reached);
+}
+
+static void a_machine_without_a_clock_waits_calmly_until_it_has_one(void **state)
+{
+    struct alarm alarm = new_alarm();
+
+    (void)state;
+    alarm.arg = &alarm;
+    world.wall_s = 10;
+    world.boot_us = 10000000;
+    alarm_set(&alarm, START, 0);
+    pass(&alarm, DAY);
+    assert_int_equal(world.rings, 0);
+    assert_in_range(world.wakeups, 0, 25);
+    world.wall_s = START + 5;
+    alarm_recompute(&alarm);
+    pass(&alarm, 0);
+    assert_int_equal(world.rings, 1);
+}
+
+static void a_wait_does_not_heed_the_clock(void **state)
+{
+    struct alarm alarm = new_alarm();
+
+    (void)state;
+    alarm.arg = &alarm;
+    alarm_set(&alarm, 0, 90 * 1000);
+    for (int i = 0; i < 89; i++) {
+        world.wall_s += i % 2 == 0 ? 10LL * YEAR : -10LL * YEAR;
+        alarm_recompute(&alarm);
+        pass(&alarm, 1);
+    }
+    assert_int_equal(world.rings, 0);
+    assert_int_equal(world.wakeups, 0);
+    pass(&alarm, 1);
+    assert_int_equal(world.rings, 1);
+    assert_false(world.reached);
+}
+
+static void a_wait_can_be_hastened_and_never_drawn_out(void **state)
+{
+    struct alarm alarm = new_alarm();
+
+    (void)state;
+    alarm.arg = &alarm;
+    alarm_set(&alarm, 0, 600 * 1000);
+    alarm_hasten(&alarm, 900 * 1000);
+    alarm_hasten(&alarm, 5 * 1000);
+    pass(&alarm, 4);
+    assert_int_equal(world.rings, 0);
+    pass(&alarm, 1);
+    assert_int_equal(world.rings, 1);
+    alarm_hasten(&alarm, 1000); /* nothing is waited for */
+    pass(&alarm, DAY);
+    assert_int_equal(world.rings, 1);
+}
+
+/* -- the watch of the clock -----------------------------------------------------------------------
+ */
+
+static unsigned times_told;
+static int64_t told_s;
+
+static void on_told(void *arg, int64_t by_s)
+{
+    (void)arg;
+    times_told++;
+    told_s = by_s;
+}
+
+static void a_clock_that_is_set_is_told_once_with_what_it_was_set_by(void **state)
+{
+    static const int64_t steps_s[] = {HOUR, -HOUR, DAY, -DAY, 10LL * YEAR, -10LL * YEAR, 0};
+    struct clock_watch *watch;
+    uint64_t notice = 1;
+    sd_event *loop;
+    struct err err;
+
+    (void)state;
+    (void)new_alarm();
+    arms = times_told = 0;
+    assert_true(sd_event_new(&loop) >= 0);
+    assert_true(clock_watch_open(loop, on_told, NULL, &watch, &err));
+    for (unsigned i = 0; i < COUNT_OF(steps_s); i++) {
+        /* Set again while it is armed: that is an answer, not a failure. */
+        arm_errno = i % 2 == 0 ? ECANCELED : 0;
+        world.wall_s += 7 + steps_s[i];
+        world.boot_us += 7000000;
+        assert_int_equal(write(notice_fd, &notice, sizeof notice), sizeof notice);
+        assert_true(sd_event_run(loop, UINT64_MAX) > 0);
+        assert_int_equal(times_told, i + 1);
+        assert_int_equal(told_s, steps_s[i]);
+        assert_int_equal(arms, i + 2);
+        assert_int_equal(armed_flags, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET);
+        assert_true(armed_for.it_value.tv_sec == END_OF_TIME_S);
+        assert_int_equal(sd_event_run(loop, 0), 0);
+    }
+    arm_errno = 0;
+    clock_watch_close(watch);
+    sd_event_unref(loop);
+}
+
+/* -- the CA's clock -------------------------------------------------------------------------------
+ */
+
+static void a_reply_tells_the_skew_as_far_as_it_is_certain(void **state)
+{
+    static const struct {
+        struct skew_sample sample;
+        int64_t ahead_ms, error_ms;
+    } cases[] = {
+        /* In the middle of its second, in no time: half a second to each side. */
+        {{START, START * 1000ULL + 500, 0}, 0, 500},
+        {{START, START * 1000ULL + 999, 0}, -499, 500},
+        {{START, START * 1000ULL + 600, 200}, 0, 600},
+        /* An hour behind and ahead; a slow reply is worth less. */
+        {{START + HOUR, START * 1000ULL + 500, 0}, HOUR * 1000, 500},
+        {{START - HOUR, START * 1000ULL + 550, 100}, -HOUR * 1000, 550},
+        {{START + 60, START * 1000ULL + 30500, 60000}, 60000, 30500},
+        /* A machine in 1970, and one whose clock cannot be shown at all. */
+        {{START, 10500, 1000}, START * 1000LL - 9500, 1000},
+        {{START, 0, 0}, START * 1000LL + 500, 500},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct skew skew = skew_measure(&cases[i].sample);
+
+        assert_true(skew.ahead_ms == cases[i].ahead_ms);
+        assert_true(skew.error_ms == cases[i].error_ms);
+    }
+}
+
+static void a_skew_is_news_once_and_when_it_changes(void **state)
+{
+    static const struct {
+        struct skew skew;
+        int64_t told_ms;
+        enum skew_news news;
+    } cases[] = {
+        {{0, 500}, 0, SKEW_NO_NEWS},
+        {{5400, 500}, 0, SKEW_NO_NEWS}, /* it may be 4.9 s */
+        {{5501, 500}, 0, SKEW_APART},
+        {{-5501, 500}, 0, SKEW_APART},
+        {{60000, 58000}, 0, SKEW_NO_NEWS}, /* a reply that took two minutes */
+        {{5501, 500}, 5501, SKEW_NO_NEWS},
+        {{4700, 500}, 5501, SKEW_NO_NEWS}, /* it may be over 5 s still */
+        {{4500, 500}, 5501, SKEW_TOGETHER},
+        {{0, 500}, 3600000, SKEW_TOGETHER},
+        {{0, 60000}, 3600000, SKEW_NO_NEWS},
+        {{11002, 500}, 5501, SKEW_APART},
+        {{-5501, 500}, 5501, SKEW_APART},
+        {{3600000, 500}, 3598000, SKEW_NO_NEWS},
+        {{4400000, 500}, 3600000, SKEW_NO_NEWS},
+        {{4501000, 500}, 3600000, SKEW_APART},
+        {{2600000, 500}, 3600000, SKEW_APART},
+        {{315360000000, 500}, 3600000, SKEW_APART},
+        {{-315360000000, 500}, -315360000000, SKEW_NO_NEWS},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++)
+        if (skew_news_of(&cases[i].skew, cases[i].told_ms) != cases[i].news)
+            fail_msg("case %zu", i);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_moment_is_met_whatever_the_clock_is_set_to),
+        cmocka_unit_test(a_moment_that_was_slept_through_is_met_on_waking),
+        cmocka_unit_test(a_machine_without_a_clock_waits_calmly_until_it_has_one),
+        cmocka_unit_test(a_wait_does_not_heed_the_clock),
+        cmocka_unit_test(a_wait_can_be_hastened_and_never_drawn_out),
+        cmocka_unit_test(a_clock_that_is_set_is_told_once_with_what_it_was_set_by),
+        cmocka_unit_test(a_reply_tells_the_skew_as_far_as_it_is_certain),
+        cmocka_unit_test(a_skew_is_news_once_and_when_it_changes),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
