@@ -11,6 +11,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(__file__))
 
 import scene  # noqa: E402  pylint: disable=wrong-import-position
+from clocks import Clock  # noqa: E402  pylint: disable=wrong-import-position
 from devca import DevCa  # noqa: E402  pylint: disable=wrong-import-position
 from real_ca import RealCa, find_real_ca  # noqa: E402  pylint: disable=wrong-import-position
 
@@ -60,3 +61,9 @@ def site(tmp_path, request):
     place = scene.Site(tmp_path)
     yield place
     place.end()
+
+
+@pytest.fixture
+def clock(tmp_path):
+    """A clock for those leafd that are started with its environment; right until it is set."""
+    return Clock(tmp_path)

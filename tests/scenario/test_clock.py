@@ -5,10 +5,8 @@ import signal
 
 import pytest
 
-from clock import DAY, HOUR, YEAR, clock  # noqa: F401  pylint: disable=unused-import
+from clocks import DAY, HOUR, YEAR
 from scene import WEB, serial_of, snapshot, wait_for
-
-pytestmark = pytest.mark.usefixtures("clock")
 
 DAILY = WEB.replace("ttl = 1h", "ttl = 24h")  # due after 9.6 to 13.2 hours
 STEPS = {"an-hour": HOUR, "a-day": DAY, "ten-years": 10 * YEAR}
@@ -157,7 +155,9 @@ def hold(devca, site, start, seconds):
 
 
 def held_generation(site):
-    return json.loads((site.out() / "..state").read_text())["held"]
+    """What the state on disk names; None before there is one."""
+    state = site.out() / "..state"
+    return json.loads(state.read_text())["held"] if state.exists() else None
 
 
 @pytest.mark.parametrize("end", ["kill", "terminate"])
@@ -277,4 +277,4 @@ def test_check_online_tells_a_skew(ca, site, clock):
     clock.off_by(HOUR)
     done = site.command("check", "--online", environment=clock.environment)
     assert done.code == 0
-    assert "1h ahead of the CA's" in done.out
+    assert "ahead of the CA's" in done.out

@@ -12,7 +12,6 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 
 from scene import WEB, openssl, serial_of
 
-FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 PASSWORD = "change it"
 
 ALL = WEB + """
@@ -281,14 +280,14 @@ def test_a_keystore_may_be_the_only_file(ca, site, password_file):
     assert ca.requests("pki_int/sign/") == 2
 
 
-def go_on_later(site, minutes):
-    """A run of `once` so many minutes ahead: longer than the machine runs, and faketime's timers fail."""
-    done = site.once(environment={"LD_PRELOAD": FAKETIME, "FAKETIME": f"+{minutes}m",
-                                  "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_RESET": "1"})
+def go_on_later(site, clock, minutes):
+    """A run of `once` so many minutes ahead."""
+    clock.off_by(minutes * 60)
+    done = site.once(environment=clock.environment)
     assert done.code == 0, done.err
 
 
-def test_the_trust_in_a_new_root_overlaps_with_the_old_one_real(real_ca_server, site, password_file):
+def test_the_trust_in_a_new_root_overlaps_with_the_old_one_real(real_ca_server, site, clock, password_file):
     ca = real_ca_server
     ca.reset()
     lines = with_password(ALL, password_file) + "renew_at = 5%\nca_overlap = 15m\n"
@@ -299,7 +298,7 @@ def test_the_trust_in_a_new_root_overlaps_with_the_old_one_real(real_ca_server, 
     old_leaf.write_bytes((site.out() / "tls.crt").read_bytes())
     assert len(old) == 1
     with ca.another_root("a new root"):
-        go_on_later(site, 10)
+        go_on_later(site, clock, 10)
         assert names_in(site.out() / "ca.crt") == sorted(old + ["CN=a new root"])
         check_keystores(site, "web")
         # Peers with a leaf of the old root are trusted, and those with a leaf of the new one.
@@ -307,18 +306,18 @@ def test_the_trust_in_a_new_root_overlaps_with_the_old_one_real(real_ca_server, 
             openssl("verify", "-CAfile", str(site.out() / "ca.crt"), "-untrusted", str(peer), str(peer))
         # Written anew for another reason, it keeps both; renewed within the overlap too.
         site.configure(ca, {"web": lines + "file = meta.json metadata\n"})
-        go_on_later(site, 10)
+        go_on_later(site, clock, 10)
         assert len(names_in(site.out() / "ca.crt")) == 2
-        go_on_later(site, 20)
+        go_on_later(site, clock, 20)
         assert len(names_in(site.out() / "ca.crt")) == 2
-        go_on_later(site, 30)
+        go_on_later(site, clock, 30)
         assert names_in(site.out() / "ca.crt") == ["CN=a new root"]
         check_keystores(site, "web")
-    go_on_later(site, 40)
+    go_on_later(site, clock, 40)
     assert names_in(site.out() / "ca.crt") == sorted(old + ["CN=a new root"]), "and the same way back"
 
 
-def test_a_trust_anchor_alone_decides_what_is_trusted_real(real_ca_server, site):
+def test_a_trust_anchor_alone_decides_what_is_trusted_real(real_ca_server, site, clock):
     ca = real_ca_server
     ca.reset()
     both = site.folder / "anchors.pem"
@@ -328,5 +327,5 @@ def test_a_trust_anchor_alone_decides_what_is_trusted_real(real_ca_server, site)
     assert site.once().code == 0
     with ca.another_root("another new root") as root:
         both.write_text(root)
-        go_on_later(site, 10)
+        go_on_later(site, clock, 10)
         assert names_in(site.out() / "ca.crt") == ["CN=another new root"]

@@ -178,7 +178,8 @@ def test_a_pidfile_that_is_not_there_yet_is_looked_for_again(ca, site, tmp_path)
     site.configure(ca, {"web": WEB + f"reload = signal USR1 pidfile {pidfile}"})
     run = site.run()
     assert "late.pid" in run.wait_event("awaited")[0]["message"]
-    wait_for(lambda: site.status()["web"]["failure"]["class"] == "consumer", "the failure")
+    # The state is saved beside the stages, a moment after the event.
+    wait_for(lambda: (site.status()["web"]["failure"] or {}).get("class") == "consumer", "the failure to be kept")
     process = subprocess.Popen(["/bin/sleep", "1000"])  # pylint: disable=consider-using-with
     try:
         pidfile.write_text(f"{process.pid}\n")

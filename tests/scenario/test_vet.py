@@ -1,7 +1,7 @@
 """Every rule of the vetting, broken by devca: nothing on disk changes, and the log says which rule it was."""
 import pytest
 
-from scene import WEB, preload, serial_of, snapshot, wait_for
+from scene import WEB, serial_of, snapshot, wait_for
 
 BREACHES = [
     ("wrong-key", {}, "", "another key than ours"),
@@ -36,7 +36,7 @@ BREACHES = [
 
 @pytest.mark.parametrize("fault, parameters, lines, says", BREACHES,
                          ids=[f"{f}-{l.split(' ')[0]}".rstrip("-") for f, _, l, _ in BREACHES])
-def test_a_reply_that_breaks_a_rule_changes_nothing(devca, site, fault, parameters, lines, says):
+def test_a_reply_that_breaks_a_rule_changes_nothing(devca, site, clock, fault, parameters, lines, says):
     # A role that allows any type of key only signs: what type would it make?
     web = WEB.replace("leafd", "issue-ec") + lines if "key_source" in lines else WEB + lines
     site.configure(devca, {"web": web})
@@ -45,7 +45,7 @@ def test_a_reply_that_breaks_a_rule_changes_nothing(devca, site, fault, paramete
     # The published one is made due, so that the next run asks for another.
     site.configure(devca, {"web": web + "\nrenew_at = 5%"})
     devca.fault(fault, path="pki_int/", times=0, **parameters)
-    done = ask_again(site)
+    done = ask_again(site, clock)
     assert done.code == 1, done.err
     failed = done.events("failed")[0]
     assert failed["class"] == "untrusted"
@@ -54,16 +54,13 @@ def test_a_reply_that_breaks_a_rule_changes_nothing(devca, site, fault, paramete
     assert after.pop(str(site.out() / "..state"))
     assert after == before
     devca.call("DELETE", "devca/faults")
-    assert ask_again(site).code == 0
+    assert ask_again(site, clock).code == 0
 
 
-def ask_again(site):
+def ask_again(site, clock):
     """A run of `once` for which what is published is due: the clock is 40 minutes ahead, inside its hour."""
-    return site.once(environment={"LD_PRELOAD": preload(FAKETIME), "FAKETIME": "+40m", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-                                  "FAKETIME_DONT_RESET": "1"})
-
-
-FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
+    clock.off_by(40 * 60)
+    return site.once(environment=clock.environment)
 
 
 def test_nothing_is_left_of_a_first_reply_that_breaks_a_rule(devca, site):

@@ -650,6 +650,58 @@ static void a_revocation_is_not_lost_while_the_consumer_is_waited_for(void **sta
     assert_string_equal(fixture->flow->work.state.consumer.accepted, "");
 }
 
+static void what_we_are_short_of_is_no_refusal_of_the_consumer(void **state)
+{
+    static const struct err short_of = {.kind = ERR_LOCAL, .text = "too many open files"};
+    struct fixture *fixture = *state;
+    struct cert_work *work = &fixture->flow->work;
+
+    publish_new(fixture);
+    for (unsigned i = 0; i < 2 * REFUSALS_ENOUGH; i++) {
+        take_event(work, EV_FAILED, &short_of);
+        assert_int_equal(fixture->flow->state, FLOW_RELOAD_BACKING_OFF);
+        deliver(fixture, EV_RETRY);
+    }
+    deliver(fixture, EV_DONE);
+    assert_int_equal(fixture->flow->state, FLOW_PROVING);
+    take_event(work, EV_FAILED, &short_of);
+    assert_int_equal(work->state.consumer.refusals, 0);
+    assert_int_equal(work->state.consumer.failures, 2 * REFUSALS_ENOUGH + 1);
+}
+
+/* Backing off after a failure of that class; the milliseconds that are left after the clock was
+ * set. */
+static uint64_t left_after_a_step(struct fixture *fixture, enum err_kind kind, bool hurries)
+{
+    const struct err failure = {.kind = kind, .text = "so it failed"};
+    struct alarm *alarm = &fixture->flow->alarm;
+    uint64_t left_ms;
+
+    fixture->flow->work.state.failures = 20;
+    take_event(&fixture->flow->work, EV_FAILED, &failure);
+    assert_int_equal(fixture->flow->state, FLOW_BACKING_OFF);
+    alarm_set(alarm, 0, 1000000);
+    cert_flow_recompute(fixture->flow, hurries);
+    left_ms = (alarm->until_us - when_boot_us()) / 1000;
+    deliver(fixture, EV_RETRY);
+    return left_ms;
+}
+
+static void what_the_clock_may_be_to_blame_for_is_tried_again_when_it_is_set(void **state)
+{
+    struct fixture *fixture = *state;
+    struct cert_published *published = &fixture->flow->work.published;
+
+    /* Nothing valid is in place: a machine that has no time yet believes in no certificate. */
+    assert_in_range(left_after_a_step(fixture, ERR_TRANSIENT, true), 0, 10000);
+    assert_in_range(left_after_a_step(fixture, ERR_TRANSIENT, false), 900000, 1000000);
+    published->usable = true;
+    published->validity = (struct validity){when_now_s() - 3600, when_now_s() + 3600};
+    assert_in_range(left_after_a_step(fixture, ERR_UNTRUSTED, true), 0, 10000);
+    assert_in_range(left_after_a_step(fixture, ERR_TRANSIENT, true), 900000, 1000000);
+    assert_in_range(left_after_a_step(fixture, ERR_REFUSED, true), 900000, 1000000);
+}
+
 static void what_was_not_expected_is_logged_as_a_bug_and_changes_nothing(void **state)
 {
     struct fixture *fixture = *state;
@@ -709,6 +761,8 @@ int main(void)
         FLOW_TEST(a_consumer_that_lost_its_certificate_is_told_again),
         FLOW_TEST(a_consumer_that_is_away_is_not_woken),
         FLOW_TEST(a_revocation_is_not_lost_while_the_consumer_is_waited_for),
+        FLOW_TEST(what_we_are_short_of_is_no_refusal_of_the_consumer),
+        FLOW_TEST(what_the_clock_may_be_to_blame_for_is_tried_again_when_it_is_set),
         FLOW_TEST(what_was_not_expected_is_logged_as_a_bug_and_changes_nothing),
         cmocka_unit_test(every_state_answers_to_failure_or_rests),
     };

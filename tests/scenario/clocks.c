@@ -1,5 +1,5 @@
 /*
- * clock - a machine whose clock can be set, for one process
+ * clocks - a machine whose clock can be set, for one process
  *
  * A library to preload. The wall clock is the kernel's plus the nanoseconds in the page that
  * CLOCK_PAGE names; boot clock, timers and waits stay as they are, as they do when somebody sets a

@@ -5,13 +5,12 @@ import struct
 import subprocess
 import time
 
-import pytest
-
 from scene import LEAFD, preload
 
-SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "clock.c")
-MADE = os.path.join(os.path.dirname(os.path.abspath(LEAFD)), "tests", "scenario", "clock.so")
-COMPILE = ["-std=gnu17", "-D_GNU_SOURCE", "-O2", "-g", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror", "-shared", "-fPIC"]
+SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "clocks.c")
+MADE = os.path.join(os.path.dirname(os.path.abspath(LEAFD)), "tests", "scenario", "clocks.so")
+COMPILE = ["-std=gnu17", "-D_GNU_SOURCE", "-O2", "-g", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror",
+           "-shared", "-fPIC"]
 
 HOUR = 3600
 DAY = 24 * HOUR
@@ -51,7 +50,3 @@ class Clock:
         """So many seconds since 1970, whatever the true time."""
         self.off_by(moment - int(time.time()))
 
-
-@pytest.fixture
-def clock(tmp_path):
-    return Clock(tmp_path)
