@@ -468,7 +468,7 @@ int main(int argc, char **argv)
     static const struct {
         uint64_t ttl_s;
         unsigned most_in_hour;
-    } lives[] = {{10 * MINUTE, 400}, {HOUR, 250}, {DAY, 150}, {7 * DAY, 150}, {90 * DAY, 150}};
+    } lives[] = {{10 * MINUTE, 400}, {HOUR, 250}, {DAY, 100}, {7 * DAY, 60}, {90 * DAY, 60}};
     unsigned agents = 20;
     uint64_t seed = 20261120;
     bool fine = true;
