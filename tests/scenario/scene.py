@@ -284,11 +284,14 @@ def same_key(certificate, key):
         openssl("pkey", "-in", str(key), "-pubout")
 
 
-def snapshot(folder):
-    """Every name below the folder with what it holds or leads to: equal snapshots are equal trees."""
+def snapshot(folder, but=None):
+    """Every name below the folder with what it holds or leads to: equal snapshots are equal trees.
+
+    Names that begin with `but` are left out: "..state" and what becomes of it come and go while leafd runs.
+    """
     found = {}
     for where, folders, files in os.walk(folder):
-        for name in folders + files:
+        for name in (n for n in folders + files if but is None or not n.startswith(but)):
             path = os.path.join(where, name)
             about = os.lstat(path)
             if os.path.islink(path):

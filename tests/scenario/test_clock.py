@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+import machine
 from clocks import DAY, HOUR, YEAR
 from scene import WEB, serial_of, snapshot, wait_for
 
@@ -15,9 +16,7 @@ WATCHDOG = {"WATCHDOG_USEC": "1000000"}
 
 def published_set(site):
     """What the consumer sees, and everything that belongs to it."""
-    found = snapshot(site.out())
-    found.pop(str(site.out() / "..state"), None)
-    return found
+    return snapshot(site.out(), but="..state")
 
 
 def cpu_s(run):
@@ -65,6 +64,17 @@ def test_a_clock_that_is_set_wrong_and_right_again_costs_nothing(devca, site, cl
     assert devca.requests("pki_int/sign") - signed <= 4
     assert cpu_s(run) - work < 1.5
     assert run.terminate() == 0
+
+
+def test_a_kernel_whose_clock_is_set_tells_leafd(tmp_path):
+    """The same with a kernel's own notice, on a machine whose clock may be set: machine_clock.py, inside of it."""
+    why = machine.missing()
+    if why:
+        pytest.skip(why)
+    console = machine.run_inside(tmp_path, "tests/scenario/machine_clock.py")
+    if "machine: up" not in console:
+        pytest.skip(f"no machine can be started here: {console[-300:]}")
+    assert "machine: ended with 0" in console and "2 passed" in console, console[-4000:]
 
 
 def test_what_is_due_by_the_clock_as_it_was_set_is_renewed_at_once_and_once(ca, site, clock, start):
