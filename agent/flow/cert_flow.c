@@ -21,7 +21,7 @@ static step *const next[FLOW_STATE_COUNT][EV_COUNT] = {
     [FLOW_READING]            = { [EV_FRESH]   = step_rest_fresh,
                                   [EV_WANTED]  = step_queue,
                                   [EV_LATER]   = step_back_off_again,
-                                  [EV_HELD]    = step_hold_on,
+                                  [EV_HELD]    = step_take_up_held,
                                   [EV_RESTAGE] = step_queue_to_restage,
                                   [EV_RELOAD]  = step_reload_again,
                                   [EV_PROVE]   = step_prove_again,

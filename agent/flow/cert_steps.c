@@ -125,16 +125,7 @@ void step_vet_reply(struct cert_flow *flow)
     stage_vet(&flow->work);
 }
 
-void step_hold(struct cert_flow *flow)
-{
-    const struct cert_draft *draft = flow->work.draft;
-
-    memcpy(flow->work.state.held, draft->generation, sizeof flow->work.state.held);
-    cert_work_save(&flow->work);
-    step_hold_on(flow);
-}
-
-void step_hold_on(struct cert_flow *flow)
+static void hold(struct cert_flow *flow)
 {
     cert_log_held(&flow->work);
     /* A wait may be long: others go on meanwhile. */
@@ -145,6 +136,23 @@ void step_hold_on(struct cert_flow *flow)
     flow->observer(flow->arg, flow);
     if (flow->next_config != NULL)
         flow_adopt_next(flow);
+}
+
+void step_hold(struct cert_flow *flow)
+{
+    const struct cert_draft *draft = flow->work.draft;
+
+    memcpy(flow->work.state.held, draft->generation, sizeof flow->work.state.held);
+    cert_work_save(&flow->work);
+    hold(flow);
+}
+
+void step_take_up_held(struct cert_flow *flow)
+{
+    if (flow->work.draft->issued.leaf.validity.not_before > when_now_s())
+        hold(flow);
+    else
+        step_end_hold(flow);
 }
 
 void step_end_hold(struct cert_flow *flow)

@@ -68,8 +68,8 @@ step step_vet_reply;
 /* step_hold - waits for a notBefore in the future, beside what is staged and noted for a restart */
 step step_hold;
 
-/* step_hold_on - goes on waiting after a restart */
-step step_hold_on;
+/* step_take_up_held - goes on waiting after a restart, or with what was waited for */
+step step_take_up_held;
 
 /* step_end_hold - goes on with what was held, unless it came to its end meanwhile */
 step step_end_hold;

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 
-from scene import SOURCE
+from scene import SANITIZED, SOURCE
 
 INIT = """#!/bin/sh
 mount -t proc proc /proc
@@ -29,6 +29,8 @@ def missing():
     """Why there can be no such machine here, or None."""
     if shutil.which("linux.uml") is None:
         return "linux.uml is not installed (package user-mode-linux)"
+    if SANITIZED:
+        return "AddressSanitizer wants more address space than such a machine gives"
     return None if os.geteuid() == 0 else "the files of the machine belong to root"
 
 

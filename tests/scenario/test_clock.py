@@ -191,6 +191,19 @@ def test_a_hold_survives_a_restart_and_costs_no_other_certificate(devca, site, c
     assert run.terminate() == 0
 
 
+def test_once_leaves_what_is_early_for_the_next_run(devca, site, clock):
+    site.configure(devca, {"web": DAILY})
+    devca.fault("future", path="pki_int/sign", seconds=HOUR, times=1)
+    for _ in range(2):
+        done = site.once(environment=clock.environment)
+        assert done.code == 1
+        assert len(done.events("held")) == 1 and not done.events("published")
+    clock.off_by(HOUR + 10)
+    done = site.once(environment=clock.environment)
+    assert done.code == 0 and done.events("published"), done.err
+    assert devca.requests("pki_int/sign") == 1
+
+
 def test_a_hold_goes_on_when_the_section_changes_in_nothing_that_matters_to_it(devca, site, clock, start):
     run, before = hold(devca, site, start, HOUR)
     signed = devca.requests("pki_int/sign")

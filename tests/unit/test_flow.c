@@ -357,6 +357,19 @@ static void what_was_held_is_held_on_after_a_restart(void **state)
     assert_string_equal(trace, "stage_read");
 }
 
+static void what_was_held_is_published_after_a_restart_if_its_time_has_come(void **state)
+{
+    struct fixture *fixture = *state;
+    struct cert_draft *draft = fixture->flow->work.draft = cert_draft_new();
+
+    draft->issued.leaf.validity.not_before = when_now_s();
+    draft->issued.leaf.validity.not_after = when_now_s() + 5000;
+    deliver(fixture, EV_HELD);
+    deliver(fixture, EV_DONE);
+    assert_string_equal(trace, "stage_read stage_validate stage_publish");
+    assert_int_equal(rests, 0); /* a single run does not end before it */
+}
+
 static void with_next_config(struct fixture *fixture, struct cert_config *changed)
 {
     *changed = fixture->cert;
@@ -746,6 +759,7 @@ int main(void)
         FLOW_TEST(a_certificate_of_the_future_is_staged_and_held_and_then_published),
         FLOW_TEST(what_was_held_too_long_is_never_published),
         FLOW_TEST(what_was_held_is_held_on_after_a_restart),
+        FLOW_TEST(what_was_held_is_published_after_a_restart_if_its_time_has_come),
         FLOW_TEST(a_stranger_is_made_known_before_it_is_shown),
         FLOW_TEST(a_held_certificate_hears_of_a_changed_section),
         FLOW_TEST(what_failed_is_tried_at_once_with_a_new_configuration),
