@@ -129,14 +129,14 @@ bool job_read_disk(void *arg, struct err *err)
         return false;
     publish_current(job->set_fd, current);
     cert_state_read(job->set_fd, &job->state);
-    /* What was not found for want of memory may be there, and is not to be swept away. */
-    if (err_shortage(err))
-        return false;
     /* What the consumer took last is what may have to be gone back to. */
     if (job->previous[0] == '\0' && strcmp(job->state.consumer.accepted, current) != 0)
         memcpy(job->previous, job->state.consumer.accepted, sizeof job->previous);
     installed_read(job->set_fd, job->cert, &job->installed);
     read_held(job, current);
+    /* What was not found for want of memory may be there, and is not to be swept away. */
+    if (err_shortage(err))
+        return false;
     generation_sweep(job->set_fd, current, job->previous,
                      job->draft == NULL ? "" : job->draft->generation);
     job->revoked = current[0] != '\0' && revoked_mark_is(job->set_fd, current);
