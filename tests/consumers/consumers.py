@@ -29,6 +29,7 @@ class Consumer:
     starttls = None      # how clients come to TLS, in the words of leafd's prove
     user = None          # whom the program runs as; None: root, or whom it changes to itself
     end_signal = signal.SIGTERM
+    may_meet_switch = False  # opens certificate and key at every handshake, one after the other, as its template tells
 
     def __init__(self, site, ca):
         self.name = self.template
@@ -286,6 +287,7 @@ class Etcd(Consumer):
     template = "etcd"
     programs = ("/usr/bin/etcd",)
     user = "etcd"
+    may_meet_switch = True
 
     def command(self):
         here, peers = f"https://127.0.0.1:{self.port}", f"http://127.0.0.1:{free_port()}"
