@@ -10,6 +10,8 @@ static bool lacked_memory(void)
 
     while ((code = ERR_get_error()) != 0)
         lacked = lacked || ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE;
+    /* What is taken out leaves its texts behind in the thread's queue. */
+    ERR_clear_error();
     return lacked;
 }
 

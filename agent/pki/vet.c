@@ -8,6 +8,8 @@
 #include "pki/crypto.h"
 #include "pki/key.h"
 
+#include <openssl/err.h>
+
 #include <fcntl.h>
 #include <string.h>
 
@@ -366,6 +368,7 @@ bool vet(const struct vet_order *order, const struct vet_reply *reply, struct is
     shortage_forget();
     passed = vet_parsed(&vetting, reply, ret_issued, err);
     X509_free(vetting.leaf);
+    ERR_clear_error();
     /* libcrypto says no where it could not find out: an issuer has not signed, a key is another. */
     passed = !err_shortage(err) && passed;
     if (passed)

@@ -20,8 +20,8 @@ QUIET_S, PATIENCE_S = 0.03, 2
 FOR_GOOD = 2**31 - 1
 # Leaks on error paths of libraries, by the function that the failed allocation was made for.
 KNOWN_LEAKS = {"OSSL_DECODER_CTX_new_for_pkey": "openssl#21723"}
-REPEATS = 6        # a point after which more is allocated is repeated: a leak grows each time, a cache does not
-LEVEL_S = 0.25     # what is on its way to be freed at the end of a rotation is freed within
+REPEATS = 24       # a point after which more is allocated is repeated: a leak grows each time, what is kept for reuse does not
+LEVEL_S = 1        # what is on its way to be freed at the end of a rotation is freed within, on a busy machine, too
 
 
 class StarveOrders(Orders):
