@@ -9,8 +9,9 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 
-from place import ENVIRONMENT
+from place import ENVIRONMENT, PATIENCE_S
 from reader import read_set
 from tools import LEAFD
 
@@ -169,7 +170,12 @@ def no_inodes(place, daemon, wrong):
 
 @on_tiny_mount
 def read_only_mount(place, daemon, wrong):
-    subprocess.run(["mount", "-o", "remount,ro", place.directory], check=True)
+    # As long as leafd has a file open for writing, such as its state, the mount is busy.
+    end = time.monotonic() + PATIENCE_S
+    while subprocess.run(["mount", "-o", "remount,ro", place.directory], stderr=subprocess.DEVNULL,
+                         check=False).returncode != 0:
+        assert time.monotonic() < end, "the mount stays busy"
+        time.sleep(0.01)
     meet(daemon, wrong)
     subprocess.run(["mount", "-o", "remount,rw", place.directory], check=True)
 
