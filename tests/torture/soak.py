@@ -31,7 +31,7 @@ from real_ca import RealCa, find_real_ca  # noqa: E402
 
 SLICE, FULL = 200, 4000
 CERTIFICATES, LIFE_S = 40, 20
-FAULT_MOST_S, PAUSE_MOST_S = 3.0, 3.0
+FAULT_MOST_S, PAUSE_LEAST_S, PAUSE_MOST_S = 3.0, 1.0, 3.0
 PATIENCE_S = 60
 SAMPLE_S = 0.5
 BYTES_OF_A_ROTATION = 9000
@@ -246,7 +246,7 @@ class SoakSuite:
             self.until_s = now_s + self.draw.uniform(0.2, FAULT_MOST_S)
         else:
             self.end_fault()
-            self.until_s = time.monotonic() + self.draw.uniform(0.2, PAUSE_MOST_S)
+            self.until_s = time.monotonic() + self.draw.uniform(PAUSE_LEAST_S, PAUSE_MOST_S)
 
     def end_fault(self):
         mend, self.mend = self.mend, None
