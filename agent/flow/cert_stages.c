@@ -311,7 +311,8 @@ void stage_log_in(struct cert_work *work)
 {
     struct err err;
 
-    work->slot = vault_token_start(work->tools->token, cert_work_slot_done, work, &err);
+    work->slot = vault_token_start(work->tools->token, cert_work_patience_ms(work),
+                                   cert_work_slot_done, work, &err);
     if (work->slot == NULL)
         cert_work_fail(work, &err);
 }

@@ -188,15 +188,12 @@ void cert_work_note_published(struct cert_work *work, const char *generation,
     memcpy(published->authority_key, leaf->authority_key, sizeof published->authority_key);
 }
 
-/* The wait after a failure, as the age of the certificate and the class have it. */
-static uint64_t wait_after(const struct cert_work *work, const struct err *err, enum err_kind pace,
-                           unsigned failures, uint64_t now_s)
+/* How urgent the next try is, as the age of the certificate has it. */
+static struct backoff_state urgency(const struct cert_work *work, uint64_t now_s)
 {
     const struct cert_published *published = &work->published;
     struct backoff_state backoff = {
-        .failures = failures,
         .lifetime_s = work->cert->wish.ttl_s,
-        .retry_after_s = err->retry_after_s,
         .just_booted = when_boot_us() < BACKOFF_BOOTING_S * 1000000ULL,
     };
 
@@ -205,6 +202,24 @@ static uint64_t wait_after(const struct cert_work *work, const struct err *err, 
         backoff.lifetime_s = published->validity.not_after -
                              renewal_start_s(&published->validity, published->issued_s);
     }
+    return backoff;
+}
+
+uint64_t cert_work_patience_ms(const struct cert_work *work)
+{
+    const struct backoff_state backoff = urgency(work, when_now_s());
+
+    return backoff_patience_ms(&backoff);
+}
+
+/* The wait after a failure, as the age of the certificate and the class have it. */
+static uint64_t wait_after(const struct cert_work *work, const struct err *err, enum err_kind pace,
+                           unsigned failures, uint64_t now_s)
+{
+    struct backoff_state backoff = urgency(work, now_s);
+
+    backoff.failures = failures;
+    backoff.retry_after_s = err->retry_after_s;
     return backoff_wait_ms(pace, &backoff, chance_draw());
 }
 

@@ -147,6 +147,9 @@ void cert_work_note_published(struct cert_work *work, const char *generation,
  */
 uint64_t cert_work_note_failure(struct cert_work *work, const struct err *err);
 
+/* cert_work_patience_ms - the longest that a login that failed for others may put off a try */
+uint64_t cert_work_patience_ms(const struct cert_work *work);
+
 /*
  * cert_work_blames_clock - whether the last failure may look otherwise now that the clock was set
  *

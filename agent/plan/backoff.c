@@ -73,6 +73,11 @@ uint64_t backoff_wait_ms(enum err_kind kind, const struct backoff_state *state, 
     return larger(least_s * 1000 + (window_s * 1000 * chance >> 32), LEAST_WAIT_MS);
 }
 
+uint64_t backoff_patience_ms(const struct backoff_state *state)
+{
+    return larger(most_wait_s(&paces[ERR_NONE], state) * 1000, LEAST_WAIT_MS);
+}
+
 uint64_t backoff_resume_ms(uint64_t try_again_at_s, uint64_t now_s)
 {
     if (try_again_at_s <= now_s || try_again_at_s - now_s > BACKOFF_MOST_S)

@@ -38,6 +38,13 @@ struct backoff_state {
 uint64_t backoff_wait_ms(enum err_kind kind, const struct backoff_state *state, uint32_t chance);
 
 /*
+ * backoff_patience_ms - the longest that others' failures may put off a try, in milliseconds
+ *
+ * The upper end of its own waits, whatever the number of failures: at least a second.
+ */
+uint64_t backoff_patience_ms(const struct backoff_state *state);
+
+/*
  * backoff_resume_ms - what is left of a wait that was kept on disk, by the wall clock
  *
  * 0 if it is over, or longer than any wait can be: then the clock has been set back since.

@@ -31,8 +31,9 @@ struct vault_token {
     sd_event_source *renew_timer;
     struct waiter *waiters;
 
-    unsigned failures;      /* logins that failed in a row */
-    uint64_t not_before_us; /* no login before this moment */
+    unsigned failures;  /* logins that failed in a row */
+    uint64_t failed_us; /* when the last of them did, on the boot clock */
+    uint64_t pause_us;  /* no login for so long after it */
     struct err last_failure;
 };
 
@@ -100,7 +101,10 @@ static void note_failure(struct vault_token *token, const struct err *err)
         1000000ULL << (token->failures < MOST_DOUBLINGS ? token->failures : MOST_DOUBLINGS);
 
     token->failures++;
-    token->not_before_us = when_boot_us() + most_us / 2 + (most_us / 2 * chance_draw() >> 32);
+    token->failed_us = when_boot_us();
+    token->pause_us = most_us / 2 + (most_us / 2 * chance_draw() >> 32);
+    if (token->pause_us < err->retry_after_s * 1000000ULL)
+        token->pause_us = err->retry_after_s * 1000000ULL;
     token->last_failure = *err;
     tell(token, TOKEN_NOT_GIVEN, err);
 }
@@ -231,7 +235,7 @@ void vault_token_use(struct vault_token *token, struct config *config)
     if (token->grant.token.bytes != NULL)
         drop_token(token);
     token->failures = 0;
-    token->not_before_us = 0;
+    token->pause_us = 0;
     if (token->login != NULL) {
         struct err err;
 
@@ -256,10 +260,20 @@ static void destroy_waiter(struct slot *slot)
     free(waiter);
 }
 
-struct slot *vault_token_start(struct vault_token *token, slot_done *on_done, void *arg,
-                               struct err *err)
+/* How long somebody who would wait so long for it has to wait for the next login. */
+static uint64_t pause_left_us(const struct vault_token *token, uint64_t patience_us)
+{
+    uint64_t pause_us = token->pause_us < patience_us ? token->pause_us : patience_us;
+    uint64_t passed_us = when_boot_us() - token->failed_us;
+
+    return passed_us < pause_us ? pause_us - passed_us : 0;
+}
+
+struct slot *vault_token_start(struct vault_token *token, uint64_t patience_ms, slot_done *on_done,
+                               void *arg, struct err *err)
 {
     struct waiter *waiter = calloc(1, sizeof *waiter);
+    uint64_t pause_us = pause_left_us(token, patience_ms * 1000);
     struct err failure;
 
     if (waiter == NULL) {
@@ -274,9 +288,9 @@ struct slot *vault_token_start(struct vault_token *token, slot_done *on_done, vo
     }
     if (is_usable(token)) {
         slot_finish(&waiter->slot, NULL);
-    } else if (token->login == NULL && when_boot_us() < token->not_before_us) {
+    } else if (token->login == NULL && pause_us > 0) {
         failure = token->last_failure;
-        failure.retry_after_s = (uint32_t)((token->not_before_us - when_boot_us()) / 1000000) + 1;
+        failure.retry_after_s = (uint32_t)(pause_us / 1000000) + 1;
         slot_finish(&waiter->slot, &failure);
     } else if (token->login == NULL && !start_login(token, &failure)) {
         slot_finish(&waiter->slot, &failure);
@@ -299,7 +313,7 @@ const struct secret *vault_token_secret(const struct vault_token *token)
 
 void vault_token_hurry(struct vault_token *token)
 {
-    token->not_before_us = 0;
+    token->pause_us = 0;
 }
 
 unsigned vault_token_number(const struct vault_token *token)

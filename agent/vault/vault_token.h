@@ -5,7 +5,7 @@
  * by a fresh login before it ends, dropped when the CA says 403, and revoked at the end if the
  * operator wants that. It lives in the secure heap and nowhere else. While a login is under way
  * everybody who needs the token waits for that one; when it failed, nobody asks the CA again before
- * a wait of its own is over, however many certificates want to.
+ * a wait of its own is over, however many certificates want to, unless one cannot wait that long.
  */
 #ifndef LEAFD_VAULT_VAULT_TOKEN_H
 #define LEAFD_VAULT_VAULT_TOKEN_H
@@ -45,11 +45,12 @@ void vault_token_use(struct vault_token *token, struct config *config);
 /*
  * vault_token_start - sees to it that there is a token
  *
- * Ends well, in a later turn, when there is one. Ends with the error of the login otherwise, also
- * of one that failed a moment ago. NULL with *err filled if memory ran out.
+ * Ends well, in a later turn, when there is one. Ends with the error of the login otherwise. It
+ * may be that of one that failed before and is not tried again yet, though not for longer than
+ * `patience_ms` milliseconds after it. NULL with *err filled if memory ran out.
  */
-struct slot *vault_token_start(struct vault_token *token, slot_done *on_done, void *arg,
-                               struct err *err);
+struct slot *vault_token_start(struct vault_token *token, uint64_t patience_ms, slot_done *on_done,
+                               void *arg, struct err *err);
 
 /* vault_token_client - what calls with this token go through, as of now */
 struct vault_client vault_token_client(const struct vault_token *token);

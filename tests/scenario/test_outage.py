@@ -168,6 +168,22 @@ def test_retry_after_is_obeyed(devca, site):
     assert run.terminate() == 0
 
 
+def test_retry_after_of_a_login_holds_for_every_certificate(devca, site):
+    site.configure(devca, {"web": WEB})
+    devca.fault("status", path="auth/jwt/login", times=1, status=429, retry_after=4)
+    run = site.run()
+    run.wait_event("login-failed")
+    failed_at = time.monotonic()
+    site.configure(devca, {"web": WEB, **{f"late{number}": WEB for number in range(20)}})
+    run.hangup()
+    run.wait_event("logged-in")
+    # The log tells of the failure a moment after it.
+    assert time.monotonic() - failed_at >= 3.5
+    assert len(run.events("login-failed")) == 1
+    run.wait_ready()
+    assert run.terminate() == 0
+
+
 def test_a_standby_that_redirects_is_followed_once_and_over_tls_only(devca, site):
     site.configure(devca, {"web": WEB})
     devca.fault("redirect", path="pki_int/sign", times=1, location=f"{devca.direct}/v1/pki_int/sign/leafd")
@@ -199,6 +215,18 @@ def test_a_login_without_a_token_is_a_failure(devca, site):
     done = site.once()
     assert done.code == 3
     assert "second factor" in done.events("login-failed")[0]["message"]
+
+
+def test_a_failing_login_is_tried_again_in_time_for_the_certificate_that_ends_first(devca, site):
+    """However long logins have failed, one is made at least every sixteenth of what is left."""
+    site.configure(devca, {"web": WEB.replace("ttl = 1h", "ttl = 30s\nrenew_at = 10%..11%")})
+    run = site.run()
+    run.wait_ready()
+    devca.fault("status", path="auth/jwt/login", times=0, status=503)
+    devca.drop_tokens()
+    wait_for(lambda: site.status()["web"]["state"] == "expired", "the certificate to expire")
+    assert len(run.events("login-failed")) >= 9
+    assert run.terminate() == 0
 
 
 def test_a_ca_whose_certificate_is_not_trusted_gets_no_token(devca, site, tmp_path):

@@ -172,6 +172,32 @@ static void nobody_comes_back_within_5_s_after_a_cold_boot(void **state)
     assert_int_equal(backoff_wait_ms(ERR_TRANSIENT, &booted, 0), 2000);
 }
 
+static void others_failures_put_a_try_off_no_longer_than_its_own_would(void **state)
+{
+    static const struct {
+        uint64_t lifetime_s, remaining_s, patience_ms;
+    } cases[] = {
+        {DAY, DAY / 2, 30 * 60 * 1000},
+        {DAY, 3600, 225000},
+        {DAY, 1, 120000},
+        {DAY, 0, 420000},
+        {0, 0, 420000},
+        {20, 0, 2000},
+        {20, 16, 1000},
+        {20, 9, 1000},
+        {60, 48, 3000},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        const struct backoff_state it = {
+            .failures = 50, .lifetime_s = cases[i].lifetime_s, .remaining_s = cases[i].remaining_s};
+
+        assert_int_equal(backoff_patience_ms(&it), cases[i].patience_ms);
+        assert_true(backoff_wait_ms(ERR_TRANSIENT, &it, UINT32_MAX) <= cases[i].patience_ms);
+    }
+}
+
 static void what_is_left_of_a_wait_survives_a_restart_but_no_other_clock(void **state)
 {
     static const struct {
@@ -315,6 +341,7 @@ int main(void)
         cmocka_unit_test(without_a_certificate_the_wait_stays_short),
         cmocka_unit_test(a_clock_that_promises_more_than_the_life_is_not_believed),
         cmocka_unit_test(nobody_comes_back_within_5_s_after_a_cold_boot),
+        cmocka_unit_test(others_failures_put_a_try_off_no_longer_than_its_own_would),
         cmocka_unit_test(what_is_left_of_a_wait_survives_a_restart_but_no_other_clock),
         cmocka_unit_test(no_wait_is_longer_than_what_a_restart_believes),
         cmocka_unit_test(what_a_person_must_mend_is_asked_less_often),
