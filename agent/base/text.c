@@ -164,14 +164,15 @@ static size_t edits_between(const char *a, const char *b)
 const char *text_nearest(const char *typed, const char *const *names, size_t count)
 {
     const char *nearest = NULL;
-    size_t fewest = NEAREST_MOST_EDITS + 1;
+    size_t fewest = NEAREST_MOST_EDITS + 1, length = strlen(typed);
 
-    if (strlen(typed) >= NEAREST_NAME_BYTES)
+    if (length >= NEAREST_NAME_BYTES)
         return NULL;
     for (size_t i = 0; i < count; i++) {
-        size_t edits;
+        size_t other = strlen(names[i]), edits;
 
-        if (strlen(names[i]) >= NEAREST_NAME_BYTES)
+        /* As many edits as the lengths differ by are needed at least. */
+        if (other >= NEAREST_NAME_BYTES || other >= length + fewest || length >= other + fewest)
             continue;
         edits = edits_between(typed, names[i]);
         if (edits < fewest) {
