@@ -278,6 +278,7 @@ struct slot *http_call_start(struct http_loop *loop, const struct http_request *
     call->began_ms = when_now_ms();
     call->began_boot_ms = when_boot_us() / 1000;
     call->transfer.on_ended = on_ended;
+    call->transfer.own_connection = request->peer->own_connection;
     call->transfer.easy = curl_easy_init();
     if (call->transfer.easy == NULL) {
         err_memory(err);

@@ -1,32 +1,18 @@
 /*
- * http_loop - libcurl's multi interface in the event loop
+ * http_loop - the calls of one kind, in order, over connections that they share
  *
- * All calls share one multi handle, so that they share one HTTP/2 connection where the server
- * offers it, else a few HTTP/1.1 ones; at most `max_in_flight` are on the wire and the rest wait in
- * order. After a minute without calls the multi handle is closed: an idle agent holds no
- * connection, no TLS session and no cached CA store, and starts with fresh DNS when it wakes up.
+ * All calls share one pool, so that they share one HTTP/2 connection where the server offers it,
+ * else a few HTTP/1.1 ones; at most `max_in_flight` are on the wire and the rest wait in order.
+ * After a call that failed the next ones use new connections. After a minute without calls the pool
+ * is closed: an idle agent holds no connection, no TLS session and no cached CA store, and starts
+ * with fresh DNS when it wakes up.
  */
 #ifndef LEAFD_HTTP_HTTP_LOOP_H
 #define LEAFD_HTTP_HTTP_LOOP_H
 
-#include "base/err.h"
+#include "http/http_pool.h"
 
-#include <curl/curl.h>
-#include <systemd/sd-event.h>
-
-#include <stdbool.h>
 #include <stdint.h>
-
-struct http_loop;
-
-/* One transfer in the loop; embedded in what owns the easy handle. */
-struct http_transfer {
-    struct http_loop *loop;
-    CURL *easy; /* borrowed; CURLOPT_PRIVATE points to this struct */
-    void (*on_ended)(struct http_transfer *transfer, CURLcode how);
-    struct http_transfer *next; /* in the queue, or among those on the wire */
-    enum { TRANSFER_IDLE, TRANSFER_QUEUED, TRANSFER_ACTIVE } progress;
-};
 
 /* A reply that told the server's time. */
 struct http_dated {

@@ -49,7 +49,7 @@ class Proxy:
         self.connections = 0
         self.listener = None
         self.port = 0
-        self.pairs = set()
+        self.pairs, self.lost = set(), set()
         self.lock = threading.Lock()
         self.mend()
 
@@ -77,6 +77,11 @@ class Proxy:
                 except OSError:
                     pass
 
+    def lose(self):
+        """The connections that are there lead nowhere from now on, and nobody is told; new ones are served."""
+        with self.lock:
+            self.lost |= self.pairs
+
     def accept(self, listener):
         while True:
             try:
@@ -101,7 +106,7 @@ class Proxy:
                 for key, _ in ready.select():
                     try:
                         data = key.fileobj.recv(65536)
-                        if data:
+                        if data and (near, far) not in self.lost:
                             key.data.sendall(data)
                     except OSError:
                         data = b""

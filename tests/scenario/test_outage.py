@@ -36,6 +36,22 @@ def test_without_a_generation_it_retries_says_so_and_recovers(ca, site):
     assert run.terminate() == 0
 
 
+def test_a_connection_that_leads_nowhere_is_not_used_again(ca, site):
+    """A middlebox forgot it, or the node behind it is gone: the kernel would go on sending for a quarter of an hour."""
+    patience = "timeout = 1s\nconnect_timeout = 1s"
+    site.configure(ca, {"web": WEB, "other": WEB}, vault=patience)
+    run = site.run()
+    run.wait_ready()
+    ca.proxy.lose()
+    more = WEB + "ip_addresses = 192.0.2.1"
+    site.configure(ca, {"web": more, "other": more}, vault=patience)
+    run.hangup()
+    for name in ("web", "other"):
+        run.wait_event("published", name, count=2)
+        assert len(run.events("failed", name)) == 1, "the first try, which finds out"
+    assert run.terminate() == 0
+
+
 def test_once_exits_1_without_the_ca_and_waits_for_it_when_told_to(ca, site):
     ca.proxy.cut()
     site.configure(ca, {"web": WEB})

@@ -31,7 +31,8 @@ from real_ca import RealCa, find_real_ca  # noqa: E402
 
 SLICE, FULL = 200, 4000
 CERTIFICATES, LIFE_S = 40, 20
-FAULT_MOST_S, PAUSE_LEAST_S, PAUSE_MOST_S = 3.0, 1.0, 3.0
+FAULT_MOST_S = 3.0
+PAUSE_LEAST_S, PAUSE_MOST_S = 2.5, 4.0  # so that each certificate has a try in it: one a second, after one that took a second
 PATIENCE_S = 60
 SAMPLE_S = 0.5
 BYTES_OF_A_ROTATION = 9000
