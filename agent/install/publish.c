@@ -169,7 +169,13 @@ static bool make_outside_link(const struct cert_config *cert, const struct outsi
     return replace_link(AT_FDCWD, link->path, fresh, wanted, err);
 }
 
-bool publish_links(int set_fd, const struct cert_config *cert, struct err *err)
+static bool sync_directory(int set_fd, const struct cert_config *cert, struct err *err)
+{
+    return fsync(set_fd) == 0 ||
+           err_errno(err, ERR_LOCAL, errno, "cannot sync %s", cert->directory);
+}
+
+static bool make_names(int set_fd, const struct cert_config *cert, struct err *err)
 {
     bool changed = false;
 
@@ -177,13 +183,26 @@ bool publish_links(int set_fd, const struct cert_config *cert, struct err *err)
         if (!check_name(set_fd, cert->directory, cert->outputs.items[i].name, err) ||
             !make_name(set_fd, cert->outputs.items[i].name, &changed, err))
             return false;
+    return !changed || sync_directory(set_fd, cert, err);
+}
+
+/* What can wait until the generation is in place. */
+static bool tidy_names(int set_fd, const struct cert_config *cert, struct err *err)
+{
+    bool changed = false;
+
     remove_stale_names(set_fd, cert, &changed);
-    if (changed && fsync(set_fd) != 0)
-        return err_errno(err, ERR_LOCAL, errno, "cannot sync %s", cert->directory);
+    if (changed && !sync_directory(set_fd, cert, err))
+        return false;
     for (size_t i = 0; i < cert->links.count; i++)
         if (!make_outside_link(cert, &cert->links.items[i], err))
             return false;
     return true;
+}
+
+bool publish_links(int set_fd, const struct cert_config *cert, struct err *err)
+{
+    return make_names(set_fd, cert, err) && tidy_names(set_fd, cert, err);
 }
 
 bool publish_swap(int set_fd, const struct cert_config *cert, const char *generation,
@@ -193,9 +212,11 @@ bool publish_swap(int set_fd, const struct cert_config *cert, const char *genera
         return false;
     if (!publish_current(set_fd, ret_previous))
         ret_previous[0] = '\0';
+    /* Names that lead nowhere yet: with the rename all files of a first generation appear at once.
+     */
+    if (!make_names(set_fd, cert, err))
+        return false;
     if (!replace_link(set_fd, data, data_new, generation, err))
         return err_wrap(err, "%s", cert->directory);
-    if (fsync(set_fd) != 0)
-        return err_errno(err, ERR_LOCAL, errno, "cannot sync %s", cert->directory);
-    return publish_links(set_fd, cert, err);
+    return sync_directory(set_fd, cert, err) && tidy_names(set_fd, cert, err);
 }

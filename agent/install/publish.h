@@ -6,7 +6,8 @@
  *     ..data  -> ..2026_11_20_21_28_38.4f2a91
  *
  * Kubernetes' layout, which every watcher of files knows. Renaming a new ..data over the old one is
- * the moment in which the set changes; before it the old set is whole, after it the new one.
+ * the moment in which the set changes; before it the old set is whole, after it the new one. The
+ * visible names are made first, so that the files of a first generation appear together as well.
  */
 #ifndef LEAFD_INSTALL_PUBLISH_H
 #define LEAFD_INSTALL_PUBLISH_H
@@ -27,7 +28,7 @@ bool publish_check(int set_fd, const struct cert_config *cert, struct err *err);
  * Heals what an interrupted swap left, makes the visible names and the links elsewhere, and removes
  * visible names of ours that the section does not want any more. Gives the name of the generation
  * that was published before, "" if there was none. Blocks on the disk. Fails with class local;
- * until the rename nothing visible has changed.
+ * until the rename no file has changed.
  */
 bool publish_swap(int set_fd, const struct cert_config *cert, const char *generation,
                   char ret_previous[static GENERATION_NAME_BYTES], struct err *err);

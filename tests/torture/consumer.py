@@ -55,7 +55,7 @@ class Nginx:
 
     def ask(self, process):
         """The serial that is served, or None when nginx has ended."""
-        context = ssl.create_default_context()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         end = time.monotonic() + PATIENCE_S
         while process.poll() is None and time.monotonic() < end:

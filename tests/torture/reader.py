@@ -88,13 +88,15 @@ def check_handle(found, folder):
 
 
 def check_names(found, path, folder):
-    """Every visible name is a link that leads to a file; the combined file is whole by its path."""
-    for name in os.listdir(folder):
-        if name.startswith("..") or name.endswith(".leafd-new"):
-            continue
+    """Once something is published every file is there by its path; the combined file is whole by it."""
+    visible = [name for name in os.listdir(folder) if not name.startswith("..") and not name.endswith(".leafd-new")]
+    for name in visible:
         about = os.lstat(os.path.join(path, name))
-        if found.check(stat.S_ISLNK(about.st_mode), f"{name} is no link"):
+        if found.check(stat.S_ISLNK(about.st_mode), f"{name} is no link") and found.published:
             found.check(os.path.isfile(os.path.join(path, name)), f"{name} leads nowhere")
+    if found.published:
+        missing = [name for name in NAMES if name not in visible]
+        found.check(not missing, f"{', '.join(missing)} cannot be seen")
     combined = os.path.join(path, "combined.pem")
     if os.path.isfile(combined):
         with open(combined, "rb") as file:
@@ -176,6 +178,7 @@ SPOILS = {
     "a missing file": lambda path: os.unlink(os.path.join(path, "..data", "ca.crt")),
     "a dangling ..data": lambda path: (os.unlink(os.path.join(path, "..data")),
                                        os.symlink("..gone", os.path.join(path, "..data"))),
+    "a missing name": lambda path: os.unlink(os.path.join(path, "tls.crt")),
     "a file in a link's place": lambda path: (os.unlink(os.path.join(path, "tls.crt")),
                                               open(os.path.join(path, "tls.crt"), "wb").close()),
 }
