@@ -34,7 +34,7 @@ struct workers {
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t queued_or_closing, ended_one;
     struct work_queue queued[WORKER_URGENCIES], ended;
-    unsigned started, idle;
+    unsigned started, idle, running;
     bool closing;
     pthread_t threads[MOST_THREADS];
 };
@@ -107,11 +107,13 @@ static void *work_loop(void *arg)
             continue;
         }
         work->progress = WORK_RUNNING;
+        workers->running++;
         pthread_mutex_unlock(&workers->lock);
         if (work->run(work->job, &work->err))
             work->err.kind = ERR_NONE;
         pthread_mutex_lock(&workers->lock);
         work->progress = WORK_ENDED;
+        workers->running--;
         push(&workers->ended, work);
         pthread_cond_broadcast(&workers->ended_one);
         /* Cannot fail: the counter would have to reach 2^64. */
@@ -171,16 +173,36 @@ bool workers_open(sd_event *loop, unsigned threads, struct workers **ret_workers
     return true;
 }
 
+/* How many jobs still run. */
+static unsigned send_home(struct workers *workers)
+{
+    unsigned running;
+
+    pthread_mutex_lock(&workers->lock);
+    workers->closing = true;
+    running = workers->running;
+    pthread_cond_broadcast(&workers->queued_or_closing);
+    pthread_mutex_unlock(&workers->lock);
+    return running;
+}
+
+void workers_abandon(struct workers *workers)
+{
+    if (workers == NULL)
+        return;
+    if (send_home(workers) == 0)
+        workers_close(workers);
+    else
+        sd_event_source_disable_unref(workers->wake);
+}
+
 void workers_close(struct workers *workers)
 {
     struct work *work;
 
     if (workers == NULL)
         return;
-    pthread_mutex_lock(&workers->lock);
-    workers->closing = true;
-    pthread_cond_broadcast(&workers->queued_or_closing);
-    pthread_mutex_unlock(&workers->lock);
+    send_home(workers);
     for (unsigned i = 0; i < workers->started; i++)
         pthread_join(workers->threads[i], NULL);
     while ((work = pop(&workers->ended)) != NULL)

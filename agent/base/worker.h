@@ -37,6 +37,13 @@ bool workers_open(sd_event *loop, unsigned threads, struct workers **ret_workers
 void workers_close(struct workers *workers);
 
 /*
+ * workers_abandon - the same without waiting, for a process that ends
+ *
+ * While a job still runs, its thread and the pool stay.
+ */
+void workers_abandon(struct workers *workers);
+
+/*
  * worker_start - runs `run(job)` on a thread
  *
  * Takes `job`, also when it fails: `free_job` is called once in any case. NULL with *err filled if

@@ -252,7 +252,7 @@ void engine_close(struct engine *engine)
     http_loop_close(engine->http);
     http_loop_close(engine->tools.http);
     workers_close(engine->tools.workers);
-    workers_close(engine->tools.lookups);
+    workers_abandon(engine->tools.lookups); /* name servers may take long not to answer */
     ca_cache_free(engine->tools.cache);
     sd_event_unref(engine->tools.loop);
     config_unref(engine->config);

@@ -223,6 +223,8 @@ static bool set_limits(CURL *easy, const struct http_peer *peer)
 {
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    /* Else the end of a transfer waits for name servers that do not answer (curl#8515). */
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT, (long)peer->timeout_s);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, (long)peer->connect_timeout_s);
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);

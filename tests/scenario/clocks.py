@@ -2,28 +2,13 @@
 import mmap
 import os
 import struct
-import subprocess
 import time
 
-from scene import LEAFD, preload
-
-SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "clocks.c")
-MADE = os.path.join(os.path.dirname(os.path.abspath(LEAFD)), "tests", "scenario", "clocks.so")
-COMPILE = ["-std=gnu17", "-D_GNU_SOURCE", "-O2", "-g", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror",
-           "-shared", "-fPIC"]
+from preloads import preload
 
 HOUR = 3600
 DAY = 24 * HOUR
 YEAR = 365 * DAY
-
-
-def build():
-    """The library, compiled if it is older than its source; several test processes may want it at once."""
-    if not os.path.exists(MADE) or os.path.getmtime(MADE) < os.path.getmtime(SOURCE):
-        os.makedirs(os.path.dirname(MADE), exist_ok=True)
-        subprocess.run(["cc", *COMPILE, "-o", f"{MADE}.{os.getpid()}", SOURCE], check=True)
-        os.rename(f"{MADE}.{os.getpid()}", MADE)
-    return MADE
 
 
 class Clock:
@@ -35,7 +20,7 @@ class Clock:
         with open(page, "r+b") as file:
             self.page = mmap.mmap(file.fileno(), mmap.PAGESIZE)
         os.mkfifo(self.notice)
-        self.environment = {"LD_PRELOAD": preload(build()), "CLOCK_PAGE": str(page), "CLOCK_NOTICE": str(self.notice)}
+        self.environment = {**preload("clocks"), "CLOCK_PAGE": str(page), "CLOCK_NOTICE": str(self.notice)}
 
     def off_by(self, seconds, tell=False):
         """So many seconds ahead of the true time; the kernel tells of it, or does not."""

@@ -27,14 +27,6 @@ def wait_for(condition, what, patience=PATIENCE_S):
         time.sleep(0.02)
 
 
-def preload(library):
-    """LD_PRELOAD for leafd: AddressSanitizer has to come before every other library."""
-    if not SANITIZED:
-        return library
-    linked = subprocess.run(["ldd", LEAFD], capture_output=True, text=True, check=True).stdout
-    return " ".join([word for word in linked.split() if word.startswith("/") and "/libasan" in word] + [library])
-
-
 def openssl(*arguments, data=None):
     done = subprocess.run(["openssl", *arguments], input=data, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"openssl {' '.join(arguments)}: {done.stderr}"

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from preloads import preload
 from scene import WEB, is_published, openssl, serial_of, snapshot, wait_for
 
 
@@ -49,6 +50,27 @@ def test_a_connection_that_leads_nowhere_is_not_used_again(ca, site):
     for name in ("web", "other"):
         run.wait_event("published", name, count=2)
         assert len(run.events("failed", name)) == 1, "the first try, which finds out"
+    assert run.terminate() == 0
+
+
+def test_name_servers_that_hang_stop_nothing_but_what_asked_them(devca, site):
+    """libcurl waits for the thread that asks them if it is let, and the whole loop with it."""
+    deaf = preload("deaf_names")
+    site.configure(devca, {"web": WEB}, vault="timeout = 1s\nconnect_timeout = 1s")
+    run = site.run(environment=deaf)
+    run.wait_ready()
+    text = site.file.read_text().replace("https://127.0.0.1", "https://ca.deaf.test")
+    site.write(text + "ip_addresses = 192.0.2.1\n")
+    run.hangup()
+    assert "timed out" in run.wait_event("failed", "web", count=2)[0]["message"]
+    assert run.terminate() == 0
+    assert site.once(environment=deaf).code == 1
+
+
+def test_a_consumer_whose_name_servers_hang_does_not_keep_leafd_from_ending(devca, site):
+    site.configure(devca, {"web": WEB + "prove = tls web.deaf.test:443\nprove_timeout = 2s\n"})
+    run = site.run(environment=preload("deaf_names"))
+    run.wait_event("awaited", "web")
     assert run.terminate() == 0
 
 
