@@ -76,12 +76,12 @@ static bool open_file(const struct staging *staging, const struct output *output
 
     if (fd < 0)
         return err_errno(err, ERR_LOCAL, errno, "cannot create it");
+    /* Both before the content, and the mode first: afterwards it is not ours to change. */
+    if (fchmod(fd, output->mode) != 0)
+        return err_errno(err, ERR_LOCAL, errno, "cannot set its mode");
     if ((output->owner != OWNER_UNCHANGED || output->group != OWNER_UNCHANGED) &&
         fchown(fd, (uid_t)output->owner, (gid_t)output->group) != 0)
         return err_errno(err, ERR_LOCAL, errno, "cannot give it to its owner");
-    /* After fchown, which clears bits; before the content, which nobody else may see. */
-    if (fchmod(fd, output->mode) != 0)
-        return err_errno(err, ERR_LOCAL, errno, "cannot set its mode");
     *ret_fd = take_fd(&fd);
     return true;
 }

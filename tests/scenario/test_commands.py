@@ -48,19 +48,42 @@ def test_status_needs_no_permission_to_read_keys(ca, site):
     """As somebody else, who may read certificates and no keys."""
     site.configure(ca, {"web": WEB})
     assert site.once().code == 0
-    for path in (site.folder, *site.folder.parents):
-        if str(path).startswith("/tmp/"):
-            path.chmod(path.stat().st_mode | 0o055)
-    site.file.chmod(0o644)
-    for path in (ca.folder, *ca.folder.parents):
-        if str(path).startswith("/tmp/"):
-            path.chmod(path.stat().st_mode | 0o055)
-    os.chmod(ca.ca_file, 0o644)
-    os.chmod(os.path.dirname(ca.ca_file), 0o755)
-    done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", scene.LEAFD, "status", "-c",
-                           str(site.file)], capture_output=True, text=True, check=False)
+    let_everybody_read(ca, site)
+    done = as_nobody(site, "status")
     assert done.returncode == 0, done.stderr + done.stdout
     assert "fresh" in done.stdout
+
+
+def let_everybody_read(ca, site):
+    for folder in (site.folder, ca.folder):
+        for path in (folder, *folder.parents):
+            if str(path).startswith("/tmp/"):
+                path.chmod(path.stat().st_mode | 0o055)
+    site.file.chmod(0o644)
+    os.chmod(ca.ca_file, 0o644)
+    os.chmod(os.path.dirname(ca.ca_file), 0o755)
+
+
+def as_nobody(site, command, *rights):
+    """leafd as a user who is not root; `rights` are more arguments of setpriv."""
+    return subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *rights, scene.LEAFD, command,
+                           "-c", str(site.file)], capture_output=True, text=True, check=False)
+
+
+def test_files_of_another_owner_want_the_two_capabilities_that_the_manual_names(ca, site):
+    lines = WEB.replace("file = tls.key key", "file = tls.key key 0600 33")
+    assert lines != WEB
+    site.configure(ca, {"web": lines})
+    let_everybody_read(ca, site)
+    site.out().mkdir()
+    os.chown(site.out(), 65534, 65534)
+    rights = "+chown,+dac_read_search"
+    for _ in range(2):
+        done = as_nobody(site, "once", f"--inh-caps={rights}", f"--ambient-caps={rights}", f"--bounding-set=-all,{rights}")
+        assert done.returncode == 0, done.stderr
+        about = os.stat(site.out() / "tls.key")
+        assert (about.st_uid, about.st_mode & 0o7777) == (33, 0o600)
+    assert ca.requests("pki_int/sign/") == 1, "the second run reads what it gave away"
 
 
 def test_ready_is_quiet(ca, site):
