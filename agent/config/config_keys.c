@@ -52,7 +52,7 @@ const struct config_key config_keys[] = {
     {"role_id_file", AUTH(role_id_file), .parse = parse_path, .type = "path",
      .example = "/etc/leafd/role-id"},
     {"secret_id_file", AUTH(secret_id_file), .parse = parse_path, .type = "path",
-     .example = "/run/leafd/secret-id"},
+     .example = "/etc/leafd/secret-id"},
     {"revoke_on_exit", AUTH(revoke_on_exit), .parse = parse_yes_no, .fallback = "no",
      .type = "yes or no", .example = "yes"},
 
