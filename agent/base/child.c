@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { OUTPUT_BYTES = 256, WHAT_BYTES = 128, KILL_AFTER_S = 2 };
+enum { OUTPUT_BYTES = 256, WHAT_BYTES = 128, KILL_AFTER_S = 2, PARTS_A_TURN = 16 };
 
 struct child {
     struct slot slot;
@@ -60,13 +60,17 @@ static void keep_line(struct child *child, const char *text, size_t length)
     }
 }
 
+/* A turn's worth: a command that writes without end must not keep its own time limit waiting. */
 static void drain(struct child *child)
 {
-    char part[512];
-    ssize_t got;
+    char part[4096];
+    ssize_t got = 1;
 
-    while ((got = read(child->output_fd, part, sizeof part)) > 0)
-        keep_line(child, part, (size_t)got);
+    for (unsigned i = 0; i < PARTS_A_TURN && got > 0; i++) {
+        got = read(child->output_fd, part, sizeof part);
+        if (got > 0)
+            keep_line(child, part, (size_t)got);
+    }
     if (got == 0)
         child->output = sd_event_source_disable_unref(child->output);
 }

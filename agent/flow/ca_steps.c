@@ -35,6 +35,9 @@ static void hurry(struct cert_flow *flow, enum ca_news news)
     work->hurry.reason = news == CA_NEWS_REVOKED ? "the CA has revoked the published certificate"
                                                  : "the CA has another issuer by now";
     work->hurry.other_issuer = news == CA_NEWS_OTHER_ISSUER;
+    /* What was revoked is never gone back to. */
+    if (news == CA_NEWS_REVOKED)
+        work->state.consumer.accepted[0] = '\0';
     work->hurry.due_s = due_s;
     if (due_s < work->published.due_s)
         work->published.due_s = due_s;

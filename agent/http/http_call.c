@@ -61,6 +61,7 @@ static const char *advise(const struct http_call *call, CURLcode how)
 static void describe(const struct http_call *call, CURLcode how, struct err *err)
 {
     char said[CURL_ERROR_SIZE];
+    long errnum = 0;
 
     text_printable(said, sizeof said,
                    call->error[0] == '\0' ? curl_easy_strerror(how) : call->error);
@@ -68,6 +69,10 @@ static void describe(const struct http_call *call, CURLcode how, struct err *err
         err_set(err, ERR_UNTRUSTED, "the reply is larger than %d bytes", HTTP_REPLY_MOST_BYTES);
     else
         err_set(err, http_class_of(how), "%s%s", said, advise(call, how));
+    if (how == CURLE_COULDNT_CONNECT) {
+        curl_easy_getinfo(call->transfer.easy, CURLINFO_OS_ERRNO, &errnum);
+        err->errnum = (int)errnum;
+    }
 }
 
 /* Tells the server's time, unless our own clock was set on the way. */

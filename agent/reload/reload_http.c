@@ -52,7 +52,8 @@ static void on_replied(void *arg, const struct err *call_err)
         err_set(&err, ERR_CONSUMER, "the answer is status %d%s%s", response->status,
                 line[0] == '\0' ? "" : ": ", line);
     }
-    err.kind = ERR_CONSUMER;
+    if (err.kind != ERR_LOCAL)
+        err.kind = ERR_CONSUMER;
     err_wrap(&err, "reload: %s %s", reload->action->method, reload->action->http.label);
     slot_finish(&reload->slot, &err);
 }

@@ -14,7 +14,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
-enum { STAT_MOST_BYTES = 4096, PIDFILE_MOST_BYTES = 4096, CLOCK_SLACK_S = 2 };
+enum { STAT_MOST_BYTES = 4096, PIDFILE_MOST_BYTES = 4096, CLOCK_SLACK_S = 2, NAME_TELLS_BYTES = 3 };
 
 /* Of /proc/PID/stat, proc(5): what is needed here. */
 struct process {
@@ -101,7 +101,18 @@ static bool read_pidfile(const char *path, pid_t *ret_pid, struct err *err)
     return true;
 }
 
-/* Whether the process started before the pidfile was written, as the one that it names must have.
+/* There is nobody to tell yet: the flow knows that by the errno (consumer_steps). */
+static bool nobody_is_there(struct err *err)
+{
+    err->errnum = ESRCH;
+    return false;
+}
+
+/*
+ * Whether the process started before the pidfile was written, as the one that it names must have.
+ *
+ * The file tells the wall clock of then and the process the boot clock, so that one which looks
+ * younger may be the right one, if the clock was set forward since.
  */
 static bool is_older_than_file(const struct process *process, const char *path)
 {
@@ -118,6 +129,12 @@ static bool is_older_than_file(const struct process *process, const char *path)
     return started <= about.st_mtime + CLOCK_SLACK_S;
 }
 
+/* Whether the process has a name of the pidfile's path, as nginx has of /run/nginx.pid. */
+static bool is_named_in(const struct process *process, const char *path)
+{
+    return strlen(process->name) >= NAME_TELLS_BYTES && strstr(path, process->name) != NULL;
+}
+
 bool reload_signal_pidfile(const char *path, int signal, struct err *err)
 {
     CLEANUP(close_fd) int pidfd = -1;
@@ -129,12 +146,13 @@ bool reload_signal_pidfile(const char *path, int signal, struct err *err)
     pidfd = open_pidfd(pid);
     if (pidfd < 0 || !look_at(pid, &process))
         return err_set(err, ERR_CONSUMER, "reload: the process %d that %s names does not run",
-                       (int)pid, path);
-    if (!is_older_than_file(&process, path))
-        return err_set(
-            err, ERR_CONSUMER,
-            "reload: %s is left over: the process %d is younger and not the one it named", path,
-            (int)pid);
+                       (int)pid, path) ||
+               nobody_is_there(err);
+    if (!is_older_than_file(&process, path) && !is_named_in(&process, path))
+        return err_set(err, ERR_CONSUMER,
+                       "reload: %s is left over: the process %d (%s) is younger and not the one it "
+                       "named",
+                       path, (int)pid, process.name);
     if (signal_pidfd(pidfd, signal) != 0)
         return err_errno(err, ERR_CONSUMER, errno, "reload: cannot send SIG%s to process %d (%s)",
                          sigabbrev_np(signal), (int)pid, process.name);
@@ -183,6 +201,7 @@ bool reload_signal_process(const char *name, int signal, struct err *err)
     if (count == 0)
         return err_set(err, ERR_CONSUMER,
                        "reload: no process is named %s; in a pod, is shareProcessNamespace set?",
-                       name);
+                       name) ||
+               nobody_is_there(err);
     return true;
 }

@@ -192,6 +192,48 @@ def test_a_pidfile_that_is_not_there_yet_is_looked_for_again(ca, site, tmp_path)
     assert run.terminate() == 0
 
 
+@pytest.mark.parametrize("line", ["signal HUP process leafd-nobody", "signal HUP pidfile {folder}/stale.pid",
+                                  "http POST http://127.0.0.1:{port}/reload", "http POST unix:{folder}/admin:/reload"])
+def test_a_consumer_that_starts_after_leafd_is_ready_is_waited_for(ca, site, tmp_path, line):
+    """Else a sidecar that is not ready before its consumer runs, and a consumer that waits for the sidecar, wait for ever."""
+    ended = subprocess.Popen(["/bin/true"])  # pylint: disable=consider-using-with
+    ended.wait()
+    (tmp_path / "stale.pid").write_text(f"{ended.pid}\n")
+    site.configure(ca, {"web": WEB + "reload = " + line.format(folder=tmp_path, port=free_port())})
+    run = site.run()
+    run.wait_event("awaited")
+    run.wait_ready()
+    site.answers("ready", 0)
+    assert run.terminate() == 0
+    assert site.once().code == 0
+
+
+def test_a_pidfile_is_believed_after_the_clock_was_set_forward(ca, site, tmp_path):
+    """The file tells the wall clock of then: the process looks younger than it, and has its name."""
+    process = subprocess.Popen(["/bin/sleep", "1000"])  # pylint: disable=consider-using-with
+    try:
+        pidfile = tmp_path / "sleep.pid"
+        pidfile.write_text(f"{process.pid}\n")
+        os.utime(pidfile, (time.time() - 3600, time.time() - 3600))
+        site.configure(ca, {"web": WEB + f"reload = signal USR1 pidfile {pidfile}"})
+        run = site.run()
+        run.wait_event("reloaded")
+        assert process.wait(timeout=10) == -signal.SIGUSR1
+    finally:
+        process.kill()
+        process.wait()
+    assert run.terminate() == 0
+
+
+def test_a_command_that_writes_without_end_is_ended_and_stalls_nobody(ca, site):
+    site.configure(ca, {"endless": WEB + "reload = exec /usr/bin/yes\ncommand_timeout = 1s", "web": WEB})
+    run = site.run()
+    run.wait_event("published", "web")
+    failed = run.wait_event("reload-failed", "endless")[0]
+    assert "did not end within 1s" in failed["message"]
+    assert run.terminate() == 0
+
+
 def test_a_pidfile_of_another_process_is_not_believed(ca, site, tmp_path):
     process = subprocess.Popen(["/bin/sleep", "1000"])  # pylint: disable=consider-using-with
     try:
