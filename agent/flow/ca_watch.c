@@ -16,6 +16,7 @@ struct ca_watch {
     struct vault_reply reply;
     size_t next; /* the section to look at next in this round */
     struct ca_place place;
+    bool complained; /* since the configuration was read */
 };
 
 struct ca_place ca_place_of(const struct cert_config *cert)
@@ -66,11 +67,18 @@ static void end_request(struct ca_watch *watch)
     vault_reply_free(&watch->reply);
 }
 
-/* A CA that does not answer is told of where certificates are asked for; here it is a detail. */
-static void note_failure(const struct ca_watch *watch, const struct err *err)
+/*
+ * A CA that does not answer is told of where certificates are asked for; here it is a detail. What
+ * keeps the looks from ever succeeding is told once.
+ */
+static void note_failure(struct ca_watch *watch, const struct err *err)
 {
-    log_write(LOG_DETAIL, NULL, "cannot look at the issuer of %s: %s", watch->place.mount,
-              err->text);
+    bool stays = err->kind != ERR_TRANSIENT && err->kind != ERR_LOCAL && !watch->complained;
+
+    watch->complained |= stays;
+    log_write(stays ? LOG_ADVICE : LOG_DETAIL, NULL,
+              "cannot see whether the issuer of %s has changed or revoked anything: %s",
+              watch->place.mount, err->text);
 }
 
 static void on_list(void *arg, const struct err *err);
@@ -190,6 +198,7 @@ void ca_watch_use(struct ca_watch *watch, struct config *config)
     config_ref(config);
     config_unref(watch->config);
     watch->config = config;
+    watch->complained = false;
     wait_for_next_round(watch);
 }
 

@@ -21,7 +21,7 @@ struct http_call {
     struct http_response *response;
     struct curl_slist *headers, *connect_to;
     struct bytes body;
-    bool too_large;
+    bool too_large, no_memory;        /* what kept the reply from being taken in */
     uint64_t began_ms, began_boot_ms; /* on the wall clock, and on the boot clock */
     char error[CURL_ERROR_SIZE];
 };
@@ -66,7 +66,10 @@ static void describe(const struct http_call *call, CURLcode how, struct err *err
     text_printable(said, sizeof said,
                    call->error[0] == '\0' ? curl_easy_strerror(how) : call->error);
     if (call->too_large)
-        err_set(err, ERR_UNTRUSTED, "the reply is larger than %d bytes", HTTP_REPLY_MOST_BYTES);
+        err_set(err, ERR_UNTRUSTED, "the reply is larger than %zu bytes",
+                call->response->body.limit);
+    else if (call->no_memory)
+        err_memory(err);
     else
         err_set(err, http_class_of(how), "%s%s", said, advise(call, how));
     if (how == CURLE_COULDNT_CONNECT) {
@@ -133,9 +136,12 @@ static size_t on_body(char *part, size_t size, size_t count, void *arg)
 {
     struct http_call *call = arg;
 
-    if (bytes_add(&call->response->body, part, size * count))
+    struct bytes *body = &call->response->body;
+
+    if (bytes_add(body, part, size * count))
         return size * count;
-    call->too_large = true;
+    call->too_large = size * count > body->limit - body->length;
+    call->no_memory = !call->too_large;
     return 0;
 }
 
@@ -282,6 +288,8 @@ struct slot *http_call_start(struct http_loop *loop, const struct http_request *
     }
     http_response_free(ret_response);
     call->response = ret_response;
+    if (request->reply_most_bytes != 0)
+        ret_response->body.limit = request->reply_most_bytes;
     call->began_ms = when_now_ms();
     call->began_boot_ms = when_boot_us() / 1000;
     call->transfer.on_ended = on_ended;

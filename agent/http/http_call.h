@@ -38,6 +38,7 @@ struct http_request {
     const char *headers[4];     /* "Name: value", ends with NULL */
     const struct secret *token; /* for X-Vault-Token; NULL: none */
     const struct bytes *body;   /* JSON; NULL: none */
+    size_t reply_most_bytes;    /* 0: HTTP_REPLY_MOST_BYTES */
 };
 
 struct http_response {
@@ -52,7 +53,7 @@ struct http_response {
  *
  * Borrows `request` during the call only. *ret_response belongs to the caller and is filled when
  * on_done runs; any HTTP status counts as done well. Failures: transient (no connection, time out),
- * untrusted (the server's certificate, a reply over HTTP_REPLY_MOST_BYTES), local (memory, our own
+ * untrusted (the server's certificate, a reply over its ceiling), local (memory, our own
  * certificate files). NULL with *err filled if the call could not even start.
  */
 struct slot *http_call_start(struct http_loop *loop, const struct http_request *request,

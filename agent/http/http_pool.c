@@ -1,6 +1,10 @@
 #include "http/http_pool.h"
 
+#include "base/when.h"
+
 #include <stdlib.h>
+
+enum { GOOD_FOR_S = 600 };
 
 struct http_pool {
     sd_event *event;
@@ -8,6 +12,7 @@ struct http_pool {
     sd_event_source *timer;
     struct http_transfer *running;
     unsigned *active;
+    uint64_t born_us; /* on the boot clock */
     http_pool_turned *on_turned;
     void *arg;
     bool in_turn;  /* it must not be freed underneath */
@@ -66,6 +71,18 @@ static void abandon_undriven(struct http_pool *pool)
     pool->in_turn = in_turn;
 }
 
+/* Whether another connection may lead to a server that does better. */
+static bool is_spoilt_by(const struct http_transfer *transfer, CURLcode how)
+{
+    long status = 0;
+
+    if (transfer->own_connection)
+        return false;
+    curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+    /* 472 to 474 are Vault's standbys. */
+    return how != CURLE_OK || status >= 500 || (status >= 472 && status <= 474);
+}
+
 /* Hands over what has ended; the message is dead once its handle is removed, so it is read first.
  */
 static void deliver(struct http_pool *pool)
@@ -81,7 +98,7 @@ static void deliver(struct http_pool *pool)
             continue;
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&transfer);
         give_back(transfer);
-        pool->spoiled |= how != CURLE_OK && !transfer->own_connection;
+        pool->spoiled |= is_spoilt_by(transfer, how);
         transfer->on_ended(transfer, how);
     }
     abandon_undriven(pool);
@@ -179,6 +196,7 @@ struct http_pool *http_pool_new(sd_event *event, unsigned max_connections, unsig
         return NULL;
     pool->event = sd_event_ref(event);
     pool->active = active;
+    pool->born_us = when_boot_us();
     pool->on_turned = on_turned;
     pool->arg = arg;
     pool->multi = curl_multi_init();
@@ -234,5 +252,5 @@ void http_pool_remove(struct http_transfer *transfer)
 
 bool http_pool_is_spoiled(const struct http_pool *pool)
 {
-    return pool->spoiled;
+    return pool->spoiled || when_boot_us() - pool->born_us > GOOD_FOR_S * 1000000ULL;
 }

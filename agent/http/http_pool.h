@@ -1,10 +1,12 @@
 /*
  * http_pool - connections that transfers share: libcurl's multi handle in the event loop
  *
- * A pool is good until something goes wrong on one of its connections. libcurl goes on using an
+ * A pool is good for ten minutes, or until something goes wrong in it. libcurl goes on using an
  * HTTP/2 connection on which a transfer timed out (curl#17225), though a middlebox may have
  * forgotten it or the machine behind it may be gone, and the kernel gives it up after a quarter of
- * an hour. So whoever uses the pool begins another and retires this one, which ends what it began.
+ * an hour. And a node that answers that it is sealed or has no leader does so on that connection
+ * for ever, while a new one may lead to its neighbour. So whoever uses the pool begins another and
+ * retires this one, which ends what it began.
  */
 #ifndef LEAFD_HTTP_HTTP_POOL_H
 #define LEAFD_HTTP_HTTP_POOL_H
@@ -60,7 +62,7 @@ bool http_pool_add(struct http_pool *pool, struct http_transfer *transfer);
 /* http_pool_remove - takes a transfer off the wire; its on_ended does not run any more */
 void http_pool_remove(struct http_transfer *transfer);
 
-/* http_pool_is_spoiled - whether one has failed, so that the next had better use another pool */
+/* http_pool_is_spoiled - whether the next transfer had better use another pool */
 bool http_pool_is_spoiled(const struct http_pool *pool);
 
 #endif

@@ -22,6 +22,7 @@ struct vault_call {
     struct secret token;
     struct bytes body;
     bool has_body, redirected;
+    size_t reply_most_bytes;
 };
 
 static void destroy_call(struct slot *slot)
@@ -48,6 +49,7 @@ static bool send_to(struct vault_call *call, const char *url, struct err *err)
         .headers = {"X-Vault-Request: true", call->namespace[0] == '\0' ? NULL : call->namespace},
         .token = call->token.bytes == NULL ? NULL : &call->token,
         .body = call->has_body ? &call->body : NULL,
+        .reply_most_bytes = call->reply_most_bytes,
     };
 
     slot_drop(call->http);
@@ -159,6 +161,7 @@ struct slot *vault_call_start(const struct vault_client *client, const struct va
     call->loop = client->http;
     call->config = config_ref(client->config);
     call->reply = ret_reply;
+    call->reply_most_bytes = order->reply_most_bytes;
     snprintf(url, sizeof url, "%s/v1/%s", client->config->vault.address, order->path);
     if (keep_order(call, client, order, err) && send_to(call, url, err))
         return &call->slot;

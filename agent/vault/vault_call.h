@@ -25,6 +25,7 @@ struct vault_order {
     const char *path;           /* below /v1/, without a slash at its start or end */
     json_t *body;               /* borrowed; NULL: none */
     const struct secret *token; /* NULL for logins and public paths */
+    size_t reply_most_bytes;    /* 0: what http_call takes */
 };
 
 /*

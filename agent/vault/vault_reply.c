@@ -58,15 +58,18 @@ static bool is_shallow(const char *body, size_t length)
     return true;
 }
 
-static json_t *load(const char *body, size_t length)
+/* NULL for what is no JSON object, and if memory ran out: then *ret_no_memory tells. */
+static json_t *load(const char *body, size_t length, bool *ret_no_memory)
 {
+    json_error_t error = {0};
     json_t *json;
 
     if (!is_shallow(body, length))
         return NULL;
-    json = json_loadb(body, length, JSON_REJECT_DUPLICATES, NULL);
+    json = json_loadb(body, length, JSON_REJECT_DUPLICATES, &error);
     if (json_is_object(json))
         return json;
+    *ret_no_memory = json == NULL && json_error_code(&error) == json_error_out_of_memory;
     json_decref(json);
     return NULL;
 }
@@ -103,13 +106,16 @@ static bool fail(int status, const json_t *json, struct err *err)
 bool vault_reply_parse(int status, const char *body, size_t length, struct vault_reply *ret_reply,
                        struct err *err)
 {
-    json_t *json = length == 0 ? NULL : load(body, length);
+    bool no_memory = false;
+    json_t *json = length == 0 ? NULL : load(body, length, &no_memory);
 
     if (status < 200 || status > 299) {
         fail(status, json, err);
         json_decref(json);
         return false;
     }
+    if (no_memory)
+        return err_memory(err);
     if (json == NULL && length > 0)
         return err_set(err, ERR_UNTRUSTED,
                        "the reply is no JSON object; is the address that of Vault or OpenBao?");

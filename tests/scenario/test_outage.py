@@ -74,6 +74,19 @@ def test_a_consumer_whose_name_servers_hang_does_not_keep_leafd_from_ending(devc
     assert run.terminate() == 0
 
 
+def test_a_node_that_is_not_well_is_not_asked_again_over_the_same_connection(devca, site):
+    """Behind one address there may be three, and the next connection leads to another."""
+    site.configure(devca, {"web": WEB})
+    devca.fault("status", path="pki_int/sign", times=1, status=503, errors=["Vault is sealed"])
+    connections = devca.proxy.connections
+    run = site.run()
+    run.wait_event("failed")
+    assert devca.proxy.connections == connections + 1
+    run.wait_event("published")
+    assert devca.proxy.connections == connections + 2
+    assert run.terminate() == 0
+
+
 def test_once_exits_1_without_the_ca_and_waits_for_it_when_told_to(ca, site):
     ca.proxy.cut()
     site.configure(ca, {"web": WEB})
