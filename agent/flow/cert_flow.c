@@ -176,6 +176,8 @@ void cert_flow_recompute(struct cert_flow *flow, bool hurries)
 {
     if (hurries && flow->state == FLOW_BACKING_OFF && cert_work_blames_clock(&flow->work))
         alarm_hasten(&flow->alarm, cert_work_note_hurry(&flow->work));
+    if (flow->state == FLOW_BACKING_OFF || flow->state == FLOW_RELOAD_BACKING_OFF)
+        alarm_hasten(&flow->alarm, cert_work_shorter_wait_ms(&flow->work));
     alarm_recompute(&flow->alarm);
 }
 

@@ -259,6 +259,19 @@ bool job_stage(void *arg, struct err *err)
                             err);
 }
 
+/* The same certificate in other files is as revoked as it was; any other is not. */
+static void keep_mark(struct cert_job *job)
+{
+    const struct cert_draft *draft = job->draft;
+    struct err err;
+
+    if (strcmp(job->current_serial, draft->issued.leaf.serial) == 0 &&
+        revoked_mark_is(job->set_fd, job->previous))
+        job->revoked = revoked_mark_write(job->set_fd, draft->generation, &err);
+    else
+        revoked_mark_clear(job->set_fd);
+}
+
 bool job_publish(void *arg, struct err *err)
 {
     struct cert_job *job = arg;
@@ -266,7 +279,7 @@ bool job_publish(void *arg, struct err *err)
     if (!set_directory_same(job->cert->directory, job->set_fd, err) ||
         !publish_swap(job->set_fd, job->cert, job->draft->generation, job->previous, err))
         return false;
-    revoked_mark_clear(job->set_fd);
+    keep_mark(job);
     /* The key is on disk now; nothing here needs it any more. */
     secret_wipe(&job->draft->issued.key_pem);
     return true;

@@ -32,14 +32,15 @@ struct cert_job {
     int set_fd;               /* -1 until the directory is open */
     struct cert_draft *draft; /* NULL where the job needs none */
 
-    struct installed installed;       /* of job_read_disk */
-    struct cert_state state;          /* of job_read_disk; for job_save */
-    bool revoked;                     /* of job_read_disk: the published generation is marked so */
+    struct installed installed; /* of job_read_disk */
+    struct cert_state state;    /* of job_read_disk; for job_save */
+    bool revoked; /* of job_read_disk and job_publish: what is published is marked so */
     char held[GENERATION_NAME_BYTES]; /* for job_read_disk: the generation that is held, where that
                                          is known better than from the disk; "" it is not */
     bool rehearse;                    /* for job_make_key: try the disk before the CA is asked */
     bool keep_key;                    /* for job_make_key: use the published key again */
-    char current_serial[SERIAL_TEXT_BYTES]; /* for job_vet: what is published; "" for none */
+    char current_serial[SERIAL_TEXT_BYTES]; /* for job_vet and job_publish: what is published;
+                                               "" for none */
     struct ca_cache *cache;                 /* for job_vet; outlives the workers */
     char previous[GENERATION_NAME_BYTES];   /* of job_publish and job_roll_back: what was published
                                                before; of job_read_disk: what is kept besides */

@@ -4,6 +4,7 @@
 #include "flow/assess.h"
 #include "flow/cert_directory.h"
 #include "flow/reload_state.h"
+#include "install/revoked_mark.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -86,8 +87,9 @@ static enum cert_event take_findings(struct cert_work *work, struct cert_job *jo
     /* What was revoked is never gone back to. */
     if (job->revoked)
         work->state.consumer.accepted[0] = '\0';
-    work->published = (struct cert_published){0};
-    if (installed->health != INSTALLED_NOTHING) {
+    if (installed->health == INSTALLED_NOTHING) {
+        work->published = (struct cert_published){0};
+    } else {
         cert_work_note_published(work, installed->generation, &installed->record.leaf,
                                  installed->record.issued_s);
         work->published.usable = findings.now_s < work->published.validity.not_after;
@@ -100,6 +102,7 @@ static enum cert_event take_findings(struct cert_work *work, struct cert_job *jo
     if (!work->read_once && work->tools->stays)
         findings.try_again_at_s = work->state.try_again_at_s;
     work->read_once = true;
+    work->in_time = findings.difference == NULL && !findings.revoked && work->hurry.due_s == 0;
     verdict = assess(&findings, &reason);
     cert_work_give_reason(work, reason);
     return event_of(verdict);
@@ -139,6 +142,8 @@ static void on_read(void *arg, const struct err *job_err)
     job->set_fd = -1;
     if (err.kind == ERR_NONE) {
         cert_directory_watch(work);
+        /* What was left before the watch was there has told nobody. */
+        job->revoked |= revoked_mark_is(work->set_fd, job->installed.generation);
         event = take_findings(work, job);
         take_held(work, job, event);
     }
@@ -227,16 +232,26 @@ void stage_recover(struct cert_work *work)
     start_job(work, job, job_recover, on_recovered);
 }
 
+/* Whether waiting for it would leave a gap, which asking again may not. */
+static bool begins_too_late(const struct cert_work *work, const struct validity *validity)
+{
+    return work->published.usable && validity->not_before >= work->published.validity.not_after;
+}
+
 static void on_staged(void *arg, const struct err *job_err)
 {
     struct cert_work *work = arg;
     const struct certificate_facts *leaf = &work->job->draft->issued.leaf;
-    const struct err err = *job_err;
+    struct err err = *job_err;
     /* One that is published already gets other files; a clock that was set back is no reason to
      * keep them from it. */
     bool is_early = leaf->validity.not_before > when_now_s() &&
                     strcmp(leaf->serial, work->published.serial) != 0;
 
+    if (err.kind == ERR_NONE && is_early && begins_too_late(work, &leaf->validity))
+        err_set(&err, ERR_UNTRUSTED,
+                "it begins when the one in place has ended already; the CA's clock is ahead, or "
+                "this machine's behind");
     work->draft = TAKE(work->job->draft);
     work->job = NULL;
     work->slot = slot_drop(work->slot);
@@ -259,6 +274,7 @@ static void on_published(void *arg, const struct err *job_err)
     struct cert_work *work = arg;
     const struct err err = *job_err;
     struct cert_job *job = work->job;
+    bool revoked;
 
     if (err.kind == ERR_NONE) {
         const struct cert_draft *draft = job->draft;
@@ -268,18 +284,23 @@ static void on_published(void *arg, const struct err *job_err)
                                  draft->issued.issued_s);
         forget_held(work);
     }
+    revoked = job->revoked;
     work->draft = TAKE(job->draft);
     work->job = NULL;
     work->slot = slot_drop(work->slot);
     work->deliver(work, err.kind == ERR_NONE ? EV_DONE : EV_FAILED, &err);
+    if (err.kind == ERR_NONE && revoked)
+        work->deliver(work, EV_REVOKED, NULL);
 }
 
 void stage_publish(struct cert_work *work)
 {
     struct cert_job *job = new_job(work);
 
-    if (job != NULL)
-        start_job(work, job, job_publish, on_published);
+    if (job == NULL)
+        return;
+    memcpy(job->current_serial, work->published.serial, sizeof job->current_serial);
+    start_job(work, job, job_publish, on_published);
 }
 
 /* -- stages that wait for somebody else -----------------------------------------------------------

@@ -51,7 +51,6 @@ void step_read_disk(struct cert_flow *flow)
 void step_queue(struct cert_flow *flow)
 {
     cert_log_wanted(&flow->work, "asking the CA for a certificate");
-    flow->work.in_time = false;
     flow_enter(flow, FLOW_QUEUED);
     stage_queue(&flow->work);
 }
@@ -63,8 +62,8 @@ void step_queue_due(struct cert_flow *flow)
 
     cert_work_give_reason(&flow->work,
                           hurried ? hurry->reason : "the published certificate is due");
-    step_queue(flow);
     flow->work.in_time = !hurried;
+    step_queue(flow);
 }
 
 void step_queue_revoked(struct cert_flow *flow)
@@ -73,6 +72,7 @@ void step_queue_revoked(struct cert_flow *flow)
     cert_work_give_reason(&flow->work, "the published certificate was revoked");
     /* What was revoked is never gone back to. */
     flow->work.state.consumer.accepted[0] = '\0';
+    flow->work.in_time = false;
     step_queue(flow);
 }
 

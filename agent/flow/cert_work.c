@@ -212,6 +212,13 @@ uint64_t cert_work_patience_ms(const struct cert_work *work)
     return backoff_patience_ms(&backoff);
 }
 
+uint64_t cert_work_shorter_wait_ms(const struct cert_work *work)
+{
+    uint64_t most_ms = cert_work_patience_ms(work);
+
+    return most_ms / 2 + (most_ms / 2 * chance_draw() >> 32);
+}
+
 /* The wait after a failure, as the age of the certificate and the class have it. */
 static uint64_t wait_after(const struct cert_work *work, const struct err *err, enum err_kind pace,
                            unsigned failures, uint64_t now_s)
@@ -247,7 +254,8 @@ uint64_t cert_work_note_failure(struct cert_work *work, const struct err *err)
 
 bool cert_work_blames_clock(const struct cert_work *work)
 {
-    return work->state.failure.kind == ERR_UNTRUSTED || !work->published.usable;
+    return work->state.failure.kind == ERR_UNTRUSTED || !work->published.usable ||
+           work->published.validity.not_after <= when_now_s();
 }
 
 uint64_t cert_work_note_hurry(struct cert_work *work)

@@ -150,6 +150,10 @@ uint64_t cert_work_note_failure(struct cert_work *work, const struct err *err);
 /* cert_work_patience_ms - the longest that a login that failed for others may put off a try */
 uint64_t cert_work_patience_ms(const struct cert_work *work);
 
+/* cert_work_shorter_wait_ms - the longest that a wait under way may still be, now that the clock
+ * was set; jittered */
+uint64_t cert_work_shorter_wait_ms(const struct cert_work *work);
+
 /*
  * cert_work_blames_clock - whether the last failure may look otherwise now that the clock was set
  *

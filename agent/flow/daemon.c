@@ -91,6 +91,8 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *inf
 
     (void)source;
     (void)info;
+    if (daemon->stopping)
+        return 0;
     service_notify_reloading();
     config = config_load(daemon->file, &problems);
     if (config == NULL) {

@@ -197,6 +197,7 @@ bool engine_apply(struct engine *engine, struct config *config, struct err *err)
     engine->config = config;
     set_limits(engine);
     vault_token_use(engine->tools.token, config);
+    vault_token_hurry(engine->tools.token); /* whoever sends a HUP wants to see now */
     if (engine->watch != NULL)
         ca_watch_use(engine->watch, config);
     forget_removed(engine);

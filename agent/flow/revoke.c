@@ -36,11 +36,19 @@ static int code_of(const struct err *err)
 
 int revoke_run(struct config *config, const char *const *names, size_t count, bool reissue)
 {
+    CLEANUP(free_memory) void *memory = calloc(count + 1, sizeof(const char *));
+    const char **revoked = memory;
     struct ask ask = {0};
     struct err err = {0};
     bool any_agent = false;
-    int code = EXIT_FINE;
+    size_t done = 0;
+    int code = EXIT_FINE, again;
 
+    if (revoked == NULL) {
+        err_memory(&err);
+        fprintf(stderr, "leafd: %s\n", err.text);
+        return code_of(&err);
+    }
     if (!ask_open(&ask, config, &err) || !ask_log_in(&ask, &err)) {
         fprintf(stderr, "leafd: %s\n", err.text);
         ask_close(&ask);
@@ -52,15 +60,18 @@ int revoke_run(struct config *config, const char *const *names, size_t count, bo
         if (!revoke_one(&ask, config_cert(config, names[i]), reissue, &agent, &err)) {
             fprintf(stderr, "leafd: [cert %s] %s\n", names[i], err.text);
             code = code_of(&err) > code ? code_of(&err) : code;
+        } else {
+            revoked[done++] = names[i];
         }
         any_agent |= agent;
     }
     ask_close(&ask);
-    if (code != EXIT_FINE || !reissue)
+    if (done == 0 || !reissue)
         return code;
     if (any_agent) {
         printf("the running agent issues anew; `leafd status` shows when it has\n");
-        return EXIT_FINE;
+        return code;
     }
-    return once_run(config_ref(config), names, count, 0);
+    again = once_run(config_ref(config), revoked, done, 0);
+    return again > code ? again : code;
 }

@@ -123,6 +123,39 @@ def test_a_revoked_serial_number_is_replaced(ca, site):
     assert run.terminate() == 0
 
 
+def test_a_revoked_certificate_stays_wanted_when_the_first_try_fails(devca, site):
+    site.configure(devca, {"web": WEB}, agent=POLLING)
+    run = site.run()
+    run.wait_ready()
+    serial = serial_of(site.out() / "tls.crt")
+    devca.fault("status", path="pki_int/sign", times=2, status=503)
+    devca.revoke(serial)
+    run.wait_event("ca-changed", "web")
+    wait_for(lambda: serial_of(site.out() / "tls.crt") != serial, "another certificate")
+    assert len(run.events("failed")) == 2 and not run.events("found"), "it is not fresh because it was looked at again"
+    assert run.terminate() == 0
+
+
+def test_a_certificate_that_is_revoked_while_its_files_are_written_anew_is_replaced(ca, site, tmp_path):
+    lint = tmp_path / "lint"
+    lint.write_text(f"#!/bin/sh\ntouch {tmp_path}/asked\nwhile [ -e {tmp_path}/block ]; do sleep 0.05; done\n")
+    lint.chmod(0o755)
+    lines = WEB + f"validate = exec {lint}\n"
+    site.configure(ca, {"web": lines})
+    run = site.run()
+    run.wait_ready()
+    serial = serial_of(site.out() / "tls.crt")
+    (tmp_path / "block").touch()
+    (tmp_path / "asked").unlink()
+    site.configure(ca, {"web": lines + "file = more.crt certificate\n"})
+    run.hangup()
+    wait_for((tmp_path / "asked").exists, "the files to be written anew")
+    assert site.command("revoke", "web").code == 0
+    (tmp_path / "block").unlink()
+    wait_for(lambda: serial_of(site.out() / "tls.crt") != serial, "another certificate")
+    assert run.terminate() == 0
+
+
 def test_a_role_with_an_issuer_of_its_own_is_not_asked_again_and_again(real_ca_server, site):
     """Its certificates never come from the default issuer: that is no news after the first time. (real only)"""
     ca = real_ca_server
