@@ -62,6 +62,9 @@ bool chain_parse(const char *pem, STACK_OF(X509) * certificates, struct err *err
 
 bool chain_is_top(STACK_OF(X509) * certificates, X509 *certificate)
 {
+    /* Two issues of one root with the same key have issued each other, and neither needs to. */
+    if (X509_self_signed(certificate, 0) == 1)
+        return true;
     for (int i = 0; i < sk_X509_num(certificates); i++) {
         X509 *other = sk_X509_value(certificates, i);
 

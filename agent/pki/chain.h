@@ -30,7 +30,7 @@ bool chain_parse(const char *pem, STACK_OF(X509) * certificates, struct err *err
  */
 bool chain_add(STACK_OF(X509) * certificates, X509 *certificate, struct err *err);
 
-/* chain_is_top - whether no other certificate of the chain issued this one */
+/* chain_is_top - whether the certificate is a root, or no other of the chain issued it */
 bool chain_is_top(STACK_OF(X509) * certificates, X509 *certificate);
 
 /*

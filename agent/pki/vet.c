@@ -264,15 +264,19 @@ static bool parse_chain(struct vetting *vetting, const struct vet_reply *reply, 
     return vetting->order->trust_anchor == NULL || read_anchors(vetting, err);
 }
 
-/* The anchors if there are any, else the tops of what was sent. */
+/* The anchors if there are any, else the tops of what was sent; all of what has none: a circle. */
 static bool choose_trusted(struct vetting *vetting, struct err *err)
 {
     STACK_OF(X509) *from = vetting->order->trust_anchor == NULL ? vetting->sent : vetting->anchors;
 
+    bool has_top = false;
+
+    for (int i = 0; from == vetting->sent && i < sk_X509_num(from); i++)
+        has_top |= chain_is_top(from, sk_X509_value(from, i));
     for (int i = 0; i < sk_X509_num(from); i++) {
         X509 *certificate = sk_X509_value(from, i);
 
-        if (from == vetting->sent && !chain_is_top(from, certificate))
+        if (has_top && !chain_is_top(from, certificate))
             continue;
         if (X509_up_ref(certificate) != 1 || sk_X509_push(vetting->trusted, certificate) <= 0)
             return err_memory(err);

@@ -488,6 +488,60 @@ static void a_chain_is_believed_only_if_it_holds(void **state)
     free(huge);
 }
 
+/* What Vault sends of a root that was issued anew with its key, or that another root signed. */
+static void roots_that_signed_one_another_are_all_trusted(void **state)
+{
+    struct pki *pki = *state;
+    const struct cert_order order = {.san = good_san};
+    const struct cert_order root = {.common_name = "root", .is_ca = 1, .to_s = 99000};
+    const struct cert_order old = {.common_name = "old root", .is_ca = 1, .to_s = 80000};
+    EVP_PKEY *old_key = certs_key(0);
+    X509 *leaf = certs_make(&order, pki->key, pki->middle, pki->middle_key);
+    X509 *again = certs_make(&root, pki->root_key, NULL, NULL);
+    X509 *other = certs_make(&old, old_key, NULL, NULL);
+    X509 *crossed = certs_make(&root, pki->root_key, other, old_key);
+    X509 *crossed_back = certs_make(&old, old_key, pki->root, pki->root_key);
+    CLEANUP(free_memory) char *leaf_pem = certs_pem(leaf);
+    CLEANUP(free_memory) char *again_pem = certs_pem(again);
+    CLEANUP(free_memory) char *other_pem = certs_pem(other);
+    CLEANUP(free_memory) char *crossed_pem = certs_pem(crossed);
+    CLEANUP(free_memory) char *crossed_back_pem = certs_pem(crossed_back);
+    const struct {
+        const char *chain[5];
+        size_t trusted, sent;
+    } cases[] = {
+        {{pki->middle_pem, pki->root_pem, again_pem}, 2, 1},
+        {{pki->middle_pem, pki->root_pem, crossed_pem, other_pem}, 2, 2},
+        {{pki->middle_pem, pki->root_pem, crossed_pem}, 2, 2},
+        {{pki->middle_pem, crossed_pem, other_pem}, 1, 2},
+        {{pki->middle_pem, crossed_pem, crossed_back_pem}, 3, 3},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct arena arena = {0};
+        struct vet_reply reply = {.certificate = leaf_pem, .issuing_ca = pki->middle_pem};
+        const struct vet_order vetting = {
+            .wish = &pki->wish, .key = pki->key, .now_s = when_now_s()};
+        struct issued issued;
+        struct err err = {0};
+
+        for (size_t j = 0; cases[i].chain[j] != NULL; j++)
+            add(&reply.ca_chain, &arena, cases[i].chain[j]);
+        if (!vet(&vetting, &reply, &issued, &err))
+            fail_msg("case %zu: %s", i, err.text);
+        assert_int_equal(issued.ca_pem.count, cases[i].trusted);
+        assert_int_equal(issued.chain_pem.count, cases[i].sent);
+        issued_free(&issued);
+        arena_free(&arena);
+    }
+    EVP_PKEY_free(old_key);
+    X509_free(leaf);
+    X509_free(again);
+    X509_free(other);
+    X509_free(crossed);
+    X509_free(crossed_back);
+}
+
 static void a_chain_of_too_many_certificates_is_refused(void **state)
 {
     struct pki *pki = *state;
@@ -530,6 +584,7 @@ int main(void)
         VET_TEST(a_key_of_another_type_is_refused),
         VET_TEST(the_certificate_that_is_published_already_is_refused),
         VET_TEST(a_chain_is_believed_only_if_it_holds),
+        VET_TEST(roots_that_signed_one_another_are_all_trusted),
         VET_TEST(a_chain_of_too_many_certificates_is_refused),
     };
 
