@@ -137,13 +137,21 @@ bool job_read_disk(void *arg, struct err *err)
     /* What was not found for want of memory may be there, and is not to be swept away. */
     if (err_shortage(err))
         return false;
-    generation_sweep(job->set_fd, current, job->previous,
-                     job->draft == NULL ? "" : job->draft->generation);
+    /* Nor is anything while it cannot be told what is published. */
+    if (current[0] != '\0' || !publish_may_be(job->set_fd, ""))
+        generation_sweep(job->set_fd, current, job->previous,
+                         job->draft == NULL ? "" : job->draft->generation);
     job->revoked = current[0] != '\0' && revoked_mark_is(job->set_fd, current);
     if (err_shortage(err))
         return false;
+    /* What could never be linked to is not asked for; what is published goes on without links. */
+    if (current[0] == '\0')
+        return publish_check_links(job->cert, err);
+    if (job->installed.health != INSTALLED_WHOLE)
+        return true;
+    publish_links(job->cert, &job->link_failure);
     /* A crash right behind the swap may have left the visible names undone. */
-    return job->installed.health != INSTALLED_WHOLE || publish_links(job->set_fd, job->cert, err);
+    return publish_names(job->set_fd, job->cert, err);
 }
 
 /* The published key, for a section whose key never rotates; no key there is no failure. */
@@ -280,6 +288,7 @@ bool job_publish(void *arg, struct err *err)
         !publish_swap(job->set_fd, job->cert, job->draft->generation, job->previous, err))
         return false;
     keep_mark(job);
+    publish_links(job->cert, &job->link_failure);
     /* The key is on disk now; nothing here needs it any more. */
     secret_wipe(&job->draft->issued.key_pem);
     return true;

@@ -49,6 +49,8 @@ struct cert_job {
     bool is_stranger;  /* of job_vet: it is such a one */
     bool no_news;      /* of job_recover: what was announced is trusted already */
     char rollback_to[GENERATION_NAME_BYTES]; /* for job_roll_back */
+    struct err
+        link_failure; /* of job_read_disk and job_publish: why a link elsewhere is not made */
 };
 
 /* cert_draft_new - an empty draft; NULL if memory ran out */

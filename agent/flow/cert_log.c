@@ -107,6 +107,13 @@ void cert_log_consumer_failed(const struct cert_work *work, const struct err *er
                 "the new files are in place but the consumer may serve the old ones; they have ");
 }
 
+void cert_log_link_failed(const struct cert_work *work, const struct err *err)
+{
+    if (err->kind != ERR_NONE)
+        log_write(LOG_LINK_FAILED, (const struct log_field[]){{"CERT", work->cert->name}, {0}},
+                  "a link to the set is missing, all else goes on: %s", err->text);
+}
+
 void cert_log_proven(const struct cert_work *work)
 {
     log_write(LOG_PROVEN,

@@ -53,6 +53,9 @@ void cert_log_hurried(const struct cert_work *work);
 /* cert_log_warnings - what the CA warned about in its reply */
 void cert_log_warnings(const struct cert_work *work);
 
+/* cert_log_link_failed - a link elsewhere could not be made; nothing if `err` is none */
+void cert_log_link_failed(const struct cert_work *work, const struct err *err);
+
 /* cert_log_bug - an event came in a state that does not expect it */
 void cert_log_bug(const struct cert_work *work, const char *state, int event);
 

@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "flow/assess.h"
 #include "flow/cert_directory.h"
+#include "flow/cert_log.h"
 #include "flow/reload_state.h"
 #include "install/revoked_mark.h"
 
@@ -141,6 +142,7 @@ static void on_read(void *arg, const struct err *job_err)
     work->set_fd = job->set_fd;
     job->set_fd = -1;
     if (err.kind == ERR_NONE) {
+        cert_log_link_failed(work, &job->link_failure);
         cert_directory_watch(work);
         /* What was left before the watch was there has told nobody. */
         job->revoked |= revoked_mark_is(work->set_fd, job->installed.generation);
@@ -282,6 +284,7 @@ static void on_published(void *arg, const struct err *job_err)
         cert_directory_note_previous(work, job->previous);
         cert_work_note_published(work, draft->generation, &draft->issued.leaf,
                                  draft->issued.issued_s);
+        cert_log_link_failed(work, &job->link_failure);
         forget_held(work);
     }
     revoked = job->revoked;

@@ -148,25 +148,57 @@ static void remove_stale_names(int set_fd, const struct cert_config *cert, bool 
 /* -- links elsewhere ------------------------------------------------------------------------------
  */
 
-static bool make_outside_link(const struct cert_config *cert, const struct outside_link *link,
-                              struct err *err)
+/* Whether the link is made already, or its place is ours to take. */
+static bool check_link(const struct cert_config *cert, const struct outside_link *link,
+                       const char *wanted, bool *ret_made, struct err *err)
 {
-    char target[PATH_MAX], wanted[PATH_MAX], fresh[PATH_MAX];
+    char target[PATH_MAX];
     enum what_is_there there = look(AT_FDCWD, link->path, target);
     const char *rest = text_starts(target, cert->directory);
+
+    *ret_made = there == OTHER_LINK && strcmp(target, wanted) == 0;
+    if (*ret_made || there == NOTHING || (there == OTHER_LINK && rest != NULL && rest[0] == '/'))
+        return true;
+    return err_set(err, ERR_LOCAL,
+                   "%s is not of leafd's making and is not replaced; move it away, or change the "
+                   "link line",
+                   link->path);
+}
+
+static bool make_link(const struct cert_config *cert, const struct outside_link *link,
+                      bool only_check, struct err *err)
+{
+    char wanted[PATH_MAX], fresh[PATH_MAX];
+    bool made;
 
     if ((size_t)snprintf(wanted, sizeof wanted, "%s/%s", cert->directory, link->name) >=
             sizeof wanted ||
         (size_t)snprintf(fresh, sizeof fresh, "%s%s", link->path, link_new_suffix) >= sizeof fresh)
         return err_set(err, ERR_LOCAL, "the path of a link is too long");
-    if (there == OTHER_LINK && strcmp(target, wanted) == 0)
-        return true;
-    if (there != NOTHING && (there != OTHER_LINK || rest == NULL || rest[0] != '/'))
-        return err_set(err, ERR_LOCAL,
-                       "%s is not of leafd's making and is not replaced; move it away, or change "
-                       "the link line",
-                       link->path);
-    return replace_link(AT_FDCWD, link->path, fresh, wanted, err);
+    return check_link(cert, link, wanted, &made, err) &&
+           (made || only_check || replace_link(AT_FDCWD, link->path, fresh, wanted, err));
+}
+
+bool publish_check_links(const struct cert_config *cert, struct err *err)
+{
+    for (size_t i = 0; i < cert->links.count; i++)
+        if (!make_link(cert, &cert->links.items[i], true, err))
+            return false;
+    return true;
+}
+
+bool publish_links(const struct cert_config *cert, struct err *err)
+{
+    bool made = true;
+
+    /* One that fails does not keep the others from being made; the first failure is told. */
+    for (size_t i = 0; i < cert->links.count; i++) {
+        struct err why;
+
+        if (!make_link(cert, &cert->links.items[i], false, made ? err : &why))
+            made = false;
+    }
+    return made;
 }
 
 static bool sync_directory(int set_fd, const struct cert_config *cert, struct err *err)
@@ -192,15 +224,10 @@ static bool tidy_names(int set_fd, const struct cert_config *cert, struct err *e
     bool changed = false;
 
     remove_stale_names(set_fd, cert, &changed);
-    if (changed && !sync_directory(set_fd, cert, err))
-        return false;
-    for (size_t i = 0; i < cert->links.count; i++)
-        if (!make_outside_link(cert, &cert->links.items[i], err))
-            return false;
-    return true;
+    return !changed || sync_directory(set_fd, cert, err);
 }
 
-bool publish_links(int set_fd, const struct cert_config *cert, struct err *err)
+bool publish_names(int set_fd, const struct cert_config *cert, struct err *err)
 {
     return make_names(set_fd, cert, err) && tidy_names(set_fd, cert, err);
 }

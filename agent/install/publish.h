@@ -25,16 +25,27 @@ bool publish_check(int set_fd, const struct cert_config *cert, struct err *err);
 /*
  * publish_swap - makes `generation` the published one, durably
  *
- * Heals what an interrupted swap left, makes the visible names and the links elsewhere, and removes
- * visible names of ours that the section does not want any more. Gives the name of the generation
+ * Heals what an interrupted swap left, makes the visible names, and removes visible names of ours
+ * that the section does not want any more. Gives the name of the generation
  * that was published before, "" if there was none. Blocks on the disk. Fails with class local;
  * until the rename no file has changed.
  */
 bool publish_swap(int set_fd, const struct cert_config *cert, const char *generation,
                   char ret_previous[static GENERATION_NAME_BYTES], struct err *err);
 
-/* publish_links - makes the visible names for what is published already; class local */
-bool publish_links(int set_fd, const struct cert_config *cert, struct err *err);
+/* publish_names - makes the visible names for what is published already; class local */
+bool publish_names(int set_fd, const struct cert_config *cert, struct err *err);
+
+/* publish_check_links - whether every link elsewhere can be made: class local, with the path */
+bool publish_check_links(const struct cert_config *cert, struct err *err);
+
+/*
+ * publish_links - makes the links elsewhere
+ *
+ * Makes all that it can and fails with the first that it cannot, class local. The set is published
+ * with and without them.
+ */
+bool publish_links(const struct cert_config *cert, struct err *err);
 
 /*
  * publish_may_be - whether a generation is the published one, or may be

@@ -68,6 +68,25 @@ file = meta.json metadata
     assert told["request_id"]
 
 
+def test_a_link_elsewhere_that_is_lost_does_not_keep_the_set_from_being_renewed(ca, site, tmp_path):
+    link = tmp_path / "server.crt"
+    site.configure(ca, {"web": WEB.replace("ttl = 1h", "ttl = 8s") + f"link = {link} tls.crt\nreload = exec /bin/true\n"})
+    link.write_text("somebody else's\n")
+    assert site.once().code == 1
+    assert ca.requests("pki_int/sign/") == 0, "a certificate for nothing"
+    link.unlink()
+    run = site.run()
+    run.wait_ready()
+    assert link.resolve() == (site.out() / "tls.crt").resolve()
+    link.unlink()
+    link.write_text("somebody else's\n")
+    run.wait_event("reloaded", count=3)
+    assert "server.crt is not of leafd's making" in run.wait_event("link-failed")[0]["message"]
+    assert link.read_text() == "somebody else's\n"
+    assert run.terminate() == 0
+    assert site.once().code == 0
+
+
 def test_every_output_has_its_content(ca, site):
     site.configure(ca, {"web": """
 pki_role = leafd

@@ -287,7 +287,7 @@ static void what_a_crash_left_is_healed(void **state)
     assert_true(publish_current(set->fd, current));
     assert_int_equal(generation_sweep(set->fd, current, "", ""), 2);
     assert_int_equal(health_of(set), INSTALLED_WHOLE);
-    assert_true(publish_links(set->fd, &set->cert, &err));
+    assert_true(publish_names(set->fd, &set->cert, &err));
 }
 
 static void files_of_others_are_never_replaced_nor_removed(void **state)
@@ -326,15 +326,18 @@ static void links_elsewhere_lead_into_the_set(void **state)
     set->cert.links.items = &link;
     set->cert.links.count = 1;
     publish_now(set, previous);
+    assert_true(publish_check_links(&set->cert, &err));
+    assert_true(publish_links(&set->cert, &err));
     length = readlink(path, target, sizeof target - 1);
     assert_true(length > 0);
     target[length] = '\0';
     assert_memory_equal(target, set->path, strlen(set->path));
     link.name = "tls.crt";
-    assert_true(publish_links(set->fd, &set->cert, &err));
+    assert_true(publish_links(&set->cert, &err));
     unlink(path);
     close(open(path, O_CREAT | O_WRONLY, 0600));
-    assert_false(publish_links(set->fd, &set->cert, &err));
+    assert_false(publish_check_links(&set->cert, &err));
+    assert_false(publish_links(&set->cert, &err));
     assert_non_null(strstr(err.text, "is not of leafd's making"));
     unlink(path);
 }
