@@ -34,7 +34,10 @@ bool ask_open(struct ask *ask, struct config *config, struct err *err)
 
 bool ask_log_in(struct ask *ask, struct err *err)
 {
-    return await(ask, vault_token_start(ask->engine.tools.token, 0, on_answered, ask, err), err);
+    const struct token_need need = {0};
+
+    return await(ask, vault_token_start(ask->engine.tools.token, &need, on_answered, ask, err),
+                 err);
 }
 
 bool ask_capabilities(struct ask *ask, const struct text_list *paths, struct vault_reply *ret_reply,

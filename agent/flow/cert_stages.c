@@ -333,10 +333,13 @@ void stage_queue(struct cert_work *work)
 
 void stage_log_in(struct cert_work *work)
 {
+    const struct token_need need = {
+        .patience_ms = cert_work_patience_ms(work),
+        .refused_number = work->draft->denied_once ? work->draft->token_number : 0,
+    };
     struct err err;
 
-    work->slot = vault_token_start(work->tools->token, cert_work_patience_ms(work),
-                                   cert_work_slot_done, work, &err);
+    work->slot = vault_token_start(work->tools->token, &need, cert_work_slot_done, work, &err);
     if (work->slot == NULL)
         cert_work_fail(work, &err);
 }

@@ -110,10 +110,7 @@ void step_log_in_again(struct cert_flow *flow)
         step_back_off(flow);
         return;
     }
-    if (draft->token_number != 0) {
-        draft->denied_once = true;
-        vault_token_reject(flow->work.tools->token, draft->token_number);
-    }
+    draft->denied_once = draft->token_number != 0;
     flow_enter(flow, FLOW_LOGGING_IN_AGAIN);
     stage_log_in(&flow->work);
 }

@@ -45,8 +45,8 @@ static void on_token_change(void *arg, enum token_change change, uint64_t lease_
     case TOKEN_NOT_RENEWED:
         log_write(LOG_TOKEN_LOST, fields, "the token could not be renewed: %s", err->text);
         break;
-    case TOKEN_DROPPED:
-        log_write(LOG_TOKEN_LOST, fields, "the token is dropped: %s", err->text);
+    case TOKEN_REFUSED:
+        log_write(LOG_TOKEN_LOST, fields, "the token is to be replaced: %s", err->text);
         break;
     }
 }

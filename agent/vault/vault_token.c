@@ -21,9 +21,9 @@ struct vault_token {
     token_listener *on_change;
     void *arg;
 
-    struct vault_grant grant; /* the token in use; grant.token is empty if there is none */
-    unsigned number;
-    uint64_t ends_us; /* on the boot clock; UINT64_MAX: does not end */
+    struct vault_grant grant;        /* the token in use; grant.token is empty if there is none */
+    unsigned number, refused_number; /* the one in use; the last that was told as refused */
+    uint64_t ends_us;                /* on the boot clock; UINT64_MAX: does not end */
 
     struct vault_grant coming; /* where a login or renewal puts its result */
     struct vault_reply reply;
@@ -127,6 +127,16 @@ static void on_logged_in(void *arg, const struct err *login_err)
     release_waiters(token, &err);
 }
 
+/* An eighth of what is left, jittered, but half a minute at least. */
+static uint64_t next_renewal_us(const struct vault_token *token)
+{
+    uint64_t wait_us = (token->ends_us - when_boot_us()) / 8;
+
+    if (wait_us < RENEW_PATIENCE_S * 1000000ULL)
+        wait_us = RENEW_PATIENCE_S * 1000000ULL;
+    return wait_us / 2 + (wait_us >> 16) * (chance_draw() >> 16);
+}
+
 static void on_renewed(void *arg, const struct err *call_err)
 {
     struct vault_token *token = arg;
@@ -136,15 +146,14 @@ static void on_renewed(void *arg, const struct err *call_err)
     if (err.kind == ERR_NONE && vault_grant_read(&token->reply, &token->coming, &err)) {
         take_grant(token);
         tell(token, TOKEN_RENEWED, &err);
-    } else if (err.kind == ERR_DENIED) {
-        drop_token(token);
-        tell(token, TOKEN_DROPPED, &err);
     } else {
-        /* Whoever needs a token when this one has ended logs in anew; until then try again. */
+        /*
+         * Whoever needs a token when this one has ended logs in anew; until then try again. A 403
+         * does not say that it has: its policies may forbid just this.
+         */
         tell(token, TOKEN_NOT_RENEWED, &err);
         if (err.kind == ERR_TRANSIENT && is_usable(token))
-            arm_renewal(token,
-                        (RENEW_PATIENCE_S / 2 + chance_draw() % RENEW_PATIENCE_S) * 1000000ULL);
+            arm_renewal(token, next_renewal_us(token));
     }
     vault_reply_free(&token->reply);
 }
@@ -162,7 +171,9 @@ static int on_renewal_due(sd_event_source *source, uint64_t now_us, void *arg)
 
     (void)source;
     (void)now_us;
-    if (token->renewal != NULL || !is_usable(token))
+    if (token->login != NULL)
+        arm_renewal(token, RENEW_PATIENCE_S * 1000000ULL); /* one of the two at a time */
+    if (token->login != NULL || token->renewal != NULL || !is_usable(token))
         return 0;
     vault_reply_free(&token->reply);
     token->renewal = vault_call_start(&client, &order, &token->reply, on_renewed, token, &err);
@@ -216,6 +227,10 @@ static bool start_login(struct vault_token *token, struct err *err)
     const struct vault_client client = vault_token_client(token);
 
     vault_grant_free(&token->coming);
+    if (token->renewal != NULL) {
+        token->renewal = slot_drop(token->renewal);
+        arm_renewal(token, RENEW_PATIENCE_S * 1000000ULL);
+    }
     token->login = vault_login_start(&client, &token->coming, on_logged_in, token, err);
     if (token->login != NULL)
         return true;
@@ -269,11 +284,21 @@ static uint64_t pause_left_us(const struct vault_token *token, uint64_t patience
     return passed_us < pause_us ? pause_us - passed_us : 0;
 }
 
-struct slot *vault_token_start(struct vault_token *token, uint64_t patience_ms, slot_done *on_done,
-                               void *arg, struct err *err)
+static void note_refusal(struct vault_token *token)
+{
+    const struct err why = {.kind = ERR_DENIED, .text = "the CA answered 403 to it"};
+
+    if (token->refused_number != token->number)
+        tell(token, TOKEN_REFUSED, &why);
+    token->refused_number = token->number;
+}
+
+struct slot *vault_token_start(struct vault_token *token, const struct token_need *need,
+                               slot_done *on_done, void *arg, struct err *err)
 {
     struct waiter *waiter = calloc(1, sizeof *waiter);
-    uint64_t pause_us = pause_left_us(token, patience_ms * 1000);
+    uint64_t pause_us = pause_left_us(token, need->patience_ms * 1000);
+    bool refused = need->refused_number != 0 && need->refused_number == token->number;
     struct err failure;
 
     if (waiter == NULL) {
@@ -286,7 +311,9 @@ struct slot *vault_token_start(struct vault_token *token, uint64_t patience_ms, 
         free(waiter);
         return NULL;
     }
-    if (is_usable(token)) {
+    if (refused)
+        note_refusal(token);
+    if (is_usable(token) && !refused) {
         slot_finish(&waiter->slot, NULL);
     } else if (token->login == NULL && pause_us > 0) {
         failure = token->last_failure;
@@ -319,16 +346,6 @@ void vault_token_hurry(struct vault_token *token)
 unsigned vault_token_number(const struct vault_token *token)
 {
     return token->number;
-}
-
-void vault_token_reject(struct vault_token *token, unsigned number)
-{
-    const struct err why = {.kind = ERR_DENIED, .text = "the CA answered 403 to it"};
-
-    if (number != token->number || token->grant.token.bytes == NULL)
-        return;
-    drop_token(token);
-    tell(token, TOKEN_DROPPED, &why);
 }
 
 struct slot *vault_token_revoke_start(struct vault_token *token, slot_done *on_done, void *arg,

@@ -2,8 +2,9 @@
  * vault_token - the life of the one client token that serves all certificates
  *
  * It is asked for when somebody needs it, renewed when two thirds of its lease are over, replaced
- * by a fresh login before it ends, dropped when the CA says 403, and revoked at the end if the
- * operator wants that. It lives in the secure heap and nowhere else. While a login is under way
+ * by a fresh login before it ends or when the CA says 403 to it, and revoked at the end if the
+ * operator wants that. A 403 may mean one certificate's policy alone: the others keep the token
+ * until there is another. It lives in the secure heap and nowhere else. While a login is under way
  * everybody who needs the token waits for that one; when it failed, nobody asks the CA again before
  * a wait of its own is over, however many certificates want to, unless one cannot wait that long.
  */
@@ -19,7 +20,7 @@ enum token_change {
     TOKEN_NOT_GIVEN, /* a login failed: err says why */
     TOKEN_RENEWED,
     TOKEN_NOT_RENEWED, /* a renewal failed: err says why; the token lives on for now */
-    TOKEN_DROPPED
+    TOKEN_REFUSED      /* the CA said 403 to it: a login follows */
 };
 
 /* Told at every change, for the log; lease_s is that of a token given or renewed. */
@@ -42,15 +43,21 @@ void vault_token_close(struct vault_token *token);
  */
 void vault_token_use(struct vault_token *token, struct config *config);
 
+/* Who asks for the token. */
+struct token_need {
+    uint64_t patience_ms;    /* how long a login that failed for others may put it off */
+    unsigned refused_number; /* the token that the CA said 403 to; 0: none */
+};
+
 /*
- * vault_token_start - sees to it that there is a token
+ * vault_token_start - sees to it that there is a token, another one than was refused
  *
  * Ends well, in a later turn, when there is one. Ends with the error of the login otherwise. It
  * may be that of one that failed before and is not tried again yet, though not for longer than
  * `patience_ms` milliseconds after it. NULL with *err filled if memory ran out.
  */
-struct slot *vault_token_start(struct vault_token *token, uint64_t patience_ms, slot_done *on_done,
-                               void *arg, struct err *err);
+struct slot *vault_token_start(struct vault_token *token, const struct token_need *need,
+                               slot_done *on_done, void *arg, struct err *err);
 
 /* vault_token_client - what calls with this token go through, as of now */
 struct vault_client vault_token_client(const struct vault_token *token);
@@ -63,12 +70,8 @@ const struct secret *vault_token_secret(const struct vault_token *token);
  * off */
 void vault_token_hurry(struct vault_token *token);
 
-/* vault_token_number - changes with every token, so that a late 403 does not drop a fresh one */
+/* vault_token_number - changes with every token, so that a late 403 does not replace a fresh one */
 unsigned vault_token_number(const struct vault_token *token);
-
-/* vault_token_reject - the CA answered 403 to the token of that number: drop it, if it is still
- * used */
-void vault_token_reject(struct vault_token *token, unsigned number);
 
 /*
  * vault_token_revoke_start - revokes the token at the CA (auth/token/revoke-self)

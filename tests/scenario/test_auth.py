@@ -77,6 +77,24 @@ def test_a_403_costs_one_fresh_login_and_the_certificate_comes(ca, site):
     assert not run.events("failed")
 
 
+def test_a_certificate_that_is_denied_takes_the_token_from_nobody(devca, site):
+    """The login that could bring another one may fail, as one by a secret id of a single use does."""
+    site.configure(devca, {"web": WEB})
+    run = site.run()
+    run.wait_ready()
+    devca.fault("status", path="pki_int/sign/needs-cn", times=0, status=403)
+    devca.fault("status", path="auth/jwt/login", times=0, status=400)
+    bad = WEB.replace("leafd", "needs-cn")
+    site.configure(devca, {"web": WEB, "bad": bad})
+    run.hangup()
+    run.wait_event("failed", "bad")
+    site.configure(devca, {"web": WEB + "ip_addresses = 192.0.2.1", "bad": bad})
+    run.hangup()
+    run.wait_event("published", "web", count=2)
+    assert not run.events("failed", "web")
+    assert run.terminate() == 0
+
+
 def test_a_policy_that_forbids_is_retried_and_exits_3(ca, site):
     site.configure(ca, {"web": WEB}, auth=ca.auth.replace("role = leafd", "role = powerless"))
     done = site.once()

@@ -75,13 +75,6 @@ static void traced_removal(struct cert_work *work)
     note("plan_removal");
 }
 
-static void traced_reject(struct vault_token *token, unsigned number)
-{
-    (void)token;
-    (void)number;
-    note("reject");
-}
-
 #define stage_read                  traced_stage_read
 #define stage_queue                 traced_stage_queue
 #define stage_log_in                traced_stage_log_in
@@ -111,7 +104,6 @@ static void traced_reject(struct vault_token *token, unsigned number)
 #define cert_log_rollback_failed    quiet_err
 #define cert_log_bug                traced_bug
 #define cert_directory_plan_removal traced_removal
-#define vault_token_reject          traced_reject
 #include "flow/ca_steps.c"
 #include "flow/cert_flow.c"
 #include "flow/cert_steps.c"
@@ -247,7 +239,7 @@ static void one_403_costs_one_login_and_a_second_one_a_wait(void **state)
     deliver(fixture, EV_DENIED);
     assert_int_equal(fixture->flow->state, FLOW_BACKING_OFF);
     assert_string_equal(trace, "stage_read stage_queue stage_log_in stage_make_key stage_sign "
-                               "reject stage_log_in stage_sign");
+                               "stage_log_in stage_sign");
 }
 
 static void a_token_that_somebody_else_lost_is_no_denial(void **state)
@@ -262,7 +254,7 @@ static void a_token_that_somebody_else_lost_is_no_denial(void **state)
     deliver(fixture, EV_DENIED); /* now there was, and it was refused: once more */
     assert_int_equal(fixture->flow->state, FLOW_LOGGING_IN_AGAIN);
     assert_string_equal(trace, "stage_read stage_queue stage_log_in stage_make_key stage_sign "
-                               "stage_log_in stage_sign reject stage_log_in");
+                               "stage_log_in stage_sign stage_log_in");
 }
 
 static void a_failure_at_any_stage_backs_off_and_starts_from_the_disk(void **state)
