@@ -6,6 +6,7 @@
 #include "flow/cert_log.h"
 #include "flow/cert_stages.h"
 #include "flow/consumer_stages.h"
+#include "flow/consumer_steps.h"
 #include "pki/vet.h"
 #include "plan/backoff.h"
 
@@ -43,6 +44,7 @@ void flow_rest(struct cert_flow *flow, enum flow_state state, uint64_t moment_s,
 
 void step_read_disk(struct cert_flow *flow)
 {
+    flow->work.ca_rests_until_us = 0;
     cert_work_release(&flow->work);
     flow_enter(flow, FLOW_READING);
     stage_read(&flow->work);
@@ -51,6 +53,7 @@ void step_read_disk(struct cert_flow *flow)
 void step_queue(struct cert_flow *flow)
 {
     cert_log_wanted(&flow->work, "asking the CA for a certificate");
+    flow->work.ca_rests_until_us = 0;
     flow_enter(flow, FLOW_QUEUED);
     stage_queue(&flow->work);
 }
@@ -191,13 +194,33 @@ void step_put_in_place(struct cert_flow *flow)
     stage_publish(&flow->work);
 }
 
+/* A failing CA is no reason for the consumer to miss what is published: it is told between tries.
+ */
+static void rest_from_ca(struct cert_flow *flow, uint64_t wait_ms, bool is_known)
+{
+    if (!is_known || !consumer_is_owed(&flow->work)) {
+        flow_rest(flow, FLOW_BACKING_OFF, 0, wait_ms);
+        return;
+    }
+    cert_work_release(&flow->work);
+    flow->work.ca_rests_until_us = when_boot_us() + wait_ms * 1000;
+    step_reload_again(flow);
+}
+
+/* Whether the failed stage has left alone what is published, so that memory knows it. */
+static bool knows_published(enum flow_state failed)
+{
+    return failed >= FLOW_QUEUED && failed <= FLOW_VALIDATING;
+}
+
 void step_back_off(struct cert_flow *flow)
 {
+    bool is_known = knows_published(flow->state);
     uint64_t wait_ms = cert_work_note_failure(&flow->work, flow->err);
 
     flow->work.hurry.is_announced = false; /* whatever was announced may not be in place */
     cert_log_failed(&flow->work, &flow->work.state.failure, wait_ms);
-    flow_rest(flow, FLOW_BACKING_OFF, 0, wait_ms);
+    rest_from_ca(flow, wait_ms, is_known);
 }
 
 void step_back_off_again(struct cert_flow *flow)
@@ -208,7 +231,7 @@ void step_back_off_again(struct cert_flow *flow)
     if (wait_ms == 0)
         wait_ms = 1000;
     cert_log_failed(&flow->work, &flow->work.state.failure, wait_ms);
-    flow_rest(flow, FLOW_BACKING_OFF, 0, wait_ms);
+    rest_from_ca(flow, wait_ms, true);
 }
 
 void step_ignore(struct cert_flow *flow)

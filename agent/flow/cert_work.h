@@ -91,6 +91,8 @@ struct cert_work {
     enum prove_finding finding;           /* of the last look at what the consumer serves */
     sd_event_source *removal, *watch;     /* of cert_directory */
     bool read_once;
+    uint64_t ca_rests_until_us; /* the CA is not asked before this moment of the boot clock, though
+                                   the consumer is told; 0: it is not waited for */
     bool in_time; /* the certificate in the making is a renewal that nothing hurries */
     char signer[KEY_IDENTIFIER_BYTES]; /* who signed the list at the last look; "" not known */
     struct cert_hurry hurry;

@@ -25,8 +25,30 @@ static uint64_t next_check_ms(const struct cert_config *cert)
     return every_ms / 2 + (every_ms * chance_draw() >> 32);
 }
 
+bool consumer_is_owed(const struct cert_work *work)
+{
+    const struct cert_published *published = &work->published;
+
+    return published->usable && when_now_s() < published->validity.not_after &&
+           !reload_state_is_settled(&work->state.consumer, work->cert, published->generation);
+}
+
+/* Goes back to waiting for the CA, if that was interrupted; whether it was. */
+static bool went_back_to_ca(struct cert_flow *flow)
+{
+    uint64_t until_us = flow->work.ca_rests_until_us, now_us = when_boot_us();
+
+    flow->work.ca_rests_until_us = 0;
+    if (until_us <= now_us)
+        return false;
+    flow_rest(flow, FLOW_BACKING_OFF, 0, (until_us - now_us) / 1000 + 1);
+    return true;
+}
+
 void step_rest_until_due(struct cert_flow *flow)
 {
+    if (went_back_to_ca(flow))
+        return;
     flow_rest(flow, FLOW_WAITING, flow->work.published.due_s, next_check_ms(flow->work.cert));
 }
 
@@ -80,7 +102,8 @@ static void try_later(struct cert_flow *flow)
         return;
     }
     cert_log_consumer_failed(work, &work->state.failure, wait_ms);
-    flow_rest(flow, FLOW_RELOAD_BACKING_OFF, work->published.due_s, wait_ms);
+    if (!went_back_to_ca(flow))
+        flow_rest(flow, FLOW_RELOAD_BACKING_OFF, work->published.due_s, wait_ms);
 }
 
 void step_reload_failed(struct cert_flow *flow)
@@ -135,8 +158,16 @@ void step_settle(struct cert_flow *flow)
     enum reload_state reached;
     bool failed = work->state.failures > 0 || work->state.failure.kind != ERR_NONE;
     bool looked = strcmp(work->state.signer, work->signer) != 0 && work->hurry.due_s == 0;
+    const struct cert_state before = work->state;
 
     work->state = (struct cert_state){0};
+    if (work->ca_rests_until_us != 0) {
+        /* What the CA fails at is not over with this. */
+        work->state.failures = before.failures;
+        work->state.failure = before.failure;
+        work->state.failed_at_s = before.failed_at_s;
+        work->state.try_again_at_s = before.try_again_at_s;
+    }
     if (work->hurry.due_s == 0)
         memcpy(work->state.signer, work->signer, sizeof work->state.signer);
     keep(work->state.consumer.accepted, generation);

@@ -12,7 +12,11 @@
 /* step_rest_fresh - the set on disk is as it should be, and so is its consumer */
 step step_rest_fresh;
 
-/* step_rest_until_due - all is done that is to be done now */
+/* consumer_is_owed - whether what is published is good and the consumer has not taken it */
+bool consumer_is_owed(const struct cert_work *work);
+
+/* step_rest_until_due - all is done that is to be done now; waits for the CA, if that was
+ * interrupted to tell the consumer */
 step step_rest_until_due;
 
 /* step_reload_published - tells the consumer of a set that was published a moment ago */

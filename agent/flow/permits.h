@@ -2,12 +2,16 @@
  * permits - how many certificates may be on their way at once
  *
  * From key to staged files a certificate holds a private key in the secure heap and, for a while, a
- * request on the wire. The permits bound both; who finds none free waits in line.
+ * request on the wire. The permits bound both; who finds none free waits in line. While others wait
+ * no group takes more than half of them: where one mount of the CA hangs, those of the others do
+ * not end in its line.
  */
 #ifndef LEAFD_FLOW_PERMITS_H
 #define LEAFD_FLOW_PERMITS_H
 
 #include "base/slot.h"
+
+#include <stdint.h>
 
 struct permit;
 
@@ -16,14 +20,16 @@ struct permits {
     sd_event *loop;
     unsigned most, taken;
     struct permit *first; /* in line */
+    struct permit *granted;
 };
 
 /*
- * permit_start - asks for a permit
+ * permit_start - asks for a permit, as one of that group
  *
  * on_done runs, without error, when it is granted. The slot is the permit: dropping it gives it
  * back. NULL with *err filled if memory ran out.
  */
-struct slot *permit_start(struct permits *permits, slot_done *on_done, void *arg, struct err *err);
+struct slot *permit_start(struct permits *permits, uint32_t group, slot_done *on_done, void *arg,
+                          struct err *err);
 
 #endif

@@ -309,7 +309,7 @@ static void permits_are_granted_in_line_and_given_back(void **state)
     struct err err;
 
     for (size_t i = 0; i < COUNT_OF(slots); i++)
-        slots[i] = permit_start(&permits, hear, &each[i], &err);
+        slots[i] = permit_start(&permits, 0, hear, &each[i], &err);
     while (sd_event_run(heard->loop, 0) > 0)
         ;
     assert_int_equal(each[0].times + each[1].times, 2);
@@ -323,6 +323,30 @@ static void permits_are_granted_in_line_and_given_back(void **state)
     slot_drop(slots[1]);
     slot_drop(slots[3]);
     assert_int_equal(permits.taken, 0);
+}
+
+static void a_group_that_hangs_leaves_half_of_the_permits_to_the_others(void **state)
+{
+    struct heard *heard = *state;
+    struct permits permits = {.loop = heard->loop, .most = 4};
+    struct heard hanging[6] = {0}, well = {0};
+    struct slot *slots[6], *other;
+    struct err err;
+
+    for (size_t i = 0; i < COUNT_OF(slots); i++)
+        slots[i] = permit_start(&permits, 1, hear, &hanging[i], &err);
+    assert_int_equal(permits.taken, 4); /* nobody else wants one */
+    other = permit_start(&permits, 2, hear, &well, &err);
+    slot_drop(slots[0]);
+    while (sd_event_run(heard->loop, 0) > 0)
+        ;
+    assert_int_equal(well.times, 1); /* ahead of two that came before */
+    assert_int_equal(hanging[4].times, 0);
+    slot_drop(other);
+    for (size_t i = 1; i < COUNT_OF(slots); i++)
+        slot_drop(slots[i]);
+    assert_int_equal(permits.taken, 0);
+    assert_null(permits.granted);
 }
 
 static void ring(void *arg, bool reached)
@@ -370,6 +394,7 @@ int main(void)
         ASYNC_TEST(a_dropped_command_is_killed_and_reaped),
         ASYNC_TEST(a_program_that_is_not_there_fails_at_once),
         ASYNC_TEST(permits_are_granted_in_line_and_given_back),
+        ASYNC_TEST(a_group_that_hangs_leaves_half_of_the_permits_to_the_others),
         ASYNC_TEST(an_alarm_rings_for_whichever_comes_first),
     };
 

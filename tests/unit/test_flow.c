@@ -655,6 +655,45 @@ static void a_revocation_is_not_lost_while_the_consumer_is_waited_for(void **sta
     assert_string_equal(fixture->flow->work.state.consumer.accepted, "");
 }
 
+/* The old leaf is served until it ends, the new one lies on disk, and the CA fails meanwhile. */
+static void a_failing_ca_keeps_no_consumer_from_what_is_published(void **state)
+{
+    static const struct err away = {.kind = ERR_TRANSIENT, .text = "the CA is away"};
+    struct fixture *fixture = *state;
+    struct cert_work *work = &fixture->flow->work;
+
+    publish_new(fixture);
+    fixture->cert.rollback = false;
+    deliver(fixture, EV_FAILED);
+    assert_int_equal(fixture->flow->state, FLOW_RELOAD_BACKING_OFF);
+    deliver(fixture, EV_DUE);
+    assert_int_equal(fixture->flow->state, FLOW_QUEUED);
+    deliver(fixture, EV_DONE);
+    take_event(work, EV_FAILED, &away);
+    assert_int_equal(fixture->flow->state, FLOW_RELOADING);
+    deliver(fixture, EV_FAILED);
+    assert_int_equal(fixture->flow->state, FLOW_BACKING_OFF);
+    assert_true(fixture->flow->alarm.until_us > when_boot_us());
+    assert_int_equal(fixture->flow->alarm.moment_s, 0);
+
+    deliver(fixture, EV_RETRY);
+    assert_int_equal(fixture->flow->state, FLOW_READING);
+    deliver(fixture, EV_WANTED);
+    take_event(work, EV_FAILED, &away);
+    assert_int_equal(fixture->flow->state, FLOW_RELOADING);
+    deliver(fixture, EV_DONE);
+    deliver(fixture, EV_DONE);
+    assert_int_equal(fixture->flow->state, FLOW_BACKING_OFF); /* the CA is waited for as before */
+    assert_string_equal(work->state.consumer.proven, "new");
+    assert_int_equal(work->state.failures, 2);
+    assert_int_equal(work->state.failure.kind, ERR_TRANSIENT);
+
+    deliver(fixture, EV_RETRY);
+    deliver(fixture, EV_WANTED);
+    take_event(work, EV_FAILED, &away);
+    assert_int_equal(fixture->flow->state, FLOW_BACKING_OFF); /* nothing is owed any more */
+}
+
 static void what_we_are_short_of_is_no_refusal_of_the_consumer(void **state)
 {
     static const struct err short_of = {.kind = ERR_LOCAL, .text = "too many open files"};
@@ -768,6 +807,7 @@ int main(void)
         FLOW_TEST(a_consumer_that_lost_its_certificate_is_told_again),
         FLOW_TEST(a_consumer_that_is_away_is_not_woken),
         FLOW_TEST(a_revocation_is_not_lost_while_the_consumer_is_waited_for),
+        FLOW_TEST(a_failing_ca_keeps_no_consumer_from_what_is_published),
         FLOW_TEST(what_we_are_short_of_is_no_refusal_of_the_consumer),
         FLOW_TEST(what_the_clock_may_be_to_blame_for_is_tried_again_when_it_is_set),
         FLOW_TEST(what_was_not_expected_is_logged_as_a_bug_and_changes_nothing),
