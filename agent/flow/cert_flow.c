@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/when.h"
+#include "flow/back_off_steps.h"
 #include "flow/ca_steps.h"
 #include "flow/cert_log.h"
 #include "flow/cert_steps.h"

@@ -59,9 +59,6 @@ step step_make_key;
 /* step_sign - sends the CSR */
 step step_sign;
 
-/* step_log_in_again - gets another token after a 403, once */
-step step_log_in_again;
-
 /* step_vet_reply - holds the reply against the wish */
 step step_vet_reply;
 
@@ -88,12 +85,6 @@ step step_validate;
 
 /* step_put_in_place - publishes */
 step step_put_in_place;
-
-/* step_back_off - waits after a failure to issue */
-step step_back_off;
-
-/* step_back_off_again - waits on, after a restart */
-step step_back_off_again;
 
 /* step_ignore - nothing: the event means nothing here */
 step step_ignore;

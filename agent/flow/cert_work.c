@@ -82,6 +82,7 @@ void cert_work_adopt(struct cert_work *work, struct config *config, const struct
         close(work->set_fd);
         work->set_fd = -1;
         work->previous[0] = '\0';
+        work->removal = sd_event_source_disable_unref(work->removal);
         work->published = (struct cert_published){0};
         work->state = (struct cert_state){0};
         work->read_once = false;

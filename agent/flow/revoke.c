@@ -36,8 +36,7 @@ static int code_of(const struct err *err)
 
 int revoke_run(struct config *config, const char *const *names, size_t count, bool reissue)
 {
-    CLEANUP(free_memory) void *memory = calloc(count + 1, sizeof(const char *));
-    const char **revoked = memory;
+    CLEANUP(free_memory) const char **revoked = calloc(count + 1, sizeof *revoked);
     struct ask ask = {0};
     struct err err = {0};
     bool any_agent = false;

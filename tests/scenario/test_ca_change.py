@@ -156,6 +156,15 @@ def test_a_certificate_that_is_revoked_while_its_files_are_written_anew_is_repla
     assert run.terminate() == 0
 
 
+def test_what_was_revoked_is_replaced_even_if_another_could_not_be(ca, site):
+    site.configure(ca, {"web": WEB, "other": WEB})
+    assert site.once("web").code == 0
+    serial = serial_of(site.out() / "tls.crt")
+    done = site.command("revoke", "other", "web")
+    assert done.code != 0 and "nothing to revoke" in done.err
+    assert serial_of(site.out() / "tls.crt") != serial
+
+
 def test_a_role_with_an_issuer_of_its_own_is_not_asked_again_and_again(real_ca_server, site):
     """Its certificates never come from the default issuer: that is no news after the first time. (real only)"""
     ca = real_ca_server

@@ -104,6 +104,7 @@ static void traced_removal(struct cert_work *work)
 #define cert_log_rollback_failed    quiet_err
 #define cert_log_bug                traced_bug
 #define cert_directory_plan_removal traced_removal
+#include "flow/back_off_steps.c"
 #include "flow/ca_steps.c"
 #include "flow/cert_flow.c"
 #include "flow/cert_steps.c"
