@@ -30,9 +30,15 @@ static bool has_its_share(const struct permits *permits, uint32_t group)
 /* The first in line of a group that has less than its share; if there is none, the first. */
 static struct permit *next_in_line(const struct permits *permits)
 {
-    for (struct permit *permit = permits->first; permit != NULL; permit = permit->next)
+    const struct permit *last = NULL; /* of a group that has its share: lines are of few groups */
+
+    for (struct permit *permit = permits->first; permit != NULL; permit = permit->next) {
+        if (last != NULL && last->group == permit->group)
+            continue;
         if (!has_its_share(permits, permit->group))
             return permit;
+        last = permit;
+    }
     return permits->first;
 }
 

@@ -8,6 +8,7 @@
 #include "install/set_directory.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <sys/file.h>
 
 /* Revokes one certificate; *ret_agent tells whether an agent works in its directory. */
@@ -36,18 +37,13 @@ static int code_of(const struct err *err)
 
 int revoke_run(struct config *config, const char *const *names, size_t count, bool reissue)
 {
-    CLEANUP(free_memory) const char **revoked = calloc(count + 1, sizeof *revoked);
+    CLEANUP(arena_free) struct arena arena = {0};
+    struct text_list revoked = {0};
     struct ask ask = {0};
     struct err err = {0};
     bool any_agent = false;
-    size_t done = 0;
     int code = EXIT_FINE, again;
 
-    if (revoked == NULL) {
-        err_memory(&err);
-        fprintf(stderr, "leafd: %s\n", err.text);
-        return code_of(&err);
-    }
     if (!ask_open(&ask, config, &err) || !ask_log_in(&ask, &err)) {
         fprintf(stderr, "leafd: %s\n", err.text);
         ask_close(&ask);
@@ -59,18 +55,18 @@ int revoke_run(struct config *config, const char *const *names, size_t count, bo
         if (!revoke_one(&ask, config_cert(config, names[i]), reissue, &agent, &err)) {
             fprintf(stderr, "leafd: [cert %s] %s\n", names[i], err.text);
             code = code_of(&err) > code ? code_of(&err) : code;
-        } else {
-            revoked[done++] = names[i];
+        } else if (!text_list_add(&revoked, &arena, names[i], strlen(names[i]))) {
+            code = EXIT_RETRY;
         }
         any_agent |= agent;
     }
     ask_close(&ask);
-    if (done == 0 || !reissue)
+    if (revoked.count == 0 || !reissue)
         return code;
     if (any_agent) {
         printf("the running agent issues anew; `leafd status` shows when it has\n");
         return code;
     }
-    again = once_run(config_ref(config), revoked, done, 0);
+    again = once_run(config_ref(config), revoked.items, revoked.count, 0);
     return again > code ? again : code;
 }
