@@ -71,15 +71,17 @@ static struct order read_order(const char *line)
     return order;
 }
 
-/* What "Transaction created for certificate NAME!" or "... updated ..." names; empty: no such line.
+/*
+ * What "Transaction created for certificate NAME!" or "... updated ..." names; empty: no such line.
+ * For a CA file and a revocation list HAProxy begins with a small letter.
  */
 static struct word told_name(const char *answer)
 {
-    const char *at = strstr(answer, "Transaction created for ");
+    const char *at = strcasestr(answer, "transaction created for ");
     struct word word, last = {.at = answer};
 
     if (at == NULL)
-        at = strstr(answer, "Transaction updated for ");
+        at = strcasestr(answer, "transaction updated for ");
     if (at == NULL)
         return last;
     for (word = next_word(&at); word.length > 0; word = next_word(&at))
@@ -159,7 +161,7 @@ const char *reload_answer_problem(const char *line, const char *answer)
     case STEP_COMMIT:
         return strstr(answer, "Success!") == NULL ? "refused it" : NULL;
     case STEP_ABORT:
-        return strstr(answer, "Transaction aborted") == NULL ? "refused it" : NULL;
+        return strcasestr(answer, "transaction aborted") == NULL ? "refused it" : NULL;
     case STEP_OTHER:
     case STEP_COUNT:
         break;

@@ -140,6 +140,20 @@ def test_many_certificates_of_one_haproxy_are_not_mixed_up(ca, site, haproxy):
     assert not proxy.has_transaction()
 
 
+def test_haproxy_takes_the_ca_file_as_well(ca, site, haproxy):
+    api = f"reload = socket {site.folder}/ha.sock"
+    text = (lines(site).replace("file = site.pem combined\n", "file = site.pem combined\nfile = ca.pem ca\n")
+            + f"{api} set ssl ca-file {site.out()}/ca.pem << ca.pem\n"
+            + f"{api} commit ssl ca-file {site.out()}/ca.pem\n")
+    issue_first(site, ca, {"web": text})
+    proxy = haproxy(site.folder, site.out(), more=f"ca-file {site.out()}/ca.pem verify optional")
+    shutil.rmtree(site.out())
+    done = site.once()
+    assert done.code == 0, done.events("reload-failed")
+    assert proxy.serial() == serial_of(site.out() / "site.pem")
+    assert proxy.say("abort ssl ca-file /no/such\n").strip() == "No ongoing transaction!"
+
+
 def test_a_transaction_that_somebody_left_open_is_aborted_and_the_next_try_goes_well(ca, site, haproxy):
     certs = {name: lines(site, name, f"{name}.example.test") for name in ("web", "db")}
     issue_first(site, ca, certs)
