@@ -1,13 +1,11 @@
 #include "config/config_orders.h"
 
+#include "config/config_owner.h"
 #include "config/config_words.h"
 
-#include <grp.h>
-#include <pwd.h>
 #include <string.h>
-#include <unistd.h>
 
-enum { FILE_NAME_MOST_BYTES = 200, NAME_SERVICE_BYTES = 4096 };
+enum { FILE_NAME_MOST_BYTES = 200 };
 
 static const char *check_file_name(const char *name)
 {
@@ -34,38 +32,6 @@ static const char *parse_mode(const char *text, enum content content, mode_t *re
     return NULL;
 }
 
-static const char *parse_owner(const char *name, int64_t *ret_owner)
-{
-    char room[NAME_SERVICE_BYTES];
-    struct passwd entry, *found = NULL;
-    uint64_t number;
-
-    if (text_number(name, UINT32_MAX - 1, &number)) {
-        *ret_owner = (int64_t)number;
-        return NULL;
-    }
-    if (getpwnam_r(name, &entry, room, sizeof room, &found) != 0 || found == NULL)
-        return "names an owner that this machine does not know";
-    *ret_owner = found->pw_uid;
-    return NULL;
-}
-
-static const char *parse_group(const char *name, int64_t *ret_group)
-{
-    char room[NAME_SERVICE_BYTES];
-    struct group entry, *found = NULL;
-    uint64_t number;
-
-    if (text_number(name, UINT32_MAX - 1, &number)) {
-        *ret_group = (int64_t)number;
-        return NULL;
-    }
-    if (getgrnam_r(name, &entry, room, sizeof room, &found) != 0 || found == NULL)
-        return "names a group that this machine does not know";
-    *ret_group = found->gr_gid;
-    return NULL;
-}
-
 /* Reads OWNER, OWNER:GROUP or :GROUP. */
 static const char *parse_ownership(struct config_scope *scope, const char *text,
                                    struct output *output)
@@ -77,9 +43,9 @@ static const char *parse_ownership(struct config_scope *scope, const char *text,
     if (owner == NULL)
         return config_no_memory;
     if (length > 0)
-        why = parse_owner(owner, &output->owner);
+        why = config_owner(scope, owner, &output->owner);
     if (why == NULL && text[length] == ':')
-        why = parse_group(text + length + 1, &output->group);
+        why = config_group(scope, text + length + 1, &output->group);
     return why;
 }
 

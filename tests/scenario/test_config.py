@@ -3,6 +3,7 @@ import os
 import re
 
 import pytest
+from preloads import preload
 
 HEAD = """[vault]
 address = https://127.0.0.1:1
@@ -302,3 +303,16 @@ def test_a_right_configuration_says_so_and_gives_advice(site):
     assert done.code == 0 and done.err == ""
     assert "the configuration is right: 1 certificate from https://127.0.0.1:1" in done.out
     assert f"{site.file}:7: [cert web] advice: ttl is not set" in done.out
+
+
+def test_a_group_is_found_however_many_are_in_it(site):
+    write(site, HEAD + CERT + "file = web.pem combined 0640 :crowd\n")
+    done = site.command("check", environment=preload("name_service"))
+    assert done.code == 0, done.err
+
+
+def test_a_name_service_that_is_down_is_told_apart_from_a_name_that_does_not_exist(site):
+    write(site, HEAD + CERT + "file = web.pem combined 0640 :away\n")
+    done = site.command("check", environment=preload("name_service"))
+    assert done.code == 2
+    assert f"{site.file}:13: [cert web] file: names a group that cannot be looked up now: Input/output error" in done.err
