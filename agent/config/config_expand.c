@@ -8,6 +8,16 @@
 
 static const char *const no_memory = "cannot be kept: memory ran out";
 
+const char config_service_account_token[] = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+
+/* A token_file of another method holds no ServiceAccount's token; the pod may have one all the same. */
+static const char *service_account_token(const struct auth_config *auth)
+{
+    bool ours = auth->method == AUTH_KUBERNETES || auth->method == AUTH_JWT;
+
+    return ours && auth->token_file != NULL ? auth->token_file : config_service_account_token;
+}
+
 static const char *claim_value(struct config_scope *scope, const char *const *claim,
                                const char **ret_why)
 {
@@ -15,7 +25,8 @@ static const char *claim_value(struct config_scope *scope, const char *const *cl
 
     if (!scope->claims_read) {
         scope->claims_read = true;
-        if (!token_claims_read(scope->token_file, scope->arena, &scope->claims, &err))
+        if (!token_claims_read(service_account_token(scope->auth), scope->arena, &scope->claims,
+                               &err))
             scope->claims_problem = arena_format(scope->arena, "uses ${k8s...}, but %s", err.text);
     }
     *ret_why = scope->claims_problem;

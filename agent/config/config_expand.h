@@ -11,6 +11,7 @@
 #define LEAFD_CONFIG_CONFIG_EXPAND_H
 
 #include "base/arena.h"
+#include "config/config.h"
 #include "config/token_claims.h"
 
 #include <stdbool.h>
@@ -20,11 +21,14 @@ struct config_scope {
     struct arena *arena;
     const char *cert_name;             /* NULL outside a certificate's section */
     const char *const *cert_directory; /* likewise; NULL is there until it is read */
-    const char *token_file;            /* the ServiceAccount token */
+    const struct auth_config *auth;    /* tells where the ServiceAccount token is */
     bool claims_read;
     struct token_claims claims;
     const char *claims_problem; /* why they could not be read */
 };
+
+/* Where Kubernetes puts a pod's token unless the pod says otherwise. */
+extern const char config_service_account_token[];
 
 /*
  * config_expand - replaces every ${...}

@@ -16,8 +16,6 @@
 #define CONSUMER(field)                                                                            \
     .sections = IN_CERT | IN_TEMPLATE, .offset = offsetof(struct cert_config, field)
 
-static const char service_account_token[] = "/var/run/secrets/kubernetes.io/serviceaccount/token";
-
 const struct config_key config_keys[] = {
     {"address", VAULT(address), .parse = parse_address, .environment = "ADDR", .type = "URL",
      .example = "https://vault.example.com:8200"},
@@ -42,11 +40,12 @@ const struct config_key config_keys[] = {
 
     {"method", AUTH(method), .parse = parse_auth_method, .fallback = "kubernetes", .type = "word",
      .example = "kubernetes"},
+    /* Before every key that can hold a ${k8s...}, which is read from it. */
+    {"token_file", AUTH(token_file), .parse = parse_path, .type = "path",
+     .example = config_service_account_token},
     {"mount", AUTH(mount), .parse = parse_api_path, .type = "path of the API",
      .example = "kubernetes"},
     {"role", AUTH(role), .parse = parse_api_name, .type = "name", .example = "leafd"},
-    {"token_file", AUTH(token_file), .parse = parse_path, .type = "path",
-     .example = service_account_token},
     {"role_id", AUTH(role_id), .parse = parse_text, .type = "text",
      .example = "5f1e7d1c-8a4b-4a9c-9d52-6d4c3f0a1b2e"},
     {"role_id_file", AUTH(role_id_file), .parse = parse_path, .type = "path",

@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char default_token_file[] = "/var/run/secrets/kubernetes.io/serviceaccount/token";
-
 struct loading {
     struct config *config;
     struct config_document document;
@@ -133,16 +131,14 @@ static void fill_session(struct loading *loading)
     struct config *config = loading->config;
     struct err err;
 
-    loading->scope.token_file = default_token_file;
-    fill_section(loading, "vault", IN_VAULT, &config->vault, &session);
+    loading->scope.auth = &config->auth;
     fill_section(loading, "auth", IN_AUTH, &config->auth, &session);
+    fill_section(loading, "vault", IN_VAULT, &config->vault, &session);
     fill_section(loading, "agent", IN_AGENT, &config->agent, &agent);
     if (config->auth.mount == NULL)
         config->auth.mount = auth_method_words[config->auth.method];
     if (config->auth.token_file == NULL && config->auth.method == AUTH_KUBERNETES)
-        config->auth.token_file = default_token_file;
-    if (config->auth.token_file != NULL)
-        loading->scope.token_file = config->auth.token_file;
+        config->auth.token_file = config_service_account_token;
     if (!digest_hex(&session, config->session_digest, &err))
         config_problem(loading->problems, &(struct config_place){0}, "%s", err.text);
 }
@@ -156,6 +152,18 @@ static void digest_password(struct digest *digest, const struct cert_config *cer
     if (cert->keystore_password_file != NULL &&
         file_read_password(cert->keystore_password_file, &password, &err))
         digest_add(digest, secret_expose(&password), password.length);
+}
+
+/* Two keys say when; the one of the certificate goes before the other one of [defaults]. */
+static void prefer_own_renewal(struct cert_config *cert)
+{
+    bool window = config_entry_find(cert->own, "renew_at") != NULL;
+    bool before = config_entry_find(cert->own, "renew_before") != NULL;
+
+    if (before && !window)
+        cert->renewal.from_percent = cert->renewal.to_percent = 0;
+    if (window && !before)
+        cert->renewal.before_s = 0;
 }
 
 static void fill_cert(struct loading *loading, struct config_section *section,
@@ -183,6 +191,7 @@ static void fill_cert(struct loading *loading, struct config_section *section,
     cert->own = section;
     cert->template_section = filling.layers[1];
     config_fill(&filling);
+    prefer_own_renewal(cert);
     loading->scope.cert_directory = NULL;
     loading->scope.cert_name = NULL;
     digest_password(&digest, cert);

@@ -187,13 +187,16 @@ static void the_service_account_token_tells_namespace_and_account(void **state)
                  "e30.eyJrdWJlcm5ldGVzLmlvIjp7Im5hbWVzcGFjZSI6ImRlbW8iLCJzZXJ2aWNlYWNjb3VudCI6eyJu"
                  "YW1lIjoiYXBwIn0sInBvZCI6eyJuYW1lIjoicC0xIn19fQ.c2ln\n"));
     snprintf(text, sizeof text,
-             "[vault]\naddress = https://v\n[auth]\nrole = r\ntoken_file = %s\n"
+             "[vault]\naddress = https://v\nnamespace = teams/${k8s.namespace}\n"
+             "[auth]\nrole = ${k8s.service_account}\ntoken_file = %s\n"
              "[cert web]\npki_role = web\ndirectory = /run/x\nfile = k key\n"
              "uris = spiffe://td/ns/${k8s.namespace}/sa/${k8s.service_account}/${k8s.pod}\n",
              path);
     config = load(files, text);
     assert_non_null(config);
     assert_string_equal(config->certs[0].wish.names.uri.items[0], "spiffe://td/ns/demo/sa/app/p-1");
+    assert_string_equal(config->vault.namespace, "teams/demo");
+    assert_string_equal(config->auth.role, "app");
     config_unref(config);
 }
 
@@ -268,6 +271,34 @@ static void windows_and_owners_are_understood(void **state)
     assert_string_equal(cert->links.items[0].path, "/etc/ssl/k");
     assert_int_equal(cert->directory_mode, 02750);
     config_unref(config);
+}
+
+static void the_certificates_own_renewal_goes_before_the_defaults(void **state)
+{
+    static const struct row {
+        const char *common, *own;
+        unsigned to_percent;
+        uint64_t before_s;
+    } rows[] = {
+        {"renew_at = 60%..70%", "renew_before = 10m", 0, 600},
+        {"renew_before = 10m", "renew_at = 60%..70%", 70, 0},
+        {"renew_before = 10m", "key_type = rsa-2048", 0, 600},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct config *config;
+        char text[1024];
+
+        snprintf(text, sizeof text,
+                 "%s[defaults]\n%s\n[cert web]\npki_role = web\ndirectory = /run/x\n"
+                 "dns_names = a.b\nfile = k key\n%s\n",
+                 head, rows[i].common, rows[i].own);
+        config = load(*state, text);
+        assert_non_null(config);
+        assert_int_equal(config->certs[0].renewal.to_percent, rows[i].to_percent);
+        assert_int_equal(config->certs[0].renewal.before_s, rows[i].before_s);
+        config_unref(config);
+    }
 }
 
 static void who_proves_is_understood(void **state)
@@ -365,6 +396,7 @@ int main(void)
         FILE_TEST(includes_add_sections),
         FILE_TEST(equal_sections_have_equal_digests_and_changed_ones_do_not),
         FILE_TEST(windows_and_owners_are_understood),
+        FILE_TEST(the_certificates_own_renewal_goes_before_the_defaults),
         FILE_TEST(who_proves_is_understood),
         FILE_TEST(admin_interfaces_are_understood),
         cmocka_unit_test(every_key_says_what_it_is),
