@@ -224,9 +224,10 @@ static bool set_trust(CURL *easy, const struct http_peer *peer)
         (!set_text(easy, CURLOPT_CAINFO, peer->ca_file) ||
          !set_text(easy, CURLOPT_CAPATH, peer->ca_path)))
         return false;
-    /* "" keeps libcurl from looking at https_proxy in the environment. */
+    /* "" keeps libcurl from looking at https_proxy and no_proxy in the environment. */
     return set_text(easy, CURLOPT_SSLCERT, peer->client_certificate) &&
            set_text(easy, CURLOPT_SSLKEY, peer->client_key) &&
+           set_text(easy, CURLOPT_NOPROXY, "") &&
            set_text(easy, CURLOPT_PROXY, peer->proxy == NULL ? "" : peer->proxy);
 }
 

@@ -191,7 +191,7 @@ static X509 *read_one(const char *pem)
 {
     CLEANUP(cleanup_bio) BIO *bio = BIO_new_mem_buf(pem, -1);
 
-    return bio == NULL ? NULL : PEM_read_bio_X509(bio, NULL, NULL, NULL);
+    return bio == NULL ? NULL : PEM_read_bio_X509(bio, NULL, crypto_no_password, NULL);
 }
 
 bool certificate_read(const char *pem, struct arena *arena, struct certificate_facts *ret_facts,

@@ -48,7 +48,7 @@ bool chain_parse(const char *pem, STACK_OF(X509) * certificates, struct err *err
     bio = BIO_new_mem_buf(pem, -1);
     if (bio == NULL)
         return crypto_failed(err, ERR_LOCAL, "read a certificate");
-    while ((certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
+    while ((certificate = PEM_read_bio_X509(bio, NULL, crypto_no_password, NULL)) != NULL) {
         count++;
         if (!chain_add(certificates, certificate, err))
             return false;

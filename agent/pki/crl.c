@@ -35,7 +35,7 @@ struct crl *crl_read(const char *pem, struct err *err)
         err_memory(err);
         return NULL;
     }
-    crl->list = PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL);
+    crl->list = PEM_read_bio_X509_CRL(bio, NULL, crypto_no_password, NULL);
     if (crl->list == NULL) {
         crypto_failed(err, ERR_UNTRUSTED, "read the revocation list");
         crl_free(crl);

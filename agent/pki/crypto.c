@@ -24,3 +24,12 @@ bool crypto_failed(struct err *err, enum err_kind kind, const char *what)
         return err_memory(err);
     return err_set(err, kind, "cannot %s: %s", what, reason == NULL ? "no reason given" : reason);
 }
+
+int crypto_no_password(char *to, int size, int writing, void *arg)
+{
+    (void)to;
+    (void)size;
+    (void)writing;
+    (void)arg;
+    return -1;
+}

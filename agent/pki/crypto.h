@@ -34,4 +34,11 @@ DEFINE_CLEANUP(cleanup_general_names, GENERAL_NAMES *, GENERAL_NAMES_free)
 /* crypto_failed - "cannot WHAT: REASON" from libcrypto's error queue, which it empties; false */
 bool crypto_failed(struct err *err, enum err_kind kind, const char *what);
 
+/*
+ * crypto_no_password - the pem_password_cb for everything that is read
+ *
+ * Without one libcrypto asks at the terminal, for any text with an encryption header, and waits.
+ */
+int crypto_no_password(char *to, int size, int writing, void *arg);
+
 #endif

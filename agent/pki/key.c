@@ -97,16 +97,6 @@ bool key_to_der(const EVP_PKEY *key, bool traditional, struct secret *ret_der, s
                      ret_der, err);
 }
 
-/* For keys that are encrypted: there is nobody to ask for a password. */
-static int no_password(char *to, int size, int writing, void *arg)
-{
-    (void)to;
-    (void)size;
-    (void)writing;
-    (void)arg;
-    return -1;
-}
-
 bool key_from_pem(const char *pem, size_t length, EVP_PKEY **ret_key, struct err *err)
 {
     CLEANUP(cleanup_bio) BIO *bio = NULL;
@@ -116,7 +106,7 @@ bool key_from_pem(const char *pem, size_t length, EVP_PKEY **ret_key, struct err
         bio = BIO_new_mem_buf(pem, (int)length);
     if (bio == NULL)
         return crypto_failed(err, ERR_LOCAL, "read a private key");
-    key = PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL);
+    key = PEM_read_bio_PrivateKey(bio, NULL, crypto_no_password, NULL);
     if (key == NULL)
         return crypto_failed(err, ERR_LOCAL, "read a private key");
     *ret_key = key;

@@ -305,6 +305,14 @@ def test_proxies_of_the_environment_are_not_used(devca, site):
     assert site.once(environment=bad).code == 0
 
 
+def test_a_configured_proxy_is_not_passed_by_for_the_environments_sake(devca, site):
+    site.configure(devca, {"web": WEB}, vault="proxy = http://127.0.0.1:9")
+    done = site.once(environment={"no_proxy": "*", "NO_PROXY": "127.0.0.1"})
+    assert done.code == 1
+    assert "127.0.0.1 port 9" in done.events("failed")[0]["message"]
+    assert devca.requests("login") == 0
+
+
 def test_a_full_disk_costs_one_certificate_and_not_one_at_every_try(devca, site, tmp_path):
     small = tmp_path / "small"
     small.mkdir()

@@ -5,11 +5,15 @@
 
 #include "base/cleanup.h"
 #include "base/when.h"
+#include "pki/certificate.h"
+#include "pki/chain.h"
+#include "pki/crl.h"
 #include "pki/csr.h"
 #include "pki/key.h"
 #include "pki/vet.h"
 
 #include <openssl/pem.h>
+#include <openssl/ui.h>
 
 #include <stdlib.h>
 
@@ -55,6 +59,49 @@ static void what_is_no_plain_key_is_refused(void **state)
         assert_false(key_from_pem(texts[i], strlen(texts[i]), &key, &err));
         assert_null(key);
     }
+}
+
+static int questions_asked;
+
+static int note_question(UI *ui)
+{
+    (void)ui;
+    questions_asked++;
+    return 0;
+}
+
+/* A reply may carry whatever header it likes; there is nobody at the terminal. */
+static void nobody_is_asked_for_a_password(void **state)
+{
+    static const char *const labels[] = {"CERTIFICATE", "X509 CRL", "PRIVATE KEY", "RSA PRIVATE KEY"};
+    UI_METHOD *terminal = UI_create_method("terminal");
+
+    (void)state;
+    UI_method_set_opener(terminal, note_question);
+    UI_set_default_method(terminal);
+    for (size_t i = 0; i < COUNT_OF(labels); i++) {
+        STACK_OF(X509) *certificates = sk_X509_new_null();
+        struct certificate_facts facts;
+        struct arena arena = {0};
+        EVP_PKEY *key = NULL;
+        struct err err;
+        char pem[512];
+
+        snprintf(pem, sizeof pem,
+                 "-----BEGIN %s-----\nProc-Type: 4,ENCRYPTED\n"
+                 "DEK-Info: AES-256-CBC,00112233445566778899AABBCCDDEEFF\n\n"
+                 "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n-----END %s-----\n",
+                 labels[i], labels[i]);
+        assert_false(chain_parse(pem, certificates, &err));
+        assert_false(certificate_read(pem, &arena, &facts, &err));
+        assert_null(crl_read(pem, &err));
+        assert_false(key_from_pem(pem, strlen(pem), &key, &err));
+        sk_X509_free(certificates);
+        arena_free(&arena);
+    }
+    UI_set_default_method(UI_OpenSSL());
+    UI_destroy_method(terminal);
+    assert_int_equal(questions_asked, 0);
 }
 
 static void add(struct text_list *list, struct arena *arena, const char *item)
@@ -572,6 +619,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_key_type_is_made_written_and_read),
         cmocka_unit_test(what_is_no_plain_key_is_refused),
+        cmocka_unit_test(nobody_is_asked_for_a_password),
         cmocka_unit_test(a_csr_carries_every_name),
 #define VET_TEST(name) cmocka_unit_test_setup_teardown(name, make_pki, free_pki)
         VET_TEST(a_good_reply_passes_and_is_put_in_order),
