@@ -112,6 +112,10 @@ static int on_exit_of(sd_event_source *source, const siginfo_t *how, void *arg)
 
     (void)source;
     drain(child);
+    /* The command is not reaped before this returns, so the group is still ours: what it started
+     * and what did not heed SIGTERM must not meet the next try. */
+    if (child->timed_out)
+        kill(-child->pid, SIGKILL);
     child->pid = 0;
     if (!child->timed_out && how->si_code == CLD_EXITED && how->si_status == 0) {
         slot_finish(&child->slot, NULL);

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/when.h"
 #include "flow/ca_steps.h"
+#include "flow/sandbox.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -94,6 +95,7 @@ static void set_limits(struct engine *engine)
     /* A few more on their way than on the wire: keys and files are made meanwhile. */
     engine->tools.permits.most = engine->config->agent.max_in_flight * 2;
     http_loop_limit(engine->http, engine->config->agent.max_in_flight);
+    sandbox_allow_files(engine->config->cert_count);
 }
 
 bool engine_open(struct engine *engine, struct config *config, bool stays, flow_observer *observer,

@@ -13,7 +13,9 @@ enum {
     SECURE_HEAP_LEAST_BYTES = 256 * 1024,
     SECURE_HEAP_MOST_BYTES = 16 * 1024 * 1024,
     SECURE_BYTES_PER_CERT =
-        512 /* a P-256 key as PEM, with room: for those that wait for notBefore */
+        512, /* a P-256 key as PEM, with room: for those that wait for notBefore */
+    FILES_PER_CERT = 6, /* directories, a command's pipe and process, the sockets of a proof */
+    FILES_AT_ONCE = 512 /* the CA's connections, workers' files, and all that is open for long */
 };
 
 static bool block_signals(struct err *err)
@@ -31,15 +33,27 @@ static bool block_signals(struct err *err)
     return true;
 }
 
-/* One directory is held open for each certificate. */
-static void raise_open_files(void)
+/* Only the soft limit: the hard one would go to every command, and to what a command starts. */
+static void leave_no_core(void)
 {
     struct rlimit limit;
 
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
+    prctl(PR_SET_DUMPABLE, 0);
+    if (getrlimit(RLIMIT_CORE, &limit) == 0) {
+        limit.rlim_cur = 0;
+        setrlimit(RLIMIT_CORE, &limit);
     }
+}
+
+void sandbox_allow_files(size_t certs)
+{
+    rlim_t wanted = FILES_AT_ONCE + FILES_PER_CERT * certs;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 /* OpenSSL wants a power of two. */
@@ -54,13 +68,10 @@ static size_t secure_heap_bytes(size_t certs)
 
 bool sandbox_enter(size_t certs, struct err *err)
 {
-    const struct rlimit no_core = {0, 0};
     bool locked = false;
 
     umask(077);
-    setrlimit(RLIMIT_CORE, &no_core);
-    prctl(PR_SET_DUMPABLE, 0);
-    raise_open_files();
+    leave_no_core();
     if (!block_signals(err) || !secret_heap_open(secure_heap_bytes(certs), &locked, err))
         return false;
     if (!locked)

@@ -12,10 +12,18 @@
  * sandbox_enter - no core dumps, no ptrace by equals, umask 077, signals blocked, secrets locked
  * away
  *
- * Blocks SIGTERM, SIGINT, SIGHUP and SIGCHLD for the event loop and ignores SIGPIPE; raises the
- * limit of open files to what is allowed. `certs` sizes the secure heap. Once a process, before
- * threads are started and before OpenSSL makes a key. Fails with class local.
+ * Blocks SIGTERM, SIGINT, SIGHUP and SIGCHLD for the event loop and ignores SIGPIPE. `certs` sizes
+ * the secure heap. Once a process, before threads are started and before OpenSSL makes a key. Fails
+ * with class local.
  */
 bool sandbox_enter(size_t certs, struct err *err);
+
+/*
+ * sandbox_allow_files - raises the soft limit of open files to what so many certificates need
+ *
+ * No further than is needed, since commands inherit it and a consumer may use select(2); up to the
+ * hard limit at most.
+ */
+void sandbox_allow_files(size_t certs);
 
 #endif

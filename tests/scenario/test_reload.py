@@ -10,7 +10,7 @@ import time
 import pytest
 
 from real_ca import free_port
-from scene import WEB, serial_of, wait_for
+from scene import LEAFD, WEB, serial_of, wait_for
 
 RECORD = "#!/bin/sh\necho \"$@ $LEAFD_CERT $LEAFD_DIRECTORY $LEAFD_GENERATION$LEAFD_STAGED\" >>{}\nexit $(cat {})\n"
 
@@ -75,6 +75,18 @@ def test_a_reload_that_a_crash_cut_off_is_made_up_for(ca, site, recorder):
     run.wait_event("reloaded")
     assert ca.requests("pki_int/sign/") == 1
     assert run.terminate() == 0
+
+
+def test_a_command_has_the_limits_of_whoever_started_leafd(devca, site, tmp_path):
+    """What it starts may be the consumer itself."""
+    limits, told, script = "ulimit -Sn; ulimit -Hn; ulimit -Hc", tmp_path / "limits", tmp_path / "tell"
+    script.write_text(f"#!/bin/sh\n({limits}) >{told}\n")
+    script.chmod(0o755)
+    site.configure(devca, {"web": WEB + f"reload = exec {script}"})
+    ran = subprocess.run(["/bin/sh", "-c", f'ulimit -Sn 700; {limits}; exec "$@"', "sh", LEAFD, "once", "-c", site.file],
+                         capture_output=True, text=True, check=False, env=site.environment)
+    assert ran.returncode == 0, ran.stderr
+    assert told.read_text() == ran.stdout and ran.stdout.startswith("700\n")
 
 
 def test_a_command_over_its_time_is_killed(ca, site):

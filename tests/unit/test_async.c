@@ -244,9 +244,9 @@ static void a_command_that_is_killed_says_so(void **state)
     slot_drop(slot);
 }
 
-static void a_command_over_its_time_is_killed_with_its_children(void **state)
+/* `stubborn` is what the command says to SIGTERM. */
+static void outlive_the_time_limit(struct heard *heard, const char *stubborn)
 {
-    struct heard *heard = *state;
     char path[] = "/tmp/leafd-unit-XXXXXX", script[256];
     int fd = mkstemp(path);
     struct slot *slot;
@@ -256,8 +256,8 @@ static void a_command_over_its_time_is_killed_with_its_children(void **state)
     /* The grandchild ignores SIGTERM, so that only SIGKILL to the group ends it. */
     snprintf(script, sizeof script,
              "(trap '' TERM; echo $(exec sh -c 'echo $PPID') >%s; while :; do sleep 1; done) & "
-             "trap '' TERM; while :; do sleep 1; done",
-             path);
+             "%s while :; do sleep 1; done",
+             path, stubborn);
     slot = run(heard, script, 1);
     turn(heard, UINT64_MAX);
     assert_non_null(strstr(heard->err.text, "did not end within 1s and was killed"));
@@ -270,6 +270,16 @@ static void a_command_over_its_time_is_killed_with_its_children(void **state)
     slot_drop(slot);
     close(fd);
     unlink(path);
+}
+
+static void a_command_over_its_time_is_killed_with_its_children(void **state)
+{
+    outlive_the_time_limit(*state, "trap '' TERM;");
+}
+
+static void a_command_that_heeds_its_time_is_not_outlived_by_its_children(void **state)
+{
+    outlive_the_time_limit(*state, "");
 }
 
 static void a_dropped_command_is_killed_and_reaped(void **state)
@@ -391,6 +401,7 @@ int main(void)
         ASYNC_TEST(a_command_that_fails_tells_its_last_line),
         ASYNC_TEST(a_command_that_is_killed_says_so),
         ASYNC_TEST(a_command_over_its_time_is_killed_with_its_children),
+        ASYNC_TEST(a_command_that_heeds_its_time_is_not_outlived_by_its_children),
         ASYNC_TEST(a_dropped_command_is_killed_and_reaped),
         ASYNC_TEST(a_program_that_is_not_there_fails_at_once),
         ASYNC_TEST(permits_are_granted_in_line_and_given_back),
