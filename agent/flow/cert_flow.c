@@ -95,7 +95,8 @@ static step *const next[FLOW_STATE_COUNT][EV_COUNT] = {
                                   [EV_FAILED]  = step_back_off,          ON_THE_WAY },
 
     [FLOW_BACKING_OFF]        = { [EV_RETRY]   = step_read_disk,
-                                  [EV_CHANGED] = step_read_disk,         ON_THE_WAY },
+                                  [EV_REVOKED] = step_read_disk,
+                                  [EV_CHANGED] = step_read_disk },
 
     [FLOW_RELOAD_BACKING_OFF] = { [EV_RETRY]   = step_reload_again,
                                   [EV_DUE]     = step_queue_due,
@@ -157,7 +158,7 @@ void cert_flow_free(struct cert_flow *flow)
     free(flow);
 }
 
-static bool is_at_rest(const struct cert_flow *flow)
+bool cert_flow_rests(const struct cert_flow *flow)
 {
     return flow->state == FLOW_WAITING || flow->state == FLOW_HOLDING ||
            flow->state == FLOW_BACKING_OFF || flow->state == FLOW_RELOAD_BACKING_OFF;
@@ -169,7 +170,7 @@ void cert_flow_adopt(struct cert_flow *flow, struct config *config, const struct
     config_unref(flow->next_config);
     flow->next_config = config;
     flow->next_cert = cert;
-    if (is_at_rest(flow))
+    if (cert_flow_rests(flow))
         flow_adopt_next(flow);
 }
 
@@ -208,8 +209,9 @@ bool cert_flow_tried(const struct cert_flow *flow)
 const struct err *cert_flow_failure(const struct cert_flow *flow)
 {
     const struct cert_state *state = &flow->work.state;
-    bool failing = flow->state == FLOW_BACKING_OFF || (flow->state == FLOW_RELOAD_BACKING_OFF &&
-                                                       !consumer_is_awaited(&state->consumer));
+    bool consumer_fails =
+        (flow->state == FLOW_WAITING || flow->state == FLOW_RELOAD_BACKING_OFF) &&
+        state->consumer.failures > 0 && !consumer_is_awaited(&state->consumer);
 
-    return failing ? &state->failure : NULL;
+    return flow->state == FLOW_BACKING_OFF || consumer_fails ? &state->failure : NULL;
 }

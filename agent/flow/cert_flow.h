@@ -50,11 +50,14 @@ enum flow_state cert_flow_state(const struct cert_flow *flow);
 /* cert_flow_published - what is published, as of now: `usable` is false for one that has ended */
 struct cert_published cert_flow_published(const struct cert_flow *flow);
 
+/* cert_flow_rests - whether it waits: for a moment, or for another try */
+bool cert_flow_rests(const struct cert_flow *flow);
+
 /* cert_flow_tried - whether it has come to rest at least once */
 bool cert_flow_tried(const struct cert_flow *flow);
 
-/* cert_flow_failure - why it backs off; NULL if it does not, or only waits for its consumer to be
- * started */
+/* cert_flow_failure - why it waits for another try, of the CA or of its consumer; NULL if it does
+ * not, or only waits for its consumer to be started */
 const struct err *cert_flow_failure(const struct cert_flow *flow);
 
 #endif

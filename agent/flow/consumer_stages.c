@@ -130,21 +130,42 @@ static void start_proof(struct cert_work *work, uint64_t limit_s)
     take_slot(work, slot, &err);
 }
 
+static uint64_t lesser(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static void prove_within(struct cert_work *work, uint64_t limit_s)
+{
+    if (work->cert->prove.method == PROVE_NONE)
+        slot_finish(&work->later, NULL);
+    else
+        start_proof(work, limit_s < PROOF_LEAST_S ? PROOF_LEAST_S : limit_s);
+}
+
+/* What is left of its life is for the next certificate, so that a proof may not take much of it. */
+static uint64_t share_of_life_s(const struct cert_work *work)
+{
+    uint64_t now_s = when_now_s(), not_after_s = work->published.validity.not_after;
+
+    return not_after_s > now_s ? (not_after_s - now_s) / 4 : 0;
+}
+
 void stage_prove(struct cert_work *work)
 {
-    uint64_t now_s = when_now_s(), limit_s = work->cert->prove_timeout_s;
+    uint64_t now_s = when_now_s(), due_s = work->published.due_s;
+    uint64_t limit_s = work->cert->prove_timeout_s;
 
-    if (work->cert->prove.method == PROVE_NONE) {
-        slot_finish(&work->later, NULL);
-        return;
-    }
     /* One that never took anything may not run yet, and whoever waits for `once` waits for this. */
-    if (work->state.consumer.accepted[0] == '\0' && limit_s > FIRST_PROOF_S)
-        limit_s = FIRST_PROOF_S;
+    if (work->state.consumer.accepted[0] == '\0')
+        limit_s = lesser(limit_s, FIRST_PROOF_S);
     /* A consumer that never takes it must not keep the next certificate from being asked for. */
-    if (now_s + limit_s > work->published.due_s)
-        limit_s = work->published.due_s > now_s ? work->published.due_s - now_s : 0;
-    start_proof(work, limit_s < PROOF_LEAST_S ? PROOF_LEAST_S : limit_s);
+    prove_within(work, lesser(limit_s, due_s > now_s ? due_s - now_s : share_of_life_s(work)));
+}
+
+void stage_prove_back(struct cert_work *work)
+{
+    prove_within(work, lesser(work->cert->prove_timeout_s, share_of_life_s(work)));
 }
 
 void stage_check(struct cert_work *work)

@@ -18,9 +18,14 @@ void stage_reload(struct cert_work *work);
  * stage_prove - DONE when the consumer serves the published leaf, FAILED at the deadline
  *
  * work->finding tells what was seen last. DONE at once if the section asks for no proof. The
- * deadline is never behind the moment from which the certificate is due.
+ * deadline is prove_timeout, but not behind the moment from which the certificate is due; when that
+ * has passed, not behind a quarter of what is left of its life.
  */
 void stage_prove(struct cert_work *work);
+
+/* stage_prove_back - the same after a rollback: the moment from which it is due is nothing to heed
+ */
+void stage_prove_back(struct cert_work *work);
 
 /* stage_check - the same, but one look only */
 void stage_check(struct cert_work *work);

@@ -25,11 +25,21 @@ static uint64_t next_check_ms(const struct cert_config *cert)
     return every_ms / 2 + (every_ms * chance_draw() >> 32);
 }
 
+/* Whether it took this very set, and is not there: it may have been stopped on purpose. */
+static bool was_stopped(const struct cert_work *work)
+{
+    const struct consumer_state *consumer = &work->state.consumer;
+
+    return work->cert->prove.method != PROVE_NONE && consumer->missing &&
+           strcmp(consumer->accepted, work->published.generation) == 0;
+}
+
 bool consumer_is_owed(const struct cert_work *work)
 {
     const struct cert_published *published = &work->published;
 
     return published->usable && when_now_s() < published->validity.not_after &&
+           !was_stopped(work) &&
            !reload_state_is_settled(&work->state.consumer, work->cert, published->generation);
 }
 
@@ -38,11 +48,22 @@ static bool went_back_to_ca(struct cert_flow *flow)
 {
     uint64_t until_us = flow->work.ca_rests_until_us, now_us = when_boot_us();
 
-    flow->work.ca_rests_until_us = 0;
-    if (until_us <= now_us)
+    if (until_us == 0)
         return false;
-    flow_rest(flow, FLOW_BACKING_OFF, 0, (until_us - now_us) / 1000 + 1);
+    flow->work.ca_rests_until_us = 0;
+    flow_rest(flow, FLOW_BACKING_OFF, 0, until_us > now_us ? (until_us - now_us) / 1000 + 1 : 1);
     return true;
+}
+
+/* What the CA fails at is not over with what the consumer did meanwhile. */
+static void keep_ca_failure(struct cert_work *work, const struct cert_state *before)
+{
+    if (work->ca_rests_until_us == 0)
+        return;
+    work->state.failures = before->failures;
+    work->state.failure = before->failure;
+    work->state.failed_at_s = before->failed_at_s;
+    work->state.try_again_at_s = before->try_again_at_s;
 }
 
 void step_rest_until_due(struct cert_flow *flow)
@@ -89,10 +110,14 @@ void step_reload_again(struct cert_flow *flow)
     stage_reload(&flow->work);
 }
 
-/* Waits for another try, or takes the generation back if it was refused often enough. */
+/*
+ * Waits for another try, or takes the generation back if it was refused often enough. One that was
+ * stopped is not woken: it reads the files when it starts, and the slow look sees it then.
+ */
 static void try_later(struct cert_flow *flow)
 {
     struct cert_work *work = &flow->work;
+    const struct cert_state before = work->state;
     uint64_t wait_ms = cert_work_note_refusal(work, flow->err);
 
     if (rollback_is_due(&work->state.consumer, work->cert, work->published.generation,
@@ -102,8 +127,10 @@ static void try_later(struct cert_flow *flow)
         return;
     }
     cert_log_consumer_failed(work, &work->state.failure, wait_ms);
+    keep_ca_failure(work, &before);
     if (!went_back_to_ca(flow))
-        flow_rest(flow, FLOW_RELOAD_BACKING_OFF, work->published.due_s, wait_ms);
+        flow_rest(flow, was_stopped(work) ? FLOW_WAITING : FLOW_RELOAD_BACKING_OFF,
+                  work->published.due_s, wait_ms);
 }
 
 void step_reload_failed(struct cert_flow *flow)
@@ -161,13 +188,7 @@ void step_settle(struct cert_flow *flow)
     const struct cert_state before = work->state;
 
     work->state = (struct cert_state){0};
-    if (work->ca_rests_until_us != 0) {
-        /* What the CA fails at is not over with this. */
-        work->state.failures = before.failures;
-        work->state.failure = before.failure;
-        work->state.failed_at_s = before.failed_at_s;
-        work->state.try_again_at_s = before.try_again_at_s;
-    }
+    keep_ca_failure(work, &before);
     if (work->hurry.due_s == 0)
         memcpy(work->state.signer, work->signer, sizeof work->state.signer);
     keep(work->state.consumer.accepted, generation);
@@ -205,19 +226,15 @@ void step_proof_lost(struct cert_flow *flow)
 {
     struct cert_work *work = &flow->work;
     struct consumer_state *consumer = &work->state.consumer;
-    uint64_t wait_ms;
 
     consumer->proven[0] = '\0';
     consumer->missing = work->finding == PROVE_UNREACHABLE;
-    if (!consumer->missing) {
-        cert_log_proof_lost(work, flow->err);
-        step_reload_again(flow);
+    if (consumer->missing) {
+        try_later(flow);
         return;
     }
-    /* It may have been stopped on purpose: it is not woken, and reads the files when it starts. */
-    wait_ms = cert_work_note_refusal(work, flow->err);
-    cert_log_consumer_failed(work, &work->state.failure, wait_ms);
-    flow_rest(flow, FLOW_WAITING, work->published.due_s, wait_ms);
+    cert_log_proof_lost(work, flow->err);
+    step_reload_again(flow);
 }
 
 /* -- roll back ------------------------------------------------------------------------------------
@@ -233,7 +250,7 @@ void step_reload_back(struct cert_flow *flow)
 void step_prove_back(struct cert_flow *flow)
 {
     flow_enter(flow, FLOW_PROVING_BACK);
-    stage_prove(&flow->work);
+    stage_prove_back(&flow->work);
 }
 
 void step_rest_rolled_back(struct cert_flow *flow)

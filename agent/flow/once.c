@@ -4,13 +4,18 @@
 #include "flow/engine.h"
 
 #include <signal.h>
+#include <stdlib.h>
 
 struct once {
     struct engine engine;
     struct slot *revocation;
+    int *codes; /* of each flow of the engine, as of its last rest that counts */
+    int code;   /* of all, once it is ending */
     bool waits; /* failures are retried until the deadline */
     bool ending;
 };
+
+enum { CODE_NONE_YET = -1 };
 
 static int worse(int a, int b)
 {
@@ -30,12 +35,21 @@ static int code_of(const struct cert_flow *flow)
     return failure->kind == ERR_REFUSED || failure->kind == ERR_DENIED ? EXIT_REFUSED : EXIT_RETRY;
 }
 
+/* Without --wait it is the first try that counts: what is tried again meanwhile, while others take
+ * their time, is not waited for and may be anywhere when they end. */
+static void note_code(struct once *once, const struct cert_flow *flow)
+{
+    for (size_t i = 0; i < once->engine.count; i++)
+        if (once->engine.flows[i] == flow && (once->waits || once->codes[i] == CODE_NONE_YET))
+            once->codes[i] = code_of(flow);
+}
+
 static int code_of_all(const struct once *once)
 {
     int code = EXIT_FINE;
 
     for (size_t i = 0; i < once->engine.count; i++)
-        code = worse(code, code_of(once->engine.flows[i]));
+        code = worse(code, once->codes[i] == CODE_NONE_YET ? EXIT_RETRY : once->codes[i]);
     return code;
 }
 
@@ -46,7 +60,7 @@ static void on_token_revoked(void *arg, const struct err *err)
     if (err->kind != ERR_NONE)
         log_write(LOG_TOKEN_LOST, NULL, "the token could not be revoked: %s", err->text);
     once->revocation = slot_drop(once->revocation);
-    sd_event_exit(once->engine.tools.loop, code_of_all(once));
+    sd_event_exit(once->engine.tools.loop, once->code);
 }
 
 static void end(struct once *once)
@@ -56,24 +70,24 @@ static void end(struct once *once)
     if (once->ending)
         return;
     once->ending = true;
+    once->code = code_of_all(once);
     if (once->engine.config->auth.revoke_on_exit)
         once->revocation =
             vault_token_revoke_start(once->engine.tools.token, on_token_revoked, once, &err);
     if (once->revocation == NULL)
-        sd_event_exit(once->engine.tools.loop, code_of_all(once));
+        sd_event_exit(once->engine.tools.loop, once->code);
 }
 
 static void on_rest(void *arg, struct cert_flow *flow)
 {
     struct once *once = arg;
 
-    (void)flow;
-    for (size_t i = 0; i < once->engine.count; i++) {
-        const struct cert_flow *other = once->engine.flows[i];
-
-        if (!cert_flow_tried(other) || (once->waits && code_of(other) != EXIT_FINE))
+    if (!cert_flow_rests(flow))
+        return;
+    note_code(once, flow);
+    for (size_t i = 0; i < once->engine.count; i++)
+        if (once->codes[i] == CODE_NONE_YET || (once->waits && once->codes[i] != EXIT_FINE))
             return;
-    }
     end(once);
 }
 
@@ -105,6 +119,16 @@ static bool open_sources(struct once *once, uint64_t wait_s, struct err *err)
     return r >= 0 || err_errno(err, ERR_LOCAL, -r, "cannot add to the event loop");
 }
 
+static bool open_codes(struct once *once, size_t certs, struct err *err)
+{
+    once->codes = calloc(certs, sizeof *once->codes);
+    if (once->codes == NULL)
+        return err_memory(err);
+    for (size_t i = 0; i < certs; i++)
+        once->codes[i] = CODE_NONE_YET;
+    return true;
+}
+
 int once_run(struct config *config, const char *const *names, size_t count, uint64_t wait_s)
 {
     struct once once = {.waits = wait_s > 0};
@@ -112,7 +136,8 @@ int once_run(struct config *config, const char *const *names, size_t count, uint
     int code = -1;
 
     if (engine_open(&once.engine, config, false, on_rest, &once, &err) &&
-        open_sources(&once, wait_s, &err) && engine_start(&once.engine, names, count, &err)) {
+        open_codes(&once, config->cert_count, &err) && open_sources(&once, wait_s, &err) &&
+        engine_start(&once.engine, names, count, &err)) {
         code = sd_event_loop(once.engine.tools.loop);
         if (code < 0)
             err_errno(&err, ERR_LOCAL, -code, "the event loop ended");
@@ -121,6 +146,7 @@ int once_run(struct config *config, const char *const *names, size_t count, uint
         log_write(LOG_FAILED, NULL, "cannot run: %s", err.text);
     slot_drop(once.revocation);
     engine_close(&once.engine);
+    free(once.codes);
     config_unref(config);
     return code < 0 ? EXIT_RETRY : code;
 }

@@ -1,6 +1,7 @@
 """SIGHUP and restarts: only what changed is done anew, and only as much of it as is needed."""
 import os
 import stat
+import time
 
 from scene import WEB, serial_of, wait_for
 
@@ -134,6 +135,22 @@ def test_revoke_beside_a_running_agent_makes_that_one_issue(ca, site):
     assert serial_of(site.out() / "tls.crt") != serial
     assert len(run.events("published", "other")) == 1
     wait_for(lambda: site.status()["web"]["state"] == "fresh", "web to be fresh")
+    assert run.terminate() == 0
+
+
+def test_revoke_ends_the_pause_of_a_running_agent(devca, site):
+    """What was refused is waited with for minutes; what is revoked must not be served for so long."""
+    site.configure(devca, {"web": WEB})
+    run = site.run()
+    run.wait_ready()
+    devca.fault("status", path="pki_int/sign/", status=400)
+    site.configure(devca, {"web": WEB + "ip_addresses = 192.0.2.1"})
+    run.hangup()
+    pause_s = int(run.wait_event("failed")[0]["next_try_ms"]) / 1000
+    begin = time.monotonic()
+    assert site.command("revoke", "web").code == 0
+    run.wait_event("published", count=2)
+    assert time.monotonic() - begin < pause_s
     assert run.terminate() == 0
 
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 
 import scene
+from real_ca import free_port
 from scene import WEB, wait_for
 
 
@@ -42,6 +43,33 @@ def test_status_is_a_table_for_people_and_json_for_machines(ca, site):
     assert rows[1]["failure"]["class"] == "refused" and rows[1]["serial"] == ""
     assert site.command("status", "web").code == 0
     assert site.command("status", "nothing").code == 2
+
+
+def test_what_the_ca_refuses_is_told_though_the_consumer_fails_as_well(devca, site):
+    lines = WEB + f"reload = signal HUP pidfile {site.folder}/no.pid\n"
+    site.configure(devca, {"web": lines})
+    assert site.once().code == 0, "a consumer that is not there yet is no failure"
+    devca.fault("status", path="pki_int/sign/", times=0, status=403)
+    site.configure(devca, {"web": lines + "ip_addresses = 192.0.2.1\n"})
+    done = site.once()
+    assert done.code == 3 and done.events("awaited"), done.err
+    failure = site.status()["web"]["failure"]
+    assert failure["class"] == "denied" and "403" in failure["error"], failure
+
+
+def test_once_counts_the_first_try_of_each(devca, site):
+    """Whoever waits for its consumer tries again while another takes its time."""
+    told, tell, patient = (site.folder / name for name in ("told", "tell", "patient"))
+    tell.write_text(f"#!/bin/sh\necho x >>{told}\n")
+    patient.write_text(f"#!/bin/sh\nuntil [ $(wc -l <{told}) -ge 2 ]; do sleep 0.05; done\n")
+    for script in (tell, patient):
+        script.chmod(0o755)
+    site.configure(devca, {
+        "early": WEB + f"reload = exec {tell}\nprove = tls 127.0.0.1:{free_port()}\n",
+        "late": WEB + f"validate = exec {patient}\ncommand_timeout = 60s\n"})
+    done = site.once()
+    assert done.code == 0, done.err
+    assert {line["cert"] for line in done.events("awaited")} == {"early"} and len(done.events("published")) == 2
 
 
 def test_status_needs_no_permission_to_read_keys(ca, site):

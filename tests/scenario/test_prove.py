@@ -3,6 +3,7 @@ import os
 import socket
 import ssl
 import threading
+import time
 
 import pytest
 
@@ -68,9 +69,48 @@ class Consumer:
             self.listener.close()
 
 
+class SlowConsumer(Consumer):
+    """One that restarts to read its files, and is not there meanwhile."""
+
+    takes_s = 4
+
+    def __init__(self, folder, out):
+        super().__init__(folder, out)
+        self.script.write_text(f"#!/bin/sh\n{self.verdict} || exit 1\necho \"$LEAFD_GENERATION\" >>{self.told}\n")
+
+    def serve(self):
+        while True:
+            if len(self.calls()) > self.taken:
+                self.taken = len(self.calls())
+                self.listener.close()
+                time.sleep(self.takes_s)
+                self.load()
+                self.listener = socket.create_server(("127.0.0.1", self.port))
+            self.listener.settimeout(0.05)
+            try:
+                near, _ = self.listener.accept()
+            except TimeoutError:
+                continue
+            except OSError:
+                return
+            near.settimeout(10)
+            try:
+                with self.context.wrap_socket(near, server_side=True) as tls:
+                    tls.recv(1)
+            except (OSError, AttributeError):
+                near.close()
+
+
 @pytest.fixture
 def consumer(site, tmp_path):
     server = Consumer(tmp_path, site.out())
+    yield server
+    server.end()
+
+
+@pytest.fixture
+def slow_consumer(site, tmp_path):
+    server = SlowConsumer(tmp_path, site.out())
     yield server
     server.end()
 
@@ -199,6 +239,49 @@ def test_what_the_consumer_refuses_is_rolled_back(ca, site, consumer):
     run.wait_event("proven", count=2)
     assert ca.requests("pki_int/sign/") == signed + 1
     site.becomes("web", state="fresh")
+    assert run.terminate() == 0
+
+
+def test_a_consumer_that_starts_slowly_has_its_time_after_a_rollback_as_well(devca, site, slow_consumer):
+    """What it goes back to was due, or it would not have been replaced."""
+    lines = WEB.replace("1h", "90s") + slow_consumer.lines.replace("3s", "30s") + "renew_at = 10%\n"
+    site.configure(devca, {"web": lines})
+    run = site.run()
+    run.wait_event("proven")
+    first = os.readlink(site.out() / "..data")
+    refuse_all_but(slow_consumer, first)
+    run.wait_event("rolled-back")
+    run.wait_event("failed")
+    assert not run.events("rollback-failed")
+    assert os.readlink(site.out() / "..data") == first
+    assert run.terminate() == 0
+
+
+def test_a_consumer_that_was_stopped_is_not_woken_when_leafd_restarts(devca, site, consumer):
+    lines = WEB.replace("1h", "60s") + consumer.lines + "prove_every = 1s\nrenew_at = 90%\n"
+    site.configure(devca, {"web": lines})
+    run = site.run()
+    run.wait_event("proven")
+    consumer.end()
+    run.wait_event("proof-failed")
+    run.kill()
+    run = site.run()
+    run.wait_event("proof-failed", count=3)
+    assert len(consumer.calls()) == 1
+    site.answers("ready", 1)
+    assert run.terminate() == 0
+
+
+def test_a_consumer_that_was_stopped_is_not_woken_when_the_ca_is_away(devca, site, consumer):
+    lines = WEB.replace("1h", "60s") + consumer.lines + "prove_every = 1s\nrenew_at = 20%\n"
+    site.configure(devca, {"web": lines})
+    run = site.run()
+    run.wait_event("proven")
+    consumer.end()
+    run.wait_event("proof-failed")
+    devca.proxy.cut()
+    run.wait_event("failed", count=3)
+    assert len(consumer.calls()) == 1
     assert run.terminate() == 0
 
 
