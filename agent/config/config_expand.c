@@ -10,7 +10,8 @@ static const char *const no_memory = "cannot be kept: memory ran out";
 
 const char config_service_account_token[] = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
-/* A token_file of another method holds no ServiceAccount's token; the pod may have one all the same. */
+/* A token_file of another method holds no ServiceAccount's token; the pod may have one all the
+ * same. */
 static const char *service_account_token(const struct auth_config *auth)
 {
     bool ours = auth->method == AUTH_KUBERNETES || auth->method == AUTH_JWT;

@@ -104,6 +104,7 @@ void step_make_issuer_known(struct cert_flow *flow)
 {
     struct cert_work *work = &flow->work;
 
+    cert_work_forget_hurry(work);
     work->hurry = (struct cert_hurry){
         .due_s = due_after_news_s(work),
         .reason = "the CA has another issuer by now",

@@ -209,9 +209,8 @@ bool cert_flow_tried(const struct cert_flow *flow)
 const struct err *cert_flow_failure(const struct cert_flow *flow)
 {
     const struct cert_state *state = &flow->work.state;
-    bool consumer_fails =
-        (flow->state == FLOW_WAITING || flow->state == FLOW_RELOAD_BACKING_OFF) &&
-        state->consumer.failures > 0 && !consumer_is_awaited(&state->consumer);
+    bool consumer_fails = (flow->state == FLOW_WAITING || flow->state == FLOW_RELOAD_BACKING_OFF) &&
+                          state->consumer.failures > 0 && !consumer_is_awaited(&state->consumer);
 
     return flow->state == FLOW_BACKING_OFF || consumer_fails ? &state->failure : NULL;
 }

@@ -100,6 +100,8 @@ static enum cert_event take_findings(struct cert_work *work, struct cert_job *jo
     findings.not_after_s = work->published.validity.not_after;
     findings.told = reload_state_is_told(consumer, work->cert, installed->generation);
     findings.settled = reload_state_is_settled(consumer, work->cert, installed->generation);
+    findings.cannot_mend =
+        work->state.failure.kind == ERR_LOCAL || work->state.failure.kind == ERR_CONSUMER;
     if (!work->read_once && work->tools->stays)
         findings.try_again_at_s = work->state.try_again_at_s;
     work->read_once = true;

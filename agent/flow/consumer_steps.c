@@ -66,6 +66,19 @@ static void keep_ca_failure(struct cert_work *work, const struct cert_state *bef
     work->state.try_again_at_s = before->try_again_at_s;
 }
 
+/* Rests until it is due; if it is already, for which its files were mended first, goes on. */
+static void rest_or_renew(struct cert_flow *flow, enum flow_state state, uint64_t wait_ms)
+{
+    uint64_t due_s = flow->work.published.due_s;
+
+    if (went_back_to_ca(flow))
+        return;
+    if (due_s <= when_now_s())
+        step_queue_due(flow);
+    else
+        flow_rest(flow, state, due_s, wait_ms);
+}
+
 void step_rest_until_due(struct cert_flow *flow)
 {
     if (went_back_to_ca(flow))
@@ -128,9 +141,7 @@ static void try_later(struct cert_flow *flow)
     }
     cert_log_consumer_failed(work, &work->state.failure, wait_ms);
     keep_ca_failure(work, &before);
-    if (!went_back_to_ca(flow))
-        flow_rest(flow, was_stopped(work) ? FLOW_WAITING : FLOW_RELOAD_BACKING_OFF,
-                  work->published.due_s, wait_ms);
+    rest_or_renew(flow, was_stopped(work) ? FLOW_WAITING : FLOW_RELOAD_BACKING_OFF, wait_ms);
 }
 
 void step_reload_failed(struct cert_flow *flow)
@@ -200,7 +211,7 @@ void step_settle(struct cert_flow *flow)
     if (reached != RELOAD_STATE_NONE || failed || looked)
         cert_work_save(work);
     cert_directory_plan_removal(work);
-    step_rest_until_due(flow);
+    rest_or_renew(flow, FLOW_WAITING, next_check_ms(work->cert));
 }
 
 /* -- the slow look --------------------------------------------------------------------------------

@@ -37,7 +37,8 @@ static bool parse_all(const struct text_list *pem, STACK_OF(X509) * certificates
 {
     for (size_t i = 0; i < pem->count; i++) {
         CLEANUP(cleanup_bio) BIO *bio = BIO_new_mem_buf(pem->items[i], -1);
-        X509 *certificate = bio == NULL ? NULL : PEM_read_bio_X509(bio, NULL, crypto_no_password, NULL);
+        X509 *certificate =
+            bio == NULL ? NULL : PEM_read_bio_X509(bio, NULL, crypto_no_password, NULL);
 
         if (certificate == NULL)
             return crypto_failed(err, ERR_LOCAL, "read a certificate");

@@ -313,6 +313,39 @@ def test_a_configured_proxy_is_not_passed_by_for_the_environments_sake(devca, si
     assert devca.requests("login") == 0
 
 
+def test_files_are_mended_while_the_ca_is_away_and_a_renewal_is_due(devca, site):
+    lines = WEB.replace("1h", "60s") + "renew_at = 10%\n"
+    site.configure(devca, {"web": lines})
+    run = site.run()
+    run.wait_ready()
+    serial = serial_of(site.out() / "tls.crt")
+    devca.proxy.cut()
+    run.wait_event("failed")
+    (site.out() / "..data" / "ca.crt").unlink()
+    site.configure(devca, {"web": lines + "file = all.pem combined\n"})
+    wait_for(lambda: (site.out() / "..data" / "ca.crt").exists(), "the lost file")
+    run.hangup()
+    wait_for(lambda: (site.out() / "all.pem").exists(), "the further file")
+    assert serial_of(site.out() / "all.pem") == serial
+    devca.proxy.mend()
+    run.wait_event("ready")
+    wait_for(lambda: serial_of(site.out() / "all.pem") != serial, "the renewal")
+    assert run.terminate() == 0
+
+
+def test_once_renews_what_it_has_mended(devca, site):
+    lines = WEB.replace("1h", "60s") + "renew_at = 5%\n" + f"reload = signal HUP pidfile {site.folder}/no.pid\n"
+    site.configure(devca, {"web": lines})
+    assert site.once().code == 0
+    serial = serial_of(site.out() / "tls.crt")
+    wait_for(lambda: site.status()["web"]["state"] == "due", "the renewal to be due")
+    (site.out() / "..data" / "ca.crt").unlink()
+    done = site.once()
+    assert done.code == 0, done.err
+    assert serial_of(site.out() / "tls.crt") != serial
+    assert (site.out() / "ca.crt").exists()
+
+
 def test_a_full_disk_costs_one_certificate_and_not_one_at_every_try(devca, site, tmp_path):
     small = tmp_path / "small"
     small.mkdir()

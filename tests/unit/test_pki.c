@@ -73,7 +73,8 @@ static int note_question(UI *ui)
 /* A reply may carry whatever header it likes; there is nobody at the terminal. */
 static void nobody_is_asked_for_a_password(void **state)
 {
-    static const char *const labels[] = {"CERTIFICATE", "X509 CRL", "PRIVATE KEY", "RSA PRIVATE KEY"};
+    static const char *const labels[] = {"CERTIFICATE", "X509 CRL", "PRIVATE KEY",
+                                         "RSA PRIVATE KEY"};
     UI_METHOD *terminal = UI_create_method("terminal");
 
     (void)state;
