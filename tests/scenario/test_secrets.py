@@ -53,8 +53,7 @@ def test_the_process_cannot_be_dumped_and_its_heap_of_secrets_is_locked(ca, site
     site.configure(ca, {"web": WEB})
     run = site.run()
     run.wait_ready()
-    limits = open(f"/proc/{run.pid}/limits", encoding="ascii").read()
-    assert [line.split()[4:6] for line in limits.splitlines() if line.startswith("Max core file size")] == [["0", "0"]]
+    assert resource.prlimit(run.pid, resource.RLIMIT_CORE)[0] == 0
     status = open(f"/proc/{run.pid}/status", encoding="ascii").read()
     locked = int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmLck")))
     assert locked >= 256
