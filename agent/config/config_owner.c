@@ -1,6 +1,5 @@
 #include "config/config_owner.h"
 
-#include "base/cleanup.h"
 #include "base/text.h"
 #include "config/config_values.h"
 
@@ -37,16 +36,23 @@ static int group_number(const char *name, char *room, size_t room_bytes, int64_t
     return 0;
 }
 
+static int look_up_within(name_service *service, const char *name, size_t room_bytes,
+                          int64_t *ret_number)
+{
+    char *room = malloc(room_bytes);
+    int r = room == NULL ? ENOMEM : service(name, room, room_bytes, ret_number);
+
+    free(room);
+    return r;
+}
+
 /* A group's members stand in the room as well, all of them. */
 static int look_up(name_service *service, const char *name, int64_t *ret_number)
 {
     int r = ERANGE;
 
-    for (size_t bytes = ROOM_LEAST_BYTES; r == ERANGE && bytes <= ROOM_MOST_BYTES; bytes *= 2) {
-        CLEANUP(free_memory) char *room = malloc(bytes);
-
-        r = room == NULL ? ENOMEM : service(name, room, bytes, ret_number);
-    }
+    for (size_t bytes = ROOM_LEAST_BYTES; r == ERANGE && bytes <= ROOM_MOST_BYTES; bytes *= 2)
+        r = look_up_within(service, name, bytes, ret_number);
     return r;
 }
 

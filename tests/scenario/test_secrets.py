@@ -1,4 +1,5 @@
 """No secret leaves the process: not by log, status, arguments, environment of others, core or file mode."""
+import resource
 import subprocess
 
 from scene import LEAFD, WEB, wait_for
