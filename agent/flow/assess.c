@@ -2,11 +2,6 @@
 
 #include "plan/backoff.h"
 
-static bool mends_first(const struct findings *findings)
-{
-    return findings->health != INSTALLED_WHOLE && !findings->cannot_mend && !findings->held;
-}
-
 static const char *why_issue(const struct findings *findings)
 {
     if (findings->health == INSTALLED_NOTHING)
@@ -17,8 +12,7 @@ static const char *why_issue(const struct findings *findings)
         return "the published certificate was revoked";
     if (findings->now_s >= findings->not_after_s)
         return "the published certificate has expired";
-    /* What is only due goes on serving: its files come first, as the CA may be away for long. */
-    if (findings->now_s >= findings->due_s && !mends_first(findings))
+    if (findings->now_s >= findings->due_s)
         return "the published certificate is due";
     return NULL;
 }

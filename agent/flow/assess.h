@@ -28,7 +28,6 @@ struct findings {
     const char *difference; /* of what is asked of the CA; NULL: none */
     uint64_t due_s, not_after_s, now_s;
     bool revoked, told, settled;
-    bool cannot_mend; /* writing the files anew may be what failed a moment ago */
     bool held; /* a generation is staged that is wanted, and lacks only that its time has come */
     uint64_t try_again_at_s; /* persisted; 0: not to be honoured */
 };

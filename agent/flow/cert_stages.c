@@ -96,12 +96,12 @@ static enum cert_event take_findings(struct cert_work *work, struct cert_job *jo
         work->published.usable = findings.now_s < work->published.validity.not_after;
         findings.difference = difference_between(&installed->record.request, &wanted);
     }
+    work->mendable = installed->health != INSTALLED_WHOLE && work->published.usable &&
+                     findings.difference == NULL && !findings.revoked;
     findings.due_s = work->published.due_s;
     findings.not_after_s = work->published.validity.not_after;
     findings.told = reload_state_is_told(consumer, work->cert, installed->generation);
     findings.settled = reload_state_is_settled(consumer, work->cert, installed->generation);
-    findings.cannot_mend =
-        work->state.failure.kind == ERR_LOCAL || work->state.failure.kind == ERR_CONSUMER;
     if (!work->read_once && work->tools->stays)
         findings.try_again_at_s = work->state.try_again_at_s;
     work->read_once = true;

@@ -80,6 +80,7 @@ void step_queue_revoked(struct cert_flow *flow)
 void step_queue_to_restage(struct cert_flow *flow)
 {
     cert_log_wanted(&flow->work, "writing the files anew");
+    flow->work.mendable = false; /* once is enough until the disk is read again */
     flow_enter(flow, FLOW_QUEUED_TO_RESTAGE);
     stage_queue(&flow->work);
 }

@@ -93,7 +93,9 @@ struct cert_work {
     bool read_once;
     uint64_t ca_rests_until_us; /* the CA is not asked before this moment of the boot clock, though
                                    the consumer is told; 0: it is not waited for */
-    bool in_time; /* the certificate in the making is a renewal that nothing hurries */
+    bool mendable; /* the files of what is published are not as they should be, and can be written
+                      anew without the CA */
+    bool in_time;  /* the certificate in the making is a renewal that nothing hurries */
     char signer[KEY_IDENTIFIER_BYTES]; /* who signed the list at the last look; "" not known */
     struct cert_hurry hurry;
     char reason[256]; /* why a certificate is wanted, for the log */

@@ -39,8 +39,15 @@ bool consumer_is_owed(const struct cert_work *work)
     const struct cert_published *published = &work->published;
 
     return published->usable && when_now_s() < published->validity.not_after &&
-           !was_stopped(work) &&
            !reload_state_is_settled(&work->state.consumer, work->cert, published->generation);
+}
+
+void step_catch_up(struct cert_flow *flow)
+{
+    if (was_stopped(&flow->work))
+        step_check(flow);
+    else
+        step_reload_again(flow);
 }
 
 /* Goes back to waiting for the CA, if that was interrupted; whether it was. */
@@ -58,25 +65,10 @@ static bool went_back_to_ca(struct cert_flow *flow)
 /* What the CA fails at is not over with what the consumer did meanwhile. */
 static void keep_ca_failure(struct cert_work *work, const struct cert_state *before)
 {
-    if (work->ca_rests_until_us == 0)
-        return;
     work->state.failures = before->failures;
     work->state.failure = before->failure;
     work->state.failed_at_s = before->failed_at_s;
     work->state.try_again_at_s = before->try_again_at_s;
-}
-
-/* Rests until it is due; if it is already, for which its files were mended first, goes on. */
-static void rest_or_renew(struct cert_flow *flow, enum flow_state state, uint64_t wait_ms)
-{
-    uint64_t due_s = flow->work.published.due_s;
-
-    if (went_back_to_ca(flow))
-        return;
-    if (due_s <= when_now_s())
-        step_queue_due(flow);
-    else
-        flow_rest(flow, state, due_s, wait_ms);
 }
 
 void step_rest_until_due(struct cert_flow *flow)
@@ -135,13 +127,19 @@ static void try_later(struct cert_flow *flow)
 
     if (rollback_is_due(&work->state.consumer, work->cert, work->published.generation,
                         work->previous)) {
+        work->ca_rests_until_us = 0; /* what was refused is the failure now */
         flow_enter(flow, FLOW_ROLLING_BACK);
         stage_roll_back(work);
         return;
     }
     cert_log_consumer_failed(work, &work->state.failure, wait_ms);
-    keep_ca_failure(work, &before);
-    rest_or_renew(flow, was_stopped(work) ? FLOW_WAITING : FLOW_RELOAD_BACKING_OFF, wait_ms);
+    if (work->ca_rests_until_us != 0) {
+        keep_ca_failure(work, &before);
+        cert_work_save(work);
+    }
+    if (!went_back_to_ca(flow))
+        flow_rest(flow, was_stopped(work) ? FLOW_WAITING : FLOW_RELOAD_BACKING_OFF,
+                  work->published.due_s, wait_ms);
 }
 
 void step_reload_failed(struct cert_flow *flow)
@@ -199,7 +197,8 @@ void step_settle(struct cert_flow *flow)
     const struct cert_state before = work->state;
 
     work->state = (struct cert_state){0};
-    keep_ca_failure(work, &before);
+    if (work->ca_rests_until_us != 0)
+        keep_ca_failure(work, &before);
     if (work->hurry.due_s == 0)
         memcpy(work->state.signer, work->signer, sizeof work->state.signer);
     keep(work->state.consumer.accepted, generation);
@@ -211,7 +210,7 @@ void step_settle(struct cert_flow *flow)
     if (reached != RELOAD_STATE_NONE || failed || looked)
         cert_work_save(work);
     cert_directory_plan_removal(work);
-    rest_or_renew(flow, FLOW_WAITING, next_check_ms(work->cert));
+    step_rest_until_due(flow);
 }
 
 /* -- the slow look --------------------------------------------------------------------------------

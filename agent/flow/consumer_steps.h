@@ -15,6 +15,9 @@ step step_rest_fresh;
 /* consumer_is_owed - whether what is published is good and the consumer has not taken it */
 bool consumer_is_owed(const struct cert_work *work);
 
+/* step_catch_up - tells the consumer what it is owed; one that was stopped is only looked at */
+step step_catch_up;
+
 /* step_rest_until_due - all is done that is to be done now; waits for the CA, if that was
  * interrupted to tell the consumer */
 step step_rest_until_due;

@@ -46,13 +46,16 @@ def test_status_is_a_table_for_people_and_json_for_machines(ca, site):
 
 
 def test_what_the_ca_refuses_is_told_though_the_consumer_fails_as_well(devca, site):
-    lines = WEB + f"reload = signal HUP pidfile {site.folder}/no.pid\n"
+    script = site.folder / "tell"
+    script.write_text("#!/bin/sh\nsleep 0.5\nexit 1\n")
+    script.chmod(0o755)
+    lines = WEB + f"reload = exec {script}\n"
     site.configure(devca, {"web": lines})
-    assert site.once().code == 0, "a consumer that is not there yet is no failure"
+    assert site.once().code == 1
     devca.fault("status", path="pki_int/sign/", times=0, status=403)
     site.configure(devca, {"web": lines + "ip_addresses = 192.0.2.1\n"})
     done = site.once()
-    assert done.code == 3 and done.events("awaited"), done.err
+    assert done.code == 3 and done.events("reload-failed"), done.err
     failure = site.status()["web"]["failure"]
     assert failure["class"] == "denied" and "403" in failure["error"], failure
 

@@ -328,22 +328,23 @@ def test_files_are_mended_while_the_ca_is_away_and_a_renewal_is_due(devca, site)
     wait_for(lambda: (site.out() / "all.pem").exists(), "the further file")
     assert serial_of(site.out() / "all.pem") == serial
     devca.proxy.mend()
-    run.wait_event("ready")
     wait_for(lambda: serial_of(site.out() / "all.pem") != serial, "the renewal")
     assert run.terminate() == 0
 
 
-def test_once_renews_what_it_has_mended(devca, site):
-    lines = WEB.replace("1h", "60s") + "renew_at = 5%\n" + f"reload = signal HUP pidfile {site.folder}/no.pid\n"
-    site.configure(devca, {"web": lines})
-    assert site.once().code == 0
-    serial = serial_of(site.out() / "tls.crt")
-    wait_for(lambda: site.status()["web"]["state"] == "due", "the renewal to be due")
-    (site.out() / "..data" / "ca.crt").unlink()
-    done = site.once()
-    assert done.code == 0, done.err
-    assert serial_of(site.out() / "tls.crt") != serial
-    assert (site.out() / "ca.crt").exists()
+def test_files_that_are_spoiled_again_and_again_do_not_hasten_the_tries(devca, site):
+    """A reload that changes them, say: the pause between two tries grows all the same."""
+    spoil = site.folder / "spoil"
+    spoil.write_text("#!/bin/sh\nchmod 0640 $LEAFD_GENERATION/tls.key\n")
+    spoil.chmod(0o755)
+    site.configure(devca, {"web": WEB.replace("1h", "5m") + f"renew_at = 5%\nreload = exec {spoil}\n"})
+    run = site.run()
+    run.wait_event("reloaded")
+    devca.proxy.cut()
+    run.wait_event("failed", count=4)
+    assert len(run.events("published")) <= 5
+    assert site.status()["web"]["failure"]["failures"] >= 3
+    assert run.terminate() == 0
 
 
 def test_a_full_disk_costs_one_certificate_and_not_one_at_every_try(devca, site, tmp_path):

@@ -78,6 +78,10 @@ class SlowConsumer(Consumer):
         super().__init__(folder, out)
         self.script.write_text(f"#!/bin/sh\n{self.verdict} || exit 1\necho \"$LEAFD_GENERATION\" >>{self.told}\n")
 
+    def start(self):
+        self.listener = socket.create_server(("127.0.0.1", self.port))
+        threading.Thread(target=self.serve, daemon=True).start()
+
     def serve(self):
         while True:
             if len(self.calls()) > self.taken:
@@ -282,6 +286,25 @@ def test_a_consumer_that_was_stopped_is_not_woken_when_the_ca_is_away(devca, sit
     devca.proxy.cut()
     run.wait_event("failed", count=3)
     assert len(consumer.calls()) == 1
+    assert run.terminate() == 0
+
+
+def test_a_stopped_consumer_that_comes_back_while_the_ca_is_away_is_seen(devca, site, slow_consumer):
+    lines = WEB.replace("1h", "60s") + slow_consumer.lines + "prove_every = 1s\nrenew_at = 20%\n"
+    slow_consumer.takes_s = 0
+    site.configure(devca, {"web": lines})
+    run = site.run()
+    run.wait_event("proven")
+    slow_consumer.end()
+    run.wait_event("proof-failed")
+    devca.proxy.cut()
+    run.wait_event("failed", count=2)
+    site.answers("ready", 1)
+    slow_consumer.start()
+    run.wait_event("proven", count=2)
+    site.answers("ready", 0)
+    assert len(slow_consumer.calls()) == 1
+    assert site.status()["web"]["failure"]["class"] == "transient"
     assert run.terminate() == 0
 
 
