@@ -27,14 +27,15 @@ void step_log_in_again(struct cert_flow *flow)
 static void rest_from_ca(struct cert_flow *flow, uint64_t wait_ms, bool is_known)
 {
     struct cert_work *work = &flow->work;
+    bool mends = is_known && work->mendable && cert_work_lasts(work);
 
-    if (!is_known || !(work->mendable || consumer_is_owed(work))) {
+    if (!mends && !(is_known && consumer_is_owed(work))) {
         flow_rest(flow, FLOW_BACKING_OFF, 0, wait_ms);
         return;
     }
     cert_work_release(work);
     work->ca_rests_until_us = when_boot_us() + wait_ms * 1000;
-    if (work->mendable) {
+    if (mends) {
         cert_work_give_reason(work, "they are not as they should be, and the CA is of no help now");
         step_queue_to_restage(flow);
     } else {
@@ -42,19 +43,36 @@ static void rest_from_ca(struct cert_flow *flow, uint64_t wait_ms, bool is_known
     }
 }
 
-/* Whether a try failed, and not the mending between two, and memory knows what is published. */
-static bool may_be_interrupted(const struct cert_flow *flow)
+/* Whether the failed stage has left alone what is published, so that memory knows it. */
+static bool knows_published(enum flow_state failed)
 {
-    return flow->work.ca_rests_until_us == 0 && flow->state >= FLOW_QUEUED &&
-           flow->state <= FLOW_VALIDATING;
+    return failed >= FLOW_QUEUED && failed <= FLOW_VALIDATING;
+}
+
+/* It is no failure of the CA's, whose turn comes when it would have come. */
+static void leave_unmended(struct cert_flow *flow, bool is_known)
+{
+    struct cert_work *work = &flow->work;
+
+    work->hurry.is_announced = false;
+    cert_log_failed(work, flow->err, cert_work_ca_rests_ms(work));
+    cert_work_release(work);
+    if (is_known && consumer_is_owed(work))
+        step_catch_up(flow);
+    else
+        step_rest_until_due(flow);
 }
 
 void step_back_off(struct cert_flow *flow)
 {
-    bool is_known = may_be_interrupted(flow);
-    uint64_t wait_ms = cert_work_note_failure(&flow->work, flow->err);
+    bool is_known = knows_published(flow->state);
+    uint64_t wait_ms;
 
-    flow->work.ca_rests_until_us = 0;
+    if (flow->work.ca_rests_until_us != 0) {
+        leave_unmended(flow, is_known);
+        return;
+    }
+    wait_ms = cert_work_note_failure(&flow->work, flow->err);
     flow->work.hurry.is_announced = false; /* whatever was announced may not be in place */
     cert_log_failed(&flow->work, &flow->work.state.failure, wait_ms);
     rest_from_ca(flow, wait_ms, is_known);

@@ -174,12 +174,25 @@ void cert_flow_adopt(struct cert_flow *flow, struct config *config, const struct
         flow_adopt_next(flow);
 }
 
+/* The wait may be under way as an alarm, or while something else is seen to. */
+static void hasten(struct cert_flow *flow, uint64_t wait_ms)
+{
+    uint64_t *rests_until_us = &flow->work.ca_rests_until_us;
+    uint64_t until_us = when_boot_us() + wait_ms * 1000;
+
+    if (*rests_until_us > until_us)
+        *rests_until_us = until_us;
+    alarm_hasten(&flow->alarm, wait_ms);
+}
+
 void cert_flow_recompute(struct cert_flow *flow, bool hurries)
 {
-    if (hurries && flow->state == FLOW_BACKING_OFF && cert_work_blames_clock(&flow->work))
-        alarm_hasten(&flow->alarm, cert_work_note_hurry(&flow->work));
-    if (flow->state == FLOW_BACKING_OFF || flow->state == FLOW_RELOAD_BACKING_OFF)
-        alarm_hasten(&flow->alarm, cert_work_shorter_wait_ms(&flow->work));
+    bool waits_for_ca = flow->state == FLOW_BACKING_OFF || flow->work.ca_rests_until_us != 0;
+
+    if (hurries && waits_for_ca && cert_work_blames_clock(&flow->work))
+        hasten(flow, cert_work_note_hurry(&flow->work));
+    if (waits_for_ca || flow->state == FLOW_RELOAD_BACKING_OFF)
+        hasten(flow, cert_work_shorter_wait_ms(&flow->work));
     alarm_recompute(&flow->alarm);
 }
 
@@ -197,7 +210,7 @@ struct cert_published cert_flow_published(const struct cert_flow *flow)
 {
     struct cert_published published = flow->work.published;
 
-    published.usable = published.usable && when_now_s() < published.validity.not_after;
+    published.usable = cert_work_lasts(&flow->work);
     return published;
 }
 

@@ -96,8 +96,8 @@ static enum cert_event take_findings(struct cert_work *work, struct cert_job *jo
         work->published.usable = findings.now_s < work->published.validity.not_after;
         findings.difference = difference_between(&installed->record.request, &wanted);
     }
-    work->mendable = installed->health != INSTALLED_WHOLE && work->published.usable &&
-                     findings.difference == NULL && !findings.revoked;
+    work->mendable = installed->health != INSTALLED_WHOLE && findings.difference == NULL &&
+                     !findings.revoked && strcmp(work->mended, installed->generation) != 0;
     findings.due_s = work->published.due_s;
     findings.not_after_s = work->published.validity.not_after;
     findings.told = reload_state_is_told(consumer, work->cert, installed->generation);
@@ -283,6 +283,9 @@ static void on_published(void *arg, const struct err *job_err)
     if (err.kind == ERR_NONE) {
         const struct cert_draft *draft = job->draft;
 
+        work->mendable = false;
+        if (work->ca_rests_until_us != 0)
+            memcpy(work->mended, draft->generation, sizeof work->mended);
         cert_directory_note_previous(work, job->previous);
         cert_work_note_published(work, draft->generation, &draft->issued.leaf,
                                  draft->issued.issued_s);

@@ -73,14 +73,14 @@ void step_queue_revoked(struct cert_flow *flow)
     cert_work_give_reason(&flow->work, "the published certificate was revoked");
     /* What was revoked is never gone back to. */
     flow->work.state.consumer.accepted[0] = '\0';
-    flow->work.in_time = false;
+    flow->work.mendable = flow->work.in_time = false;
     step_queue(flow);
 }
 
 void step_queue_to_restage(struct cert_flow *flow)
 {
     cert_log_wanted(&flow->work, "writing the files anew");
-    flow->work.mendable = false; /* once is enough until the disk is read again */
+    flow->work.mendable = false;
     flow_enter(flow, FLOW_QUEUED_TO_RESTAGE);
     stage_queue(&flow->work);
 }

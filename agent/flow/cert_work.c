@@ -87,6 +87,7 @@ void cert_work_adopt(struct cert_work *work, struct config *config, const struct
         work->state = (struct cert_state){0};
         work->read_once = false;
     }
+    work->mended[0] = '\0';
     config_ref(config);
     config_unref(work->config);
     work->config = config;
@@ -189,6 +190,11 @@ void cert_work_note_published(struct cert_work *work, const char *generation,
     memcpy(published->authority_key, leaf->authority_key, sizeof published->authority_key);
 }
 
+bool cert_work_lasts(const struct cert_work *work)
+{
+    return work->published.usable && when_now_s() < work->published.validity.not_after;
+}
+
 /* How urgent the next try is, as the age of the certificate has it. */
 static struct backoff_state urgency(const struct cert_work *work, uint64_t now_s)
 {
@@ -204,6 +210,13 @@ static struct backoff_state urgency(const struct cert_work *work, uint64_t now_s
                              renewal_start_s(&published->validity, published->issued_s);
     }
     return backoff;
+}
+
+uint64_t cert_work_ca_rests_ms(const struct cert_work *work)
+{
+    uint64_t now_us = when_boot_us();
+
+    return work->ca_rests_until_us > now_us ? (work->ca_rests_until_us - now_us) / 1000 : 0;
 }
 
 uint64_t cert_work_patience_ms(const struct cert_work *work)
@@ -255,8 +268,7 @@ uint64_t cert_work_note_failure(struct cert_work *work, const struct err *err)
 
 bool cert_work_blames_clock(const struct cert_work *work)
 {
-    return work->state.failure.kind == ERR_UNTRUSTED || !work->published.usable ||
-           work->published.validity.not_after <= when_now_s();
+    return work->state.failure.kind == ERR_UNTRUSTED || !cert_work_lasts(work);
 }
 
 uint64_t cert_work_note_hurry(struct cert_work *work)

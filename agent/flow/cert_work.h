@@ -93,6 +93,7 @@ struct cert_work {
     bool read_once;
     uint64_t ca_rests_until_us; /* the CA is not asked before this moment of the boot clock, though
                                    the consumer is told; 0: it is not waited for */
+    char mended[GENERATION_NAME_BYTES]; /* made so, for which once is enough; "" none */
     bool mendable; /* the files of what is published are not as they should be, and can be written
                       anew without the CA */
     bool in_time;  /* the certificate in the making is a renewal that nothing hurries */
@@ -143,6 +144,9 @@ void cert_work_forget_hurry(struct cert_work *work);
 void cert_work_note_published(struct cert_work *work, const char *generation,
                               const struct certificate_facts *leaf, uint64_t issued_s);
 
+/* cert_work_lasts - whether what is published is sound and has not ended */
+bool cert_work_lasts(const struct cert_work *work);
+
 /*
  * cert_work_note_failure - counts a failure to issue, puts it into the state and saves it
  *
@@ -150,6 +154,9 @@ void cert_work_note_published(struct cert_work *work, const char *generation,
  * of what a person must mend, since every try costs a certificate.
  */
 uint64_t cert_work_note_failure(struct cert_work *work, const struct err *err);
+
+/* cert_work_ca_rests_ms - how long the CA is not asked yet, while something else is seen to */
+uint64_t cert_work_ca_rests_ms(const struct cert_work *work);
 
 /* cert_work_patience_ms - the longest that a login that failed for others may put off a try */
 uint64_t cert_work_patience_ms(const struct cert_work *work);

@@ -36,10 +36,8 @@ static bool was_stopped(const struct cert_work *work)
 
 bool consumer_is_owed(const struct cert_work *work)
 {
-    const struct cert_published *published = &work->published;
-
-    return published->usable && when_now_s() < published->validity.not_after &&
-           !reload_state_is_settled(&work->state.consumer, work->cert, published->generation);
+    return cert_work_lasts(work) &&
+           !reload_state_is_settled(&work->state.consumer, work->cert, work->published.generation);
 }
 
 void step_catch_up(struct cert_flow *flow)
@@ -53,12 +51,12 @@ void step_catch_up(struct cert_flow *flow)
 /* Goes back to waiting for the CA, if that was interrupted; whether it was. */
 static bool went_back_to_ca(struct cert_flow *flow)
 {
-    uint64_t until_us = flow->work.ca_rests_until_us, now_us = when_boot_us();
+    uint64_t wait_ms = cert_work_ca_rests_ms(&flow->work) + 1;
 
-    if (until_us == 0)
+    if (flow->work.ca_rests_until_us == 0)
         return false;
     flow->work.ca_rests_until_us = 0;
-    flow_rest(flow, FLOW_BACKING_OFF, 0, until_us > now_us ? (until_us - now_us) / 1000 + 1 : 1);
+    flow_rest(flow, FLOW_BACKING_OFF, 0, wait_ms);
     return true;
 }
 
@@ -132,6 +130,8 @@ static void try_later(struct cert_flow *flow)
         stage_roll_back(work);
         return;
     }
+    if (work->ca_rests_until_us != 0)
+        wait_ms = cert_work_ca_rests_ms(work);
     cert_log_consumer_failed(work, &work->state.failure, wait_ms);
     if (work->ca_rests_until_us != 0) {
         keep_ca_failure(work, &before);

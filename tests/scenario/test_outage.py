@@ -332,8 +332,46 @@ def test_files_are_mended_while_the_ca_is_away_and_a_renewal_is_due(devca, site)
     assert run.terminate() == 0
 
 
+def wait_until_due(site):
+    due = site.status()["web"]["renewal"]
+    wait_for(lambda: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()) > due, "the renewal to be due")
+
+
+def test_what_was_published_since_is_not_mended(devca, site):
+    site.configure(devca, {"web": WEB.replace("1h", "60s") + "renew_at = 10%\n"})
+    assert site.once().code == 0
+    wait_until_due(site)
+    (site.out() / "..data" / "ca.crt").unlink()
+    run = site.run()
+    run.wait_event("published")
+    devca.proxy.cut()
+    run.wait_event("failed", count=2)
+    assert len(run.events("published")) == 1
+    assert run.terminate() == 0
+
+
+def test_files_that_cannot_be_mended_are_no_reason_not_to_tell_the_consumer(devca, site):
+    tell, check = site.folder / "tell", site.folder / "check"
+    for script in (tell, check):
+        script.write_text(f"#!/bin/sh\necho x >>{site.folder}/called-{script.name}\n[ {script.name} = check ]\n")
+        script.chmod(0o755)
+    lines = WEB.replace("1h", "60s") + f"renew_at = 10%\nvalidate = exec {check}\nreload = exec {tell}\n"
+    site.configure(devca, {"web": lines})
+    assert site.once().code == 1, "the consumer cannot be told"
+    check.write_text("#!/bin/sh\nexit 1\n")
+    wait_until_due(site)
+    (site.out() / "..data" / "ca.crt").unlink()
+    devca.proxy.cut()
+    run = site.run()
+    run.wait_event("reload-failed")
+    assert [line["class"] for line in run.events("failed")][:2] == ["transient", "consumer"]
+    site.becomes("web", reload="failed")
+    assert site.status()["web"]["failure"]["class"] == "transient"
+    assert run.terminate() == 0
+
+
 def test_files_that_are_spoiled_again_and_again_do_not_hasten_the_tries(devca, site):
-    """A reload that changes them, say: the pause between two tries grows all the same."""
+    """A reload that changes them, say: the pause between two tries grows, and once is enough."""
     spoil = site.folder / "spoil"
     spoil.write_text("#!/bin/sh\nchmod 0640 $LEAFD_GENERATION/tls.key\n")
     spoil.chmod(0o755)
@@ -342,7 +380,7 @@ def test_files_that_are_spoiled_again_and_again_do_not_hasten_the_tries(devca, s
     run.wait_event("reloaded")
     devca.proxy.cut()
     run.wait_event("failed", count=4)
-    assert len(run.events("published")) <= 5
+    assert len(run.events("reloaded")) == 2
     assert site.status()["web"]["failure"]["failures"] >= 3
     assert run.terminate() == 0
 
