@@ -1,18 +1,33 @@
 #include "base/json_text.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-char *json_text(const json_t *json, size_t flags)
+/* Writing it only to learn its length would cost as much again. */
+enum { USUAL_BYTES = 4096 };
+
+/* The text, if it has so many bytes and ends with them; *ret_length is what it has, or 0. */
+static char *text_within(const json_t *json, size_t flags, size_t bytes, size_t *ret_length)
 {
-    size_t length = json == NULL ? 0 : json_dumpb(json, NULL, 0, flags);
-    char *text = length == 0 ? NULL : malloc(length + 1);
+    char *text = malloc(bytes + 1);
 
-    if (text == NULL)
-        return NULL;
-    if (json_dumpb(json, text, length, flags) != length) {
+    *ret_length = text == NULL ? 0 : json_dumpb(json, text, bytes, flags);
+    if (*ret_length == 0 || *ret_length > bytes) {
+        if (text != NULL)
+            explicit_bzero(text, bytes + 1);
         free(text);
         return NULL;
     }
-    text[length] = '\0';
+    text[*ret_length] = '\0';
+    return text;
+}
+
+char *json_text(const json_t *json, size_t flags)
+{
+    size_t length = 0;
+    char *text = json == NULL ? NULL : text_within(json, flags, USUAL_BYTES, &length);
+
+    if (text == NULL && length > USUAL_BYTES)
+        text = text_within(json, flags, length, &length);
     return text;
 }

@@ -10,7 +10,7 @@
 
 enum { LEAST_STRENGTH_LEVEL = 2 }; /* 112 bits: SSL_CTX_set_security_level(3) */
 
-static bool has(STACK_OF(X509) * certificates, const X509 *certificate)
+bool chain_has(STACK_OF(X509) * certificates, const X509 *certificate)
 {
     for (int i = 0; i < sk_X509_num(certificates); i++)
         if (X509_cmp(sk_X509_value(certificates, i), certificate) == 0)
@@ -20,7 +20,7 @@ static bool has(STACK_OF(X509) * certificates, const X509 *certificate)
 
 bool chain_add(STACK_OF(X509) * certificates, X509 *certificate, struct err *err)
 {
-    if (has(certificates, certificate)) {
+    if (chain_has(certificates, certificate)) {
         X509_free(certificate);
         return true;
     }
@@ -87,8 +87,23 @@ static X509_STORE *store_of(STACK_OF(X509) * trusted)
     return store;
 }
 
+static bool append_all(STACK_OF(X509) * to, STACK_OF(X509) * from, struct err *err)
+{
+    for (int i = 0; i < sk_X509_num(from); i++) {
+        X509 *certificate = sk_X509_value(from, i);
+
+        if (X509_up_ref(certificate) != 1)
+            return err_memory(err);
+        if (sk_X509_push(to, certificate) <= 0) {
+            X509_free(certificate);
+            return err_memory(err);
+        }
+    }
+    return true;
+}
+
 bool chain_verify(X509 *leaf, STACK_OF(X509) * untrusted, STACK_OF(X509) * trusted, uint64_t at_s,
-                  struct err *err)
+                  STACK_OF(X509) * path, struct err *err)
 {
     CLEANUP(cleanup_x509_store) X509_STORE *store = store_of(trusted);
     CLEANUP(cleanup_x509_store_context) X509_STORE_CTX *context = X509_STORE_CTX_new();
@@ -104,7 +119,7 @@ bool chain_verify(X509 *leaf, STACK_OF(X509) * untrusted, STACK_OF(X509) * trust
     X509_VERIFY_PARAM_set_auth_level(parameters, LEAST_STRENGTH_LEVEL);
     X509_VERIFY_PARAM_set_depth(parameters, CHAIN_MOST_CERTIFICATES);
     if (X509_verify_cert(context) == 1)
-        return true;
+        return append_all(path, X509_STORE_CTX_get0_chain(context), err);
     why = X509_STORE_CTX_get_error(context);
     depth = X509_STORE_CTX_get_error_depth(context);
     ERR_clear_error();

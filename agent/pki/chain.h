@@ -38,10 +38,14 @@ bool chain_is_top(STACK_OF(X509) * certificates, X509 *certificate);
  * signatures
  *
  * A trusted certificate need not be self-signed. `at_s` is the moment for which validities are
- * checked. Algorithms below 112 bits of strength are refused. Fails with class untrusted.
+ * checked. Algorithms below 112 bits of strength are refused. Appends the path to `path`, each
+ * certificate signed by the next one. Fails with class untrusted.
  */
 bool chain_verify(X509 *leaf, STACK_OF(X509) * untrusted, STACK_OF(X509) * trusted, uint64_t at_s,
-                  struct err *err);
+                  STACK_OF(X509) * path, struct err *err);
+
+/* chain_has - whether that very certificate is among them */
+bool chain_has(STACK_OF(X509) * certificates, const X509 *certificate);
 
 /* chain_to_pem - appends the certificate as PEM text of our own making; false without memory */
 bool chain_to_pem(struct text_list *list, struct arena *arena, X509 *certificate);

@@ -20,6 +20,7 @@ struct vetting {
     STACK_OF(X509) * sent;    /* issuing CA and chain, as sent */
     STACK_OF(X509) * anchors; /* of the trust anchor's file; empty without one */
     STACK_OF(X509) * trusted; /* where a path may end */
+    STACK_OF(X509) * path;    /* the one that was verified, from the leaf on */
     struct certificate_facts facts;
 };
 
@@ -197,7 +198,7 @@ static bool chain_holds(const struct vetting *vetting, struct err *err)
         at_s = vetting->facts.validity.not_before;
     if (sk_X509_num(vetting->trusted) == 0)
         return err_set(err, ERR_UNTRUSTED, "no issuing CA came with it");
-    if (chain_verify(vetting->leaf, vetting->sent, vetting->trusted, at_s, err))
+    if (chain_verify(vetting->leaf, vetting->sent, vetting->trusted, at_s, vetting->path, err))
         return true;
     if (vetting->order->trust_anchor != NULL && err->kind == ERR_UNTRUSTED)
         return err_wrap(err, "held against %s", vetting->order->trust_anchor);
@@ -299,15 +300,14 @@ static bool has_signed(X509 *issuer, X509 *certificate)
 /*
  * Whether its issuer came with it and has not signed it: bent, or another root's of the same name.
  * No peer needs it, and a strict one refuses the whole chain for it. One that is trusted itself
- * needs no signature.
+ * needs no signature, and those of the path have been verified.
  */
 static bool is_falsely_signed(const struct vetting *vetting, X509 *certificate)
 {
     bool has_issuer = false;
 
-    for (int i = 0; i < sk_X509_num(vetting->trusted); i++)
-        if (X509_cmp(sk_X509_value(vetting->trusted, i), certificate) == 0)
-            return false;
+    if (chain_has(vetting->trusted, certificate) || chain_has(vetting->path, certificate))
+        return false;
     for (int i = 0; i < sk_X509_num(vetting->sent); i++) {
         X509 *issuer = sk_X509_value(vetting->sent, i);
 
@@ -363,11 +363,13 @@ bool vet(const struct vet_order *order, const struct vet_reply *reply, struct is
     CLEANUP(cleanup_certificates) STACK_OF(X509) *sent = sk_X509_new_null();
     CLEANUP(cleanup_certificates) STACK_OF(X509) *anchors = sk_X509_new_null();
     CLEANUP(cleanup_certificates) STACK_OF(X509) *trusted = sk_X509_new_null();
-    struct vetting vetting = {.order = order, .sent = sent, .anchors = anchors, .trusted = trusted};
+    CLEANUP(cleanup_certificates) STACK_OF(X509) *path = sk_X509_new_null();
+    struct vetting vetting = {
+        .order = order, .sent = sent, .anchors = anchors, .trusted = trusted, .path = path};
     bool passed;
 
     *ret_issued = (struct issued){.request_id = ""};
-    if (sent == NULL || anchors == NULL || trusted == NULL)
+    if (sent == NULL || anchors == NULL || trusted == NULL || path == NULL)
         return err_memory(err);
     shortage_forget();
     passed = vet_parsed(&vetting, reply, ret_issued, err);
