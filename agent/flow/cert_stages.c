@@ -65,21 +65,37 @@ static enum cert_event event_of(enum verdict verdict)
     return events[verdict];
 }
 
+/* Takes over what is installed. */
+static void take_installed(struct cert_work *work, const struct installed *installed,
+                           struct findings *findings)
+{
+    const struct consumer_state *consumer = &work->state.consumer;
+    const struct request_facts wanted = record_request(work->cert);
+
+    if (installed->health == INSTALLED_NOTHING) {
+        work->published = (struct cert_published){0};
+    } else {
+        cert_work_note_published(work, installed->generation, &installed->record.leaf,
+                                 installed->record.issued_s);
+        work->published.usable = findings->now_s < work->published.validity.not_after;
+        findings->difference = difference_between(&installed->record.request, &wanted);
+    }
+    findings->health = installed->health;
+    findings->why = installed->why;
+    findings->due_s = work->published.due_s;
+    findings->not_after_s = work->published.validity.not_after;
+    findings->told = reload_state_is_told(consumer, work->cert, installed->generation);
+    findings->settled = reload_state_is_settled(consumer, work->cert, installed->generation);
+}
+
 /* Takes over what the disk told and says what it means. */
 static enum cert_event take_findings(struct cert_work *work, struct cert_job *job)
 {
-    const struct installed *installed = &job->installed;
-    const struct request_facts wanted = record_request(work->cert);
     struct findings findings = {
-        .health = installed->health,
-        .why = installed->why,
-        .now_s = when_now_s(),
-        .revoked = job->revoked,
-        .held = job->draft != NULL,
-    };
-    const struct consumer_state *consumer = &work->state.consumer;
+        .now_s = when_now_s(), .revoked = job->revoked, .held = job->draft != NULL};
     const char *reason;
     enum verdict verdict;
+    bool is_wanted;
 
     /* What is in memory goes before what is on disk: a save may still be on its way. */
     if (!work->read_once)
@@ -88,24 +104,14 @@ static enum cert_event take_findings(struct cert_work *work, struct cert_job *jo
     /* What was revoked is never gone back to. */
     if (job->revoked)
         work->state.consumer.accepted[0] = '\0';
-    if (installed->health == INSTALLED_NOTHING) {
-        work->published = (struct cert_published){0};
-    } else {
-        cert_work_note_published(work, installed->generation, &installed->record.leaf,
-                                 installed->record.issued_s);
-        work->published.usable = findings.now_s < work->published.validity.not_after;
-        findings.difference = difference_between(&installed->record.request, &wanted);
-    }
-    work->mendable = installed->health != INSTALLED_WHOLE && findings.difference == NULL &&
-                     !findings.revoked && strcmp(work->mended, installed->generation) != 0;
-    findings.due_s = work->published.due_s;
-    findings.not_after_s = work->published.validity.not_after;
-    findings.told = reload_state_is_told(consumer, work->cert, installed->generation);
-    findings.settled = reload_state_is_settled(consumer, work->cert, installed->generation);
+    take_installed(work, &job->installed, &findings);
     if (!work->read_once && work->tools->stays)
         findings.try_again_at_s = work->state.try_again_at_s;
     work->read_once = true;
-    work->in_time = findings.difference == NULL && !findings.revoked && work->hurry.due_s == 0;
+    is_wanted = findings.difference == NULL && !findings.revoked;
+    work->in_time = is_wanted && work->hurry.due_s == 0;
+    work->mendable = is_wanted && findings.health != INSTALLED_WHOLE &&
+                     strcmp(work->mended, job->installed.generation) != 0;
     verdict = assess(&findings, &reason);
     cert_work_give_reason(work, reason);
     return event_of(verdict);
