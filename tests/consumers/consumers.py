@@ -29,7 +29,7 @@ class Consumer:
     starttls = None      # how clients come to TLS, in the words of leafd's prove
     user = None          # whom the program runs as; None: root, or whom it changes to itself
     end_signal = signal.SIGTERM
-    may_meet_switch = False  # opens certificate and key at every handshake, one after the other, as its template tells
+    own_failure = None   # how a handshake may fail that meets the switch, by no fault of leafd's, as its template tells
 
     def __init__(self, site, ca):
         self.name = self.template
@@ -287,7 +287,7 @@ class Etcd(Consumer):
     template = "etcd"
     programs = ("/usr/bin/etcd",)
     user = "etcd"
-    may_meet_switch = True
+    own_failure = "internal error"  # opens certificate and key at every handshake, one after the other
 
     def command(self):
         here, peers = f"https://127.0.0.1:{self.port}", f"http://127.0.0.1:{free_port()}"
@@ -331,6 +331,7 @@ class Caddy(Consumer):
     template = "caddy"
     programs = ("/usr/bin/caddy",)
     user = "caddy"
+    own_failure = "Connection reset by peer"  # what waits at the port that it closes
 
     def configure(self):
         self.admin = f"127.0.0.1:{free_port()}"
