@@ -6,7 +6,8 @@
 /* Writing it only to learn its length would cost as much again. */
 enum { USUAL_BYTES = 4096 };
 
-/* The text, if it has so many bytes and ends with them; *ret_length is what it has, or 0. */
+/* The text, if it fits into so many bytes; else NULL, and *ret_length is how many it needs: 0 if
+ * memory ran out. */
 static char *text_within(const json_t *json, size_t flags, size_t bytes, size_t *ret_length)
 {
     char *text = malloc(bytes + 1);

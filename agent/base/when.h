@@ -38,6 +38,12 @@ void when_text(uint64_t moment_s, char to[static WHEN_TEXT_BYTES]);
  */
 bool duration_parse(const char *text, uint64_t *ret_seconds);
 
+/* duration_shorter - the shorter of two, in whatever unit both are */
+static inline uint64_t duration_shorter(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 /* duration_text - a duration for people, its two largest units: 6d23h, 5h12m, 40s */
 void duration_text(uint64_t seconds, char to[static DURATION_TEXT_BYTES]);
 

@@ -6,11 +6,6 @@
 
 enum { LONGEST_SLEEP_S = 60 * 60 };
 
-static uint64_t smaller(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 void alarm_recompute(struct alarm *alarm)
 {
     uint64_t sleep_us = LONGEST_SLEEP_S * 1000000ULL;
@@ -23,10 +18,10 @@ void alarm_recompute(struct alarm *alarm)
     if (alarm->moment_s != 0) {
         uint64_t left_s = alarm->moment_s > now_s ? alarm->moment_s - now_s : 0;
 
-        sleep_us = smaller(left_s, LONGEST_SLEEP_S) * 1000000ULL;
+        sleep_us = duration_shorter(left_s, LONGEST_SLEEP_S) * 1000000ULL;
     }
     if (alarm->until_us != 0)
-        sleep_us = smaller(sleep_us, alarm->until_us > now_us ? alarm->until_us - now_us : 0);
+        sleep_us = duration_shorter(sleep_us, alarm->until_us > now_us ? alarm->until_us - now_us : 0);
     sd_event_source_set_time_relative(alarm->timer, sleep_us);
     sd_event_source_set_enabled(alarm->timer, SD_EVENT_ONESHOT);
 }
@@ -70,7 +65,7 @@ void alarm_close(struct alarm *alarm)
 void alarm_hasten(struct alarm *alarm, uint64_t wait_ms)
 {
     if (alarm->until_us != 0)
-        alarm->until_us = smaller(alarm->until_us, when_boot_us() + wait_ms * 1000);
+        alarm->until_us = duration_shorter(alarm->until_us, when_boot_us() + wait_ms * 1000);
     alarm_recompute(alarm);
 }
 

@@ -60,11 +60,6 @@ void check_print(const struct config *config)
            advice == 1 ? "" : "s");
 }
 
-static int code_of(const struct err *err)
-{
-    return err->kind == ERR_REFUSED || err->kind == ERR_DENIED ? EXIT_REFUSED : EXIT_RETRY;
-}
-
 static int print_capabilities(const struct config *config, const struct vault_reply *reply)
 {
     int code = EXIT_FINE;
@@ -128,7 +123,7 @@ int check_online(struct config *config)
         code = print_capabilities(config, &reply);
     } else {
         printf("%s (%s)\n", err.text, err_kind_name(err.kind));
-        code = code_of(&err);
+        code = exit_code_of(&err);
     }
     vault_reply_free(&reply);
     ask_close(&ask);

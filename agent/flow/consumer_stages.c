@@ -130,11 +130,6 @@ static void start_proof(struct cert_work *work, uint64_t limit_s)
     take_slot(work, slot, &err);
 }
 
-static uint64_t lesser(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 static void prove_within(struct cert_work *work, uint64_t limit_s)
 {
     if (work->cert->prove.method == PROVE_NONE)
@@ -158,14 +153,14 @@ void stage_prove(struct cert_work *work)
 
     /* One that never took anything may not run yet, and whoever waits for `once` waits for this. */
     if (work->state.consumer.accepted[0] == '\0')
-        limit_s = lesser(limit_s, FIRST_PROOF_S);
+        limit_s = duration_shorter(limit_s, FIRST_PROOF_S);
     /* A consumer that never takes it must not keep the next certificate from being asked for. */
-    prove_within(work, lesser(limit_s, due_s > now_s ? due_s - now_s : share_of_life_s(work)));
+    prove_within(work, duration_shorter(limit_s, due_s > now_s ? due_s - now_s : share_of_life_s(work)));
 }
 
 void stage_prove_back(struct cert_work *work)
 {
-    prove_within(work, lesser(work->cert->prove_timeout_s, share_of_life_s(work)));
+    prove_within(work, duration_shorter(work->cert->prove_timeout_s, share_of_life_s(work)));
 }
 
 void stage_check(struct cert_work *work)

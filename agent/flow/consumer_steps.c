@@ -113,6 +113,17 @@ void step_reload_again(struct cert_flow *flow)
     stage_reload(&flow->work);
 }
 
+/* Between two tries of the CA: its turn comes next, and its failure is the one that is kept. */
+static void leave_to_ca(struct cert_flow *flow, const struct cert_state *before)
+{
+    struct cert_work *work = &flow->work;
+
+    cert_log_consumer_failed(work, &work->state.failure, cert_work_ca_rests_ms(work));
+    keep_ca_failure(work, before);
+    cert_work_save(work);
+    went_back_to_ca(flow);
+}
+
 /*
  * Waits for another try, or takes the generation back if it was refused often enough. One that was
  * stopped is not woken: it reads the files when it starts, and the slow look sees it then.
@@ -130,16 +141,13 @@ static void try_later(struct cert_flow *flow)
         stage_roll_back(work);
         return;
     }
-    if (work->ca_rests_until_us != 0)
-        wait_ms = cert_work_ca_rests_ms(work);
-    cert_log_consumer_failed(work, &work->state.failure, wait_ms);
     if (work->ca_rests_until_us != 0) {
-        keep_ca_failure(work, &before);
-        cert_work_save(work);
+        leave_to_ca(flow, &before);
+        return;
     }
-    if (!went_back_to_ca(flow))
-        flow_rest(flow, was_stopped(work) ? FLOW_WAITING : FLOW_RELOAD_BACKING_OFF,
-                  work->published.due_s, wait_ms);
+    cert_log_consumer_failed(work, &work->state.failure, wait_ms);
+    flow_rest(flow, was_stopped(work) ? FLOW_WAITING : FLOW_RELOAD_BACKING_OFF,
+              work->published.due_s, wait_ms);
 }
 
 void step_reload_failed(struct cert_flow *flow)

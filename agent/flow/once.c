@@ -10,17 +10,11 @@ struct once {
     struct engine engine;
     struct slot *revocation;
     int *codes; /* of each flow of the engine, as of its last rest that counts */
-    int code;   /* of all, once it is ending */
     bool waits; /* failures are retried until the deadline */
     bool ending;
 };
 
 enum { CODE_NONE_YET = -1 };
-
-static int worse(int a, int b)
-{
-    return a > b ? a : b;
-}
 
 static int code_of(const struct cert_flow *flow)
 {
@@ -32,7 +26,7 @@ static int code_of(const struct cert_flow *flow)
 
         return state == FLOW_WAITING || state == FLOW_RELOAD_BACKING_OFF ? EXIT_FINE : EXIT_RETRY;
     }
-    return failure->kind == ERR_REFUSED || failure->kind == ERR_DENIED ? EXIT_REFUSED : EXIT_RETRY;
+    return exit_code_of(failure);
 }
 
 /* Without --wait it is the first try that counts: what is tried again meanwhile, while others take
@@ -49,7 +43,7 @@ static int code_of_all(const struct once *once)
     int code = EXIT_FINE;
 
     for (size_t i = 0; i < once->engine.count; i++)
-        code = worse(code, once->codes[i] == CODE_NONE_YET ? EXIT_RETRY : once->codes[i]);
+        code = exit_code_worse(code, once->codes[i] == CODE_NONE_YET ? EXIT_RETRY : once->codes[i]);
     return code;
 }
 
@@ -60,7 +54,7 @@ static void on_token_revoked(void *arg, const struct err *err)
     if (err->kind != ERR_NONE)
         log_write(LOG_TOKEN_LOST, NULL, "the token could not be revoked: %s", err->text);
     once->revocation = slot_drop(once->revocation);
-    sd_event_exit(once->engine.tools.loop, once->code);
+    sd_event_exit(once->engine.tools.loop, code_of_all(once));
 }
 
 static void end(struct once *once)
@@ -70,19 +64,18 @@ static void end(struct once *once)
     if (once->ending)
         return;
     once->ending = true;
-    once->code = code_of_all(once);
     if (once->engine.config->auth.revoke_on_exit)
         once->revocation =
             vault_token_revoke_start(once->engine.tools.token, on_token_revoked, once, &err);
     if (once->revocation == NULL)
-        sd_event_exit(once->engine.tools.loop, once->code);
+        sd_event_exit(once->engine.tools.loop, code_of_all(once));
 }
 
 static void on_rest(void *arg, struct cert_flow *flow)
 {
     struct once *once = arg;
 
-    if (!cert_flow_rests(flow))
+    if (once->ending || !cert_flow_rests(flow))
         return;
     note_code(once, flow);
     for (size_t i = 0; i < once->engine.count; i++)

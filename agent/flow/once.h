@@ -7,11 +7,9 @@
 #define LEAFD_FLOW_ONCE_H
 
 #include "config/config.h"
+#include "flow/exit_code.h"
 
 #include <stdint.h>
-
-/* Exit codes, as leafd(8) lists them. */
-enum exit_code { EXIT_FINE = 0, EXIT_RETRY = 1, EXIT_USAGE = 2, EXIT_REFUSED = 3 };
 
 /*
  * once_run - issues what is missing or due among the named certificates (`count` 0: all)

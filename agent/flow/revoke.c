@@ -30,11 +30,6 @@ static bool revoke_one(struct ask *ask, const struct cert_config *cert, bool rei
     return !reissue || revoked_mark_write(set_fd, installed.generation, err);
 }
 
-static int code_of(const struct err *err)
-{
-    return err->kind == ERR_REFUSED || err->kind == ERR_DENIED ? EXIT_REFUSED : EXIT_RETRY;
-}
-
 int revoke_run(struct config *config, const char *const *names, size_t count, bool reissue)
 {
     CLEANUP(arena_free) struct arena arena = {0};
@@ -47,16 +42,16 @@ int revoke_run(struct config *config, const char *const *names, size_t count, bo
     if (!ask_open(&ask, config, &err) || !ask_log_in(&ask, &err)) {
         fprintf(stderr, "leafd: %s\n", err.text);
         ask_close(&ask);
-        return code_of(&err);
+        return exit_code_of(&err);
     }
     for (size_t i = 0; i < count; i++) {
         bool agent = false;
 
         if (!revoke_one(&ask, config_cert(config, names[i]), reissue, &agent, &err)) {
             fprintf(stderr, "leafd: [cert %s] %s\n", names[i], err.text);
-            code = code_of(&err) > code ? code_of(&err) : code;
+            code = exit_code_worse(code, exit_code_of(&err));
         } else if (!text_list_add(&revoked, &arena, names[i], strlen(names[i]))) {
-            code = EXIT_RETRY;
+            code = exit_code_worse(code, EXIT_RETRY);
         }
         any_agent |= agent;
     }
@@ -68,5 +63,5 @@ int revoke_run(struct config *config, const char *const *names, size_t count, bo
         return code;
     }
     again = once_run(config_ref(config), revoked.items, revoked.count, 0);
-    return again > code ? again : code;
+    return exit_code_worse(code, again);
 }

@@ -87,21 +87,6 @@ static X509_STORE *store_of(STACK_OF(X509) * trusted)
     return store;
 }
 
-static bool append_all(STACK_OF(X509) * to, STACK_OF(X509) * from, struct err *err)
-{
-    for (int i = 0; i < sk_X509_num(from); i++) {
-        X509 *certificate = sk_X509_value(from, i);
-
-        if (X509_up_ref(certificate) != 1)
-            return err_memory(err);
-        if (sk_X509_push(to, certificate) <= 0) {
-            X509_free(certificate);
-            return err_memory(err);
-        }
-    }
-    return true;
-}
-
 bool chain_verify(X509 *leaf, STACK_OF(X509) * untrusted, STACK_OF(X509) * trusted, uint64_t at_s,
                   STACK_OF(X509) * path, struct err *err)
 {
@@ -119,7 +104,8 @@ bool chain_verify(X509 *leaf, STACK_OF(X509) * untrusted, STACK_OF(X509) * trust
     X509_VERIFY_PARAM_set_auth_level(parameters, LEAST_STRENGTH_LEVEL);
     X509_VERIFY_PARAM_set_depth(parameters, CHAIN_MOST_CERTIFICATES);
     if (X509_verify_cert(context) == 1)
-        return append_all(path, X509_STORE_CTX_get0_chain(context), err);
+        return X509_add_certs(path, X509_STORE_CTX_get0_chain(context), X509_ADD_FLAG_UP_REF) == 1 ||
+               err_memory(err);
     why = X509_STORE_CTX_get_error(context);
     depth = X509_STORE_CTX_get_error_depth(context);
     ERR_clear_error();

@@ -279,7 +279,7 @@ static bool choose_trusted(struct vetting *vetting, struct err *err)
 
         if (has_top && !chain_is_top(from, certificate))
             continue;
-        if (X509_up_ref(certificate) != 1 || sk_X509_push(vetting->trusted, certificate) <= 0)
+        if (X509_add_cert(vetting->trusted, certificate, X509_ADD_FLAG_UP_REF) != 1)
             return err_memory(err);
     }
     return true;

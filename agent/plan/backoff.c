@@ -1,5 +1,7 @@
 #include "plan/backoff.h"
 
+#include "base/when.h"
+
 enum {
     LEAST_WAIT_MS = 1000,
     JUST_BOOTED_LEAST_S = 5,
@@ -19,11 +21,6 @@ static const struct pace {
     [ERR_CONSUMER] = {5, 420}, [ERR_CONFIG] = {300, BACKOFF_MOST_S},
 };
 
-static uint64_t smaller(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 static uint64_t larger(uint64_t a, uint64_t b)
 {
     return a > b ? a : b;
@@ -41,19 +38,19 @@ static uint64_t most_wait_s(const struct pace *pace, const struct backoff_state 
 {
     uint64_t lifetime_s = state->lifetime_s == 0 ? UNKNOWN_LIFETIME_S : state->lifetime_s;
     /* More than all of it is left only by a clock that is wrong. */
-    uint64_t remaining_s = smaller(state->remaining_s, lifetime_s);
+    uint64_t remaining_s = duration_shorter(state->remaining_s, lifetime_s);
 
     if (remaining_s == 0)
-        return smaller(lifetime_s / 8, pace->most_without_s);
-    return smaller(larger(remaining_s / 16, lifetime_s / 720), BACKOFF_MOST_S);
+        return duration_shorter(lifetime_s / 8, pace->most_without_s);
+    return duration_shorter(larger(remaining_s / 16, lifetime_s / 720), BACKOFF_MOST_S);
 }
 
 /* What the CA asked for, as far as it is obeyed; the rest of 30 min is left for the jitter. */
 static uint64_t asked_wait_s(const struct backoff_state *state)
 {
-    uint64_t asked_s = smaller(state->retry_after_s, BACKOFF_MOST_S / 5 * 4);
+    uint64_t asked_s = duration_shorter(state->retry_after_s, BACKOFF_MOST_S / 5 * 4);
 
-    return state->remaining_s > 0 ? smaller(asked_s, state->remaining_s / 4) : asked_s;
+    return state->remaining_s > 0 ? duration_shorter(asked_s, state->remaining_s / 4) : asked_s;
 }
 
 uint64_t backoff_wait_ms(enum err_kind kind, const struct backoff_state *state, uint32_t chance)
@@ -61,15 +58,15 @@ uint64_t backoff_wait_ms(enum err_kind kind, const struct backoff_state *state, 
     const struct pace *pace = &paces[kind < ERR_KIND_COUNT ? kind : ERR_NONE];
     unsigned doublings = state->failures > 0 ? state->failures - 1 : 0;
     uint64_t most_s = most_wait_s(pace, state), asked_s = asked_wait_s(state);
-    uint64_t least_s = state->just_booted ? smaller(JUST_BOOTED_LEAST_S, most_s) : 0;
+    uint64_t least_s = state->just_booted ? duration_shorter(JUST_BOOTED_LEAST_S, most_s) : 0;
     uint64_t window_s;
 
     if (doublings > SLOWEST_DOUBLINGS)
         doublings = SLOWEST_DOUBLINGS;
     least_s = larger(least_s, asked_s);
     /* The jitter goes on top of what the CA asked for, so that not all come back together. */
-    window_s = larger(smaller(pace->base_s << doublings, most_s), asked_s / 4);
-    window_s = smaller(window_s, BACKOFF_MOST_S - least_s);
+    window_s = larger(duration_shorter(pace->base_s << doublings, most_s), asked_s / 4);
+    window_s = duration_shorter(window_s, BACKOFF_MOST_S - least_s);
     return larger(least_s * 1000 + (window_s * 1000 * chance >> 32), LEAST_WAIT_MS);
 }
 
