@@ -16,7 +16,7 @@ SOURCE = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else os.path.join(os.p
 AGENT = os.path.join(SOURCE, "agent")
 LAYERS = {"base": 0, "config": 1, "plan": 1, "pki": 1, "http": 1, "vault": 2, "install": 2, "reload": 2, "prove": 2,
           "serve": 2, "flow": 3, "main": 4}
-FUNCTION_LINES, FILE_LINES = 45, 420
+FUNCTION_LINES, FILE_LINES = 45, 600
 breaches = []
 
 
