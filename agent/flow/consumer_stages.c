@@ -120,9 +120,9 @@ static void start_proof(struct cert_work *work, uint64_t limit_s)
     struct slot *slot = NULL;
     struct err err;
 
-    work->finding = PROVE_UNREACHABLE;
+    work->seen = (struct prove_seen){.finding = PROVE_UNREACHABLE};
     if (variables.complete)
-        slot = prove_start(&tools, work->config, work->cert, &wish, &work->finding,
+        slot = prove_start(&tools, work->config, work->cert, &wish, &work->seen,
                            cert_work_slot_done, work, &err);
     else
         err_memory(&err);
@@ -155,7 +155,8 @@ void stage_prove(struct cert_work *work)
     if (work->state.consumer.accepted[0] == '\0')
         limit_s = duration_shorter(limit_s, FIRST_PROOF_S);
     /* A consumer that never takes it must not keep the next certificate from being asked for. */
-    prove_within(work, duration_shorter(limit_s, due_s > now_s ? due_s - now_s : share_of_life_s(work)));
+    prove_within(work,
+                 duration_shorter(limit_s, due_s > now_s ? due_s - now_s : share_of_life_s(work)));
 }
 
 void stage_prove_back(struct cert_work *work)

@@ -186,10 +186,10 @@ void step_proof_failed(struct cert_flow *flow)
 {
     struct consumer_state *consumer = &flow->work.state.consumer;
 
-    consumer->missing = flow->work.finding == PROVE_UNREACHABLE;
+    consumer->missing = flow->work.seen.finding == PROVE_UNREACHABLE;
     /* Whoever goes on serving the old leaf has not noticed; that is no refusal. Nor is it when we
      * could not look for want of memory or descriptors. */
-    if (flow->work.finding != PROVE_OTHER_LEAF && flow->err->kind != ERR_LOCAL)
+    if (flow->work.seen.finding != PROVE_OTHER_LEAF && flow->err->kind != ERR_LOCAL)
         consumer->refusals++;
     consumer->proven[0] = '\0';
     try_later(flow);
@@ -246,7 +246,7 @@ void step_proof_lost(struct cert_flow *flow)
     struct consumer_state *consumer = &work->state.consumer;
 
     consumer->proven[0] = '\0';
-    consumer->missing = work->finding == PROVE_UNREACHABLE;
+    consumer->missing = work->seen.finding == PROVE_UNREACHABLE;
     if (consumer->missing) {
         try_later(flow);
         return;

@@ -35,9 +35,9 @@ struct proof {
     bool narrow; /* offer only signatures of our key's type */
     struct served_leaf leaf;
     struct http_response response;
-    enum prove_finding finding;
+    struct prove_seen seen;
     struct err why; /* of the last bad sample */
-    enum prove_finding *ret_finding;
+    struct prove_seen *ret_seen;
 };
 
 static void destroy_proof(struct slot *slot)
@@ -91,8 +91,8 @@ static void end(struct proof *proof)
     struct err *err = &proof->why;
     size_t used;
 
-    *proof->ret_finding = proof->finding;
-    if (proof->finding == PROVE_SERVED) {
+    *proof->ret_seen = proof->seen;
+    if (proof->seen.finding == PROVE_SERVED) {
         slot_finish(&proof->slot, NULL);
         return;
     }
@@ -122,7 +122,7 @@ static void take_good(struct proof *proof)
     proof->good_of_all++;
     proof->next_pause_us = bad_pause_us;
     if (++proof->good == needed) {
-        proof->finding = PROVE_SERVED;
+        proof->seen.finding = PROVE_SERVED;
         end(proof);
     } else {
         wait_and_sample(proof, good_pause_us * proof->good);
@@ -143,7 +143,7 @@ static void take_bad(struct proof *proof, enum prove_finding finding, const stru
     proof->samples++;
     proof->good = 0;
     if (!proof->narrow || finding == PROVE_OTHER_LEAF || why->kind == ERR_LOCAL) {
-        proof->finding = finding;
+        proof->seen.finding = finding;
         proof->why = *why;
     }
     if (tls)
@@ -186,7 +186,9 @@ static void on_probed(void *arg, const struct err *probe_err)
         take_bad(proof, PROVE_UNREACHABLE, &err);
         return;
     }
-    if (strcmp(proof->leaf.fingerprint, proof->fingerprint) == 0) {
+    proof->seen.leaf = proof->leaf;
+    proof->seen.ours = strcmp(proof->leaf.fingerprint, proof->fingerprint) == 0;
+    if (proof->seen.ours) {
         take_good(proof);
         return;
     }
@@ -376,7 +378,7 @@ static bool keep_wish(struct proof *proof, const struct prove_wish *wish, struct
 
 struct slot *prove_start(const struct prove_tools *tools, struct config *config,
                          const struct cert_config *cert, const struct prove_wish *wish,
-                         enum prove_finding *ret_finding, slot_done *on_done, void *arg,
+                         struct prove_seen *ret_seen, slot_done *on_done, void *arg,
                          struct err *err)
 {
     struct proof *proof = calloc(1, sizeof *proof);
@@ -393,7 +395,7 @@ struct slot *prove_start(const struct prove_tools *tools, struct config *config,
     proof->tools = *tools;
     proof->config = config_ref(config);
     proof->cert = cert;
-    proof->ret_finding = ret_finding;
+    proof->ret_seen = ret_seen;
     if (keep_wish(proof, wish, err)) {
         r = sd_event_add_time_relative(tools->loop, &proof->pause, CLOCK_BOOTTIME, 0, 1,
                                        on_pause_over, proof);

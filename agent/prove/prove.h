@@ -15,6 +15,7 @@
 #include "base/worker.h"
 #include "config/config.h"
 #include "http/http_loop.h"
+#include "prove/tls_probe.h"
 
 #include <stdint.h>
 
@@ -26,12 +27,18 @@ struct prove_wish {
     uint64_t limit_s; /* new samples are begun until then; 0: the first bad one ends it */
 };
 
-/* What the last samples showed. */
 enum prove_finding {
     PROVE_SERVED,      /* the leaf */
     PROVE_OTHER_LEAF,  /* another one, or a reply that does not name it */
     PROVE_UNREACHABLE, /* nothing: no connection, no TLS, no good reply */
     PROVE_SAYS_NO      /* the command failed */
+};
+
+/* What the last samples showed. */
+struct prove_seen {
+    enum prove_finding finding;
+    struct served_leaf leaf; /* by tls: of the last sample that showed one, ours or another */
+    bool ours;               /* that leaf is the one that was to be served */
 };
 
 /*
@@ -49,13 +56,13 @@ struct prove_tools {
  *
  * Borrows `cert`, whose prove.method is not PROVE_NONE, until it has ended, and `tools` and `wish`
  * with all it points to during the call; takes a reference of `config`, which owns `cert`.
- * *ret_finding belongs to the caller and is set when on_done runs. Failures are class consumer, the
+ * *ret_seen belongs to the caller and is set when on_done runs. Failures are class consumer, the
  * text says what was asked where and what is served instead; class local if memory ran out. NULL
  * with *err filled if it could not start.
  */
 struct slot *prove_start(const struct prove_tools *tools, struct config *config,
                          const struct cert_config *cert, const struct prove_wish *wish,
-                         enum prove_finding *ret_finding, slot_done *on_done, void *arg,
+                         struct prove_seen *ret_seen, slot_done *on_done, void *arg,
                          struct err *err);
 
 #endif

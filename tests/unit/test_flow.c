@@ -521,7 +521,7 @@ a_consumer_that_goes_on_with_the_old_leaf_is_told_again_and_never_rolled_back(vo
     publish_new(fixture);
     for (unsigned i = 1; i <= 2 * REFUSALS_ENOUGH; i++) {
         deliver(fixture, EV_DONE);
-        fixture->flow->work.finding = PROVE_OTHER_LEAF;
+        fixture->flow->work.seen.finding = PROVE_OTHER_LEAF;
         deliver(fixture, EV_FAILED);
         assert_int_equal(fixture->flow->state, FLOW_RELOAD_BACKING_OFF);
         assert_int_equal(fixture->flow->work.state.consumer.failures, i);
@@ -622,7 +622,7 @@ static void a_consumer_that_lost_its_certificate_is_told_again(void **state)
     struct fixture *fixture = *state;
 
     settle_new(fixture);
-    fixture->flow->work.finding = PROVE_OTHER_LEAF;
+    fixture->flow->work.seen.finding = PROVE_OTHER_LEAF;
     deliver(fixture, EV_FAILED);
     assert_int_equal(fixture->flow->state, FLOW_RELOADING);
     deliver_done(fixture, 2);
@@ -635,7 +635,7 @@ static void a_consumer_that_is_away_is_not_woken(void **state)
     struct fixture *fixture = *state;
 
     settle_new(fixture);
-    fixture->flow->work.finding = PROVE_UNREACHABLE;
+    fixture->flow->work.seen.finding = PROVE_UNREACHABLE;
     deliver(fixture, EV_FAILED);
     assert_int_equal(fixture->flow->state, FLOW_WAITING);
     assert_string_equal(fixture->flow->work.state.consumer.proven, "");

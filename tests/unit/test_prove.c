@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 struct stage {
@@ -30,7 +31,7 @@ struct stage {
     struct server server;
     unsigned times, ticks;
     struct err err;
-    enum prove_finding finding;
+    struct prove_seen seen;
 };
 
 static const char *const no_variables[] = {NULL};
@@ -125,8 +126,8 @@ static struct slot *begin(struct stage *stage)
     struct err err;
 
     stage->times = 0;
-    slot = prove_start(&tools, stage->config, &stage->cert, &stage->wish, &stage->finding, hear,
-                       stage, &err);
+    slot = prove_start(&tools, stage->config, &stage->cert, &stage->wish, &stage->seen, hear, stage,
+                       &err);
     assert_non_null(slot);
     assert_int_equal(stage->times, 0);
     return slot;
@@ -140,7 +141,7 @@ static bool prove(struct stage *stage)
     while (stage->times == 0)
         assert_true(sd_event_run(stage->loop, UINT64_MAX) >= 0);
     assert_true(stage->err.kind == ERR_NONE || stage->err.kind == ERR_CONSUMER);
-    assert_int_equal(stage->err.kind == ERR_NONE, stage->finding == PROVE_SERVED);
+    assert_int_equal(stage->err.kind == ERR_NONE, stage->seen.finding == PROVE_SERVED);
     slot_drop(slot);
     return stage->err.kind == ERR_NONE;
 }
@@ -162,6 +163,9 @@ static void three_handshakes_with_the_leaf_prove_it(void **state)
     assert_int_equal(stage->server.farewells, 3);
     assert_int_equal(stage->server.resets, 0);
     assert_string_equal(stage->server.name, "a.example.test");
+    assert_true(stage->seen.ours);
+    assert_string_equal(stage->seen.leaf.serial, stage->serial);
+    assert_string_equal(stage->seen.leaf.fingerprint, stage->fingerprint);
 }
 
 static void the_configured_server_name_goes_first(void **state)
@@ -209,13 +213,17 @@ static void another_leaf_is_told_with_serial_and_end(void **state)
     stage->wish.limit_s = 1;
     assert_false(prove(stage));
     server_stop(&stage->server);
-    assert_int_equal(stage->finding, PROVE_OTHER_LEAF);
+    assert_int_equal(stage->seen.finding, PROVE_OTHER_LEAF);
     assert_true(stage->server.connections > 3);
     assert_non_null(strstr(stage->err.text, "prove: tls 127.0.0.1:PORT: another certificate"));
     assert_non_null(strstr(stage->err.text, stage->other_serial));
     assert_non_null(strstr(stage->err.text, stage->serial));
     assert_non_null(strstr(stage->err.text, ", until 20"));
     assert_null(strstr(stage->err.text, "samples showed"));
+    assert_true(stage->seen.leaf.seen);
+    assert_false(stage->seen.ours);
+    assert_string_equal(stage->seen.leaf.serial, stage->other_serial);
+    assert_true(stage->seen.leaf.not_after_s > (uint64_t)time(NULL));
 }
 
 static void a_mix_of_old_and_new_is_told_as_such(void **state)
@@ -227,7 +235,7 @@ static void a_mix_of_old_and_new_is_told_as_such(void **state)
     stage->wish.limit_s = 1;
     assert_false(prove(stage));
     server_stop(&stage->server);
-    assert_int_equal(stage->finding, PROVE_OTHER_LEAF);
+    assert_int_equal(stage->seen.finding, PROVE_OTHER_LEAF);
     assert_non_null(strstr(stage->err.text, "samples showed the new one"));
 }
 
@@ -240,7 +248,7 @@ static void one_round_ends_with_the_first_that_is_bad(void **state)
     stage->wish.limit_s = 0;
     assert_false(prove(stage));
     server_stop(&stage->server);
-    assert_int_equal(stage->finding, PROVE_OTHER_LEAF);
+    assert_int_equal(stage->seen.finding, PROVE_OTHER_LEAF);
     /* The second asks for our type of key alone. */
     assert_int_equal(stage->server.connections, 2);
 }
@@ -335,7 +343,7 @@ static void a_unix_socket_is_asked(void **state)
     server_stop(&stage->server);
     stage->wish.limit_s = 0;
     assert_false(prove(stage));
-    assert_int_equal(stage->finding, PROVE_UNREACHABLE);
+    assert_int_equal(stage->seen.finding, PROVE_UNREACHABLE);
     assert_non_null(strstr(stage->err.text, "cannot connect: No such file"));
     rmdir(folder);
 }
@@ -360,7 +368,7 @@ static void a_name_without_address_is_told(void **state)
     stage->cert.prove.tls.host = "no..such";
     stage->wish.limit_s = 0;
     assert_false(prove(stage));
-    assert_int_equal(stage->finding, PROVE_UNREACHABLE);
+    assert_int_equal(stage->seen.finding, PROVE_UNREACHABLE);
     assert_non_null(strstr(stage->err.text, "cannot find the address"));
 }
 
@@ -389,7 +397,7 @@ static void nobody_listening_is_told(void **state)
     stage->wish.limit_s = 1;
     assert_false(prove(stage));
     close(fd);
-    assert_int_equal(stage->finding, PROVE_UNREACHABLE);
+    assert_int_equal(stage->seen.finding, PROVE_UNREACHABLE);
     assert_non_null(strstr(stage->err.text, "cannot connect: Connection refused"));
 }
 
@@ -403,7 +411,7 @@ static void plain_text_is_told_as_such(void **state)
     stage->wish.limit_s = 0;
     assert_false(prove(stage));
     server_stop(&stage->server);
-    assert_int_equal(stage->finding, PROVE_UNREACHABLE);
+    assert_int_equal(stage->seen.finding, PROVE_UNREACHABLE);
     assert_non_null(strstr(stage->err.text, "is TLS spoken there, or is starttls needed?"));
 }
 
@@ -431,7 +439,7 @@ static void a_black_hole_does_not_hold_the_loop(void **state)
     assert_false(prove(stage));
     sd_event_source_disable_unref(tick);
     close(fd);
-    assert_int_equal(stage->finding, PROVE_UNREACHABLE);
+    assert_int_equal(stage->seen.finding, PROVE_UNREACHABLE);
     assert_non_null(strstr(stage->err.text, "does not end in time"));
     assert_true(stage->ticks > 10);
 }
@@ -488,7 +496,7 @@ static void a_server_without_starttls_is_told(void **state)
     stage->wish.limit_s = 0;
     assert_false(prove(stage));
     server_stop(&stage->server);
-    assert_int_equal(stage->finding, PROVE_UNREACHABLE);
+    assert_int_equal(stage->seen.finding, PROVE_UNREACHABLE);
     assert_non_null(strstr(stage->err.text, "starttls imap: the server says no: 220-mail"));
 }
 
@@ -567,7 +575,7 @@ static void what_the_command_says_is_told(void **state)
     stage->wish.limit_s = 0;
     run_command(stage, "echo old certificate; exit 3");
     assert_false(prove(stage));
-    assert_int_equal(stage->finding, PROVE_SAYS_NO);
+    assert_int_equal(stage->seen.finding, PROVE_SAYS_NO);
     assert_non_null(strstr(stage->err.text, "prove: exec /bin/sh: "));
     assert_non_null(strstr(stage->err.text, "exited with status 3: old certificate"));
 }
@@ -645,7 +653,7 @@ static void what_the_admin_interface_says_instead_is_told(void **state)
         serve_http(stage, &order, rows[i].response, url);
         assert_false(prove(stage));
         server_stop(&stage->server);
-        assert_int_equal(stage->finding, rows[i].finding);
+        assert_int_equal(stage->seen.finding, rows[i].finding);
         assert_non_null(strstr(stage->err.text, rows[i].text));
         assert_non_null(strstr(stage->err.text, "prove: http http://ADMIN/certs: "));
         assert_null(strstr(stage->err.text, "secret"));
@@ -667,7 +675,7 @@ static void an_admin_interface_by_https_must_be_trusted(void **state)
     stage->cert.trust_anchor = NULL;
     stage->wish.limit_s = 0;
     assert_false(prove(stage));
-    assert_int_equal(stage->finding, PROVE_UNREACHABLE);
+    assert_int_equal(stage->seen.finding, PROVE_UNREACHABLE);
     assert_non_null(strstr(stage->err.text, "certificate"));
     server_stop(&stage->server);
     free(pem);
