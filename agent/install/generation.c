@@ -6,6 +6,7 @@
 #include "base/when.h"
 #include "install/outputs.h"
 #include "install/record.h"
+#include "install/set_directory.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -149,9 +150,8 @@ static bool write_record(const struct staging *staging, const struct issued *iss
 /* The generation becomes readable for its consumers, and durable, in that order. */
 static bool seal(const struct staging *staging, struct err *err)
 {
-    if (fchmod(staging->fd, staging->cert->directory_mode & 0777) != 0)
-        return err_errno(err, ERR_LOCAL, errno, "cannot set the mode of %s/%s",
-                         staging->cert->directory, staging->name);
+    if (!set_directory_mode(staging->fd, staging->cert->directory_mode, err))
+        return err_wrap(err, "%s/%s", staging->cert->directory, staging->name);
     if (fsync(staging->fd) != 0 || fsync(staging->set_fd) != 0)
         return err_errno(err, ERR_LOCAL, errno, "cannot sync %s", staging->cert->directory);
     return true;

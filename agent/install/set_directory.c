@@ -29,19 +29,6 @@ static bool is_ours(const char *path, const struct stat *about, struct err *err)
     return true;
 }
 
-static bool make(const char *path, mode_t mode, struct err *err)
-{
-    if (mkdir(path, mode) == 0) {
-        /* The umask took bits away; the directory is empty, so this is early enough. */
-        if (chmod(path, mode) != 0)
-            return err_errno(err, ERR_LOCAL, errno, "cannot set the mode of %s", path);
-        return true;
-    }
-    if (errno == EEXIST)
-        return true;
-    return err_errno(err, ERR_LOCAL, errno, "cannot make the directory %s", path);
-}
-
 bool set_directory_look(const char *path, int *ret_fd, struct err *err)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -53,6 +40,31 @@ bool set_directory_look(const char *path, int *ret_fd, struct err *err)
         return err_errno(err, ERR_LOCAL, errno, "cannot open the directory %s", path);
     *ret_fd = fd;
     return true;
+}
+
+bool set_directory_mode(int fd, mode_t mode, struct err *err)
+{
+    struct stat about;
+
+    if (fstat(fd, &about) != 0)
+        return err_errno(err, ERR_LOCAL, errno, "cannot look at it");
+    if (fchmod(fd, (mode & 0777) | (about.st_mode & S_ISGID)) != 0)
+        return err_errno(err, ERR_LOCAL, errno, "cannot set its mode");
+    return true;
+}
+
+static bool make(const char *path, mode_t mode, struct err *err)
+{
+    if (mkdir(path, mode) == 0) {
+        CLEANUP(close_fd) int fd = -1;
+
+        /* The umask took bits away; the directory is empty, so this is early enough. */
+        return set_directory_look(path, &fd, err) &&
+               (set_directory_mode(fd, mode, err) || err_wrap(err, "%s", path));
+    }
+    if (errno == EEXIST)
+        return true;
+    return err_errno(err, ERR_LOCAL, errno, "cannot make the directory %s", path);
 }
 
 bool set_directory_open(const char *path, mode_t mode, int *ret_fd, struct err *err)

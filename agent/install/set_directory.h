@@ -25,6 +25,15 @@ bool set_directory_open(const char *path, mode_t mode, int *ret_fd, struct err *
 /* set_directory_look - opens the directory for reading only, without the lock; class local */
 bool set_directory_look(const char *path, int *ret_fd, struct err *err);
 
+/*
+ * set_directory_mode - sets the permissions of a directory that was made a moment ago
+ *
+ * Keeps the setgid bit that mkdir(2) takes over from the parent: whatever is made in the directory
+ * then belongs to the parent's group, as Kubernetes' fsGroup wants it. Linux drops the bit if this
+ * process is no member of that group. Fails with class local, without the path.
+ */
+bool set_directory_mode(int fd, mode_t mode, struct err *err);
+
 /* set_directory_same - whether the path still leads to the open directory; class local if not */
 bool set_directory_same(const char *path, int fd, struct err *err);
 

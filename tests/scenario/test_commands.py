@@ -117,6 +117,54 @@ def test_files_of_another_owner_want_the_two_capabilities_that_the_manual_names(
     assert ca.requests("pki_int/sign/") == 1, "the second run reads what it gave away"
 
 
+def as_user(user, groups, *command):
+    """A program under numbers that no user database knows; the first of the groups is its own."""
+    return subprocess.run(["setpriv", f"--reuid={user}", f"--regid={groups[0]}",
+                           "--clear-groups" if len(groups) == 1 else f"--groups={','.join(map(str, groups[1:]))}", *command],
+                          capture_output=True, text=True, check=False)
+
+
+def test_a_set_belongs_to_the_group_of_its_setgid_parent(ca, site):
+    """As in a pod with fsGroup: two containers, two users, one group that only the volume names."""
+    agent, reader, stranger, shared = 40001, 40003, 40004, 40002
+    volume = site.folder / "volume"
+    volume.mkdir()
+    os.chown(volume, agent, shared)
+    volume.chmod(0o2770)
+    directory = volume / "tls"
+    lines = WEB.replace("tls.key key", "tls.key key 0640") + f"directory = {directory}\ndirectory_mode = 0750\n"
+    site.configure(ca, {"web": lines})
+    let_everybody_read(ca, site)
+    for _ in range(2):
+        done = as_user(agent, [agent, shared], scene.LEAFD, "once", "-c", str(site.file))
+        assert done.returncode == 0, done.stderr
+        generation = os.path.realpath(directory / "..data")
+        for folder in (directory, generation):
+            assert (os.stat(folder).st_gid, os.stat(folder).st_mode & 0o7777) == (shared, 0o2750), folder
+        assert (os.stat(directory / "tls.key").st_gid, os.stat(directory / "tls.key").st_mode & 0o7777) == (shared, 0o640)
+        assert "PRIVATE KEY" in as_user(reader, [reader, shared], "cat", str(directory / "tls.key")).stdout
+        assert "denied" in as_user(stranger, [stranger], "cat", str(directory / "tls.key")).stderr
+        site.configure(ca, {"web": lines + "ip_addresses = 192.0.2.1\n"})
+        site.file.chmod(0o644)
+    assert ca.requests("pki_int/sign/") == 2, "the second run reads what the first wrote, and finds another wish"
+
+
+def test_a_group_alone_leaves_the_owner_as_it_is(ca, site):
+    agent, shared = 40001, 40002
+    site.configure(ca, {"web": WEB.replace("tls.key key", f"tls.key key 0640 :{shared}")})
+    let_everybody_read(ca, site)
+    site.out().mkdir()
+    os.chown(site.out(), agent, agent)
+    done = as_user(agent, [agent, shared], scene.LEAFD, "once", "-c", str(site.file))
+    assert done.returncode == 0, done.stderr
+    about = os.stat(site.out() / "tls.key")
+    assert (about.st_uid, about.st_gid, about.st_mode & 0o7777) == (agent, shared, 0o640)
+    assert os.stat(site.out() / "tls.crt").st_gid == agent
+    done = as_user(agent, [agent], scene.LEAFD, "once", "-c", str(site.file))
+    assert done.returncode == 0, "what is there already needs no right to give it away\n" + done.stderr
+    assert ca.requests("pki_int/sign/") == 1
+
+
 def test_ready_is_quiet(ca, site):
     site.configure(ca, {"web": WEB})
     done = site.command("ready")
