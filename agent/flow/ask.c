@@ -51,17 +51,25 @@ bool ask_capabilities(struct ask *ask, const struct text_list *paths, struct vau
                  err);
 }
 
-bool ask_revoke(struct ask *ask, const char *pki_mount, const char *serial, struct err *err)
+static bool ask_to_revoke(struct ask *ask, const char *pki_mount, const char *serial, const char *pem,
+                   struct err *err)
 {
     const struct vault_client client = vault_token_client(ask->engine.tools.token);
     struct vault_reply reply = {0};
     bool revoked = await(ask,
                          vault_revoke_start(&client, vault_token_secret(ask->engine.tools.token),
-                                            pki_mount, serial, &reply, on_answered, ask, err),
+                                            pki_mount, serial, pem, &reply, on_answered, ask, err),
                          err);
 
     vault_reply_free(&reply);
     return revoked;
+}
+
+bool ask_revoke(struct ask *ask, const char *pki_mount, const char *serial, const char *pem,
+                struct err *err)
+{
+    return ask_to_revoke(ask, pki_mount, serial, NULL, err) ||
+           (err->kind == ERR_REFUSED && ask_to_revoke(ask, pki_mount, serial, pem, err));
 }
 
 void ask_close(struct ask *ask)

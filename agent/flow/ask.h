@@ -25,8 +25,14 @@ bool ask_log_in(struct ask *ask, struct err *err);
 bool ask_capabilities(struct ask *ask, const struct text_list *paths, struct vault_reply *ret_reply,
                       struct err *err);
 
-/* ask_revoke - revokes a certificate by its serial number; fails as the call does */
-bool ask_revoke(struct ask *ask, const char *pki_mount, const char *serial, struct err *err);
+/*
+ * ask_revoke - revokes a certificate by its serial number, or by itself
+ *
+ * The certificate is sent where the CA refuses the serial number, since a role with no_store keeps
+ * none. Fails as the call does.
+ */
+bool ask_revoke(struct ask *ask, const char *pki_mount, const char *serial, const char *pem,
+                struct err *err);
 
 /* ask_close - ends the session; {0} is fine */
 void ask_close(struct ask *ask);

@@ -23,7 +23,8 @@ static bool revoke_one(struct ask *ask, const struct cert_config *cert, bool rei
     installed_glance(set_fd, cert, &installed);
     if (installed.health == INSTALLED_NOTHING)
         return err_set(err, ERR_REFUSED, "there is nothing to revoke: %s", installed.why);
-    if (!ask_revoke(ask, installed.record.request.pki_mount, installed.record.leaf.serial, err))
+    if (!ask_revoke(ask, installed.record.request.pki_mount, installed.record.leaf.serial,
+                    installed.record.leaf_pem, err))
         return false;
     printf("[cert %s] revoked serial %s\n", cert->name, installed.record.leaf.serial);
     *ret_agent = flock(set_fd, LOCK_EX | LOCK_NB) != 0;

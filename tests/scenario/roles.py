@@ -15,5 +15,7 @@ ROLES = {
                  "max_ttl": "24h"},
     "client-only": {"allow_any_name": True, "key_type": "any", "require_cn": False, "max_ttl": "24h",
                     "server_flag": False, "client_flag": True},
+    # keeps no certificate that it signed
+    "no-store": {"allow_any_name": True, "key_type": "any", "require_cn": False, "max_ttl": "24h", "no_store": True},
     "needs-cn": {"allow_any_name": True, "key_type": "any", "require_cn": True, "max_ttl": "24h"},
 }

@@ -169,3 +169,15 @@ def test_revoke_of_nothing_is_told(ca, site):
     assert done.code != 0
     assert "web" in done.err
     assert site.command("revoke").code == 2
+
+
+def test_revoke_sends_the_certificate_where_its_serial_is_not_known(ca, site):
+    """A role with no_store keeps no certificate: the CA answers 400 to its serial number."""
+    site.configure(ca, {"web": WEB.replace("= leafd", "= no-store")})
+    assert site.once().code == 0
+    serial = serial_of(site.out() / "tls.crt")
+    done = site.command("revoke", "web")
+    assert done.code == 0, done.err
+    assert f"revoked serial {serial}" in done.out
+    assert ca.revoked(serial)
+    assert serial_of(site.out() / "tls.crt") != serial
