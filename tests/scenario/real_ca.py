@@ -35,6 +35,11 @@ def find_real_ca():
     return None, "no bao or vault on PATH, and tests/vault/build has not made one"
 
 
+def version_of(binary):
+    """What the server calls itself: "OpenBao v2.6.2 ..." or "Vault v1.21.4 ..."."""
+    return subprocess.run([binary, "version"], capture_output=True, text=True, check=True).stdout.strip()
+
+
 class RealCa:
     """The server, with a root, an intermediate, roles, policies and every login method."""
     kind = "real"
@@ -47,9 +52,14 @@ class RealCa:
         self.log = open(folder / "server.log", "wb")
         port = free_port()
         self.direct = f"https://127.0.0.1:{port}"
+        settings = []
+        if audit and version_of(binary).startswith("OpenBao"):
+            # Only OpenBao knows this key, and only with it can an audit device be enabled by the API.
+            (folder / "server.hcl").write_text("unsafe_allow_api_audit_creation = true\n")
+            settings = [f"-config={folder / 'server.hcl'}"]
         self.process = subprocess.Popen(  # pylint: disable=consider-using-with
             [*prefix, binary, "server", "-dev-tls", f"-dev-tls-cert-dir={self.tls}", f"-dev-listen-address=127.0.0.1:{port}",
-             "-dev-root-token-id=root", "-dev-no-store-token"], stdout=self.log, stderr=self.log,
+             "-dev-root-token-id=root", "-dev-no-store-token", *settings], stdout=self.log, stderr=self.log,
             stdin=subprocess.DEVNULL, env={"PATH": os.environ["PATH"], "HOME": str(folder)})
         self.ca_file = str(self.tls / "vault-ca.pem")
         scene.wait_for(lambda: os.path.exists(self.ca_file), "the server's TLS files")
