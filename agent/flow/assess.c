@@ -10,7 +10,7 @@ static const char *why_issue(const struct findings *findings)
         return findings->difference;
     if (findings->revoked)
         return "the published certificate was revoked";
-    if (findings->now_s >= findings->not_after_s)
+    if (findings->now_s >= findings->end_s)
         return "the published certificate has expired";
     if (findings->now_s >= findings->due_s)
         return "the published certificate is due";

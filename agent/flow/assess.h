@@ -26,7 +26,7 @@ struct findings {
     enum installed_health health;
     const char *why;        /* of the health */
     const char *difference; /* of what is asked of the CA; NULL: none */
-    uint64_t due_s, not_after_s, now_s;
+    uint64_t due_s, end_s, now_s;
     bool revoked, told, settled;
     bool held; /* a generation is staged that is wanted, and lacks only that its time has come */
     uint64_t try_again_at_s; /* persisted; 0: not to be honoured */

@@ -99,7 +99,7 @@ static void read_held(struct cert_job *job, const char *current)
     installed_read_generation(job->set_fd, job->held, job->cert, &installed);
     if (installed.health != INSTALLED_WHOLE || !follows_published(job, &installed) ||
         difference_between(&installed.record.request, &wanted) != NULL ||
-        !vet_lasts(&installed.record.leaf.validity, when_now_s()))
+        !vet_lasts(installed.record.end_s, when_now_s()))
         return;
     draft = cert_draft_new();
     if (draft == NULL ||
@@ -304,7 +304,7 @@ bool job_roll_back(void *arg, struct err *err)
     installed_read_generation(job->set_fd, job->rollback_to, job->cert, target);
     if (target->health != INSTALLED_WHOLE)
         return err_set(err, ERR_LOCAL, "the other generation is not whole: %s", target->why);
-    if (target->record.leaf.validity.not_after <= when_now_s())
+    if (target->record.end_s <= when_now_s())
         return err_set(err, ERR_LOCAL, "the other generation has expired");
     return publish_swap(job->set_fd, job->cert, job->rollback_to, job->previous, err);
 }

@@ -15,15 +15,17 @@ static void moment_and_wait(uint64_t moment_s, char moment[static WHEN_TEXT_BYTE
 static void log_published(const struct cert_work *work, enum log_event event, const char *what)
 {
     const struct cert_published *published = &work->published;
-    char end[WHEN_TEXT_BYTES], left[DURATION_TEXT_BYTES];
+    char end[WHEN_TEXT_BYTES], left[DURATION_TEXT_BYTES], not_after[WHEN_TEXT_BYTES];
     char due[WHEN_TEXT_BYTES], due_in[DURATION_TEXT_BYTES];
 
-    moment_and_wait(published->validity.not_after, end, left);
+    moment_and_wait(published->end_s, end, left);
+    when_text(published->validity.not_after, not_after);
     moment_and_wait(published->due_s, due, due_in);
     log_write(event,
               (const struct log_field[]){{"CERT", work->cert->name},
                                          {"SERIAL", published->serial},
-                                         {"NOT_AFTER", end},
+                                         {"NOT_AFTER", not_after},
+                                         {"END", end},
                                          {"DUE", due},
                                          {"DIRECTORY", work->cert->directory},
                                          {0}},
@@ -76,8 +78,8 @@ static void log_failure(const struct cert_work *work, enum log_event event, cons
     uint64_t now_s = when_now_s();
 
     snprintf(next, sizeof next, "%llu", (unsigned long long)wait_ms);
-    if (published->usable && published->validity.not_after > now_s)
-        duration_text(published->validity.not_after - now_s, left);
+    if (published->usable && published->end_s > now_s)
+        duration_text(published->end_s - now_s, left);
     log_write(event,
               (const struct log_field[]){{"CERT", work->cert->name},
                                          {"CLASS", err_kind_name(err->kind)},
@@ -135,15 +137,14 @@ void cert_log_rolled_back(const struct cert_work *work, const struct err *err)
 {
     char end[WHEN_TEXT_BYTES], left[DURATION_TEXT_BYTES];
 
-    moment_and_wait(work->published.validity.not_after, end, left);
-    log_write(LOG_ROLLED_BACK,
-              (const struct log_field[]){{"CERT", work->cert->name},
-                                         {"SERIAL", work->published.serial},
-                                         {"NOT_AFTER", end},
-                                         {0}},
-              "the consumer refuses the new certificate (%s); serial %s is in place again, valid "
-              "for %s; a new one is asked for later",
-              err->text, work->published.serial, left);
+    moment_and_wait(work->published.end_s, end, left);
+    log_write(
+        LOG_ROLLED_BACK,
+        (const struct log_field[]){
+            {"CERT", work->cert->name}, {"SERIAL", work->published.serial}, {"END", end}, {0}},
+        "the consumer refuses the new certificate (%s); serial %s is in place again, valid "
+        "for %s; a new one is asked for later",
+        err->text, work->published.serial, left);
 }
 
 void cert_log_rollback_failed(const struct cert_work *work, const struct err *err)

@@ -76,14 +76,14 @@ static void take_installed(struct cert_work *work, const struct installed *insta
         work->published = (struct cert_published){0};
     } else {
         cert_work_note_published(work, installed->generation, &installed->record.leaf,
-                                 installed->record.issued_s);
-        work->published.usable = findings->now_s < work->published.validity.not_after;
+                                 installed->record.end_s, installed->record.issued_s);
+        work->published.usable = findings->now_s < work->published.end_s;
         findings->difference = difference_between(&installed->record.request, &wanted);
     }
     findings->health = installed->health;
     findings->why = installed->why;
     findings->due_s = work->published.due_s;
-    findings->not_after_s = work->published.validity.not_after;
+    findings->end_s = work->published.end_s;
     findings->told = reload_state_is_told(consumer, work->cert, installed->generation);
     findings->settled = reload_state_is_settled(consumer, work->cert, installed->generation);
 }
@@ -204,7 +204,7 @@ static bool guards_peers(const struct cert_work *work)
 
     return work->in_time && work->tools->stays && agent->ca_poll_s > 0 &&
            work->cert->trust_anchor == NULL && published->usable &&
-           published->validity.not_after > when_now_s() + 2 * agent->ca_spread_s;
+           published->end_s > when_now_s() + 2 * agent->ca_spread_s;
 }
 
 void stage_vet(struct cert_work *work)
@@ -245,7 +245,7 @@ void stage_recover(struct cert_work *work)
 /* Whether waiting for it would leave a gap, which asking again may not. */
 static bool begins_too_late(const struct cert_work *work, const struct validity *validity)
 {
-    return work->published.usable && validity->not_before >= work->published.validity.not_after;
+    return work->published.usable && validity->not_before >= work->published.end_s;
 }
 
 static void on_staged(void *arg, const struct err *job_err)
@@ -293,7 +293,7 @@ static void on_published(void *arg, const struct err *job_err)
         if (work->ca_rests_until_us != 0)
             memcpy(work->mended, draft->generation, sizeof work->mended);
         cert_directory_note_previous(work, job->previous);
-        cert_work_note_published(work, draft->generation, &draft->issued.leaf,
+        cert_work_note_published(work, draft->generation, &draft->issued.leaf, draft->issued.end_s,
                                  draft->issued.issued_s);
         cert_log_link_failed(work, &job->link_failure);
         forget_held(work);

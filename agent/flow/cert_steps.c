@@ -143,7 +143,7 @@ void step_take_up_held(struct cert_flow *flow)
 void step_end_hold(struct cert_flow *flow)
 {
     /* The machine may have slept, or its clock been set, far beyond the beginning. */
-    if (vet_lasts(&flow->work.draft->issued.leaf.validity, when_now_s()))
+    if (vet_lasts(flow->work.draft->issued.end_s, when_now_s()))
         step_validate(flow);
     else
         step_read_disk(flow);

@@ -170,18 +170,20 @@ void cert_work_forget_hurry(struct cert_work *work)
 }
 
 void cert_work_note_published(struct cert_work *work, const char *generation,
-                              const struct certificate_facts *leaf, uint64_t issued_s)
+                              const struct certificate_facts *leaf, uint64_t end_s,
+                              uint64_t issued_s)
 {
     struct cert_published *published = &work->published;
+    const struct validity life = {leaf->validity.not_before, end_s};
     const char *const texts[] = {work->cert->name, leaf->serial, NULL};
 
     if (strcmp(published->serial, leaf->serial) != 0)
         cert_work_forget_hurry(work);
     published->usable = true;
     published->validity = leaf->validity;
+    published->end_s = end_s;
     published->issued_s = issued_s;
-    published->due_s =
-        renewal_due_s(&leaf->validity, issued_s, &work->cert->renewal, digest_spread(texts));
+    published->due_s = renewal_due_s(&life, issued_s, &work->cert->renewal, digest_spread(texts));
     if (work->hurry.postpones || (work->hurry.due_s != 0 && work->hurry.due_s < published->due_s))
         published->due_s = work->hurry.due_s;
     snprintf(published->generation, sizeof published->generation, "%s", generation);
@@ -192,7 +194,10 @@ void cert_work_note_published(struct cert_work *work, const char *generation,
 
 bool cert_work_lasts(const struct cert_work *work)
 {
-    return work->published.usable && when_now_s() < work->published.validity.not_after;
+    uint64_t now_s = when_now_s();
+
+    return work->published.usable && now_s >= work->published.validity.not_before &&
+           now_s < work->published.end_s;
 }
 
 /* How urgent the next try is, as the age of the certificate has it. */
@@ -204,10 +209,11 @@ static struct backoff_state urgency(const struct cert_work *work, uint64_t now_s
         .just_booted = when_boot_us() < BACKOFF_BOOTING_S * 1000000ULL,
     };
 
-    if (published->usable && now_s < published->validity.not_after) {
-        backoff.remaining_s = published->validity.not_after - now_s;
-        backoff.lifetime_s = published->validity.not_after -
-                             renewal_start_s(&published->validity, published->issued_s);
+    if (published->usable && now_s < published->end_s) {
+        const struct validity life = {published->validity.not_before, published->end_s};
+
+        backoff.remaining_s = published->end_s - now_s;
+        backoff.lifetime_s = published->end_s - renewal_start_s(&life, published->issued_s);
     }
     return backoff;
 }

@@ -58,6 +58,7 @@ struct cert_published {
     char serial[SERIAL_TEXT_BYTES], fingerprint[DIGEST_HEX_BYTES];
     char authority_key[KEY_IDENTIFIER_BYTES];
     struct validity validity;
+    uint64_t end_s; /* when it stops being of use: the earliest notAfter on its path */
     uint64_t issued_s, due_s;
 };
 
@@ -142,9 +143,10 @@ void cert_work_forget_hurry(struct cert_work *work);
 
 /* cert_work_note_published - notes what is published now, and when it is due */
 void cert_work_note_published(struct cert_work *work, const char *generation,
-                              const struct certificate_facts *leaf, uint64_t issued_s);
+                              const struct certificate_facts *leaf, uint64_t end_s,
+                              uint64_t issued_s);
 
-/* cert_work_lasts - whether what is published is sound and has not ended */
+/* cert_work_lasts - whether what is published is sound, has begun and has not ended */
 bool cert_work_lasts(const struct cert_work *work);
 
 /*

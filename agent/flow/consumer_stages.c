@@ -141,9 +141,9 @@ static void prove_within(struct cert_work *work, uint64_t limit_s)
 /* What is left of its life is for the next certificate, so that a proof may not take much of it. */
 static uint64_t share_of_life_s(const struct cert_work *work)
 {
-    uint64_t now_s = when_now_s(), not_after_s = work->published.validity.not_after;
+    uint64_t now_s = when_now_s(), end_s = work->published.end_s;
 
-    return not_after_s > now_s ? (not_after_s - now_s) / 4 : 0;
+    return end_s > now_s ? (end_s - now_s) / 4 : 0;
 }
 
 void stage_prove(struct cert_work *work)
@@ -178,7 +178,7 @@ static void on_rolled_back(void *arg, const struct err *job_err)
     if (err.kind == ERR_NONE) {
         memcpy(work->previous, job->previous, sizeof work->previous);
         cert_work_note_published(work, job->rollback_to, &job->installed.record.leaf,
-                                 job->installed.record.issued_s);
+                                 job->installed.record.end_s, job->installed.record.issued_s);
     }
     work->job = NULL;
     work->slot = slot_drop(work->slot);

@@ -21,8 +21,12 @@ static enum status_word judge(const struct status_row *row, const struct install
     if (installed->health == INSTALLED_NOTHING)
         return STATUS_MISSING;
     *ret_detail = "";
-    if (now_s >= row->not_after_s)
+    if (now_s >= row->end_s)
         return STATUS_EXPIRED;
+    *ret_detail = "it is not valid yet; is this machine's clock right?";
+    if (now_s < row->not_before_s)
+        return STATUS_EARLY;
+    *ret_detail = "";
     if (revoked)
         return STATUS_REVOKED;
     *ret_detail = "the consumer refused a newer certificate";
@@ -49,17 +53,19 @@ static bool fill(struct status *status, struct status_row *row, const struct ins
     const char *detail;
 
     if (installed->health != INSTALLED_NOTHING) {
+        const struct validity life = {leaf->validity.not_before, installed->record.end_s};
         const char *const texts[] = {cert->name, leaf->serial, NULL};
 
         row->not_before_s = leaf->validity.not_before;
         row->not_after_s = leaf->validity.not_after;
-        row->due_s = renewal_due_s(&leaf->validity, installed->record.issued_s, &cert->renewal,
-                                   digest_spread(texts));
+        row->end_s = installed->record.end_s;
+        row->due_s =
+            renewal_due_s(&life, installed->record.issued_s, &cert->renewal, digest_spread(texts));
         row->serial = arena_copy(&status->arena, leaf->serial);
         row->fingerprint = arena_copy(&status->arena, leaf->fingerprint);
         if (row->serial == NULL || row->fingerprint == NULL)
             return false;
-        row->usable = status->now_s < row->not_after_s;
+        row->usable = status->now_s >= row->not_before_s && status->now_s < row->end_s;
         row->reload = reload_state_of(&row->state.consumer, cert, installed->generation);
     }
     row->word = judge(row, installed, cert, revoked, status->now_s, &detail);

@@ -21,6 +21,7 @@ enum status_word {
     STATUS_CHANGED,      /* usable, but not what the section wants now */
     STATUS_DAMAGED,      /* files were changed or removed */
     STATUS_REVOKED,      /* revoked, and not replaced yet */
+    STATUS_EARLY,        /* it is not valid yet: the clock of this machine went back */
     STATUS_EXPIRED,
     STATUS_MISSING, /* nothing is published, or nothing that could be used */
     STATUS_WORD_COUNT
@@ -30,10 +31,11 @@ enum status_word {
 struct status_row {
     const char *name, *directory;
     enum status_word word;
-    bool usable;        /* a sound set that has not ended is in place */
+    bool usable;        /* a sound set that has begun and not ended is in place */
     const char *detail; /* why it is not fresh; "" if it is */
     const char *serial, *fingerprint;
-    uint64_t not_before_s, not_after_s, due_s; /* 0 if nothing is published */
+    /* 0 if nothing is published. end_s: the earliest notAfter on its path. */
+    uint64_t not_before_s, not_after_s, end_s, due_s;
     enum reload_state reload;
     struct cert_state state;
 };

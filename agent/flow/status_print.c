@@ -17,6 +17,7 @@ static const char *const words[STATUS_WORD_COUNT] = {
     [STATUS_CHANGED] = "changed",
     [STATUS_DAMAGED] = "damaged",
     [STATUS_REVOKED] = "revoked",
+    [STATUS_EARLY] = "early",
     [STATUS_EXPIRED] = "expired",
     [STATUS_MISSING] = "missing",
 };
@@ -65,7 +66,7 @@ void status_print_table(const struct status *status, FILE *to)
         const struct status_row *row = &status->rows[i];
         char expires[DURATION_TEXT_BYTES + 8], due[DURATION_TEXT_BYTES + 8];
 
-        relative(row->not_after_s, status->now_s, expires);
+        relative(row->end_s, status->now_s, expires);
         relative(row->due_s, status->now_s, due);
         fprintf(to, "%-*s  %-12s  %-14s  %-14s  %s\n", widest, row->name, words[row->word], expires,
                 due, row->serial[0] == '\0' ? "-" : row->serial);
@@ -96,12 +97,13 @@ static json_t *failure_json(const struct cert_state *state)
 
 static json_t *row_json(const struct status_row *row)
 {
-    return json_pack("{s:s, s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "cert",
+    return json_pack("{s:s, s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "cert",
                      row->name, "state", words[row->word], "reload", reload_state_name(row->reload),
                      "usable", row->usable, "detail", row->detail, "directory", row->directory,
                      "serial", row->serial, "sha256", row->fingerprint, "not_before",
                      moment_json(row->not_before_s), "not_after", moment_json(row->not_after_s),
-                     "renewal", moment_json(row->due_s), "failure", failure_json(&row->state));
+                     "end", moment_json(row->end_s), "renewal", moment_json(row->due_s), "failure",
+                     failure_json(&row->state));
 }
 
 bool status_print_json(const struct status *status, FILE *to)

@@ -289,6 +289,7 @@ static bool copy_record(const struct record *record, struct issued *issued, stru
     issued->leaf_pem = leaf_pem;
     issued->request_id = request_id;
     issued->issued_s = record->issued_s;
+    issued->end_s = record->end_s;
     return certificate_read(leaf_pem, &issued->arena, &issued->leaf, err);
 }
 

@@ -1,6 +1,7 @@
 #include "install/record.h"
 
 #include "base/json_text.h"
+#include "pki/path.h"
 
 #include <jansson.h>
 
@@ -104,16 +105,17 @@ char *record_text(const struct cert_config *cert, const struct issued *issued,
     struct err err;
     json_auto_t *record =
         record_formats(cert, formats, &err)
-            ? json_pack("{s:i, s:s, s:I, s:s, s:s, s:o, s:o, s:o, s:s, s:o, s:o}", "version",
+            ? json_pack("{s:i, s:s, s:I, s:I, s:s, s:s, s:o, s:o, s:o, s:s, s:o, s:o}", "version",
                         RECORD_VERSION, "cert", cert->name, "issued", (json_int_t)issued->issued_s,
-                        "request_id", issued->request_id, "certificate", issued->leaf_pem, "chain",
-                        list_json(&issued->chain_pem), "ca", list_json(&issued->ca_pem), "old_cas",
-                        old_cas_json(issued), "formats", formats, "request", request_json(cert),
-                        "files", files_json(cert, digests))
+                        "end", (json_int_t)issued->end_s, "request_id", issued->request_id,
+                        "certificate", issued->leaf_pem, "chain", list_json(&issued->chain_pem),
+                        "ca", list_json(&issued->ca_pem), "old_cas", old_cas_json(issued),
+                        "formats", formats, "request", request_json(cert), "files",
+                        files_json(cert, digests))
             : NULL;
 
     /* A part that could not be allocated makes the pack fail, or is missing: never write that. */
-    if (json_object_size(record) != 11 ||
+    if (json_object_size(record) != 12 ||
         json_array_size(json_object_get(record, "files")) != cert->outputs.count ||
         json_array_size(json_object_get(record, "old_cas")) != issued->old_ca_count)
         return NULL;
@@ -246,6 +248,19 @@ static bool read_newer_parts(const json_t *json, json_int_t version, struct aren
     return read_text(json, "formats", arena, &record->formats) && read_old_cas(json, arena, record);
 }
 
+/* Records of earlier releases do not say it, but hold the path that tells it. */
+static void read_end(const json_t *json, struct record *record)
+{
+    const struct validity *leaf = &record->leaf.validity;
+    json_int_t end = json_integer_value(json_object_get(json, "end"));
+    uint64_t at_s = record->issued_s > leaf->not_before ? record->issued_s : leaf->not_before;
+
+    record->end_s =
+        end > 0 ? (uint64_t)end
+                : path_end_of_texts(record->leaf_pem, &record->chain_pem, &record->ca_pem, at_s);
+    record->end_s = duration_shorter(record->end_s, leaf->not_after);
+}
+
 bool record_read(const char *text, size_t length, struct arena *arena, struct record *ret_record,
                  struct err *err)
 {
@@ -268,6 +283,7 @@ bool record_read(const char *text, size_t length, struct arena *arena, struct re
         err->kind = ERR_LOCAL; /* it was sound when the CA sent it */
         return err_wrap(err, "the record is damaged");
     }
+    read_end(json, &record);
     *ret_record = record;
     return true;
 }

@@ -28,6 +28,7 @@ struct record {
     uint64_t issued_s;
     const char *request_id;
     struct certificate_facts leaf;
+    uint64_t end_s; /* when the generation stops being of use: the earliest notAfter on its path */
     const char *leaf_pem;
     struct text_list chain_pem, ca_pem;
     struct old_ca *old_cas; /* CA certificates that were current in earlier generations */

@@ -168,13 +168,18 @@ static void take_authority(const X509 *certificate, struct certificate_facts *fa
     AUTHORITY_KEYID_free(authority);
 }
 
+bool certificate_validity(const X509 *certificate, struct validity *ret_validity)
+{
+    return moment_of(X509_get0_notBefore(certificate), &ret_validity->not_before) &&
+           moment_of(X509_get0_notAfter(certificate), &ret_validity->not_after);
+}
+
 bool certificate_facts_of(const X509 *certificate, struct arena *arena,
                           struct certificate_facts *ret_facts, struct err *err)
 {
     struct certificate_facts facts = {0};
 
-    if (!moment_of(X509_get0_notBefore(certificate), &facts.validity.not_before) ||
-        !moment_of(X509_get0_notAfter(certificate), &facts.validity.not_after))
+    if (!certificate_validity(certificate, &facts.validity))
         return err_set(err, ERR_UNTRUSTED, "the certificate's validity cannot be read");
     if (!write_serial(certificate, facts.serial))
         return err_set(err, ERR_UNTRUSTED, "the certificate's serial number cannot be read");

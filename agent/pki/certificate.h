@@ -46,6 +46,9 @@ void key_identifier_text(const ASN1_OCTET_STRING *identifier, char to[static KEY
 bool certificate_facts_of(const X509 *certificate, struct arena *arena,
                           struct certificate_facts *ret_facts, struct err *err);
 
+/* certificate_validity - its validity alone; false if it cannot be read */
+bool certificate_validity(const X509 *certificate, struct validity *ret_validity);
+
 /* certificate_to_der - adds the DER of the first certificate in a PEM text; fails with class local
  */
 bool certificate_to_der(const char *pem, struct bytes *der, struct err *err);

@@ -29,8 +29,9 @@ struct issued {
     struct old_ca *old_cas;     /* and what it goes on trusting for a while */
     size_t old_ca_count;
     struct certificate_facts leaf; /* of leaf_pem */
-    uint64_t issued_s;             /* when, by our clock */
-    const char *request_id;        /* of the CA's reply; "" if it gave none */
+    uint64_t end_s;         /* when it stops being of use: the earliest notAfter on its path */
+    uint64_t issued_s;      /* when, by our clock */
+    const char *request_id; /* of the CA's reply; "" if it gave none */
 };
 
 /* issued_free - wipes the key and frees all; also the release for CLEANUP */

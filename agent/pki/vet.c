@@ -7,6 +7,7 @@
 #include "pki/chain.h"
 #include "pki/crypto.h"
 #include "pki/key.h"
+#include "pki/path.h"
 
 #include <openssl/err.h>
 
@@ -119,16 +120,16 @@ static bool has_common_name(const struct vetting *vetting, struct err *err)
                    "use_csr_common_name");
 }
 
-bool vet_lasts(const struct validity *validity, uint64_t now_s)
+bool vet_lasts(uint64_t end_s, uint64_t now_s)
 {
-    return validity->not_after >= now_s + VET_LEAST_REMAINING_S;
+    return end_s >= now_s + VET_LEAST_REMAINING_S;
 }
 
 static bool is_not_expired(const struct vetting *vetting, struct err *err)
 {
     char end[WHEN_TEXT_BYTES];
 
-    if (vet_lasts(&vetting->facts.validity, vetting->order->now_s))
+    if (vet_lasts(vetting->facts.validity.not_after, vetting->order->now_s))
         return true;
     when_text(vetting->facts.validity.not_after, end);
     return err_set(err, ERR_UNTRUSTED,
@@ -205,11 +206,25 @@ static bool chain_holds(const struct vetting *vetting, struct err *err)
     return false;
 }
 
+static bool path_lasts(const struct vetting *vetting, struct err *err)
+{
+    uint64_t end_s = path_end_s(vetting->path);
+    char end[WHEN_TEXT_BYTES];
+
+    if (vet_lasts(end_s, vetting->order->now_s))
+        return true;
+    when_text(end_s, end);
+    return err_set(err, ERR_UNTRUSTED,
+                   "a CA certificate of its path ends at %s, which is now; give the CA an issuer "
+                   "that lives longer",
+                   end);
+}
+
 /* In this order, so that the first failure is the most telling one. */
 static rule *const rules[] = {
-    is_for_our_key,  key_is_of_type, has_all_names, has_no_other_names,
-    has_common_name, is_not_expired, begins_soon,   is_no_ca,
-    may_sign,        may_serve,      is_new,        chain_holds,
+    is_for_our_key, key_is_of_type, has_all_names, has_no_other_names, has_common_name,
+    is_not_expired, begins_soon,    is_no_ca,      may_sign,           may_serve,
+    is_new,         chain_holds,    path_lasts,
 };
 
 static bool parse_leaf(struct vetting *vetting, const char *pem, struct arena *arena,
@@ -341,6 +356,7 @@ static bool keep(const struct vetting *vetting, struct issued *issued, struct er
         return err_memory(err);
     issued->leaf_pem = leaf.items[0];
     issued->leaf = vetting->facts;
+    issued->end_s = path_end_s(vetting->path);
     return key_to_pem(vetting->order->key, false, &issued->key_pem, err);
 }
 

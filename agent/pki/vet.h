@@ -35,8 +35,8 @@ enum {
     VET_MOST_AHEAD_S = 24 * 60 * 60 /* a notBefore further ahead is a broken clock, here or there */
 };
 
-/* vet_lasts - whether a certificate does not end at once */
-bool vet_lasts(const struct validity *validity, uint64_t now_s);
+/* vet_lasts - whether what stops being of use at `end_s` does not end at once */
+bool vet_lasts(uint64_t end_s, uint64_t now_s);
 
 /*
  * vet - checks the reply and makes the issued set of it

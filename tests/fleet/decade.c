@@ -243,7 +243,7 @@ static void read_disk(struct life *life, bool is_first)
         .health = life->has_published ? INSTALLED_WHOLE : INSTALLED_NOTHING,
         .why = "",
         .due_s = life->due_s,
-        .not_after_s = life->published.not_after,
+        .end_s = life->published.not_after,
         .now_s = wall_s(life),
         .told = true,
         .settled = true,

@@ -54,7 +54,7 @@ static void try_assess(const struct moment *moment)
         .health = (enum installed_health)(moment->kind % 4),
         .why = "",
         .due_s = moment->life.not_before,
-        .not_after_s = moment->life.not_after,
+        .end_s = moment->life.not_after,
         .now_s = moment->now_s,
         .revoked = moment->flags & 2,
         .told = moment->flags & 4,

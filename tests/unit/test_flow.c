@@ -304,6 +304,7 @@ static void stage_early(struct fixture *fixture, uint64_t life_s)
     strcpy(draft->generation, "early");
     draft->issued.leaf.validity.not_before = when_now_s() + 1000;
     draft->issued.leaf.validity.not_after = when_now_s() + 1000 + life_s;
+    draft->issued.end_s = when_now_s() + 1000 + life_s;
     deliver(fixture, EV_EARLY);
     assert_int_equal(fixture->flow->state, FLOW_HOLDING);
 }
@@ -325,12 +326,12 @@ static void a_certificate_of_the_future_is_staged_and_held_and_then_published(vo
 static void what_was_held_too_long_is_never_published(void **state)
 {
     struct fixture *fixture = *state;
-    struct validity *validity;
+    struct issued *issued;
 
     stage_early(fixture, 3600);
-    validity = &fixture->flow->work.draft->issued.leaf.validity;
-    validity->not_before = when_now_s() - 3600;
-    validity->not_after = when_now_s();
+    issued = &fixture->flow->work.draft->issued;
+    issued->leaf.validity.not_before = when_now_s() - 3600;
+    issued->end_s = when_now_s();
     trace[0] = '\0';
     deliver(fixture, EV_DUE);
     assert_string_equal(trace, "stage_read");
@@ -345,6 +346,7 @@ static void what_was_held_is_held_on_after_a_restart(void **state)
 
     draft->issued.leaf.validity.not_before = when_now_s() + 1000;
     draft->issued.leaf.validity.not_after = when_now_s() + 5000;
+    draft->issued.end_s = when_now_s() + 5000;
     deliver(fixture, EV_HELD);
     assert_int_equal(fixture->flow->state, FLOW_HOLDING);
     assert_int_equal(fixture->flow->alarm.moment_s, draft->issued.leaf.validity.not_before);
@@ -358,6 +360,7 @@ static void what_was_held_is_published_after_a_restart_if_its_time_has_come(void
 
     draft->issued.leaf.validity.not_before = when_now_s();
     draft->issued.leaf.validity.not_after = when_now_s() + 5000;
+    draft->issued.end_s = when_now_s() + 5000;
     deliver(fixture, EV_HELD);
     deliver(fixture, EV_DONE);
     assert_string_equal(trace, "stage_read stage_validate stage_publish");
@@ -481,7 +484,7 @@ static void publish_new(struct fixture *fixture)
     strcpy(work->published.generation, "new");
     work->published.usable = true;
     work->published.due_s = when_now_s() + 1000;
-    work->published.validity.not_after = when_now_s() + 2000;
+    work->published.end_s = when_now_s() + 2000;
     deliver(fixture, EV_RELOAD);
     trace[0] = '\0';
 }
@@ -744,6 +747,7 @@ static void what_the_clock_may_be_to_blame_for_is_tried_again_when_it_is_set(voi
     assert_in_range(left_after_a_step(fixture, ERR_TRANSIENT, false), 200000, 420000);
     published->usable = true;
     published->validity = (struct validity){when_now_s() - 3600, when_now_s() + 3600};
+    published->end_s = published->validity.not_after;
     assert_in_range(left_after_a_step(fixture, ERR_UNTRUSTED, true), 0, 10000);
     assert_in_range(left_after_a_step(fixture, ERR_TRANSIENT, true), 110000, 225000);
     assert_in_range(left_after_a_step(fixture, ERR_REFUSED, true), 110000, 225000);

@@ -14,6 +14,8 @@
 #include "install/set_directory.h"
 #include "pki/key.h"
 
+#include <jansson.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -50,6 +52,7 @@ static void fill_issued(struct issued *issued, const char *name)
     text_list_add(&issued->ca_pem, &issued->arena, ca_pem, strlen(ca_pem));
     issued->ca_pem.items[0] = arena_format(&issued->arena, "%s\n", ca_pem);
     assert_true(certificate_read(issued->leaf_pem, &issued->arena, &issued->leaf, &err));
+    issued->end_s = issued->leaf.validity.not_after;
     assert_true(key_to_pem(key, false, &issued->key_pem, &err));
     free(leaf_pem);
     free(ca_pem);
@@ -189,6 +192,55 @@ static void what_was_published_is_found_whole_again(void **state)
     assert_string_equal(again.leaf_pem, set->issued.leaf_pem);
     issued_free(&again);
     installed_free(&installed);
+}
+
+/* A record of a leaf of an hour, whose CA ends in half of that; `end` is what it says itself. */
+static uint64_t end_read_back(struct set *set, json_int_t end)
+{
+    EVP_PKEY *ca_key = certs_key(0), *key = certs_key(0);
+    const struct cert_order ca_order = {.common_name = "ca", .is_ca = 1, .to_s = 1800};
+    X509 *ca = certs_make(&ca_order, ca_key, NULL, NULL);
+    X509 *leaf = certs_make(&(struct cert_order){.san = "DNS:a"}, key, ca, ca_key);
+    CLEANUP(free_memory) char *ca_pem = certs_pem(ca);
+    CLEANUP(free_memory) char *leaf_pem = certs_pem(leaf);
+    static const char no_digests[8][DIGEST_HEX_BYTES];
+    struct issued issued = {.request_id = "", .leaf_pem = leaf_pem, .issued_s = when_now_s()};
+    char *texts[] = {ca_pem};
+    struct record record;
+    struct err err;
+    char *text;
+    json_t *json;
+
+    issued.ca_pem = (struct text_list){.items = (const char **)texts, .count = 1};
+    set->cert.outputs.count = 0;
+    text = record_text(&set->cert, &issued, no_digests);
+    json = json_loads(text, 0, NULL);
+    free(text);
+    assert_non_null(json_object_get(json, "end"));
+    if (end == 0)
+        json_object_del(json, "end");
+    else
+        json_object_set_new(json, "end", json_integer(end));
+    text = json_dumps(json, 0);
+    json_decref(json);
+    assert_true(record_read(text, strlen(text), &set->issued.arena, &record, &err));
+    free(text);
+    X509_free(ca);
+    X509_free(leaf);
+    EVP_PKEY_free(ca_key);
+    EVP_PKEY_free(key);
+    return record.end_s;
+}
+
+static void a_generation_ends_with_the_first_certificate_on_its_path(void **state)
+{
+    struct set *set = *state;
+    uint64_t now_s = when_now_s();
+
+    assert_in_range(end_read_back(set, (json_int_t)now_s + 60), now_s + 60, now_s + 60);
+    /* What an earlier release wrote does not say it; no record makes a leaf last longer. */
+    assert_in_range(end_read_back(set, 0), now_s + 1795, now_s + 1805);
+    assert_in_range(end_read_back(set, (json_int_t)now_s + 90000), now_s + 3595, now_s + 3605);
 }
 
 static void damage_is_noticed(void **state)
@@ -501,6 +553,7 @@ int main(void)
 #define SET_TEST(name) cmocka_unit_test_setup_teardown(name, make_set, remove_set)
     const struct CMUnitTest tests[] = {
         SET_TEST(a_set_is_staged_with_its_contents_and_modes),
+        SET_TEST(a_generation_ends_with_the_first_certificate_on_its_path),
         SET_TEST(what_was_published_is_found_whole_again),
         SET_TEST(damage_is_noticed),
         SET_TEST(a_key_that_does_not_belong_to_the_certificate_is_noticed),
