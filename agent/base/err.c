@@ -98,3 +98,19 @@ bool err_wrap(struct err *err, const char *format, ...)
     snprintf(err->text + used, sizeof err->text - used, ": %s", after);
     return false;
 }
+
+bool err_append(struct err *err, const char *format, ...)
+{
+    char added[ERR_TEXT_BYTES];
+    size_t used = strlen(err->text), length;
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(added, sizeof added, format, args);
+    va_end(args);
+    length = strlen(added);
+    if (used + length >= sizeof err->text)
+        used = sizeof err->text - 1 - length;
+    memcpy(err->text + used, added, length + 1);
+    return false;
+}

@@ -72,6 +72,13 @@ bool err_memory(struct err *err);
  */
 bool err_shortage(struct err *err);
 
+/*
+ * err_append - adds to the text that is there, such as what to do about it; returns false
+ *
+ * What is added is there whole: a text that is too long with it is cut before it.
+ */
+bool err_append(struct err *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* err_wrap - puts "format: " before the text that is there and keeps the rest; returns false */
 bool err_wrap(struct err *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

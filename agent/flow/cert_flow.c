@@ -1,5 +1,6 @@
 #include "flow/cert_flow.h"
 
+#include "base/chance.h"
 #include "base/cleanup.h"
 #include "base/when.h"
 #include "flow/back_off_steps.h"
@@ -183,6 +184,15 @@ static void hasten(struct cert_flow *flow, uint64_t wait_ms)
     if (*rests_until_us > until_us)
         *rests_until_us = until_us;
     alarm_hasten(&flow->alarm, wait_ms);
+}
+
+bool cert_flow_try_within(struct cert_flow *flow, uint64_t most_ms)
+{
+    if (flow->state == FLOW_WAITING || flow->state == FLOW_HOLDING)
+        return false;
+    if (cert_flow_rests(flow))
+        hasten(flow, most_ms * chance_draw() >> 32);
+    return true;
 }
 
 void cert_flow_recompute(struct cert_flow *flow, bool hurries)

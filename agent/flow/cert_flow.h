@@ -41,6 +41,13 @@ void cert_flow_adopt(struct cert_flow *flow, struct config *config, const struct
  */
 void cert_flow_recompute(struct cert_flow *flow, bool hurries);
 
+/*
+ * cert_flow_try_within - ends a wait after a failure within `most_ms`, jittered
+ *
+ * False if no try follows, since it waits for something else than another try.
+ */
+bool cert_flow_try_within(struct cert_flow *flow, uint64_t most_ms);
+
 /* cert_flow_name - the section's name */
 const char *cert_flow_name(const struct cert_flow *flow);
 

@@ -257,7 +257,8 @@ static uint64_t note(struct cert_work *work, const struct err *err, enum err_kin
     uint64_t now_s = when_now_s(), wait_ms = wait_after(work, err, pace, failures, now_s);
 
     state->failure = *err;
-    state->failure.kind = backoff_kind(err, failures);
+    if (backoff_suspects_role(err, failures))
+        err_append(&state->failure, "; the CA is out of order, or the role is set wrongly");
     state->failed_at_s = now_s;
     state->try_again_at_s = now_s + wait_ms / 1000;
     cert_work_save(work);
@@ -266,10 +267,9 @@ static uint64_t note(struct cert_work *work, const struct err *err, enum err_kin
 
 uint64_t cert_work_note_failure(struct cert_work *work, const struct err *err)
 {
-    unsigned failures = ++work->state.failures;
-    enum err_kind kind = backoff_kind(err, failures);
+    enum err_kind pace = err->kind == ERR_CONSUMER ? ERR_REFUSED : err->kind;
 
-    return note(work, err, kind == ERR_CONSUMER ? ERR_REFUSED : kind, failures);
+    return note(work, err, pace, ++work->state.failures);
 }
 
 bool cert_work_blames_clock(const struct cert_work *work)

@@ -1,6 +1,7 @@
 #include "flow/once.h"
 
 #include "base/log.h"
+#include "base/when.h"
 #include "flow/engine.h"
 
 #include <signal.h>
@@ -10,11 +11,15 @@ struct once {
     struct engine engine;
     struct slot *revocation;
     int *codes; /* of each flow of the engine, as of its last rest that counts */
-    bool waits; /* failures are retried until the deadline */
+    bool waits; /* failures are retried: until the last try before the deadline */
     bool ending;
 };
 
-enum { CODE_NONE_YET = -1 };
+enum {
+    CODE_NONE_YET = -1,
+    LAST_TRY_S = 15, /* before the deadline, or a quarter of the wait, whichever is shorter */
+    JITTER_MS = 1000 /* those who were started together do not ask together */
+};
 
 static int code_of(const struct cert_flow *flow)
 {
@@ -84,6 +89,30 @@ static void on_rest(void *arg, struct cert_flow *flow)
     end(once);
 }
 
+/*
+ * However long the backoff would sleep, whoever waits until the deadline gets a try before it. What
+ * it brings counts, and nothing is waited for behind it.
+ */
+static int on_last_try(sd_event_source *source, uint64_t now_us, void *arg)
+{
+    struct once *once = arg;
+    bool pending = false;
+
+    (void)source;
+    (void)now_us;
+    once->waits = false;
+    vault_token_hurry(once->engine.tools.token);
+    for (size_t i = 0; i < once->engine.count; i++) {
+        if (once->codes[i] == EXIT_FINE || !cert_flow_try_within(once->engine.flows[i], JITTER_MS))
+            continue;
+        once->codes[i] = CODE_NONE_YET;
+        pending = true;
+    }
+    if (!pending)
+        end(once);
+    return 0;
+}
+
 static int on_deadline(sd_event_source *source, uint64_t now_us, void *arg)
 {
     (void)source;
@@ -102,13 +131,17 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
 static bool open_sources(struct once *once, uint64_t wait_s, struct err *err)
 {
     sd_event *loop = once->engine.tools.loop;
+    uint64_t wait_us = wait_s * 1000000;
     int r = sd_event_add_signal(loop, NULL, SIGTERM, on_signal, once);
 
     if (r >= 0)
         r = sd_event_add_signal(loop, NULL, SIGINT, on_signal, once);
     if (r >= 0 && wait_s > 0)
-        r = sd_event_add_time_relative(loop, NULL, CLOCK_BOOTTIME, wait_s * 1000000, 0, on_deadline,
-                                       once);
+        r = sd_event_add_time_relative(loop, NULL, CLOCK_BOOTTIME, wait_us, 0, on_deadline, once);
+    if (r >= 0 && wait_s > 0)
+        r = sd_event_add_time_relative(
+            loop, NULL, CLOCK_BOOTTIME,
+            wait_us - duration_shorter(wait_us / 4, LAST_TRY_S * 1000000ULL), 0, on_last_try, once);
     return r >= 0 || err_errno(err, ERR_LOCAL, -r, "cannot add to the event loop");
 }
 

@@ -24,6 +24,7 @@ struct http_call {
     bool too_large, no_memory;        /* what kept the reply from being taken in */
     uint64_t began_ms, began_boot_ms; /* on the wall clock, and on the boot clock */
     char error[CURL_ERROR_SIZE];
+    char whom[2 * HTTP_LOCATION_BYTES]; /* who was to be verified, and against what */
 };
 
 void http_response_free(struct http_response *response)
@@ -72,6 +73,9 @@ static void describe(const struct http_call *call, CURLcode how, struct err *err
         err_memory(err);
     else
         err_set(err, http_class_of(how), "%s%s", said, advise(call, how));
+    if (how == CURLE_PEER_FAILED_VERIFICATION || how == CURLE_SSL_CONNECT_ERROR ||
+        how == CURLE_SSL_ISSUER_ERROR)
+        err_append(err, "; %s", call->whom);
     if (how == CURLE_COULDNT_CONNECT) {
         curl_easy_getinfo(call->transfer.easy, CURLINFO_OS_ERRNO, &errnum);
         err->errnum = (int)errnum;
@@ -105,12 +109,28 @@ static void tell_date(const struct http_call *call)
     http_loop_tell_date(call->transfer.loop, &dated);
 }
 
+/* What the reply asks us to wait. */
+static uint32_t retry_after(CURL *easy)
+{
+    uint64_t now_s = when_now_s();
+    struct curl_header *header;
+    time_t date;
+
+    if (curl_easy_header(easy, "Date", 0, CURLH_HEADER, -1, &header) == CURLHE_OK) {
+        date = curl_getdate(header->value, NULL);
+        if (date > 0)
+            now_s = (uint64_t)date;
+    }
+    if (curl_easy_header(easy, "Retry-After", 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
+        return 0;
+    return http_retry_after_s(header->value, now_s);
+}
+
 static void on_ended(struct http_transfer *transfer, CURLcode how)
 {
     struct http_call *call =
         (struct http_call *)((char *)transfer - offsetof(struct http_call, transfer));
     struct http_response *response = call->response;
-    curl_off_t retry_after_s = 0;
     const char *location = NULL;
     long status = 0;
     struct err err;
@@ -122,11 +142,9 @@ static void on_ended(struct http_transfer *transfer, CURLcode how)
     }
     tell_date(call);
     curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
-    curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
     curl_easy_getinfo(transfer->easy, CURLINFO_REDIRECT_URL, &location);
     response->status = (int)status;
-    response->retry_after_s =
-        retry_after_s < 0 || retry_after_s > UINT32_MAX ? 0 : (uint32_t)retry_after_s;
+    response->retry_after_s = retry_after(transfer->easy);
     if (location != NULL && strlen(location) < sizeof response->location)
         memcpy(response->location, location, strlen(location) + 1);
     slot_finish(&call->slot, NULL);
@@ -231,6 +249,24 @@ static bool set_trust(CURL *easy, const struct http_peer *peer)
            set_text(easy, CURLOPT_PROXY, peer->proxy == NULL ? "" : peer->proxy);
 }
 
+/* The URL without its path, the name that its certificate must be for, and where the trust is from.
+ */
+static void note_whom(struct http_call *call, const struct http_request *request)
+{
+    const struct http_peer *peer = request->peer;
+    const char *host = strstr(request->url, "://");
+    size_t length = host == NULL ? 0 : strcspn(host + 3, "/") + (size_t)(host + 3 - request->url);
+    const char *trust = peer->ca_file != NULL ? peer->ca_file : peer->ca_path;
+
+    snprintf(call->whom, sizeof call->whom, "the server is %.*s%s%s, held against %s%s",
+             (int)length, request->url, peer->tls_server_name == NULL ? "" : " by the name ",
+             peer->tls_server_name == NULL ? "" : peer->tls_server_name,
+             peer->ca_file != NULL   ? "ca_file "
+             : peer->ca_path != NULL ? "ca_path "
+                                     : "the system's CAs, since there is no ca_file",
+             trust == NULL ? "" : trust);
+}
+
 static bool set_limits(CURL *easy, const struct http_peer *peer)
 {
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
@@ -291,6 +327,7 @@ struct slot *http_call_start(struct http_loop *loop, const struct http_request *
     call->response = ret_response;
     if (request->reply_most_bytes != 0)
         ret_response->body.limit = request->reply_most_bytes;
+    note_whom(call, request);
     call->began_ms = when_now_ms();
     call->began_boot_ms = when_boot_us() / 1000;
     call->transfer.on_ended = on_ended;

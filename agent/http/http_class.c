@@ -1,5 +1,7 @@
 #include "http/http_class.h"
 
+#include <ctype.h>
+
 /* Codes that libcurl has no more, or gives for other protocols only, are left to the default. */
 static const struct meaning {
     CURLcode code;
@@ -39,4 +41,22 @@ enum err_kind http_class_of(CURLcode code)
         if (meanings[i].code == code)
             return meanings[i].kind;
     return ERR_TRANSIENT;
+}
+
+uint32_t http_retry_after_s(const char *value, uint64_t now_s)
+{
+    uint64_t seconds = 0;
+    time_t date;
+
+    if (isdigit((unsigned char)*value)) {
+        /* Digits first: curl_getdate takes eight of them for a day. */
+        for (; isdigit((unsigned char)*value) && seconds <= UINT32_MAX; value++)
+            seconds = seconds * 10 + (uint64_t)(*value - '0');
+        if (seconds <= UINT32_MAX && *value != '\0')
+            return 0;
+    } else if (isalpha((unsigned char)*value)) {
+        date = curl_getdate(value, NULL);
+        seconds = date > 0 && (uint64_t)date > now_s ? (uint64_t)date - now_s : 0;
+    }
+    return seconds > UINT32_MAX ? UINT32_MAX : (uint32_t)seconds;
 }

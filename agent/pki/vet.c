@@ -41,7 +41,7 @@ static bool is_for_our_key(const struct vetting *vetting, struct err *err)
 static bool key_is_of_type(const struct vetting *vetting, struct err *err)
 {
     if (!key_is_type(vetting->order->key, vetting->order->wish->key_type))
-        return err_set(err, ERR_UNTRUSTED, "its key is not %s; set key_type to what the role makes",
+        return err_set(err, ERR_REFUSED, "its key is not %s; set key_type to what the role makes",
                        key_type_words[vetting->order->wish->key_type]);
     return true;
 }
@@ -67,7 +67,7 @@ static bool has_all_names(const struct vetting *vetting, struct err *err)
     if (missing == NULL)
         missing = first_missing(&wanted->email, &got->email);
     if (missing != NULL)
-        return err_set(err, ERR_UNTRUSTED,
+        return err_set(err, ERR_REFUSED,
                        "the name %s is missing in it; look at the role's use_csr_sans and "
                        "allowed_..., or set request_names = yes",
                        missing);
@@ -100,7 +100,7 @@ static bool has_no_other_names(const struct vetting *vetting, struct err *err)
     if (extra == NULL && vetting->facts.other_names > 0)
         extra = "of another kind";
     if (extra != NULL)
-        return err_set(err, ERR_UNTRUSTED, "it holds the name %s, which was not asked for", extra);
+        return err_set(err, ERR_REFUSED, "it holds the name %s, which was not asked for", extra);
     return true;
 }
 
@@ -115,7 +115,7 @@ static bool has_common_name(const struct vetting *vetting, struct err *err)
         return true;
     if (text_equal(wanted, got))
         return true;
-    return err_set(err, ERR_UNTRUSTED,
+    return err_set(err, ERR_REFUSED,
                    "its common name is not the one that was asked for; look at the role's "
                    "use_csr_common_name");
 }
@@ -162,7 +162,7 @@ static bool may_sign(const struct vetting *vetting, struct err *err)
 {
     /* Without the extension every use is allowed: X509_get_key_usage(3) gives UINT32_MAX then. */
     if ((X509_get_key_usage(vetting->leaf) & KU_DIGITAL_SIGNATURE) == 0)
-        return err_set(err, ERR_UNTRUSTED,
+        return err_set(err, ERR_REFUSED,
                        "its key usage lacks digitalSignature, without which TLS 1.3 cannot use "
                        "it; look at the role's key_usage");
     return true;
@@ -174,10 +174,10 @@ static bool may_serve(const struct vetting *vetting, struct err *err)
     unsigned usage = vetting->order->wish->usage;
 
     if ((usage & USAGE_SERVER) != 0 && (allowed & XKU_SSL_SERVER) == 0)
-        return err_set(err, ERR_UNTRUSTED,
+        return err_set(err, ERR_REFUSED,
                        "its extended key usage lacks serverAuth; look at the role's server_flag");
     if ((usage & USAGE_CLIENT) != 0 && (allowed & XKU_SSL_CLIENT) == 0)
-        return err_set(err, ERR_UNTRUSTED,
+        return err_set(err, ERR_REFUSED,
                        "its extended key usage lacks clientAuth; look at the role's client_flag");
     return true;
 }
@@ -396,5 +396,7 @@ bool vet(const struct vet_order *order, const struct vet_reply *reply, struct is
     if (passed)
         return true;
     issued_free(ret_issued);
+    if (err->kind == ERR_REFUSED)
+        return err_wrap(err, "the role gives another certificate than was asked for");
     return err->kind == ERR_UNTRUSTED ? err_wrap(err, "the CA's reply is not accepted") : false;
 }

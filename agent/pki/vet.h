@@ -43,8 +43,9 @@ bool vet_lasts(uint64_t end_s, uint64_t now_s);
  *
  * Fills all of *ret_issued but issued_s and request_id; the key in it is `order->key` as PKCS#8. A
  * notBefore in the future passes: whoever publishes waits for it. Fails with class untrusted and
- * says which rule broke and what to look at; with class local if a file or memory is missing. On
- * failure *ret_issued is empty.
+ * says which rule broke and what to look at; with class refused where the role is what gives other
+ * names, another type of key or another usage than was asked for; with class local if a file or
+ * memory is missing. On failure *ret_issued is empty.
  */
 bool vet(const struct vet_order *order, const struct vet_reply *reply, struct issued *ret_issued,
          struct err *err);

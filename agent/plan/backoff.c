@@ -7,7 +7,7 @@ enum {
     JUST_BOOTED_LEAST_S = 5,
     UNKNOWN_LIFETIME_S = 86400,
     SLOWEST_DOUBLINGS = 10,
-    HICCUPS = 3 /* failures with status 500 before it counts as a misconfiguration */
+    HICCUPS = 3 /* failures with status 500 before the role is suspected */
 };
 
 /* How a class is retried. What a person must mend is asked for less often. */
@@ -82,9 +82,7 @@ uint64_t backoff_resume_ms(uint64_t try_again_at_s, uint64_t now_s)
     return (try_again_at_s - now_s) * 1000;
 }
 
-enum err_kind backoff_kind(const struct err *err, unsigned failures)
+bool backoff_suspects_role(const struct err *err, unsigned failures)
 {
-    if (err->http_status == 500 && err->kind == ERR_TRANSIENT && failures > HICCUPS)
-        return ERR_REFUSED;
-    return err->kind;
+    return err->http_status == 500 && err->kind == ERR_TRANSIENT && failures > HICCUPS;
 }

@@ -52,11 +52,13 @@ uint64_t backoff_patience_ms(const struct backoff_state *state);
 uint64_t backoff_resume_ms(uint64_t try_again_at_s, uint64_t now_s);
 
 /*
- * backoff_kind - the class that a failure really has, when its history is known
+ * backoff_suspects_role - whether a failure has repeated so often that the role may be its cause
  *
- * A single 500 of the CA is a hiccup; one that repeats is a misconfiguration that it reports so
- * (reference: vault, path_issue_sign: no default issuer configured).
+ * The CA answers 500 while it is out of order (an audit device that is full, a cluster without a
+ * leader), which mends itself, and 500 for a role or mount that is set wrongly (Vault,
+ * path_issue_sign: no default issuer configured). The two cannot be told apart: the class, and with
+ * it the wait, stays the one of what mends itself, and only the words name both.
  */
-enum err_kind backoff_kind(const struct err *err, unsigned failures);
+bool backoff_suspects_role(const struct err *err, unsigned failures);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/json_text.h"
+#include "base/text.h"
 #include "http/http_call.h"
 
 #include <string.h>
@@ -18,10 +19,12 @@ struct vault_call {
     struct vault_reply *reply;
     char method[8];
     char path[URL_BYTES];
-    char namespace[HEADER_BYTES]; /* the header; "" for none */
+    char target[HTTP_LOCATION_BYTES]; /* where it was redirected to */
+    char namespace[HEADER_BYTES];     /* the header; "" for none */
     struct secret token;
     struct bytes body;
-    bool has_body, redirected;
+    bool has_body;
+    char redirected[2 * HTTP_LOCATION_BYTES]; /* who redirected, and where to; "" nobody did */
     size_t reply_most_bytes;
 };
 
@@ -59,23 +62,48 @@ static bool send_to(struct vault_call *call, const char *url, struct err *err)
 
 static void finish(struct vault_call *call, struct err *err)
 {
+    if (call->redirected[0] != '\0')
+        err_wrap(err, "%s", call->redirected);
     err_wrap(err, "%s %s", call->method, call->path);
     slot_finish(&call->slot, err);
 }
 
+/* The length of a URL without its path and query, which may hold what is nobody's business. */
+static int origin_length(const char *url)
+{
+    const char *host = strstr(url, "://");
+
+    return (int)(host == NULL ? strcspn(url, "/?")
+                              : strcspn(host + 3, "/?") + (size_t)(host + 3 - url));
+}
+
+/* Who redirected, and where to: of two in a row, the second. */
+static void note_redirect(struct vault_call *call)
+{
+    const char *from = call->redirected[0] == '\0' ? call->config->vault.address : call->target;
+    const char *to = call->response.location;
+    char said[sizeof call->redirected];
+
+    snprintf(said, sizeof said, "redirected by %.*s to %.*s", origin_length(from), from,
+             origin_length(to), to);
+    text_printable(call->redirected, sizeof call->redirected, said);
+    memcpy(call->target, to, sizeof call->target);
+}
+
 static void follow(struct vault_call *call)
 {
+    bool again = call->redirected[0] != '\0';
     char url[HTTP_LOCATION_BYTES];
     struct err err;
 
     memcpy(url, call->response.location, sizeof url);
-    if (call->redirected)
+    note_redirect(call);
+    if (again)
         err_set(&err, ERR_TRANSIENT, "redirected twice; the CA has no leader just now");
     else if (strncmp(url, "https://", strlen("https://")) != 0)
         err_set(&err, ERR_UNTRUSTED,
                 "redirected to somewhere without https; the CA's api_addr must be an https URL");
     else {
-        call->redirected = true;
         /* The name to verify is one of the address that we know, not of where it sends us. */
         call->peer.tls_server_name = NULL;
         if (send_to(call, url, &err))
@@ -104,6 +132,8 @@ static void on_replied(void *arg, const struct err *http_err)
         return;
     }
     err.retry_after_s = response->retry_after_s;
+    if (response->location[0] != '\0')
+        note_redirect(call);
     finish(call, &err);
 }
 

@@ -51,19 +51,21 @@ bool vault_grant_read(const struct vault_reply *reply, struct vault_grant *ret_g
             "the CA wants a second factor for this login; exempt the role from login MFA");
     if (!fits_header(token))
         return err_set(err, ERR_UNTRUSTED, "the reply's token holds a space or control character");
-    if (!secret_copy(&ret_grant->token, token, strlen(token), err))
+    if (!vault_reply_seconds(reply, "auth", "lease_duration", &ret_grant->lease_s, err) ||
+        !secret_copy(&ret_grant->token, token, strlen(token), err))
         return false;
-    ret_grant->lease_s = vault_reply_number(reply, "auth", "lease_duration");
     ret_grant->renewable = vault_reply_true(reply, "auth", "renewable");
     return true;
 }
 
 /* Of auth/token/lookup-self: what the login would have told about a token that we hold. */
-static void read_lookup(struct login *login)
+static bool read_lookup(struct login *login, struct err *err)
 {
+    if (!vault_reply_seconds(&login->reply, "data", "ttl", &login->grant->lease_s, err))
+        return false;
     secret_move(&login->grant->token, &login->known);
-    login->grant->lease_s = vault_reply_number(&login->reply, "data", "ttl");
     login->grant->renewable = vault_reply_true(&login->reply, "data", "renewable");
+    return true;
 }
 
 static void on_called(void *arg, const struct err *call_err)
@@ -74,9 +76,9 @@ static void on_called(void *arg, const struct err *call_err)
     /* jwt answers a token that has expired with 400; a fresh one may be in the file any moment. */
     if (err.kind == ERR_REFUSED && err.http_status == 400)
         err.kind = ERR_DENIED;
-    if (err.kind == ERR_NONE && login->method == AUTH_TOKEN)
-        read_lookup(login);
-    else if (err.kind == ERR_NONE && vault_grant_read(&login->reply, login->grant, &err))
+    if (err.kind == ERR_NONE &&
+        (login->method == AUTH_TOKEN ? read_lookup(login, &err)
+                                     : vault_grant_read(&login->reply, login->grant, &err)))
         err.kind = ERR_NONE;
     slot_finish(&login->slot, &err);
 }

@@ -1,10 +1,12 @@
 #include "vault/vault_reply.h"
 
 #include "base/text.h"
+#include "base/when.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-enum { DEPTH_MOST = 16, SAID_BYTES = 320 };
+enum { DEPTH_MOST = 16, SAID_BYTES = 320, SECONDS_MOST = 10 * 365 * 24 * 60 * 60 };
 
 /* What a status means (reference: Vault API, HTTP status codes). The first line that covers it
  * wins. */
@@ -137,11 +139,24 @@ const char *vault_reply_text(const struct vault_reply *reply, const char *object
     return json_string_value(field(reply, object, name));
 }
 
-uint64_t vault_reply_number(const struct vault_reply *reply, const char *object, const char *name)
+bool vault_reply_seconds(const struct vault_reply *reply, const char *object, const char *name,
+                         uint64_t *ret_seconds, struct err *err)
 {
-    json_int_t number = json_integer_value(field(reply, object, name));
+    const json_t *value = field(reply, object, name);
+    const char *text = json_string_value(value);
+    double seconds = json_is_number(value) ? json_number_value(value) : -1;
 
-    return number < 0 ? 0 : (uint64_t)number;
+    if (text != NULL && duration_parse(text, ret_seconds))
+        return true;
+    if (text != NULL && text[0] != '\0' && text[strspn(text, "0123456789")] == '\0')
+        seconds = strtod(text, NULL);
+    if (!(seconds >= 0))
+        return err_set(err, ERR_UNTRUSTED, "the reply's %s is no number of seconds", name);
+    *ret_seconds = seconds < SECONDS_MOST ? (uint64_t)seconds : SECONDS_MOST;
+    /* A fraction of a second ends, and 0 would mean that it does not. */
+    if (*ret_seconds == 0 && seconds > 0)
+        *ret_seconds = 1;
+    return true;
 }
 
 bool vault_reply_true(const struct vault_reply *reply, const char *object, const char *name)

@@ -36,8 +36,15 @@ bool vault_reply_parse(int status, const char *body, size_t length, struct vault
  * NULL */
 const char *vault_reply_text(const struct vault_reply *reply, const char *object, const char *name);
 
-/* vault_reply_number - the whole number at OBJECT.NAME, or 0 */
-uint64_t vault_reply_number(const struct vault_reply *reply, const char *object, const char *name);
+/*
+ * vault_reply_seconds - the duration at OBJECT.NAME in whole seconds
+ *
+ * A number, of which a fraction is cut off, or a text such as "3600", "3600s" or "1h"; more than
+ * ten years is ten years. Fails with class untrusted for what is missing, negative or nothing of
+ * these: 0 means "for ever" to those who ask, and is never guessed.
+ */
+bool vault_reply_seconds(const struct vault_reply *reply, const char *object, const char *name,
+                         uint64_t *ret_seconds, struct err *err);
 
 /* vault_reply_true - whether OBJECT.NAME is true */
 bool vault_reply_true(const struct vault_reply *reply, const char *object, const char *name);

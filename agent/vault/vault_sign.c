@@ -59,11 +59,43 @@ static bool take_parts(struct vault_signed *result, struct err *err)
     return true;
 }
 
+/*
+ * What a role refuses and what is to be done about it here: the CA's words name its own settings,
+ * the operator has ours in hand (reference: Vault, builtin/logical/pki).
+ */
+static const struct remedy {
+    const char *said, *advice;
+} remedies[] = {
+    {"role requires keys of type rsa", "set key_type = rsa-2048"},
+    {"role requires keys of type ec", "set key_type = ecdsa-p256"},
+    {"role requires keys of type ed25519", "set key_type = ed25519"},
+    {"role requires a minimum of a", "set a larger key_type, such as rsa-4096 or ecdsa-p384"},
+    {"common_name field is required", "set common_name, or require_cn = false in the role"},
+    {"subject alternate name", "if the role has use_csr_sans = false, set request_names = yes; "
+                               "else look at the role's allowed_domains"},
+    {"IP Subject Alternative Name", "drop ip_addresses, or set allow_ip_sans in the role"},
+    {"URI Subject Alternative Name", "look at uris, and at allowed_uri_sans of the role"},
+    {"unknown role", "look at pki_mount and pki_role"},
+    {"beyond the expiration of the CA", "set a shorter ttl; the CA's own certificate ends soon"},
+};
+
+static void add_remedy(struct err *err)
+{
+    for (size_t i = 0; i < sizeof remedies / sizeof *remedies; i++) {
+        if (strstr(err->text, remedies[i].said) != NULL) {
+            err_append(err, "; %s", remedies[i].advice);
+            return;
+        }
+    }
+}
+
 static void on_called(void *arg, const struct err *call_err)
 {
     struct signing *signing = arg;
     struct err err = *call_err;
 
+    if (err.kind == ERR_REFUSED)
+        add_remedy(&err);
     if (err.kind == ERR_NONE && take_parts(signing->result, &err))
         err.kind = ERR_NONE;
     slot_finish(&signing->slot, &err);

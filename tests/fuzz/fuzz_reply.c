@@ -10,10 +10,13 @@ static void read_fields(const struct vault_reply *reply)
 {
     struct vault_grant grant = {0};
     struct err err = {0};
+    uint64_t seconds = 0;
     const char *text = vault_reply_text(reply, "data", "certificate");
 
     fuzz_promise(text == NULL || strlen(text) < SIZE_MAX, "a text ends");
-    vault_reply_number(reply, "data", "expiration");
+    if (!vault_reply_seconds(reply, "data", "ttl", &seconds, &err))
+        fuzz_promise(err.kind == ERR_UNTRUSTED, "what is no duration is not believed");
+    err = (struct err){0};
     vault_reply_true(reply, "auth", "renewable");
     vault_reply_warnings(reply);
     if (!vault_grant_read(reply, &grant, &err))

@@ -17,5 +17,6 @@ ROLES = {
                     "server_flag": False, "client_flag": True},
     # keeps no certificate that it signed
     "no-store": {"allow_any_name": True, "key_type": "any", "require_cn": False, "max_ttl": "24h", "no_store": True},
+    "wants-rsa": {"allow_any_name": True, "key_type": "rsa", "require_cn": False, "max_ttl": "24h"},
     "needs-cn": {"allow_any_name": True, "key_type": "any", "require_cn": True, "max_ttl": "24h"},
 }

@@ -198,14 +198,34 @@ def test_each_failure_of_the_ca_has_its_class_and_changes_nothing(devca, site, f
     assert site.once().code == 0
 
 
-def test_a_500_that_repeats_is_reported_as_refused(devca, site):
+def test_a_500_is_retried_as_what_mends_itself_however_often_it_comes(devca, site):
+    """A full audit device answers so, and so does a mount without an issuer: only the words name both."""
     site.configure(devca, {"web": WEB.replace("ttl = 1h", "ttl = 2s")})
     devca.fault("status", path="pki_int/sign", times=0, status=500, errors=["no default issuer currently configured"])
     run = site.run()
-    wait_for(lambda: any(line["class"] == "refused" for line in run.events("failed")), "the class to change")
-    classes = [line["class"] for line in run.events("failed")]
-    assert classes[:3] == ["transient"] * 3
+    failed = run.wait_event("failed", count=6)
+    assert {line["class"] for line in failed} == {"transient"}
+    assert all("role is set wrongly" not in line["message"] for line in failed[:3])
+    assert all("or the role is set wrongly" in line["message"] for line in failed[3:])
     assert run.terminate() == 0
+
+
+def test_once_makes_a_last_try_before_the_wait_is_over(devca, site):
+    """The CA is ill for a part of the wait; the next try by the backoff would come far behind its end."""
+    site.configure(devca, {"web": WEB})
+    devca.fault("status", path="pki_int/sign", times=1, status=429, retry_after=600)
+    begin = time.monotonic()
+    done = site.once("--wait", "8s")
+    assert done.code == 0, done.err
+    assert int(done.events("failed")[0]["next_try_ms"]) > 8000
+    assert time.monotonic() - begin < 8
+    devca.fault("status", path="pki_int/sign", times=0, status=400)
+    site.configure(devca, {"other": WEB})
+    begin = time.monotonic()
+    done = site.once("--wait", "8s")
+    assert done.code == 3, done.err
+    assert len(done.events("failed")) == 2, "the first try and the last"
+    assert time.monotonic() - begin < 8, "nothing is left to be waited for"
 
 
 def test_retry_after_is_obeyed(devca, site):
@@ -240,12 +260,17 @@ def test_a_standby_that_redirects_is_followed_once_and_over_tls_only(devca, site
     assert site.once().code == 0
     for name, location, says in (
             ("plain", f"http://127.0.0.1:{devca.proxy.port}/v1/pki_int/sign/leafd", "without https"),
-            ("twice", f"{devca.direct}/v1/pki_int/sign/leafd", "redirected twice")):
+            ("twice", f"{devca.direct}/v1/pki_int/sign/leafd", "redirected twice"),
+            ("foreign", "https://localhost:1/v1/pki_int/sign/leafd?ticket=secret", "onnect")):
         site.configure(devca, {name: WEB})
         devca.fault("redirect", path="pki_int/sign", times=2, location=location)
         done = site.once()
         assert done.code == 1
-        assert says in done.events("failed")[0]["message"]
+        message = done.events("failed")[0]["message"]
+        assert says in message
+        source = devca.direct if name == "twice" else devca.address
+        assert f"redirected by {source} to {location.split('/v1')[0]}:" in message, message
+        assert "secret" not in message
         assert not is_published(site.out(name))
         devca.call("DELETE", "devca/faults")
 
@@ -291,6 +316,10 @@ def test_a_ca_whose_certificate_is_not_trusted_gets_no_token(devca, site, tmp_pa
         done = site.once()
         assert done.code == 1, name
         assert done.events("failed")[0]["class"] == "untrusted", done.err
+        told = done.events("login-failed")[0]["message"]
+        assert devca.address in told
+        assert {"foreign": f"held against ca_file {other}", "system": "held against the system's CAs",
+                "name": f"by the name vault.example.test, held against ca_file {devca.ca_file}"}[name] in told, told
     assert devca.requests("auth/") == 0
 
 
@@ -433,3 +462,26 @@ def test_a_directory_that_is_replaced_is_opened_anew(devca, site):
     os.rename(site.out(), str(site.out()) + "-moved")
     wait_for(lambda: (site.out() / "tls.crt").exists(), "a set in the new directory")
     assert run.terminate() == 0
+
+
+WRONG_ROLES = [
+    # role, the section's lines, what the log says
+    ("wants-rsa", "", ("role requires keys of type rsa", "set key_type = rsa-2048")),
+    ("request-names", "", ("a.example.test is missing", "request_names = yes")),
+    ("client-only", "usage = server", ("lacks serverAuth", "server_flag")),
+    ("needs-cn", "", ("common_name", "set common_name")),
+    ("no-such-role", "", ("unknown role", "look at pki_mount and pki_role")),
+]
+
+
+@pytest.mark.parametrize("role, lines, says", WRONG_ROLES, ids=[case[0] for case in WRONG_ROLES])
+def test_a_role_that_is_set_wrongly_is_refused_with_the_remedy(ca, site, role, lines, says):
+    """Nobody is asked again and again for it, and the exit status sends for a person."""
+    site.configure(ca, {"web": WEB.replace("pki_role = leafd", f"pki_role = {role}") + lines})
+    done = site.once()
+    assert done.code == 3, done.err
+    failed = done.events("failed")[0]
+    assert failed["class"] == "refused"
+    for words in says:
+        assert words in failed["message"], failed["message"]
+    assert not is_published(site.out())

@@ -72,6 +72,36 @@ static void *take_block(size_t count, size_t size)
     return calloc(count, size);
 }
 
+/* What libcurl was told to trust; the system's until it is told otherwise. */
+static const char *trusted_file, *trusted_path;
+
+#undef curl_easy_setopt
+CURLcode curl_easy_setopt(CURL *easy, CURLoption option, ...)
+{
+    typedef CURLcode set_option(CURL *, CURLoption, ...);
+    set_option *real = NULL;
+    void *found = dlsym(RTLD_NEXT, "curl_easy_setopt");
+    va_list args;
+    CURLcode code;
+
+    memcpy(&real, &found, sizeof real);
+    va_start(args, option);
+    if (option == CURLOPT_CAINFO || option == CURLOPT_CAPATH) {
+        const char *text = va_arg(args, const char *);
+
+        *(option == CURLOPT_CAINFO ? &trusted_file : &trusted_path) = text;
+        code = real(easy, option, text);
+    } else if (option < CURLOPTTYPE_OBJECTPOINT) {
+        code = real(easy, option, va_arg(args, long));
+    } else if (option >= CURLOPTTYPE_OFF_T && option < CURLOPTTYPE_BLOB) {
+        code = real(easy, option, va_arg(args, curl_off_t));
+    } else {
+        code = real(easy, option, va_arg(args, void *));
+    }
+    va_end(args);
+    return code;
+}
+
 /* The first to set libcurl up decides where its memory comes from. */
 static int open_library(void **state)
 {
@@ -249,13 +279,49 @@ static void every_code_of_libcurl_has_its_class(void **state)
             fail_msg("code %d is %s", code, err_kind_name(http_class_of((CURLcode)code)));
 }
 
+static void a_retry_after_is_obeyed_within_bounds_or_ignored(void **state)
+{
+    enum { NOW = 784111777 }; /* Sun, 06 Nov 1994 08:49:37 GMT */
+    static const struct {
+        const char *value;
+        uint32_t seconds;
+    } cases[] = {
+        {"0", 0},
+        {"120", 120},
+        {"20380101", 20380101}, /* no day */
+        {"4294967295", UINT32_MAX},
+        {"4294967296", UINT32_MAX},
+        {"9223372036854775808", UINT32_MAX},
+        {"99999999999999999999999999", UINT32_MAX},
+        {"-5", 0},
+        {"-9223372036854775808", 0},
+        {"+5", 0},
+        {"5 minutes", 0},
+        {"5.5", 0},
+        {"", 0},
+        {"soon", 0},
+        {"Sun, 06 Nov 1994 08:50:37 GMT", 60},
+        {"Sunday, 06-Nov-94 08:50:37 GMT", 60},
+        {"Sun Nov  6 08:50:37 1994", 60},
+        {"Sun, 06 Nov 1994 08:49:37 GMT", 0},
+        {"Sun, 06 Nov 1994 08:48:37 GMT", 0},
+        {"Sat, 06 Nov 2300 08:49:37 GMT", UINT32_MAX},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++)
+        if (http_retry_after_s(cases[i].value, NOW) != cases[i].seconds)
+            fail_msg("%s is %u", cases[i].value, http_retry_after_s(cases[i].value, NOW));
+}
+
 static void note_date(void *arg, const struct http_dated *dated)
 {
     *(struct http_dated *)arg = *dated;
 }
 
 /* What a reply with these headers tells of the time; all 0: nothing. */
-static struct http_dated dated_reply(struct fixture *fixture, const char *headers)
+static struct http_dated dated_reply(struct fixture *fixture, const char *headers,
+                                     uint32_t *ret_retry_after_s)
 {
     const struct http_peer peer = {.timeout_s = 20, .connect_timeout_s = 20, .plain = true};
     char url[64], reply[512];
@@ -276,6 +342,7 @@ static struct http_dated dated_reply(struct fixture *fixture, const char *header
     turn_until_heard(fixture, fixture->heard + 1);
     assert_int_equal(fixture->err.kind, ERR_NONE);
     slot_drop(slot);
+    *ret_retry_after_s = response.retry_after_s;
     http_response_free(&response);
     server_stop(&server);
     return dated;
@@ -301,7 +368,10 @@ static void the_date_of_a_reply_is_read_in_each_of_https_three_ways(void **state
 
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         uint64_t before_ms = when_now_ms();
-        struct http_dated dated = dated_reply(*state, cases[i].headers);
+        uint32_t retry_after_s;
+        struct http_dated dated = dated_reply(*state, cases[i].headers, &retry_after_s);
+
+        assert_int_equal(retry_after_s, 0);
 
         assert_int_equal(dated.date_s, cases[i].date_s);
         if (dated.date_s == 0)
@@ -309,6 +379,54 @@ static void the_date_of_a_reply_is_read_in_each_of_https_three_ways(void **state
         /* libcurl rounds its times to milliseconds here and there. */
         assert_in_range(dated.received_ms + 2, before_ms, when_now_ms() + 2);
         assert_in_range(dated.took_ms, 0, when_now_ms() - before_ms + 1);
+    }
+}
+
+static void a_retry_after_by_date_is_held_against_the_replys_own_date(void **state)
+{
+    static const struct {
+        const char *headers;
+        uint32_t seconds;
+    } cases[] = {
+        {"Retry-After: 7\r\n", 7},
+        {"Retry-After: -7\r\n", 0},
+        {"Retry-After: 99999999999999999999\r\n", UINT32_MAX},
+        /* By our own clock this was over long ago. */
+        {"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nRetry-After: Sun, 06 Nov 1994 08:50:07 GMT\r\n",
+         30},
+        {"Retry-After: Sun, 06 Nov 1994 08:50:07 GMT\r\n", 0},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        uint32_t seconds;
+
+        dated_reply(*state, cases[i].headers, &seconds);
+        assert_int_equal(seconds, cases[i].seconds);
+    }
+}
+
+/* With one source of trust named, libcurl's own default of the other must not stay beside it. */
+static void the_systems_cas_are_never_trusted_beside_those_that_are_named(void **state)
+{
+    static const struct http_peer peers[] = {
+        {.timeout_s = 1, .connect_timeout_s = 1, .ca_file = "/nowhere/ca.pem"},
+        {.timeout_s = 1, .connect_timeout_s = 1, .ca_path = "/nowhere"},
+    };
+    struct fixture *fixture = *state;
+
+    for (size_t i = 0; i < COUNT_OF(peers); i++) {
+        const struct http_request request = {
+            .peer = &peers[i], .method = "GET", .url = fixture->url};
+        struct http_response response = {0};
+        struct slot *slot;
+        struct err err;
+
+        trusted_file = trusted_path = "the system's";
+        slot = http_call_start(fixture->http, &request, &response, hear, fixture, &err);
+        assert_non_null(slot);
+        assert_ptr_equal(trusted_file, peers[i].ca_file);
+        assert_ptr_equal(trusted_path, peers[i].ca_path);
+        slot_drop(slot);
     }
 }
 
@@ -324,6 +442,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_call_after_it_is_driven_again, open_fixture,
                                         close_fixture),
         cmocka_unit_test(every_code_of_libcurl_has_its_class),
+        cmocka_unit_test(a_retry_after_is_obeyed_within_bounds_or_ignored),
+        cmocka_unit_test_setup_teardown(a_retry_after_by_date_is_held_against_the_replys_own_date,
+                                        open_fixture, close_fixture),
+        cmocka_unit_test_setup_teardown(
+            the_systems_cas_are_never_trusted_beside_those_that_are_named, open_fixture,
+            close_fixture),
         cmocka_unit_test_setup_teardown(the_date_of_a_reply_is_read_in_each_of_https_three_ways,
                                         open_fixture, close_fixture),
     };

@@ -271,16 +271,25 @@ static void retry_after_is_obeyed_and_capped(void **state)
     assert_in_range(backoff_wait_ms(ERR_TRANSIENT, &asked, UINT32_MAX), 14999, 15000);
 }
 
-static void a_500_counts_as_refused_once_it_repeats(void **state)
+static void only_a_500_that_repeats_makes_the_role_a_suspect(void **state)
 {
-    const struct err broken = {.kind = ERR_TRANSIENT, .http_status = 500};
-    const struct err sealed = {.kind = ERR_TRANSIENT, .http_status = 503};
+    static const struct {
+        struct err err;
+        unsigned failures;
+        bool suspects;
+    } cases[] = {
+        {{.kind = ERR_TRANSIENT, .http_status = 500}, 1, false},
+        {{.kind = ERR_TRANSIENT, .http_status = 500}, 3, false},
+        {{.kind = ERR_TRANSIENT, .http_status = 500}, 4, true},
+        {{.kind = ERR_TRANSIENT, .http_status = 503}, 1000, false},
+        {{.kind = ERR_TRANSIENT}, 1000, false},
+        {{.kind = ERR_REFUSED, .http_status = 400}, 1000, false},
+    };
 
     (void)state;
-    assert_int_equal(backoff_kind(&broken, 1), ERR_TRANSIENT);
-    assert_int_equal(backoff_kind(&broken, 3), ERR_TRANSIENT);
-    assert_int_equal(backoff_kind(&broken, 4), ERR_REFUSED);
-    assert_int_equal(backoff_kind(&sealed, 1000), ERR_TRANSIENT);
+    for (size_t i = 0; i < COUNT_OF(cases); i++)
+        assert_int_equal(backoff_suspects_role(&cases[i].err, cases[i].failures),
+                         cases[i].suspects);
 }
 
 static void a_difference_is_what_is_asked_of_the_ca(void **state)
@@ -346,7 +355,7 @@ int main(void)
         cmocka_unit_test(no_wait_is_longer_than_what_a_restart_believes),
         cmocka_unit_test(what_a_person_must_mend_is_asked_less_often),
         cmocka_unit_test(retry_after_is_obeyed_and_capped),
-        cmocka_unit_test(a_500_counts_as_refused_once_it_repeats),
+        cmocka_unit_test(only_a_500_that_repeats_makes_the_role_a_suspect),
         cmocka_unit_test(a_difference_is_what_is_asked_of_the_ca),
         cmocka_unit_test(advice_is_given_for_what_is_unwise_and_only_then),
     };

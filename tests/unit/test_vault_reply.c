@@ -112,17 +112,65 @@ static void fields_of_other_types_read_as_absent(void **state)
 
     (void)state;
     assert_true(parse(200,
-                      "{\"auth\":{\"client_token\":7,\"lease_duration\":-5,\"renewable\":1},"
+                      "{\"auth\":{\"client_token\":7,\"renewable\":1},"
                       "\"warnings\":null}",
                       &reply, &err));
     assert_null(vault_reply_text(&reply, "auth", "client_token"));
     assert_null(vault_reply_text(&reply, "data", "certificate"));
-    assert_int_equal(vault_reply_number(&reply, "auth", "lease_duration"), 0);
     assert_false(vault_reply_true(&reply, "auth", "renewable"));
     assert_null(vault_reply_warnings(&reply));
     vault_reply_free(&reply);
     assert_true(parse(204, "", &reply, &err));
     assert_null(vault_reply_text(&reply, "auth", "client_token"));
+}
+
+static void a_lease_is_read_or_refused_and_never_taken_for_ever(void **state)
+{
+    static const struct {
+        const char *lease; /* as JSON */
+        bool read;
+        uint64_t seconds;
+    } cases[] = {
+        {"0", true, 0},
+        {"600", true, 600},
+        {"600.9", true, 600},
+        {"0.5", true, 1},
+        {"6e2", true, 600},
+        {"\"600\"", true, 600},
+        {"\"600s\"", true, 600},
+        {"\"1h30m\"", true, 5400},
+        {"9223372036854775807", true, 315360000},
+        {"1e300", true, 315360000},
+        {"\"99999999999999999999999\"", true, 315360000},
+        {"-5", false, 0},
+        {"-0.5", false, 0},
+        {"\"-5\"", false, 0},
+        {"\"\"", false, 0},
+        {"\"soon\"", false, 0},
+        {"null", false, 0},
+        {"true", false, 0},
+        {"[600]", false, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct vault_grant grant = {0};
+        struct vault_reply reply;
+        struct err err;
+        char text[256];
+
+        snprintf(text, sizeof text, "{\"auth\":{\"client_token\":\"x\",\"lease_duration\":%s}}",
+                 cases[i].lease);
+        assert_true(parse(200, text, &reply, &err));
+        if (vault_grant_read(&reply, &grant, &err) != cases[i].read)
+            fail_msg("%s is %s", cases[i].lease, cases[i].read ? "refused" : "read");
+        if (cases[i].read)
+            assert_int_equal(grant.lease_s, cases[i].seconds);
+        else
+            assert_int_equal(err.kind, ERR_UNTRUSTED);
+        vault_grant_free(&grant);
+        vault_reply_free(&reply);
+    }
 }
 
 static void a_login_without_a_usable_token_is_a_failure(void **state)
@@ -166,6 +214,7 @@ int main(void)
         cmocka_unit_test(what_is_no_json_object_is_not_trusted),
         cmocka_unit_test(deep_nesting_is_refused_before_it_is_parsed),
         cmocka_unit_test(fields_of_other_types_read_as_absent),
+        cmocka_unit_test(a_lease_is_read_or_refused_and_never_taken_for_ever),
         cmocka_unit_test(a_login_without_a_usable_token_is_a_failure),
     };
 
