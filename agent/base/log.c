@@ -50,6 +50,7 @@ static const struct kind kinds[LOG_EVENT_COUNT] = {
     [LOG_ROLLED_BACK] = {"rolled-back", LOG_LEVEL_ERR, "92b185bcf2f54844828cc73cb0cd099d"},
     [LOG_ROLLBACK_FAILED] = {"rollback-failed", LOG_LEVEL_ERR, "f3cc569015f949d5a768c14bf724dd78"},
     [LOG_CA_CHANGED] = {"ca-changed", LOG_LEVEL_NOTICE, "9b2948f33d5047c0b228d48a218fa446"},
+    [LOG_WITHDRAWN] = {"withdrawn", LOG_LEVEL_WARNING, "c9bdd96d60744a2285a2bb93fec59565"},
     [LOG_FORGOTTEN] = {"forgotten", LOG_LEVEL_NOTICE, "e907e6412b8e4a5b9dc6dbbecf500291"},
     [LOG_CLOCK_SET] = {"clock-set", LOG_LEVEL_NOTICE, "e0433a5bc3a740d1950616cf7eb24fa1"},
     [LOG_CLOCK_SKEW] = {"clock-skew", LOG_LEVEL_WARNING, "bc0f27d4206243c4b0521a1ca0bac374"},

@@ -51,8 +51,8 @@ bool ask_capabilities(struct ask *ask, const struct text_list *paths, struct vau
                  err);
 }
 
-static bool ask_to_revoke(struct ask *ask, const char *pki_mount, const char *serial, const char *pem,
-                   struct err *err)
+static bool ask_to_revoke(struct ask *ask, const char *pki_mount, const char *serial,
+                          const char *pem, struct err *err)
 {
     const struct vault_client client = vault_token_client(ask->engine.tools.token);
     struct vault_reply reply = {0};

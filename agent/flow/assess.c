@@ -22,6 +22,10 @@ enum verdict assess(const struct findings *findings, const char **ret_reason)
     const char *reason = why_issue(findings);
 
     *ret_reason = reason;
+    /* Who wants a certificate with other names wants one. */
+    if (findings->withdrawn && findings->health != INSTALLED_NOTHING &&
+        findings->difference == NULL)
+        return VERDICT_WITHDRAWN;
     if (reason != NULL) {
         bool waits = backoff_resume_ms(findings->try_again_at_s, findings->now_s) > 0;
 

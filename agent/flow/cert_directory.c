@@ -42,15 +42,28 @@ void cert_directory_plan_removal(struct cert_work *work)
         sd_event_source_set_description(work->removal, "previous generation");
 }
 
+static void take_mark(struct cert_work *work)
+{
+    switch (revoked_mark_read(work->set_fd, work->published.generation)) {
+    case REVOCATION_REPLACED:
+        work->deliver(work, EV_REVOKED, NULL);
+        break;
+    case REVOCATION_FINAL:
+        work->deliver(work, EV_WITHDRAWN, NULL);
+        break;
+    case REVOCATION_NONE:
+        break;
+    }
+}
+
 static int on_directory_changed(sd_event_source *source, const struct inotify_event *event,
                                 void *arg)
 {
     struct cert_work *work = arg;
 
     (void)source;
-    if (event->len > 0 && strcmp(event->name, revoked_mark_name) == 0 &&
-        revoked_mark_is(work->set_fd, work->published.generation))
-        work->deliver(work, EV_REVOKED, NULL);
+    if (event->len > 0 && strcmp(event->name, revoked_mark_name) == 0)
+        take_mark(work);
     return 0;
 }
 

@@ -14,10 +14,13 @@
 
 /* clang-format off */
 /* A mark of revocation means nothing while a new certificate is on its way. */
-#define ON_THE_WAY [EV_REVOKED] = step_ignore
+#define ON_THE_WAY [EV_REVOKED] = step_ignore, [EV_WITHDRAWN] = step_withdraw
+
+/* Until it is known which certificate is in place, a mark is left to the next look at the disk. */
+#define UNSETTLED  [EV_REVOKED] = step_ignore, [EV_WITHDRAWN] = step_ignore
 
 /* Once it is published, it is as good as any reason to ask for another one. */
-#define IN_PLACE   [EV_REVOKED] = step_queue_revoked
+#define IN_PLACE   [EV_REVOKED] = step_queue_revoked, [EV_WITHDRAWN] = step_withdraw
 
 static step *const next[FLOW_STATE_COUNT][EV_COUNT] = {
     [FLOW_READING]            = { [EV_FRESH]   = step_rest_fresh,
@@ -72,7 +75,7 @@ static step *const next[FLOW_STATE_COUNT][EV_COUNT] = {
                                   [EV_FAILED]  = step_back_off,          ON_THE_WAY },
 
     [FLOW_PUBLISHING]         = { [EV_DONE]    = step_reload_published,
-                                  [EV_FAILED]  = step_back_off,          ON_THE_WAY },
+                                  [EV_FAILED]  = step_back_off,          UNSETTLED },
 
     [FLOW_RELOADING]          = { [EV_DONE]    = step_prove,
                                   [EV_FAILED]  = step_reload_failed,     IN_PLACE },
@@ -84,19 +87,24 @@ static step *const next[FLOW_STATE_COUNT][EV_COUNT] = {
                                   [EV_FAILED]  = step_proof_lost,        IN_PLACE },
 
     [FLOW_ROLLING_BACK]       = { [EV_DONE]    = step_reload_back,
-                                  [EV_FAILED]  = step_cannot_roll_back,  ON_THE_WAY },
+                                  [EV_FAILED]  = step_cannot_roll_back,  UNSETTLED },
 
     [FLOW_RELOADING_BACK]     = { [EV_DONE]    = step_prove_back,
-                                  [EV_FAILED]  = step_roll_forward,      ON_THE_WAY },
+                                  [EV_FAILED]  = step_roll_forward,      UNSETTLED },
 
     [FLOW_PROVING_BACK]       = { [EV_DONE]    = step_rest_rolled_back,
-                                  [EV_FAILED]  = step_roll_forward,      ON_THE_WAY },
+                                  [EV_FAILED]  = step_roll_forward,      UNSETTLED },
 
     [FLOW_ROLLING_FORWARD]    = { [EV_DONE]    = step_go_on_reloading,
-                                  [EV_FAILED]  = step_back_off,          ON_THE_WAY },
+                                  [EV_FAILED]  = step_back_off,          UNSETTLED },
 
     [FLOW_BACKING_OFF]        = { [EV_RETRY]   = step_read_disk,
                                   [EV_REVOKED] = step_read_disk,
+                                  [EV_WITHDRAWN] = step_withdraw,
+                                  [EV_CHANGED] = step_read_disk },
+
+    [FLOW_WITHDRAWN]          = { [EV_REVOKED] = step_queue_revoked,
+                                  [EV_WITHDRAWN] = step_ignore,
                                   [EV_CHANGED] = step_read_disk },
 
     [FLOW_RELOAD_BACKING_OFF] = { [EV_RETRY]   = step_reload_again,
@@ -162,7 +170,8 @@ void cert_flow_free(struct cert_flow *flow)
 bool cert_flow_rests(const struct cert_flow *flow)
 {
     return flow->state == FLOW_WAITING || flow->state == FLOW_HOLDING ||
-           flow->state == FLOW_BACKING_OFF || flow->state == FLOW_RELOAD_BACKING_OFF;
+           flow->state == FLOW_BACKING_OFF || flow->state == FLOW_RELOAD_BACKING_OFF ||
+           flow->state == FLOW_WITHDRAWN;
 }
 
 void cert_flow_adopt(struct cert_flow *flow, struct config *config, const struct cert_config *cert)

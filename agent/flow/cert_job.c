@@ -4,7 +4,6 @@
 #include "base/shortage.h"
 #include "base/when.h"
 #include "install/publish.h"
-#include "install/revoked_mark.h"
 #include "install/set_directory.h"
 #include "install/trust_bundle.h"
 #include "pki/csr.h"
@@ -141,7 +140,7 @@ bool job_read_disk(void *arg, struct err *err)
     if (current[0] != '\0' || !publish_may_be(job->set_fd, ""))
         generation_sweep(job->set_fd, current, job->previous,
                          job->draft == NULL ? "" : job->draft->generation);
-    job->revoked = current[0] != '\0' && revoked_mark_is(job->set_fd, current);
+    job->revocation = revoked_mark_read(job->set_fd, current);
     if (err_shortage(err))
         return false;
     /* What could never be linked to is not asked for; what is published goes on without links. */
@@ -273,11 +272,12 @@ static void keep_mark(struct cert_job *job)
     const struct cert_draft *draft = job->draft;
     struct err err;
 
-    if (strcmp(job->current_serial, draft->issued.leaf.serial) == 0 &&
-        revoked_mark_is(job->set_fd, job->previous))
-        job->revoked = revoked_mark_write(job->set_fd, draft->generation, &err);
-    else
+    if (strcmp(job->current_serial, draft->issued.leaf.serial) == 0)
+        job->revocation = revoked_mark_read(job->set_fd, job->previous);
+    if (job->revocation == REVOCATION_NONE)
         revoked_mark_clear(job->set_fd);
+    else if (!revoked_mark_write(job->set_fd, draft->generation, job->revocation, &err))
+        job->revocation = REVOCATION_NONE;
 }
 
 bool job_publish(void *arg, struct err *err)

@@ -13,6 +13,7 @@
 #include "config/config.h"
 #include "install/cert_state.h"
 #include "install/installed.h"
+#include "install/revoked_mark.h"
 #include "vault/vault_sign.h"
 
 /* A certificate in the making: from the key to the staged generation. */
@@ -34,7 +35,8 @@ struct cert_job {
 
     struct installed installed; /* of job_read_disk */
     struct cert_state state;    /* of job_read_disk; for job_save */
-    bool revoked; /* of job_read_disk and job_publish: what is published is marked so */
+    enum revocation revocation; /* of job_read_disk, job_look and job_publish: what the mark says of
+                                   what is published */
     char held[GENERATION_NAME_BYTES]; /* for job_read_disk: the generation that is held, where that
                                          is known better than from the disk; "" it is not */
     bool rehearse;                    /* for job_make_key: try the disk before the CA is asked */

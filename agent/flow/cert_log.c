@@ -166,6 +166,16 @@ void cert_log_hurried(const struct cert_work *work)
         "%s; serial %s is replaced in %s", work->hurry.reason, work->published.serial, wait);
 }
 
+void cert_log_withdrawn(const struct cert_work *work)
+{
+    log_write(LOG_WITHDRAWN,
+              (const struct log_field[]){
+                  {"CERT", work->cert->name}, {"SERIAL", work->published.serial}, {0}},
+              "serial %s was revoked and is not replaced until somebody asks for it: `leafd revoke "
+              "%s`, or `leafd once %s` while no agent runs",
+              work->published.serial, work->cert->name, work->cert->name);
+}
+
 void cert_log_warnings(const struct cert_work *work)
 {
     const json_t *warnings = vault_reply_warnings(&work->draft->reply.reply);

@@ -35,6 +35,9 @@ void cert_log_failed(const struct cert_work *work, const struct err *err, uint64
 void cert_log_consumer_failed(const struct cert_work *work, const struct err *err,
                               uint64_t wait_ms);
 
+/* cert_log_withdrawn - what is published was revoked and is not replaced */
+void cert_log_withdrawn(const struct cert_work *work);
+
 /* cert_log_proven - the consumer was seen to serve the published leaf */
 void cert_log_proven(const struct cert_work *work);
 

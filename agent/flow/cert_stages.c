@@ -5,7 +5,6 @@
 #include "flow/cert_directory.h"
 #include "flow/cert_log.h"
 #include "flow/reload_state.h"
-#include "install/revoked_mark.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -57,9 +56,9 @@ static void start_job(struct cert_work *work, struct cert_job *job, worker_run *
 static enum cert_event event_of(enum verdict verdict)
 {
     static const enum cert_event events[] = {
-        [VERDICT_FRESH] = EV_FRESH, [VERDICT_RELOAD] = EV_RELOAD,   [VERDICT_PROVE] = EV_PROVE,
-        [VERDICT_LATER] = EV_LATER, [VERDICT_RESTAGE] = EV_RESTAGE, [VERDICT_ISSUE] = EV_WANTED,
-        [VERDICT_HOLD] = EV_HELD,
+        [VERDICT_FRESH] = EV_FRESH, [VERDICT_RELOAD] = EV_RELOAD,       [VERDICT_PROVE] = EV_PROVE,
+        [VERDICT_LATER] = EV_LATER, [VERDICT_RESTAGE] = EV_RESTAGE,     [VERDICT_ISSUE] = EV_WANTED,
+        [VERDICT_HOLD] = EV_HELD,   [VERDICT_WITHDRAWN] = EV_WITHDRAWN,
     };
 
     return events[verdict];
@@ -91,8 +90,9 @@ static void take_installed(struct cert_work *work, const struct installed *insta
 /* Takes over what the disk told and says what it means. */
 static enum cert_event take_findings(struct cert_work *work, struct cert_job *job)
 {
-    struct findings findings = {
-        .now_s = when_now_s(), .revoked = job->revoked, .held = job->draft != NULL};
+    struct findings findings = {.now_s = when_now_s(),
+                                .revoked = job->revocation != REVOCATION_NONE,
+                                .held = job->draft != NULL};
     const char *reason;
     enum verdict verdict;
     bool is_wanted;
@@ -102,12 +102,13 @@ static enum cert_event take_findings(struct cert_work *work, struct cert_job *jo
         work->state = job->state;
     memcpy(work->previous, job->previous, sizeof work->previous);
     /* What was revoked is never gone back to. */
-    if (job->revoked)
+    if (findings.revoked)
         work->state.consumer.accepted[0] = '\0';
     take_installed(work, &job->installed, &findings);
     if (!work->read_once && work->tools->stays)
         findings.try_again_at_s = work->state.try_again_at_s;
     work->read_once = true;
+    findings.withdrawn = job->revocation == REVOCATION_FINAL && !work->tools->by_name;
     is_wanted = findings.difference == NULL && !findings.revoked;
     work->in_time = is_wanted && work->hurry.due_s == 0;
     work->mendable = is_wanted && findings.health != INSTALLED_WHOLE &&
@@ -153,7 +154,8 @@ static void on_read(void *arg, const struct err *job_err)
         cert_log_link_failed(work, &job->link_failure);
         cert_directory_watch(work);
         /* What was left before the watch was there has told nobody. */
-        job->revoked |= revoked_mark_is(work->set_fd, job->installed.generation);
+        if (job->revocation == REVOCATION_NONE)
+            job->revocation = revoked_mark_read(work->set_fd, job->installed.generation);
         event = take_findings(work, job);
         take_held(work, job, event);
     }
@@ -284,7 +286,7 @@ static void on_published(void *arg, const struct err *job_err)
     struct cert_work *work = arg;
     const struct err err = *job_err;
     struct cert_job *job = work->job;
-    bool revoked;
+    enum revocation revocation;
 
     if (err.kind == ERR_NONE) {
         const struct cert_draft *draft = job->draft;
@@ -298,13 +300,13 @@ static void on_published(void *arg, const struct err *job_err)
         cert_log_link_failed(work, &job->link_failure);
         forget_held(work);
     }
-    revoked = job->revoked;
+    revocation = job->revocation;
     work->draft = TAKE(job->draft);
     work->job = NULL;
     work->slot = slot_drop(work->slot);
     work->deliver(work, err.kind == ERR_NONE ? EV_DONE : EV_FAILED, &err);
-    if (err.kind == ERR_NONE && revoked)
-        work->deliver(work, EV_REVOKED, NULL);
+    if (err.kind == ERR_NONE && revocation != REVOCATION_NONE)
+        work->deliver(work, revocation == REVOCATION_FINAL ? EV_WITHDRAWN : EV_REVOKED, NULL);
 }
 
 void stage_publish(struct cert_work *work)

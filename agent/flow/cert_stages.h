@@ -9,7 +9,8 @@
 
 #include "flow/cert_work.h"
 
-/* stage_read - FRESH, WANTED, LATER, HELD with the held set in the draft, RESTAGE, RELOAD or FAILED
+/* stage_read - FRESH, WANTED, LATER, HELD with the held set in the draft, WITHDRAWN, RESTAGE,
+ * RELOAD or FAILED
  */
 void stage_read(struct cert_work *work);
 

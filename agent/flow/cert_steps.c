@@ -77,6 +77,20 @@ void step_queue_revoked(struct cert_flow *flow)
     step_queue(flow);
 }
 
+void step_withdraw(struct cert_flow *flow)
+{
+    struct cert_work *work = &flow->work;
+
+    cert_work_cancel(work);
+    cert_work_forget_hurry(work);
+    work->ca_rests_until_us = 0;
+    /* What was revoked is never gone back to. */
+    work->state.consumer.accepted[0] = '\0';
+    work->mendable = work->in_time = false;
+    cert_log_withdrawn(work);
+    flow_rest(flow, FLOW_WITHDRAWN, 0, 0);
+}
+
 void step_queue_to_restage(struct cert_flow *flow)
 {
     cert_log_wanted(&flow->work, "writing the files anew");

@@ -47,6 +47,10 @@ step step_queue_due;
 /* step_queue_revoked - the same, since it was revoked; what is under way for it is dropped */
 step step_queue_revoked;
 
+/* step_withdraw - rests until somebody asks for another certificate; what is under way is dropped
+ */
+step step_withdraw;
+
 /* step_queue_to_restage - waits for a permit to write the published set anew */
 step step_queue_to_restage;
 

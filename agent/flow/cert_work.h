@@ -33,6 +33,7 @@ enum cert_event {
     EV_CHANGED,   /* the configuration changed what is wanted */
     EV_STRANGER,  /* the certificate is good, but of an issuer that peers may not trust yet */
     EV_ANNOUNCED, /* the CA has a new issuer, whose chain is in work->hurry */
+    EV_WITHDRAWN, /* the published generation is marked as revoked and not to be replaced */
     EV_REVOKED,   /* somebody marked the published generation as revoked */
     EV_COUNT
 };
@@ -48,7 +49,8 @@ struct cert_tools {
     struct ca_cache *cache;
     struct permits permits;
     struct reload_turns turns;
-    bool stays; /* a daemon: waits of an earlier process count, and marks of others are noticed */
+    bool by_name; /* somebody asks for just these certificates */
+    bool stays;   /* a daemon: waits of an earlier process count, and marks of others are noticed */
 };
 
 /* What is published, as far as the loop needs to know. */

@@ -159,6 +159,7 @@ bool engine_start(struct engine *engine, const char *const *names, size_t count,
 {
     const struct config *config = engine->config;
 
+    engine->tools.by_name = count > 0;
     if (!make_room(engine, config->cert_count, err))
         return false;
     for (size_t i = 0; i < config->cert_count; i++) {

@@ -23,6 +23,7 @@ static const char *const state_names[FLOW_STATE_COUNT] = {
     [FLOW_PROVING_BACK] = "proving-back",
     [FLOW_ROLLING_FORWARD] = "rolling-forward",
     [FLOW_BACKING_OFF] = "backing-off",
+    [FLOW_WITHDRAWN] = "withdrawn",
     [FLOW_RELOAD_BACKING_OFF] = "reload-backing-off",
 };
 

@@ -27,6 +27,7 @@ enum flow_state {
     FLOW_PROVING_BACK,
     FLOW_ROLLING_FORWARD,    /* the previous generation was refused as well */
     FLOW_BACKING_OFF,        /* issuing failed */
+    FLOW_WITHDRAWN,          /* revoked, and not to be replaced */
     FLOW_RELOAD_BACKING_OFF, /* reload or proof failed */
     FLOW_STATE_COUNT
 };

@@ -25,6 +25,8 @@ static int code_of(const struct cert_flow *flow)
 {
     const struct err *failure = cert_flow_failure(flow);
 
+    if (cert_flow_state(flow) == FLOW_WITHDRAWN)
+        return EXIT_REFUSED;
     if (failure == NULL) {
         /* A consumer that is not there yet reads the files when it starts. */
         enum flow_state state = cert_flow_state(flow);

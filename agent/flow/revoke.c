@@ -28,7 +28,8 @@ static bool revoke_one(struct ask *ask, const struct cert_config *cert, bool rei
         return false;
     printf("[cert %s] revoked serial %s\n", cert->name, installed.record.leaf.serial);
     *ret_agent = flock(set_fd, LOCK_EX | LOCK_NB) != 0;
-    return !reissue || revoked_mark_write(set_fd, installed.generation, err);
+    return revoked_mark_write(set_fd, installed.generation,
+                              reissue ? REVOCATION_REPLACED : REVOCATION_FINAL, err);
 }
 
 int revoke_run(struct config *config, const char *const *names, size_t count, bool reissue)
@@ -57,8 +58,13 @@ int revoke_run(struct config *config, const char *const *names, size_t count, bo
         any_agent |= agent;
     }
     ask_close(&ask);
-    if (revoked.count == 0 || !reissue)
+    if (revoked.count == 0)
         return code;
+    if (!reissue) {
+        printf("no other certificate is issued until `leafd revoke` without --no-reissue, or "
+               "`leafd once CERT`, asks for it\n");
+        return code;
+    }
     if (any_agent) {
         printf("the running agent issues anew; `leafd status` shows when it has\n");
         return code;

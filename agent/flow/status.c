@@ -10,8 +10,8 @@
 
 /* The order in which certificates are judged: the first that holds is the word. */
 static enum status_word judge(const struct status_row *row, const struct installed *installed,
-                              const struct cert_config *cert, bool revoked, uint64_t now_s,
-                              const char **ret_detail)
+                              const struct cert_config *cert, enum revocation revocation,
+                              uint64_t now_s, const char **ret_detail)
 {
     const struct request_facts wanted = record_request(cert);
     const struct consumer_state *consumer = &row->state.consumer;
@@ -20,6 +20,9 @@ static enum status_word judge(const struct status_row *row, const struct install
     *ret_detail = installed->why;
     if (installed->health == INSTALLED_NOTHING)
         return STATUS_MISSING;
+    *ret_detail = "it is not replaced until `leafd revoke` or `leafd once` names it";
+    if (revocation == REVOCATION_FINAL)
+        return STATUS_REVOKED;
     *ret_detail = "";
     if (now_s >= row->end_s)
         return STATUS_EXPIRED;
@@ -27,7 +30,7 @@ static enum status_word judge(const struct status_row *row, const struct install
     if (now_s < row->not_before_s)
         return STATUS_EARLY;
     *ret_detail = "";
-    if (revoked)
+    if (revocation == REVOCATION_REPLACED)
         return STATUS_REVOKED;
     *ret_detail = "the consumer refused a newer certificate";
     if (consumer->refused[0] != '\0')
@@ -47,7 +50,7 @@ static enum status_word judge(const struct status_row *row, const struct install
 }
 
 static bool fill(struct status *status, struct status_row *row, const struct installed *installed,
-                 const struct cert_config *cert, bool revoked)
+                 const struct cert_config *cert, enum revocation revocation)
 {
     const struct certificate_facts *leaf = &installed->record.leaf;
     const char *detail;
@@ -68,7 +71,7 @@ static bool fill(struct status *status, struct status_row *row, const struct ins
         row->usable = status->now_s >= row->not_before_s && status->now_s < row->end_s;
         row->reload = reload_state_of(&row->state.consumer, cert, installed->generation);
     }
-    row->word = judge(row, installed, cert, revoked, status->now_s, &detail);
+    row->word = judge(row, installed, cert, revocation, status->now_s, &detail);
     row->detail = arena_copy(&status->arena, detail);
     return row->detail != NULL;
 }
@@ -77,7 +80,7 @@ static bool read_row(struct status *status, const struct cert_config *cert, stru
 {
     CLEANUP(installed_free) struct installed installed = {0};
     CLEANUP(close_fd) int set_fd = -1;
-    bool revoked = false;
+    enum revocation revocation = REVOCATION_NONE;
     struct err err;
 
     *row = (struct status_row){.serial = "", .fingerprint = ""};
@@ -89,10 +92,10 @@ static bool read_row(struct status *status, const struct cert_config *cert, stru
     } else {
         installed_glance(set_fd, cert, &installed);
         cert_state_read(set_fd, &row->state);
-        revoked = revoked_mark_is(set_fd, installed.generation);
+        revocation = revoked_mark_read(set_fd, installed.generation);
     }
     return row->name != NULL && row->directory != NULL &&
-           fill(status, row, &installed, cert, revoked);
+           fill(status, row, &installed, cert, revocation);
 }
 
 bool status_read(const struct config *config, const char *const *names, size_t count,

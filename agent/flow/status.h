@@ -20,7 +20,7 @@ enum status_word {
     STATUS_ROLLED_BACK,  /* usable, but the consumer refused a newer one */
     STATUS_CHANGED,      /* usable, but not what the section wants now */
     STATUS_DAMAGED,      /* files were changed or removed */
-    STATUS_REVOKED,      /* revoked, and not replaced yet */
+    STATUS_REVOKED,      /* revoked, and not replaced yet, or not to be replaced */
     STATUS_EARLY,        /* it is not valid yet: the clock of this machine went back */
     STATUS_EXPIRED,
     STATUS_MISSING, /* nothing is published, or nothing that could be used */

@@ -1,4 +1,5 @@
 """SIGHUP and restarts: only what changed is done anew, and only as much of it as is needed."""
+import calendar
 import os
 import stat
 import time
@@ -161,6 +162,42 @@ def test_revoke_without_reissue_leaves_the_files(ca, site):
     assert site.command("revoke", "--no-reissue", "web").code == 0
     assert ca.revoked(serial)
     assert serial_of(site.out() / "tls.crt") == serial
+
+
+def test_revoke_without_reissue_is_obeyed_by_a_running_agent(ca, site):
+    """Not at once, not when it is due, not at a hangup or a restart; only when somebody asks for it."""
+    site.configure(ca, {"web": WEB.replace("ttl = 1h", "ttl = 20s"), "other": WEB}, agent="ca_poll = 1s\nca_spread = 2s")
+    run = site.run()
+    run.wait_ready()
+    done = site.command("revoke", "--no-reissue", "web")
+    assert done.code == 0 and "no other certificate is issued until" in done.out, done.out + done.err
+    run.wait_event("withdrawn", "web")
+    serial = serial_of(site.out() / "tls.crt")
+    row = site.status("web")["web"]
+    assert row["state"] == "revoked" and "not replaced until" in row["detail"], row
+    run.hangup()
+    run.wait_event("config-applied")
+    wait_for(lambda: time.time() > calendar.timegm(time.strptime(row["not_after"], "%Y-%m-%dT%H:%M:%SZ")) + 1, "its end")
+    assert serial_of(site.out() / "tls.crt") == serial and site.status("web")["web"]["state"] == "revoked"
+    assert run.terminate() == 0
+    again = site.run()
+    again.wait_event("withdrawn", "web")
+    assert site.command("revoke", "web").code == 0
+    again.wait_event("published", "web")
+    assert site.status()["web"]["state"] != "revoked"
+    assert again.terminate() == 0
+
+
+def test_once_replaces_what_was_revoked_for_good_only_by_name(ca, site):
+    site.configure(ca, {"web": WEB})
+    assert site.once().code == 0
+    assert site.command("revoke", "--no-reissue", "web").code == 0
+    done = site.once()
+    assert done.code == 3 and done.events("withdrawn"), done.err
+    assert site.status()["web"]["state"] == "revoked"
+    assert site.once("web").code == 0
+    assert site.status()["web"]["state"] == "fresh"
+    assert ca.requests("pki_int/sign/") == 2
 
 
 def test_revoke_of_nothing_is_told(ca, site):

@@ -38,6 +38,9 @@ static void each_finding_has_its_verdict(void **state)
         {good, VERDICT_PROVE, ""},
         {good, VERDICT_HOLD, "the published certificate is due"},
         {good, VERDICT_FRESH, ""},
+        {good, VERDICT_WITHDRAWN, "the published certificate was revoked"},
+        {good, VERDICT_ISSUE, "names changed"},
+        {good, VERDICT_WITHDRAWN, "the published certificate was revoked"},
     };
     const char *reason;
 
@@ -61,6 +64,13 @@ static void each_finding_has_its_verdict(void **state)
     cases[12].findings = cases[9].findings; /* a wait for another one is no reason to */
     cases[12].findings.held = true;
     cases[13].findings.held = true; /* the clock was set back: nothing is wanted */
+    cases[14].findings.revoked = cases[14].findings.withdrawn = true;
+    cases[15].findings = cases[14].findings;
+    cases[15].findings.difference = "names changed";
+    cases[16].findings =
+        cases[14].findings; /* neither its end nor damage makes another one wanted */
+    cases[16].findings.now_s = NOW + 300;
+    cases[16].findings.health = INSTALLED_DAMAGED;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         assert_int_equal(assess(&cases[i].findings, &reason), cases[i].verdict);
         assert_string_equal(reason, cases[i].reason);

@@ -95,6 +95,7 @@ static void traced_removal(struct cert_work *work)
 #define cert_log_held               quiet
 #define cert_log_hurried            quiet
 #define cert_log_published          quiet
+#define cert_log_withdrawn          quiet
 #define cert_log_reloaded           quiet
 #define cert_log_proven             quiet
 #define cert_log_warnings           quiet
@@ -468,6 +469,28 @@ static void a_revoked_certificate_is_replaced_at_once(void **state)
     assert_int_equal(bugs, 0);
 }
 
+static void what_is_withdrawn_rests_until_somebody_asks(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->flow->work.published.due_s = when_now_s() + 1000;
+    deliver(fixture, EV_WANTED);
+    deliver_done(fixture, 2);
+    deliver(fixture, EV_WITHDRAWN); /* what was on its way is dropped */
+    assert_int_equal(fixture->flow->state, FLOW_WITHDRAWN);
+    assert_null(fixture->flow->work.draft);
+    assert_int_equal(fixture->flow->alarm.moment_s, 0);
+    assert_int_equal(fixture->flow->alarm.until_us, 0);
+    cert_flow_recompute(fixture->flow, true);
+    assert_int_equal(fixture->flow->alarm.until_us, 0);
+    deliver(fixture, EV_CHANGED);
+    deliver(fixture, EV_WITHDRAWN);
+    assert_int_equal(fixture->flow->state, FLOW_WITHDRAWN);
+    deliver(fixture, EV_REVOKED);
+    assert_int_equal(fixture->flow->state, FLOW_QUEUED);
+    assert_int_equal(bugs, 0);
+}
+
 /* A certificate that is published as "new", whose consumer had taken "old" and proves what it
  * serves.
  */
@@ -767,13 +790,14 @@ static void every_state_answers_to_failure_or_rests(void **state)
     (void)state;
     for (enum flow_state at = 0; at < FLOW_STATE_COUNT; at++) {
         bool rests_there = at == FLOW_WAITING || at == FLOW_HOLDING || at == FLOW_BACKING_OFF ||
-                           at == FLOW_RELOAD_BACKING_OFF;
+                           at == FLOW_RELOAD_BACKING_OFF || at == FLOW_WITHDRAWN;
         bool answers = false;
 
         for (enum cert_event event = 0; event < EV_COUNT; event++)
             answers |= next[at][event] != NULL && next[at][event] != step_ignore;
         assert_true(answers);
         assert_non_null(next[at][EV_REVOKED]);
+        assert_non_null(next[at][EV_WITHDRAWN]);
         assert_true(strcmp(flow_state_name(at), "unknown") != 0);
         if (rests_there)
             assert_non_null(next[at][EV_CHANGED]);
@@ -804,6 +828,7 @@ int main(void)
         FLOW_TEST(a_failed_reload_is_tried_again_without_issuing),
         FLOW_TEST(a_certificate_that_comes_due_is_renewed_even_while_its_reload_fails),
         FLOW_TEST(a_revoked_certificate_is_replaced_at_once),
+        FLOW_TEST(what_is_withdrawn_rests_until_somebody_asks),
         FLOW_TEST(it_is_proven_after_every_reload),
         FLOW_TEST(a_proof_that_a_crash_cut_off_is_made_up_for_without_a_reload),
         FLOW_TEST(a_consumer_that_goes_on_with_the_old_leaf_is_told_again_and_never_rolled_back),

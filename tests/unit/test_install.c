@@ -523,15 +523,21 @@ static void the_state_survives_and_damage_reads_as_none(void **state)
 
 static void a_revoked_mark_holds_for_one_generation(void **state)
 {
+    static const char marked[] = "..2026_11_20_21_28_38.a1b2c3",
+                      other[] = "..2026_11_20_21_28_39.a1b2c3";
+    static const enum revocation revocations[] = {REVOCATION_REPLACED, REVOCATION_FINAL};
     struct set *set = *state;
     struct err err;
 
-    assert_false(revoked_mark_is(set->fd, "..2026_11_20_21_28_38.a1b2c3"));
-    assert_true(revoked_mark_write(set->fd, "..2026_11_20_21_28_38.a1b2c3", &err));
-    assert_true(revoked_mark_is(set->fd, "..2026_11_20_21_28_38.a1b2c3"));
-    assert_false(revoked_mark_is(set->fd, "..2026_11_20_21_28_39.a1b2c3"));
+    assert_int_equal(revoked_mark_read(set->fd, marked), REVOCATION_NONE);
+    for (size_t i = 0; i < COUNT_OF(revocations); i++) {
+        assert_true(revoked_mark_write(set->fd, marked, revocations[i], &err));
+        assert_int_equal(revoked_mark_read(set->fd, marked), revocations[i]);
+        assert_int_equal(revoked_mark_read(set->fd, other), REVOCATION_NONE);
+        assert_int_equal(revoked_mark_read(set->fd, ""), REVOCATION_NONE);
+    }
     revoked_mark_clear(set->fd);
-    assert_false(revoked_mark_is(set->fd, "..2026_11_20_21_28_38.a1b2c3"));
+    assert_int_equal(revoked_mark_read(set->fd, marked), REVOCATION_NONE);
 }
 
 static void traditional_keys_are_written_where_wanted(void **state)
