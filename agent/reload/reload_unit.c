@@ -1,5 +1,6 @@
 #include "reload/reload_unit.h"
 
+#include "base/cleanup.h"
 #include "base/text.h"
 
 #include <systemd/sd-bus.h>
@@ -12,6 +13,8 @@
 #define SYSTEMD      "org.freedesktop.systemd1"
 #define MANAGER      "org.freedesktop.systemd1.Manager"
 #define MANAGER_PATH "/org/freedesktop/systemd1"
+#define UNITS_PATH   "/org/freedesktop/systemd1/unit"
+#define PROPERTIES   "org.freedesktop.DBus.Properties"
 
 enum { JOB_BYTES = 64, RESULT_BYTES = 32, SENDER_BYTES = 64, EARLY_MOST = 16, TOLD_BYTES = 200 };
 
@@ -54,6 +57,17 @@ static void finish(struct unit_reload *reload, const struct err *err)
 /* -- what to tell ---------------------------------------------------------------------------------
  */
 
+static void finish_with_number(struct unit_reload *reload, int r)
+{
+    struct err err;
+
+    err_errno(&err, ERR_CONSUMER, -r, "reload: unit %s: cannot understand systemd's answer",
+              reload->unit);
+    finish(reload, &err);
+}
+
+static int ask_state(struct unit_reload *reload);
+
 static void finish_with_result(struct unit_reload *reload, const char *result)
 {
     const char *unit = reload->unit;
@@ -61,7 +75,10 @@ static void finish_with_result(struct unit_reload *reload, const char *result)
     struct err err;
 
     if (strcmp(result, "done") == 0) {
-        finish(reload, NULL);
+        int r = ask_state(reload);
+
+        if (r < 0)
+            finish_with_number(reload, r);
         return;
     }
     text_printable(told, sizeof told, result);
@@ -78,14 +95,15 @@ static const char *remedy(const char *name)
         const char *name, *remedy;
     } remedies[] = {
         {SD_BUS_ERROR_ACCESS_DENIED,
-         "allow manage-units with verb reload-or-restart to leafd's user in a polkit rule "
+         "allow manage-units with verb reload-or-try-restart to leafd's user in a polkit rule "
          "(leafd.ini(5)), or run leafd as root"},
         {SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED,
-         "allow manage-units with verb reload-or-restart to leafd's user in a polkit rule "
+         "allow manage-units with verb reload-or-try-restart to leafd's user in a polkit rule "
          "(leafd.ini(5)), or run leafd as root"},
         {SYSTEMD ".NoSuchUnit", "systemctl list-units tells the names"},
         {SYSTEMD ".UnitMasked", "systemctl unmask it"},
         {SYSTEMD ".LoadFailed", "systemctl status tells why"},
+        {SYSTEMD ".TransactionIsDestructive", "it is told when that job has ended"},
         {SYSTEMD ".JobTypeNotApplicable", "it can neither be reloaded nor restarted"},
         {SD_BUS_ERROR_SERVICE_UNKNOWN, "systemd is not on this bus"},
         {SD_BUS_ERROR_NAME_HAS_NO_OWNER, "systemd is not on this bus"},
@@ -106,15 +124,29 @@ static void finish_with_error(struct unit_reload *reload, const sd_bus_error *er
     text_printable(told, sizeof told, message == NULL ? error->name : message);
     err_set(&err, ERR_CONSUMER, "reload: unit %s: %s%s%s", reload->unit, told,
             hint == NULL ? "" : "; ", hint == NULL ? "" : hint);
+    /* Whoever stops it does so on purpose. */
+    if (sd_bus_error_has_name(error, SYSTEMD ".TransactionIsDestructive"))
+        err.errnum = ESRCH;
     finish(reload, &err);
 }
 
-static void finish_with_number(struct unit_reload *reload, int r)
+/* Of a unit that does not run, or not yet, systemd has nothing to reload: its job is empty, and
+ * done.
+ */
+static void finish_with_state(struct unit_reload *reload, const char *state)
 {
+    char told[RESULT_BYTES];
     struct err err;
 
-    err_errno(&err, ERR_CONSUMER, -r, "reload: unit %s: cannot understand systemd's answer",
-              reload->unit);
+    if (strcmp(state, "active") == 0 || strcmp(state, "reloading") == 0 ||
+        strcmp(state, "refreshing") == 0) {
+        finish(reload, NULL);
+        return;
+    }
+    text_printable(told, sizeof told, state);
+    err_set(&err, ERR_CONSUMER, "reload: unit %s: it is %s, so there is nobody to tell",
+            reload->unit, told);
+    err.errnum = ESRCH;
     finish(reload, &err);
 }
 
@@ -189,6 +221,38 @@ static int on_job_made(sd_bus_message *reply, void *arg, sd_bus_error *ret_error
     return 0;
 }
 
+static int on_state(sd_bus_message *reply, void *arg, sd_bus_error *ret_error)
+{
+    struct unit_reload *reload = arg;
+    const char *state = NULL;
+    int r;
+
+    (void)ret_error;
+    if (reload->over)
+        return 0;
+    if (sd_bus_message_is_method_error(reply, NULL)) {
+        finish_with_error(reload, sd_bus_message_get_error(reply));
+        return 0;
+    }
+    r = sd_bus_message_read(reply, "v", "s", &state);
+    if (r < 0)
+        finish_with_number(reload, r);
+    else
+        finish_with_state(reload, state);
+    return 0;
+}
+
+static int ask_state(struct unit_reload *reload)
+{
+    CLEANUP(free_memory) char *path = NULL;
+    int r = sd_bus_path_encode(UNITS_PATH, reload->unit, &path);
+
+    if (r < 0)
+        return r;
+    return sd_bus_call_method_async(reload->bus, NULL, SYSTEMD, path, PROPERTIES, "Get", on_state,
+                                    reload, "ss", SYSTEMD ".Unit", "ActiveState");
+}
+
 static int on_disconnected(sd_bus_message *message, void *arg, sd_bus_error *ret_error)
 {
     struct unit_reload *reload = arg;
@@ -243,7 +307,10 @@ static int open_bus(struct unit_reload *reload, sd_event *loop)
     return r;
 }
 
-/* All at once: the bus and systemd take a connection's messages in their order. */
+/*
+ * All at once: the bus and systemd take a connection's messages in their order. Mode "fail": with
+ * "replace", a reload would cancel a stop that waits in systemd's queue.
+ */
 static int send_calls(struct unit_reload *reload)
 {
     sd_bus *bus = reload->bus;
@@ -259,8 +326,8 @@ static int send_calls(struct unit_reload *reload)
                                      on_subscribed, reload, NULL);
     if (r >= 0)
         r = sd_bus_call_method_async(bus, NULL, SYSTEMD, MANAGER_PATH, MANAGER,
-                                     "ReloadOrRestartUnit", on_job_made, reload, "ss", reload->unit,
-                                     "replace");
+                                     "ReloadOrTryRestartUnit", on_job_made, reload, "ss",
+                                     reload->unit, "fail");
     return r;
 }
 

@@ -6,6 +6,7 @@
 
 #include <systemd/sd-bus.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -18,6 +19,8 @@
 #define DAEMON       "/usr/bin/dbus-daemon"
 #define MANAGER_PATH "/org/freedesktop/systemd1"
 #define MANAGER      "org.freedesktop.systemd1.Manager"
+#define UNITS_PATH   "/org/freedesktop/systemd1/unit"
+#define UNIT         "org.freedesktop.systemd1.Unit"
 #define JOB          "/org/freedesktop/systemd1/job/17"
 #define OTHER_JOB    "/org/freedesktop/systemd1/job/16"
 
@@ -42,6 +45,51 @@ struct bench {
 
 static bool subscribed;
 static pid_t bus_of_manager;
+static char asked_of[64]; /* the unit of the last reload */
+
+/* The unit's state when the reload is over, from the beginning of its name. */
+static int on_active_state(sd_bus *bus, const char *path, const char *interface,
+                           const char *property, sd_bus_message *reply, void *arg,
+                           sd_bus_error *error)
+{
+    static const char *const states[] = {"inactive", "failed", "activating", "deactivating"};
+    const char *state = "active";
+
+    (void)bus;
+    (void)path;
+    (void)interface;
+    (void)property;
+    (void)arg;
+    (void)error;
+    for (size_t i = 0; i < COUNT_OF(states); i++)
+        if (strncmp(asked_of, "is-", 3) == 0 &&
+            strncmp(asked_of + 3, states[i], strlen(states[i])) == 0)
+            state = states[i];
+    return sd_bus_message_append(reply, "s", state);
+}
+
+/* Each unit has an object of its own, as with the real one. */
+static int find_unit(sd_bus *bus, const char *path, const char *interface, void *arg,
+                     void **ret_found, sd_bus_error *error)
+{
+    char *name = NULL;
+    int r = sd_bus_path_decode(path, UNITS_PATH, &name);
+
+    (void)bus;
+    (void)interface;
+    (void)arg;
+    (void)error;
+    r = r > 0 && strcmp(name, asked_of) == 0;
+    *ret_found = NULL;
+    free(name);
+    return r;
+}
+
+static const sd_bus_vtable unit_table[] = {
+    SD_BUS_VTABLE_START(0),
+    SD_BUS_PROPERTY("ActiveState", "s", on_active_state, 0, 0),
+    SD_BUS_VTABLE_END,
+};
 
 static int on_subscribe(sd_bus_message *call, void *arg, sd_bus_error *error)
 {
@@ -85,7 +133,8 @@ static int on_reload(sd_bus_message *call, void *arg, sd_bus_error *error)
 
     (void)arg;
     sd_bus_message_read(call, "ss", &unit, &mode);
-    if (strcmp(mode, "replace") != 0)
+    snprintf(asked_of, sizeof asked_of, "%s", unit);
+    if (strcmp(mode, "fail") != 0)
         return sd_bus_error_set(error, SD_BUS_ERROR_INVALID_ARGS, "mode");
     if (strcmp(unit, "denied.service") == 0)
         return sd_bus_error_set(error, SD_BUS_ERROR_ACCESS_DENIED, "Access denied");
@@ -95,6 +144,11 @@ static int on_reload(sd_bus_message *call, void *arg, sd_bus_error *error)
     if (strcmp(unit, "missing.service") == 0)
         return sd_bus_error_set(error, "org.freedesktop.systemd1.NoSuchUnit",
                                 "Unit missing.service not found.");
+    if (strcmp(unit, "stopping.service") == 0)
+        return sd_bus_error_set(error, "org.freedesktop.systemd1.TransactionIsDestructive",
+                                "Transaction for stopping.service/reload is destructive "
+                                "(stopping.service has 'stop' job queued, but 'reload' is included "
+                                "in transaction).");
     if (strcmp(unit, "silent.service") == 0)
         return 1;
     if (strcmp(unit, "early.service") == 0)
@@ -109,6 +163,8 @@ static int on_reload(sd_bus_message *call, void *arg, sd_bus_error *error)
     if (strcmp(unit, "forged.service") == 0)
         lie();
     snprintf(result, sizeof result, "%.*s", (int)strcspn(unit, "."), unit);
+    if (strncmp(unit, "is-", 3) == 0)
+        strcpy(result, "done");
     if (strcmp(unit, "orphaned.service") == 0)
         kill_bus(bus);
     else if (strncmp(unit, "early", 5) != 0 && strcmp(unit, "endless.service") != 0)
@@ -119,7 +175,7 @@ static int on_reload(sd_bus_message *call, void *arg, sd_bus_error *error)
 static const sd_bus_vtable manager_table[] = {
     SD_BUS_VTABLE_START(0),
     SD_BUS_METHOD("Subscribe", "", "", on_subscribe, SD_BUS_VTABLE_UNPRIVILEGED),
-    SD_BUS_METHOD("ReloadOrRestartUnit", "ss", "o", on_reload, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD("ReloadOrTryRestartUnit", "ss", "o", on_reload, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_SIGNAL("JobRemoved", "uoss", 0),
     SD_BUS_VTABLE_END,
 };
@@ -130,6 +186,7 @@ static void serve(int ready)
 
     if (sd_bus_open_system(&bus) < 0 ||
         sd_bus_add_object_vtable(bus, NULL, MANAGER_PATH, MANAGER, manager_table, NULL) < 0 ||
+        sd_bus_add_fallback_vtable(bus, NULL, UNITS_PATH, UNIT, unit_table, find_unit, NULL) < 0 ||
         sd_bus_request_name(bus, "org.freedesktop.systemd1", 0) < 0 || write(ready, "x", 1) != 1)
         _exit(1);
     while (sd_bus_process(bus, NULL) >= 0)
@@ -339,12 +396,38 @@ static void a_denial_tells_of_polkit(void **state)
     struct bench *bench = *state;
 
     reload(bench, "denied.service", 60);
-    expect_failure(bench, "Access denied; allow manage-units with verb reload-or-restart");
+    expect_failure(bench, "Access denied; allow manage-units with verb reload-or-try-restart");
     bench->slot = slot_drop(bench->slot);
     bench->times = 0;
     end(&bench->manager);
     reload(bench, "interactive.service", 60);
     expect_failure(bench, "or run leafd as root");
+}
+
+static void expect_nobody(struct bench *bench, const char *unit, const char *text)
+{
+    reload(bench, unit, 60);
+    expect_failure(bench, text);
+    assert_int_equal(bench->err.errnum, ESRCH);
+    bench->slot = slot_drop(bench->slot);
+    bench->times = 0;
+    end(&bench->manager);
+}
+
+/* systemd makes an empty job for them, which is done at once. */
+static void a_unit_that_does_not_run_is_nobody_there(void **state)
+{
+    struct bench *bench = *state;
+
+    expect_nobody(bench, "is-inactive.service", "unit is-inactive.service: it is inactive");
+    expect_nobody(bench, "is-failed.service", "it is failed");
+    expect_nobody(bench, "is-activating@1.service", "it is activating");
+    expect_nobody(bench, "is-deactivating.service", "it is deactivating");
+}
+
+static void a_stop_that_waits_is_left_alone(void **state)
+{
+    expect_nobody(*state, "stopping.service", "has 'stop' job queued");
 }
 
 static void a_unit_that_is_not_there_is_told(void **state)
@@ -445,6 +528,8 @@ int main(void)
         UNIT_TEST(an_early_failure_is_not_lost_among_others),
         UNIT_TEST(a_stranger_cannot_say_that_it_is_done),
         UNIT_TEST(a_denial_tells_of_polkit),
+        UNIT_TEST(a_unit_that_does_not_run_is_nobody_there),
+        UNIT_TEST(a_stop_that_waits_is_left_alone),
         UNIT_TEST(a_unit_that_is_not_there_is_told),
         UNIT_TEST(a_manager_that_never_answers_meets_the_time_limit),
         UNIT_TEST(a_job_that_never_ends_meets_the_time_limit),
