@@ -53,12 +53,13 @@ static const char usage[] =
     "  leafd once [-w TIME] [CERT...]   issue what is missing or due, reload, exit\n"
     "  leafd check [--online]           check the configuration, and what the CA allows\n"
     "  leafd status [--json] [CERT...]  show what is on disk and what failed\n"
-    "  leafd ready                      exit 0 if every certificate is usable, for probes\n"
+    "  leafd ready [-w TIME]            exit 0 if every certificate is usable, for probes\n"
     "  leafd revoke [--no-reissue] CERT...\n"
     "                                   revoke, then have it issued anew\n"
     "\n"
     "  -c, --config FILE   configuration [" LEAFD_CONFIGURATION_FILE "]\n"
-    "  -w, --wait TIME     once: retry failures for so long, such as 90s or 5m\n"
+    "  -w, --wait TIME     once: retry failures for so long, such as 90s or 5m; ready: wait so "
+    "long\n"
     "      --help          show this\n"
     "      --version       show the version\n"
     "\n"
@@ -138,16 +139,13 @@ static int run_status(struct config *config, const struct options *options)
 
 static int run_ready(struct config *config, const struct options *options)
 {
-    struct status status = {0};
     struct err err;
-    int code;
+    bool ready;
 
-    if (!status_read(config, options->names, options->name_count, &status, &err))
+    if (!status_wait_ready(config, options->wait_s, &ready, &err))
         return fail(config, &err);
-    code = status_is_ready(&status, config->agent.ready_when) ? EXIT_FINE : EXIT_RETRY;
-    status_free(&status);
     config_unref(config);
-    return code;
+    return ready ? EXIT_FINE : EXIT_RETRY;
 }
 
 static int run_revoke(struct config *config, const struct options *options)
@@ -171,7 +169,7 @@ static const struct command {
 } commands[] = {
     {"run", run_daemon, "", false, false},   {"once", run_once, "w", true, false},
     {"check", run_check, "o", false, false}, {"status", run_status, "j", true, false},
-    {"ready", run_ready, "", false, false},  {"revoke", run_revoke, "n", true, true},
+    {"ready", run_ready, "w", false, false}, {"revoke", run_revoke, "n", true, true},
 };
 
 /* -- reading the command line ---------------------------------------------------------------------

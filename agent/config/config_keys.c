@@ -61,7 +61,7 @@ const struct config_key config_keys[] = {
      .example = "info"},
     {"max_in_flight", AGENT(max_in_flight), .parse = parse_in_flight, .fallback = "16",
      .type = "number", .example = "16"},
-    {"ready_when", AGENT(ready_when), .parse = parse_ready_when, .fallback = "all", .type = "word",
+    {"ready_when", AGENT(ready_when), .parse = parse_ready_when, .fallback = "tried", .type = "word",
      .example = "tried"},
     {"ca_poll", AGENT(ca_poll_s), .parse = parse_duration_or_0, .fallback = "5m",
      .type = "duration, or 0", .example = "5m"},

@@ -21,7 +21,8 @@ void alarm_recompute(struct alarm *alarm)
         sleep_us = duration_shorter(left_s, LONGEST_SLEEP_S) * 1000000ULL;
     }
     if (alarm->until_us != 0)
-        sleep_us = duration_shorter(sleep_us, alarm->until_us > now_us ? alarm->until_us - now_us : 0);
+        sleep_us =
+            duration_shorter(sleep_us, alarm->until_us > now_us ? alarm->until_us - now_us : 0);
     sd_event_source_set_time_relative(alarm->timer, sleep_us);
     sd_event_source_set_enabled(alarm->timer, SD_EVENT_ONESHOT);
 }

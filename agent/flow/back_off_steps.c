@@ -63,11 +63,22 @@ static void leave_unmended(struct cert_flow *flow, bool is_known)
         step_rest_until_due(flow);
 }
 
+/* Whether whoever else asks the CA now would fare no better. */
+static bool tells_of_outage(enum flow_state failed, const struct err *err)
+{
+    if (failed == FLOW_LOGGING_IN || failed == FLOW_LOGGING_IN_AGAIN)
+        return err->kind != ERR_LOCAL;
+    return failed == FLOW_SIGNING &&
+           (err->http_status == 0 || (err->http_status >= 502 && err->http_status <= 504)) &&
+           (err->kind == ERR_TRANSIENT || err->kind == ERR_UNTRUSTED);
+}
+
 void step_back_off(struct cert_flow *flow)
 {
     bool is_known = knows_published(flow->state);
     uint64_t wait_ms;
 
+    flow->work.tools->ca_is_away |= tells_of_outage(flow->state, flow->err);
     if (flow->work.ca_rests_until_us != 0) {
         leave_unmended(flow, is_known);
         return;

@@ -235,7 +235,14 @@ struct cert_published cert_flow_published(const struct cert_flow *flow)
 
 bool cert_flow_tried(const struct cert_flow *flow)
 {
-    return flow->tried;
+    bool waits_for_ca = flow->state >= FLOW_QUEUED && flow->state <= FLOW_LOGGING_IN_AGAIN;
+
+    return flow->tried || (waits_for_ca && flow->work.tools->ca_is_away);
+}
+
+uint64_t cert_flow_try_again_s(const struct cert_flow *flow)
+{
+    return flow->work.state.try_again_at_s;
 }
 
 const struct err *cert_flow_failure(const struct cert_flow *flow)

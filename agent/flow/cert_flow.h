@@ -60,8 +60,16 @@ struct cert_published cert_flow_published(const struct cert_flow *flow);
 /* cert_flow_rests - whether it waits: for a moment, or for another try */
 bool cert_flow_rests(const struct cert_flow *flow);
 
-/* cert_flow_tried - whether it has come to rest at least once */
+/*
+ * cert_flow_tried - whether its first try has ended
+ *
+ * It came to rest, or it waits for a CA that has answered nobody a moment ago: one outage counts as
+ * the try of all. No reload or proof is waited for: what is published is what counts.
+ */
 bool cert_flow_tried(const struct cert_flow *flow);
+
+/* cert_flow_try_again_s - the moment of its next try, while cert_flow_failure gives a failure */
+uint64_t cert_flow_try_again_s(const struct cert_flow *flow);
 
 /* cert_flow_failure - why it waits for another try, of the CA or of its consumer; NULL if it does
  * not, or only waits for its consumer to be started */

@@ -120,6 +120,7 @@ void step_sign(struct cert_flow *flow)
 void step_vet_reply(struct cert_flow *flow)
 {
     cert_log_warnings(&flow->work);
+    flow->work.tools->ca_is_away = false;
     flow_enter(flow, FLOW_VETTING);
     stage_vet(&flow->work);
 }

@@ -3,6 +3,7 @@
 #include "base/chance.h"
 #include "base/log.h"
 #include "base/when.h"
+#include "flow/reload_state.h"
 #include "install/publish.h"
 #include "plan/backoff.h"
 #include "plan/renewal.h"
@@ -179,6 +180,7 @@ void cert_work_note_published(struct cert_work *work, const char *generation,
 
     if (strcmp(published->serial, leaf->serial) != 0)
         cert_work_forget_hurry(work);
+    consumer_note_leaf(&work->state.consumer, leaf->fingerprint);
     published->usable = true;
     published->validity = leaf->validity;
     published->end_s = end_s;

@@ -49,8 +49,9 @@ struct cert_tools {
     struct ca_cache *cache;
     struct permits permits;
     struct reload_turns turns;
-    bool by_name; /* somebody asks for just these certificates */
-    bool stays;   /* a daemon: waits of an earlier process count, and marks of others are noticed */
+    bool ca_is_away; /* the last to ask the CA got no answer, or no token */
+    bool by_name;    /* somebody asks for just these certificates */
+    bool stays; /* a daemon: waits of an earlier process count, and marks of others are noticed */
 };
 
 /* What is published, as far as the loop needs to know. */

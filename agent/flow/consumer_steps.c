@@ -103,13 +103,13 @@ void step_reload_published(struct cert_flow *flow)
     consumer->failures = consumer->refusals = 0;
     consumer->insists = false;
     consumer->refused[0] = '\0';
-    flow->observer(flow->arg, flow);
     step_reload_again(flow);
 }
 
 void step_reload_again(struct cert_flow *flow)
 {
     flow_enter(flow, FLOW_RELOADING);
+    flow->observer(flow->arg, flow); /* the set is usable, whatever comes of this */
     stage_reload(&flow->work);
 }
 
@@ -173,12 +173,14 @@ void step_prove(struct cert_flow *flow)
         if (work->cert->prove.method != PROVE_NONE)
             cert_work_save(work);
     }
-    step_prove_again(flow);
+    flow_enter(flow, FLOW_PROVING);
+    stage_prove(work);
 }
 
 void step_prove_again(struct cert_flow *flow)
 {
     flow_enter(flow, FLOW_PROVING);
+    flow->observer(flow->arg, flow);
     stage_prove(&flow->work);
 }
 
@@ -204,7 +206,8 @@ void step_settle(struct cert_flow *flow)
     bool looked = strcmp(work->state.signer, work->signer) != 0 && work->hurry.due_s == 0;
     const struct cert_state before = work->state;
 
-    work->state = (struct cert_state){0};
+    work->state = (struct cert_state){.consumer = before.consumer};
+    consumer_forget_tries(&work->state.consumer);
     if (work->ca_rests_until_us != 0)
         keep_ca_failure(work, &before);
     if (work->hurry.due_s == 0)
@@ -278,7 +281,7 @@ void step_rest_rolled_back(struct cert_flow *flow)
     const struct err failure = work->state.failure;
     uint64_t wait_ms;
 
-    *consumer = (struct consumer_state){0};
+    consumer_forget_tries(consumer);
     keep(consumer->accepted, work->published.generation);
     keep(consumer->reloaded, work->published.generation);
     keep(consumer->proven, work->published.generation);

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { REASON_BYTES = 640 };
+
 struct daemon {
     struct engine engine;
     const char *file;
@@ -23,11 +25,31 @@ struct daemon {
 /* -- what the service manager sees ----------------------------------------------------------------
  */
 
+/* The first that fails, and why: `systemctl status` shows it while a boot waits. */
+static void write_reason(const struct daemon *daemon, char to[static REASON_BYTES])
+{
+    uint64_t now_s = when_now_s();
+    char wait[DURATION_TEXT_BYTES];
+
+    to[0] = '\0';
+    for (size_t i = 0; i < daemon->engine.count && to[0] == '\0'; i++) {
+        const struct cert_flow *flow = daemon->engine.flows[i];
+        const struct err *failure = cert_flow_failure(flow);
+        uint64_t again_s = cert_flow_try_again_s(flow);
+
+        if (failure == NULL)
+            continue;
+        duration_text(again_s > now_s ? again_s - now_s : 0, wait);
+        snprintf(to, REASON_BYTES, "; %s, next try in %s: %s", cert_flow_name(flow), wait,
+                 failure->text);
+    }
+}
+
 static void tell_status(struct daemon *daemon)
 {
     size_t usable = 0, failing = 0;
     uint64_t next_due_s = UINT64_MAX, now_s = when_now_s();
-    char wait[DURATION_TEXT_BYTES];
+    char wait[DURATION_TEXT_BYTES], reason[REASON_BYTES];
 
     for (size_t i = 0; i < daemon->engine.count; i++) {
         const struct cert_published published = cert_flow_published(daemon->engine.flows[i]);
@@ -38,8 +60,9 @@ static void tell_status(struct daemon *daemon)
             next_due_s = published.due_s;
     }
     duration_text(next_due_s == UINT64_MAX || next_due_s < now_s ? 0 : next_due_s - now_s, wait);
-    service_notify_status("%zu of %zu certificates usable, %zu failing; next renewal in %s", usable,
-                          daemon->engine.count, failing, wait);
+    write_reason(daemon, reason);
+    service_notify_status("%zu of %zu certificates usable, %zu failing; next renewal in %s%s",
+                          usable, daemon->engine.count, failing, wait, reason);
 }
 
 static bool is_ready(const struct daemon *daemon)
@@ -49,7 +72,7 @@ static bool is_ready(const struct daemon *daemon)
     for (size_t i = 0; i < daemon->engine.count; i++) {
         const struct cert_flow *flow = daemon->engine.flows[i];
 
-        if (all ? !cert_flow_published(flow).usable : !cert_flow_tried(flow))
+        if (!cert_flow_published(flow).usable && (all || !cert_flow_tried(flow)))
             return false;
     }
     return true;

@@ -1,5 +1,8 @@
 #include "flow/reload_state.h"
 
+#include "base/when.h"
+
+#include <stdio.h>
 #include <string.h>
 
 static const char *const state_names[RELOAD_STATE_COUNT] = {
@@ -52,6 +55,53 @@ enum reload_state reload_state_of(const struct consumer_state *consumer,
 bool consumer_is_awaited(const struct consumer_state *consumer)
 {
     return consumer->failures > 0 && consumer->missing && consumer->accepted[0] == '\0';
+}
+
+bool consumer_knows_leaf(const struct consumer_state *consumer, const char *fingerprint)
+{
+    for (size_t i = 0; i < KNOWN_LEAVES_MOST && consumer->known[i][0] != '\0'; i++)
+        if (strncmp(consumer->known[i], fingerprint, KNOWN_LEAF_BYTES - 1) == 0)
+            return true;
+    return false;
+}
+
+void consumer_note_leaf(struct consumer_state *consumer, const char *fingerprint)
+{
+    if (fingerprint[0] == '\0' || consumer_knows_leaf(consumer, fingerprint))
+        return;
+    memmove(consumer->known[1], consumer->known[0], sizeof consumer->known - KNOWN_LEAF_BYTES);
+    snprintf(consumer->known[0], KNOWN_LEAF_BYTES, "%s", fingerprint);
+}
+
+void consumer_forget_tries(struct consumer_state *consumer)
+{
+    struct consumer_state kept = {.served = consumer->served};
+
+    memcpy(kept.known, consumer->known, sizeof kept.known);
+    *consumer = kept;
+}
+
+bool served_is_bad(const struct consumer_state *consumer, const struct cert_config *cert)
+{
+    const struct served_state *served = &consumer->served;
+
+    return proves(cert) && served->serial[0] != '\0' &&
+           (served->foreign || served->seen_s >= served->not_after_s);
+}
+
+void served_text(const struct served_state *served, const char *published_serial, uint64_t now_s,
+                 char to[static SERVED_TEXT_BYTES])
+{
+    char time[DURATION_TEXT_BYTES];
+    bool ended = now_s >= served->not_after_s;
+
+    to[0] = '\0';
+    if (served->serial[0] == '\0' || strcmp(served->serial, published_serial) == 0)
+        return;
+    duration_text(ended ? now_s - served->not_after_s : served->not_after_s - now_s, time);
+    snprintf(to, SERVED_TEXT_BYTES, "the consumer serves %sserial %s, which %s %s%s",
+             served->foreign ? "a certificate that is none of this set's, " : "", served->serial,
+             ended ? "ended" : "ends in", time, ended ? " ago" : "");
 }
 
 bool rollback_is_due(const struct consumer_state *consumer, const struct cert_config *cert,

@@ -10,6 +10,8 @@
 #include "config/config.h"
 #include "install/cert_state.h"
 
+enum { SERVED_TEXT_BYTES = 256 };
+
 enum reload_state {
     RELOAD_STATE_NONE,     /* the section neither tells nor asks a consumer */
     RELOAD_STATE_PENDING,  /* it has not been told yet */
@@ -40,6 +42,31 @@ const char *reload_state_name(enum reload_state state);
  * It may be started once leafd is ready, as in a pod, and reads the files then: no failure.
  */
 bool consumer_is_awaited(const struct consumer_state *consumer);
+
+/* consumer_note_leaf - the leaf of that fingerprint is published */
+void consumer_note_leaf(struct consumer_state *consumer, const char *fingerprint);
+
+/* consumer_knows_leaf - whether that leaf was published here, as far back as is remembered */
+bool consumer_knows_leaf(const struct consumer_state *consumer, const char *fingerprint);
+
+/* consumer_forget_tries - nothing is left of what was tried: only of what was published and seen */
+void consumer_forget_tries(struct consumer_state *consumer);
+
+/*
+ * served_is_bad - whether the last finished look showed a leaf that had ended, or a foreign one
+ *
+ * An older leaf of this set that was still valid is not bad: it does its work. False if the section
+ * asks for no proof, or nobody was seen.
+ */
+bool served_is_bad(const struct consumer_state *consumer, const struct cert_config *cert);
+
+/*
+ * served_text - which certificate the consumer serves and when that one ends, for people
+ *
+ * "" if nobody was seen, or who serves what is published.
+ */
+void served_text(const struct served_state *served, const char *published_serial, uint64_t now_s,
+                 char to[static SERVED_TEXT_BYTES]);
 
 /*
  * rollback_is_due - whether the consumer has refused the generation often enough

@@ -1,5 +1,7 @@
 #include "flow/service_notify.h"
 
+#include "base/text.h"
+
 #include <systemd/sd-daemon.h>
 
 #include <stdarg.h>
@@ -27,11 +29,12 @@ void service_notify_stopping(void)
 
 void service_notify_status(const char *format, ...)
 {
-    char status[256];
+    char raw[1024], status[sizeof raw];
     va_list args;
 
     va_start(args, format);
-    vsnprintf(status, sizeof status, format, args);
+    vsnprintf(raw, sizeof raw, format, args);
     va_end(args);
+    text_printable(status, sizeof status, raw);
     sd_notifyf(0, "STATUS=%s", status);
 }

@@ -7,6 +7,9 @@
 #include "plan/renewal.h"
 
 #include <string.h>
+#include <time.h>
+
+enum { FIRST_PAUSE_US = 50000, PAUSE_MOST_US = 1000000 };
 
 /* The order in which certificates are judged: the first that holds is the word. */
 static enum status_word judge(const struct status_row *row, const struct installed *installed,
@@ -71,6 +74,7 @@ static bool fill(struct status *status, struct status_row *row, const struct ins
         row->usable = status->now_s >= row->not_before_s && status->now_s < row->end_s;
         row->reload = reload_state_of(&row->state.consumer, cert, installed->generation);
     }
+    row->serves_bad = served_is_bad(&row->state.consumer, cert);
     row->word = judge(row, installed, cert, revocation, status->now_s, &detail);
     row->detail = arena_copy(&status->arena, detail);
     return row->detail != NULL;
@@ -128,18 +132,36 @@ bool status_all_fresh(const struct status *status)
     return true;
 }
 
-bool status_is_ready(const struct status *status, enum ready_when when)
+bool status_is_ready(const struct status *status)
 {
-    for (size_t i = 0; i < status->count; i++) {
-        const struct status_row *row = &status->rows[i];
-        bool tried = when == READY_TRIED && row->state.failures > 0;
-
-        if (!row->usable && !tried)
+    for (size_t i = 0; i < status->count; i++)
+        if (!status->rows[i].usable || status->rows[i].serves_bad)
             return false;
-        if (row->reload == RELOAD_STATE_FAILED && !consumer_is_awaited(&row->state.consumer))
-            return false;
-    }
     return true;
+}
+
+bool status_wait_ready(const struct config *config, uint64_t wait_s, bool *ret_ready,
+                       struct err *err)
+{
+    uint64_t now_us = when_boot_us(), end_us = now_us + wait_s * 1000000;
+    uint64_t pause_us = FIRST_PAUSE_US;
+
+    for (;;) {
+        struct status status;
+
+        if (!status_read(config, NULL, 0, &status, err))
+            return false;
+        *ret_ready = status_is_ready(&status);
+        status_free(&status);
+        now_us = when_boot_us();
+        if (*ret_ready || now_us >= end_us)
+            return true;
+        pause_us = duration_shorter(pause_us, end_us - now_us);
+        nanosleep(&(struct timespec){.tv_sec = (time_t)(pause_us / 1000000),
+                                     .tv_nsec = (long)(pause_us % 1000000) * 1000},
+                  NULL);
+        pause_us = duration_shorter(pause_us * 2, PAUSE_MOST_US);
+    }
 }
 
 void status_free(struct status *status)

@@ -37,6 +37,7 @@ struct status_row {
     /* 0 if nothing is published. end_s: the earliest notAfter on its path. */
     uint64_t not_before_s, not_after_s, end_s, due_s;
     enum reload_state reload;
+    bool serves_bad; /* the consumer was seen to serve a leaf that had ended, or a foreign one */
     struct cert_state state;
 };
 
@@ -61,11 +62,21 @@ bool status_read(const struct config *config, const char *const *names, size_t c
 bool status_all_fresh(const struct status *status);
 
 /*
- * status_is_ready - whether the rows satisfy ready_when, and no consumer failed to take its set
+ * status_is_ready - whether each set is usable and no finished proof showed a bad certificate
  *
- * A consumer that has never been there yet does not count: it may wait for leafd to be ready.
+ * Bad is one that had ended, or that the set never held. A reload or proof that is under way, or
+ * that nobody answered, does not count: the consumer may wait for leafd to be ready.
  */
-bool status_is_ready(const struct status *status, enum ready_when when);
+bool status_is_ready(const struct status *status);
+
+/*
+ * status_wait_ready - the same for all certificates, looked at until it is so or the time is over
+ *
+ * Blocks for `wait_s` seconds at most, and looks once a second; 0 looks once. Fails with class
+ * local without memory.
+ */
+bool status_wait_ready(const struct config *config, uint64_t wait_s, bool *ret_ready,
+                       struct err *err);
 
 /* status_free - frees what was read; also the release for CLEANUP */
 void status_free(struct status *status);

@@ -37,6 +37,28 @@ static void read_generation(const json_t *json, const char *name,
         memcpy(to, text, strlen(text) + 1);
 }
 
+static void read_served(const json_t *json, struct served_state *ret_served)
+{
+    const char *serial = json_string_value(json_object_get(json, "serial"));
+
+    if (serial == NULL)
+        return;
+    snprintf(ret_served->serial, sizeof ret_served->serial, "%s", serial);
+    ret_served->not_after_s = number(json, "not_after");
+    ret_served->seen_s = number(json, "seen_at");
+    ret_served->foreign = json_is_true(json_object_get(json, "foreign"));
+}
+
+static void read_known(const json_t *json, struct consumer_state *ret_consumer)
+{
+    for (size_t i = 0; i < KNOWN_LEAVES_MOST; i++) {
+        const char *leaf = json_string_value(json_array_get(json, i));
+
+        if (leaf != NULL)
+            snprintf(ret_consumer->known[i], KNOWN_LEAF_BYTES, "%s", leaf);
+    }
+}
+
 static void read_consumer(const json_t *json, struct consumer_state *ret_consumer)
 {
     read_generation(json, "accepted", ret_consumer->accepted);
@@ -47,6 +69,8 @@ static void read_consumer(const json_t *json, struct consumer_state *ret_consume
     ret_consumer->refusals = (unsigned)number(json, "refusals");
     ret_consumer->missing = json_is_true(json_object_get(json, "missing"));
     ret_consumer->insists = json_is_true(json_object_get(json, "insists"));
+    read_served(json_object_get(json, "served"), &ret_consumer->served);
+    read_known(json_object_get(json, "known"), ret_consumer);
 }
 
 void cert_state_read(int set_fd, struct cert_state *ret_state)
@@ -75,13 +99,32 @@ void cert_state_read(int set_fd, struct cert_state *ret_state)
     read_consumer(json_object_get(json, "consumer"), &ret_state->consumer);
 }
 
+static json_t *served_json(const struct served_state *served)
+{
+    if (served->serial[0] == '\0')
+        return json_null();
+    return json_pack("{s:s, s:I, s:I, s:b}", "serial", served->serial, "not_after",
+                     (json_int_t)served->not_after_s, "seen_at", (json_int_t)served->seen_s,
+                     "foreign", served->foreign);
+}
+
+static json_t *known_json(const struct consumer_state *consumer)
+{
+    json_t *json = json_array();
+
+    for (size_t i = 0; i < KNOWN_LEAVES_MOST && consumer->known[i][0] != '\0'; i++)
+        json_array_append_new(json, json_string(consumer->known[i]));
+    return json;
+}
+
 static json_t *consumer_json(const struct consumer_state *consumer)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:b, s:b}", "accepted", consumer->accepted,
-                     "reloaded", consumer->reloaded, "proven", consumer->proven, "refused",
-                     consumer->refused, "failures", (json_int_t)consumer->failures, "refusals",
-                     (json_int_t)consumer->refusals, "missing", consumer->missing, "insists",
-                     consumer->insists);
+    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:b, s:b, s:o, s:o}", "accepted",
+                     consumer->accepted, "reloaded", consumer->reloaded, "proven", consumer->proven,
+                     "refused", consumer->refused, "failures", (json_int_t)consumer->failures,
+                     "refusals", (json_int_t)consumer->refusals, "missing", consumer->missing,
+                     "insists", consumer->insists, "served", served_json(&consumer->served),
+                     "known", known_json(consumer));
 }
 
 bool cert_state_write(int set_fd, const struct cert_state *state, struct err *err)

@@ -13,6 +13,15 @@
 #include "install/generation.h"
 #include "pki/certificate.h"
 
+enum { KNOWN_LEAVES_MOST = 8, KNOWN_LEAF_BYTES = 16 + 1 };
+
+/* The leaf that the last finished look at the consumer showed. */
+struct served_state {
+    char serial[SERIAL_TEXT_BYTES]; /* "" if none was seen */
+    uint64_t not_after_s, seen_s;
+    bool foreign; /* a leaf that this set never held */
+};
+
 /* What the consumer is known to have done; generations by name, "" for none. */
 struct consumer_state {
     char accepted[GENERATION_NAME_BYTES]; /* the last one that it took: proven, or reloaded where
@@ -24,6 +33,10 @@ struct consumer_state {
     unsigned refusals;                    /* those among them in which it refused */
     bool missing;                         /* it was not there: no such process, nobody listens */
     bool insists; /* no rollback any more: the previous generation was refused as well */
+    struct served_state served;
+    /* The first digits of the fingerprints of the leaves that were published here, the last one
+     * first. */
+    char known[KNOWN_LEAVES_MOST][KNOWN_LEAF_BYTES];
 };
 
 struct cert_state {

@@ -1,6 +1,7 @@
 """What a scenario is made of: a site with its configuration, a running leafd, a service manager, a proxy."""
 import json
 import os
+import re
 import selectors
 import signal
 import socket
@@ -165,7 +166,9 @@ class Run:
         return self.events(event, cert)
 
     def wait_ready(self, patience=PATIENCE_S):
-        wait_for(lambda: self.manager.has("READY=1"), f"READY=1\n{self.log_path.read_text()[-3000:]}", patience)
+        """READY=1, and every certificate usable."""
+        wait_for(lambda: self.manager.has("READY=1") and re.match(r"STATUS=(\d+) of \1 ", self.manager.status()),
+                 lambda: f"READY=1\n{self.manager.status()}\n{self.log_path.read_text()[-3000:]}", patience)
 
     def hangup(self):
         self.process.send_signal(signal.SIGHUP)

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 
 import scene
 from real_ca import free_port
@@ -172,6 +173,39 @@ def test_ready_is_quiet(ca, site):
     assert site.once().code == 0
     done = site.command("ready")
     assert (done.code, done.out, done.err) == (0, "", "")
+
+
+def test_ready_waits_for_so_long_as_it_is_told(ca, site):
+    site.configure(ca, {"web": WEB})
+    begin = time.monotonic()
+    done = site.command("ready", "--wait", "1s")
+    assert (done.code, done.out, done.err) == (1, "", "") and 1 <= time.monotonic() - begin
+    with subprocess.Popen([scene.LEAFD, "ready", "-c", str(site.file), "-w", "5m"]) as waiting:
+        try:
+            assert site.once().code == 0
+            assert waiting.wait(timeout=30) == 0
+        finally:
+            waiting.kill()
+
+
+def test_ready_does_not_wait_for_a_reload_or_proof_under_way(ca, site):
+    """A consumer ordered behind leafd may be the one that the reload waits for."""
+    slow, gone = site.folder / "slow", site.folder / "gone"
+    slow.write_text(f"#!/bin/sh\ntouch {site.folder}/called\nuntil [ -e {gone} ]; do sleep 0.05; done\n")
+    slow.chmod(0o755)
+    site.configure(ca, {"web": WEB + f"reload = exec {slow}\ncommand_timeout = 10m\n"})
+    run = site.run()
+    wait_for((site.folder / "called").exists, "the reload")
+    wait_for(lambda: run.manager.has("READY=1"), "READY=1")
+    site.answers("ready", 0)
+    assert not run.events("reloaded")
+    run.kill()
+    run = site.run()
+    wait_for(lambda: run.manager.has("READY=1"), "READY=1 after a restart")
+    assert not run.events("reloaded")
+    gone.touch()
+    run.wait_event("reloaded")
+    assert run.terminate() == 0
 
 
 def test_the_service_manager_hears_of_ready_status_and_the_end(ca, site):

@@ -1,5 +1,6 @@
 """The CA is away, slow, or wrong: what is in place stays, and leafd says what it does."""
 import os
+import re
 import time
 
 import pytest
@@ -28,7 +29,6 @@ def test_without_a_generation_it_retries_says_so_and_recovers(ca, site):
     failed = run.wait_event("failed", count=2)
     assert failed[0]["class"] == "transient"
     assert "next try in" in failed[0]["message"] and "no usable certificate is in place" in failed[0]["message"]
-    assert not run.manager.has("READY=1")
     assert site.command("ready").code == 1
     wait_for(lambda: "1 failing" in run.manager.status(), "the status to tell")
     ca.proxy.mend()
@@ -101,12 +101,46 @@ def test_once_exits_1_without_the_ca_and_waits_for_it_when_told_to(ca, site):
     assert site.once("-w", "60s").code == 0
 
 
-def test_ready_when_tried_does_not_wait_for_what_fails(ca, site):
+def told_ready(run):
+    wait_for(lambda: run.manager.has("READY=1"), "READY=1")
+
+
+def test_a_boot_does_not_hang_on_a_ca_that_is_away(ca, site):
+    """The service manager hears of ready and of the reason; `leafd ready` says what is usable."""
     ca.proxy.cut()
-    site.configure(ca, {"web": WEB}, agent="ready_when = tried")
+    site.configure(ca, {"web": WEB})
     run = site.run()
+    told_ready(run)
+    wait_for(lambda: re.match(r"STATUS=0 of 1 certificates usable, 1 failing; next renewal in 0s; web, next try in \d+s: .*"
+                              r"127\.0\.0\.1", run.manager.status()), run.manager.status)
+    assert site.command("ready").code == 1
+    ca.proxy.mend()
+    site.answers("ready", 0)
+    assert run.terminate() == 0
+
+
+def test_ready_when_all_waits_for_what_fails(ca, site):
+    ca.proxy.cut()
+    site.configure(ca, {"web": WEB}, agent="ready_when = all")
+    run = site.run()
+    run.wait_event("failed")
+    assert not run.manager.has("READY=1")
+    ca.proxy.mend()
     run.wait_ready()
-    wait_for(lambda: site.command("ready").code == 0, "ready to agree")
+    assert run.terminate() == 0
+
+
+@pytest.mark.parametrize("fault", ["login", "sign"])
+def test_one_outage_counts_as_the_try_of_all(devca, site, fault):
+    """More certificates than permits, and a CA that is silent: the first failure is enough for READY."""
+    if fault == "login":
+        devca.fault("delay", path="auth/", times=0, ms=600000)
+    else:
+        devca.fault("delay", path="pki_int/sign", times=0, ms=600000)
+    site.configure(devca, {f"web{i}": WEB for i in range(12)}, agent="max_in_flight = 1", vault="timeout = 2s\nconnect_timeout = 1s")
+    run = site.run()
+    told_ready(run)
+    assert len({line["cert"] for line in run.events("failed")}) < 12, "nobody waited for the others' tries"
     assert run.terminate() == 0
 
 
@@ -115,7 +149,7 @@ def test_a_certificate_that_fails_does_not_stop_the_others(ca, site):
     run = site.run()
     run.wait_event("published", "good")
     run.wait_event("failed", "bad")
-    assert not run.manager.has("READY=1")
+    told_ready(run)
     site.becomes("good", state="fresh")
     site.becomes("bad", state="missing")
     assert run.terminate() == 0
