@@ -133,12 +133,12 @@ void text_printable(char *to, size_t size, const char *from)
     to[used] = '\0';
 }
 
-enum { NEAREST_NAME_BYTES = 64, NEAREST_MOST_EDITS = 2 };
+enum { NEAR_NAME_BYTES = 64, NEAR_EDITS = 2, SHORT_NAME_BYTES = 5, NEAR_NAMES = 3 };
 
-/* Levenshtein's distance with one row; both texts are shorter than NEAREST_NAME_BYTES. */
+/* Levenshtein's distance with one row; both texts are shorter than NEAR_NAME_BYTES. */
 static size_t edits_between(const char *a, const char *b)
 {
-    size_t row[NEAREST_NAME_BYTES];
+    size_t row[NEAR_NAME_BYTES];
     size_t length = strlen(b);
 
     for (size_t j = 0; j <= length; j++)
@@ -148,7 +148,8 @@ static size_t edits_between(const char *a, const char *b)
 
         row[0] = i;
         for (size_t j = 1; j <= length; j++) {
-            size_t best = diagonal + (a[i - 1] != b[j - 1]);
+            bool same = tolower((unsigned char)a[i - 1]) == tolower((unsigned char)b[j - 1]);
+            size_t best = diagonal + !same;
 
             diagonal = row[j];
             if (row[j] + 1 < best)
@@ -161,24 +162,26 @@ static size_t edits_between(const char *a, const char *b)
     return row[length];
 }
 
-const char *text_nearest(const char *typed, const char *const *names, size_t count)
+const char *text_near(struct arena *arena, const char *typed, const char *const *names,
+                      size_t count)
 {
-    const char *nearest = NULL;
-    size_t fewest = NEAREST_MOST_EDITS + 1, length = strlen(typed);
+    const char *near[NEAR_NAMES], *joined;
+    size_t other;
+    size_t found = 0, length = strlen(typed);
+    size_t most = length < SHORT_NAME_BYTES ? 1 : NEAR_EDITS;
 
-    if (length >= NEAREST_NAME_BYTES)
+    if (length == 0 || length >= NEAR_NAME_BYTES)
         return NULL;
-    for (size_t i = 0; i < count; i++) {
-        size_t other = strlen(names[i]), edits;
-
-        /* As many edits as the lengths differ by are needed at least. */
-        if (other >= NEAREST_NAME_BYTES || other >= length + fewest || length >= other + fewest)
-            continue;
-        edits = edits_between(typed, names[i]);
-        if (edits < fewest) {
-            fewest = edits;
-            nearest = names[i];
+    for (size_t edits = 0; edits <= most; edits++)
+        for (size_t i = 0; i < count && found < NEAR_NAMES; i++) {
+            other = strlen(names[i]);
+            /* As many edits as the lengths differ by are needed at least. */
+            if (other < NEAR_NAME_BYTES && other <= length + edits && length <= other + edits &&
+                edits_between(typed, names[i]) == edits)
+                near[found++] = names[i];
         }
-    }
-    return nearest;
+    joined = found == 0 ? NULL : near[0];
+    for (size_t i = 1; i < found && joined != NULL; i++)
+        joined = arena_format(arena, "%s%s%s", joined, i + 1 == found ? " or " : ", ", near[i]);
+    return joined;
 }

@@ -57,7 +57,13 @@ bool text_number(const char *text, uint64_t most, uint64_t *ret_number);
  */
 void text_printable(char *to, size_t size, const char *from);
 
-/* text_nearest - the name nearest to a mistyped one, or NULL if none is near enough to suggest */
-const char *text_nearest(const char *typed, const char *const *names, size_t count);
+/*
+ * text_near - the names that a mistyped one may have meant, as "a, b or c"
+ *
+ * Those at most two edits away (one, if the typed name has less than five bytes), capital letters
+ * as small ones, the nearest first and at most three. NULL if there is none or memory ran out.
+ */
+const char *text_near(struct arena *arena, const char *typed, const char *const *names,
+                      size_t count);
 
 #endif

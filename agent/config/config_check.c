@@ -1,5 +1,7 @@
 #include "config/config_check.h"
 
+#include "base/text.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,30 +11,21 @@ struct checking {
     struct config_problems *problems;
 };
 
-/* Where the key stands in the section, or the section itself, or where it ought to stand. */
-static struct config_place place_of(const struct checking *checking, const char *kind,
-                                    const char *name, const char *key)
-{
-    const struct config_section *section = config_section_find(checking->document, kind, name);
-    const struct config_entry *entry = config_entry_find(section, key);
-    struct config_place place = {.section = kind, .key = key};
-
-    if (section != NULL) {
-        place.file = section->file;
-        place.line = entry == NULL ? section->line : entry->line;
-        place.section = section->title;
-    } else if (checking->document->sections != NULL) {
-        place.file = checking->document->sections->file;
-    }
-    return place;
-}
-
 static void complain(const struct checking *checking, const char *kind, const char *name,
                      const char *key, const char *text)
 {
-    struct config_place place = place_of(checking, kind, name, key);
+    struct config_place place = config_place_of(checking->document, kind, name, key);
 
     config_problem(checking->problems, &place, "%s", text);
+}
+
+/* The same about an item of a certificate's key. */
+static void complain_of(const struct checking *checking, const struct cert_config *cert,
+                        const char *key, const char *item, const char *text)
+{
+    struct config_place place = config_place_of(checking->document, "cert", cert->name, key);
+
+    config_problem(checking->problems, &place, "\"%s\" %s", item, text);
 }
 
 static void check_vault(const struct checking *checking)
@@ -66,7 +59,7 @@ static void check_auth_key(const struct checking *checking, const char *key, con
                            bool reads, bool needs)
 {
     const char *method = auth_method_words[checking->config->auth.method];
-    struct config_place place = place_of(checking, "auth", "", key);
+    struct config_place place = config_place_of(checking->document, "auth", "", key);
 
     if (value != NULL && !reads)
         config_problem(checking->problems, &place, "is not read by method %s; remove it", method);
@@ -96,6 +89,25 @@ static void check_auth(const struct checking *checking)
     if (method == AUTH_CERT && checking->config->vault.client_certificate == NULL)
         complain(checking, "vault", "", "client_certificate",
                  "is missing; [auth] method = cert logs in with client_certificate and client_key");
+}
+
+/* What is lost on the way to the CA if it travels beside the CSR: seen on Vault and OpenBao. */
+static void check_underscores(const struct checking *checking, const struct cert_config *cert)
+{
+    struct config_place place;
+
+    if (!cert->request_names && cert->key_source == KEY_FROM_HERE)
+        return;
+    for (size_t i = 0; i < cert->wish.names.dns.count; i++) {
+        if (strchr(cert->wish.names.dns.items[i], '_') == NULL)
+            continue;
+        place = config_place_of(checking->document, "cert", cert->name, "dns_names");
+        config_problem(checking->problems, &place,
+                       "\"%s\" holds an underscore, and the CA drops such names from a request; "
+                       "write it without, or let the CSR carry it: %s",
+                       cert->wish.names.dns.items[i],
+                       cert->request_names ? "request_names = no" : "key_source = local");
+    }
 }
 
 static void check_wish(const struct checking *checking, const struct cert_config *cert)
@@ -152,12 +164,12 @@ static void check_files(const struct checking *checking, const struct cert_confi
         size_t length = cert->directory == NULL ? 0 : strlen(cert->directory);
 
         if (find_output(cert, link->name) == NULL)
-            complain(checking, "cert", cert->name, "link",
-                     "points to a file that no file line makes; name one of them");
+            complain_of(checking, cert, "link", link->name,
+                        "is a file that no file line makes; name one of them");
         if (length > 0 && strncmp(link->path, cert->directory, length) == 0 &&
             link->path[length] == '/')
-            complain(checking, "cert", cert->name, "link",
-                     "lies inside directory; give the file that name instead");
+            complain_of(checking, cert, "link", link->path,
+                        "lies inside directory; give the file that name instead");
     }
 }
 
@@ -216,42 +228,112 @@ static void check_reload(const struct checking *checking, const struct cert_conf
     for (size_t i = 0; i < cert->reloads.count; i++)
         if (cert->reloads.items[i].payload != NULL &&
             find_output(cert, cert->reloads.items[i].payload) == NULL)
-            complain(checking, "cert", cert->name, "reload",
-                     "sends a file behind << that no file line makes; name one of them");
+            complain_of(checking, cert, "reload", cert->reloads.items[i].payload,
+                        "behind << is a file that no file line makes; name one of them");
 }
 
-static int by_directory(const void *a, const void *b)
-{
-    const struct cert_config *const *first = a, *const *second = b;
+/* A path that belongs to one certificate: its directory, or a link of its own. */
+struct claim {
+    const char *path, *cert;
+    bool link;
+};
 
-    return strcmp((*first)->directory, (*second)->directory);
+/* As strcmp, but the slash sorts first: what lies in a directory follows it at once. */
+static int by_path(const void *a, const void *b)
+{
+    const struct claim *first = a, *second = b;
+    const char *one = first->path, *other = second->path;
+
+    while (*one == *other && *one != '\0') {
+        one++;
+        other++;
+    }
+    if (*one == *other)
+        return first->link - second->link;
+    if (*one == '\0' || *other == '\0')
+        return *one == '\0' ? -1 : 1;
+    if (*one == '/' || *other == '/')
+        return *one == '/' ? -1 : 1;
+    return (unsigned char)*one - (unsigned char)*other;
 }
 
-static void check_directories_apart(const struct checking *checking)
+static bool lies_in(const char *path, const char *directory)
 {
-    size_t count = checking->config->cert_count, known = 0;
-    const struct cert_config **sorted = calloc(count + 1, sizeof *sorted);
+    const char *rest = text_starts(path, directory);
 
-    if (sorted == NULL) {
+    return rest != NULL && rest[0] == '/';
+}
+
+/* Two claims, the second in order behind the first, of which only one can be. */
+static void check_claims(const struct checking *checking, const struct claim *first,
+                         const struct claim *second)
+{
+    const char *key = second->link ? "link" : "directory";
+    struct config_place place = config_place_of(checking->document, "cert", second->cert, key);
+    bool same = strcmp(first->path, second->path) == 0;
+
+    if (same && second->link)
+        config_problem(checking->problems, &place,
+                       "\"%s\" is also a %s of [cert %s]; a path leads to one set, write another",
+                       second->path, first->link ? "link" : "directory", first->cert);
+    else if (same)
+        config_problem(checking->problems, &place,
+                       "\"%s\" is also the directory of [cert %s]; a set has its directory to "
+                       "itself, write for example .../${cert.name}",
+                       second->path, first->cert);
+    else if (!first->link && lies_in(second->path, first->path))
+        config_problem(checking->problems, &place,
+                       "\"%s\" lies inside the directory of [cert %s]; a set has its directory to "
+                       "itself, write a path beside it",
+                       second->path, first->cert);
+    else if (first->link && lies_in(second->path, first->path))
+        config_problem(checking->problems, &place,
+                       "\"%s\" lies below a link of [cert %s], which is no directory; write "
+                       "another path",
+                       second->path, first->cert);
+}
+
+static size_t collect_claims(const struct config *config, struct claim *claims)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < config->cert_count; i++) {
+        const struct cert_config *cert = &config->certs[i];
+
+        if (cert->directory != NULL)
+            claims[count++] = (struct claim){cert->directory, cert->name, false};
+        for (size_t j = 0; j < cert->links.count; j++)
+            claims[count++] = (struct claim){cert->links.items[j].path, cert->name, true};
+    }
+    return count;
+}
+
+static void check_paths_apart(const struct checking *checking)
+{
+    const struct config *config = checking->config;
+    size_t most = config->cert_count, count;
+    const struct claim *top;
+    struct claim *claims;
+
+    for (size_t i = 0; i < config->cert_count; i++)
+        most += config->certs[i].links.count;
+    claims = calloc(most + 1, sizeof *claims);
+    if (claims == NULL) {
         config_problem(checking->problems, &(struct config_place){0}, "memory ran out");
         return;
     }
-    for (size_t i = 0; i < count; i++)
-        if (checking->config->certs[i].directory != NULL)
-            sorted[known++] = &checking->config->certs[i];
-    qsort(sorted, known, sizeof *sorted, by_directory);
-    for (size_t i = 1; i < known; i++) {
-        struct config_place place;
-
-        if (strcmp(sorted[i - 1]->directory, sorted[i]->directory) != 0)
-            continue;
-        place = place_of(checking, "cert", sorted[i]->name, "directory");
-        config_problem(checking->problems, &place,
-                       "is also the directory of [cert %s]; a set has its directory to itself, "
-                       "write for example .../${cert.name}",
-                       sorted[i - 1]->name);
+    count = collect_claims(config, claims);
+    qsort(claims, count, sizeof *claims, by_path);
+    top = claims;
+    for (size_t i = 1; i < count; i++) {
+        /* A link inside its own set's directory is told by check_files. */
+        if (strcmp(top->path, claims[i].path) != 0 && !lies_in(claims[i].path, top->path))
+            top = &claims[i];
+        else if (!(claims[i].link && !top->link && strcmp(claims[i].cert, top->cert) == 0 &&
+                   lies_in(claims[i].path, top->path)))
+            check_claims(checking, top, &claims[i]);
     }
-    free(sorted);
+    free(claims);
 }
 
 void config_check(const struct config *config, const struct config_document *document,
@@ -269,9 +351,10 @@ void config_check(const struct config *config, const struct config_document *doc
                        "there is no [cert NAME] section; add one for each certificate");
     for (size_t i = 0; i < config->cert_count; i++) {
         check_wish(&checking, &config->certs[i]);
+        check_underscores(&checking, &config->certs[i]);
         check_files(&checking, &config->certs[i]);
         check_formats(&checking, &config->certs[i]);
         check_reload(&checking, &config->certs[i]);
     }
-    check_directories_apart(&checking);
+    check_paths_apart(&checking);
 }

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+enum { ALL_FILES_MOST_BYTES = 8 * 1024 * 1024 };
+
 struct reading {
     struct config_document *document;
     struct arena *arena;
@@ -29,6 +31,23 @@ struct config_entry *config_entry_find(const struct config_section *section, con
         if (strcmp(at->key, key) == 0)
             return at;
     return NULL;
+}
+
+struct config_place config_place_of(const struct config_document *document, const char *kind,
+                                    const char *name, const char *key)
+{
+    const struct config_section *section = config_section_find(document, kind, name);
+    const struct config_entry *entry = config_entry_find(section, key);
+    struct config_place place = {.section = kind, .key = key};
+
+    if (section != NULL) {
+        place.file = section->file;
+        place.line = entry == NULL ? section->line : entry->line;
+        place.section = section->title;
+    } else if (document->sections != NULL) {
+        place.file = document->sections->file;
+    }
+    return place;
 }
 
 static void append(struct config_document *document, struct config_section *section)
@@ -101,8 +120,13 @@ void config_document_read(struct config_document *document, struct arena *arena,
     struct reading reading = {document, arena, arena_copy(arena, file), problems, NULL};
     const struct ini_reader reader = {on_section, on_entry, &reading};
 
+    if (document->bytes > ALL_FILES_MOST_BYTES)
+        return; /* told of the file before */
     if (reading.file == NULL)
         config_problem(problems, &(struct config_place){.file = file}, "memory ran out");
     else
-        ini_lines_read(reading.file, &reader, problems);
+        document->bytes += ini_lines_read(reading.file, &reader, problems);
+    if (document->bytes > ALL_FILES_MOST_BYTES)
+        config_problem(problems, &(struct config_place){.file = file},
+                       "brings all files of the configuration over 8 MiB together; include fewer");
 }

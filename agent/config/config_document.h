@@ -31,13 +31,15 @@ struct config_section {
 /* Initialise with {0}. */
 struct config_document {
     struct config_section *sections, *last;
+    size_t bytes; /* of all files */
 };
 
 /*
  * config_document_read - adds the sections of one file
  *
- * Everything lives in `arena`. A section that is there already is a problem. Key repetition is left
- * to config_keys, which knows the keys that hold lists.
+ * Everything lives in `arena`. A section that is there already is a problem, and so are files of
+ * more than 8 MiB together. Key repetition is left to config_keys, which knows the keys that hold
+ * lists.
  */
 void config_document_read(struct config_document *document, struct arena *arena, const char *file,
                           struct config_problems *problems);
@@ -48,5 +50,12 @@ struct config_section *config_section_find(const struct config_document *documen
 
 /* config_entry_find - the first entry of that key, or NULL; section may be NULL */
 struct config_entry *config_entry_find(const struct config_section *section, const char *key);
+
+/*
+ * config_place_of - where the key stands in the section, or the section itself, or where it ought
+ * to stand
+ */
+struct config_place config_place_of(const struct config_document *document, const char *kind,
+                                    const char *name, const char *key);
 
 #endif

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { EXPANDED_MOST_BYTES = 4096 };
+
 static const char *const no_memory = "cannot be kept: memory ran out";
 
 const char config_service_account_token[] = "/var/run/secrets/kubernetes.io/serviceaccount/token";
@@ -93,34 +95,56 @@ static const char *look_up(struct config_scope *scope, const char *name, const c
     return NULL;
 }
 
+/* A text as it grows, with the ceiling of a value. */
+struct growing {
+    size_t length;
+    char text[EXPANDED_MOST_BYTES + 1];
+};
+
+static const char *grow(struct growing *growing, const char *more, size_t length)
+{
+    if (length > EXPANDED_MOST_BYTES - growing->length)
+        return "is longer than 4096 bytes once ${...} is replaced; shorten it";
+    memcpy(growing->text + growing->length, more, length);
+    growing->length += length;
+    return NULL;
+}
+
+/* Replaces the ${...} that `open` points to; *ret_rest is what stands behind it. */
+static const char *expand_one(struct config_scope *scope, const char *open, struct growing *to,
+                              const char **ret_rest)
+{
+    const char *close = strchr(open, '}');
+    const char *name, *value, *why = NULL;
+
+    if (close == NULL)
+        return "holds ${ without }; close it, or write $${ for a plain ${";
+    name = arena_copy_part(scope->arena, open + 2, (size_t)(close - open - 2));
+    value = name == NULL ? NULL : look_up(scope, name, &why);
+    if (value == NULL)
+        return why == NULL ? no_memory : why;
+    *ret_rest = close + 1;
+    return grow(to, value, strlen(value));
+}
+
 const char *config_expand(struct config_scope *scope, const char *text, const char **ret_text)
 {
-    const char *done = "";
+    struct growing done;
+    const char *open, *why = NULL;
 
-    for (;;) {
-        const char *open = strstr(text, "${");
-        const char *close, *name, *value, *why = NULL;
-        bool plain = open != NULL && open > text && open[-1] == '$';
+    done.length = 0;
+    while (why == NULL && (open = strstr(text, "${")) != NULL) {
+        bool plain = open > text && open[-1] == '$';
 
-        if (open == NULL) {
-            *ret_text = arena_format(scope->arena, "%s%s", done, text);
-            return *ret_text == NULL ? no_memory : NULL;
-        }
-        if (plain) {
-            done = arena_format(scope->arena, "%s%.*s{", done, (int)(open - text), text);
-            text = open + 2;
-        } else {
-            close = strchr(open, '}');
-            if (close == NULL)
-                return "holds ${ without }; close it, or write $${ for a plain ${";
-            name = arena_copy_part(scope->arena, open + 2, (size_t)(close - open - 2));
-            value = name == NULL ? NULL : look_up(scope, name, &why);
-            if (value == NULL)
-                return why == NULL ? no_memory : why;
-            done = arena_format(scope->arena, "%s%.*s%s", done, (int)(open - text), text, value);
-            text = close + 1;
-        }
-        if (done == NULL)
-            return no_memory;
+        why = grow(&done, text, (size_t)(open - text));
+        text = open + 2;
+        if (why == NULL)
+            why = plain ? grow(&done, "{", 1) : expand_one(scope, open, &done, &text);
     }
+    if (why == NULL)
+        why = grow(&done, text, strlen(text));
+    if (why != NULL)
+        return why;
+    *ret_text = arena_copy_part(scope->arena, done.text, done.length);
+    return *ret_text == NULL ? no_memory : NULL;
 }

@@ -3,9 +3,9 @@
  *
  * ${env.NAME}, ${host.name}, ${cert.name}, ${cert.directory}, ${k8s.namespace},
  * ${k8s.service_account}, ${k8s.pod}. An undefined name is an error, never an empty text; $${
- * stands for a plain ${. An expansion never adds words: values that are split into words are split
- * first. The directory is known to the keys that follow it in config_keys: files and what the
- * consumer is told, as templates need it.
+ * stands for a plain ${. An expansion adds neither items nor words: values that hold several are
+ * taken apart first. The directory is known to the keys that follow it in config_keys: files and
+ * what the consumer is told, as templates need it.
  */
 #ifndef LEAFD_CONFIG_CONFIG_EXPAND_H
 #define LEAFD_CONFIG_CONFIG_EXPAND_H
@@ -25,6 +25,7 @@ struct config_scope {
     bool claims_read;
     struct token_claims claims;
     const char *claims_problem; /* why they could not be read */
+    const char *item;           /* of a list: the one being parsed, as it is written; or NULL */
 };
 
 /* Where Kubernetes puts a pod's token unless the pod says otherwise. */
@@ -34,6 +35,7 @@ extern const char config_service_account_token[];
  * config_expand - replaces every ${...}
  *
  * Writes *ret_text, which lives in the scope's arena, and returns NULL; or returns what is wrong.
+ * The whole may have 4096 bytes.
  */
 const char *config_expand(struct config_scope *scope, const char *text, const char **ret_text);
 

@@ -1,7 +1,11 @@
 #include "config/config_fill.h"
 
+#include "base/text.h"
+
 #include <stdlib.h>
 #include <string.h>
+
+enum { ITEM_SHOWN_BYTES = 96 };
 
 static const char *from_environment(const struct config_key *key, struct arena *arena)
 {
@@ -24,13 +28,76 @@ static void digest_value(struct digest *digest, const char *key, const char *val
     digest_add(digest, value, strlen(value) + 1);
 }
 
+/* Whether a text could be a credential in the wrong place: a token, a PEM text, a URL's user. */
+static bool looks_secret(const char *text)
+{
+    static const char *const marks[] = {"hvs.", "hvb.", "hvr.", "eyJ", "-----BEGIN"};
+    size_t length = strcspn(text, " \t");
+
+    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
+        if (strstr(text, marks[i]) != NULL)
+            return true;
+    /* Tokens of Vault before 1.10. */
+    return (length >= 26 && (text_starts(text, "s.") != NULL || text_starts(text, "b.") != NULL)) ||
+           (strstr(text, "://") != NULL && strchr(text, '@') != NULL);
+}
+
+/* Of an order to a consumer what holds no argument and no query; of others all of it. */
+static size_t shown_length(const struct config_key *key, const char *text)
+{
+    size_t length = strlen(text), words = strcspn(text, " \t");
+
+    if (!key->orders || text_starts(text, "signal ") != NULL ||
+        text_starts(text, "unit ") != NULL || text_starts(text, "tls ") != NULL)
+        return length;
+    words += strspn(text + words, " \t");
+    words += strcspn(text + words, " \t?");
+    return words;
+}
+
+/* The offending item in quotes and a blank, or "" where it must not be shown. */
+static const char *show_item(const struct config_filling *filling, const struct config_key *key,
+                             const char *value)
+{
+    struct arena *arena = filling->scope->arena;
+    const char *item = filling->scope->item == NULL ? value : filling->scope->item;
+    const char *part = arena_copy_part(arena, item, shown_length(key, item));
+    const char *text = NULL;
+    char shown[ITEM_SHOWN_BYTES];
+
+    if (part == NULL || item[0] == '\0' || key->credential || looks_secret(item))
+        return "";
+    text_printable(shown, sizeof shown, part);
+    text = arena_format(arena, "\"%s\" ", shown);
+    return text == NULL ? "" : text;
+}
+
+/* What is wrong with the value in front of a remedy: its own behind a semicolon, or an example. */
+static const char *complete(const struct config_filling *filling, const struct config_key *key,
+                            const char *value, const char *why)
+{
+    const char *item = show_item(filling, key, value);
+    const char *text;
+
+    if (strchr(why, ';') != NULL)
+        text = arena_format(filling->scope->arena, "%s%s", item, why);
+    else
+        text = arena_format(filling->scope->arena, "%s%s; write for example %s = %s", item, why,
+                            key->name, key->example);
+    return text == NULL ? config_no_memory : text;
+}
+
 static const char *parse_value(const struct config_filling *filling, const struct config_key *key,
                                const char *value)
 {
+    const char *why;
+
+    filling->scope->item = NULL;
     if (value[0] == '\0')
-        return "has no value";
+        return complete(filling, key, value, "has no value");
     digest_value(filling->digest, key->name, value);
-    return key->parse(filling->scope, value, (unsigned char *)filling->target + key->offset);
+    why = key->parse(filling->scope, value, (unsigned char *)filling->target + key->offset);
+    return why == NULL ? NULL : complete(filling, key, value, why);
 }
 
 static void parse_entry(const struct config_filling *filling, const struct config_key *key,
@@ -43,7 +110,7 @@ static void parse_entry(const struct config_filling *filling, const struct confi
     entry->told = true;
     config_problem(filling->problems,
                    &(struct config_place){section->file, entry->line, section->title, key->name},
-                   "%s; write for example %s = %s", why, key->name, key->example);
+                   "%s", why);
 }
 
 /* Takes all entries of a key from the first layer that has one; false if none has. */
@@ -79,8 +146,8 @@ static void fill_from_outside(const struct config_filling *filling, const struct
     why = parse_value(filling, key, value);
     if (why != NULL)
         config_problem(filling->problems, &(struct config_place){.file = "environment"},
-                       "BAO_%s or VAULT_%s, for %s: %s; set it for example to %s", key->environment,
-                       key->environment, key->name, why, key->example);
+                       "BAO_%s or VAULT_%s, for %s: %s", key->environment, key->environment,
+                       key->name, why);
 }
 
 void config_fill(const struct config_filling *filling)
@@ -107,13 +174,13 @@ static void tell_unknown(const struct config_place *place, unsigned sections,
                          struct config_problems *problems)
 {
     const struct config_key *elsewhere = config_key_find(place->key, ~0U);
-    const char *nearest = config_key_nearest(place->key, sections);
+    const char *near = config_key_near(place->key, sections, &problems->arena);
 
     if (elsewhere != NULL)
         config_problem(problems, place, "does not belong here; move it to %s",
                        section_of(elsewhere));
-    else if (nearest != NULL)
-        config_problem(problems, place, "is no key of leafd; did you mean %s?", nearest);
+    else if (near != NULL)
+        config_problem(problems, place, "is no key of leafd; did you mean %s?", near);
     else
         config_problem(problems, place, "is no key of leafd; leafd.ini(5) lists them");
 }

@@ -5,6 +5,7 @@
 #include "config/config_prove.h"
 #include "config/config_reload.h"
 #include "config/config_subject.h"
+#include "config/config_target.h"
 
 #include <string.h>
 
@@ -25,7 +26,7 @@ const struct config_key config_keys[] = {
      .example = "/etc/leafd/vault-ca.d"},
     {"namespace", VAULT(namespace), .parse = parse_api_path, .environment = "NAMESPACE",
      .type = "namespace", .example = "team-a"},
-    {"tls_server_name", VAULT(tls_server_name), .parse = parse_text,
+    {"tls_server_name", VAULT(tls_server_name), .parse = parse_host,
      .environment = "TLS_SERVER_NAME", .type = "host name", .example = "vault.example.com"},
     {"client_certificate", VAULT(client_certificate), .parse = parse_readable_file,
      .environment = "CLIENT_CERT", .type = "path", .example = "/etc/leafd/client.crt"},
@@ -41,17 +42,17 @@ const struct config_key config_keys[] = {
     {"method", AUTH(method), .parse = parse_auth_method, .fallback = "kubernetes", .type = "word",
      .example = "kubernetes"},
     /* Before every key that can hold a ${k8s...}, which is read from it. */
-    {"token_file", AUTH(token_file), .parse = parse_path, .type = "path",
+    {"token_file", .credential = true, AUTH(token_file), .parse = parse_path, .type = "path",
      .example = config_service_account_token},
     {"mount", AUTH(mount), .parse = parse_api_path, .type = "path of the API",
      .example = "kubernetes"},
     {"role", AUTH(role), .parse = parse_api_name, .type = "name", .example = "leafd"},
-    {"role_id", AUTH(role_id), .parse = parse_text, .type = "text",
+    {"role_id", .credential = true, AUTH(role_id), .parse = parse_text, .type = "text",
      .example = "5f1e7d1c-8a4b-4a9c-9d52-6d4c3f0a1b2e"},
-    {"role_id_file", AUTH(role_id_file), .parse = parse_path, .type = "path",
+    {"role_id_file", .credential = true, AUTH(role_id_file), .parse = parse_path, .type = "path",
      .example = "/etc/leafd/role-id"},
-    {"secret_id_file", AUTH(secret_id_file), .parse = parse_path, .type = "path",
-     .example = "/etc/leafd/secret-id"},
+    {"secret_id_file", .credential = true, AUTH(secret_id_file), .parse = parse_path,
+     .type = "path", .example = "/etc/leafd/secret-id"},
     {"revoke_on_exit", AUTH(revoke_on_exit), .parse = parse_yes_no, .fallback = "no",
      .type = "yes or no", .example = "yes"},
 
@@ -106,14 +107,14 @@ const struct config_key config_keys[] = {
      .example = "40%..55%"},
     {"renew_before", CERT(renewal.before_s), .parse = parse_duration, .type = "duration",
      .example = "10m"},
-    {"directory", CERT(directory), .parse = parse_path, .type = "path",
+    {"directory", CERT(directory), .parse = parse_directory, .type = "path",
      .example = "/etc/nginx/tls"},
     {"directory_mode", CONSUMER(directory_mode), .parse = parse_directory_mode, .fallback = "0755",
      .type = "octal mode", .example = "0750"},
     {"file", CONSUMER(outputs), .parse = parse_file, .repeats = true,
      .type = "NAME CONTENT [MODE [OWNER[:GROUP]]]", .example = "tls.key key 0600 postgres"},
-    {"keystore_password_file", CERT(keystore_password_file), .parse = parse_password_file,
-     .type = "path", .example = "/etc/leafd/keystore-password"},
+    {"keystore_password_file", .credential = true, CERT(keystore_password_file),
+     .parse = parse_password_file, .type = "path", .example = "/etc/leafd/keystore-password"},
     {"keystore_encryption", CONSUMER(keystore_encryption), .parse = parse_keystore_encryption,
      .fallback = "modern", .type = "word", .example = "legacy"},
     {"keystore_alias", CONSUMER(keystore_alias), .parse = parse_text, .fallback = "${cert.name}",
@@ -126,12 +127,12 @@ const struct config_key config_keys[] = {
      .example = "48h"},
     {"link", CERT(links), .parse = parse_link, .repeats = true, .type = "PATH NAME",
      .example = "/etc/ssl/private/db.key tls.key"},
-    {"validate", CONSUMER(validate), .parse = parse_validate, .type = "exec PROGRAM [ARGUMENT...]",
-     .example = "exec /usr/local/bin/lint-tls"},
-    {"reload", CONSUMER(reloads), .parse = parse_reload, .repeats = true, .fallback = "none",
-     .type = "none, signal, unit, socket, exec or http",
+    {"validate", .orders = true, CONSUMER(validate), .parse = parse_validate,
+     .type = "exec PROGRAM [ARGUMENT...]", .example = "exec /usr/local/bin/lint-tls"},
+    {"reload", .orders = true, CONSUMER(reloads), .parse = parse_reload, .repeats = true,
+     .fallback = "none", .type = "none, signal, unit, socket, exec or http",
      .example = "signal HUP pidfile /run/nginx.pid"},
-    {"prove", CONSUMER(prove), .parse = parse_prove, .fallback = "none",
+    {"prove", .orders = true, CONSUMER(prove), .parse = parse_prove, .fallback = "none",
      .type = "none, tls, exec or http", .example = "tls 127.0.0.1:443 sni api.example.com"},
     {"prove_timeout", CONSUMER(prove_timeout_s), .parse = parse_duration, .fallback = "60s",
      .type = "duration", .example = "60s"},
@@ -155,7 +156,7 @@ const struct config_key *config_key_find(const char *name, unsigned sections)
     return NULL;
 }
 
-const char *config_key_nearest(const char *typed, unsigned sections)
+const char *config_key_near(const char *typed, unsigned sections, struct arena *arena)
 {
     const char *names[sizeof config_keys / sizeof *config_keys];
     size_t count = 0;
@@ -163,5 +164,5 @@ const char *config_key_nearest(const char *typed, unsigned sections)
     for (size_t i = 0; i < config_key_count; i++)
         if ((config_keys[i].sections & sections) != 0)
             names[count++] = config_keys[i].name;
-    return text_nearest(typed, names, count);
+    return text_near(arena, typed, names, count);
 }

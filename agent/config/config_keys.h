@@ -22,6 +22,8 @@ struct config_key {
     config_parser *parse; /* NULL: read before the others, by config_load itself */
     size_t offset;        /* of the field in the section's struct */
     bool repeats;
+    bool credential;         /* messages never show the value: it can be a credential by mistake */
+    bool orders;             /* nor the arguments of this one */
     const char *environment; /* read as BAO_X, then VAULT_X, where the key is not given; or NULL */
     const char *fallback;    /* the default, as it would be written; or NULL */
     const char *type;        /* what a value is, for people */
@@ -34,7 +36,8 @@ extern const size_t config_key_count;
 /* config_key_find - the key of that name which may stand in one of `sections`, or NULL */
 const struct config_key *config_key_find(const char *name, unsigned sections);
 
-/* config_key_nearest - a key of `sections` that a mistyped name may have meant, or NULL */
-const char *config_key_nearest(const char *typed, unsigned sections);
+/* config_key_near - the keys of `sections` that a mistyped name may have meant, as "a, b or c", in
+ * `arena`; or NULL */
+const char *config_key_near(const char *typed, unsigned sections, struct arena *arena);
 
 #endif

@@ -42,7 +42,7 @@ static void include(struct loading *loading, const struct config_section *agent,
 
     /* A folder without files is fine; a file named in full that is missing is not. */
     if (r == GLOB_NOMATCH && strpbrk(pattern, "*?[") == NULL)
-        config_problem(loading->problems, &place, "names a file that is not there");
+        config_problem(loading->problems, &place, "\"%s\" is not there; check the path", pattern);
     else if (r != 0 && r != GLOB_NOMATCH)
         config_problem(loading->problems, &place, "cannot be searched; check who may read it");
     for (size_t i = 0; r == 0 && i < found.gl_pathc; i++)
@@ -243,6 +243,7 @@ struct config *config_load(const char *file, struct config_problems *problems)
     if (problems->count == 0)
         config_check(config, &loading.document, problems);
     if (problems->count > 0) {
+        config_problems_sort(problems);
         config_unref(config);
         return NULL;
     }

@@ -110,8 +110,9 @@ const char *parse_link(struct config_scope *scope, const char *value, void *fiel
         return why;
     if (words.count != 2)
         return "is not PATH NAME";
-    if (words.items[0][0] != '/')
-        return "has a path that is not absolute";
+    why = check_path(words.items[0]);
+    if (why != NULL)
+        return why;
     link = arena_append(scope->arena, &list->items, &list->count, sizeof *link);
     if (link == NULL)
         return config_no_memory;

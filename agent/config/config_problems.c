@@ -1,16 +1,24 @@
 #include "config/config_problems.h"
 
 #include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
 
 enum { PROBLEM_BYTES = 512 };
 
 struct config_problem {
     struct config_problem *next;
     const char *text;
+    const char *file; /* "" if it is in none */
+    unsigned line;
+    size_t number; /* in the order of telling */
 };
 
 /* What is told when there is no memory left to tell what is wrong. */
-static struct config_problem no_memory = {NULL, "out of memory while reading the configuration"};
+static struct config_problem no_memory = {
+    .text = "out of memory while reading the configuration",
+    .file = "",
+};
 
 static const char *place_text(struct arena *arena, const struct config_place *place)
 {
@@ -39,9 +47,13 @@ void config_problem(struct config_problems *problems, const struct config_place 
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    if (problem != NULL && where != NULL)
+    if (problem != NULL && where != NULL) {
         problem->text = arena_format(&problems->arena, "%s %s", where, text);
-    if (problem == NULL || problem->text == NULL)
+        problem->file = arena_copy(&problems->arena, place->file == NULL ? "" : place->file);
+        problem->line = place->line;
+        problem->number = problems->count;
+    }
+    if (problem == NULL || problem->text == NULL || problem->file == NULL)
         problem = &no_memory;
     if (problems->first == NULL)
         problems->first = problem;
@@ -49,6 +61,40 @@ void config_problem(struct config_problems *problems, const struct config_place 
         problems->last->next = problem;
     problems->last = problem;
     problems->count++;
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const struct config_problem *first = *(struct config_problem *const *)a;
+    const struct config_problem *second = *(struct config_problem *const *)b;
+    int order = strcmp(first->file, second->file);
+
+    if (order == 0)
+        order = (first->line > second->line) - (first->line < second->line);
+    return order != 0 ? order : (first->number > second->number) - (first->number < second->number);
+}
+
+void config_problems_sort(struct config_problems *problems)
+{
+    struct config_problem **sorted = calloc(problems->count + 1, sizeof *sorted);
+    struct config_problem **end = &problems->first;
+    size_t count = 0;
+
+    if (sorted == NULL)
+        return; /* unsorted is better than untold */
+    for (struct config_problem *at = problems->first; at != NULL; at = at->next)
+        sorted[count++] = at;
+    qsort(sorted, count, sizeof *sorted, by_place);
+    problems->count = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0 && strcmp(sorted[i]->text, problems->last->text) == 0)
+            continue;
+        *end = problems->last = sorted[i];
+        end = &sorted[i]->next;
+        problems->count++;
+    }
+    *end = NULL;
+    free(sorted);
 }
 
 void config_problems_print(const struct config_problems *problems, FILE *to)

@@ -2,9 +2,9 @@
  * config_problems - everything that is wrong with a configuration, told at once
  *
  * An operator who fixes one error and is shown the next one starts to guess. Reading goes on after
- * a problem wherever that makes sense, and every problem names file, line, section and key, and
- * what would be right. Values are not repeated: the line number leads to them, and one of them may
- * be a secret in the wrong place.
+ * a problem wherever that makes sense, and every problem names file, line, section, key and the
+ * offending item, and what would be right. Items of keys that can hold a credential are not shown,
+ * nor is one that looks like a credential in the wrong place, nor what an expansion stands for.
  */
 #ifndef LEAFD_CONFIG_CONFIG_PROBLEMS_H
 #define LEAFD_CONFIG_CONFIG_PROBLEMS_H
@@ -32,6 +32,9 @@ struct config_problems {
 /* config_problem - adds a problem; the text says what is wrong and what would be right */
 void config_problem(struct config_problems *problems, const struct config_place *place,
                     const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* config_problems_sort - puts them in the order of files and lines, and the same told twice once */
+void config_problems_sort(struct config_problems *problems);
 
 /* config_problems_print - writes every problem as a line "FILE:LINE: [SECTION] KEY: TEXT" */
 void config_problems_print(const struct config_problems *problems, FILE *to);

@@ -75,10 +75,36 @@ static bool has_control(const char *text)
     return false;
 }
 
+/* How many blanks and semicolons, which end a word or an order at HAProxy's socket. */
+static size_t count_ends(const char *text)
+{
+    size_t count = 0;
+
+    while ((text = strpbrk(text, " \t;")) != NULL) {
+        text++;
+        count++;
+    }
+    return count;
+}
+
+/* Whether an expansion made more words or orders of what is sent than were written. */
+static const char *check_expanded(struct config_scope *scope, const char *value,
+                                  const struct text_list *words)
+{
+    struct text_list raw = {0};
+    const char *why = words_split_raw(scope, value, &raw);
+
+    for (size_t i = 2; why == NULL && i < raw.count; i++)
+        if (count_ends(words->items[i]) > count_ends(raw.items[i]))
+            why = "has a ${...} that stands for a text with a blank or ; in it, and would send "
+                  "another word or order; let it stand for one word";
+    return why;
+}
+
 /* The words of the text are joined by single blanks: one line, in which nothing expanded may begin
  * another. */
-static const char *take_socket(struct config_scope *scope, const struct text_list *words,
-                               struct reload_action *action)
+static const char *take_socket(struct config_scope *scope, const char *value,
+                               const struct text_list *words, struct reload_action *action)
 {
     size_t count = words->count;
     const char *line = "";
@@ -105,7 +131,7 @@ static const char *take_socket(struct config_scope *scope, const struct text_lis
     action->verb = RELOAD_SOCKET;
     action->target = words->items[1];
     action->line = line;
-    return NULL;
+    return check_expanded(scope, value, words);
 }
 
 static const char *take_http(struct config_scope *scope, const struct text_list *words,
@@ -145,7 +171,7 @@ const char *parse_reload(struct config_scope *scope, const char *value, void *fi
     } else if (strcmp(words.items[0], "unit") == 0) {
         why = take_unit(&words, &action);
     } else if (strcmp(words.items[0], "socket") == 0) {
-        why = take_socket(scope, &words, &action);
+        why = take_socket(scope, value, &words, &action);
     } else if (strcmp(words.items[0], "http") == 0) {
         why = take_http(scope, &words, &action);
     } else {

@@ -8,25 +8,30 @@
 #include <ctype.h>
 #include <string.h>
 
-enum { DOMAIN_MOST_BYTES = 253, LABEL_MOST_BYTES = 63, COMMON_NAME_MOST_BYTES = 64 };
+enum {
+    DOMAIN_MOST_BYTES = 253,
+    LABEL_MOST_BYTES = 63,
+    COMMON_NAME_MOST_BYTES = 64,
+    URI_MOST_BYTES = 2048 /* the SPIFFE-ID standard's, section 2.3 */
+};
 
 typedef const char *item_parser(struct config_scope *scope, const char *item,
                                 const char **ret_item);
 
 static const char *const not_dns =
-    "holds something that is not a DNS name: labels of letters, digits and inner hyphens, "
-    "apart by dots";
+    "is not a DNS name: labels of letters, digits and inner hyphens, apart by dots";
 
 static bool is_label(const char *label, size_t length)
 {
     if (length == 0 || length > LABEL_MOST_BYTES || label[0] == '-' || label[length - 1] == '-')
         return false;
     for (size_t i = 0; i < length; i++)
-        if (!isalnum((unsigned char)label[i]) && label[i] != '-')
+        if (!isalnum((unsigned char)label[i]) && label[i] != '-' && label[i] != '_')
             return false;
     return true;
 }
 
+/* RFC 1123 section 2.1: the last label of a name is not all digits, or it reads as an address. */
 static bool is_domain(const char *name)
 {
     if (strlen(name) > DOMAIN_MOST_BYTES)
@@ -37,9 +42,23 @@ static bool is_domain(const char *name)
         if (!is_label(name, length))
             return false;
         if (name[length] == '\0')
-            return true;
+            return strspn(name, "0123456789") < length;
         name += length + 1;
     }
+}
+
+static bool is_address(const char *text)
+{
+    struct in6_addr v6;
+    struct in_addr v4;
+
+    return inet_pton(AF_INET, text, &v4) == 1 || inet_pton(AF_INET6, text, &v6) == 1;
+}
+
+static void to_lower(char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        text[i] = (char)tolower((unsigned char)text[i]);
 }
 
 /* A domain in A-labels and lower case. */
@@ -48,56 +67,193 @@ static const char *to_domain(struct config_scope *scope, const char *item, const
     char *ascii = NULL;
     char *kept;
 
-    if (strchr(item, '_') != NULL)
-        return "holds a name with an underscore, which the CA would drop without a word";
     if (idn2_to_ascii_8z(item, &ascii, IDN2_NONTRANSITIONAL | IDN2_NFC_INPUT) != IDN2_OK)
         return not_dns;
     kept = arena_copy(scope->arena, ascii);
     idn2_free(ascii);
     if (kept == NULL)
         return config_no_memory;
-    for (char *at = kept; *at != '\0'; at++)
-        *at = (char)tolower((unsigned char)*at);
+    to_lower(kept, strlen(kept));
     *ret_domain = kept;
     return is_domain(kept) ? NULL : not_dns;
+}
+
+/* What else a text is that stands where a DNS name should, and where it belongs. */
+static const char *not_dns_but(const char *item)
+{
+    size_t length = strlen(item);
+
+    if (is_address(item))
+        return "is an IP address; move it to ip_addresses";
+    if (strstr(item, "://") != NULL)
+        return "is a URL; write its host alone, or move it to uris";
+    if (strchr(item, '@') != NULL)
+        return "is a mail address; move it to email_addresses";
+    if (strchr(item, ':') != NULL)
+        return "has a port; leave it out, certificates name hosts only";
+    if (strpbrk(item, " \t") != NULL)
+        return "is more than one name; write names apart by commas";
+    if (length > 1 && item[length - 1] == '.')
+        return "ends with a dot; leave the dot out, as certificates do";
+    if (strcmp(item, "*") == 0)
+        return "names every host of all domains; write *.DOMAIN";
+    return NULL;
 }
 
 static const char *to_dns_name(struct config_scope *scope, const char *item, const char **ret_name)
 {
     const char *domain = text_starts(item, "*.");
-    const char *why = to_domain(scope, domain == NULL ? item : domain, ret_name);
+    const char *why = not_dns_but(item);
 
+    if (why == NULL)
+        why = to_domain(scope, domain == NULL ? item : domain, ret_name);
     if (why == NULL && domain != NULL)
         *ret_name = arena_format(scope->arena, "*.%s", *ret_name);
     return why;
 }
 
+static const char *not_address_but(const char *item)
+{
+    if (item[0] == '[')
+        return "is in brackets; leave them out, and a port as well";
+    if (strchr(item, '/') != NULL)
+        return "is a network; write the addresses one by one";
+    if (strchr(item, '%') != NULL)
+        return "has a zone, which certificates cannot hold; leave out the % and what follows";
+    if (strpbrk(item, " \t") != NULL)
+        return "is more than one address; write addresses apart by commas";
+    if (is_domain(item))
+        return "is a name; move it to dns_names";
+    return "is not an IP address";
+}
+
 static const char *to_ip_address(struct config_scope *scope, const char *item,
                                  const char **ret_address)
 {
-    unsigned char raw[sizeof(struct in6_addr)];
+    struct in6_addr v6;
+    struct in_addr v4;
     char text[INET6_ADDRSTRLEN];
-    int family = strchr(item, ':') == NULL ? AF_INET : AF_INET6;
+    bool four = inet_pton(AF_INET, item, &v4) == 1;
 
-    if (inet_pton(family, item, raw) != 1 || inet_ntop(family, raw, text, sizeof text) == NULL)
-        return "holds something that is not an IP address";
+    if (!four && inet_pton(AF_INET6, item, &v6) != 1)
+        return not_address_but(item);
+    if (!four && IN6_IS_ADDR_V4MAPPED(&v6)) {
+        four = true;
+        memcpy(&v4, v6.s6_addr + sizeof v6 - sizeof v4, sizeof v4);
+    }
+    if (four ? v4.s_addr == 0 : IN6_IS_ADDR_UNSPECIFIED(&v6))
+        return "stands for any address, and no peer connects to it; write the machine's own";
+    if (inet_ntop(four ? AF_INET : AF_INET6, four ? (void *)&v4 : (void *)&v6, text, sizeof text) ==
+        NULL)
+        return not_address_but(item);
     *ret_address = arena_copy(scope->arena, text);
     return NULL;
 }
 
+#define LOWER_AND_DIGITS "abcdefghijklmnopqrstuvwxyz0123456789"
+#define UPPER            "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+/* SPIFFE-ID standard, section 2: trust domain and path; `id` is what follows spiffe:// */
+static const char *check_spiffe(const char *id)
+{
+    size_t domain = strspn(id, LOWER_AND_DIGITS ".-_");
+    const char *path = id + domain;
+
+    if (strpbrk(id, "?#") != NULL)
+        return "has a ? or #, which a SPIFFE ID cannot hold; leave it out";
+    if (domain == 0 || (*path != '/' && *path != '\0'))
+        return "has a trust domain that is not made of letters, digits, - . and _; write "
+               "spiffe://example.org/PATH";
+    if (path[strspn(path, "/" LOWER_AND_DIGITS UPPER ".-_")] != '\0')
+        return "has a path that a SPIFFE ID cannot hold; use letters, digits, - . _ and /";
+    while (*path == '/') {
+        size_t length = strcspn(++path, "/");
+
+        if (length == 0 || (length <= 2 && memcmp(path, "..", length) == 0))
+            return "has an empty part, . or .. in its path, which a SPIFFE ID cannot hold; leave "
+                   "it out";
+        path += length;
+    }
+    return NULL;
+}
+
+/* Characters of RFC 3986; a comma would end the item in a request that names it. */
+static const char *check_uri_text(const char *item)
+{
+    for (const char *at = item; *at != '\0'; at++) {
+        if (!isgraph((unsigned char)*at) || strchr("\"<>\\^`{|},", *at) != NULL)
+            return "holds a character that must be percent-encoded; write it as %XX";
+        if (*at == '%' && (!isxdigit((unsigned char)at[1]) || !isxdigit((unsigned char)at[2])))
+            return "has a % without two hex digits; write %25 for a plain %";
+    }
+    /* Go's net/url, by which the CA writes them, drops both. */
+    if (item[strlen(item) - 1] == '?' || item[strlen(item) - 1] == '#')
+        return "ends with ? or #, which the CA drops; leave it out";
+    if (strstr(item, "?#") != NULL)
+        return "has an empty query, which the CA drops; leave out the ?";
+    return NULL;
+}
+
+/* Host and port behind "//", the host brought into lower case. */
+static const char *take_host(char *host)
+{
+    size_t length = strcspn(host, "/?#");
+    char *user_end = memchr(host, '@', length);
+    char *port;
+
+    if (user_end != NULL) {
+        length -= (size_t)(user_end + 1 - host);
+        host = user_end + 1;
+    }
+    to_lower(host, length);
+    if (length == 0)
+        return "names no host behind //; write one";
+    port = memrchr(host, ':', length);
+    if (port != NULL && memchr(port, ']', length - (size_t)(port - host)) == NULL &&
+        strspn(port + 1, "0123456789") + 1 != length - (size_t)(port - host))
+        return "has a port that is not a number; write one, or none";
+    return NULL;
+}
+
+/* A scheme that only looks like one of the usual ones. */
+static const char *check_scheme(struct config_scope *scope, const char *uri, size_t length)
+{
+    static const char *const usual[] = {"spiffe", "https"};
+    const char *scheme = arena_copy_part(scope->arena, uri, length);
+    const char *near = scheme == NULL ? NULL : text_near(scope->arena, scheme, usual, 2);
+    const char *why;
+
+    if (near == NULL || strcmp(scheme, near) == 0 || strcmp(scheme, "http") == 0)
+        return NULL;
+    why = arena_format(scope->arena, "has a scheme that does not exist; did you mean %s:?", near);
+    return why == NULL ? config_no_memory : why;
+}
+
 static const char *to_uri(struct config_scope *scope, const char *item, const char **ret_uri)
 {
-    size_t scheme =
-        strspn(item, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.");
+    char *uri = arena_copy(scope->arena, item);
+    size_t scheme = strspn(item, LOWER_AND_DIGITS UPPER "+-.");
+    const char *why;
 
+    if (uri == NULL)
+        return config_no_memory;
     if (scheme == 0 || !isalpha((unsigned char)item[0]) || item[scheme] != ':' ||
         item[scheme + 1] == '\0')
-        return "holds something that is not a URI: SCHEME:REST";
-    for (const char *at = item; *at != '\0'; at++)
-        if (!isgraph((unsigned char)*at) || strchr("\"<>\\^`{|}", *at) != NULL)
-            return "holds a URI with a character that must be percent-encoded";
-    *ret_uri = arena_copy(scope->arena, item);
-    return NULL;
+        return "is not a URI: SCHEME:REST";
+    if (strlen(item) > URI_MOST_BYTES)
+        return "is longer than 2048 bytes; shorten it";
+    to_lower(uri, scheme);
+    *ret_uri = uri;
+    why = check_scheme(scope, uri, scheme);
+    if (why == NULL)
+        why = check_uri_text(uri);
+    if (why == NULL && text_starts(uri + scheme, "://") != NULL)
+        why = take_host(uri + scheme + strlen("://"));
+    else if (why == NULL && text_starts(uri, "spiffe:") != NULL)
+        why = "is no SPIFFE ID; write spiffe://TRUST-DOMAIN/PATH";
+    if (why == NULL && text_starts(uri, "spiffe://") != NULL)
+        why = check_spiffe(uri + strlen("spiffe://"));
+    return why;
 }
 
 static const char *to_email(struct config_scope *scope, const char *item, const char **ret_email)
@@ -107,45 +263,57 @@ static const char *to_email(struct config_scope *scope, const char *item, const 
     const char *why;
 
     if (at == NULL || at == item)
-        return "holds something that is not a mail address: LOCAL@DOMAIN";
+        return "is not a mail address: LOCAL@DOMAIN";
     for (const char *c = item; c < at; c++)
         if (!isgraph((unsigned char)*c) || strchr("\"(),:;<>[\\]", *c) != NULL)
-            return "holds a mail address with an unusual character before the @";
+            return "has an unusual character before the @; write LOCAL@DOMAIN alone";
+    if (strchr(at, '_') != NULL)
+        return "has an underscore in its domain, which mail does not know; write another domain";
     why = to_domain(scope, at + 1, &domain);
     if (why == NULL)
         *ret_email = arena_format(scope->arena, "%.*s@%s", (int)(at - item), item, domain);
     return why;
 }
 
-/* Expands the value, takes it apart by commas, and appends each item in its one form. */
+static const char *add_item(struct config_scope *scope, item_parser *to_item,
+                            struct text_list *list)
+{
+    const char *text, *item = NULL;
+    const char *why = config_expand(scope, scope->item, &text);
+
+    if (why == NULL && *text == '\0')
+        why = "stands for nothing; leave it out, or set what it is drawn from";
+    /* Before the item's own parser, so that its remedy is the right one. */
+    if (why == NULL && strchr(text, ',') != NULL)
+        why = "stands for a text with a comma, which is no name; let it stand for one name";
+    if (why == NULL)
+        why = to_item(scope, text, &item);
+    if (why != NULL)
+        return why;
+    if (item == NULL)
+        return config_no_memory;
+    if (text_list_has(list, item))
+        return "is a name twice; write it once";
+    return text_list_add(list, scope->arena, item, strlen(item)) ? NULL : config_no_memory;
+}
+
+/* Takes the value apart by commas, and appends each item, expanded, in its one form. */
 static const char *add_items(struct config_scope *scope, const char *value, item_parser *to_item,
                              struct text_list *list)
 {
     struct text_list items = {0};
     bool empty = false;
-    const char *text;
-    const char *why = config_expand(scope, value, &text);
+    const char *why = NULL;
 
-    if (why != NULL)
-        return why;
-    if (!text_list_split(&items, scope->arena, text, ",", &empty))
+    if (!text_list_split(&items, scope->arena, value, ",", &empty))
         return config_no_memory;
     if (empty)
         return "holds an empty name; write names apart by single commas";
-    for (size_t i = 0; i < items.count; i++) {
-        const char *item = NULL;
-
-        why = to_item(scope, items.items[i], &item);
-        if (why != NULL)
-            return why;
-        if (item == NULL)
-            return config_no_memory;
-        if (text_list_has(list, item))
-            return "holds a name twice";
-        if (!text_list_add(list, scope->arena, item, strlen(item)))
-            return config_no_memory;
+    for (size_t i = 0; i < items.count && why == NULL; i++) {
+        scope->item = items.items[i];
+        why = add_item(scope, to_item, list);
     }
-    return NULL;
+    return why;
 }
 
 const char *parse_common_name(struct config_scope *scope, const char *value, void *field)
@@ -157,7 +325,8 @@ const char *parse_common_name(struct config_scope *scope, const char *value, voi
         return "is longer than the 64 bytes that X.509 allows; use dns_names and leave it out";
     for (const char *at = *name; why == NULL && *at != '\0'; at++)
         if ((unsigned char)*at < ' ' || (unsigned char)*at > '~')
-            return "holds a character outside printable ASCII";
+            return "holds a character outside printable ASCII; use dns_names, which take any "
+                   "alphabet";
     return why;
 }
 

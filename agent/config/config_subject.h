@@ -1,10 +1,12 @@
 /*
  * config_subject - the parsers of names that go into a certificate
  *
- * They bring every name into the one form in which it is compared later: DNS names and mail domains
- * as lower-case A-labels (IDNA 2008, RFC 5891, by libidn2), IP addresses as inet_ntop(3) writes
- * them. A name that the CA would silently drop, such as a DNS name with an underscore, is refused
- * here. The list parsers append to a `struct text_list` and take names apart by commas.
+ * They bring every name into the one form in which it is compared later, which is the one that the
+ * CA writes: DNS names and mail domains as lower-case A-labels (IDNA 2008, RFC 5891, by libidn2),
+ * IP addresses as inet_ntop(3) writes them, IPv4 ones within IPv6 (RFC 4291 section 2.5.5.2) as
+ * IPv4, URIs with scheme and host in lower case. What no CA gives back as it was asked for is
+ * refused. The list parsers append to a `struct text_list`; they take the value apart by commas,
+ * and expand each item for itself after that.
  */
 #ifndef LEAFD_CONFIG_CONFIG_SUBJECT_H
 #define LEAFD_CONFIG_CONFIG_SUBJECT_H
@@ -14,13 +16,14 @@
 /* parse_common_name - `const char *`, at most 64 characters (RFC 5280, ub-common-name) */
 config_parser parse_common_name;
 
-/* parse_dns_names - `struct text_list` of DNS names, a leading "*." allowed */
+/* parse_dns_names - `struct text_list` of DNS names, a leading "*." and underscores allowed */
 config_parser parse_dns_names;
 
 /* parse_ip_addresses - `struct text_list` of IPv4 and IPv6 addresses */
 config_parser parse_ip_addresses;
 
-/* parse_uris - `struct text_list` of URIs, such as SPIFFE IDs */
+/* parse_uris - `struct text_list` of URIs (RFC 3986); SPIFFE IDs as the SPIFFE-ID standard has it
+ */
 config_parser parse_uris;
 
 /* parse_email_addresses - `struct text_list` of LOCAL@DOMAIN */

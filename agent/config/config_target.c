@@ -1,7 +1,6 @@
 #include "config/config_target.h"
 
 #include "base/text.h"
-#include "config/config_values.h"
 
 #include <arpa/inet.h>
 #include <string.h>
@@ -10,15 +9,19 @@
 static const char odd_socket[] =
     "has a Unix socket that is not unix: and an absolute path of at most 107 bytes";
 
-/* The host and the port of HOST:PORT, brackets removed; the port stays NULL if there is none. */
-struct authority {
-    const char *host, *port;
-};
+enum { HOST_MOST_BYTES = 253 };
 
 static bool is_host(const char *text)
 {
-    return *text != '\0' && *text != '-' &&
-           text[strspn(
+    struct in_addr v4;
+
+    if (*text == '\0' || *text == '-' || *text == '.' || strstr(text, "..") != NULL ||
+        strlen(text) > HOST_MOST_BYTES)
+        return false;
+    /* Digits and dots alone are an address or nothing. */
+    if (text[strspn(text, "0123456789.")] == '\0')
+        return inet_pton(AF_INET, text, &v4) == 1;
+    return text[strspn(
                text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._")] == '\0';
 }
 
@@ -28,7 +31,7 @@ static const char *check_port(const char *port)
 
     return text_number(port, UINT16_MAX, &number) && number > 0
                ? NULL
-               : "has a port that is not a number from 1 to 65535";
+               : "has a port that is not a number from 1 to 65535; write one";
 }
 
 static const char *parse_bracketed(struct config_scope *scope, const char *text,
@@ -38,18 +41,18 @@ static const char *parse_bracketed(struct config_scope *scope, const char *text,
     struct in6_addr address;
 
     if (close == NULL || (close[1] != ':' && close[1] != '\0'))
-        return "has a [ without ]:PORT behind it";
+        return "has a [ without ]:PORT behind it; write [IPV6]:PORT";
     ret_authority->host = arena_copy_part(scope->arena, text + 1, (size_t)(close - text - 1));
     if (ret_authority->host == NULL)
         return config_no_memory;
     if (inet_pton(AF_INET6, ret_authority->host, &address) != 1)
-        return "has brackets around what is not an IPv6 address";
+        return "has brackets around what is not an IPv6 address; leave them out";
     if (close[1] == ':')
         ret_authority->port = close + 2;
     return NULL;
 }
 
-static const char *parse_authority(struct config_scope *scope, const char *text,
+const char *target_parse_authority(struct config_scope *scope, const char *text,
                                    struct authority *ret_authority)
 {
     const char *colon = strchr(text, ':');
@@ -65,7 +68,8 @@ static const char *parse_authority(struct config_scope *scope, const char *text,
         if (ret_authority->host == NULL)
             return config_no_memory;
         if (why == NULL && !is_host(ret_authority->host))
-            why = "has a host that is neither a name nor an address";
+            why = "has a host that is neither a name nor an address; write a name, or four numbers "
+                  "up to 255";
         ret_authority->port = colon == NULL ? NULL : colon + 1;
     }
     if (why == NULL && ret_authority->port != NULL)
@@ -90,7 +94,7 @@ const char *target_parse_address(struct config_scope *scope, const char *text,
     ret_target->socket = text_starts(text, "unix:");
     if (ret_target->socket != NULL)
         return check_socket(ret_target->socket);
-    why = parse_authority(scope, text, &authority);
+    why = target_parse_authority(scope, text, &authority);
     if (why == NULL && authority.port == NULL)
         why = "has no port; write HOST:PORT";
     ret_target->host = authority.host;
@@ -136,7 +140,7 @@ static const char *parse_host_url(struct config_scope *scope, const char *text, 
         return config_no_memory;
     if (strchr(copy, '@') != NULL)
         return "has a user in its URL; leafd sends no password to admin interfaces";
-    why = parse_authority(scope, copy, &authority);
+    why = target_parse_authority(scope, copy, &authority);
     if (why == NULL && plain && !is_loopback(authority.host))
         why = "sends plain http to another machine; take https://, or 127.0.0.1, [::1], localhost "
               "or unix:/PATH:/URL-PATH";
@@ -161,4 +165,67 @@ const char *target_parse_url(struct config_scope *scope, const char *text,
     if (host == NULL)
         return "has a URL that does not start with https://, http:// or unix:/";
     return parse_host_url(scope, text, host, plain != NULL, ret_target);
+}
+
+const char *parse_host(struct config_scope *scope, const char *value, void *field)
+{
+    const char **host = field;
+    const char *why = parse_text(scope, value, host);
+    struct in6_addr v6;
+
+    if (why != NULL)
+        return why;
+    return is_host(*host) || inet_pton(AF_INET6, *host, &v6) == 1
+               ? NULL
+               : "is not a host; write a name or an address alone, without scheme and port";
+}
+
+static bool is_url_text(const char *text)
+{
+    return *text != '\0' && strpbrk(text, " \t\"<>\\^`{|}#?@") == NULL;
+}
+
+/* Takes SCHEME://HOST[:PORT] with nothing behind it but slashes, which it drops. */
+static const char *take_origin(struct config_scope *scope, const char *rest, const char **url)
+{
+    struct authority authority = {0};
+    size_t length = strcspn(rest, "/");
+    const char *host = arena_copy_part(scope->arena, rest, length);
+
+    if (host == NULL)
+        return config_no_memory;
+    if (!is_url_text(rest) || length == 0 || rest[length + strspn(rest + length, "/")] != '\0')
+        return "is not an address alone; leave out path, user and query";
+    *url = arena_copy_part(scope->arena, *url, (size_t)(rest - *url) + length);
+    return *url == NULL ? config_no_memory : target_parse_authority(scope, host, &authority);
+}
+
+const char *parse_address(struct config_scope *scope, const char *value, void *field)
+{
+    const char **address = field;
+    const char *why = parse_text(scope, value, address);
+    const char *host;
+
+    if (why != NULL)
+        return why;
+    host = text_starts(*address, "https://");
+    if (host == NULL)
+        return "does not start with https://, and leafd sends tokens over TLS only";
+    return take_origin(scope, host, address);
+}
+
+const char *parse_proxy(struct config_scope *scope, const char *value, void *field)
+{
+    const char **proxy = field;
+    const char *why = parse_text(scope, value, proxy);
+    const char *host;
+
+    if (why != NULL)
+        return why;
+    host = text_starts(*proxy, "http://");
+    if (host == NULL)
+        host = text_starts(*proxy, "https://");
+    if (host == NULL)
+        return "does not start with http:// or https://";
+    return take_origin(scope, host, proxy);
 }

@@ -1,11 +1,20 @@
 /*
- * config_target - where a consumer is reached: HOST:PORT, a Unix socket, a URL
+ * config_target - where somebody is reached: HOST:PORT, a Unix socket, a URL
  */
 #ifndef LEAFD_CONFIG_CONFIG_TARGET_H
 #define LEAFD_CONFIG_CONFIG_TARGET_H
 
 #include "config/config.h"
-#include "config/config_expand.h"
+#include "config/config_values.h"
+
+/* The host and the port of HOST:PORT, brackets removed; the port is NULL if there is none. */
+struct authority {
+    const char *host, *port;
+};
+
+/* target_parse_authority - HOST, HOST:PORT or [IPV6]:PORT; returns what is wrong, or NULL */
+const char *target_parse_authority(struct config_scope *scope, const char *text,
+                                   struct authority *ret_authority);
 
 /*
  * target_parse_address - HOST:PORT, [IPV6]:PORT or unix:/PATH
@@ -23,5 +32,14 @@ const char *target_parse_address(struct config_scope *scope, const char *text,
  */
 const char *target_parse_url(struct config_scope *scope, const char *text,
                              struct http_target *ret_target);
+
+/* parse_host - `const char *`: a DNS name or an IP address, without a port */
+config_parser parse_host;
+
+/* parse_address - `const char *`: https://HOST[:PORT]; a slash at its end is dropped */
+config_parser parse_address;
+
+/* parse_proxy - `const char *`: an http:// or https:// URL of a proxy */
+config_parser parse_proxy;
 
 #endif

@@ -1,10 +1,14 @@
 #include "config/config_template.h"
 
+#include "base/text.h"
 #include "config/config_fill.h"
 #include "config/config_values.h"
 
+#include <dirent.h>
 #include <string.h>
 #include <unistd.h>
+
+enum { NAMES_MOST = 1000 };
 
 struct config_template {
     struct config_template *next;
@@ -34,6 +38,46 @@ static const char *locate(const struct config_templates *templates, const char *
             return path;
     }
     return NULL;
+}
+
+/* Adds the names of a folder's templates; a folder that is not there has none. */
+static void list_folder(struct arena *arena, const char *folder, struct text_list *names)
+{
+    DIR *stream = folder == NULL ? NULL : opendir(folder);
+    const struct dirent *entry;
+
+    while (stream != NULL && (entry = readdir(stream)) != NULL && names->count < NAMES_MOST) {
+        size_t length = strlen(entry->d_name);
+
+        if (length > 4 && strcmp(entry->d_name + length - 4, ".ini") == 0) {
+            const char *name = arena_copy_part(arena, entry->d_name, length - 4);
+
+            if (name != NULL && !text_list_has(names, name))
+                text_list_add(names, arena, name, length - 4);
+        }
+    }
+    if (stream != NULL)
+        closedir(stream);
+}
+
+static void tell_missing(const struct config_templates *templates, const struct config_place *place,
+                         const char *name)
+{
+    const char *own = templates->directory == NULL ? "-" : templates->directory;
+    struct text_list names = {0};
+    const char *near;
+
+    list_folder(templates->arena, templates->directory, &names);
+    list_folder(templates->arena, LEAFD_TEMPLATE_DIRECTORY, &names);
+    near = text_near(templates->arena, name, names.items, names.count);
+    if (near != NULL)
+        config_problem(templates->problems, place,
+                       "\"%s\" is neither in %s nor in %s; did you mean %s?", name, own,
+                       LEAFD_TEMPLATE_DIRECTORY, near);
+    else
+        config_problem(templates->problems, place,
+                       "\"%s\" is neither in %s nor in %s; leafd-templates(7) lists them", name,
+                       own, LEAFD_TEMPLATE_DIRECTORY);
 }
 
 static struct config_section *read_template(const struct config_templates *templates,
@@ -78,11 +122,9 @@ struct config_section *config_template_of(struct config_templates *templates,
     templates->known = template;
     path = locate(templates, name);
     if (path == NULL)
-        config_problem(templates->problems,
-                       &(struct config_place){from->file, entry->line, from->title, "template"},
-                       "names a template that is neither in %s nor in %s",
-                       templates->directory == NULL ? "-" : templates->directory,
-                       LEAFD_TEMPLATE_DIRECTORY);
+        tell_missing(templates,
+                     &(struct config_place){from->file, entry->line, from->title, "template"},
+                     name);
     else
         template->section = read_template(templates, path);
     return template->section;

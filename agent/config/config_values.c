@@ -16,10 +16,15 @@ const char *const config_no_memory = "cannot be kept: memory ran out";
 static const char *take(struct config_scope *scope, const char *value, const char **ret_text)
 {
     const char *why = config_expand(scope, value, ret_text);
+    size_t length = strlen(value);
 
     if (why != NULL)
         return why;
-    return **ret_text == '\0' ? "has no value" : NULL;
+    if (length > 1 && (value[0] == '"' || value[0] == '\'') && value[length - 1] == value[0])
+        return "is in quotes; leave them out";
+    return **ret_text == '\0'
+               ? "stands for nothing; leave the key out, or set what it is drawn from"
+               : NULL;
 }
 
 const char *parse_text(struct config_scope *scope, const char *value, void *field)
@@ -27,12 +32,20 @@ const char *parse_text(struct config_scope *scope, const char *value, void *fiel
     return take(scope, value, field);
 }
 
-static const char *check_path(const char *path)
+const char *check_path(const char *path)
 {
+    if (path[0] == '~')
+        return "starts with ~, which only shells know; write the absolute path";
     if (path[0] != '/')
         return "is not an absolute path";
-    if (strstr(path, "/../") != NULL || strstr(path, "/./") != NULL || strstr(path, "//") != NULL)
-        return "holds . or .. or // in its path; write the path it stands for";
+    while (*path == '/') {
+        size_t length = strcspn(++path, "/");
+
+        if ((length == 0 && *path != '\0') ||
+            (length > 0 && length <= 2 && memcmp(path, "..", length) == 0))
+            return "holds . or .. or // in its path; write the path it stands for";
+        path += length;
+    }
     return NULL;
 }
 
@@ -51,6 +64,15 @@ const char *parse_path(struct config_scope *scope, const char *value, void *fiel
         length--;
     *path = arena_copy_part(scope->arena, *path, length);
     return *path == NULL ? config_no_memory : NULL;
+}
+
+const char *parse_directory(struct config_scope *scope, const char *value, void *field)
+{
+    const char *why = parse_path(scope, value, field);
+
+    if (why == NULL && strcmp(*(const char **)field, "/") == 0)
+        why = "is the root of all files; give the set a directory of its own";
+    return why;
 }
 
 const char *parse_readable_file(struct config_scope *scope, const char *value, void *field)
@@ -72,42 +94,6 @@ const char *parse_password_file(struct config_scope *scope, const char *value, v
         return why;
     why = arena_format(scope->arena, "names a file that %s", err.text);
     return why == NULL ? config_no_memory : why;
-}
-
-static bool is_url_text(const char *text)
-{
-    return *text != '\0' && strpbrk(text, " \t\"<>\\^`{|}#?@") == NULL;
-}
-
-const char *parse_address(struct config_scope *scope, const char *value, void *field)
-{
-    const char **address = field;
-    const char *why = take(scope, value, address);
-    const char *host;
-    size_t length;
-
-    if (why != NULL)
-        return why;
-    host = text_starts(*address, "https://");
-    if (host == NULL)
-        return "does not start with https://; leafd sends tokens over TLS only";
-    length = strcspn(host, "/");
-    if (!is_url_text(host) || length == 0 || host[length + strspn(host + length, "/")] != '\0')
-        return "is not an address alone; leave out path, user and query";
-    *address = arena_copy_part(scope->arena, *address, strlen("https://") + length);
-    return *address == NULL ? config_no_memory : NULL;
-}
-
-const char *parse_proxy(struct config_scope *scope, const char *value, void *field)
-{
-    const char **proxy = field;
-    const char *why = take(scope, value, proxy);
-
-    if (why != NULL)
-        return why;
-    if (text_starts(*proxy, "http://") == NULL && text_starts(*proxy, "https://") == NULL)
-        return "does not start with http:// or https://";
-    return is_url_text(*proxy) ? NULL : "is not a URL without user and query";
 }
 
 static bool is_api_text(const char *text, bool slashes)
@@ -255,7 +241,8 @@ static const char *choose(struct config_scope *scope, const char *value, const c
 {
     const char *text;
     const char *why = take(scope, value, &text);
-    const char *known = "";
+    const char *known = "", *near;
+    unsigned count = 0;
 
     if (why != NULL)
         return why;
@@ -267,8 +254,12 @@ static const char *choose(struct config_scope *scope, const char *value, const c
         known = arena_format(scope->arena, "%s%s%s", known, i == 0 ? "" : ", ", words[i]);
         if (known == NULL)
             return config_no_memory;
+        count = i + 1;
     }
-    why = arena_format(scope->arena, "is not one of: %s", known);
+    near = text_near(scope->arena, text, words, count);
+    why = arena_format(scope->arena, "is not one of: %s%s%s%s", known,
+                       near == NULL ? "" : "; did you mean ", near == NULL ? "" : near,
+                       near == NULL ? "" : "?");
     return why == NULL ? config_no_memory : why;
 }
 

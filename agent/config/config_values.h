@@ -2,8 +2,9 @@
  * config_values - from the text of a value to what it means
  *
  * One parser for every kind of value. A parser writes into the field that the key table names and
- * returns NULL, or returns what is wrong with the value in words that follow the key's name: "is
- * not a duration". Repeating keys call their parser once an occurrence; it appends.
+ * returns NULL, or returns what is wrong in words that follow the value: "is not a duration". Where
+ * they hold a semicolon a remedy stands behind it; else the key's example becomes the remedy.
+ * Repeating keys call their parser once an occurrence; it appends.
  */
 #ifndef LEAFD_CONFIG_CONFIG_VALUES_H
 #define LEAFD_CONFIG_CONFIG_VALUES_H
@@ -21,18 +22,18 @@ config_parser parse_text;
 /* parse_path - `const char *`: an absolute path without . or .. in it */
 config_parser parse_path;
 
+/* check_path - what is wrong with a path that is to be written so, or NULL */
+const char *check_path(const char *path);
+
+/* parse_directory - `const char *`: as parse_path, and not the root of all */
+config_parser parse_directory;
+
 /* parse_readable_file - `const char *`: an absolute path of a file that can be read now */
 config_parser parse_readable_file;
 
 /* parse_password_file - `const char *`: as parse_readable_file, and what it holds can be a password
  */
 config_parser parse_password_file;
-
-/* parse_address - `const char *`: https://HOST[:PORT]; a slash at its end is dropped */
-config_parser parse_address;
-
-/* parse_proxy - `const char *`: an http:// or https:// URL of a proxy */
-config_parser parse_proxy;
 
 /* parse_api_path - `const char *`: a path of the CA's API, such as a mount; outer slashes dropped
  */

@@ -10,6 +10,14 @@
 #include "base/text.h"
 #include "config/config_expand.h"
 
+/*
+ * words_split_raw - appends the words of `value`, quotes removed, not expanded
+ *
+ * What is written for a shell (single quotes, in exec also | > && $NAME) is refused: there is none.
+ * Returns what is wrong, or NULL.
+ */
+const char *words_split_raw(struct config_scope *scope, const char *value, struct text_list *words);
+
 /* words_split - appends the words of `value`, expanded; returns what is wrong, or NULL */
 const char *words_split(struct config_scope *scope, const char *value, struct text_list *words);
 

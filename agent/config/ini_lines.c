@@ -12,18 +12,22 @@
 
 enum {
     FILE_MOST_BYTES = 1024 * 1024,
-    LINE_MOST_BYTES = 199,   /* INI_MAX_LINE of inih 55, less the NUL */
-    SECTION_MOST_BYTES = 49, /* MAX_SECTION of inih 55, less the NUL */
-    KEY_MOST_BYTES = 49      /* MAX_NAME of inih 55, less the NUL */
+    VALUE_MOST_BYTES = 4096,
+    SECTION_MOST_BYTES = 49,
+    KEY_MOST_BYTES = 49
 };
+
+#define KEY_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-."
 
 struct lines {
     const char *at;
     unsigned number;
     const char *file;
     char section[SECTION_MOST_BYTES + 1];
+    char key[KEY_MOST_BYTES + 1], value[VALUE_MOST_BYTES + 1]; /* of the line that inih reads */
     const struct ini_reader *reader;
     struct config_problems *problems;
+    bool adrift; /* behind a section header that is wrong: its keys are of no known section */
     bool no_memory;
 };
 
@@ -34,23 +38,23 @@ static void refuse(struct lines *lines, const char *why)
                    why);
 }
 
-/* A section header as inih will read it, or why it must not. */
-static const char *check_section(struct lines *lines, const char *line)
+/* Tells of a section header, or returns what is wrong with it. */
+static const char *check_section(struct lines *lines, const char *line, size_t line_length)
 {
-    const char *end = strchr(line, ']');
-    const char *misread = strpbrk(line + 1, "[;#");
+    const char *end = memchr(line, ']', line_length);
     size_t length;
 
     if (end == NULL)
         return "the section name is not closed; write [NAME]";
-    if (end[1] != '\0')
+    if (end + 1 != line + line_length)
         return "there is more behind the section name; write [NAME] alone on its line";
     length = (size_t)(end - line - 1);
     if (length == 0)
         return "the section name is empty; write for example [cert web]";
     if (length > SECTION_MOST_BYTES)
         return "the section name is longer than 49 bytes; choose a shorter one";
-    if (misread != NULL && misread < end)
+    if (memchr(line + 1, '[', length) != NULL || memchr(line + 1, ';', length) != NULL ||
+        memchr(line + 1, '#', length) != NULL)
         return "the section name holds one of [ ; #; choose another one";
     memcpy(lines->section, line + 1, length);
     lines->section[length] = '\0';
@@ -59,29 +63,73 @@ static const char *check_section(struct lines *lines, const char *line)
     return NULL;
 }
 
-static const char *check_entry(const char *line)
+static size_t trim_end(const char *text, size_t length)
 {
-    const char *separator = strpbrk(line, "=:");
+    while (length > 0 && (text[length - 1] == ' ' || text[length - 1] == '\t'))
+        length--;
+    return length;
+}
 
-    if (separator == NULL)
-        return "this is neither a [section] nor a key; write key = value";
-    if (*separator == ':')
-        return "a key ends with =, not with a colon; write key = value";
-    if (separator == line)
+/* Keeps the key in front of the separator, or returns what is wrong with it. */
+static const char *take_key(struct lines *lines, const char *line, size_t length)
+{
+    length = trim_end(line, length);
+    if (length == 0)
         return "there is no key before the =; write key = value";
-    if (separator - line > KEY_MOST_BYTES)
+    if (memchr(line, ';', length) != NULL || memchr(line, '#', length) != NULL)
+        return "there is a comment before the =; put comments on lines of their own";
+    if (length > KEY_MOST_BYTES)
         return "the key is longer than 49 bytes; no key of leafd is";
-    if (strstr(separator, " ;") != NULL || strstr(separator, "\t;") != NULL ||
-        strstr(separator, " #") != NULL || strstr(separator, "\t#") != NULL)
-        return "there is a comment behind the value, or a word that starts with ; or #; "
-               "put comments on lines of their own";
+    memcpy(lines->key, line, length);
+    lines->key[length] = '\0';
+    return lines->key[strspn(lines->key, KEY_CHARACTERS)] == '\0'
+               ? NULL
+               : "what stands before the = is no key: keys have letters, digits, _ and - only";
+}
+
+/* Keeps the value behind the separator, or returns what is wrong with it. */
+static const char *take_value(struct lines *lines, const char *from, size_t length)
+{
+    size_t blanks = 0;
+
+    while (blanks < length && (from[blanks] == ' ' || from[blanks] == '\t'))
+        blanks++;
+    from += blanks;
+    length = trim_end(from, length - blanks);
+    if (length > 0 && (from[0] == ';' || from[0] == '#'))
+        return "there is a comment in place of the value; put comments on lines of their own, and "
+               "leave the key out if it has no value";
+    for (size_t i = 1; i < length; i++)
+        if ((from[i] == ';' || from[i] == '#') && (from[i - 1] == ' ' || from[i - 1] == '\t'))
+            return "there is a comment behind the value, or a word that starts with ; or #; "
+                   "put comments on lines of their own";
+    if (length > VALUE_MOST_BYTES)
+        return "the value is longer than 4096 bytes; shorten it, or repeat the key on further "
+               "lines if it takes a list";
+    memcpy(lines->value, from, length);
+    lines->value[length] = '\0';
     return NULL;
 }
 
-/* Whether inih may see the line; what it may not see is told. */
-static bool check_line(struct lines *lines, const char *line, size_t length)
+static const char *check_entry(struct lines *lines, const char *line, size_t length)
+{
+    const char *equals = memchr(line, '=', length);
+    const char *colon = memchr(line, ':', length);
+    const char *why;
+
+    if (colon != NULL && (equals == NULL || colon < equals))
+        return "a key ends with =, not with a colon; write key = value";
+    if (equals == NULL)
+        return "this is neither a [section] nor a key; write key = value";
+    why = take_key(lines, line, (size_t)(equals - line));
+    return why != NULL ? why : take_value(lines, equals + 1, length - (size_t)(equals + 1 - line));
+}
+
+/* Whether the line is an entry, kept aside; sections are told of, and so is what is wrong. */
+static bool take_line(struct lines *lines, const char *line, size_t length)
 {
     const char *why = NULL;
+    bool entry = false;
 
     for (size_t i = 0; i < length; i++) {
         unsigned char c = (unsigned char)line[i];
@@ -89,43 +137,39 @@ static bool check_line(struct lines *lines, const char *line, size_t length)
         if ((c < ' ' && c != '\t') || c == 0x7f)
             why = "there is a control character in this line; remove it";
     }
-    if (why == NULL && length > LINE_MOST_BYTES)
-        why = "the line is longer than 199 bytes; shorten it, or repeat the key on further lines "
-              "if it takes a list";
-    if (why == NULL && (line[0] == ' ' || line[0] == '\t')) {
-        if (line[strspn(line, " \t")] == '\0')
-            return false;
+    if (trim_end(line, length) == 0)
+        return false;
+    if (why == NULL && (line[0] == ' ' || line[0] == '\t'))
         why = "the line is indented; start it in the first column";
+    if (why == NULL && line[0] == '[') {
+        why = check_section(lines, line, length);
+        lines->adrift = why != NULL;
+    } else if (why == NULL && line[0] != '#' && line[0] != ';') {
+        why = check_entry(lines, line, length);
+        entry = why == NULL && !lines->adrift;
     }
-    if (why == NULL && line[0] == '[')
-        why = check_section(lines, line);
-    else if (why == NULL && line[0] != '\0' && line[0] != '#' && line[0] != ';')
-        why = check_entry(line);
     if (why != NULL)
         refuse(lines, why);
-    return why == NULL;
+    return entry;
 }
 
-/* inih's reader: one checked line a call, an empty one in place of a line that is refused. */
+/* inih's reader: one line a call, a stand-in for an entry and an empty one for all else. */
 static char *give_line(char *to, int size, void *stream)
 {
+    static const char stand_in[] = "key=value";
     struct lines *lines = stream;
-    char line[LINE_MOST_BYTES + 2];
-    size_t length = strcspn(lines->at, "\n");
+    const char *line = lines->at;
+    size_t length = strcspn(line, "\n");
     size_t kept = length;
 
-    if (*lines->at == '\0' || size < LINE_MOST_BYTES + 1)
+    if (*line == '\0' || size < (int)sizeof stand_in)
         return NULL;
     lines->number++;
-    if (kept > 0 && lines->at[kept - 1] == '\r')
+    if (kept > 0 && line[kept - 1] == '\r')
         kept--;
-    if (kept > LINE_MOST_BYTES + 1)
-        kept = LINE_MOST_BYTES + 1;
-    memcpy(line, lines->at, kept);
-    line[kept] = '\0';
-    lines->at += length + (lines->at[length] == '\n');
-    if (check_line(lines, line, kept))
-        memcpy(to, line, kept + 1);
+    lines->at += length + (line[length] == '\n');
+    if (take_line(lines, line, kept))
+        memcpy(to, stand_in, sizeof stand_in);
     else
         to[0] = '\0';
     return to;
@@ -136,7 +180,10 @@ static int take_entry(void *user, const char *section, const char *key, const ch
     struct lines *lines = user;
 
     (void)section;
-    lines->no_memory |= !lines->reader->on_entry(lines->reader->arg, key, value, lines->number);
+    (void)key;
+    (void)value;
+    lines->no_memory |=
+        !lines->reader->on_entry(lines->reader->arg, lines->key, lines->value, lines->number);
     return 1;
 }
 
@@ -154,8 +201,8 @@ static bool read_file(const char *file, struct bytes *bytes, struct err *err)
     return true;
 }
 
-void ini_lines_read(const char *file, const struct ini_reader *reader,
-                    struct config_problems *problems)
+size_t ini_lines_read(const char *file, const struct ini_reader *reader,
+                      struct config_problems *problems)
 {
     CLEANUP(bytes_free) struct bytes bytes = {.limit = FILE_MOST_BYTES};
     struct lines lines = {.file = file, .reader = reader, .problems = problems};
@@ -163,12 +210,14 @@ void ini_lines_read(const char *file, const struct ini_reader *reader,
 
     if (!read_file(file, &bytes, &err)) {
         config_problem(problems, &(struct config_place){.file = file}, "%s", err.text);
-        return;
+        return 0;
     }
     lines.at = bytes_text(&bytes);
     if (strncmp(lines.at, "\xEF\xBB\xBF", 3) == 0)
         lines.at += 3; /* a byte order mark, which some editors leave */
-    ini_parse_stream(give_line, &lines, take_entry, &lines);
+    if (ini_parse_stream(give_line, &lines, take_entry, &lines) != 0)
+        refuse(&lines, "the file cannot be read to its end; report this, with the file");
     if (lines.no_memory)
         refuse(&lines, "memory ran out while reading");
+    return bytes.length;
 }

@@ -2,10 +2,11 @@
  * ini_lines - a guarded reader over inih
  *
  * inih splits a line of 200 bytes or more into several, takes an indented line for the continuation
- * of the last value, cuts section names at 49 bytes, cuts values at " ;", and numbers no lines. In
- * a file that names commands these are security holes. This reader looks at every raw line first
- * and hands inih only those that it cannot misread; the others become problems, each with its line
- * and what to write instead. Reading goes on behind them.
+ * of the last value, cuts section names at 49 bytes, drops what stands behind " ;", and numbers no
+ * lines. In a file that names commands these are security holes. This reader looks at every raw
+ * line first. What inih could misread becomes a problem with its line and what to write instead,
+ * and reading goes on behind it. Of the other lines inih gets a short stand-in, while key and value
+ * are kept aside as they were written: a value may have 4096 bytes.
  */
 #ifndef LEAFD_CONFIG_INI_LINES_H
 #define LEAFD_CONFIG_INI_LINES_H
@@ -26,8 +27,9 @@ struct ini_reader {
  *
  * The callbacks return false when memory ran out. What is wrong with the file, its absence
  * included, is added to `problems`. Files over 1 MiB and files that others may write are refused.
+ * Returns how many bytes the file has, 0 if it was not read.
  */
-void ini_lines_read(const char *file, const struct ini_reader *reader,
-                    struct config_problems *problems);
+size_t ini_lines_read(const char *file, const struct ini_reader *reader,
+                      struct config_problems *problems);
 
 #endif

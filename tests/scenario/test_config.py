@@ -22,7 +22,7 @@ file = tls.key key
 
 # (what, configuration, line of the problem, "[section] key" or "[section]", part of the remedy)
 WRONG = [
-    ("unknown-key", HEAD + CERT + "dns_name = x\n", 13, "[cert web] dns_name:", "did you mean dns_names?"),
+    ("unknown-key", HEAD + CERT + "dns_name = x\n", 13, "[cert web] dns_name:", "did you mean dns_names"),
     ("far-key", HEAD + CERT + "frobnicate = x\n", 13, "[cert web] frobnicate:", "leafd.ini(5) lists them"),
     ("misplaced-key", HEAD + CERT + "max_in_flight = 3\n", 13, "[cert web] max_in_flight:", "move it to [agent]"),
     ("unknown-section", HEAD + CERT + "[certs db]\n", 13, "[certs db]", "there are [vault], [auth], [agent]"),
@@ -65,7 +65,8 @@ WRONG = [
      "write dns_names, ip_addresses"),
     ("odd-dns-name", HEAD + CERT.replace("a.example.test", "a..b"), 9, "[cert web] dns_names:",
      "labels of letters, digits"),
-    ("underscore", HEAD + CERT.replace("a.example", "a_b"), 9, "[cert web] dns_names:", "the CA would drop"),
+    ("underscore-in-request", HEAD + CERT.replace("a.example", "a_b") + "request_names = yes\n", 9,
+     "[cert web] dns_names:", "let the CSR carry it: request_names = no"),
     ("inner-wildcard", HEAD + CERT.replace("a.example.test", "a.*.test"), 9, "[cert web] dns_names:", "labels"),
     ("name-twice", HEAD + CERT.replace("a.example.test", "a.b, a.b"), 9, "[cert web] dns_names:", "a name twice"),
     ("empty-name", HEAD + CERT.replace("a.example.test", "a.b,,c.d"), 9, "[cert web] dns_names:", "single commas"),
@@ -204,10 +205,10 @@ WRONG = [
     ("unclosed-quote", HEAD + CERT + 'reload = exec /bin/echo "x\n', 13, "[cert web] reload:", "not closed"),
     ("no-value", HEAD + CERT + "ttl =\n", 13, "[cert web] ttl:", "has no value"),
     # what inih would misread
-    ("long-line", HEAD + CERT + "dns_names = " + ", ".join(f"name{i}.example.test" for i in range(20)) + "\n", 13,
+    ("long-value", HEAD + CERT + "dns_names = " + ", ".join(f"name{i}.example.test" for i in range(220)) + "\n", 13,
      "[cert web]", "repeat the key on further lines"),
-    ("smuggled-key", HEAD + CERT + "ttl = " + " " * 195 + "validate = exec /bin/evil\n", 13, "[cert web]",
-     "longer than 199 bytes"),
+    ("smuggled-key", HEAD + CERT + "ttl = " + " " * 195 + "validate = exec /bin/evil\n", 13, "[cert web] ttl:",
+     "is not a duration"),
     ("indented-key", HEAD + CERT + "  ttl = 1h\n", 13, "[cert web]", "start it in the first column"),
     ("inline-comment", HEAD + CERT + "ttl = 1h ; short\n", 13, "[cert web]", "lines of their own"),
     ("inline-hash", HEAD + CERT + "ttl = 1h # short\n", 13, "[cert web]", "lines of their own"),
@@ -221,17 +222,149 @@ WRONG = [
 ]
 
 
+# What was accepted, and hurt later; the item that is wrong is shown.
+WRONG_ITEMS = [
+    # addresses
+    ("address-bare-v6", HEAD.replace("127.0.0.1:1", "::1:8200") + CERT, 2, "[vault] address:",
+     '"https://::1:8200" has more than one colon; write IPv6 addresses in brackets'),
+    ("address-great-port", HEAD.replace(":1\n", ":99999\n") + CERT, 2, "[vault] address:",
+     "port that is not a number from 1 to 65535"),
+    ("address-zero-port", HEAD.replace(":1\n", ":0\n") + CERT, 2, "[vault] address:", "from 1 to 65535"),
+    ("address-word-port", HEAD.replace(":1\n", ":https\n") + CERT, 2, "[vault] address:", "from 1 to 65535"),
+    ("address-no-port", HEAD.replace(":1\n", ":\n") + CERT, 2, "[vault] address:", "from 1 to 65535"),
+    ("address-odd-v4", HEAD.replace("127.0.0.1:1", "127.0.0.256") + CERT, 2, "[vault] address:",
+     "four numbers up to 255"),
+    ("address-odd-host", HEAD.replace("127.0.0.1:1", "ca!example") + CERT, 2, "[vault] address:",
+     "neither a name nor an address"),
+    ("address-dots", HEAD.replace("127.0.0.1:1", "ca..example") + CERT, 2, "[vault] address:",
+     "neither a name nor an address"),
+    ("address-odd-v6", HEAD.replace("127.0.0.1:1", "[::g]") + CERT, 2, "[vault] address:", "not an IPv6 address"),
+    ("address-quoted", HEAD.replace("https://127.0.0.1:1", '"https://127.0.0.1:1"') + CERT, 2, "[vault] address:",
+     "is in quotes; leave them out"),
+    ("proxy-port", HEAD.replace("[auth]", "proxy = http://p:99999\n[auth]") + CERT, 3, "[vault] proxy:",
+     '"http://p:99999" has a port that is not a number'),
+    ("proxy-path", HEAD.replace("[auth]", "proxy = http://p/x\n[auth]") + CERT, 3, "[vault] proxy:",
+     "leave out path, user and query"),
+    ("server-name-url", HEAD.replace("[auth]", "tls_server_name = https://ca\n[auth]") + CERT, 3,
+     "[vault] tls_server_name:", "without scheme and port"),
+    ("server-name-port", HEAD.replace("[auth]", "tls_server_name = ca:8200\n[auth]") + CERT, 3,
+     "[vault] tls_server_name:", '"ca:8200" is not a host; write'),
+    # DNS names
+    ("dns-is-v4", HEAD + CERT.replace("a.example.test", "192.0.2.7"), 9, "[cert web] dns_names:",
+     '"192.0.2.7" is an IP address; move it to ip_addresses'),
+    ("dns-is-v6", HEAD + CERT.replace("a.example.test", "a.b, ::1"), 9, "[cert web] dns_names:",
+     '"::1" is an IP address; move it to ip_addresses'),
+    ("dns-almost-v4", HEAD + CERT.replace("a.example.test", "192.0.2.700"), 9, "[cert web] dns_names:",
+     '"192.0.2.700" is not a DNS name'),
+    ("dns-port", HEAD + CERT.replace("a.example.test", "a.b:443"), 9, "[cert web] dns_names:", "has a port; leave it out"),
+    ("dns-url", HEAD + CERT.replace("a.example.test", "https://a.b"), 9, "[cert web] dns_names:", "is a URL; write its host"),
+    ("dns-mail", HEAD + CERT.replace("a.example.test", "a@b.c"), 9, "[cert web] dns_names:", "move it to email_addresses"),
+    ("dns-blank", HEAD + CERT.replace("a.example.test", "a.b c.d"), 9, "[cert web] dns_names:",
+     '"a.b c.d" is more than one name; write names apart by commas'),
+    ("dns-dot", HEAD + CERT.replace("a.example.test", "a.b."), 9, "[cert web] dns_names:", "leave the dot out"),
+    ("dns-star", HEAD + CERT.replace("a.example.test", "*"), 9, "[cert web] dns_names:", "write *.DOMAIN"),
+    ("underscore-from-ca", HEAD + CERT.replace("a.example", "a_b") + "key_source = vault\n", 9,
+     "[cert web] dns_names:", '"a_b.test" holds an underscore'),
+    ("dns-second-name", HEAD + CERT.replace("a.example.test", "${env.TWO}"), 9, "[cert web] dns_names:",
+     '"${env.TWO}" stands for a text with a comma'),
+    ("dns-empty-name", HEAD + CERT.replace("a.example.test", "a.b, ${env.NONE}"), 9, "[cert web] dns_names:",
+     '"${env.NONE}" stands for nothing'),
+    # addresses in certificates
+    ("ip-network", HEAD + CERT + "ip_addresses = 192.0.2.0/24\n", 13, "[cert web] ip_addresses:",
+     '"192.0.2.0/24" is a network; write the addresses one by one'),
+    ("ip-brackets", HEAD + CERT + "ip_addresses = [::1]\n", 13, "[cert web] ip_addresses:", "is in brackets; leave them"),
+    ("ip-zone", HEAD + CERT + "ip_addresses = fe80::1%eth0\n", 13, "[cert web] ip_addresses:", "has a zone"),
+    ("ip-name", HEAD + CERT + "ip_addresses = localhost\n", 13, "[cert web] ip_addresses:", "move it to dns_names"),
+    ("ip-any", HEAD + CERT + "ip_addresses = 0.0.0.0\n", 13, "[cert web] ip_addresses:", "stands for any address"),
+    ("ip-any-v6", HEAD + CERT + "ip_addresses = ::\n", 13, "[cert web] ip_addresses:", "stands for any address"),
+    ("ip-blank", HEAD + CERT + "ip_addresses = 192.0.2.7 192.0.2.8\n", 13, "[cert web] ip_addresses:", "apart by commas"),
+    ("ip-mapped-twice", HEAD + CERT + "ip_addresses = 192.0.2.7, ::ffff:192.0.2.7\n", 13, "[cert web] ip_addresses:",
+     '"::ffff:192.0.2.7" is a name twice; write it once'),
+    ("ip-second", HEAD + CERT + "ip_addresses = ${env.TWO}\n", 13, "[cert web] ip_addresses:", "a text with a comma"),
+    # URIs
+    ("uri-spiffee", HEAD + CERT + "uris = spiffee://example.org/a\n", 13, "[cert web] uris:",
+     '"spiffee://example.org/a" has a scheme that does not exist; did you mean spiffe:?'),
+    ("uri-htps", HEAD + CERT + "uris = htps://example.org/a\n", 13, "[cert web] uris:", "did you mean https:?"),
+    ("spiffe-no-slashes", HEAD + CERT + "uris = spiffe:example.org/a\n", 13, "[cert web] uris:", "write spiffe://TRUST"),
+    ("spiffe-query", HEAD + CERT + "uris = spiffe://example.org/a?b=c\n", 13, "[cert web] uris:", "cannot hold; leave it"),
+    ("spiffe-fragment", HEAD + CERT + "uris = spiffe://example.org/a#b\n", 13, "[cert web] uris:", "cannot hold; leave it"),
+    ("spiffe-slash", HEAD + CERT + "uris = spiffe://example.org/a/\n", 13, "[cert web] uris:", "has an empty part"),
+    ("spiffe-dots", HEAD + CERT + "uris = spiffe://example.org/../a\n", 13, "[cert web] uris:", "has an empty part"),
+    ("spiffe-port", HEAD + CERT + "uris = spiffe://example.org:80/a\n", 13, "[cert web] uris:", "has a trust domain"),
+    ("spiffe-user", HEAD + CERT + "uris = spiffe://u@example.org/a\n", 13, "[cert web] uris:", "has a trust domain"),
+    ("spiffe-percent", HEAD + CERT + "uris = spiffe://example.org/a%20b\n", 13, "[cert web] uris:", "has a path that"),
+    ("spiffe-no-domain", HEAD + CERT + "uris = spiffe:///a\n", 13, "[cert web] uris:", "names no host"),
+    ("uri-empty-query", HEAD + CERT + "uris = https://example.org/a?\n", 13, "[cert web] uris:", "ends with ? or #"),
+    ("uri-empty-fragment", HEAD + CERT + "uris = urn:a:b#\n", 13, "[cert web] uris:", "which the CA drops; leave it out"),
+    ("uri-empty-query-first", HEAD + CERT + "uris = urn:a:b?#c\n", 13, "[cert web] uris:", "leave out the ?"),
+    ("uri-percent", HEAD + CERT + "uris = https://example.org/%zz\n", 13, "[cert web] uris:", "two hex digits; write %25"),
+    ("uri-port", HEAD + CERT + "uris = https://example.org:x/\n", 13, "[cert web] uris:", "has a port that is not a number"),
+    ("uri-no-host", HEAD + CERT + "uris = https:///a\n", 13, "[cert web] uris:", "names no host"),
+    ("uri-twice-by-case", HEAD + CERT + "uris = HTTPS://X.test/a, https://x.test/a\n", 13, "[cert web] uris:", "twice; write it once"),
+    ("uri-second", HEAD + CERT + "uris = spiffe://example.org/${env.TWO}\n", 13, "[cert web] uris:", "a text with a comma"),
+    ("uri-long", HEAD + CERT + "uris = https://example.org/" + "x" * 2048 + "\n", 13, "[cert web] uris:", "longer than 2048"),
+    ("mail-underscore", HEAD + CERT + "email_addresses = ops@a_b.test\n", 13, "[cert web] email_addresses:",
+     '"ops@a_b.test" has an underscore in its domain'),
+    ("cn-quoted", HEAD + CERT + 'common_name = "db.example.test"\n', 13, "[cert web] common_name:", "is in quotes"),
+    # paths
+    ("root-directory", HEAD + CERT.replace("OUT", "/"), 10, "[cert web] directory:", '"/" is the root of all files; give'),
+    ("directory-dot", HEAD + CERT.replace("OUT", "OUT/."), 10, "[cert web] directory:", "write the path it stands for"),
+    ("directory-dots", HEAD + CERT.replace("OUT", "OUT/.."), 10, "[cert web] directory:", "write the path it stands for"),
+    ("home-directory", HEAD + CERT.replace("OUT", "~/tls"), 10, "[cert web] directory:", "starts with ~, which only shells"),
+    ("directory-inside", HEAD + CERT + CERT.replace("web]", "db]").replace("OUT", "OUT/db"), 16, "[cert db] directory:",
+     '/db" lies inside the directory of [cert web]'),
+    ("directory-deep-inside", HEAD + CERT + CERT.replace("web]", "b]").replace("OUT", "OUT-b") +
+     CERT.replace("web]", "db]").replace("OUT", "OUT/x/db"), 22, "[cert db] directory:",
+     "lies inside the directory of [cert web]"),
+    ("one-link-twice", HEAD + CERT + "link = /etc/x tls.key\n" + CERT.replace("web]", "db]").replace("OUT", "OUT2") +
+     "link = /etc/x tls.key\n", 20, "[cert db] link:", '"/etc/x" is also a link of [cert web]'),
+    ("same-link-twice", HEAD + CERT + "link = /etc/x tls.key\nlink = /etc/x tls.crt\n", 13, "[cert web] link:",
+     '"/etc/x" is also a link of [cert web]'),
+    ("link-in-other-set", HEAD + CERT + CERT.replace("web]", "db]").replace("OUT", "OUT2") + "link = OUT/x tls.key\n", 19,
+     "[cert db] link:", '/x" lies inside the directory of [cert web]'),
+    ("link-is-directory", HEAD + CERT + CERT.replace("web]", "db]").replace("OUT", "OUT2") + "link = OUT tls.key\n", 19,
+     "[cert db] link:", "is also a directory of [cert web]"),
+    ("link-dots", HEAD + CERT + "link = /etc/../x tls.key\n", 13, "[cert web] link:", "write the path it stands for"),
+    ("relative-link", HEAD + CERT + "link = x tls.key\n", 13, "[cert web] link:", '"x tls.key" is not an absolute path'),
+    # commands
+    ("single-quotes", HEAD + CERT + "reload = exec /bin/echo 'a b'\n", 13, "[cert web] reload:",
+     '"exec /bin/echo" holds a single quote, and there is no shell to take it away; write double quotes or none'),
+    ("single-quotes-prove", HEAD + CERT + "prove = exec /bin/echo it's\n", 13, "[cert web] prove:", "a single quote"),
+    ("pipe", HEAD + CERT + "reload = exec /bin/echo a | /bin/cat\n", 13, "[cert web] reload:", "is written for a shell"),
+    ("and", HEAD + CERT + "validate = exec /bin/true && /bin/true\n", 13, "[cert web] validate:", "is written for a shell"),
+    ("redirection", HEAD + CERT + "reload = exec /bin/echo a 2>/dev/null\n", 13, "[cert web] reload:", "for a shell"),
+    ("shell-variable", HEAD + CERT + "reload = exec /bin/kill $MAINPID\n", 13, "[cert web] reload:", "write ${env.NAME}"),
+    ("substitution", HEAD + CERT + "reload = exec /bin/kill $(cat /run/pid)\n", 13, "[cert web] reload:", "for a shell"),
+    ("socket-second-order", HEAD + CERT + "reload = socket /run/x show ${env.ORDERS}\n", 13, "[cert web] reload:",
+     '"socket /run/x" has a ${...} that stands for a text with a blank or ;'),
+    # lines
+    ("comment-for-value", HEAD + CERT + "common_name =; none yet\n", 13, "[cert web]", "a comment in place of the value"),
+    ("hash-for-value", HEAD + CERT + "common_name = # none yet\n", 13, "[cert web]", "a comment in place of the value"),
+    ("comment-before-equals", HEAD + CERT + "ttl ;old = 1h\n", 13, "[cert web]", "a comment before the ="),
+    ("blank-key", HEAD + CERT + "pki role = 1h\n", 13, "[cert web]", "letters, digits, _ and - only"),
+    ("empty-key", HEAD + CERT + "= 1h\n", 13, "[cert web]", "no key before the ="),
+    ("long-expansion", HEAD + CERT + "keystore_alias = ${env.LONG}${env.LONG}\n", 13, "[cert web] keystore_alias:",
+     "longer than 4096 bytes once"),
+    # near words
+    ("far-template", HEAD + CERT + "template = qwertz\n", 13, "[cert web] template:", "leafd-templates(7) lists them"),
+    ("near-word", HEAD + CERT + "key_type = rsa2048\n", 13, "[cert web] key_type:", "did you mean rsa-2048?"),
+    ("near-keys", HEAD + CERT + "prove_ever = 1h\n", 13, "[cert web] prove_ever:", "did you mean prove_every?"),
+]
+ENVIRONMENT = {"TWO": "admin.example.test,a.test", "NONE": "", "ORDERS": "info; shutdown", "LONG": "x" * 3000}
+
+
 def write(site, text):
     text = text.replace("TEMPLATES", str(site.folder)).replace("OUT", str(site.out()))
     return site.write(text)
 
 
-@pytest.mark.parametrize("text, line, place, remedy", [w[1:] for w in WRONG], ids=[w[0] for w in WRONG])
+@pytest.mark.parametrize("text, line, place, remedy", [w[1:] for w in WRONG + WRONG_ITEMS],
+                         ids=[w[0] for w in WRONG + WRONG_ITEMS])
 @pytest.mark.parametrize("command", ["check", "run", "once"])
 def test_a_wrong_configuration_is_told_and_nothing_is_written(site, command, text, line, place, remedy):
     write(site, text)
     before = sorted(os.listdir(site.folder))
-    done = site.command(command)
+    done = site.command(command, environment=ENVIRONMENT)
     assert done.code == 2, done.err
     where = f"{site.file}:{line}: {place}" if line else f"{site.file}:"
     told = [said for said in done.err.splitlines() if said.startswith(where)]
@@ -242,14 +375,21 @@ def test_a_wrong_configuration_is_told_and_nothing_is_written(site, command, tex
 
 
 def test_there_are_enough_kinds():
-    assert len({w[0] for w in WRONG}) == len(WRONG) >= 30
+    assert len({w[0] for w in WRONG + WRONG_ITEMS}) == len(WRONG) + len(WRONG_ITEMS)
+    assert len(WRONG) >= 30 and len(WRONG_ITEMS) >= 60
 
 
-def test_all_problems_are_told_at_once(site):
-    write(site, HEAD.replace("https", "http") + CERT.replace("a.example.test", "a_b") + "ttl = x\nfoo = y\n")
+def test_all_problems_are_told_at_once_in_the_order_of_lines(site):
+    write(site, HEAD.replace("https", "http") + CERT.replace("a.example.test", "a b") + "ttl = x\nfoo = y\n")
     done = site.command("check")
-    assert [int(re.search(r":(\d+):", said).group(1)) for said in done.err.splitlines()] == [14, 2, 9, 13] or \
-        sorted(int(re.search(r":(\d+):", said).group(1)) for said in done.err.splitlines()) == [2, 9, 13, 14]
+    assert [int(re.search(r":(\d+):", said).group(1)) for said in done.err.splitlines()] == [2, 9, 13, 14]
+
+
+def test_a_section_header_that_is_wrong_is_told_alone(site):
+    """Its keys belong to no section: they are not told of as keys of the one before."""
+    write(site, HEAD + CERT + CERT.replace("[cert web]", "[cert db"))
+    done = site.command("check")
+    assert len(done.err.splitlines()) == 1 and f"{site.file}:13:" in done.err
 
 
 def test_a_wrong_default_is_told_once_however_many_use_it(site):
@@ -265,8 +405,19 @@ def test_a_wrong_template_is_told_with_its_own_file_and_line(site):
     (site.folder / "mine.ini").write_text("[template]\nfile = tls.key key 0644\ndirectory = /x\n")
     write(site, HEAD + CERT.replace("file = tls.crt fullchain\nfile = tls.key key\n", "template = mine\n"))
     done = site.command("check")
-    assert f"{site.folder}/mine.ini:2: [template] file: lets everybody read a private key" in done.err
+    assert f"{site.folder}/mine.ini:2: [template] file: \"tls.key key 0644\" lets everybody read a private key" in done.err
     assert f"{site.folder}/mine.ini:3: [template] directory: does not belong here" in done.err
+
+
+def test_the_near_templates_are_named(site):
+    for name in ("nginx", "nginz", "redis"):
+        (site.folder / f"{name}.ini").write_text("[template]\n")
+    write(site, HEAD + CERT + "template = Ngnix\n")
+    done = site.command("check")
+    assert f"{site.file}:13: [cert web] template: \"Ngnix\" is neither in {site.folder} nor in" in done.err
+    assert done.err.endswith("; did you mean nginx?\n")
+    write(site, HEAD + CERT + "template = nginy\n")
+    assert site.command("check").err.endswith("; did you mean nginx or nginz?\n")
 
 
 def test_a_file_that_everybody_may_write_is_refused(site):
@@ -286,15 +437,19 @@ def test_a_wrong_environment_is_told(site):
     write(site, HEAD.replace("address = https://127.0.0.1:1\n", "") + CERT)
     done = site.command("check", environment={"VAULT_ADDR": "http://vault:8200"})
     assert done.code == 2
-    assert "environment: BAO_ADDR or VAULT_ADDR, for address: does not start with https://" in done.err
+    assert "environment: BAO_ADDR or VAULT_ADDR, for address: \"http://vault:8200\" does not start with https://" in done.err
 
 
 def test_values_are_not_repeated_in_what_is_told(site):
     """A token in the wrong place must not reach the log of the pipeline."""
-    write(site, HEAD.replace("role = leafd", "role = leafd\ntoken_file = hvs.CANARY") + CERT + "ttl = hvs.CANARY\n")
-    done = site.command("check")
+    write(site, HEAD.replace("role = leafd", "role = leafd\ntoken_file = CANARY") +
+          CERT.replace("a.example.test", "${env.PASSWORD}") + "ttl = hvs.CANARY\nkey_type = eyJCANARY\n"
+          "keystore_password_file = CANARY\nreload = exec true CANARY\nprove = http https://u:CANARY@a/ x\n"
+          "validate = run x CANARY\nreload = http POST ftp://a/?t=CANARY\n")
+    done = site.command("check", environment={"PASSWORD": "CANARY!", "VAULT_PROXY_ADDR": "socks5://u:CANARY@p"})
     assert done.code == 2
     assert "CANARY" not in done.err + done.out
+    assert len(done.err.splitlines()) == 10
 
 
 def test_a_right_configuration_says_so_and_gives_advice(site):
@@ -315,4 +470,4 @@ def test_a_name_service_that_is_down_is_told_apart_from_a_name_that_does_not_exi
     write(site, HEAD + CERT + "file = web.pem combined 0640 :away\n")
     done = site.command("check", environment=preload("name_service"))
     assert done.code == 2
-    assert f"{site.file}:13: [cert web] file: names a group that cannot be looked up now: Input/output error" in done.err
+    assert f"{site.file}:13: [cert web] file: \"web.pem combined 0640 :away\" names a group that cannot be looked up now: Input/output error" in done.err

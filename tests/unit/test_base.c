@@ -154,16 +154,29 @@ static void lists_are_split_and_compared_as_sets(void **state)
     arena_free(&arena);
 }
 
-static void the_nearest_name_is_suggested_only_when_near(void **state)
+static void the_near_names_are_suggested_the_nearest_first(void **state)
 {
-    static const char *const names[] = {"dns_names", "pki_role", "pki_mount"};
+    static const char *const names[] = {"dns_names", "pki_role", "pki_mount",
+                                        "role_id",   "role",     "redis"};
+    static const struct row {
+        const char *typed, *near;
+    } rows[] = {
+        {"dns_name", "dns_names"},
+        {"pki_rloe", "pki_role"},
+        {"PKI_MOUNT", "pki_mount"},
+        {"role_i", "role_id or role"},
+        {"certificate", NULL},
+        {"rodi", NULL},
+        {"", NULL},
+        {"a name that is longer than any key of ours could ever be, by far", NULL},
+    };
+    struct arena arena = {0};
 
     (void)state;
-    assert_string_equal(text_nearest("dns_name", names, 3), "dns_names");
-    assert_string_equal(text_nearest("pki_rloe", names, 3), "pki_role");
-    assert_null(text_nearest("certificate", names, 3));
-    assert_null(
-        text_nearest("a name that is longer than any key of ours could ever be, by far", names, 3));
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        assert_true(
+            text_equal(text_near(&arena, rows[i].typed, names, COUNT_OF(names)), rows[i].near));
+    arena_free(&arena);
 }
 
 static void durations_are_read_strictly(void **state)
@@ -290,7 +303,7 @@ int main(void)
         cmocka_unit_test(numbers_are_whole_or_not_at_all),
         cmocka_unit_test(foreign_text_is_made_printable),
         cmocka_unit_test(lists_are_split_and_compared_as_sets),
-        cmocka_unit_test(the_nearest_name_is_suggested_only_when_near),
+        cmocka_unit_test(the_near_names_are_suggested_the_nearest_first),
         cmocka_unit_test(durations_are_read_strictly),
         cmocka_unit_test(durations_are_written_in_two_units),
         cmocka_unit_test(moments_are_written_in_utc),

@@ -105,22 +105,70 @@ static void what_is_not_given_has_its_default(void **state)
 
 static void names_are_brought_into_one_form(void **state)
 {
-    struct config *config = load_cert(*state, "dns_names = A.Example.COM, *.b.example.com\n"
-                                              "dns_names = b\xc3\xbc"
-                                              "cher.example\n"
-                                              "ip_addresses = 2001:0DB8:0::7, 192.0.2.7\n"
-                                              "uris = spiffe://example.org/a\n"
-                                              "email_addresses = Ops@EXAMPLE.com\nfile = k key\n");
+    struct config *config =
+        load_cert(*state, "dns_names = A.Example.COM, *.b.example.com, _acme_1.x.example\n"
+                          "dns_names = b\xc3\xbc"
+                          "cher.example\n"
+                          "ip_addresses = 2001:0DB8:0::7, 192.0.2.7, ::ffff:192.0.2.1\n"
+                          "uris = spiffe://example.org/a, URN:a:B, HTTPS://X.Example:443/A?b=C#D\n"
+                          "uris = ldap://[2001:DB8::7]/c=GB?objectClass?one\n"
+                          "email_addresses = Ops@EXAMPLE.com\nfile = k key\n");
     const struct names *names;
 
     assert_non_null(config);
     names = &config->certs[0].wish.names;
-    assert_int_equal(names->dns.count, 3);
+    assert_int_equal(names->dns.count, 4);
     assert_string_equal(names->dns.items[0], "a.example.com");
     assert_string_equal(names->dns.items[1], "*.b.example.com");
-    assert_string_equal(names->dns.items[2], "xn--bcher-kva.example");
+    assert_string_equal(names->dns.items[2], "_acme_1.x.example");
+    assert_string_equal(names->dns.items[3], "xn--bcher-kva.example");
     assert_string_equal(names->ip.items[0], "2001:db8::7");
+    assert_string_equal(names->ip.items[2], "192.0.2.1");
+    assert_string_equal(names->uri.items[0], "spiffe://example.org/a");
+    assert_string_equal(names->uri.items[1], "urn:a:B");
+    assert_string_equal(names->uri.items[2], "https://x.example:443/A?b=C#D");
+    assert_string_equal(names->uri.items[3], "ldap://[2001:db8::7]/c=GB?objectClass?one");
     assert_string_equal(names->email.items[0], "Ops@example.com");
+    config_unref(config);
+}
+
+/* A list of items of an environment's making obtained names that nobody wrote. */
+static void an_expansion_is_one_item_of_a_list(void **state)
+{
+    struct config *config;
+
+    setenv("LEAFD_HOST", "a.example.com", 1);
+    config = load_cert(*state, "dns_names = b.example, ${env.LEAFD_HOST}, x.${env.LEAFD_HOST}\n"
+                               "file = k key\n");
+    assert_non_null(config);
+    assert_int_equal(config->certs[0].wish.names.dns.count, 3);
+    assert_string_equal(config->certs[0].wish.names.dns.items[2], "x.a.example.com");
+    config_unref(config);
+    setenv("LEAFD_HOST", "admin.example.com,a", 1);
+    assert_null(load_cert(*state, "dns_names = ${env.LEAFD_HOST}\nfile = k key\n"));
+    assert_null(load_cert(*state, "uris = https://x.example/${env.LEAFD_HOST}\nfile = k key\n"));
+    assert_null(load_cert(*state, "email_addresses = a@${env.LEAFD_HOST}\nfile = k key\n"));
+}
+
+/* inih splits such lines and takes what is behind a blank and ; away; ours are 4096 bytes. */
+static void a_long_value_is_read_whole(void **state)
+{
+    char lines[3000], word[2001];
+    struct config *config;
+
+    memset(word, 'x', 2000);
+    word[2000] = '\0';
+    snprintf(lines, sizeof lines,
+             "uris = spiffe://example.org/%s\ndns_names = a.b\nfile = k key\n"
+             "reload = exec /bin/echo %.300s a;b #c\n",
+             word, word);
+    assert_null(load_cert(*state, lines)); /* the last word starts like a comment */
+    *strstr(lines, " #c") = '\0';
+    config = load_cert(*state, lines);
+    assert_non_null(config);
+    assert_int_equal(strlen(config->certs[0].wish.names.uri.items[0]), 2000 + 21);
+    assert_int_equal(config->certs[0].reloads.items[0].argv.count, 3);
+    assert_string_equal(config->certs[0].reloads.items[0].argv.items[2], "a;b");
     config_unref(config);
 }
 
@@ -389,6 +437,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FILE_TEST(what_is_not_given_has_its_default),
         FILE_TEST(names_are_brought_into_one_form),
+        FILE_TEST(an_expansion_is_one_item_of_a_list),
+        FILE_TEST(a_long_value_is_read_whole),
         FILE_TEST(a_section_goes_before_its_template_and_that_before_defaults),
         FILE_TEST(commands_are_split_before_they_are_expanded),
         FILE_TEST(the_service_account_token_tells_namespace_and_account),
