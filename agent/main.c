@@ -8,6 +8,7 @@
 #include "base/secret.h"
 #include "config/config_load.h"
 #include "flow/check.h"
+#include "flow/check_online.h"
 #include "flow/daemon.h"
 #include "flow/once.h"
 #include "flow/revoke.h"
@@ -24,13 +25,14 @@ struct options {
     const char *const *names;
     size_t name_count;
     uint64_t wait_s;
-    bool json, online, no_reissue;
+    bool json, online, no_reissue, spend;
 };
 
 enum option_code {
     OPTION_JSON = 256,
     OPTION_ONLINE,
     OPTION_NO_REISSUE,
+    OPTION_SPEND,
     OPTION_HELP,
     OPTION_VERSION
 };
@@ -41,6 +43,7 @@ static const struct option long_options[] = {
     {"json", no_argument, NULL, OPTION_JSON},
     {"online", no_argument, NULL, OPTION_ONLINE},
     {"no-reissue", no_argument, NULL, OPTION_NO_REISSUE},
+    {"spend", no_argument, NULL, OPTION_SPEND},
     {"help", no_argument, NULL, OPTION_HELP},
     {"version", no_argument, NULL, OPTION_VERSION},
     {NULL, 0, NULL, 0},
@@ -51,7 +54,8 @@ static const char usage[] =
     "\n"
     "  leafd run                        keep all certificates fresh until SIGTERM\n"
     "  leafd once [-w TIME] [CERT...]   issue what is missing or due, reload, exit\n"
-    "  leafd check [--online]           check the configuration, and what the CA allows\n"
+    "  leafd check [--online [--spend]]\n"
+    "                                   check the configuration, and what the CA would refuse\n"
     "  leafd status [--json] [CERT...]  show what is on disk and what failed\n"
     "  leafd ready [-w TIME]            exit 0 if every certificate is usable, for probes\n"
     "  leafd revoke [--no-reissue] CERT...\n"
@@ -113,7 +117,7 @@ static int run_check(struct config *config, const struct options *options)
         log_setup(LOG_FORMAT_TEXT, LOG_LEVEL_ERR);
         if (!prepare(config, &err))
             return fail(config, &err);
-        code = check_online(config);
+        code = check_online(config, options->spend);
     }
     config_unref(config);
     return code;
@@ -167,9 +171,9 @@ static const struct command {
     const char *options; /* the short and long ones it takes beside -c, by their first letters */
     bool takes_names, needs_names;
 } commands[] = {
-    {"run", run_daemon, "", false, false},   {"once", run_once, "w", true, false},
-    {"check", run_check, "o", false, false}, {"status", run_status, "j", true, false},
-    {"ready", run_ready, "w", false, false}, {"revoke", run_revoke, "n", true, true},
+    {"run", run_daemon, "", false, false},    {"once", run_once, "w", true, false},
+    {"check", run_check, "os", false, false}, {"status", run_status, "j", true, false},
+    {"ready", run_ready, "w", false, false},  {"revoke", run_revoke, "n", true, true},
 };
 
 /* -- reading the command line ---------------------------------------------------------------------
@@ -196,7 +200,11 @@ static int take_option(const struct command *command, int option, struct options
     static const struct letter {
         int option;
         char letter;
-    } letters[] = {{'w', 'w'}, {OPTION_JSON, 'j'}, {OPTION_ONLINE, 'o'}, {OPTION_NO_REISSUE, 'n'}};
+    } letters[] = {{'w', 'w'},
+                   {OPTION_JSON, 'j'},
+                   {OPTION_ONLINE, 'o'},
+                   {OPTION_NO_REISSUE, 'n'},
+                   {OPTION_SPEND, 's'}};
 
     for (size_t i = 0; i < sizeof letters / sizeof *letters; i++)
         if (option == letters[i].option && strchr(command->options, letters[i].letter) == NULL)
@@ -214,6 +222,9 @@ static int take_option(const struct command *command, int option, struct options
         return -1;
     case OPTION_ONLINE:
         options->online = true;
+        return -1;
+    case OPTION_SPEND:
+        options->spend = true;
         return -1;
     case OPTION_NO_REISSUE:
         options->no_reissue = true;

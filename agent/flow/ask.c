@@ -1,6 +1,6 @@
 #include "flow/ask.h"
 
-#include "vault/vault_capabilities.h"
+#include "vault/vault_describe.h"
 #include "vault/vault_revoke.h"
 
 static void on_answered(void *arg, const struct err *err)
@@ -48,6 +48,16 @@ bool ask_capabilities(struct ask *ask, const struct text_list *paths, struct vau
     return await(ask,
                  vault_capabilities_start(&client, vault_token_secret(ask->engine.tools.token),
                                           paths, ret_reply, on_answered, ask, err),
+                 err);
+}
+
+bool ask_describe(struct ask *ask, const char *path, struct vault_reply *ret_reply, struct err *err)
+{
+    const struct vault_client client = vault_token_client(ask->engine.tools.token);
+
+    return await(ask,
+                 vault_describe_start(&client, vault_token_secret(ask->engine.tools.token), path,
+                                      ret_reply, on_answered, ask, err),
                  err);
 }
 

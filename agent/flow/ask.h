@@ -25,6 +25,10 @@ bool ask_log_in(struct ask *ask, struct err *err);
 bool ask_capabilities(struct ask *ask, const struct text_list *paths, struct vault_reply *ret_reply,
                       struct err *err);
 
+/* ask_describe - reads a path that vault_describe lists; fails as the call does */
+bool ask_describe(struct ask *ask, const char *path, struct vault_reply *ret_reply,
+                  struct err *err);
+
 /*
  * ask_revoke - revokes a certificate by its serial number, or by itself
  *

@@ -1,10 +1,7 @@
 #include "flow/check.h"
 
 #include "config/config_document.h"
-#include "flow/ask.h"
-#include "flow/once.h"
 #include "plan/posture.h"
-#include "vault/vault_capabilities.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -58,74 +55,4 @@ void check_print(const struct config *config)
     printf("the configuration is right: %zu certificate%s from %s, %zu piece%s of advice\n",
            config->cert_count, config->cert_count == 1 ? "" : "s", config->vault.address, advice,
            advice == 1 ? "" : "s");
-}
-
-static int print_capabilities(const struct config *config, const struct vault_reply *reply)
-{
-    int code = EXIT_FINE;
-
-    for (size_t i = 0; i < config->cert_count; i++) {
-        const struct cert_config *cert = &config->certs[i];
-        char path[VAULT_PATH_BYTES];
-
-        vault_sign_path(cert, path);
-        if (vault_capability_has(reply, path, "update")) {
-            printf("[cert %s] the CA lets us use %s\n", cert->name, path);
-            continue;
-        }
-        printf("[cert %s] the CA does not let us use %s; add to a policy of the auth role: "
-               "path \"%s\" { capabilities = [\"update\"] }\n",
-               cert->name, path, path);
-        code = EXIT_REFUSED;
-    }
-    return code;
-}
-
-static void print_skew(const struct clock_skew *skew)
-{
-    char words[CLOCK_SKEW_WORDS_BYTES];
-
-    clock_skew_words(skew, words);
-    if (skew->told_ms != 0)
-        printf("advice: %s\n", words);
-}
-
-static bool ask_about_all(struct ask *ask, const struct config *config,
-                          struct vault_reply *ret_reply, struct err *err)
-{
-    struct arena arena = {0};
-    struct text_list paths = {0};
-    bool asked = true;
-
-    for (size_t i = 0; asked && i < config->cert_count; i++) {
-        char path[VAULT_PATH_BYTES];
-
-        vault_sign_path(&config->certs[i], path);
-        if (!text_list_has(&paths, path) && !text_list_add(&paths, &arena, path, strlen(path)))
-            asked = err_memory(err);
-    }
-    asked = asked && ask_capabilities(ask, &paths, ret_reply, err);
-    arena_free(&arena);
-    return asked;
-}
-
-int check_online(struct config *config)
-{
-    struct vault_reply reply = {0};
-    struct ask ask = {0};
-    struct err err = {0};
-    int code;
-
-    if (ask_open(&ask, config, &err) && ask_log_in(&ask, &err) &&
-        ask_about_all(&ask, config, &reply, &err)) {
-        printf("logged in by %s\n", auth_method_words[config->auth.method]);
-        print_skew(&ask.engine.skew);
-        code = print_capabilities(config, &reply);
-    } else {
-        printf("%s (%s)\n", err.text, err_kind_name(err.kind));
-        code = exit_code_of(&err);
-    }
-    vault_reply_free(&reply);
-    ask_close(&ask);
-    return code;
 }

@@ -4,8 +4,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* Whoever may write the directory may exchange the key: nobody but us and root. */
 static bool is_ours(const char *path, const struct stat *about, struct err *err)
@@ -84,6 +88,41 @@ bool set_directory_open(const char *path, mode_t mode, int *ret_fd, struct err *
         return err_errno(err, ERR_LOCAL, errno, "cannot lock %s", path);
     }
     *ret_fd = take_fd(&fd);
+    return true;
+}
+
+/* The directory above, in which it would be made. */
+static bool would_make(const char *path, struct err *err)
+{
+    const char *slash = strrchr(path, '/');
+    char parent[PATH_MAX];
+
+    if (slash == NULL || (size_t)(slash - path) >= sizeof parent)
+        return err_set(err, ERR_LOCAL, "%s is no absolute path", path);
+    snprintf(parent, sizeof parent, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+    if (faccessat(AT_FDCWD, parent, W_OK | X_OK, AT_EACCESS) != 0)
+        return err_errno(err, ERR_LOCAL, errno,
+                         "the directory %s is not there, and uid %u cannot make it in %s", path,
+                         (unsigned)geteuid(), parent);
+    return true;
+}
+
+bool set_directory_would_open(const char *path, struct err *err)
+{
+    CLEANUP(close_fd) int fd = -1;
+    struct stat about;
+
+    if (lstat(path, &about) != 0 && errno == ENOENT)
+        return would_make(path, err);
+    if (!set_directory_look(path, &fd, err))
+        return false;
+    if (fstat(fd, &about) != 0)
+        return err_errno(err, ERR_LOCAL, errno, "cannot look at %s", path);
+    if (!is_ours(path, &about, err))
+        return false;
+    if (faccessat(AT_FDCWD, path, W_OK | X_OK, AT_EACCESS) != 0)
+        return err_errno(err, ERR_LOCAL, errno, "uid %u cannot write %s", (unsigned)geteuid(),
+                         path);
     return true;
 }
 

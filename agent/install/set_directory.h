@@ -22,6 +22,14 @@
  */
 bool set_directory_open(const char *path, mode_t mode, int *ret_fd, struct err *err);
 
+/*
+ * set_directory_would_open - whether set_directory_open would work, by what can be seen
+ *
+ * Makes nothing and takes no lock, so that it can be asked beside a running agent. Fails with class
+ * local and says what is in the way.
+ */
+bool set_directory_would_open(const char *path, struct err *err);
+
 /* set_directory_look - opens the directory for reading only, without the lock; class local */
 bool set_directory_look(const char *path, int *ret_fd, struct err *err);
 

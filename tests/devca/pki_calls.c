@@ -96,6 +96,28 @@ void pki_issuer_json(struct devca *devca, struct request *request, struct reply 
     reply_data(reply, data, "pki");
 }
 
+/* devca never looks at its issuers' end. */
+void pki_issuer(struct devca *devca, struct request *request, struct reply *reply)
+{
+    const struct authority *issuer = find_issuer(devca, request->captured[0], reply);
+    json_t *chain, *data;
+
+    if (issuer == NULL)
+        return;
+    chain = json_array();
+    for (const struct authority *at = issuer; at != NULL; at = at->parent)
+        MUST(json_array_append_new(chain, json_sprintf("%s\n", at->pem)) == 0);
+    data = json_pack("{s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:b, s:n}", "certificate",
+                     json_sprintf("%s\n", issuer->pem), "ca_chain", chain, "issuer_id", issuer->id,
+                     "issuer_name", issuer->name, "key_id", issuer->may_sign ? issuer->key_id : "",
+                     "leaf_not_after_behavior", "permit", "usage",
+                     issuer->may_sign ? "crl-signing,issuing-certificates,ocsp-signing,read-only"
+                                      : "crl-signing,ocsp-signing,read-only",
+                     "revoked", 0, "manual_chain");
+    MUST(data != NULL);
+    reply_data(reply, data, "pki");
+}
+
 void pki_issuer_pem(struct devca *devca, struct request *request, struct reply *reply)
 {
     const struct authority *issuer = find_issuer(devca, request->captured[0], reply);
@@ -106,6 +128,72 @@ void pki_issuer_pem(struct devca *devca, struct request *request, struct reply *
     text = arena_format(&request->arena, "%s\n", issuer->pem);
     MUST(text != NULL);
     reply_text(reply, "application/pem-certificate-chain", text);
+}
+
+/* -- what a token may read -----------------------------------------------------------------------
+ */
+
+void pki_mount(struct devca *devca, struct request *request, struct reply *reply)
+{
+    json_t *data;
+
+    (void)devca;
+    if (strcmp(request->captured[0], "pki_int") != 0 ||
+        request->holder->role->policy == POLICY_NONE) {
+        reply_error(reply, 403,
+                    "preflight capability check returned 403, please ensure client's policies "
+                    "grant access to path \"%s\"",
+                    request->captured[0]);
+        return;
+    }
+    data = json_pack("{s:s, s:s, s:{s:I, s:I, s:b}}", "path", "pki_int/", "type", "pki", "config",
+                     "default_lease_ttl", (json_int_t)0, "max_lease_ttl", (json_int_t)0,
+                     "force_no_cache", 0);
+    MUST(data != NULL);
+    reply_data(reply, data, "system");
+}
+
+static json_t *texts(const struct text_list *list)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < list->count; i++)
+        MUST(json_array_append_new(array, json_string(list->items[i])) == 0);
+    return array;
+}
+
+void pki_role(struct devca *devca, struct request *request, struct reply *reply)
+{
+    const struct pki_role *role = roles_pki(&devca->roles, request->captured[0]);
+    json_t *data, *more;
+
+    if (role == NULL) {
+        reply_missing(reply);
+        return;
+    }
+    data = json_pack(
+        "{s:o, s:o, s:b, s:b, s:b, s:b, s:b, s:b, s:b, s:b, s:b, s:b, s:b, s:b, s:b}",
+        "allowed_domains", texts(&role->allowed_domains), "allowed_uri_sans",
+        texts(&role->allowed_uri_sans), "allow_any_name", role->allow_any_name,
+        "allow_bare_domains", role->allow_bare_domains, "allow_ip_sans", role->allow_ip_sans,
+        "allow_localhost", role->allow_localhost, "allow_subdomains", role->allow_subdomains,
+        "allow_wildcard_certificates", role->allow_wildcard_certificates, "client_flag",
+        role->client_flag, "enforce_hostnames", role->enforce_hostnames, "no_store", role->no_store,
+        "require_cn", role->require_cn, "server_flag", role->server_flag, "use_csr_common_name",
+        role->use_csr_common_name, "use_csr_sans", role->use_csr_sans);
+    more = json_pack(
+        "{s:b, s:b, s:b, s:b, s:b, s:b, s:[ss], s:[], s:[], s:[sss], s:s, s:I, s:I, "
+        "s:I, s:s, s:s, s:I}",
+        "allow_glob_domains", 0, "allow_token_displayname", 0, "allowed_domains_template", 0,
+        "allowed_uri_sans_template", 0, "email_protection_flag", 0, "generate_lease", 0,
+        "cn_validations", "email", "hostname", "ext_key_usage", "ext_key_usage_oids", "key_usage",
+        "DigitalSignature", "KeyAgreement", "KeyEncipherment", "key_type", role->key_type,
+        "key_bits", (json_int_t)role->key_bits, "ttl", (json_int_t)role->ttl_s, "max_ttl",
+        (json_int_t)role->max_ttl_s, "not_after", "", "issuer_ref", "default",
+        "not_before_duration", (json_int_t)role->not_before_duration_s);
+    MUST(data != NULL && more != NULL && json_object_update_missing(data, more) == 0);
+    json_decref(more);
+    reply_data(reply, data, "pki");
 }
 
 /* -- certificates by serial number ---------------------------------------------------------------

@@ -1,7 +1,7 @@
 /*
  * pki_calls - what a CA tells about itself and its certificates, and revocation
  *
- * All but revocation is open to everybody, as it is in Vault.
+ * What names no token is open to everybody, as it is in Vault.
  */
 #ifndef DEVCA_PKI_CALLS_H
 #define DEVCA_PKI_CALLS_H
@@ -19,6 +19,16 @@ handler pki_ca_chain;
 
 /* pki_certificate - GET pki_int/cert/SERIAL, and the words ca, ca_chain and crl in its place */
 handler pki_certificate;
+
+/* pki_mount - GET sys/internal/ui/mounts/MOUNT, with a token that may use something below it: the
+ * same 403 for one that may not, and for a mount that is not there */
+handler pki_mount;
+
+/* pki_role - GET pki_int/roles/ROLE, with a token: what devca does not know has Vault's default */
+handler pki_role;
+
+/* pki_issuer - GET pki_int/issuer/REF, with a token */
+handler pki_issuer;
 
 /* pki_issuers - LIST pki_int/issuers */
 handler pki_issuers;

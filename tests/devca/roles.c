@@ -10,7 +10,7 @@
 
 enum { TOKEN_TTL_S = 600, TOKEN_MAX_TTL_S = 3600, BACKDATED_S = 30, BUILT_IN_MAX_TTL_S = 86400 };
 
-enum value_kind { TRUTH, DURATION, LIST, TEXT, KEY_TYPE, POLICY };
+enum value_kind { TRUTH, DURATION, LIST, NUMBER, TEXT, KEY_TYPE, POLICY };
 
 struct key {
     const char *name;
@@ -40,6 +40,7 @@ static const struct key pki_keys[] = {
     PKI_KEY(use_csr_common_name, TRUTH),
     PKI_KEY(use_csr_sans, TRUTH),
     PKI_KEY(key_type, KEY_TYPE),
+    PKI_KEY(key_bits, NUMBER),
     {"ttl", offsetof(struct pki_role, ttl_s), DURATION},
     {"max_ttl", offsetof(struct pki_role, max_ttl_s), DURATION},
     {"not_before_duration", offsetof(struct pki_role, not_before_duration_s), DURATION},
@@ -47,7 +48,7 @@ static const struct key pki_keys[] = {
 
 static const struct key auth_keys[] = {
     {"bound_subject", offsetof(struct auth_role, bound_subject), TEXT},
-    {"policy", offsetof(struct auth_role, powerless), POLICY},
+    {"policy", offsetof(struct auth_role, policy), POLICY},
     {"token_ttl", offsetof(struct auth_role, token_ttl_s), DURATION},
     {"token_max_ttl", offsetof(struct auth_role, token_max_ttl_s), DURATION},
 };
@@ -183,10 +184,18 @@ static const char *read_key_type(const char *value, const char **ret_type)
     return "write any, rsa, ec or ed25519";
 }
 
-static const char *read_policy(const char *value, bool *ret_powerless)
+static const char *read_policy(const char *value, enum policy *ret_policy)
 {
-    *ret_powerless = strcmp(value, "none") == 0;
-    return *ret_powerless || strcmp(value, "all") == 0 ? NULL : "write all or none";
+    static const char *const policies[] = {
+        [POLICY_ALL] = "all", [POLICY_SIGN] = "sign", [POLICY_NONE] = "none"};
+
+    for (size_t i = 0; i < sizeof policies / sizeof *policies; i++) {
+        if (strcmp(policies[i], value) == 0) {
+            *ret_policy = (enum policy)i;
+            return NULL;
+        }
+    }
+    return "write all, sign or none";
 }
 
 /* Reads a value to where it belongs; NULL, or what would be right. */
@@ -205,6 +214,8 @@ static const char *read_value(struct arena *arena, enum value_kind kind, const c
         MUST(text_list_split(&list, arena, value, ",", &empty));
         *(struct text_list *)to = list;
         return empty ? "an item between the commas is empty" : NULL;
+    case NUMBER:
+        return text_number(value, UINT32_MAX, to) ? NULL : "write a number";
     case KEY_TYPE:
         return read_key_type(value, to);
     case POLICY:

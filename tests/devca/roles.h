@@ -23,6 +23,7 @@ struct pki_role {
         allow_wildcard_certificates, client_flag, enforce_hostnames, no_store, require_cn,
         server_flag, use_csr_common_name, use_csr_sans;
     const char *key_type;      /* any, rsa, ec or ed25519 */
+    uint64_t key_bits;         /* the least; 0: Vault's own */
     uint64_t ttl_s, max_ttl_s; /* 0: what the mount has */
     uint64_t not_before_duration_s;
 };
@@ -32,7 +33,9 @@ struct auth_role {
     const char *name;
     const char *bound_subject; /* NULL: any */
     uint64_t token_ttl_s, token_max_ttl_s;
-    bool powerless; /* `policy = none`: its tokens may only ask about themselves */
+    /* `policy`: all; sign, which reads no roles and issuers; none, whose tokens may only ask about
+     * themselves */
+    enum policy { POLICY_ALL, POLICY_SIGN, POLICY_NONE } policy;
 };
 
 struct roles {

@@ -14,9 +14,10 @@
 #include <string.h>
 
 enum access {
-    OPEN,   /* to everybody */
-    OWN,    /* to every good token: what Vault's policy "default" grants */
-    GRANTED /* to tokens of roles whose policy is not none */
+    OPEN,    /* to everybody */
+    OWN,     /* to every good token: what Vault's policy "default" grants */
+    GRANTED, /* to tokens of roles whose policy is not none */
+    READABLE /* to those whose policy is all */
 };
 
 struct route {
@@ -32,6 +33,8 @@ static const struct route vault_routes[] = {
     {VERB_HEAD, "sys/health", health, OPEN, KIND_OTHER},
     {VERB_WRITE, "sys/capabilities-self", token_capabilities, OWN, KIND_OTHER},
 
+    {VERB_READ, "sys/internal/ui/mounts/+", pki_mount, OWN, KIND_OTHER},
+
     {VERB_WRITE, "auth/+/login", login, OPEN, KIND_LOGIN},
     {VERB_READ, "auth/token/lookup-self", token_lookup, OWN, KIND_OTHER},
     {VERB_WRITE, "auth/token/renew-self", token_renew, OWN, KIND_OTHER},
@@ -42,6 +45,9 @@ static const struct route vault_routes[] = {
     {VERB_WRITE, "pki_int/issuer/+/sign/+", signing_sign, GRANTED, KIND_SIGN},
     {VERB_WRITE, "pki_int/issuer/+/issue/+", signing_issue, GRANTED, KIND_ISSUE},
     {VERB_WRITE, "pki_int/revoke", pki_revoke, GRANTED, KIND_OTHER},
+
+    {VERB_READ, "pki_int/roles/+", pki_role, READABLE, KIND_OTHER},
+    {VERB_READ, "pki_int/issuer/+", pki_issuer, READABLE, KIND_OTHER},
 
     {VERB_READ, "pki_int/ca", pki_ca, OPEN, KIND_OTHER},
     {VERB_READ, "pki_int/ca/pem", pki_ca_pem, OPEN, KIND_OTHER},
@@ -111,6 +117,21 @@ static const struct route *find(const struct route *routes, struct request *requ
     return NULL;
 }
 
+/* Whether the policy of a token's role lets it use a route. */
+static bool is_granted(const struct token *holder, enum access access)
+{
+    switch (access) {
+    case READABLE:
+        return holder->role->policy == POLICY_ALL;
+    case GRANTED:
+        return holder->role->policy != POLICY_NONE;
+    case OPEN:
+    case OWN:
+    default:
+        return true;
+    }
+}
+
 const char *routes_capability(const struct token *holder, const char *path)
 {
     static const char *const words[VERB_COUNT] = {
@@ -120,7 +141,7 @@ const char *routes_capability(const struct token *holder, const char *path)
 
     for (const struct route *route = vault_routes; route->pattern != NULL; route++)
         if (route->access != OPEN && matches(route->pattern, path, NULL) &&
-            (route->access == OWN || !holder->role->powerless))
+            is_granted(holder, route->access))
             return words[route->verb];
     return "deny";
 }
@@ -139,7 +160,7 @@ static bool admit(struct devca *devca, struct request *request, const struct rou
     if (request->holder == NULL)
         return reply_error(reply, 403,
                            "2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n");
-    if (route != NULL && route->access == GRANTED && request->holder->role->powerless)
+    if (route != NULL && !is_granted(request->holder, route->access))
         return reply_failed(reply, 403, "permission denied");
     return true;
 }

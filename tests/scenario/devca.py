@@ -32,6 +32,8 @@ class DevCa:
             file.write("[auth leafd]\nbound_subject = system:serviceaccount:demo:app\ntoken_ttl = 10m\n"
                        "[auth powerless]\nbound_subject = system:serviceaccount:demo:app\ntoken_ttl = 10m\n"
                        "policy = none\n"
+                       "[auth sign-only]\nbound_subject = system:serviceaccount:demo:app\ntoken_ttl = 10m\n"
+                       "policy = sign\n"
                        "[auth short]\nbound_subject = system:serviceaccount:demo:app\ntoken_ttl = 20s\n")
         self.log = open(folder / "devca.log", "wb")
         self.process = subprocess.Popen(  # pylint: disable=consider-using-with

@@ -144,13 +144,19 @@ class RealCa:
             path "pki_int/sign/+" { capabilities = ["update"] }
             path "pki_int/issue/+" { capabilities = ["update"] }
             path "pki_int/issuer/+/sign/+" { capabilities = ["update"] }
-            path "pki_int/revoke" { capabilities = ["update"] }'''})
+            path "pki_int/revoke" { capabilities = ["update"] }
+            path "pki_int/roles/+" { capabilities = ["read"] }
+            path "pki_int/issuer/+" { capabilities = ["read"] }
+            path "pki_gone/sign/+" { capabilities = ["update"] }'''})
+        self.call("POST", "sys/policies/acl/sign-only", {"policy": '''
+            path "pki_int/sign/+" { capabilities = ["update"] }'''})
         self.call("POST", "sys/policies/acl/nothing", {"policy": 'path "secret/none" { capabilities = ["read"] }'})
         for method in ("kubernetes", "jwt", "approle", "cert"):
             self.call("POST", f"sys/auth/{method}", {"type": method})
         public = self.tokens.public_file.read_text()
         self.call("POST", "auth/jwt/config", {"jwt_validation_pubkeys": [public]})
-        for role, policy, ttl in (("leafd", "leafd", "10m"), ("powerless", "nothing", "10m"), ("short", "leafd", "20s")):
+        for role, policy, ttl in (("leafd", "leafd", "10m"), ("powerless", "nothing", "10m"),
+                                  ("sign-only", "sign-only", "10m"), ("short", "leafd", "20s")):
             self.call("POST", f"auth/jwt/role/{role}", {
                 "role_type": "jwt", "user_claim": "sub", "bound_audiences": ["vault"], "token_policies": [policy],
                 "bound_subject": "system:serviceaccount:demo:app", "token_ttl": ttl})

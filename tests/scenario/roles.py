@@ -19,4 +19,15 @@ ROLES = {
     "no-store": {"allow_any_name": True, "key_type": "any", "require_cn": False, "max_ttl": "24h", "no_store": True},
     "wants-rsa": {"allow_any_name": True, "key_type": "rsa", "require_cn": False, "max_ttl": "24h"},
     "needs-cn": {"allow_any_name": True, "key_type": "any", "require_cn": True, "max_ttl": "24h"},
+    # each refuses one thing
+    "bare-only": {"allowed_domains": "example.test", "allow_bare_domains": True, "key_type": "any", "require_cn": False},
+    "below-only": {"allowed_domains": "example.test", "allow_subdomains": True, "key_type": "any", "require_cn": False},
+    "no-wildcards": {"allow_any_name": True, "allow_wildcard_certificates": False, "key_type": "any",
+                     "require_cn": False},
+    "no-localhost": {"allowed_domains": "example.test", "allow_subdomains": True, "allow_localhost": False,
+                     "key_type": "any", "require_cn": False},
+    "prod-uris": {"allow_any_name": True, "allowed_uri_sans": "spiffe://prod.test/*", "key_type": "any",
+                  "require_cn": False},
+    "big-keys": {"allow_any_name": True, "key_type": "rsa", "key_bits": 3072, "require_cn": False},
+    "server-only": {"allow_any_name": True, "key_type": "any", "require_cn": False, "client_flag": False},
 }

@@ -154,6 +154,6 @@ def test_check_online_tells_what_the_ca_would_refuse(ca, site):
     done = site.command("check", "--online")
     assert done.code == 3
     assert 'path "pki_int/sign/leafd" { capabilities = ["update"] }' in done.out
-    assert ca.requests("pki_int/") == 0
+    assert ca.requests("pki_int/sign") == 0
     ca.proxy.cut()
     assert site.command("check", "--online").code == 1

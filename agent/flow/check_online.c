@@ -1,0 +1,367 @@
+#include "flow/check_online.h"
+
+#include "base/when.h"
+#include "flow/ask.h"
+#include "flow/exit_code.h"
+#include "install/set_directory.h"
+#include "plan/fit.h"
+#include "vault/vault_describe.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { LINE_BYTES = 4096, GROUPS_MOST = 256 };
+
+/* What was read once, by its path at the CA. */
+struct known_mount {
+    const char *path;
+    struct mount_terms terms;
+};
+
+struct known_role {
+    const char *path;
+    struct role_terms terms;
+};
+
+struct known_issuer {
+    const char *path;
+    struct issuer_terms terms;
+};
+
+struct survey {
+    struct config *config;
+    struct ask ask;
+    struct arena arena;
+    struct vault_reply rights;
+    struct known_mount *mounts;
+    struct known_role *roles;
+    struct known_issuer *issuers;
+    size_t mount_count, role_count, issuer_count;
+    unsigned refused, open;
+    int code;
+};
+
+/* -- printing -------------------------------------------------------------------------------------
+ */
+
+/* A line that may hold texts of the CA. */
+__attribute__((format(printf, 1, 2))) static void print_line(const char *format, ...)
+{
+    char raw[LINE_BYTES], line[LINE_BYTES];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(raw, sizeof raw, format, args);
+    va_end(args);
+    text_printable(line, sizeof line, raw);
+    puts(line);
+}
+
+static void print_findings(struct survey *survey, const struct cert_config *cert,
+                           const struct fit_findings *findings)
+{
+    static const char *const words[] = {
+        [FIT_REFUSED] = "refused", [FIT_OPEN] = "not decided", [FIT_ADVICE] = "advice"};
+
+    for (size_t i = 0; i < findings->count; i++) {
+        const struct fit_finding *finding = &findings->items[i];
+
+        print_line("%s:%u: [cert %s] %s: %s%s%s", cert->file, cert->line, cert->name,
+                   words[finding->grade], finding->text,
+                   finding->remedy == NULL ? "" : ". Remedy: ",
+                   finding->remedy == NULL ? "" : finding->remedy);
+        survey->refused += finding->grade == FIT_REFUSED;
+        survey->open += finding->grade == FIT_OPEN;
+    }
+}
+
+static void print_skew(const struct clock_skew *skew)
+{
+    char words[CLOCK_SKEW_WORDS_BYTES];
+
+    clock_skew_words(skew, words);
+    if (skew->told_ms != 0)
+        printf("advice: %s\n", words);
+}
+
+/* -- what the CA says -----------------------------------------------------------------------------
+ */
+
+static bool read_rights(struct survey *survey, struct err *err)
+{
+    struct text_list paths = {0};
+
+    for (size_t i = 0; i < survey->config->cert_count; i++) {
+        char path[VAULT_PATH_BYTES];
+
+        vault_sign_path(&survey->config->certs[i], path);
+        if (!text_list_has(&paths, path) &&
+            !text_list_add(&paths, &survey->arena, path, strlen(path)))
+            return err_memory(err);
+    }
+    return ask_capabilities(&survey->ask, &paths, &survey->rights, err);
+}
+
+/* The server answers 403 alike for a mount that is not there and for one that the token may not
+ * use: a token that may sign there tells them apart. */
+static bool read_mount(struct survey *survey, const char *path, bool may_sign,
+                       struct mount_terms *ret_terms, struct err *err)
+{
+    struct vault_reply reply = {0};
+    const char *where = arena_format(&survey->arena, "sys/internal/ui/mounts/%s", path);
+    bool read = true;
+
+    if (where == NULL)
+        return err_memory(err);
+    if (ask_describe(&survey->ask, where, &reply, err))
+        read = vault_mount_read(&reply, &survey->arena, ret_terms, err);
+    else if (err->http_status == 403 && may_sign)
+        ret_terms->known = TERMS_MISSING;
+    vault_reply_free(&reply);
+    return read;
+}
+
+static const struct mount_terms *find_mount(struct survey *survey, const struct cert_config *cert,
+                                            bool may_sign, struct err *err)
+{
+    struct known_mount *mount;
+
+    for (size_t i = 0; i < survey->mount_count; i++)
+        if (strcmp(survey->mounts[i].path, cert->pki_mount) == 0)
+            return &survey->mounts[i].terms;
+    mount = arena_append(&survey->arena, &survey->mounts, &survey->mount_count, sizeof *mount);
+    if (mount == NULL) {
+        err_memory(err);
+        return NULL;
+    }
+    *mount = (struct known_mount){.path = cert->pki_mount};
+    return read_mount(survey, cert->pki_mount, may_sign, &mount->terms, err) ? &mount->terms : NULL;
+}
+
+static bool read_role(struct survey *survey, const char *path, struct role_terms *ret_terms,
+                      struct err *err)
+{
+    struct vault_reply reply = {0};
+    bool read = true;
+
+    if (ask_describe(&survey->ask, path, &reply, err))
+        read = vault_role_read(&reply, &survey->arena, ret_terms, err);
+    else if (vault_describe_missing(err))
+        ret_terms->known = TERMS_MISSING;
+    else
+        ret_terms->not_asked_why = arena_copy(&survey->arena, err->text);
+    vault_reply_free(&reply);
+    return read;
+}
+
+static const struct role_terms *find_role(struct survey *survey, const struct cert_config *cert,
+                                          struct err *err)
+{
+    const char *path = arena_format(&survey->arena, "%s/roles/%s", cert->pki_mount, cert->pki_role);
+    struct known_role *role;
+
+    for (size_t i = 0; path != NULL && i < survey->role_count; i++)
+        if (strcmp(survey->roles[i].path, path) == 0)
+            return &survey->roles[i].terms;
+    role = path == NULL
+               ? NULL
+               : arena_append(&survey->arena, &survey->roles, &survey->role_count, sizeof *role);
+    if (role == NULL) {
+        err_memory(err);
+        return NULL;
+    }
+    *role = (struct known_role){.path = path};
+    return read_role(survey, path, &role->terms, err) ? &role->terms : NULL;
+}
+
+/* All of it where the policy lets us, else the certificate, which everybody may read. */
+static bool read_issuer(struct survey *survey, const char *path, struct issuer_terms *ret_terms,
+                        struct err *err)
+{
+    struct vault_reply reply = {0}, open_reply = {0};
+    const char *open_path = arena_format(&survey->arena, "%s/json", path);
+    const char *why = NULL;
+    bool read = true;
+
+    *ret_terms = (struct issuer_terms){.leaf_not_after = LEAF_NOT_KNOWN};
+    if (open_path == NULL)
+        return err_memory(err);
+    if (ask_describe(&survey->ask, path, &reply, err)) {
+        read = vault_issuer_read(&reply, &survey->arena, ret_terms, err);
+    } else if (vault_describe_missing(err)) {
+        ret_terms->known = TERMS_MISSING;
+    } else {
+        why = arena_copy(&survey->arena, err->text);
+        if (ask_describe(&survey->ask, open_path, &open_reply, err))
+            read = vault_issuer_read(&open_reply, &survey->arena, ret_terms, err);
+        else if (vault_describe_missing(err))
+            ret_terms->known = TERMS_MISSING;
+        ret_terms->not_asked_why = why;
+    }
+    vault_reply_free(&reply);
+    vault_reply_free(&open_reply);
+    return read;
+}
+
+static const struct issuer_terms *find_issuer(struct survey *survey, const struct cert_config *cert,
+                                              const char *reference, struct err *err)
+{
+    const char *path = arena_format(&survey->arena, "%s/issuer/%s", cert->pki_mount, reference);
+    struct known_issuer *issuer;
+
+    for (size_t i = 0; path != NULL && i < survey->issuer_count; i++)
+        if (strcmp(survey->issuers[i].path, path) == 0)
+            return &survey->issuers[i].terms;
+    issuer = path == NULL ? NULL
+                          : arena_append(&survey->arena, &survey->issuers, &survey->issuer_count,
+                                         sizeof *issuer);
+    if (issuer == NULL) {
+        err_memory(err);
+        return NULL;
+    }
+    *issuer = (struct known_issuer){.path = path};
+    return read_issuer(survey, path, &issuer->terms, err) ? &issuer->terms : NULL;
+}
+
+/* -- a section ------------------------------------------------------------------------------------
+ */
+
+/* Whether the policy lets us sign; the way to the mount matters more than its role. */
+static bool survey_right(struct survey *survey, const struct cert_config *cert)
+{
+    char path[VAULT_PATH_BYTES];
+
+    vault_sign_path(cert, path);
+    if (vault_capability_has(&survey->rights, path, "update")) {
+        print_line("[cert %s] the CA lets us use %s", cert->name, path);
+        return true;
+    }
+    print_line("[cert %s] the CA does not let us use %s; add to a policy of the auth role: "
+               "path \"%s\" { capabilities = [\"update\"] }",
+               cert->name, path, path);
+    survey->refused++;
+    return false;
+}
+
+static bool survey_cert(struct survey *survey, const struct cert_config *cert, struct err *err)
+{
+    const struct issuer_terms no_issuer = {.known = TERMS_MISSING};
+    const struct issuer_terms *issuer = &no_issuer;
+    struct fit_request request = {
+        .wish = &cert->wish,
+        .pki_mount = cert->pki_mount,
+        .pki_role = cert->pki_role,
+        .issuer = cert->issuer,
+        .key_from_ca = cert->key_source == KEY_FROM_VAULT,
+        .request_names = cert->request_names,
+        .now_s = when_now_s(),
+    };
+    struct fit_findings findings = {0};
+    const struct mount_terms *mount = find_mount(survey, cert, survey_right(survey, cert), err);
+    const struct role_terms *role = mount == NULL ? NULL : find_role(survey, cert, err);
+
+    if (role == NULL)
+        return false;
+    if (request.issuer == NULL)
+        request.issuer = role->known == TERMS_KNOWN ? role->issuer_ref : "default";
+    if (role->known != TERMS_MISSING && mount->known != TERMS_MISSING)
+        issuer = find_issuer(survey, cert, request.issuer, err);
+    if (issuer == NULL)
+        return false;
+    if (!fit_find(&request, mount, role, issuer, &survey->arena, &findings))
+        return err_memory(err);
+    print_findings(survey, cert, &findings);
+    return true;
+}
+
+static bool survey_ca(struct survey *survey, struct err *err)
+{
+    if (!ask_open(&survey->ask, survey->config, err) || !ask_log_in(&survey->ask, err))
+        return false;
+    printf("logged in by %s\n", auth_method_words[survey->config->auth.method]);
+    if (!read_rights(survey, err))
+        return false;
+    for (size_t i = 0; i < survey->config->cert_count; i++)
+        if (!survey_cert(survey, &survey->config->certs[i], err))
+            return false;
+    print_skew(&survey->ask.engine.skew);
+    return true;
+}
+
+/* -- this machine ---------------------------------------------------------------------------------
+ */
+
+static bool is_our_group(gid_t group)
+{
+    gid_t groups[GROUPS_MOST];
+    int count = getgroups(GROUPS_MOST, groups);
+
+    for (int i = 0; i < count; i++)
+        if (groups[i] == group)
+            return true;
+    return group == getegid();
+}
+
+static void survey_place(struct survey *survey, const struct cert_config *cert)
+{
+    struct err err;
+
+    if (!set_directory_would_open(cert->directory, &err)) {
+        print_line("%s:%u: [cert %s] refused: %s", cert->file, cert->line, cert->name, err.text);
+        survey->code = exit_code_worse(survey->code, EXIT_RETRY);
+    }
+    for (size_t i = 0; i < cert->outputs.count && geteuid() != 0; i++) {
+        const struct output *output = &cert->outputs.items[i];
+        bool other_owner = output->owner != OWNER_UNCHANGED && (uid_t)output->owner != geteuid();
+        bool other_group = output->group != OWNER_UNCHANGED && !is_our_group((gid_t)output->group);
+
+        if (!other_owner && !other_group)
+            continue;
+        print_line("%s:%u: [cert %s] not decided: the file %s goes to another %s, which takes "
+                   "CAP_CHOWN; whether the agent has it is not seen from here",
+                   cert->file, cert->line, cert->name, output->name,
+                   other_owner ? "owner" : "group");
+        survey->open++;
+    }
+}
+
+/* A login may use up what it is done with, and nothing tells before it. */
+static bool may_be_spent(const struct auth_config *auth)
+{
+    return auth->method == AUTH_TOKEN ||
+           (auth->method == AUTH_APPROLE && auth->secret_id_file != NULL);
+}
+
+static void survey_all(struct survey *survey, bool spend)
+{
+    const struct auth_config *auth = &survey->config->auth;
+    struct err err = {0};
+
+    for (size_t i = 0; i < survey->config->cert_count; i++)
+        survey_place(survey, &survey->config->certs[i]);
+    if (may_be_spent(auth) && !spend) {
+        printf("not asked: the CA. A login by %s uses its credential once, and one with a limited "
+               "number of uses may be spent by it; check --online --spend logs in all the same\n",
+               auth_method_words[auth->method]);
+        survey->open++;
+    } else if (!survey_ca(survey, &err)) {
+        printf("%s (%s)\n", err.text, err_kind_name(err.kind));
+        survey->code = exit_code_worse(survey->code, exit_code_of(&err));
+    }
+}
+
+int check_online(struct config *config, bool spend)
+{
+    struct survey survey = {.config = config};
+
+    survey_all(&survey, spend);
+    if (survey.refused > 0)
+        survey.code = exit_code_worse(survey.code, EXIT_REFUSED);
+    printf("%u would be refused, %u not decided or not asked\n", survey.refused, survey.open);
+    vault_reply_free(&survey.rights);
+    ask_close(&survey.ask);
+    arena_free(&survey.arena);
+    return survey.code;
+}

@@ -1,0 +1,37 @@
+/*
+ * fit_name - whether a role of the PKI engine allows a name
+ *
+ * As validateNames, validateURISAN and go-glob of Vault and OpenBao decide it, with the reason.
+ * Pure.
+ */
+#ifndef LEAFD_PLAN_FIT_NAME_H
+#define LEAFD_PLAN_FIT_NAME_H
+
+#include "plan/terms.h"
+
+enum name_verdict {
+    NAME_ALLOWED,
+    NAME_UNDECIDED,     /* a template or the token's display name may allow it */
+    NAME_WILDCARD,      /* allow_wildcard_certificates is false */
+    NAME_WILDCARD_FORM, /* no role takes that wildcard */
+    NAME_NO_HOSTNAME,   /* enforce_hostnames */
+    NAME_BARE,          /* it is one of allowed_domains, and allow_bare_domains is false */
+    NAME_SUBDOMAIN,     /* it lies below one of them, and allow_subdomains is false */
+    NAME_GLOB,          /* it matches a glob of them, and allow_glob_domains is false */
+    NAME_LOCALHOST,     /* allow_localhost is false */
+    NAME_DOMAIN         /* it lies in none of allowed_domains */
+};
+
+/* fit_name - the verdict on a DNS name, common name or mail address */
+enum name_verdict fit_name(const struct role_terms *role, const char *name);
+
+/* fit_name_uri - the verdict on a URI: allowed, undecided or NAME_DOMAIN */
+enum name_verdict fit_name_uri(const struct role_terms *role, const char *uri);
+
+/* fit_name_ip - the verdict on an address against allowed_ip_sans_cidr: allowed or NAME_DOMAIN */
+enum name_verdict fit_name_ip(const struct role_terms *role, const char *address);
+
+/* fit_name_is_host - whether the engine takes the text for a host's name, wildcard included */
+bool fit_name_is_host(const char *name);
+
+#endif

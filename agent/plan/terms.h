@@ -1,0 +1,57 @@
+/*
+ * terms - what the CA lays down for certificates: its mount, role and issuer
+ *
+ * Under the names of the options of the PKI engine. vault/ reads them, plan/fit holds a section
+ * against them.
+ */
+#ifndef LEAFD_PLAN_TERMS_H
+#define LEAFD_PLAN_TERMS_H
+
+#include "base/text.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum terms_known {
+    TERMS_NOT_ASKED, /* the policy does not let us, or the call failed */
+    TERMS_MISSING,   /* the CA says that there is no such thing */
+    TERMS_KNOWN
+};
+
+/* The secrets engine. */
+struct mount_terms {
+    enum terms_known known;
+    const char *type;                  /* "pki" */
+    uint64_t default_ttl_s, max_ttl_s; /* 0: those of the server, which are not known */
+};
+
+/* A role of the engine, under the names of its options. */
+struct role_terms {
+    enum terms_known known;
+    const char *not_asked_why; /* where it is not known: what the CA answered */
+    struct text_list allowed_domains, allowed_uri_sans, allowed_ip_sans_cidr, cn_validations,
+        key_usage, ext_key_usage, ext_key_usage_oids;
+    bool allow_any_name, allow_bare_domains, allow_glob_domains, allow_ip_sans, allow_localhost,
+        allow_subdomains, allow_token_displayname, allow_wildcard_certificates,
+        allowed_domains_template, allowed_uri_sans_template, client_flag, code_signing_flag,
+        email_protection_flag, enforce_hostnames, generate_lease, no_store, require_cn, server_flag,
+        use_csr_common_name, use_csr_sans;
+    const char *key_type; /* any, rsa, ec or ed25519 */
+    uint64_t key_bits;    /* the least; 0: the engine's own */
+    uint64_t ttl_s, max_ttl_s;
+    const char *not_after;  /* "" or a moment that every certificate gets */
+    const char *issuer_ref; /* "default" where none is set */
+};
+
+enum leaf_not_after { LEAF_ERR, LEAF_TRUNCATE, LEAF_PERMIT, LEAF_NOT_KNOWN };
+
+/* The issuer that the section names, or else the role. */
+struct issuer_terms {
+    enum terms_known known; /* known: its certificate at least, which everybody may read */
+    const char *not_asked_why;
+    uint64_t not_after_s;
+    enum leaf_not_after leaf_not_after; /* not known where the policy does not let us read it */
+    bool cannot_sign;                   /* its usage lacks issuing-certificates, or it has no key */
+};
+
+#endif

@@ -1,0 +1,192 @@
+"""`check --online` names what the CA would refuse: each configuration is first shown to fail."""
+import re
+import time
+
+import pytest
+
+import scene
+
+FILES = "\nfile = tls.crt fullchain\nfile = tls.key key\n"
+
+
+def lines(role, names="dns_names = a.example.test", more="", ttl="10m"):
+    return f"pki_role = {role}\nttl = {ttl}\n{names}\n{more}{FILES}"
+
+
+# what it is called: (section, what the finding says)
+REFUSED = {
+    "domain": (lines("web", "dns_names = a.elsewhere.test"), "a.elsewhere.test is not allowed: allowed_domains"),
+    "subdomain": (lines("bare-only"), "a.example.test is not allowed: it lies below one of them, and allow_subdomains"),
+    "bare": (lines("below-only", "dns_names = example.test"), "example.test is not allowed: .* allow_bare_domains"),
+    "wildcard": (lines("no-wildcards", "dns_names = *.example.test"), "allow_wildcard_certificates is false"),
+    "localhost": (lines("no-localhost", "dns_names = localhost"), "localhost is not allowed: allow_localhost is false"),
+    "address": (lines("web", more="ip_addresses = 127.0.0.1"), "127.0.0.1 are not allowed: allow_ip_sans is false"),
+    "uri": (lines("web", more="uris = spiffe://prod.test/a"), "allowed_uri_sans is nothing"),
+    "uri-pattern": (lines("prod-uris", more="uris = spiffe://other.test/a"), "allowed_uri_sans is spiffe://prod.test/"),
+    "mail": (lines("web", more="email_addresses = me@elsewhere.test"), "me@elsewhere.test is not allowed"),
+    "common-name": (lines("web", more="common_name = b.elsewhere.test"), "the common name b.elsewhere.test is not"),
+    "needs-common-name": (lines("needs-cn"), "there is no common name, and require_cn is true"),
+    "csr-names": (lines("request-names"), "use_csr_sans is false. Remedy: set request_names = yes"),
+    "key-type": (lines("web", more="key_type = rsa-2048"), "requires keys of type ec, and key_type is rsa-2048"),
+    "key-bits": (lines("big-keys", more="key_type = rsa-2048"), "at least 3072 bits, .* set key_type = rsa-3072"),
+    "usage": (lines("server-only", more="usage = client"), "usage asks for client: client_flag is false"),
+    "role": (lines("nosuch"), "pki_int has no role nosuch"),
+    "issuer": (lines("leafd", more="issuer = nosuch"), "pki_int has no issuer nosuch"),
+    "issued-key": (lines("leafd", more="key_source = vault"), "the CA makes no key for this role: key_type is any"),
+    "mount": (lines("leafd", more="pki_mount = pki_gone"), "pki_gone"),
+}
+
+
+def shown_to_fail(site):
+    done = site.once()
+    assert done.code != 0 and not scene.is_published(site.out()), "this configuration does not fail"
+    return done
+
+
+def named(site, ca, *arguments):
+    """Checks, and that no certificate was asked for."""
+    def asked():
+        return ca.requests("pki_int/sign/") + ca.requests("pki_int/issue/")
+    before = asked()
+    done = site.command("check", "--online", *arguments)
+    assert asked() == before
+    return done
+
+
+def has(text, pattern):
+    return re.search(pattern, text) is not None
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_the_ca_refuses_is_named_before(ca, site, name):
+    section, words = REFUSED[name]
+    site.configure(ca, {"web": section})
+    shown_to_fail(site)
+    done = named(site, ca)
+    assert done.code == 3 and has(done.out, words), done.out + done.err
+    assert name == "mount" and ca.kind == "devca" or has(done.out, r"\[cert web\] refused: "), done.out
+
+
+LOGINS = {
+    "policy": ("role = powerless", "pki_int/sign/leafd"),
+    "login-role": ("role = nosuch", "nosuch"),
+    "audience": ("role = leafd", "aud"),
+}
+
+
+@pytest.mark.parametrize("name", LOGINS)
+def test_a_login_that_the_ca_refuses_is_named(ca, site, name):
+    role, words = LOGINS[name]
+    if name == "audience":
+        ca.token_file.write_text(ca.tokens.make(audience="elsewhere") + "\n")
+    site.configure(ca, {"web": lines("leafd")}, auth=ca.auth.replace("role = leafd", role))
+    shown_to_fail(site)
+    done = named(site, ca)
+    assert done.code == 3 and has(done.out, words), done.out + done.err
+
+
+# Rules that devca does not have: (what the role has beside that of all names, section, finding).
+REAL_ROLES = {
+    "cn-validations": ({"cn_validations": "email", "require_cn": False},
+                       lines("case", more="common_name = a.example.test"), "cn_validations is email"),
+    "not-after": ({"not_after": "2040-01-01T00:00:00Z", "require_cn": False}, lines("case"),
+                  "the role gives every certificate the end 2040"),
+    "glob": ({"allow_any_name": False, "allowed_domains": "*.example.test", "require_cn": False}, lines("case"),
+             "allow_glob_domains is false"),
+    "key-usage": ({"key_usage": "KeyAgreement", "require_cn": False}, lines("case"), "without DigitalSignature"),
+    "ext-key-usage": ({"server_flag": False, "client_flag": False, "ext_key_usage": "CodeSigning",
+                       "require_cn": False}, lines("case", more="usage = server"), "usage asks for server"),
+}
+
+
+@pytest.mark.parametrize("name", REAL_ROLES)
+def test_what_a_real_ca_refuses_is_named_before(real_ca_server, site, name):
+    ca = real_ca_server
+    ca.reset()
+    role, section, words = REAL_ROLES[name]
+    ca.call("POST", "pki_int/roles/case", {"allow_any_name": True, "key_type": "any", **role})
+    site.configure(ca, {"web": section})
+    shown_to_fail(site)
+    done = named(site, ca)
+    assert done.code == 3 and has(done.out, words), done.out + done.err
+
+
+def short_issuer(ca, seconds, **settings):
+    """An issuer that ends so soon; its id."""
+    csr = ca.call("POST", "pki_int/intermediate/generate/internal",
+                  {"common_name": f"short {time.time_ns()}", "key_type": "ec"})["data"]["csr"]
+    signed = ca.call("POST", "pki/root/sign-intermediate",
+                     {"csr": csr, "format": "pem_bundle", "ttl": f"{seconds}s"})["data"]["certificate"]
+    imported = ca.call("POST", "pki_int/intermediate/set-signed", {"certificate": signed})["data"]
+    issuer = next(i for i in imported["imported_issuers"] if imported["mapping"].get(i))
+    ca.call("POST", f"pki_int/issuer/{issuer}", {"issuer_name": issuer_name(issuer), **settings})
+    return issuer
+
+
+def issuer_name(issuer):
+    return f"short-{issuer}"
+
+
+def test_a_ttl_beyond_the_issuers_end_is_named(real_ca_server, site):
+    ca = real_ca_server
+    ca.reset()
+    issuer = short_issuer(ca, 600)
+    site.configure(ca, {"web": lines("leafd", more=f"issuer = {issuer}", ttl="1h")})
+    shown_to_fail(site)
+    done = named(site, ca)
+    assert done.code == 3 and has(done.out, f"the issuer {issuer} ends in .* leaf_not_after_behavior is err"), done.out
+    ca.call("POST", f"pki_int/issuer/{issuer}", {"issuer_name": issuer_name(issuer),
+                                                 "leaf_not_after_behavior": "truncate"})
+    done = named(site, ca)
+    assert done.code == 0 and has(done.out, "advice: the issuer .* leaf_not_after_behavior is truncate"), done.out
+
+
+def test_an_issuer_that_may_not_sign_is_named(real_ca_server, site):
+    ca = real_ca_server
+    ca.reset()
+    issuer = short_issuer(ca, 36000, usage="read-only,crl-signing")
+    site.configure(ca, {"web": lines("leafd", more=f"issuer = {issuer}")})
+    shown_to_fail(site)
+    done = named(site, ca)
+    assert done.code == 3 and has(done.out, f"the issuer {issuer} may not sign"), done.out
+
+
+def test_what_the_policy_does_not_let_us_read_is_told_and_no_failure(ca, site):
+    site.configure(ca, {"web": lines("leafd")}, auth=ca.auth.replace("role = leafd", "role = sign-only"))
+    done = named(site, ca)
+    assert done.code == 0, done.out
+    assert has(done.out, r'not decided: the role leafd was not read.*path "pki_int/roles/leafd" { capabilities = \["read"\]')
+    assert has(done.out, r'not decided: the issuer default was not read.*path "pki_int/issuer/default" {')
+    assert "0 would be refused, 2 not decided" in done.out
+
+
+def test_what_fits_is_found_to_fit_and_issued(ca, site):
+    site.configure(ca, {"web": lines("web", "dns_names = a.example.test, example.test, *.b.example.test",
+                                     more="email_addresses = me@example.test\ncommon_name = a.example.test"),
+                        "any": lines("leafd", more="uris = spiffe://a.test/b\nip_addresses = 127.0.0.1, ::1"),
+                        "by-request": lines("request-names", more="request_names = yes"),
+                        "made-there": lines("issue-ec", more="key_source = vault")})
+    done = named(site, ca)
+    assert done.code == 0 and "0 would be refused, 0 not decided" in done.out, done.out
+    done = site.once()
+    assert done.code == 0, done.err
+
+
+def test_a_credential_that_a_login_may_spend_is_spent_on_demand_only(ca, site):
+    secret = site.folder / "secret-id"
+    secret.write_text(ca.secret_id())
+    site.configure(ca, {"web": lines("leafd")},
+                   auth=f"method = approle\nrole_id = {ca.role_id}\nsecret_id_file = {secret}")
+    done = named(site, ca)
+    assert done.code == 0 and "not asked: the CA" in done.out and "--spend" in done.out, done.out
+    assert ca.requests("auth/approle/login") == 0
+    done = named(site, ca, "--spend")
+    assert done.code == 0 and "logged in by approle" in done.out, done.out
+    assert ca.requests("auth/approle/login") == 1
+
+
+def test_a_directory_that_cannot_be_made_is_named(ca, site):
+    site.configure(ca, {"web": lines("leafd", more=f"directory = {site.folder}/not/there")})
+    shown_to_fail(site)
+    done = named(site, ca)
+    assert done.code == 1 and has(done.out, "not/there is not there, and uid"), done.out
