@@ -102,9 +102,10 @@ bool chain_verify(X509 *leaf, STACK_OF(X509) * untrusted, STACK_OF(X509) * trust
     X509_VERIFY_PARAM_set_flags(parameters, X509_V_FLAG_PARTIAL_CHAIN);
     X509_VERIFY_PARAM_set_time(parameters, (time_t)at_s);
     X509_VERIFY_PARAM_set_auth_level(parameters, LEAST_STRENGTH_LEVEL);
-    X509_VERIFY_PARAM_set_depth(parameters, CHAIN_MOST_CERTIFICATES);
+    X509_VERIFY_PARAM_set_depth(parameters, CHAIN_MOST_ON_PATH);
     if (X509_verify_cert(context) == 1)
-        return X509_add_certs(path, X509_STORE_CTX_get0_chain(context), X509_ADD_FLAG_UP_REF) == 1 ||
+        return X509_add_certs(path, X509_STORE_CTX_get0_chain(context), X509_ADD_FLAG_UP_REF) ==
+                   1 ||
                err_memory(err);
     why = X509_STORE_CTX_get_error(context);
     depth = X509_STORE_CTX_get_error_depth(context);

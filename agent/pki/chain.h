@@ -1,9 +1,7 @@
 /*
  * chain - the CA certificates that come with a leaf
  *
- * What is sent to peers is the CA's chain as given, less the self-signed: with cross-signed CAs it
- * may hold parallel paths that help some peers. What is verified is a path of our own, built by
- * X509_verify_cert(3) from the leaf to the top. Private to pki/.
+ * Read here; which of them are of use is found out in path.h. Private to pki/.
  */
 #ifndef LEAFD_PKI_CHAIN_H
 #define LEAFD_PKI_CHAIN_H
@@ -13,7 +11,8 @@
 
 #include <openssl/x509.h>
 
-enum { CHAIN_MOST_CERTIFICATES = 8, CHAIN_MOST_BYTES = 64 * 1024 };
+/* Of a reply, or of a file of anchors; and those on one path, the leaf apart. */
+enum { CHAIN_MOST_CERTIFICATES = 32, CHAIN_MOST_BYTES = 64 * 1024, CHAIN_MOST_ON_PATH = 8 };
 
 /*
  * chain_parse - adds every certificate in a PEM text to `certificates`, each only once

@@ -24,7 +24,7 @@ struct issued {
     struct arena arena;
     struct secret key_pem; /* PKCS#8 */
     const char *leaf_pem;
-    struct text_list chain_pem; /* intermediates as the CA orders them, the leaf's issuer first */
+    struct text_list chain_pem; /* intermediates of the paths that hold, the best path's first */
     struct text_list ca_pem;    /* what a peer must trust */
     struct old_ca *old_cas;     /* and what it goes on trusting for a while */
     size_t old_ca_count;

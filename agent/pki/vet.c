@@ -20,8 +20,7 @@ struct vetting {
     X509 *leaf;
     STACK_OF(X509) * sent;    /* issuing CA and chain, as sent */
     STACK_OF(X509) * anchors; /* of the trust anchor's file; empty without one */
-    STACK_OF(X509) * trusted; /* where a path may end */
-    STACK_OF(X509) * path;    /* the one that was verified, from the leaf on */
+    struct paths *paths;      /* that hold; the best first */
     struct certificate_facts facts;
 };
 
@@ -193,13 +192,19 @@ static bool is_new(const struct vetting *vetting, struct err *err)
 
 static bool chain_holds(const struct vetting *vetting, struct err *err)
 {
-    uint64_t at_s = vetting->order->now_s;
+    const struct path_order order = {
+        .leaf = vetting->leaf,
+        .sent = vetting->sent,
+        .anchors = vetting->anchors,
+        .at_s = vetting->order->now_s > vetting->facts.validity.not_before
+                    ? vetting->order->now_s
+                    : vetting->facts.validity.not_before,
+        .usage = vetting->order->wish->usage,
+    };
 
-    if (at_s < vetting->facts.validity.not_before)
-        at_s = vetting->facts.validity.not_before;
-    if (sk_X509_num(vetting->trusted) == 0)
+    if (sk_X509_num(vetting->sent) == 0 && sk_X509_num(vetting->anchors) == 0)
         return err_set(err, ERR_UNTRUSTED, "no issuing CA came with it");
-    if (chain_verify(vetting->leaf, vetting->sent, vetting->trusted, at_s, vetting->path, err))
+    if (paths_find(&order, vetting->paths, err))
         return true;
     if (vetting->order->trust_anchor != NULL && err->kind == ERR_UNTRUSTED)
         return err_wrap(err, "held against %s", vetting->order->trust_anchor);
@@ -208,7 +213,7 @@ static bool chain_holds(const struct vetting *vetting, struct err *err)
 
 static bool path_lasts(const struct vetting *vetting, struct err *err)
 {
-    uint64_t end_s = path_end_s(vetting->path);
+    uint64_t end_s = vetting->paths->items[0].end_s;
     char end[WHEN_TEXT_BYTES];
 
     if (vet_lasts(end_s, vetting->order->now_s))
@@ -270,7 +275,12 @@ static void drop_leaf(const struct vetting *vetting)
 static bool parse_chain(struct vetting *vetting, const struct vet_reply *reply, struct err *err)
 {
     struct ca_cache *cache = vetting->order->cache;
+    size_t bytes = reply->issuing_ca == NULL ? 0 : strlen(reply->issuing_ca);
 
+    for (size_t i = 0; i < reply->ca_chain.count; i++)
+        bytes += strlen(reply->ca_chain.items[i]);
+    if (bytes > CHAIN_MOST_BYTES)
+        return err_set(err, ERR_UNTRUSTED, "the chain is longer than %d bytes", CHAIN_MOST_BYTES);
     if (reply->issuing_ca != NULL && !ca_cache_parse(cache, reply->issuing_ca, vetting->sent, err))
         return err_wrap(err, "the issuing CA");
     for (size_t i = 0; i < reply->ca_chain.count; i++)
@@ -280,83 +290,71 @@ static bool parse_chain(struct vetting *vetting, const struct vet_reply *reply, 
     return vetting->order->trust_anchor == NULL || read_anchors(vetting, err);
 }
 
-/* The anchors if there are any, else the tops of what was sent; all of what has none: a circle. */
-static bool choose_trusted(struct vetting *vetting, struct err *err)
+static X509 *top_of(const struct path *path)
 {
-    STACK_OF(X509) *from = vetting->order->trust_anchor == NULL ? vetting->sent : vetting->anchors;
+    return sk_X509_value(path->certificates, sk_X509_num(path->certificates) - 1);
+}
 
-    bool has_top = false;
+static bool add_once(STACK_OF(X509) * to, X509 *certificate)
+{
+    return X509_add_cert(to, certificate, X509_ADD_FLAG_UP_REF | X509_ADD_FLAG_NO_DUP) == 1;
+}
 
-    for (int i = 0; from == vetting->sent && i < sk_X509_num(from); i++)
-        has_top |= chain_is_top(from, sk_X509_value(from, i));
-    for (int i = 0; i < sk_X509_num(from); i++) {
-        X509 *certificate = sk_X509_value(from, i);
+/* What helps a peer on its way: of every path that holds, what was sent and is no root. */
+static bool gather_chain(const struct vetting *vetting, STACK_OF(X509) * chain)
+{
+    for (size_t i = 0; i < vetting->paths->count; i++) {
+        STACK_OF(X509) *path = vetting->paths->items[i].certificates;
 
-        if (has_top && !chain_is_top(from, certificate))
-            continue;
-        if (X509_add_cert(vetting->trusted, certificate, X509_ADD_FLAG_UP_REF) != 1)
-            return err_memory(err);
+        for (int k = 1; k < sk_X509_num(path); k++) {
+            X509 *certificate = sk_X509_value(path, k);
+
+            if (X509_self_signed(certificate, 0) != 1 && chain_has(vetting->sent, certificate) &&
+                !add_once(chain, certificate))
+                return false;
+        }
     }
     return true;
 }
 
-static bool is_self_signed(X509 *certificate)
+/* What a peer must trust: the operator's word for it where there is one, else every path's top. */
+static bool gather_trusted(const struct vetting *vetting, STACK_OF(X509) * trusted)
 {
-    return X509_self_signed(certificate, 0) == 1;
-}
+    const struct paths *paths = vetting->paths;
 
-static bool has_signed(X509 *issuer, X509 *certificate)
-{
-    EVP_PKEY *key = X509_get0_pubkey(issuer);
-
-    return key != NULL && X509_verify(certificate, key) == 1;
-}
-
-/*
- * Whether its issuer came with it and has not signed it: bent, or another root's of the same name.
- * No peer needs it, and a strict one refuses the whole chain for it. One that is trusted itself
- * needs no signature, and those of the path have been verified.
- */
-static bool is_falsely_signed(const struct vetting *vetting, X509 *certificate)
-{
-    bool has_issuer = false;
-
-    if (chain_has(vetting->trusted, certificate) || chain_has(vetting->path, certificate))
-        return false;
-    for (int i = 0; i < sk_X509_num(vetting->sent); i++) {
-        X509 *issuer = sk_X509_value(vetting->sent, i);
-
-        if (X509_check_issued(issuer, certificate) != X509_V_OK)
-            continue;
-        if (has_signed(issuer, certificate))
+    if (sk_X509_num(vetting->anchors) > 0)
+        return add_once(trusted, top_of(&paths->items[0])) &&
+               X509_add_certs(trusted, vetting->anchors,
+                              X509_ADD_FLAG_UP_REF | X509_ADD_FLAG_NO_DUP) == 1;
+    for (size_t i = 0; i < paths->count; i++)
+        if (!add_once(trusted, top_of(&paths->items[i])))
             return false;
-        has_issuer = true;
-    }
-    return has_issuer;
+    return true;
 }
 
-static bool goes_to_peers(const struct vetting *vetting, X509 *certificate)
+static bool to_pems(STACK_OF(X509) * certificates, struct text_list *list, struct arena *arena)
 {
-    return !is_self_signed(certificate) && !is_falsely_signed(vetting, certificate);
+    for (int i = 0; i < sk_X509_num(certificates); i++)
+        if (!chain_to_pem(list, arena, sk_X509_value(certificates, i)))
+            return false;
+    return true;
 }
 
 /* The certificates as they go to disk, written by us. */
 static bool keep(const struct vetting *vetting, struct issued *issued, struct err *err)
 {
+    CLEANUP(cleanup_certificates) STACK_OF(X509) *chain = sk_X509_new_null();
+    CLEANUP(cleanup_certificates) STACK_OF(X509) *trusted = sk_X509_new_null();
     struct text_list leaf = {0};
-    bool kept = chain_to_pem(&leaf, &issued->arena, vetting->leaf);
 
-    for (int i = 0; kept && i < sk_X509_num(vetting->sent); i++)
-        if (goes_to_peers(vetting, sk_X509_value(vetting->sent, i)))
-            kept =
-                chain_to_pem(&issued->chain_pem, &issued->arena, sk_X509_value(vetting->sent, i));
-    for (int i = 0; kept && i < sk_X509_num(vetting->trusted); i++)
-        kept = chain_to_pem(&issued->ca_pem, &issued->arena, sk_X509_value(vetting->trusted, i));
-    if (!kept)
+    if (chain == NULL || trusted == NULL || !gather_chain(vetting, chain) ||
+        !gather_trusted(vetting, trusted) || !chain_to_pem(&leaf, &issued->arena, vetting->leaf) ||
+        !to_pems(chain, &issued->chain_pem, &issued->arena) ||
+        !to_pems(trusted, &issued->ca_pem, &issued->arena))
         return err_memory(err);
     issued->leaf_pem = leaf.items[0];
     issued->leaf = vetting->facts;
-    issued->end_s = path_end_s(vetting->path);
+    issued->end_s = vetting->paths->items[0].end_s;
     return key_to_pem(vetting->order->key, false, &issued->key_pem, err);
 }
 
@@ -365,7 +363,7 @@ static bool vet_parsed(struct vetting *vetting, const struct vet_reply *reply,
 {
     if (!parse_leaf(vetting, reply->certificate, &issued->arena, err))
         return err_wrap(err, "the certificate");
-    if (!parse_chain(vetting, reply, err) || !choose_trusted(vetting, err))
+    if (!parse_chain(vetting, reply, err))
         return false;
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
         if (!rules[i](vetting, err))
@@ -378,14 +376,12 @@ bool vet(const struct vet_order *order, const struct vet_reply *reply, struct is
 {
     CLEANUP(cleanup_certificates) STACK_OF(X509) *sent = sk_X509_new_null();
     CLEANUP(cleanup_certificates) STACK_OF(X509) *anchors = sk_X509_new_null();
-    CLEANUP(cleanup_certificates) STACK_OF(X509) *trusted = sk_X509_new_null();
-    CLEANUP(cleanup_certificates) STACK_OF(X509) *path = sk_X509_new_null();
-    struct vetting vetting = {
-        .order = order, .sent = sent, .anchors = anchors, .trusted = trusted, .path = path};
+    CLEANUP(paths_free) struct paths paths = {0};
+    struct vetting vetting = {.order = order, .sent = sent, .anchors = anchors, .paths = &paths};
     bool passed;
 
     *ret_issued = (struct issued){.request_id = ""};
-    if (sent == NULL || anchors == NULL || trusted == NULL || path == NULL)
+    if (sent == NULL || anchors == NULL)
         return err_memory(err);
     shortage_forget();
     passed = vet_parsed(&vetting, reply, ret_issued, err);

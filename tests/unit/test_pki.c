@@ -459,7 +459,7 @@ static void the_certificate_that_is_published_already_is_refused(void **state)
 struct chain_case {
     const char *says; /* NULL: passes */
     const char *certificate, *issuing_ca;
-    const char *chain[10];
+    const char *chain[34];
     const char *anchor; /* written into a file */
 };
 
@@ -613,8 +613,8 @@ static void a_chain_of_too_many_certificates_is_refused(void **state)
     X509 *leaf = certs_make(&order, pki->key, pki->middle, pki->middle_key);
     char *leaf_pem = certs_pem(leaf);
     struct chain_case chain_case = {
-        .says = "more than 8", .certificate = leaf_pem, .issuing_ca = pki->middle_pem};
-    char *pems[9];
+        .says = "more than 32", .certificate = leaf_pem, .issuing_ca = pki->middle_pem};
+    char *pems[33];
 
     for (size_t i = 0; i < COUNT_OF(pems); i++) {
         X509 *other = certs_make(&(struct cert_order){.common_name = "x", .is_ca = 1},
@@ -629,6 +629,262 @@ static void a_chain_of_too_many_certificates_is_refused(void **state)
         free(pems[i]);
     free(leaf_pem);
     X509_free(leaf);
+}
+
+/* -- the vetting: which paths hold ----------------------------------------------------------------
+ */
+
+/* A CA that has several certificates of one name and key, and those above it. */
+enum cast_name {
+    ROOT_A, /* expired */
+    ROOT_B,
+    ROOT_C,     /* ends before the leaf does */
+    BY_A,       /* the issuing CA, by root A ... */
+    BY_B,       /* ... and by root B */
+    BY_C,       /* ... and by root C */
+    BY_B_BRIEF, /* ends before the leaf does */
+    BY_B_EXPIRED,
+    BY_B_FOR_CLIENTS, /* its extended key usage is clientAuth */
+    BY_B_SHA1,
+    ROOT_B_BY_A, /* root B, signed by the root of before */
+    ROOT_B_SHA1, /* root B, by itself with SHA-1 */
+    STRANGER,    /* another root */
+    BY_STRANGER, /* another CA below it */
+    CAST_COUNT,
+    NO /* ends a list */
+};
+
+struct cast {
+    EVP_PKEY *keys[4];
+    X509 *certificates[CAST_COUNT];
+    char *pems[CAST_COUNT];
+    char *leaf_pem;
+};
+
+enum cast_key { KEY_A, KEY_B, KEY_ISSUING, KEY_STRANGER };
+
+static void cast_one(struct cast *cast, enum cast_name name, const struct cert_order *order,
+                     enum cast_key key, enum cast_name issuer, enum cast_key issuer_key)
+{
+    struct cert_order full = *order;
+
+    full.is_ca = 1;
+    if (full.from_s == 0)
+        full.from_s = -7200;
+    if (full.to_s == 0)
+        full.to_s = 90000;
+    cast->certificates[name] =
+        certs_make(&full, cast->keys[key], issuer == NO ? NULL : cast->certificates[issuer],
+                   cast->keys[issuer_key]);
+    cast->pems[name] = certs_pem(cast->certificates[name]);
+}
+
+static void make_cast(struct cast *cast, EVP_PKEY *leaf_key)
+{
+    const struct cert_order leaf = {.san = good_san}, a = {.common_name = "root A", .to_s = -60},
+                            b = {.common_name = "root B"},
+                            c = {.common_name = "root C", .to_s = 1800};
+    const struct cert_order ca = {.common_name = "issuing"};
+    struct cert_order other;
+    X509 *made;
+
+    for (size_t i = 0; i < COUNT_OF(cast->keys); i++)
+        cast->keys[i] = certs_key(0);
+    cast_one(cast, ROOT_A, &a, KEY_A, NO, KEY_A);
+    cast_one(cast, ROOT_B, &b, KEY_B, NO, KEY_B);
+    cast_one(cast, ROOT_C, &c, KEY_STRANGER, NO, KEY_STRANGER);
+    cast_one(cast, BY_A, &ca, KEY_ISSUING, ROOT_A, KEY_A);
+    cast_one(cast, BY_B, &ca, KEY_ISSUING, ROOT_B, KEY_B);
+    cast_one(cast, BY_C, &ca, KEY_ISSUING, ROOT_C, KEY_STRANGER);
+    other = (struct cert_order){.common_name = "issuing", .to_s = 900};
+    cast_one(cast, BY_B_BRIEF, &other, KEY_ISSUING, ROOT_B, KEY_B);
+    other.to_s = -30;
+    cast_one(cast, BY_B_EXPIRED, &other, KEY_ISSUING, ROOT_B, KEY_B);
+    other = (struct cert_order){.common_name = "issuing", .extended_usage = "clientAuth"};
+    cast_one(cast, BY_B_FOR_CLIENTS, &other, KEY_ISSUING, ROOT_B, KEY_B);
+    other = (struct cert_order){.common_name = "issuing", .digest = EVP_sha1()};
+    cast_one(cast, BY_B_SHA1, &other, KEY_ISSUING, ROOT_B, KEY_B);
+    cast_one(cast, ROOT_B_BY_A, &b, KEY_B, ROOT_A, KEY_A);
+    other = (struct cert_order){.common_name = "root B", .digest = EVP_sha1()};
+    cast_one(cast, ROOT_B_SHA1, &other, KEY_B, NO, KEY_B);
+    other = (struct cert_order){.common_name = "stranger"};
+    cast_one(cast, STRANGER, &other, KEY_STRANGER, NO, KEY_STRANGER);
+    other.common_name = "below a stranger";
+    cast_one(cast, BY_STRANGER, &other, KEY_A, STRANGER, KEY_STRANGER);
+    made = certs_make(&leaf, leaf_key, cast->certificates[BY_B], cast->keys[KEY_ISSUING]);
+    cast->leaf_pem = certs_pem(made);
+    X509_free(made);
+}
+
+static void free_cast(struct cast *cast)
+{
+    for (size_t i = 0; i < COUNT_OF(cast->keys); i++)
+        EVP_PKEY_free(cast->keys[i]);
+    for (size_t i = 0; i < CAST_COUNT; i++) {
+        X509_free(cast->certificates[i]);
+        free(cast->pems[i]);
+    }
+    free(cast->leaf_pem);
+}
+
+struct path_case {
+    const char *says; /* NULL: passes */
+    enum cast_name sent[6], anchor;
+    unsigned usage;
+    enum cast_name chain[4], ca[4]; /* what is published */
+    long end_s;                     /* from now */
+};
+
+static bool vet_path_case(struct pki *pki, const struct cast *cast,
+                          const struct path_case *path_case, struct issued *issued, struct err *err)
+{
+    char anchor_path[] = "/tmp/leafd-unit-XXXXXX";
+    struct vet_reply reply = {.certificate = cast->leaf_pem};
+    struct vet_order order = {.wish = &pki->wish, .key = pki->key, .now_s = when_now_s()};
+    struct arena arena = {0};
+    bool passed;
+    int fd = mkstemp(anchor_path);
+
+    assert_true(fd >= 0);
+    if (path_case->anchor != NO) {
+        const char *pem = cast->pems[path_case->anchor];
+
+        assert_true(write(fd, pem, strlen(pem)) > 0);
+        order.trust_anchor = anchor_path;
+    }
+    pki->wish.usage = path_case->usage;
+    for (size_t i = 0; path_case->sent[i] != NO; i++)
+        add(&reply.ca_chain, &arena, cast->pems[path_case->sent[i]]);
+    passed = vet(&order, &reply, issued, err);
+    arena_free(&arena);
+    close(fd);
+    unlink(anchor_path);
+    return passed;
+}
+
+static void check_list(size_t number, const char *what, const struct text_list *list,
+                       const struct cast *cast, const enum cast_name *names)
+{
+    size_t count = 0;
+
+    while (names[count] != NO)
+        count++;
+    if (list->count != count)
+        fail_msg("case %zu: %s holds %zu certificates, not %zu", number, what, list->count, count);
+    for (size_t i = 0; i < count; i++)
+        if (strncmp(list->items[i], cast->pems[names[i]], strlen(cast->pems[names[i]])) != 0)
+            fail_msg("case %zu: certificate %zu of %s is another one", number, i, what);
+}
+
+static void any_path_that_holds_is_good_and_only_what_lies_on_one_is_published(void **state)
+{
+    enum { SERVER = USAGE_SERVER, CLIENT = USAGE_CLIENT };
+    static const struct path_case cases[] = {
+        /* A chain that Vault was told (manual_chain), with an old root and its successor. */
+        {NULL, {BY_A, BY_B, ROOT_A, ROOT_B, NO}, NO, 0, {BY_B, NO}, {ROOT_B, NO}, 3600},
+        {NULL, {BY_A, BY_B, ROOT_A, ROOT_B, NO}, ROOT_B, 0, {BY_B, NO}, {ROOT_B, NO}, 3600},
+        {"has expired", {BY_A, BY_B, ROOT_A, ROOT_B, NO}, ROOT_A, 0, {0}, {0}, 0},
+        /* The old root has cross-signed the new one. */
+        {NULL, {BY_B, ROOT_B_BY_A, ROOT_A, ROOT_B, NO}, NO, 0, {BY_B, NO}, {ROOT_B, NO}, 3600},
+        {NULL, {BY_B, ROOT_B_BY_A, ROOT_A, NO}, ROOT_B, 0, {BY_B, NO}, {ROOT_B, NO}, 3600},
+        {NULL, {BY_B_EXPIRED, BY_B, ROOT_B, NO}, NO, 0, {BY_B, NO}, {ROOT_B, NO}, 3600},
+        /* What has nothing to do with our leaf. */
+        {NULL, {STRANGER, BY_STRANGER, BY_B, ROOT_B, NO}, NO, 0, {BY_B, NO}, {ROOT_B, NO}, 3600},
+        {NULL, {BY_STRANGER, BY_B, NO}, NO, 0, {BY_B, NO}, {BY_B, NO}, 3600},
+        /* No path at all. */
+        {"has expired", {BY_A, ROOT_A, NO}, NO, 0, {0}, {0}, 0},
+        {"has expired", {BY_B_EXPIRED, ROOT_B, NO}, NO, 0, {0}, {0}, 0},
+        {"does not verify", {BY_STRANGER, STRANGER, NO}, NO, 0, {0}, {0}, 0},
+        {"does not verify", {BY_B, ROOT_B, NO}, STRANGER, 0, {0}, {0}, 0},
+        /* The first to end on a path counts; of several paths the one that ends last. */
+        {NULL, {BY_B_BRIEF, ROOT_B, NO}, NO, 0, {BY_B_BRIEF, NO}, {ROOT_B, NO}, 900},
+        {NULL, {BY_C, ROOT_C, NO}, NO, 0, {BY_C, NO}, {ROOT_C, NO}, 1800},
+        {NULL,
+         {BY_C, ROOT_C, BY_B, ROOT_B, NO},
+         NO,
+         0,
+         {BY_B, BY_C, NO},
+         {ROOT_B, ROOT_C, NO},
+         3600},
+        {NULL, {BY_C, ROOT_C, BY_B, ROOT_B, NO}, ROOT_C, 0, {BY_C, BY_B, NO}, {ROOT_C, NO}, 1800},
+        /* What a CA may certify for. */
+        {"does not permit", {BY_B_FOR_CLIENTS, ROOT_B, NO}, NO, SERVER, {0}, {0}, 0},
+        {"does not permit", {BY_B_FOR_CLIENTS, ROOT_B, NO}, NO, SERVER | CLIENT, {0}, {0}, 0},
+        {NULL,
+         {BY_B_FOR_CLIENTS, ROOT_B, NO},
+         NO,
+         CLIENT,
+         {BY_B_FOR_CLIENTS, NO},
+         {ROOT_B, NO},
+         3600},
+        {NULL, {BY_B_FOR_CLIENTS, ROOT_B, NO}, NO, 0, {BY_B_FOR_CLIENTS, NO}, {ROOT_B, NO}, 3600},
+        {NULL, {BY_B_FOR_CLIENTS, BY_B, ROOT_B, NO}, NO, SERVER, {BY_B, NO}, {ROOT_B, NO}, 3600},
+        /* SHA-1 counts for nothing, but a root's own signature says nothing. */
+        {"does not verify", {BY_B_SHA1, ROOT_B, NO}, NO, 0, {0}, {0}, 0},
+        {"does not verify", {BY_B_SHA1, NO}, NO, 0, {0}, {0}, 0},
+        {NULL, {BY_B_SHA1, NO}, BY_B_SHA1, 0, {BY_B_SHA1, NO}, {BY_B_SHA1, NO}, 3600},
+        {NULL, {BY_B, ROOT_B_SHA1, NO}, NO, 0, {BY_B, NO}, {ROOT_B_SHA1, NO}, 3600},
+    };
+    struct pki *pki = *state;
+    struct cast cast = {0};
+    uint64_t now_s = when_now_s();
+
+    make_cast(&cast, pki->key);
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct issued issued;
+        struct err err = {0};
+        bool passed = vet_path_case(pki, &cast, &cases[i], &issued, &err);
+
+        if (passed != (cases[i].says == NULL) ||
+            (!passed && strstr(err.text, cases[i].says) == NULL))
+            fail_msg("case %zu: wanted %s; got: %s", i,
+                     cases[i].says == NULL ? "to pass" : cases[i].says,
+                     passed ? "passed" : err.text);
+        if (!passed)
+            continue;
+        check_list(i, "chain", &issued.chain_pem, &cast, cases[i].chain);
+        check_list(i, "ca", &issued.ca_pem, &cast, cases[i].ca);
+        assert_in_range(issued.end_s, now_s + (uint64_t)cases[i].end_s - 5,
+                        now_s + (uint64_t)cases[i].end_s + 30);
+        issued_free(&issued);
+    }
+    free_cast(&cast);
+}
+
+/* Thirty issues of two roots that have signed each other: more ways than anybody could go. */
+static void a_search_that_a_reply_makes_endless_ends(void **state)
+{
+    struct pki *pki = *state;
+    const struct cert_order leaf = {.san = good_san};
+    EVP_PKEY *keys[] = {certs_key(0), certs_key(0)};
+    const struct cert_order orders[] = {
+        {.common_name = "one", .is_ca = 1, .to_s = 90000},
+        {.common_name = "two", .is_ca = 1, .to_s = 90000},
+    };
+    X509 *roots[] = {certs_make(&orders[0], keys[0], NULL, NULL),
+                     certs_make(&orders[1], keys[1], NULL, NULL)};
+    X509 *made = certs_make(&leaf, pki->key, roots[0], keys[0]);
+    CLEANUP(free_memory) char *leaf_pem = certs_pem(made);
+    struct chain_case chain_case = {.certificate = leaf_pem};
+    char *pems[30];
+
+    for (size_t i = 0; i < COUNT_OF(pems); i++) {
+        X509 *crossed = certs_make(&orders[i % 2], keys[i % 2], roots[1 - i % 2], keys[1 - i % 2]);
+
+        chain_case.chain[i] = pems[i] = certs_pem(crossed);
+        X509_free(crossed);
+    }
+    run_chain_case(pki, &chain_case);
+    chain_case.anchor = pki->root_pem;
+    chain_case.says = "more than 8";
+    run_chain_case(pki, &chain_case);
+    for (size_t i = 0; i < COUNT_OF(pems); i++)
+        free(pems[i]);
+    for (size_t i = 0; i < 2; i++) {
+        EVP_PKEY_free(keys[i]);
+        X509_free(roots[i]);
+    }
+    X509_free(made);
 }
 
 int main(void)
@@ -651,6 +907,8 @@ int main(void)
         VET_TEST(a_chain_is_believed_only_if_it_holds),
         VET_TEST(roots_that_signed_one_another_are_all_trusted),
         VET_TEST(a_chain_of_too_many_certificates_is_refused),
+        VET_TEST(any_path_that_holds_is_good_and_only_what_lies_on_one_is_published),
+        VET_TEST(a_search_that_a_reply_makes_endless_ends),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
