@@ -294,6 +294,16 @@ bool job_publish(void *arg, struct err *err)
     return true;
 }
 
+bool job_read_record(void *arg, struct err *err)
+{
+    struct cert_job *job = arg;
+    struct installed *installed = &job->installed;
+
+    shortage_forget();
+    return installed_record(job->set_fd, &installed->arena, &installed->record, err) &&
+           !err_shortage(err);
+}
+
 bool job_roll_back(void *arg, struct err *err)
 {
     struct cert_job *job = arg;

@@ -96,6 +96,9 @@ worker_run job_stage;
 /* job_publish - switches the visible names to the staged generation */
 worker_run job_publish;
 
+/* job_read_record - reads the record of what is published, for the proof */
+worker_run job_read_record;
+
 /* job_roll_back - makes an earlier generation the published one again, if it is whole and valid */
 worker_run job_roll_back;
 

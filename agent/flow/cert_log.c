@@ -106,7 +106,10 @@ void cert_log_consumer_failed(const struct cert_work *work, const struct err *er
         return;
     }
     log_failure(work, told ? LOG_PROOF_FAILED : LOG_RELOAD_FAILED, err, wait_ms,
-                "the new files are in place but the consumer may serve the old ones; they have ");
+                work->seen.ours
+                    ? "the consumer has the new certificate; it has "
+                    : "the new files are in place but the consumer may serve the old ones; they "
+                      "have ");
 }
 
 void cert_log_link_failed(const struct cert_work *work, const struct err *err)
@@ -121,7 +124,9 @@ void cert_log_proven(const struct cert_work *work)
     log_write(LOG_PROVEN,
               (const struct log_field[]){
                   {"CERT", work->cert->name}, {"SERIAL", work->published.serial}, {0}},
-              "the consumer serves serial %s", work->published.serial);
+              "the consumer serves serial %s%s", work->published.serial,
+              work->cert->prove.method == PROVE_TLS ? ", with a chain that verifies"
+                                                    : "; its chain was not seen");
 }
 
 void cert_log_proof_lost(const struct cert_work *work, const struct err *err)

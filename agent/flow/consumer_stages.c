@@ -97,6 +97,7 @@ void stage_reload(struct cert_work *work)
     struct slot *slot = NULL;
     struct err err;
 
+    work->seen = (struct prove_seen){.finding = PROVE_UNREACHABLE};
     if (variables.complete)
         slot = reload_start(&tools, work->config, work->cert, variables.items, cert_work_slot_done,
                             work, &err);
@@ -106,21 +107,26 @@ void stage_reload(struct cert_work *work)
     take_slot(work, slot, &err);
 }
 
-static void start_proof(struct cert_work *work, uint64_t limit_s)
+static void start_samples(struct cert_work *work, const struct record *record)
 {
     struct variables variables = variables_of_published(work);
-    const struct prove_tools tools = {
-        .loop = work->tools->loop, .lookups = work->tools->lookups, .http = work->tools->http};
-    const struct prove_wish wish = {
+    const struct prove_tools tools = {.loop = work->tools->loop,
+                                      .lookups = work->tools->lookups,
+                                      .workers = work->tools->workers,
+                                      .http = work->tools->http};
+    struct prove_wish wish = {
         .fingerprint = work->published.fingerprint,
         .serial = work->published.serial,
         .variables = variables.items,
-        .limit_s = limit_s,
+        .limit_s = work->proof_limit_s,
     };
     struct slot *slot = NULL;
     struct err err;
 
-    work->seen = (struct prove_seen){.finding = PROVE_UNREACHABLE};
+    if (record != NULL) {
+        wish.trusted = record->ca_pem;
+        wish.chain = record->chain_pem;
+    }
     if (variables.complete)
         slot = prove_start(&tools, work->config, work->cert, &wish, &work->seen,
                            cert_work_slot_done, work, &err);
@@ -128,6 +134,50 @@ static void start_proof(struct cert_work *work, uint64_t limit_s)
         err_memory(&err);
     arena_free(&variables.arena);
     take_slot(work, slot, &err);
+}
+
+static void on_record_read(void *arg, const struct err *job_err)
+{
+    struct cert_work *work = arg;
+    struct err err = *job_err;
+    struct slot *read = work->slot;
+
+    if (err.kind == ERR_NONE)
+        start_samples(work, &work->job->installed.record);
+    else
+        cert_work_fail(work, &err);
+    work->job = NULL;
+    slot_drop(read);
+}
+
+/* What peers trust is read when it is wanted: the chains of ten thousand certificates that rest
+ * would be some fifty megabytes. */
+static void read_record(struct cert_work *work)
+{
+    struct err err;
+    struct cert_job *job = cert_job_new(work->config, work->cert, work->set_fd, NULL, &err);
+
+    if (job == NULL) {
+        cert_work_fail(work, &err);
+        return;
+    }
+    work->job = job;
+    take_slot(work,
+              worker_start(work->tools->workers, WORK_NEXT, job_read_record, job, cert_job_free,
+                           on_record_read, work, &err),
+              &err);
+    if (work->slot == NULL)
+        work->job = NULL;
+}
+
+static void start_proof(struct cert_work *work, uint64_t limit_s)
+{
+    work->seen = (struct prove_seen){.finding = PROVE_UNREACHABLE};
+    work->proof_limit_s = limit_s;
+    if (work->cert->prove.method == PROVE_TLS)
+        read_record(work);
+    else
+        start_samples(work, NULL);
 }
 
 static void prove_within(struct cert_work *work, uint64_t limit_s)

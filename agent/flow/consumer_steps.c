@@ -34,6 +34,16 @@ static bool was_stopped(const struct cert_work *work)
            strcmp(consumer->accepted, work->published.generation) == 0;
 }
 
+/*
+ * Whether it has loaded this very set, and lacks what no reload and no earlier set brings: a server
+ * that was given the file with the leaf alone is mended in its own configuration. It is looked at
+ * again, with growing pauses, and left in peace.
+ */
+static bool is_for_a_person(const struct cert_work *work)
+{
+    return work->seen.finding == PROVE_BAD_CHAIN;
+}
+
 bool consumer_is_owed(const struct cert_work *work)
 {
     return cert_work_lasts(work) &&
@@ -126,7 +136,8 @@ static void leave_to_ca(struct cert_flow *flow, const struct cert_state *before)
 
 /*
  * Waits for another try, or takes the generation back if it was refused often enough. One that was
- * stopped is not woken: it reads the files when it starts, and the slow look sees it then.
+ * stopped is not woken: it reads the files when it starts, and the slow look sees it then. Nor is
+ * one told again that has the leaf and serves a bad chain.
  */
 static void try_later(struct cert_flow *flow)
 {
@@ -146,7 +157,8 @@ static void try_later(struct cert_flow *flow)
         return;
     }
     cert_log_consumer_failed(work, &work->state.failure, wait_ms);
-    flow_rest(flow, was_stopped(work) ? FLOW_WAITING : FLOW_RELOAD_BACKING_OFF,
+    flow_rest(flow,
+              was_stopped(work) || is_for_a_person(work) ? FLOW_WAITING : FLOW_RELOAD_BACKING_OFF,
               work->published.due_s, wait_ms);
 }
 
@@ -191,7 +203,8 @@ void step_proof_failed(struct cert_flow *flow)
     consumer->missing = flow->work.seen.finding == PROVE_UNREACHABLE;
     /* Whoever goes on serving the old leaf has not noticed; that is no refusal. Nor is it when we
      * could not look for want of memory or descriptors. */
-    if (flow->work.seen.finding != PROVE_OTHER_LEAF && flow->err->kind != ERR_LOCAL)
+    if (flow->work.seen.finding != PROVE_OTHER_LEAF && !is_for_a_person(&flow->work) &&
+        flow->err->kind != ERR_LOCAL)
         consumer->refusals++;
     consumer->proven[0] = '\0';
     try_later(flow);
@@ -250,7 +263,7 @@ void step_proof_lost(struct cert_flow *flow)
 
     consumer->proven[0] = '\0';
     consumer->missing = work->seen.finding == PROVE_UNREACHABLE;
-    if (consumer->missing) {
+    if (consumer->missing || is_for_a_person(work)) {
         try_later(flow);
         return;
     }

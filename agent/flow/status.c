@@ -73,6 +73,8 @@ static bool fill(struct status *status, struct status_row *row, const struct ins
             return false;
         row->usable = status->now_s >= row->not_before_s && status->now_s < row->end_s;
         row->reload = reload_state_of(&row->state.consumer, cert, installed->generation);
+        if (row->reload == RELOAD_STATE_PROVEN)
+            row->chain = cert->prove.method == PROVE_TLS ? "verified" : "not seen";
     }
     row->serves_bad = served_is_bad(&row->state.consumer, cert);
     row->word = judge(row, installed, cert, revocation, status->now_s, &detail);

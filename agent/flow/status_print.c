@@ -97,13 +97,13 @@ static json_t *failure_json(const struct cert_state *state)
 
 static json_t *row_json(const struct status_row *row)
 {
-    return json_pack("{s:s, s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "cert",
-                     row->name, "state", words[row->word], "reload", reload_state_name(row->reload),
-                     "usable", row->usable, "detail", row->detail, "directory", row->directory,
-                     "serial", row->serial, "sha256", row->fingerprint, "not_before",
-                     moment_json(row->not_before_s), "not_after", moment_json(row->not_after_s),
-                     "end", moment_json(row->end_s), "renewal", moment_json(row->due_s), "failure",
-                     failure_json(&row->state));
+    return json_pack(
+        "{s:s, s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:s?, s:o}", "cert",
+        row->name, "state", words[row->word], "reload", reload_state_name(row->reload), "usable",
+        row->usable, "detail", row->detail, "directory", row->directory, "serial", row->serial,
+        "sha256", row->fingerprint, "not_before", moment_json(row->not_before_s), "not_after",
+        moment_json(row->not_after_s), "end", moment_json(row->end_s), "renewal",
+        moment_json(row->due_s), "chain", row->chain, "failure", failure_json(&row->state));
 }
 
 bool status_print_json(const struct status *status, FILE *to)

@@ -1,9 +1,11 @@
 #include "prove/prove.h"
 
 #include "base/child.h"
+#include "base/cleanup.h"
 #include "base/text.h"
 #include "base/when.h"
 #include "http/http_admin.h"
+#include "pki/served.h"
 #include "prove/reply_names.h"
 #include "prove/tls_probe.h"
 
@@ -24,6 +26,7 @@ struct proof {
     struct arena arena; /* what the wish said */
     const char *fingerprint, *serial;
     const char *variables[VARIABLES_MOST + 1];
+    struct text_list trusted, chain;
     uint64_t deadline_us; /* since boot */
     bool once;            /* the first bad sample ends it */
 
@@ -34,6 +37,7 @@ struct proof {
     struct resolved addresses;
     bool narrow; /* offer only signatures of our key's type */
     struct served_leaf leaf;
+    STACK_OF(X509) * sent; /* with that leaf */
     struct http_response response;
     struct prove_seen seen;
     struct err why; /* of the last bad sample */
@@ -47,6 +51,7 @@ static void destroy_proof(struct slot *slot)
     slot_drop(proof->step);
     sd_event_source_disable_unref(proof->pause);
     http_response_free(&proof->response);
+    sk_X509_pop_free(proof->sent, X509_free);
     arena_free(&proof->arena);
     config_unref(proof->config);
     slot_close(&proof->slot);
@@ -101,7 +106,11 @@ static void end(struct proof *proof)
     write_where(proof->cert, where);
     err_wrap(err, "prove: %s", where);
     used = strlen(err->text);
-    if (proof->good_of_all > 0)
+    if (proof->good_of_all > 0 && proof->seen.finding == PROVE_BAD_CHAIN)
+        snprintf(err->text + used, sizeof err->text - used,
+                 " (%u of %u samples showed it with a chain that verifies)", proof->good_of_all,
+                 proof->samples);
+    else if (proof->good_of_all > 0)
         snprintf(err->text + used, sizeof err->text - used,
                  " (%u of %u samples showed the new one: some processes still serve another)",
                  proof->good_of_all, proof->samples);
@@ -132,7 +141,7 @@ static void take_good(struct proof *proof)
 /*
  * A server with a certificate for each type of key shows the one that it likes best. After a bad
  * sample it is asked the other way, with or without a say in the type; what the narrow way finds
- * counts only if it finds a leaf.
+ * counts only if it finds a leaf. Once it found ours, however bad its chain, it is asked no more.
  */
 static void take_bad(struct proof *proof, enum prove_finding finding, const struct err *why)
 {
@@ -142,11 +151,11 @@ static void take_bad(struct proof *proof, enum prove_finding finding, const stru
 
     proof->samples++;
     proof->good = 0;
-    if (!proof->narrow || finding == PROVE_OTHER_LEAF || why->kind == ERR_LOCAL) {
+    if (!proof->narrow || finding != PROVE_UNREACHABLE || why->kind == ERR_LOCAL) {
         proof->seen.finding = finding;
         proof->why = *why;
     }
-    if (tls)
+    if (tls && finding != PROVE_BAD_CHAIN)
         proof->narrow = look_again;
     if (now_us < proof->deadline_us)
         left_us = proof->deadline_us - now_us;
@@ -175,6 +184,84 @@ static uint64_t sample_limit_us(const struct proof *proof)
     return left_us < second_us ? second_us : left_us;
 }
 
+/* What the worker's thread has to itself. */
+struct verification {
+    struct arena arena;
+    STACK_OF(X509) * sent;
+    struct text_list trusted, chain;
+};
+
+static bool run_verification(void *job, struct err *err)
+{
+    const struct verification *verification = job;
+    const struct served_order order = {
+        .sent = verification->sent,
+        .trusted = &verification->trusted,
+        .chain = &verification->chain,
+        .now_s = when_now_s(),
+    };
+
+    return served_verify(&order, err);
+}
+
+static void free_verification(void *job)
+{
+    struct verification *verification = job;
+
+    sk_X509_pop_free(verification->sent, X509_free);
+    arena_free(&verification->arena);
+    free(verification);
+}
+
+static bool copy_texts(struct text_list *to, struct arena *arena, const struct text_list *from)
+{
+    for (size_t i = 0; i < from->count; i++)
+        if (!text_list_add(to, arena, from->items[i], strlen(from->items[i])))
+            return false;
+    return true;
+}
+
+static void on_verified(void *arg, const struct err *verify_err)
+{
+    struct proof *proof = arg;
+    const struct err err = *verify_err;
+
+    proof->step = slot_drop(proof->step);
+    if (err.kind == ERR_NONE)
+        take_good(proof);
+    else
+        take_bad(proof, PROVE_BAD_CHAIN, &err);
+}
+
+/* Verifies what came with the leaf, by a worker: a hostile chain takes what time it likes. */
+static bool verify(struct proof *proof, struct err *err)
+{
+    struct verification *verification = calloc(1, sizeof *verification);
+
+    if (verification == NULL)
+        return err_memory(err);
+    verification->sent = TAKE(proof->sent);
+    if (verification->sent == NULL ||
+        !copy_texts(&verification->trusted, &verification->arena, &proof->trusted) ||
+        !copy_texts(&verification->chain, &verification->arena, &proof->chain)) {
+        free_verification(verification);
+        return err_memory(err);
+    }
+    proof->step = worker_start(proof->tools.workers, WORK_NEXT, run_verification, verification,
+                               free_verification, on_verified, proof, err);
+    return proof->step != NULL;
+}
+
+static void take_ours(struct proof *proof)
+{
+    struct err err;
+
+    if (proof->trusted.count == 0)
+        take_good(proof);
+    else if (!verify(proof, &err))
+        take_bad(proof, PROVE_BAD_CHAIN, &err);
+}
+
 static void on_probed(void *arg, const struct err *probe_err)
 {
     struct proof *proof = arg;
@@ -189,7 +276,7 @@ static void on_probed(void *arg, const struct err *probe_err)
     proof->seen.leaf = proof->leaf;
     proof->seen.ours = strcmp(proof->leaf.fingerprint, proof->fingerprint) == 0;
     if (proof->seen.ours) {
-        take_good(proof);
+        take_ours(proof);
         return;
     }
     when_text(proof->leaf.not_after_s, until);
@@ -228,6 +315,7 @@ static bool sample_tls(struct proof *proof, struct err *err)
         .signatures = proof->narrow ? signatures(proof->cert->wish.key_type) : NULL,
         .starttls = proof->cert->prove.tls.starttls,
         .limit_us = sample_limit_us(proof),
+        .ret_sent = &proof->sent,
     };
 
     proof->step = tls_probe_start(proof->tools.loop, &order, &proof->leaf, on_probed, proof, err);
@@ -370,6 +458,9 @@ static bool keep_wish(struct proof *proof, const struct prove_wish *wish, struct
         if (proof->variables[i] == NULL)
             return err_memory(err);
     }
+    if (!copy_texts(&proof->trusted, &proof->arena, &wish->trusted) ||
+        !copy_texts(&proof->chain, &proof->arena, &wish->chain))
+        return err_memory(err);
     proof->once = wish->limit_s == 0;
     proof->deadline_us = when_boot_us() + wish->limit_s * second_us;
     proof->next_pause_us = bad_pause_us;

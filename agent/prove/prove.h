@@ -6,7 +6,8 @@
  * consumer is asked, several times: by a TLS handshake, by a command of the operator's, or at its
  * admin interface. By tls and http it is proven when three samples in a row show the leaf; a bad
  * one starts the count anew and is followed by a growing pause. A command is believed at once: it
- * knows best how often to look.
+ * knows best how often to look. By tls the chain that comes with the leaf must lead to what peers
+ * trust; the others show the leaf alone.
  */
 #ifndef LEAFD_PROVE_PROVE_H
 #define LEAFD_PROVE_PROVE_H
@@ -24,12 +25,15 @@ struct prove_wish {
     const char *fingerprint;      /* of the leaf, as certificate_facts has it */
     const char *serial;           /* likewise */
     const char *const *variables; /* for exec, as in child_order */
+    struct text_list trusted;     /* PEM: for tls, what peers trust; empty: no chain is verified */
+    struct text_list chain;       /* PEM: what should be served behind the leaf */
     uint64_t limit_s; /* new samples are begun until then; 0: the first bad one ends it */
 };
 
 enum prove_finding {
     PROVE_SERVED,      /* the leaf */
     PROVE_OTHER_LEAF,  /* another one, or a reply that does not name it */
+    PROVE_BAD_CHAIN,   /* the leaf, with a chain that does not lead to what peers trust */
     PROVE_UNREACHABLE, /* nothing: no connection, no TLS, no good reply */
     PROVE_SAYS_NO      /* the command failed */
 };
@@ -47,7 +51,7 @@ struct prove_seen {
  */
 struct prove_tools {
     sd_event *loop;
-    struct workers *lookups;
+    struct workers *lookups, *workers;
     struct http_loop *http; /* the one for consumers, not the CA's */
 };
 

@@ -1,7 +1,9 @@
 #include "prove/tls_probe.h"
 
+#include "pki/served.h"
 #include "prove/starttls.h"
 
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
@@ -29,6 +31,7 @@ struct tls_probe {
     struct starttls_talk talk;
     enum starttls_step step;
     struct served_leaf *leaf;
+    bool too_long; /* the key of the leaf */
 };
 
 static void hang_up(struct tls_probe *probe)
@@ -69,7 +72,34 @@ static void wait_for(struct tls_probe *probe, uint32_t events)
 /* -- the handshake --------------------------------------------------------------------------------
  */
 
-/* In place of OpenSSL's verification: notes the leaf and lets it pass. */
+/* Whether the signature of that key, which comes next, may be verified on the loop. */
+static bool is_cheap(const X509 *certificate)
+{
+    EVP_PKEY *key = X509_get0_pubkey(certificate);
+    BIGNUM *exponent = NULL;
+    bool cheap;
+
+    if (key == NULL || !EVP_PKEY_is_a(key, "RSA"))
+        return true;
+    cheap = EVP_PKEY_get_bits(key) <= PROBE_MOST_RSA_BITS &&
+            EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &exponent) == 1 &&
+            BN_num_bits(exponent) <= PROBE_MOST_EXPONENT_BITS;
+    BN_free(exponent);
+    return cheap;
+}
+
+static void keep_sent(const struct tls_probe *probe, X509_STORE_CTX *store)
+{
+    STACK_OF(X509) **ret_sent = probe->order.ret_sent;
+
+    if (ret_sent == NULL)
+        return;
+    sk_X509_pop_free(*ret_sent, X509_free);
+    *ret_sent = X509_chain_up_ref(X509_STORE_CTX_get0_untrusted(store));
+}
+
+/* In place of OpenSSL's verification: notes the leaf and lets it pass, unless its key is too long.
+ */
 static int note_leaf(X509_STORE_CTX *store, void *arg)
 {
     struct tls_probe *probe = arg;
@@ -78,6 +108,12 @@ static int note_leaf(X509_STORE_CTX *store, void *arg)
     struct arena arena = {0};
     struct err err;
 
+    probe->too_long = certificate != NULL && !is_cheap(certificate);
+    if (probe->too_long) {
+        X509_STORE_CTX_set_error(store, X509_V_ERR_UNSPECIFIED);
+        return 0;
+    }
+    keep_sent(probe, store);
     if (certificate != NULL && certificate_facts_of(certificate, &arena, &facts, &err)) {
         probe->leaf->seen = true;
         probe->leaf->not_after_s = facts.validity.not_after;
@@ -95,9 +131,16 @@ static bool open_context(struct tls_probe *probe, struct err *err)
         ERR_clear_error();
         return err_memory(err);
     }
+    if (SSL_CTX_set_cipher_list(probe->context, "ECDHE:!aNULL:!eNULL") != 1 ||
+        SSL_CTX_set1_groups_list(probe->context, "X25519:P-256:P-384:P-521:X448") != 1) {
+        ERR_clear_error();
+        return err_memory(err);
+    }
+    SSL_CTX_set_max_cert_list(probe->context, SERVED_MOST_BYTES);
+    SSL_CTX_set_verify(probe->context, SSL_VERIFY_PEER, NULL);
     SSL_CTX_set_cert_verify_callback(probe->context, note_leaf, probe);
     SSL_CTX_set_session_cache_mode(probe->context, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_options(probe->context, SSL_OP_NO_TICKET);
+    SSL_CTX_set_options(probe->context, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION);
     return true;
 }
 
@@ -153,10 +196,12 @@ static bool hung_up(SSL *ssl, int why, unsigned long code)
 static void describe(int why, unsigned long code, int errnum, struct err *err)
 {
     const char *reason = code == 0 ? NULL : ERR_reason_error_string(code);
-    const char *hint = ERR_GET_REASON(code) == SSL_R_WRONG_VERSION_NUMBER
-                           ? "; is TLS spoken there, or is starttls needed?"
-                           : "";
+    const char *hint = "";
 
+    if (ERR_GET_REASON(code) == SSL_R_WRONG_VERSION_NUMBER)
+        hint = "; is TLS spoken there, or is starttls needed?";
+    if (ERR_GET_REASON(code) == SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE)
+        hint = "; leafd offers key exchange by ECDHE only: does the server?";
     if (why == SSL_ERROR_SYSCALL && errnum != 0)
         err_errno(err, ERR_CONSUMER, errnum, "the TLS handshake failed");
     else
@@ -186,6 +231,11 @@ static void shake(struct tls_probe *probe)
     } else {
         if (r == 1)
             err_set(&err, ERR_CONSUMER, "the certificate that is served cannot be read");
+        else if (probe->too_long)
+            err_set(&err, ERR_CONSUMER,
+                    "another certificate is served, with an RSA key of more than %d bits or an "
+                    "exponent of more than %d, which leafd does not verify",
+                    PROBE_MOST_RSA_BITS, PROBE_MOST_EXPONENT_BITS);
         else
             describe(why, code, errnum, &err);
         try_next(probe, &err);

@@ -14,6 +14,8 @@
 #include "pki/certificate.h"
 #include "prove/resolve.h"
 
+#include <openssl/x509.h>
+
 struct served_leaf {
     bool seen;
     char serial[SERIAL_TEXT_BYTES];
@@ -21,13 +23,21 @@ struct served_leaf {
     uint64_t not_after_s;
 };
 
+/*
+ * What a hostile server may make the loop compute is bounded: the key exchange is by elliptic
+ * curves alone (a Diffie-Hellman group of 10,000 bits takes a second), and a longer RSA key, or one
+ * whose exponent is longer, is not asked for a signature.
+ */
+enum { PROBE_MOST_RSA_BITS = 8192, PROBE_MOST_EXPONENT_BITS = 64 };
+
 struct tls_probe_order {
     const struct resolved *addresses; /* at least one; tried in turn, until one shows a leaf */
     const char *server_name;          /* SNI; NULL: none */
     const char *signatures; /* the only algorithms we offer, for servers with several leaves; or
                                NULL: the usual */
     enum starttls starttls;
-    uint64_t limit_us; /* for all addresses; no address gets less than a second */
+    uint64_t limit_us;          /* for all addresses; no address gets less than a second */
+    STACK_OF(X509) * *ret_sent; /* gives what was sent, the leaf first; free it; NULL: no wish */
 };
 
 /*

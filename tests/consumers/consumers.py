@@ -100,6 +100,7 @@ class Nginx(Consumer):
     template = "nginx"
     programs = ("/usr/sbin/nginx",)
     end_signal = signal.SIGQUIT
+    certificate, more = "fullchain.pem", ""  # the file that is served; directives of the server
 
     def configure(self):
         paths = "".join(f"{kind}_temp_path {self.folder}/{kind}; " for kind in
@@ -115,8 +116,9 @@ class Nginx(Consumer):
                 {paths}
                 server {{
                     listen 127.0.0.1:{self.port} ssl backlog=1024;
-                    ssl_certificate {self.out}/fullchain.pem;
+                    ssl_certificate {self.out}/{self.certificate};
                     ssl_certificate_key {self.out}/privkey.pem;
+                    {self.more.format(out=self.out)}
                 }}
                 include {self.extra};
             }}""")

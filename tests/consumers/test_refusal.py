@@ -1,6 +1,7 @@
 """A consumer that does not take what it was given: leafd says which and why, breaks nothing, and makes up for it."""
 import os
 import signal
+import ssl
 import subprocess
 
 import pytest
@@ -9,6 +10,20 @@ from consumers import Apache, Envoy, EnvoyStatic, HaproxyRuntime, Nginx
 from scene import serial_of, wait_for
 
 CALM = "pki_role = leafd\ndns_names = localhost\nttl = 1h\nprove_timeout = 3s\nkeep_previous = 1s\n"
+
+
+class Anybody:
+    """A client that believes everything."""
+
+    def __init__(self, port, folder):
+        self.port, self.seen = port, folder / "seen.pem"
+
+    def serial_or_none(self):
+        try:
+            self.seen.write_text(ssl.get_server_certificate(("127.0.0.1", self.port)))
+        except OSError:
+            return None
+        return serial_of(self.seen)
 
 
 def lines_of(consumer, extra=""):
@@ -118,6 +133,42 @@ def test_a_broken_configuration_of_nginx_keeps_the_old_certificate_served(ca, si
     assert nginx.client.serial() == published_serial(site, nginx) != old
     assert ca.requests("pki_int/sign/") == 2, "repaired without another certificate"
     assert nginx.never_restarted()
+    assert run.terminate() == 0
+
+
+class LeafOnly(Nginx):
+    """The commonest mistake: the file with the leaf alone."""
+    certificate = "cert.pem"
+
+    def section(self):
+        return super().section() + ("file = cert.pem certificate\nfile = fullchain.pem fullchain\n"
+                                    "file = privkey.pem key\nfile = ca.pem ca\n")
+
+
+def test_a_server_without_its_intermediate_is_not_proven_until_its_configuration_is_mended(ca, site, start):
+    """nginx takes every certificate; its peers cannot verify it. No reload and no rollback would help: it gets none."""
+    nginx = start(LeafOnly)
+    nginx.client = Anybody(nginx.port, nginx.folder)
+    site.configure(ca, {nginx.name: lines_of(nginx)})
+    run = site.run()
+    run.wait_event("published", nginx.name)
+    nginx.start()
+    run.wait_event("proof-failed", nginx.name)
+    site.becomes(nginx.name, state="not-proven", reload="failed", chain=None)
+    assert "serves the new certificate without its intermediate CN=" in site.command("status").out
+    reloads = len(run.events("reloaded"))
+    another(site, ca, run, nginx)
+    wait_for(lambda: nginx.client.serial_or_none() == published_serial(site, nginx) and
+             len(run.events("proof-failed")) > 4, "more looks at the second certificate")
+    assert len(run.events("reloaded")) == reloads + 1 and not run.events("rolled-back")
+    assert "fullchain" in run.events("proof-failed")[-1]["message"]
+    nginx.certificate = "fullchain.pem"
+    nginx.configure()
+    os.kill(nginx.pid, signal.SIGHUP)
+    run.wait_event("proven", nginx.name)
+    assert len(run.events("reloaded")) == reloads + 1
+    assert "with a chain that verifies" in run.events("proven")[-1]["message"]
+    site.becomes(nginx.name, state="fresh", reload="proven", chain="verified")
     assert run.terminate() == 0
 
 

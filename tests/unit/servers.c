@@ -1,5 +1,6 @@
 #include "servers.h"
 
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 
 #include <arpa/inet.h>
@@ -89,6 +90,22 @@ static void set_time_limit(int fd)
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
 }
 
+static EVP_PKEY *long_group(void)
+{
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, "DH", NULL);
+    char name[] = "ffdhe8192";
+    const OSSL_PARAM parameters[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, name, 0),
+        OSSL_PARAM_construct_end()};
+    EVP_PKEY *group = NULL;
+
+    assert(EVP_PKEY_paramgen_init(context) == 1);
+    assert(EVP_PKEY_CTX_set_params(context, parameters) == 1);
+    assert(EVP_PKEY_paramgen(context, &group) == 1);
+    EVP_PKEY_CTX_free(context);
+    return group;
+}
+
 static SSL_CTX *make_context(const struct server *server, unsigned which)
 {
     const struct server_order *order = &server->order;
@@ -101,6 +118,12 @@ static SSL_CTX *make_context(const struct server *server, unsigned which)
     }
     assert(SSL_CTX_use_certificate(context, order->leaves[which]) == 1);
     assert(SSL_CTX_use_PrivateKey(context, order->keys[which]) == 1);
+    if (order->intermediate != NULL)
+        SSL_CTX_add1_chain_cert(context, order->intermediate);
+    if (order->ciphers != NULL) {
+        assert(SSL_CTX_set_cipher_list(context, order->ciphers) == 1);
+        assert(SSL_CTX_set0_tmp_dh_pkey(context, long_group()) == 1);
+    }
     if (order->version != 0)
         SSL_CTX_set_max_proto_version(context, order->version);
     if (order->demand_client)

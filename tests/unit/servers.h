@@ -22,8 +22,10 @@ struct server_order {
     const char *script;     /* 'A', 'B': with which identity; '-': closes at once */
     X509 *leaves[2], *more; /* A and B; `more` stands beside A, with another type of key */
     EVP_PKEY *keys[2], *more_key;
-    int demand_client; /* a certificate of the client's, or none of ours */
-    int version;       /* TLS1_2_VERSION: nothing newer; 0: any */
+    X509 *intermediate;  /* sent behind the leaf; NULL: none */
+    const char *ciphers; /* of TLS 1.2, DHE with a group of 8192 bits; NULL: the usual */
+    int demand_client;   /* a certificate of the client's, or none of ours */
+    int version;         /* TLS1_2_VERSION: nothing newer; 0: any */
     server_preamble *preamble;
     const char *http; /* the whole response to a request; NULL: no HTTP */
     int plain;        /* no TLS */

@@ -33,6 +33,7 @@ TRACED(stage_validate)
 TRACED(stage_publish)
 TRACED(stage_reload)
 TRACED(stage_prove)
+TRACED(stage_prove_back)
 TRACED(stage_check)
 TRACED(stage_roll_back)
 
@@ -88,6 +89,7 @@ static void traced_removal(struct cert_work *work)
 #define stage_publish               traced_stage_publish
 #define stage_reload                traced_stage_reload
 #define stage_prove                 traced_stage_prove
+#define stage_prove_back            traced_stage_prove_back
 #define stage_check                 traced_stage_check
 #define stage_roll_back             traced_stage_roll_back
 #define cert_log_found              quiet
@@ -556,6 +558,28 @@ a_consumer_that_goes_on_with_the_old_leaf_is_told_again_and_never_rolled_back(vo
     }
 }
 
+static void a_consumer_that_serves_a_bad_chain_is_looked_at_and_left_in_peace(void **state)
+{
+    struct fixture *fixture = *state;
+
+    publish_new(fixture);
+    deliver(fixture, EV_DONE);
+    trace[0] = '\0';
+    for (unsigned i = 1; i <= 2 * REFUSALS_ENOUGH; i++) {
+        fixture->flow->work.seen.finding = PROVE_BAD_CHAIN;
+        deliver(fixture, EV_FAILED);
+        assert_int_equal(fixture->flow->state, FLOW_WAITING);
+        assert_int_equal(fixture->flow->work.state.consumer.failures, i);
+        assert_int_equal(fixture->flow->work.state.consumer.refusals, 0);
+        assert_string_equal(fixture->flow->work.state.consumer.proven, "");
+        deliver(fixture, EV_RETRY);
+        assert_int_equal(fixture->flow->state, FLOW_CHECKING);
+    }
+    assert_null(strstr(trace, "stage_reload"));
+    deliver(fixture, EV_DONE);
+    assert_string_equal(fixture->flow->work.state.consumer.proven, "new");
+}
+
 static void refuse_until_rolled_back(struct fixture *fixture)
 {
     publish_new(fixture);
@@ -832,6 +856,7 @@ int main(void)
         FLOW_TEST(it_is_proven_after_every_reload),
         FLOW_TEST(a_proof_that_a_crash_cut_off_is_made_up_for_without_a_reload),
         FLOW_TEST(a_consumer_that_goes_on_with_the_old_leaf_is_told_again_and_never_rolled_back),
+        FLOW_TEST(a_consumer_that_serves_a_bad_chain_is_looked_at_and_left_in_peace),
         FLOW_TEST(what_the_consumer_refuses_is_rolled_back_and_tried_again_as_a_new_one),
         FLOW_TEST(a_consumer_that_refuses_the_previous_set_as_well_gets_the_new_one_back),
         FLOW_TEST(without_a_good_previous_set_the_new_one_stays),

@@ -9,6 +9,9 @@
 #include "reload/reload.h"
 #include "servers.h"
 
+#include <openssl/core_names.h>
+#include <openssl/param_build.h>
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <signal.h>
@@ -121,7 +124,7 @@ static void serve(struct stage *stage, const struct server_order *order)
 
 static struct slot *begin(struct stage *stage)
 {
-    const struct prove_tools tools = {stage->loop, stage->workers, stage->http};
+    const struct prove_tools tools = {stage->loop, stage->workers, stage->workers, stage->http};
     struct slot *slot;
     struct err err;
 
@@ -324,6 +327,228 @@ static void no_client_certificate_is_needed(void **state)
         server_stop(&stage->server);
         assert_int_equal(stage->server.connections, 4);
         assert_int_equal(stage->server.farewells, 0);
+    }
+}
+
+/* -- the chain that comes with it -----------------------------------------------------------------
+ */
+
+/* A root, what it signed, and a leaf below that, which takes the place of the stage's. */
+struct hierarchy {
+    EVP_PKEY *root_key, *issuing_key;
+    X509 *root, *issuing;
+    char *root_pem, *issuing_pem;
+};
+
+static void open_hierarchy(struct stage *stage, struct hierarchy *all, long issuing_ends_s)
+{
+    const struct cert_order issuing = {
+        .common_name = "Issuing CA 7", .is_ca = 1, .from_s = -3600, .to_s = issuing_ends_s};
+
+    all->root_key = certs_key(0);
+    all->issuing_key = certs_key(0);
+    all->root = certs_make(&(struct cert_order){.common_name = "Root", .is_ca = 1}, all->root_key,
+                           NULL, NULL);
+    all->issuing = certs_make(&issuing, all->issuing_key, all->root, all->root_key);
+    all->root_pem = certs_pem(all->root);
+    all->issuing_pem = certs_pem(all->issuing);
+    X509_free(stage->leaf);
+    stage->leaf = certs_make(&(struct cert_order){.san = "DNS:a.example.test"}, stage->key,
+                             all->issuing, all->issuing_key);
+    facts_of(stage->leaf, stage->serial, stage->fingerprint);
+    stage->wish.trusted = (struct text_list){(const char **)&all->root_pem, 1};
+    stage->wish.chain = (struct text_list){(const char **)&all->issuing_pem, 1};
+}
+
+static void close_hierarchy(struct hierarchy *all)
+{
+    X509_free(all->root);
+    X509_free(all->issuing);
+    EVP_PKEY_free(all->root_key);
+    EVP_PKEY_free(all->issuing_key);
+    free(all->root_pem);
+    free(all->issuing_pem);
+}
+
+static void a_leaf_that_is_served_without_its_intermediate_is_not_proven(void **state)
+{
+    struct stage *stage = *state;
+    struct hierarchy all;
+    struct server_order order;
+
+    open_hierarchy(stage, &all, 3600);
+    order = order_of(stage, "A");
+    serve(stage, &order);
+    stage->wish.limit_s = 0;
+    assert_false(prove(stage));
+    server_stop(&stage->server);
+    assert_int_equal(stage->seen.finding, PROVE_BAD_CHAIN);
+    assert_true(stage->seen.ours);
+    assert_non_null(strstr(stage->err.text, "without its intermediate CN=Issuing CA 7, so that"));
+    assert_non_null(strstr(stage->err.text, "fullchain"));
+    assert_int_equal(stage->server.connections, 1);
+    order.intermediate = all.issuing;
+    serve(stage, &order);
+    assert_true(prove(stage));
+    server_stop(&stage->server);
+    assert_int_equal(stage->server.connections, 3);
+    close_hierarchy(&all);
+}
+
+static void an_intermediate_that_peers_trust_need_not_be_served(void **state)
+{
+    struct stage *stage = *state;
+    struct hierarchy all;
+    struct server_order order;
+
+    open_hierarchy(stage, &all, 3600);
+    order = order_of(stage, "A");
+    serve(stage, &order);
+    stage->wish.trusted = stage->wish.chain;
+    assert_true(prove(stage));
+    server_stop(&stage->server);
+    close_hierarchy(&all);
+}
+
+static void a_chain_that_does_not_hold_is_told_with_its_fault(void **state)
+{
+    static const struct row {
+        long issuing_ends_s;
+        bool other_root;
+        const char *text;
+    } rows[] = {
+        {-60, false, "certificate has expired"},
+        {3600, true, "unable to get"},
+    };
+    struct stage *stage = *state;
+
+    stage->wish.limit_s = 0;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct server_order order;
+        struct hierarchy all, other;
+
+        if (rows[i].other_root)
+            open_hierarchy(stage, &other, 3600);
+        open_hierarchy(stage, &all, rows[i].issuing_ends_s);
+        if (rows[i].other_root)
+            stage->wish.trusted = (struct text_list){(const char **)&other.root_pem, 1};
+        order = order_of(stage, "A");
+        order.intermediate = all.issuing;
+        serve(stage, &order);
+        assert_false(prove(stage));
+        server_stop(&stage->server);
+        assert_int_equal(stage->seen.finding, PROVE_BAD_CHAIN);
+        assert_non_null(strstr(stage->err.text, "with a chain that its peers refuse: "));
+        assert_non_null(strstr(stage->err.text, rows[i].text));
+        close_hierarchy(&all);
+        if (rows[i].other_root)
+            close_hierarchy(&other);
+    }
+}
+
+static void a_dropped_proof_leaves_its_verification_behind(void **state)
+{
+    struct stage *stage = *state;
+    struct hierarchy all;
+    struct server_order order;
+    struct slot *slot;
+
+    open_hierarchy(stage, &all, 3600);
+    order = order_of(stage, "A");
+    order.intermediate = all.issuing;
+    serve(stage, &order);
+    slot = begin(stage);
+    while (stage->server.farewells == 0)
+        sd_event_run(stage->loop, 1000);
+    slot_drop(slot);
+    server_stop(&stage->server);
+    assert_int_equal(stage->times, 0);
+    close_hierarchy(&all);
+}
+
+/* -- what a hostile server makes us compute -------------------------------------------------------
+ */
+
+static void a_server_that_offers_dhe_alone_is_refused_at_once(void **state)
+{
+    struct stage *stage = *state;
+    struct server_order order;
+    EVP_PKEY *key = certs_key(2048);
+    X509 *leaf = certs_make(&(struct cert_order){.san = "DNS:a.example.test"}, key, NULL, NULL);
+
+    order = order_of(stage, "A");
+    order.leaves[0] = leaf;
+    order.keys[0] = key;
+    order.version = TLS1_2_VERSION;
+    order.ciphers = "DHE-RSA-AES128-GCM-SHA256";
+    serve(stage, &order);
+    stage->wish.limit_s = 0;
+    assert_false(prove(stage));
+    server_stop(&stage->server);
+    assert_int_equal(stage->seen.finding, PROVE_UNREACHABLE);
+    assert_non_null(strstr(stage->err.text, "leafd offers key exchange by ECDHE only"));
+    X509_free(leaf);
+    EVP_PKEY_free(key);
+}
+
+/* No true key: a number of that length, which signs wrongly and at once. */
+static EVP_PKEY *long_key(int bits, int exponent_bits)
+{
+    BIGNUM *modulus = BN_new(), *exponent = BN_new(), *private = BN_new();
+    OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+    OSSL_PARAM *parameters;
+    EVP_PKEY *key = NULL;
+
+    BN_rand(modulus, bits, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ODD);
+    BN_rand(exponent, exponent_bits, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ODD);
+    BN_set_word(private, 3);
+    OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_N, modulus);
+    OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_E, exponent);
+    OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_D, private);
+    parameters = OSSL_PARAM_BLD_to_param(build);
+    assert_int_equal(EVP_PKEY_fromdata_init(context), 1);
+    assert_int_equal(EVP_PKEY_fromdata(context, &key, EVP_PKEY_KEYPAIR, parameters), 1);
+    OSSL_PARAM_free(parameters);
+    OSSL_PARAM_BLD_free(build);
+    EVP_PKEY_CTX_free(context);
+    BN_free(modulus);
+    BN_free(exponent);
+    BN_free(private);
+    return key;
+}
+
+static void a_key_that_takes_long_to_verify_is_not_verified(void **state)
+{
+    static const struct row {
+        int bits, exponent_bits;
+        const char *text;
+    } rows[] = {
+        {8200, 17, "with an RSA key of more than 8192 bits"},
+        {3072, 3000, "an exponent of more than 64"},
+        {4096, 17, "the TLS handshake failed"}, /* is verified, and wrong */
+    };
+    struct stage *stage = *state;
+
+    stage->wish.limit_s = 0;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        EVP_PKEY *key = long_key(rows[i].bits, rows[i].exponent_bits), *issuer_key = certs_key(0);
+        X509 *issuer = certs_make(&(struct cert_order){.common_name = "x", .is_ca = 1}, issuer_key,
+                                  NULL, NULL);
+        X509 *leaf = certs_make(&(struct cert_order){0}, key, issuer, issuer_key);
+        struct server_order order = order_of(stage, "A");
+
+        order.leaves[0] = leaf;
+        order.keys[0] = key;
+        serve(stage, &order);
+        assert_false(prove(stage));
+        server_stop(&stage->server);
+        assert_int_equal(stage->seen.finding, PROVE_UNREACHABLE);
+        assert_non_null(strstr(stage->err.text, rows[i].text));
+        X509_free(leaf);
+        X509_free(issuer);
+        EVP_PKEY_free(issuer_key);
+        EVP_PKEY_free(key);
     }
 }
 
@@ -760,6 +985,12 @@ int main(void)
         TEST(a_server_with_two_leaves_is_asked_for_ours_by_tls_1_2),
         TEST(tls_1_2_is_spoken),
         TEST(no_client_certificate_is_needed),
+        TEST(a_leaf_that_is_served_without_its_intermediate_is_not_proven),
+        TEST(an_intermediate_that_peers_trust_need_not_be_served),
+        TEST(a_chain_that_does_not_hold_is_told_with_its_fault),
+        TEST(a_dropped_proof_leaves_its_verification_behind),
+        TEST(a_server_that_offers_dhe_alone_is_refused_at_once),
+        TEST(a_key_that_takes_long_to_verify_is_not_verified),
         TEST(a_unix_socket_is_asked),
         TEST(a_name_is_looked_up_and_each_address_tried),
         TEST(a_name_without_address_is_told),

@@ -1,0 +1,93 @@
+#include "pki/served.h"
+
+#include "base/shortage.h"
+#include "pki/chain.h"
+#include "pki/crypto.h"
+
+#include <openssl/err.h>
+
+enum { NAME_BYTES = 128 };
+
+static bool parse_all(const struct text_list *texts, STACK_OF(X509) * to, struct err *err)
+{
+    for (size_t i = 0; i < texts->count; i++)
+        if (!chain_parse(texts->items[i], to, err))
+            return false;
+    return true;
+}
+
+/* A subject's common name, else all of its name. What a certificate says is made printable. */
+static void write_name(X509 *certificate, char to[static NAME_BYTES])
+{
+    const X509_NAME *subject = X509_get_subject_name(certificate);
+    CLEANUP(cleanup_bio) BIO *bio = BIO_new(BIO_s_mem());
+    char raw[NAME_BYTES];
+    int length = 0;
+
+    if (bio != NULL && X509_NAME_print_ex(bio, subject, 0, XN_FLAG_RFC2253) >= 0)
+        length = BIO_read(bio, raw, sizeof raw - 1);
+    raw[length > 0 ? length : 0] = '\0';
+    text_printable(to, NAME_BYTES, raw);
+}
+
+/*
+ * The certificate of the whole path that was not sent and is not trusted: the one that peers cannot
+ * find. NULL if the path does not hold with our own chain either.
+ */
+static X509 *find_missing(const struct served_order *order, STACK_OF(X509) * trusted,
+                          STACK_OF(X509) * chain, STACK_OF(X509) * path)
+{
+    X509 *leaf = sk_X509_value(order->sent, 0);
+    struct err unused;
+
+    if (!chain_verify(leaf, chain, trusted, order->now_s, path, &unused))
+        return NULL;
+    for (int i = 1; i < sk_X509_num(path); i++) {
+        X509 *certificate = sk_X509_value(path, i);
+
+        if (!chain_has(order->sent, certificate) && !chain_has(trusted, certificate))
+            return certificate;
+    }
+    return NULL;
+}
+
+static bool verify(const struct served_order *order, STACK_OF(X509) * trusted,
+                   STACK_OF(X509) * chain, STACK_OF(X509) * path, struct err *err)
+{
+    X509 *missing;
+    char name[NAME_BYTES];
+
+    if (!parse_all(order->trusted, trusted, err) || !parse_all(order->chain, chain, err)) {
+        err->kind = ERR_LOCAL; /* they were sound when they were written */
+        return err_wrap(err, "the published set");
+    }
+    if (chain_verify(sk_X509_value(order->sent, 0), order->sent, trusted, order->now_s, path, err))
+        return true;
+    if (err->kind == ERR_LOCAL)
+        return false;
+    missing = find_missing(order, trusted, chain, path);
+    if (missing == NULL)
+        return err_wrap(err, "the new certificate is served with a chain that its peers refuse");
+    write_name(missing, name);
+    return err_set(err, ERR_UNTRUSTED,
+                   "serves the new certificate without its intermediate %s, so that a peer that "
+                   "trusts the set's ca cannot verify it; let the consumer load a file with the "
+                   "content fullchain, or chain beside certificate",
+                   name);
+}
+
+bool served_verify(const struct served_order *order, struct err *err)
+{
+    CLEANUP(cleanup_certificates) STACK_OF(X509) *trusted = sk_X509_new_null();
+    CLEANUP(cleanup_certificates) STACK_OF(X509) *chain = sk_X509_new_null();
+    CLEANUP(cleanup_certificates) STACK_OF(X509) *path = sk_X509_new_null();
+    bool verified;
+
+    if (trusted == NULL || chain == NULL || path == NULL)
+        return err_memory(err);
+    shortage_forget();
+    verified = verify(order, trusted, chain, path, err);
+    ERR_clear_error();
+    /* libcrypto says no where it could not find out. */
+    return !err_shortage(err) && verified;
+}

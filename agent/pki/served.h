@@ -1,0 +1,37 @@
+/*
+ * served - does the chain that a consumer serves lead to what its peers trust?
+ *
+ * A handshake shows that the consumer has the leaf and its key. Peers need more: every certificate
+ * between the leaf and what they trust. A server that was given the file with the leaf alone works
+ * for whoever has seen the intermediate elsewhere, and for nobody else.
+ */
+#ifndef LEAFD_PKI_SERVED_H
+#define LEAFD_PKI_SERVED_H
+
+#include "base/err.h"
+#include "base/text.h"
+
+#include <openssl/x509.h>
+
+#include <stdint.h>
+
+enum { SERVED_MOST_BYTES = 64 * 1024 }; /* the longest chain that is accepted from a consumer */
+
+/* All borrowed. */
+struct served_order {
+    STACK_OF(X509) * sent;           /* by the consumer: the leaf, then what came with it */
+    const struct text_list *trusted; /* PEM: where a path may end */
+    const struct text_list *chain;   /* PEM: what should have been sent, to name what is missing */
+    uint64_t now_s;
+};
+
+/*
+ * served_verify - builds a path from the leaf over what was sent to one of `trusted`
+ *
+ * Checks signatures, and dates at `now_s`. Blocks: to be run by a worker. Fails with class
+ * untrusted and names the intermediate that was not sent, or what else is wrong; with class local
+ * if memory ran out.
+ */
+bool served_verify(const struct served_order *order, struct err *err);
+
+#endif
