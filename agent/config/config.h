@@ -56,7 +56,7 @@ struct agent_config {
     enum log_level log_level;
     unsigned max_in_flight;
     enum ready_when ready_when;
-    uint64_t ca_poll_s; /* between looks at the CA; 0: none */
+    uint64_t ca_poll_s; /* between looks at the CA; 0: none; CA_NEWS_AUTO: by the lifetime */
     uint64_t ca_spread_s;
     const char *template_directory;
 };

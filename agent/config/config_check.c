@@ -48,10 +48,14 @@ static void check_agent(const struct checking *checking)
 {
     const struct agent_config *agent = &checking->config->agent;
 
-    if (agent->ca_spread_s < 2 * agent->ca_poll_s)
-        complain(checking, "agent", "", "ca_spread",
-                 "is shorter than twice ca_poll, so that certificates of a new CA could be shown "
-                 "before everybody trusts it; make it longer");
+    /* As plan/ca_news has it: two looks, and more that confirm them, within half of it. */
+    bool is_set = agent->ca_spread_s != UINT64_MAX && agent->ca_poll_s != UINT64_MAX;
+
+    if (is_set && agent->ca_spread_s / 6 < agent->ca_poll_s)
+        complain(
+            checking, "agent", "", "ca_spread",
+            "is shorter than six times ca_poll, so that certificates of a new CA could be shown "
+            "before everybody trusts it; make it longer");
 }
 
 /* Which keys of [auth] a method needs, and which it reads at all. */

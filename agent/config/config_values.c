@@ -165,6 +165,27 @@ const char *parse_duration_or_0(struct config_scope *scope, const char *value, v
     return parse_duration(scope, value, field);
 }
 
+const char *parse_duration_or_auto(struct config_scope *scope, const char *value, void *field)
+{
+    const char *text;
+    const char *why = take(scope, value, &text);
+
+    if (why != NULL || strcmp(text, "auto") != 0)
+        return why != NULL ? why : parse_duration(scope, value, field);
+    *(uint64_t *)field = UINT64_MAX;
+    return NULL;
+}
+
+const char *parse_poll(struct config_scope *scope, const char *value, void *field)
+{
+    const char *text;
+    const char *why = take(scope, value, &text);
+
+    if (why != NULL || strcmp(text, "auto") != 0)
+        return why != NULL ? why : parse_duration_or_0(scope, value, field);
+    return parse_duration_or_auto(scope, value, field);
+}
+
 const char *parse_in_flight(struct config_scope *scope, const char *value, void *field)
 {
     const char *text;

@@ -45,6 +45,12 @@ config_parser parse_api_name;
 /* parse_duration - `uint64_t` seconds, at least one */
 config_parser parse_duration;
 
+/* parse_duration_or_auto - `uint64_t` seconds, at least one; UINT64_MAX for the word auto */
+config_parser parse_duration_or_auto;
+
+/* parse_poll - the same, or 0, which turns off what the key is about */
+config_parser parse_poll;
+
 /* parse_duration_or_0 - `uint64_t` seconds; 0 turns off what the key is about */
 config_parser parse_duration_or_0;
 

@@ -54,7 +54,6 @@ static void leave_unmended(struct cert_flow *flow, bool is_known)
 {
     struct cert_work *work = &flow->work;
 
-    work->hurry.is_announced = false;
     cert_log_failed(work, flow->err, cert_work_ca_rests_ms(work));
     cert_work_release(work);
     if (is_known && consumer_is_owed(work))
@@ -84,7 +83,6 @@ void step_back_off(struct cert_flow *flow)
         return;
     }
     wait_ms = cert_work_note_failure(&flow->work, flow->err);
-    flow->work.hurry.is_announced = false; /* whatever was announced may not be in place */
     cert_log_failed(&flow->work, &flow->work.state.failure, wait_ms);
     rest_from_ca(flow, wait_ms, is_known);
 }

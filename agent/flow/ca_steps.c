@@ -1,15 +1,16 @@
 #include "flow/ca_steps.h"
 
-#include "base/bytes.h"
+#include "base/chance.h"
+#include "base/log.h"
 #include "base/when.h"
-#include "flow/ca_news.h"
 #include "flow/cert_log.h"
 #include "flow/consumer_steps.h"
+#include "plan/ca_news.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHAIN_MOST_BYTES = 64 * 1024 };
+enum { LIST_MOST_BYTES = 2 * 1024 * 1024 };
 
 bool cert_flow_is_of(const struct cert_flow *flow, const struct ca_place *place)
 {
@@ -18,113 +19,166 @@ bool cert_flow_is_of(const struct cert_flow *flow, const struct ca_place *place)
     return ca_place_is(&ours, place);
 }
 
-/* When what follows from news is due, for this certificate among all. */
-static uint64_t due_after_news_s(const struct cert_work *work)
-{
-    const char *const texts[] = {work->cert->name, work->published.serial, work->signer, NULL};
-
-    return ca_news_due_s(when_now_s(), work->config->agent.ca_spread_s, digest_spread(texts));
-}
+/* -- who is named as issuer -----------------------------------------------------------------------
+ */
 
 /* Moves the renewal forward, and tells it once. */
-static void hurry(struct cert_flow *flow, enum ca_news news)
+static void hurry(struct cert_flow *flow, uint64_t due_s, bool other_issuer, const char *reason)
 {
     struct cert_work *work = &flow->work;
-    uint64_t due_s = due_after_news_s(work);
 
-    work->hurry.reason = news == CA_NEWS_REVOKED ? "the CA has revoked the published certificate"
-                                                 : "the CA has another issuer by now";
-    work->hurry.other_issuer = news == CA_NEWS_OTHER_ISSUER;
-    /* What was revoked is never gone back to. */
-    if (news == CA_NEWS_REVOKED)
-        work->state.consumer.accepted[0] = '\0';
-    work->hurry.due_s = due_s;
+    work->hurry =
+        (struct cert_hurry){.due_s = due_s, .reason = reason, .other_issuer = other_issuer};
     if (due_s < work->published.due_s)
         work->published.due_s = due_s;
+    cert_work_save(work);
     cert_log_hurried(work);
     step_rest_until_due(flow);
 }
 
-/* Whether a new issuer's chain has to come into the trust bundle yet. */
-static bool wants_chain(const struct cert_work *work)
+/* What failed may go well with another issuer; a fleet does not ask together. */
+static void end_pause(struct cert_flow *flow)
 {
-    return work->hurry.other_issuer && !work->hurry.is_announced &&
-           work->cert->trust_anchor == NULL;
+    uint64_t spread_ms = cert_work_spread_s(&flow->work) * 1000 / 8;
+
+    if (flow->state == FLOW_BACKING_OFF)
+        alarm_hasten(&flow->alarm, 1 + (spread_ms * chance_draw() >> 32));
 }
 
-bool cert_flow_take_list(struct cert_flow *flow, struct crl *crl)
+bool cert_flow_take_issuer(struct cert_flow *flow, const struct ca_named *named)
 {
     struct cert_work *work = &flow->work;
-    struct ca_look look = {
-        .signer = work->signer, .ours = work->published.authority_key, .known = work->state.signer};
-    enum ca_news news;
+    struct ca_state *ca = &work->state.ca;
+    const struct ca_look look = {
+        .named = named->key,
+        .ours = work->published.authority_key,
+        .is_known = cert_work_knows_issuer(work, named->key),
+        .has_baseline = ca->has_baseline,
+        .in_a_row = named->in_a_row,
+        .now_s = when_now_s(),
+        .life_s = cert_work_life_s(work),
+        .early_at_s = ca->early_at_s,
+    };
+    enum ca_news news = ca_news_of(&look);
 
-    memcpy(work->signer, crl_authority_key(crl), sizeof work->signer);
-    if (flow->state != FLOW_WAITING || !work->published.usable)
+    if (named->is_new)
+        end_pause(flow);
+    if (flow->state != FLOW_WAITING || !work->published.usable || work->hurry.due_s != 0 ||
+        ca->held_until_s != 0)
         return false;
-    if (work->hurry.due_s != 0)
-        return wants_chain(work);
-    look.revoked = crl_has(crl, work->published.serial);
-    news = ca_news_of(&look);
-    if (news != CA_NEWS_NONE) {
-        hurry(flow, news);
-    } else if (strcmp(work->state.signer, work->signer) != 0) {
-        memcpy(work->state.signer, work->signer, sizeof work->state.signer);
+    if (news == CA_NEWS_OTHER_ISSUER) {
+        ca->early_at_s = look.now_s;
+        hurry(flow, look.now_s, true, "the CA has another issuer by now");
+    } else if (news == CA_NEWS_BASELINE) {
+        cert_work_remember_issuer(work, named->key);
+    }
+    if (news != CA_NEWS_UNSURE && !ca->has_baseline) {
+        ca->has_baseline = true;
         cert_work_save(work);
     }
-    return wants_chain(work);
+    return news == CA_NEWS_UNSURE;
 }
 
-void cert_flow_take_chain(struct cert_flow *flow, const char *pem)
-{
-    struct cert_work *work = &flow->work;
+/* -- revocation -----------------------------------------------------------------------------------
+ */
 
-    if (flow->state != FLOW_WAITING || !wants_chain(work) || strlen(pem) > CHAIN_MOST_BYTES)
+bool cert_flow_give_own(const struct cert_flow *flow, struct ca_own *ret_own)
+{
+    const struct cert_published *published = &flow->work.published;
+
+    if (!cert_work_lasts(&flow->work))
+        return false;
+    memcpy(ret_own->serial, published->serial, sizeof ret_own->serial);
+    memcpy(ret_own->authority_key, published->authority_key, sizeof ret_own->authority_key);
+    return true;
+}
+
+/* Those that come after one another within a life, each revoked, wait ever longer. */
+static uint64_t replace_at_s(struct ca_state *ca, uint64_t life_s)
+{
+    uint64_t now_s = when_now_s();
+
+    if (ca->replaced_at_s == 0 || now_s >= ca->replaced_at_s + life_s)
+        ca->replaced = 0;
+    ca->replaced_at_s = now_s;
+    return ca_news_replace_s(now_s, ca->replaced++, life_s);
+}
+
+void cert_flow_take_revoked(struct cert_flow *flow, const char *serial)
+{
+    static const char reason[] = "the CA has revoked the published certificate";
+    struct cert_work *work = &flow->work;
+    uint64_t due_s;
+
+    if (flow->state != FLOW_WAITING || !work->published.usable ||
+        (work->hurry.due_s != 0 && !work->hurry.other_issuer) ||
+        strcmp(work->published.serial, serial) != 0)
         return;
-    free(work->hurry.announced);
-    work->hurry.announced = strdup(pem);
-    if (work->hurry.announced != NULL)
-        work->deliver(work, EV_ANNOUNCED, NULL);
+    due_s = replace_at_s(&work->state.ca, cert_work_life_s(work));
+    /* What was revoked is never gone back to. */
+    work->state.consumer.accepted[0] = '\0';
+    hurry(flow, due_s, false, reason);
 }
 
-/* The certificates of a list as one text; NULL if memory ran out. */
-static char *joined(const struct text_list *list)
+static void on_list_read(void *arg, const struct err *job_err)
 {
-    struct bytes text = {.limit = CHAIN_MOST_BYTES};
+    struct cert_flow *flow = arg;
+    struct cert_work *work = &flow->work;
+    const struct err err = *job_err;
+    char serial[SERIAL_TEXT_BYTES];
 
-    for (size_t i = 0; i < list->count; i++)
-        if (!bytes_add(&text, list->items[i], strlen(list->items[i]))) {
-            bytes_free(&text);
-            return NULL;
-        }
-    return text.data;
+    memcpy(serial, work->list_job->serial, sizeof serial);
+    work->list_job = NULL;
+    work->listing = slot_drop(work->listing);
+    if (err.kind != ERR_NONE)
+        log_write(LOG_ADVICE, (const struct log_field[]){{"CERT", work->cert->name}, {0}},
+                  "cannot see whether the certificate was revoked: %s", err.text);
+    else if (serial[0] != '\0')
+        cert_flow_take_revoked(flow, serial);
 }
 
-void step_make_issuer_known(struct cert_flow *flow)
+void cert_flow_take_list(struct cert_flow *flow, const char *serial, const char *pem)
 {
     struct cert_work *work = &flow->work;
+    struct cert_job *job;
+    struct err err;
 
+    if (work->listing != NULL || strcmp(work->published.serial, serial) != 0)
+        return;
+    job = cert_job_new(work->config, work->cert, work->set_fd, NULL, &err);
+    if (job == NULL)
+        return;
+    job->list.limit = LIST_MOST_BYTES;
+    snprintf(job->serial, sizeof job->serial, "%s", serial);
+    if (!bytes_add(&job->list, pem, strlen(pem))) {
+        cert_job_free(job);
+        return;
+    }
+    work->list_job = job;
+    work->listing = worker_start(work->tools->workers, WORK_WHEN_IDLE, job_read_list, job,
+                                 cert_job_free, on_list_read, flow, &err);
+    if (work->listing == NULL)
+        work->list_job = NULL;
+}
+
+/* -- a leaf that others may not trust yet ---------------------------------------------------------
+ */
+
+void step_hold_stranger(struct cert_flow *flow)
+{
+    struct cert_work *work = &flow->work;
+    struct ca_state *ca = &work->state.ca;
+    const char *const texts[] = {work->cert->name, work->draft->issued.leaf.serial, NULL};
+
+    ca->held_until_s =
+        ca_news_shown_s(when_now_s(), cert_work_spread_s(work), digest_spread(texts));
+    memcpy(work->state.held, work->draft->generation, sizeof work->state.held);
+    cert_work_leave_held(work);
+    cert_work_save(work);
     cert_work_forget_hurry(work);
-    work->hurry = (struct cert_hurry){
-        .due_s = due_after_news_s(work),
-        .reason = "the CA has another issuer by now",
-        .announced = joined(&work->draft->issued.ca_pem),
-        .other_issuer = true,
-        .postpones = true,
-    };
-    work->published.due_s = work->hurry.due_s;
+    work->hurry.reason = "the CA has another issuer by now";
+    work->published.due_s = ca->held_until_s;
     cert_log_hurried(work);
-    step_queue_to_announce(flow);
-}
-
-void step_queue_to_announce(struct cert_flow *flow)
-{
-    cert_work_give_reason(&flow->work, "the CA has a new issuer, which is to be trusted before its "
-                                       "first certificate is shown");
+    cert_work_give_reason(work, CA_ANNOUNCING);
     step_queue_to_restage(flow);
-}
-
-void step_nothing_to_announce(struct cert_flow *flow)
-{
-    step_rest_until_due(flow);
 }

@@ -1,41 +1,39 @@
 /*
- * ca_steps - what a certificate at rest does about news from the CA
+ * ca_steps - what a certificate does about news from the CA
+ *
+ * What a look tells proves nothing. Another issuer makes a certificate be asked for early: whose
+ * leaf comes is who signs for us. If others may not trust its CA yet, that CA joins the published
+ * trust bundle, and the leaf waits until they have had time to do the same.
  */
 #ifndef LEAFD_FLOW_CA_STEPS_H
 #define LEAFD_FLOW_CA_STEPS_H
 
 #include "flow/ca_watch.h"
 #include "flow/cert_steps.h"
-#include "pki/crl.h"
 
 /* cert_flow_is_of - whether the certificate comes from there */
 bool cert_flow_is_of(const struct cert_flow *flow, const struct ca_place *place);
 
 /*
- * cert_flow_take_list - looks for the certificate on its issuer's list
+ * cert_flow_take_issuer - the CA was seen to name that issuer
  *
- * Moves the renewal forward if the issuer has changed or the certificate was revoked. Tells whether
- * the new issuer's chain is wanted, to be trusted before its first leaf is shown. Only what waits
- * until it is due is touched: what is on its way anyway is looked at next time.
+ * Asks for a certificate early if it is another one, and for what failed at once. Tells whether the
+ * look is to be confirmed soon. Only what waits is touched: what is on its way anyway is looked at
+ * next time.
  */
-bool cert_flow_take_list(struct cert_flow *flow, struct crl *crl);
+bool cert_flow_take_issuer(struct cert_flow *flow, const struct ca_named *named);
 
-/* cert_flow_take_chain - puts the new issuer's chain into the trust bundle, if it was wanted */
-void cert_flow_take_chain(struct cert_flow *flow, const char *pem);
+/* cert_flow_give_own - the published certificate, if there is one that is worth asking about */
+bool cert_flow_give_own(const struct cert_flow *flow, struct ca_own *ret_own);
 
-/*
- * step_make_issuer_known - a renewal came from an issuer that others may not trust yet
- *
- * It is not shown: the issuer joins the trust bundle first, here and with everybody who looks at
- * the CA, and another certificate is asked for when they have.
- */
-step step_make_issuer_known;
+/* cert_flow_take_revoked - replaces the published certificate, if it has that serial number */
+void cert_flow_take_revoked(struct cert_flow *flow, const char *serial);
 
-/* step_queue_to_announce - waits for a permit to write the set anew with the new CA in its bundle
- */
-step step_queue_to_announce;
+/* cert_flow_take_list - looks for the published certificate on its issuer's revocation list, beside
+ * whatever goes on; `serial` as above */
+void cert_flow_take_list(struct cert_flow *flow, const char *serial, const char *pem);
 
-/* step_nothing_to_announce - the bundle holds it already */
-step step_nothing_to_announce;
+/* step_hold_stranger - what is staged waits until others trust its CA, which is announced now */
+step step_hold_stranger;
 
 #endif

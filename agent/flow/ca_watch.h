@@ -1,43 +1,68 @@
 /*
  * ca_watch - looks at the CA now and then, for all certificates of an issuer together
  *
- * One small request that needs no token: the issuer's revocation list tells who signs by now and
- * which serial numbers are revoked. Only when somebody finds there that the CA has changed, its
- * chain is asked for as well. What that means for a certificate is decided in ca_news; here is only
- * the asking.
+ * Each look asks one small thing without a token, in turn: which issuer the CA names, and whether
+ * our serial numbers were revoked. A certificate that the CA has not stored is looked for on the
+ * revocation list of the issuer that signed it, seldom if the list is long. What that means for a
+ * certificate is decided in plan/ca_news; here is only the asking, on a schedule that a new
+ * configuration does not begin anew.
  */
 #ifndef LEAFD_FLOW_CA_WATCH_H
 #define LEAFD_FLOW_CA_WATCH_H
 
 #include "config/config.h"
 #include "http/http_loop.h"
-#include "pki/crl.h"
+#include "pki/certificate.h"
 
 /* Which issuer: of a mount, by reference, or the default one if that is NULL. */
 struct ca_place {
     const char *mount, *issuer;
 };
 
+/* Whom a look named. */
+struct ca_named {
+    const char *key;   /* as certificate_facts.subject_key */
+    unsigned in_a_row; /* looks that named the same */
+    bool is_new;       /* another one than before, as of now for certain */
+};
+
+/* A certificate of ours whose revocation is to be asked about. */
+struct ca_own {
+    char serial[SERIAL_TEXT_BYTES];
+    char authority_key[KEY_IDENTIFIER_BYTES];
+};
+
 struct ca_watch_listener {
-    /* A list has come. Tells whether the chain is wanted, too. */
-    bool (*on_list)(void *arg, const struct ca_place *place, struct crl *crl);
-    /* The chain has come: the issuer's certificate and those above it, in PEM. */
-    void (*on_chain)(void *arg, const struct ca_place *place, const char *pem);
+    /* The shortest life of a place's certificates, in seconds; 0: not known. */
+    uint64_t (*life_s)(void *arg, const struct ca_place *place);
+    /* The CA named an issuer. Tells whether that is to be confirmed soon. */
+    bool (*on_issuer)(void *arg, const struct ca_place *place, const struct ca_named *named);
+    /* Gives the published certificate of that number at the place; false behind the last one. */
+    bool (*give_own)(void *arg, const struct ca_place *place, size_t number,
+                     struct ca_own *ret_own);
+    /* The CA says that it revoked it. */
+    void (*on_revoked)(void *arg, const struct ca_own *own);
+    /* Its issuer's revocation list has come, in PEM, for one that the CA has not stored. */
+    void (*on_list)(void *arg, const struct ca_own *own, const char *pem);
     void *arg;
 };
 
 struct ca_watch;
 
 /*
- * ca_watch_new - starts looking, every [agent] ca_poll seconds; not at once
+ * ca_watch_new - starts looking, at once and then every [agent] ca_poll
  *
  * Borrows `http`, takes a reference of `config`. NULL with *err filled, class local.
  */
 struct ca_watch *ca_watch_new(struct http_loop *http, struct config *config,
                               const struct ca_watch_listener *listener, struct err *err);
 
-/* ca_watch_use - goes on with another configuration */
-void ca_watch_use(struct ca_watch *watch, struct config *config);
+/* ca_watch_use - goes on with another configuration; what was due stays due */
+bool ca_watch_use(struct ca_watch *watch, struct config *config, struct err *err);
+
+/* ca_watch_named - the key of the issuer that the last look at the place named; "" not known, or
+ * no watch */
+const char *ca_watch_named(const struct ca_watch *watch, const struct ca_place *place);
 
 /* ca_watch_free - ends it; NULL is fine */
 void ca_watch_free(struct ca_watch *watch);

@@ -34,7 +34,6 @@ static step *const next[FLOW_STATE_COUNT][EV_COUNT] = {
 
     [FLOW_WAITING]            = { [EV_DUE]     = step_queue_due,
                                   [EV_RETRY]   = step_check,
-                                  [EV_ANNOUNCED] = step_queue_to_announce,
                                   [EV_CHANGED] = step_read_disk,         IN_PLACE },
 
     [FLOW_QUEUED]             = { [EV_DONE]    = step_log_in,
@@ -54,18 +53,17 @@ static step *const next[FLOW_STATE_COUNT][EV_COUNT] = {
                                   [EV_FAILED]  = step_back_off,          ON_THE_WAY },
 
     [FLOW_VETTING]            = { [EV_DONE]    = step_stage,
-                                  [EV_STRANGER] = step_make_issuer_known,
                                   [EV_FAILED]  = step_back_off,          ON_THE_WAY },
 
     [FLOW_QUEUED_TO_RESTAGE]  = { [EV_DONE]    = step_recover,
                                   [EV_FAILED]  = step_back_off,          ON_THE_WAY },
 
     [FLOW_RECOVERING]         = { [EV_DONE]    = step_stage,
-                                  [EV_FRESH]   = step_nothing_to_announce,
                                   [EV_FAILED]  = step_back_off,          ON_THE_WAY },
 
     [FLOW_STAGING]            = { [EV_DONE]    = step_validate,
                                   [EV_EARLY]   = step_hold,
+                                  [EV_STRANGER] = step_hold_stranger,
                                   [EV_FAILED]  = step_back_off,          ON_THE_WAY },
 
     [FLOW_HOLDING]            = { [EV_DUE]     = step_end_hold,
@@ -223,6 +221,11 @@ const char *cert_flow_name(const struct cert_flow *flow)
 enum flow_state cert_flow_state(const struct cert_flow *flow)
 {
     return flow->state;
+}
+
+uint64_t cert_flow_life_s(const struct cert_flow *flow)
+{
+    return cert_work_life_s(&flow->work);
 }
 
 struct cert_published cert_flow_published(const struct cert_flow *flow)

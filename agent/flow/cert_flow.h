@@ -54,6 +54,9 @@ const char *cert_flow_name(const struct cert_flow *flow);
 /* cert_flow_state - where it stands */
 enum flow_state cert_flow_state(const struct cert_flow *flow);
 
+/* cert_flow_life_s - how long its certificates live, in seconds; 0: not known */
+uint64_t cert_flow_life_s(const struct cert_flow *flow);
+
 /* cert_flow_published - what is published, as of now: `usable` is false for one that has ended */
 struct cert_published cert_flow_published(const struct cert_flow *flow);
 

@@ -6,6 +6,7 @@
 #include "install/publish.h"
 #include "install/set_directory.h"
 #include "install/trust_bundle.h"
+#include "pki/crl.h"
 #include "pki/csr.h"
 #include "pki/key.h"
 #include "pki/vet.h"
@@ -68,7 +69,7 @@ void cert_job_free(void *arg)
         close(job->set_fd);
     cert_draft_free(job->draft);
     installed_free(&job->installed);
-    free(job->announced);
+    bytes_free(&job->list);
     config_unref(job->config);
     free(job);
 }
@@ -110,6 +111,7 @@ static void read_held(struct cert_job *job, const char *current)
     secret_wipe(&draft->issued.key_pem);
     memcpy(draft->generation, job->held, sizeof draft->generation);
     job->draft = draft;
+    job->is_unannounced = !trust_bundle_has(job->set_fd, &draft->issued);
 }
 
 bool job_read_disk(void *arg, struct err *err)
@@ -230,8 +232,19 @@ bool job_vet(void *arg, struct err *err)
     vault_signed_free(&draft->reply);
     if (draft->issued.request_id == NULL)
         return err_memory(err);
-    job->is_stranger = job->guards_peers && !trust_bundle_has(job->set_fd, &draft->issued);
+    draft->is_stranger = job->guards_peers && !trust_bundle_has(job->set_fd, &draft->issued);
     return !err_shortage(err);
+}
+
+/* Its CA is to be trusted before it is shown. One that cannot be read any more announces nothing.
+ */
+static bool announce_held(struct cert_job *job, struct issued *issued, struct err *err)
+{
+    CLEANUP(installed_free) struct installed held = {0};
+
+    installed_read_generation(job->set_fd, job->held, job->cert, &held);
+    return held.health != INSTALLED_WHOLE ||
+           trust_bundle_announce(&held.record.ca_pem, issued, err);
 }
 
 bool job_recover(void *arg, struct err *err)
@@ -239,19 +252,33 @@ bool job_recover(void *arg, struct err *err)
     struct cert_job *job = arg;
     CLEANUP(installed_free) struct installed installed = {0};
     struct issued *issued = &job->draft->issued;
-    bool news;
 
     installed_read(job->set_fd, job->cert, &installed);
     if (installed.health == INSTALLED_NOTHING)
         return err_set(err, ERR_LOCAL, "%s", installed.why);
     if (!installed_recover(job->set_fd, job->cert, &installed, issued, err))
         return false;
-    if (job->announced == NULL)
-        return true;
-    if (!trust_bundle_announce(job->set_fd, job->announced, issued, &news, err))
-        return false;
-    job->no_news = !news;
-    return true;
+    return job->held[0] == '\0' || announce_held(job, issued, err);
+}
+
+bool job_read_list(void *arg, struct err *err)
+{
+    struct cert_job *job = arg;
+    struct crl *crl = NULL;
+    struct arena arena = {0};
+    struct record record = {0};
+    bool read = installed_record(job->set_fd, &arena, &record, err);
+    const struct text_list *issuers =
+        record.chain_pem.count > 0 ? &record.chain_pem : &record.ca_pem;
+
+    if (read && issuers->count == 0)
+        read = err_set(err, ERR_LOCAL, "the record names no issuer");
+    read = read && (crl = crl_read(bytes_text(&job->list), issuers->items[0], err)) != NULL;
+    if (read && !crl_has(crl, job->serial))
+        job->serial[0] = '\0';
+    crl_free(crl);
+    arena_free(&arena);
+    return read;
 }
 
 bool job_stage(void *arg, struct err *err)

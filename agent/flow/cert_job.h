@@ -25,6 +25,7 @@ struct cert_draft {
     char generation[GENERATION_NAME_BYTES]; /* staged; "" before */
     unsigned token_number;                  /* of the token that the CSR was sent with; 0: none */
     bool denied_once;
+    bool is_stranger; /* of an issuer that peers may not trust yet */
 };
 
 struct cert_job {
@@ -38,7 +39,8 @@ struct cert_job {
     enum revocation revocation; /* of job_read_disk, job_look and job_publish: what the mark says of
                                    what is published */
     char held[GENERATION_NAME_BYTES]; /* for job_read_disk: the generation that is held, where that
-                                         is known better than from the disk; "" it is not */
+                                         is known better than from the disk, and for job_recover
+                                         if it waits for others to trust its CA; "" it is not */
     bool rehearse;                    /* for job_make_key: try the disk before the CA is asked */
     bool keep_key;                    /* for job_make_key: use the published key again */
     char current_serial[SERIAL_TEXT_BYTES]; /* for job_vet and job_publish: what is published;
@@ -46,10 +48,11 @@ struct cert_job {
     struct ca_cache *cache;                 /* for job_vet; outlives the workers */
     char previous[GENERATION_NAME_BYTES];   /* of job_publish and job_roll_back: what was published
                                                before; of job_read_disk: what is kept besides */
-    char *announced;   /* for job_recover: the chain of the CA's new issuer; owned; NULL: none */
-    bool guards_peers; /* for job_vet: an issuer that peers may not trust yet is told */
-    bool is_stranger;  /* of job_vet: it is such a one */
-    bool no_news;      /* of job_recover: what was announced is trusted already */
+    bool guards_peers;   /* for job_vet: an issuer that peers may not trust yet is told */
+    bool is_unannounced; /* of job_read_disk: what is held hangs on a CA that the published set does
+                            not tell others to trust */
+    struct bytes list;   /* for job_read_list: a revocation list in PEM */
+    char serial[SERIAL_TEXT_BYTES]; /* for job_read_list; "" when it is not revoked, afterwards */
     char rollback_to[GENERATION_NAME_BYTES]; /* for job_roll_back */
     struct err
         link_failure; /* of job_read_disk and job_publish: why a link elsewhere is not made */
@@ -86,8 +89,8 @@ worker_run job_make_key;
 /* job_vet - holds the CA's reply against the wish and makes the issued set of it */
 worker_run job_vet;
 
-/* job_recover - the issued set again from what is published, to stage it with other files, or with
- * what was announced in its trust bundle */
+/* job_recover - the issued set again from what is published, to stage it with other files, and with
+ * the CA of what is held in its trust bundle */
 worker_run job_recover;
 
 /* job_stage - writes the generation */
@@ -101,6 +104,10 @@ worker_run job_read_record;
 
 /* job_roll_back - makes an earlier generation the published one again, if it is whole and valid */
 worker_run job_roll_back;
+
+/* job_read_list - whether a serial number is on a revocation list that the issuer of the published
+ * certificate has signed */
+worker_run job_read_list;
 
 /* job_save - writes the state */
 worker_run job_save;

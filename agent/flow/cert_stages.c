@@ -87,6 +87,21 @@ static void take_installed(struct cert_work *work, const struct installed *insta
     findings->settled = reload_state_is_settled(consumer, work->cert, installed->generation);
 }
 
+/* What waits for others to trust its CA: it is due then, and its CA is announced until then. */
+static void take_waiting(struct cert_work *work, const struct cert_job *job,
+                         struct findings *findings)
+{
+    if (job->draft == NULL) {
+        work->state.ca.held_until_s = 0;
+        return;
+    }
+    findings->due_s = work->published.due_s = work->state.ca.held_until_s;
+    if (job->is_unannounced && findings->health == INSTALLED_WHOLE) {
+        findings->health = INSTALLED_UNWANTED;
+        findings->why = CA_ANNOUNCING;
+    }
+}
+
 /* Takes over what the disk told and says what it means. */
 static enum cert_event take_findings(struct cert_work *work, struct cert_job *job)
 {
@@ -105,13 +120,15 @@ static enum cert_event take_findings(struct cert_work *work, struct cert_job *jo
     if (findings.revoked)
         work->state.consumer.accepted[0] = '\0';
     take_installed(work, &job->installed, &findings);
+    if (work->state.ca.held_until_s != 0)
+        take_waiting(work, job, &findings);
     if (!work->read_once && work->tools->stays)
         findings.try_again_at_s = work->state.try_again_at_s;
     work->read_once = true;
     findings.withdrawn = job->revocation == REVOCATION_FINAL && !work->tools->by_name;
     is_wanted = findings.difference == NULL && !findings.revoked;
     work->in_time = is_wanted && work->hurry.due_s == 0;
-    work->mendable = is_wanted && findings.health != INSTALLED_WHOLE &&
+    work->mendable = is_wanted && job->installed.health != INSTALLED_WHOLE &&
                      strcmp(work->mended, job->installed.generation) != 0;
     verdict = assess(&findings, &reason);
     cert_work_give_reason(work, reason);
@@ -123,6 +140,7 @@ static void forget_held(struct cert_work *work)
     if (work->state.held[0] == '\0')
         return;
     work->state.held[0] = '\0';
+    work->state.ca.held_until_s = 0;
     cert_work_save(work);
 }
 
@@ -132,6 +150,10 @@ static void take_held(struct cert_work *work, struct cert_job *job, enum cert_ev
     if (event == EV_HELD) {
         work->draft = TAKE(job->draft);
         memcpy(work->state.held, work->draft->generation, sizeof work->state.held);
+        return;
+    }
+    if (job->draft != NULL && work->state.ca.held_until_s > when_now_s()) {
+        job->draft->generation[0] = '\0'; /* it stays on disk until then */
         return;
     }
     if (job->draft != NULL)
@@ -186,27 +208,15 @@ void stage_make_key(struct cert_work *work)
     start_job(work, job, job_make_key, on_job_done);
 }
 
-static void on_vetted(void *arg, const struct err *job_err)
-{
-    struct cert_work *work = arg;
-    const struct err err = *job_err;
-    enum cert_event event = work->job->is_stranger ? EV_STRANGER : EV_DONE;
-
-    work->draft = TAKE(work->job->draft);
-    work->job = NULL;
-    work->slot = slot_drop(work->slot);
-    work->deliver(work, err.kind == ERR_NONE ? event : EV_FAILED, &err);
-}
-
 /* Whether there is time to make a new issuer known before its first certificate is shown. */
 static bool guards_peers(const struct cert_work *work)
 {
     const struct agent_config *agent = &work->config->agent;
     const struct cert_published *published = &work->published;
 
-    return work->in_time && work->tools->stays && agent->ca_poll_s > 0 &&
-           work->cert->trust_anchor == NULL && published->usable &&
-           published->end_s > when_now_s() + 2 * agent->ca_spread_s;
+    return (work->in_time || work->hurry.other_issuer) && work->tools->stays &&
+           agent->ca_poll_s > 0 && work->cert->trust_anchor == NULL && published->usable &&
+           published->end_s > when_now_s() + cert_work_spread_s(work) * 5 / 4;
 }
 
 void stage_vet(struct cert_work *work)
@@ -218,19 +228,7 @@ void stage_vet(struct cert_work *work)
     memcpy(job->current_serial, work->published.serial, sizeof job->current_serial);
     job->cache = work->tools->cache;
     job->guards_peers = guards_peers(work);
-    start_job(work, job, job_vet, on_vetted);
-}
-
-static void on_recovered(void *arg, const struct err *job_err)
-{
-    struct cert_work *work = arg;
-    const struct err err = *job_err;
-    enum cert_event event = work->job->no_news ? EV_FRESH : EV_DONE;
-
-    work->draft = TAKE(work->job->draft);
-    work->job = NULL;
-    work->slot = slot_drop(work->slot);
-    work->deliver(work, err.kind == ERR_NONE ? event : EV_FAILED, &err);
+    start_job(work, job, job_vet, on_job_done);
 }
 
 void stage_recover(struct cert_work *work)
@@ -239,9 +237,9 @@ void stage_recover(struct cert_work *work)
 
     if (job == NULL)
         return;
-    job->announced = TAKE(work->hurry.announced);
-    work->hurry.is_announced = job->announced != NULL;
-    start_job(work, job, job_recover, on_recovered);
+    if (work->state.ca.held_until_s != 0)
+        memcpy(job->held, work->state.held, sizeof job->held);
+    start_job(work, job, job_recover, on_job_done);
 }
 
 /* Whether waiting for it would leave a gap, which asking again may not. */
@@ -259,6 +257,7 @@ static void on_staged(void *arg, const struct err *job_err)
      * keep them from it. */
     bool is_early = leaf->validity.not_before > when_now_s() &&
                     strcmp(leaf->serial, work->published.serial) != 0;
+    enum cert_event event = work->job->draft->is_stranger ? EV_STRANGER : EV_DONE;
 
     if (err.kind == ERR_NONE && is_early && begins_too_late(work, &leaf->validity))
         err_set(&err, ERR_UNTRUSTED,
@@ -267,10 +266,9 @@ static void on_staged(void *arg, const struct err *job_err)
     work->draft = TAKE(work->job->draft);
     work->job = NULL;
     work->slot = slot_drop(work->slot);
-    if (err.kind != ERR_NONE)
-        work->deliver(work, EV_FAILED, &err);
-    else
-        work->deliver(work, is_early ? EV_EARLY : EV_DONE, &err);
+    if (is_early)
+        event = EV_EARLY;
+    work->deliver(work, err.kind == ERR_NONE ? event : EV_FAILED, &err);
 }
 
 void stage_stage(struct cert_work *work)
@@ -295,10 +293,14 @@ static void on_published(void *arg, const struct err *job_err)
         if (work->ca_rests_until_us != 0)
             memcpy(work->mended, draft->generation, sizeof work->mended);
         cert_directory_note_previous(work, job->previous);
+        /* The same certificate in other files leaves alone what waits. */
+        if (strcmp(work->published.serial, draft->issued.leaf.serial) != 0) {
+            forget_held(work);
+            cert_work_note_issued(work, &draft->issued.leaf);
+        }
         cert_work_note_published(work, draft->generation, &draft->issued.leaf, draft->issued.end_s,
                                  draft->issued.issued_s);
         cert_log_link_failed(work, &job->link_failure);
-        forget_held(work);
     }
     revocation = job->revocation;
     work->draft = TAKE(job->draft);

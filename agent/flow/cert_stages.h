@@ -26,14 +26,14 @@ void stage_make_key(struct cert_work *work);
 /* stage_sign - DONE with the CA's reply in the draft, DENIED or FAILED */
 void stage_sign(struct cert_work *work);
 
-/* stage_vet - DONE with an issued set in the draft, STRANGER, or FAILED */
+/* stage_vet - DONE with an issued set in the draft, or FAILED */
 void stage_vet(struct cert_work *work);
 
-/* stage_recover - DONE with the published set in the draft, FRESH if what was announced is trusted
- * already, or FAILED */
+/* stage_recover - DONE with the published set in the draft, or FAILED */
 void stage_recover(struct cert_work *work);
 
-/* stage_stage - DONE with a generation on disk, EARLY if its time has not come, or FAILED */
+/* stage_stage - DONE with a generation on disk, EARLY if its time has not come, STRANGER if others
+ * are to trust its CA first, or FAILED */
 void stage_stage(struct cert_work *work);
 
 /* stage_publish - DONE when the set is visible and durable, or FAILED */

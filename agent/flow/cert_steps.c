@@ -61,6 +61,10 @@ void step_queue_due(struct cert_flow *flow)
     const struct cert_hurry *hurry = &flow->work.hurry;
     bool hurried = hurry->due_s != 0 && hurry->due_s <= flow->work.published.due_s;
 
+    if (flow->work.state.ca.held_until_s != 0) {
+        step_read_disk(flow); /* what waits is there, or is not wanted any more */
+        return;
+    }
     cert_work_give_reason(&flow->work,
                           hurried ? hurry->reason : "the published certificate is due");
     flow->work.in_time = !hurried;

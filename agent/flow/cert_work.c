@@ -6,6 +6,7 @@
 #include "flow/reload_state.h"
 #include "install/publish.h"
 #include "plan/backoff.h"
+#include "plan/ca_news.h"
 #include "plan/renewal.h"
 
 #include <stdlib.h>
@@ -62,6 +63,7 @@ static void finish_saving(struct cert_work *work)
 void cert_work_close(struct cert_work *work)
 {
     cert_work_cancel(work);
+    work->listing = slot_drop(work->listing);
     finish_saving(work);
     sd_event_source_disable_unref(work->removal);
     sd_event_source_disable_unref(work->watch);
@@ -115,8 +117,10 @@ void cert_work_leave_held(struct cert_work *work)
 
 void cert_work_release(struct cert_work *work)
 {
-    if (holds(work))
+    if (holds(work)) {
         work->state.held[0] = '\0';
+        work->state.ca.held_until_s = 0;
+    }
     /* What was staged and never came into place, vetoed or not renamed, holds a key. */
     if (work->draft != NULL)
         cert_work_remove(work, work->draft->generation);
@@ -166,7 +170,6 @@ void cert_work_give_reason(struct cert_work *work, const char *reason)
 
 void cert_work_forget_hurry(struct cert_work *work)
 {
-    free(work->hurry.announced);
     work->hurry = (struct cert_hurry){0};
 }
 
@@ -186,12 +189,67 @@ void cert_work_note_published(struct cert_work *work, const char *generation,
     published->end_s = end_s;
     published->issued_s = issued_s;
     published->due_s = renewal_due_s(&life, issued_s, &work->cert->renewal, digest_spread(texts));
-    if (work->hurry.postpones || (work->hurry.due_s != 0 && work->hurry.due_s < published->due_s))
+    if (work->state.ca.held_until_s != 0)
+        published->due_s = work->state.ca.held_until_s;
+    else if (work->hurry.due_s != 0 && work->hurry.due_s < published->due_s)
         published->due_s = work->hurry.due_s;
     snprintf(published->generation, sizeof published->generation, "%s", generation);
     snprintf(published->serial, sizeof published->serial, "%s", leaf->serial);
     snprintf(published->fingerprint, sizeof published->fingerprint, "%s", leaf->fingerprint);
     memcpy(published->authority_key, leaf->authority_key, sizeof published->authority_key);
+}
+
+uint64_t cert_work_life_s(const struct cert_work *work)
+{
+    const struct validity *validity = &work->published.validity;
+
+    return work->cert->wish.ttl_s != 0 ? work->cert->wish.ttl_s
+                                       : validity->not_after - validity->not_before;
+}
+
+uint64_t cert_work_spread_s(const struct cert_work *work)
+{
+    const struct agent_config *agent = &work->config->agent;
+
+    return ca_news_spread_s(agent->ca_spread_s,
+                            ca_news_poll_s(agent->ca_poll_s, cert_work_life_s(work)));
+}
+
+bool cert_work_knows_issuer(const struct cert_work *work, const char *key)
+{
+    for (size_t i = 0; i < CA_KNOWN_MOST; i++)
+        if (strcmp(work->state.ca.known[i], key) == 0)
+            return true;
+    return false;
+}
+
+/* The latest stands first; the oldest is forgotten. */
+void cert_work_remember_issuer(struct cert_work *work, const char *key)
+{
+    struct ca_state *ca = &work->state.ca;
+
+    if (key[0] == '\0' || cert_work_knows_issuer(work, key))
+        return;
+    memmove(ca->known[1], ca->known[0], sizeof ca->known - sizeof ca->known[0]);
+    snprintf(ca->known[0], sizeof ca->known[0], "%s", key);
+}
+
+void cert_work_note_issued(struct cert_work *work, const struct certificate_facts *leaf)
+{
+    const struct ca_place place = ca_place_of(work->cert);
+    const char *named = ca_watch_named(work->tools->watch, &place);
+    struct ca_state *ca = &work->state.ca;
+    const struct ca_state before = *ca;
+
+    if (!ca_news_is_early(ca->early_at_s, cert_work_life_s(work), when_now_s()))
+        memset(ca->known, 0, sizeof ca->known);
+    else if (strcmp(work->published.authority_key, leaf->authority_key) != 0)
+        cert_work_remember_issuer(work, work->published.authority_key);
+    if (strcmp(named, leaf->authority_key) != 0)
+        cert_work_remember_issuer(work, named);
+    ca->has_baseline = named[0] != '\0';
+    if (memcmp(&before, ca, sizeof before) != 0)
+        cert_work_save(work);
 }
 
 bool cert_work_lasts(const struct cert_work *work)

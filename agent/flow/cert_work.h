@@ -9,6 +9,7 @@
 
 #include "base/worker.h"
 #include "config/config.h"
+#include "flow/ca_watch.h"
 #include "flow/cert_job.h"
 #include "flow/permits.h"
 #include "http/http_loop.h"
@@ -31,12 +32,15 @@ enum cert_event {
     EV_DUE,       /* the wall clock has reached the moment that was waited for */
     EV_RETRY,     /* the wait after a failure is over */
     EV_CHANGED,   /* the configuration changed what is wanted */
-    EV_STRANGER,  /* the certificate is good, but of an issuer that peers may not trust yet */
-    EV_ANNOUNCED, /* the CA has a new issuer, whose chain is in work->hurry */
+    EV_STRANGER,  /* the generation is staged, but of an issuer that peers may not trust yet */
     EV_WITHDRAWN, /* the published generation is marked as revoked and not to be replaced */
     EV_REVOKED,   /* somebody marked the published generation as revoked */
     EV_COUNT
 };
+
+/* Why a published set is written anew, in words that follow "because". */
+#define CA_ANNOUNCING                                                                              \
+    "the CA has a new issuer, which is to be trusted before its first certificate is shown"
 
 /* What all certificates share; borrowed, and the same for all of them. */
 struct cert_tools {
@@ -47,6 +51,7 @@ struct cert_tools {
     struct http_loop *http; /* for consumers: one that hangs must not keep the CA waiting */
     struct vault_token *token;
     struct ca_cache *cache;
+    const struct ca_watch *watch; /* of the CA; NULL: none */
     struct permits permits;
     struct reload_turns turns;
     bool ca_is_away; /* the last to ask the CA got no answer, or no token */
@@ -65,14 +70,11 @@ struct cert_published {
     uint64_t issued_s, due_s;
 };
 
-/* Why the published certificate is to be replaced at another time than its own; {0} if it is not.
- */
+/* Why the published certificate is to be replaced before its own time; {0} if it is not. */
 struct cert_hurry {
     uint64_t due_s;
     const char *reason; /* static */
-    char *announced; /* the new issuer's chain in PEM, on its way into the trust bundle; or NULL */
-    bool other_issuer, is_announced;
-    bool postpones; /* due_s is later than its own time, not earlier */
+    bool other_issuer;
 };
 
 struct cert_work {
@@ -85,7 +87,9 @@ struct cert_work {
     struct cert_job *job; /* of that stage, if a worker does it; borrowed */
     struct slot later;    /* for stages that end at once */
     struct slot *permit;
-    struct slot *saving; /* the state being written, beside the stages */
+    struct slot *listing;      /* a revocation list being read, beside the stages */
+    struct cert_job *list_job; /* that reads it; borrowed */
+    struct slot *saving;       /* the state being written, likewise */
     bool save_again;
 
     struct cert_draft *draft; /* from key to publish; a worker's job has it meanwhile */
@@ -102,7 +106,6 @@ struct cert_work {
     bool mendable; /* the files of what is published are not as they should be, and can be written
                       anew without the CA */
     bool in_time;  /* the certificate in the making is a renewal that nothing hurries */
-    char signer[KEY_IDENTIFIER_BYTES]; /* who signed the list at the last look; "" not known */
     struct cert_hurry hurry;
     char reason[256]; /* why a certificate is wanted, for the log */
 
@@ -149,6 +152,22 @@ void cert_work_forget_hurry(struct cert_work *work);
 void cert_work_note_published(struct cert_work *work, const char *generation,
                               const struct certificate_facts *leaf, uint64_t end_s,
                               uint64_t issued_s);
+
+/* cert_work_life_s - the life that is asked for, or that of what is published; 0: not known */
+uint64_t cert_work_life_s(const struct cert_work *work);
+
+/* cert_work_spread_s - over how long certificates of a new CA come */
+uint64_t cert_work_spread_s(const struct cert_work *work);
+
+/* cert_work_knows_issuer - whether the CA named that issuer before, which has not signed for us */
+bool cert_work_knows_issuer(const struct cert_work *work, const char *key);
+
+/* cert_work_remember_issuer - it is such a one from now on; "" is none */
+void cert_work_remember_issuer(struct cert_work *work, const char *key);
+
+/* cert_work_note_issued - another certificate is about to be noted as published: keeps who signed
+ * the one before, and whom the CA named meanwhile */
+void cert_work_note_issued(struct cert_work *work, const struct certificate_facts *leaf);
 
 /* cert_work_lasts - whether what is published is sound, has begun and has not ended */
 bool cert_work_lasts(const struct cert_work *work);

@@ -93,7 +93,9 @@ void step_rest_fresh(struct cert_flow *flow)
     cert_log_found(&flow->work);
     if (state->failure.kind != ERR_NONE) {
         /* What failed was for something that is not wanted any more. */
-        *state = (struct cert_state){.consumer = state->consumer};
+        state->failures = 0;
+        state->failed_at_s = state->try_again_at_s = 0;
+        state->failure = (struct err){0};
         state->consumer.failures = state->consumer.refusals = 0;
         state->consumer.refused[0] = '\0';
         cert_work_save(&flow->work);
@@ -216,22 +218,20 @@ void step_settle(struct cert_flow *flow)
     const char *generation = work->published.generation;
     enum reload_state reached;
     bool failed = work->state.failures > 0 || work->state.failure.kind != ERR_NONE;
-    bool looked = strcmp(work->state.signer, work->signer) != 0 && work->hurry.due_s == 0;
     const struct cert_state before = work->state;
 
-    work->state = (struct cert_state){.consumer = before.consumer};
+    work->state = (struct cert_state){.consumer = before.consumer, .ca = before.ca};
+    keep(work->state.held, before.held);
     consumer_forget_tries(&work->state.consumer);
     if (work->ca_rests_until_us != 0)
         keep_ca_failure(work, &before);
-    if (work->hurry.due_s == 0)
-        memcpy(work->state.signer, work->signer, sizeof work->state.signer);
     keep(work->state.consumer.accepted, generation);
     keep(work->state.consumer.reloaded, generation);
     keep(work->state.consumer.proven, generation);
     reached = reload_state_of(&work->state.consumer, work->cert, generation);
     if (reached == RELOAD_STATE_PROVEN)
         cert_log_proven(work);
-    if (reached != RELOAD_STATE_NONE || failed || looked)
+    if (reached != RELOAD_STATE_NONE || failed)
         cert_work_save(work);
     cert_directory_plan_removal(work);
     step_rest_until_due(flow);

@@ -62,31 +62,65 @@ static unsigned thread_count(void)
     return cores * 2 > WORKER_THREADS_MOST ? WORKER_THREADS_MOST : (unsigned)cores * 2;
 }
 
-static bool on_ca_list(void *arg, const struct ca_place *place, struct crl *crl)
+static uint64_t ca_life_s(void *arg, const struct ca_place *place)
 {
     const struct engine *engine = arg;
-    bool wanted = false;
+    uint64_t shortest_s = 0;
 
     for (size_t i = 0; i < engine->count; i++)
-        if (cert_flow_is_of(engine->flows[i], place))
-            wanted |= cert_flow_take_list(engine->flows[i], crl);
-    return wanted;
+        if (cert_flow_is_of(engine->flows[i], place)) {
+            uint64_t life_s = cert_flow_life_s(engine->flows[i]);
+
+            shortest_s = shortest_s == 0 || life_s < shortest_s ? life_s : shortest_s;
+        }
+    return shortest_s;
 }
 
-static void on_ca_chain(void *arg, const struct ca_place *place, const char *pem)
+static bool on_ca_issuer(void *arg, const struct ca_place *place, const struct ca_named *named)
+{
+    const struct engine *engine = arg;
+    bool unsure = false;
+
+    for (size_t i = 0; i < engine->count; i++)
+        if (cert_flow_is_of(engine->flows[i], place))
+            unsure |= cert_flow_take_issuer(engine->flows[i], named);
+    return unsure;
+}
+
+static bool give_own(void *arg, const struct ca_place *place, size_t number, struct ca_own *ret_own)
 {
     const struct engine *engine = arg;
 
     for (size_t i = 0; i < engine->count; i++)
-        if (cert_flow_is_of(engine->flows[i], place))
-            cert_flow_take_chain(engine->flows[i], pem);
+        if (cert_flow_is_of(engine->flows[i], place) &&
+            cert_flow_give_own(engine->flows[i], ret_own) && number-- == 0)
+            return true;
+    return false;
+}
+
+static void on_ca_revoked(void *arg, const struct ca_own *own)
+{
+    const struct engine *engine = arg;
+
+    for (size_t i = 0; i < engine->count; i++)
+        cert_flow_take_revoked(engine->flows[i], own->serial);
+}
+
+static void on_ca_list(void *arg, const struct ca_own *own, const char *pem)
+{
+    const struct engine *engine = arg;
+
+    for (size_t i = 0; i < engine->count; i++)
+        cert_flow_take_list(engine->flows[i], own->serial, pem);
 }
 
 static bool watch_ca(struct engine *engine, struct err *err)
 {
-    const struct ca_watch_listener listener = {on_ca_list, on_ca_chain, engine};
+    const struct ca_watch_listener listener = {ca_life_s,     on_ca_issuer, give_own,
+                                               on_ca_revoked, on_ca_list,   engine};
 
     engine->watch = ca_watch_new(engine->http, engine->config, &listener, err);
+    engine->tools.watch = engine->watch;
     return engine->watch != NULL;
 }
 
@@ -201,8 +235,8 @@ bool engine_apply(struct engine *engine, struct config *config, struct err *err)
     set_limits(engine);
     vault_token_use(engine->tools.token, config);
     vault_token_hurry(engine->tools.token); /* whoever sends a HUP wants to see now */
-    if (engine->watch != NULL)
-        ca_watch_use(engine->watch, config);
+    if (engine->watch != NULL && !ca_watch_use(engine->watch, config, err))
+        return false;
     forget_removed(engine);
     for (size_t i = 0; i < config->cert_count; i++) {
         struct cert_flow *flow = find(engine, config->certs[i].name);

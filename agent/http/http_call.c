@@ -83,7 +83,7 @@ static void describe(const struct http_call *call, CURLcode how, struct err *err
 }
 
 /* Tells the server's time, unless our own clock was set on the way. */
-static void tell_date(const struct http_call *call)
+static void tell_date(struct http_call *call)
 {
     CURL *easy = call->transfer.easy;
     curl_off_t sent_us = 0, began_us = 0, ended_us = 0;
@@ -95,6 +95,8 @@ static void tell_date(const struct http_call *call)
     if (curl_easy_header(easy, "Date", 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
         return;
     date = curl_getdate(header->value, NULL);
+    if (date > 0)
+        call->response->date_s = (uint64_t)date;
     if (date < 0 || llabs((int64_t)(now_ms - call->began_ms) -
                           (int64_t)(boot_ms - call->began_boot_ms)) > CLOCK_SET_MS)
         return;

@@ -45,6 +45,7 @@ struct http_response {
     int status;
     struct bytes body; /* wiped by http_response_free */
     uint32_t retry_after_s;
+    uint64_t date_s;                    /* the server's time, in seconds since 1970; 0: not told */
     char location[HTTP_LOCATION_BYTES]; /* where a redirect leads; "" if it is none */
 };
 

@@ -73,6 +73,23 @@ static void read_consumer(const json_t *json, struct consumer_state *ret_consume
     read_known(json_object_get(json, "known"), ret_consumer);
 }
 
+static void read_ca(const json_t *json, struct ca_state *ret_ca)
+{
+    const json_t *known = json_object_get(json, "known");
+
+    for (size_t i = 0; i < CA_KNOWN_MOST; i++) {
+        const char *text = json_string_value(json_array_get(known, i));
+
+        if (text != NULL)
+            snprintf(ret_ca->known[i], sizeof ret_ca->known[i], "%s", text);
+    }
+    ret_ca->has_baseline = json_is_true(json_object_get(json, "has_baseline"));
+    ret_ca->early_at_s = number(json, "early_at");
+    ret_ca->replaced = (unsigned)number(json, "replaced");
+    ret_ca->replaced_at_s = number(json, "replaced_at");
+    ret_ca->held_until_s = number(json, "held_until");
+}
+
 void cert_state_read(int set_fd, struct cert_state *ret_state)
 {
     CLEANUP(bytes_free) struct bytes bytes = {.limit = STATE_MOST_BYTES};
@@ -92,9 +109,7 @@ void cert_state_read(int set_fd, struct cert_state *ret_state)
     text = json_string_value(json_object_get(json, "error"));
     if (text != NULL)
         snprintf(ret_state->failure.text, sizeof ret_state->failure.text, "%s", text);
-    text = json_string_value(json_object_get(json, "signer"));
-    if (text != NULL)
-        snprintf(ret_state->signer, sizeof ret_state->signer, "%s", text);
+    read_ca(json_object_get(json, "ca"), &ret_state->ca);
     read_generation(json, "held", ret_state->held);
     read_consumer(json_object_get(json, "consumer"), &ret_state->consumer);
 }
@@ -127,13 +142,25 @@ static json_t *consumer_json(const struct consumer_state *consumer)
                      "known", known_json(consumer));
 }
 
+static json_t *ca_json(const struct ca_state *ca)
+{
+    json_t *known = json_array();
+
+    for (size_t i = 0; i < CA_KNOWN_MOST && ca->known[i][0] != '\0'; i++)
+        json_array_append_new(known, json_string(ca->known[i]));
+    return json_pack("{s:o, s:b, s:I, s:I, s:I, s:I}", "known", known, "has_baseline",
+                     ca->has_baseline, "early_at", (json_int_t)ca->early_at_s, "replaced",
+                     (json_int_t)ca->replaced, "replaced_at", (json_int_t)ca->replaced_at_s,
+                     "held_until", (json_int_t)ca->held_until_s);
+}
+
 bool cert_state_write(int set_fd, const struct cert_state *state, struct err *err)
 {
     json_auto_t *json = json_pack(
-        "{s:i, s:I, s:I, s:I, s:s, s:s, s:s, s:s, s:o}", "version", STATE_VERSION, "failures",
+        "{s:i, s:I, s:I, s:I, s:s, s:s, s:o, s:s, s:o}", "version", STATE_VERSION, "failures",
         (json_int_t)state->failures, "failed_at", (json_int_t)state->failed_at_s, "try_again_at",
         (json_int_t)state->try_again_at_s, "class", err_kind_name(state->failure.kind), "error",
-        state->failure.text, "signer", state->signer, "held", state->held, "consumer",
+        state->failure.text, "ca", ca_json(&state->ca), "held", state->held, "consumer",
         consumer_json(&state->consumer));
     CLEANUP(free_memory) char *text = json_text(json, JSON_INDENT(1));
 

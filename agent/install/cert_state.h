@@ -2,9 +2,10 @@
  * cert_state - what must outlive a restart beside the generation itself
  *
  * "..state" in the set's directory: how often issuing has failed in a row and when to try again, so
- * that a crash loop does not hammer the CA; which generation is staged and waits for its notBefore;
- * and what the consumer has done with the generations, so that a crash between publish, reload and
- * proof loses none of them. Missing or damaged, it says nothing: no failures, nothing reloaded.
+ * that a crash loop does not hammer the CA; which generation is staged and waits for its time; what
+ * was seen of the CA; and what the consumer has done with the generations, so that a crash between
+ * publish, reload and proof loses none of them. Missing or damaged, it says nothing: no failures,
+ * nothing reloaded.
  */
 #ifndef LEAFD_INSTALL_CERT_STATE_H
 #define LEAFD_INSTALL_CERT_STATE_H
@@ -13,7 +14,7 @@
 #include "install/generation.h"
 #include "pki/certificate.h"
 
-enum { KNOWN_LEAVES_MOST = 8, KNOWN_LEAF_BYTES = 16 + 1 };
+enum { KNOWN_LEAVES_MOST = 8, KNOWN_LEAF_BYTES = 16 + 1, CA_KNOWN_MOST = 4 };
 
 /* The leaf that the last finished look at the consumer showed. */
 struct served_state {
@@ -39,14 +40,25 @@ struct consumer_state {
     char known[KNOWN_LEAVES_MOST][KNOWN_LEAF_BYTES];
 };
 
+/* What was seen of the CA, and followed from it. */
+struct ca_state {
+    /* Issuers that the CA named and that have not signed for us; "" for none. Whoever was named
+     * when ours was issued is among them, or is who signed it, if there is a baseline. */
+    char known[CA_KNOWN_MOST][KEY_IDENTIFIER_BYTES];
+    bool has_baseline;
+    uint64_t early_at_s; /* a certificate was asked for early, since there was another issuer */
+    unsigned replaced;   /* certificates that were found revoked, in a row */
+    uint64_t replaced_at_s;
+    uint64_t held_until_s; /* "held" waits for others to trust its CA; 0: for its notBefore */
+};
+
 struct cert_state {
-    unsigned failures;                 /* of issuing, in a row */
-    uint64_t failed_at_s;              /* the last one */
-    uint64_t try_again_at_s;           /* wall clock */
-    struct err failure;                /* the last one: kind and text */
-    char held[GENERATION_NAME_BYTES];  /* staged, and not yet valid; "" none */
-    char signer[KEY_IDENTIFIER_BYTES]; /* the key that signed the CA's revocation list when the
-                                          published certificate was issued; "" not known */
+    unsigned failures;                /* of issuing, in a row */
+    uint64_t failed_at_s;             /* the last one */
+    uint64_t try_again_at_s;          /* wall clock */
+    struct err failure;               /* the last one: kind and text */
+    char held[GENERATION_NAME_BYTES]; /* staged, and not yet to be shown; "" none */
+    struct ca_state ca;
     struct consumer_state consumer;
 };
 

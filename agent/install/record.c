@@ -91,9 +91,10 @@ static json_t *old_cas_json(const struct issued *issued)
     for (size_t i = 0; i < issued->old_ca_count; i++) {
         const struct old_ca *old = &issued->old_cas[i];
 
-        json_array_append_new(array, json_pack("{s:s, s:I, s:I}", "certificate", old->pem,
+        json_array_append_new(array, json_pack("{s:s, s:I, s:I, s:b}", "certificate", old->pem,
                                                "last_current", (json_int_t)old->last_current_s,
-                                               "not_after", (json_int_t)old->not_after_s));
+                                               "not_after", (json_int_t)old->not_after_s,
+                                               "announced", old->is_announced));
     }
     return array;
 }
@@ -234,6 +235,7 @@ static bool read_old_cas(const json_t *json, struct arena *arena, struct record 
             return false;
         old->last_current_s = (uint64_t)json_integer_value(json_object_get(item, "last_current"));
         old->not_after_s = (uint64_t)json_integer_value(json_object_get(item, "not_after"));
+        old->is_announced = json_is_true(json_object_get(item, "announced"));
     }
     record->old_ca_count = count;
     return true;

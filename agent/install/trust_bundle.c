@@ -3,7 +3,6 @@
 #include "base/when.h"
 #include "install/installed.h"
 #include "install/trust_overlap.h"
-#include "pki/top_certificates.h"
 
 #include <string.h>
 
@@ -11,6 +10,9 @@
 static bool gather(const struct record *record, const struct issued *issued, uint64_t now_s,
                    struct arena *arena, struct old_ca **ret_old, size_t *ret_count, struct err *err)
 {
+    /* What was announced for a leaf that did not come, or hangs on something else, has proven
+     * nothing. */
+    bool same_leaf = strcmp(record->leaf.serial, issued->leaf.serial) == 0;
     size_t count = 0;
     struct old_ca *old =
         arena_take(arena, (issued->old_ca_count + record->ca_pem.count + record->old_ca_count + 1) *
@@ -25,11 +27,13 @@ static bool gather(const struct record *record, const struct issued *issued, uin
 
         /* One that cannot be read any more vouches for nobody. */
         if (certificate_read(record->ca_pem.items[i], arena, &facts, err))
-            old[count++] =
-                (struct old_ca){record->ca_pem.items[i], now_s, facts.validity.not_after};
+            old[count++] = (struct old_ca){.pem = record->ca_pem.items[i],
+                                           .last_current_s = now_s,
+                                           .not_after_s = facts.validity.not_after};
     }
     for (size_t i = 0; i < record->old_ca_count; i++)
-        old[count++] = record->old_cas[i];
+        if (!record->old_cas[i].is_announced || same_leaf)
+            old[count++] = record->old_cas[i];
     *ret_old = old;
     *ret_count = count;
     return true;
@@ -104,27 +108,24 @@ bool trust_bundle_has(int set_fd, const struct issued *issued)
     return trusted;
 }
 
-bool trust_bundle_announce(int set_fd, const char *chain_pem, struct issued *issued, bool *ret_news,
-                           struct err *err)
+bool trust_bundle_announce(const struct text_list *tops, struct issued *issued, struct err *err)
 {
-    struct text_list tops = {0};
-    struct arena arena = {0};
-    struct record record;
-    bool done = installed_record(set_fd, &arena, &record, err) &&
-                top_certificates(chain_pem, &issued->arena, &tops, err);
+    struct old_ca *old = arena_take(&issued->arena, (tops->count + 1) * sizeof *old);
 
-    *ret_news = false;
-    if (done)
-        issued->old_cas = arena_take(&issued->arena, (tops.count + 1) * sizeof *issued->old_cas);
-    for (size_t i = 0; done && issued->old_cas != NULL && i < tops.count; i++) {
+    if (old == NULL)
+        return err_memory(err);
+    issued->old_cas = old;
+    issued->old_ca_count = 0;
+    for (size_t i = 0; i < tops->count; i++) {
         struct certificate_facts facts;
+        const char *pem = arena_copy(&issued->arena, tops->items[i]);
 
-        if (!certificate_read(tops.items[i], &issued->arena, &facts, err))
-            continue;
-        *ret_news |= !is_trusted(&record, tops.items[i]);
-        issued->old_cas[issued->old_ca_count++] =
-            (struct old_ca){tops.items[i], when_now_s(), facts.validity.not_after};
+        if (pem == NULL || !certificate_read(pem, &issued->arena, &facts, err))
+            return pem != NULL || err_memory(err);
+        old[issued->old_ca_count++] = (struct old_ca){.pem = pem,
+                                                      .last_current_s = when_now_s(),
+                                                      .not_after_s = facts.validity.not_after,
+                                                      .is_announced = true};
     }
-    arena_free(&arena);
-    return done && (issued->old_cas != NULL || err_memory(err));
+    return true;
 }

@@ -30,12 +30,10 @@ bool trust_bundle_has(int set_fd, const struct issued *issued);
 /*
  * trust_bundle_announce - adds what is to be trusted before its first leaf is shown
  *
- * `chain_pem` is the chain of the CA's new issuer; its top certificates join the old ones of the
- * set, from where trust_bundle_fill takes them on. *ret_news tells whether any was not trusted
- * already. Blocks on the disk. Fails with class untrusted for a chain that cannot be read, local
- * otherwise.
+ * `tops` are the top certificates of a leaf that the CA has signed for us and that waits. They join
+ * the old ones of `issued`, from where trust_bundle_fill takes them on. Those that a leaf was
+ * waited for in vain are dropped by the next other one. Fails with class untrusted or local.
  */
-bool trust_bundle_announce(int set_fd, const char *chain_pem, struct issued *issued, bool *ret_news,
-                           struct err *err);
+bool trust_bundle_announce(const struct text_list *tops, struct issued *issued, struct err *err);
 
 #endif

@@ -159,13 +159,14 @@ static bool take_fingerprint(const X509 *certificate, char to[static DIGEST_HEX_
     return digest_hex(&digest, to, err);
 }
 
-static void take_authority(const X509 *certificate, struct certificate_facts *facts)
+static void take_key_identifiers(const X509 *certificate, struct certificate_facts *facts)
 {
     AUTHORITY_KEYID *authority =
         X509_get_ext_d2i(certificate, NID_authority_key_identifier, NULL, NULL);
 
     key_identifier_text(authority == NULL ? NULL : authority->keyid, facts->authority_key);
     AUTHORITY_KEYID_free(authority);
+    key_identifier_text(X509_get0_subject_key_id((X509 *)certificate), facts->subject_key);
 }
 
 bool certificate_validity(const X509 *certificate, struct validity *ret_validity)
@@ -187,7 +188,7 @@ bool certificate_facts_of(const X509 *certificate, struct arena *arena,
         return err_set(err, ERR_UNTRUSTED, "the certificate's names cannot be read");
     if (!take_fingerprint(certificate, facts.fingerprint, err))
         return false;
-    take_authority(certificate, &facts);
+    take_key_identifiers(certificate, &facts);
     *ret_facts = facts;
     return true;
 }

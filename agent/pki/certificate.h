@@ -27,6 +27,7 @@ struct certificate_facts {
     const char *issuer;                 /* its distinguished name, RFC 2253 */
     /* Of the key that signed it, in hex; "" if the certificate does not say. */
     char authority_key[KEY_IDENTIFIER_BYTES];
+    char subject_key[KEY_IDENTIFIER_BYTES]; /* of its own key, likewise */
 };
 
 /*

@@ -1,9 +1,11 @@
 #include "pki/crl.h"
 
 #include "base/cleanup.h"
+#include "pki/certificate.h"
 #include "pki/crypto.h"
 
 #include <openssl/bn.h>
+#include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
@@ -12,20 +14,24 @@
 
 struct crl {
     X509_CRL *list;
-    char authority_key[KEY_IDENTIFIER_BYTES];
 };
 
-static void note_authority(struct crl *crl)
+static bool is_signed_by(X509_CRL *list, const char *issuer_pem, struct err *err)
 {
-    AUTHORITY_KEYID *authority =
-        X509_CRL_get_ext_d2i(crl->list, NID_authority_key_identifier, NULL, NULL);
+    CLEANUP(cleanup_bio) BIO *bio = BIO_new_mem_buf(issuer_pem, -1);
+    X509 *issuer = bio == NULL ? NULL : PEM_read_bio_X509(bio, NULL, crypto_no_password, NULL);
+    EVP_PKEY *key = issuer == NULL ? NULL : X509_get0_pubkey(issuer);
+    bool is_signed = key != NULL && X509_CRL_verify(list, key) == 1;
 
-    if (authority != NULL)
-        key_identifier_text(authority->keyid, crl->authority_key);
-    AUTHORITY_KEYID_free(authority);
+    X509_free(issuer);
+    if (is_signed)
+        return true;
+    ERR_clear_error();
+    return err_set(err, ERR_UNTRUSTED,
+                   "the revocation list is not signed by the issuer of the certificate");
 }
 
-struct crl *crl_read(const char *pem, struct err *err)
+struct crl *crl_read(const char *pem, const char *issuer_pem, struct err *err)
 {
     CLEANUP(cleanup_bio) BIO *bio = BIO_new_mem_buf(pem, -1);
     struct crl *crl = calloc(1, sizeof *crl);
@@ -36,18 +42,13 @@ struct crl *crl_read(const char *pem, struct err *err)
         return NULL;
     }
     crl->list = PEM_read_bio_X509_CRL(bio, NULL, crypto_no_password, NULL);
-    if (crl->list == NULL) {
+    if (crl->list == NULL)
         crypto_failed(err, ERR_UNTRUSTED, "read the revocation list");
+    if (crl->list == NULL || !is_signed_by(crl->list, issuer_pem, err)) {
         crl_free(crl);
         return NULL;
     }
-    note_authority(crl);
     return crl;
-}
-
-const char *crl_authority_key(const struct crl *crl)
-{
-    return crl->authority_key;
 }
 
 /* The digits of 39:dd:2e without the colons. */

@@ -17,6 +17,7 @@ struct old_ca {
     const char *pem;
     uint64_t last_current_s; /* when it was still what our certificates hang on */
     uint64_t not_after_s;
+    bool is_announced; /* not yet: one that waits to be shown hangs on it */
 };
 
 /* Initialise with {0}, end with issued_free. PEM texts end with a line break. */

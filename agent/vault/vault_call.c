@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { URL_BYTES = 1024, HEADER_BYTES = 300, BODY_MOST_BYTES = 128 * 1024 };
+enum { URL_BYTES = 1024, HEADER_BYTES = 300, SINCE_BYTES = 64, BODY_MOST_BYTES = 128 * 1024 };
 
 struct vault_call {
     struct slot slot;
@@ -21,6 +21,7 @@ struct vault_call {
     char path[URL_BYTES];
     char target[HTTP_LOCATION_BYTES]; /* where it was redirected to */
     char namespace[HEADER_BYTES];     /* the header; "" for none */
+    char since[SINCE_BYTES];          /* the header; "" for none */
     struct secret token;
     struct bytes body;
     bool has_body;
@@ -49,12 +50,18 @@ static bool send_to(struct vault_call *call, const char *url, struct err *err)
         .peer = &call->peer,
         .method = call->method,
         .url = url,
-        .headers = {"X-Vault-Request: true", call->namespace[0] == '\0' ? NULL : call->namespace},
+        .headers = {"X-Vault-Request: true"},
         .token = call->token.bytes == NULL ? NULL : &call->token,
         .body = call->has_body ? &call->body : NULL,
         .reply_most_bytes = call->reply_most_bytes,
     };
 
+    size_t count = 1;
+
+    if (call->namespace[0] != '\0')
+        request.headers[count++] = call->namespace;
+    if (call->since[0] != '\0')
+        request.headers[count++] = call->since;
     slot_drop(call->http);
     call->http = http_call_start(call->loop, &request, &call->response, on_replied, call, err);
     return call->http != NULL;
@@ -126,8 +133,14 @@ static void on_replied(void *arg, const struct err *http_err)
         follow(call);
         return;
     }
+    if (response->status == 304 && call->since[0] != '\0') {
+        *call->reply = (struct vault_reply){.status = 304, .date_s = response->date_s};
+        slot_finish(&call->slot, NULL);
+        return;
+    }
     if (vault_reply_parse(response->status, bytes_text(&response->body), response->body.length,
                           call->reply, &err)) {
+        call->reply->date_s = response->date_s;
         slot_finish(&call->slot, NULL);
         return;
     }
@@ -135,6 +148,17 @@ static void on_replied(void *arg, const struct err *http_err)
     if (response->location[0] != '\0')
         note_redirect(call);
     finish(call, &err);
+}
+
+/* RFC 9110 section 5.6.7. */
+static void keep_since(struct vault_call *call, uint64_t since_s)
+{
+    time_t moment = (time_t)since_s;
+    struct tm parts;
+
+    if (since_s != 0 && gmtime_r(&moment, &parts) != NULL)
+        strftime(call->since, sizeof call->since, "If-Modified-Since: %a, %d %b %Y %H:%M:%S GMT",
+                 &parts);
 }
 
 static bool keep_order(struct vault_call *call, const struct vault_client *client,
@@ -148,6 +172,7 @@ static bool keep_order(struct vault_call *call, const struct vault_client *clien
     if (vault->namespace != NULL)
         snprintf(call->namespace, sizeof call->namespace, "X-Vault-Namespace: %s",
                  vault->namespace);
+    keep_since(call, order->since_s);
     call->peer = (struct http_peer){
         .ca_file = vault->ca_file,
         .ca_path = vault->ca_path,

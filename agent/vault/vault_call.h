@@ -26,10 +26,13 @@ struct vault_order {
     json_t *body;               /* borrowed; NULL: none */
     const struct secret *token; /* NULL for logins and public paths */
     size_t reply_most_bytes;    /* 0: what http_call takes */
+    uint64_t since_s;           /* for If-Modified-Since, by the CA's clock; 0: not sent */
 };
 
 /*
  * vault_call_start - sends the request
+ *
+ * A 304 to If-Modified-Since is a reply with that status and no JSON.
  *
  * Borrows client and order during the call only; *ret_reply belongs to the caller, is {0} at the
  * start and is filled when on_done runs without an error. The error text names method and path.

@@ -125,7 +125,7 @@ bool vault_reply_parse(int status, const char *body, size_t length, struct vault
         json_decref(json);
         return err_set(err, ERR_UNTRUSTED, "the reply is wrapped, which leafd did not ask for");
     }
-    *ret_reply = (struct vault_reply){status, json};
+    *ret_reply = (struct vault_reply){.status = status, .json = json};
     return true;
 }
 

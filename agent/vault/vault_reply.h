@@ -18,7 +18,8 @@
 /* Initialise with {0}, end with vault_reply_free. */
 struct vault_reply {
     int status;
-    json_t *json; /* the whole envelope; NULL for an empty body */
+    json_t *json;    /* the whole envelope; NULL for an empty body */
+    uint64_t date_s; /* the CA's time, in seconds since 1970; 0: not told */
 };
 
 /*

@@ -4,7 +4,7 @@ import threading
 
 from scene import WEB, openssl, serial_of, wait_for
 
-POLLING = "ca_poll = 1s\nca_spread = 4s"
+POLLING = "ca_poll = 1s\nca_spread = 6s"
 
 
 def issuer_of(certificate):
@@ -75,7 +75,7 @@ def test_a_renewal_of_an_issuer_that_peers_do_not_trust_yet_is_not_shown(real_ca
     """Due by itself before anybody has looked at the CA. (real only: devca has one root)"""
     ca = real_ca_server
     ca.reset()
-    site.configure(ca, {"web": WEB.replace("1h", "12m") + "renew_at = 5%..6%"}, agent="ca_poll = 2m\nca_spread = 5m")
+    site.configure(ca, {"web": WEB.replace("1h", "12m") + "renew_at = 5%..6%"}, agent="ca_poll = 20s\nca_spread = 5m")
     run = site.run()
     run.wait_ready()
     old, serial = issuer_of(site.out() / "tls.crt"), serial_of(site.out() / "tls.crt")
@@ -176,8 +176,8 @@ def test_a_role_with_an_issuer_of_its_own_is_not_asked_again_and_again(real_ca_s
     ca.rotate()
     run.wait_event("ca-changed")
     run.wait_event("published", count=2)
-    lists = ca.requests("pki_int/issuer/default/crl")
-    wait_for(lambda: ca.requests("pki_int/issuer/default/crl") >= lists + 4, "four more looks")
+    lists = ca.requests("pki_int/issuer/default/json")
+    wait_for(lambda: ca.requests("pki_int/issuer/default/json") >= lists + 4, "four more looks")
     assert len(run.events("ca-changed")) == 1
     assert run.terminate() == 0
 

@@ -2,8 +2,8 @@
 #include "unit.h"
 
 #include "flow/assess.h"
-#include "flow/ca_news.h"
 #include "flow/reload_state.h"
+#include "plan/ca_news.h"
 
 enum { NOW = 1700000000 };
 
@@ -141,32 +141,116 @@ static void only_what_was_refused_and_never_taken_is_rolled_back(void **state)
 
 static void news_is_what_was_not_so_when_ours_was_issued(void **state)
 {
+    enum { LIFE = 86400 };
     const struct {
         struct ca_look look;
         enum ca_news news;
     } cases[] = {
-        {{.signer = "aa", .ours = "aa", .known = ""}, CA_NEWS_NONE},
-        {{.signer = "bb", .ours = "aa", .known = ""}, CA_NEWS_OTHER_ISSUER},
-        {{.signer = "bb", .ours = "aa", .known = "aa"}, CA_NEWS_OTHER_ISSUER},
-        {{.signer = "bb", .ours = "aa", .known = "bb"},
-         CA_NEWS_NONE}, /* a role of its own issuer */
-        {{.signer = "", .ours = "aa", .known = "aa"}, CA_NEWS_NONE},
-        {{.signer = "bb", .ours = "", .known = ""}, CA_NEWS_NONE},
-        {{.signer = "aa", .ours = "aa", .known = "aa", .revoked = true}, CA_NEWS_REVOKED},
-        {{.signer = "", .ours = "", .known = "", .revoked = true}, CA_NEWS_REVOKED},
+        {{.named = "aa", .ours = "aa", .has_baseline = true}, CA_NEWS_NONE},
+        {{.named = "", .ours = "aa", .has_baseline = true, .in_a_row = 9}, CA_NEWS_NONE},
+        {{.named = "bb", .ours = "", .has_baseline = true, .in_a_row = 9}, CA_NEWS_NONE},
+        /* A role may have an issuer of its own. */
+        {{.named = "bb", .ours = "aa", .in_a_row = 9}, CA_NEWS_BASELINE},
+        {{.named = "bb", .ours = "aa", .is_known = true, .has_baseline = true, .in_a_row = 9},
+         CA_NEWS_NONE},
+        /* A look or two may come from a node that is out of step. */
+        {{.named = "bb", .ours = "aa", .has_baseline = true, .in_a_row = 1}, CA_NEWS_UNSURE},
+        {{.named = "bb", .ours = "aa", .has_baseline = true, .in_a_row = CA_NEWS_IN_A_ROW - 1},
+         CA_NEWS_UNSURE},
+        {{.named = "bb", .ours = "aa", .has_baseline = true, .in_a_row = CA_NEWS_IN_A_ROW},
+         CA_NEWS_OTHER_ISSUER},
+        /* One early renewal in half a life. */
+        {{.named = "bb", .ours = "aa", .has_baseline = true, .in_a_row = 9, .early_at_s = NOW - 9},
+         CA_NEWS_NONE},
+        {{.named = "bb",
+          .ours = "aa",
+          .has_baseline = true,
+          .in_a_row = 9,
+          .early_at_s = NOW - LIFE / 2},
+         CA_NEWS_OTHER_ISSUER},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct ca_look look = cases[i].look;
+
+        look.now_s = NOW;
+        look.life_s = LIFE;
+        assert_int_equal(ca_news_of(&look), cases[i].news);
+    }
+}
+
+static void the_ca_is_looked_at_every_twentieth_of_a_life(void **state)
+{
+    const struct {
+        uint64_t configured, life_s, poll_s;
+    } cases[] = {
+        {CA_NEWS_AUTO, 0, 300},
+        {CA_NEWS_AUTO, 60, 300},
+        {CA_NEWS_AUTO, 86400, 4320},
+        {CA_NEWS_AUTO, 90 * 86400, 21600},
+        {7, 86400, 7},
+        {0, 86400, 0},
     };
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++)
-        assert_int_equal(ca_news_of(&cases[i].look), cases[i].news);
+        assert_int_equal(ca_news_poll_s(cases[i].configured, cases[i].life_s), cases[i].poll_s);
+    assert_int_equal(ca_news_spread_s(CA_NEWS_AUTO, 300), 1800);
+    assert_int_equal(ca_news_spread_s(900, 300), 900);
 }
 
-static void replacements_come_in_the_second_half_of_the_spread(void **state)
+static void looks_are_spread_and_back_off(void **state)
+{
+    const struct {
+        struct ca_wait wait;
+        uint64_t least_ms, most_ms;
+    } cases[] = {
+        {{.poll_s = 800, .first = true}, 0, 800000},
+        {{.poll_s = 800}, 700000, 900000},
+        {{.poll_s = 800, .unsure = true}, 87500, 112500},
+        {{.poll_s = 800, .failures = 1}, 1400000, 1800000},
+        {{.poll_s = 800, .failures = 1, .unsure = true}, 1400000, 1800000},
+        {{.poll_s = 800, .failures = 2}, 2800000, 3600000},
+        {{.poll_s = 800, .failures = UINT32_MAX}, 2800000, 3600000},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        assert_int_equal(ca_news_wait_ms(&cases[i].wait, 0), cases[i].least_ms);
+        assert_in_range(ca_news_wait_ms(&cases[i].wait, UINT32_MAX), cases[i].most_ms - 2,
+                        cases[i].most_ms);
+    }
+}
+
+/* Else a leaf could be shown before everybody trusts its CA. */
+static void everybody_has_confirmed_a_new_issuer_within_half_the_spread(void **state)
+{
+    const struct ca_wait wait = {.poll_s = 4320}, unsure = {.poll_s = 4320, .unsure = true};
+    uint64_t learnt_ms = 2 * ca_news_wait_ms(&wait, UINT32_MAX) +
+                         (CA_NEWS_IN_A_ROW - 1) * ca_news_wait_ms(&unsure, UINT32_MAX);
+    uint64_t spread_s = ca_news_spread_s(CA_NEWS_AUTO, 4320);
+
+    (void)state;
+    assert_in_range(NOW + learnt_ms / 1000, NOW, ca_news_shown_s(NOW, spread_s, 0));
+}
+
+static void a_new_issuers_certificates_come_in_the_second_half_of_the_spread(void **state)
 {
     (void)state;
-    assert_int_equal(ca_news_due_s(NOW, 900, 0), NOW + 450);
-    assert_in_range(ca_news_due_s(NOW, 900, UINT32_MAX), NOW + 890, NOW + 900);
-    assert_int_equal(ca_news_due_s(NOW, 0, UINT32_MAX), NOW);
+    assert_int_equal(ca_news_shown_s(NOW, 900, 0), NOW + 450);
+    assert_in_range(ca_news_shown_s(NOW, 900, UINT32_MAX), NOW + 890, NOW + 900);
+    assert_int_equal(ca_news_shown_s(NOW, 0, UINT32_MAX), NOW);
+}
+
+static void what_is_revoked_again_and_again_is_replaced_ever_later(void **state)
+{
+    (void)state;
+    assert_int_equal(ca_news_replace_s(NOW, 0, 3200), NOW);
+    assert_int_equal(ca_news_replace_s(NOW, 1, 3200), NOW + 100);
+    assert_int_equal(ca_news_replace_s(NOW, 2, 3200), NOW + 200);
+    assert_int_equal(ca_news_replace_s(NOW, 5, 3200), NOW + 1600);
+    assert_int_equal(ca_news_replace_s(NOW, UINT32_MAX, 3200), NOW + 1600);
 }
 
 int main(void)
@@ -176,7 +260,11 @@ int main(void)
         cmocka_unit_test(the_consumer_is_as_far_as_the_state_tells),
         cmocka_unit_test(only_what_was_refused_and_never_taken_is_rolled_back),
         cmocka_unit_test(news_is_what_was_not_so_when_ours_was_issued),
-        cmocka_unit_test(replacements_come_in_the_second_half_of_the_spread),
+        cmocka_unit_test(the_ca_is_looked_at_every_twentieth_of_a_life),
+        cmocka_unit_test(looks_are_spread_and_back_off),
+        cmocka_unit_test(everybody_has_confirmed_a_new_issuer_within_half_the_spread),
+        cmocka_unit_test(a_new_issuers_certificates_come_in_the_second_half_of_the_spread),
+        cmocka_unit_test(what_is_revoked_again_and_again_is_replaced_ever_later),
         cmocka_unit_test(a_wait_does_not_keep_what_is_fresh_from_being_used),
     };
 

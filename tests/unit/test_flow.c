@@ -376,7 +376,7 @@ static void with_next_config(struct fixture *fixture, struct cert_config *change
     cert_flow_adopt(fixture->flow, fixture->config, changed);
 }
 
-static void a_stranger_is_made_known_before_it_is_shown(void **state)
+static void a_stranger_waits_on_disk_while_its_ca_is_announced(void **state)
 {
     struct fixture *fixture = *state;
     struct cert_work *work = &fixture->flow->work;
@@ -386,16 +386,114 @@ static void a_stranger_is_made_known_before_it_is_shown(void **state)
     deliver(fixture, EV_FRESH);
     deliver(fixture, EV_DUE);
     assert_true(work->in_time);
-    deliver_done(fixture, 4);
+    deliver_done(fixture, 5);
+    assert_int_equal(fixture->flow->state, FLOW_STAGING);
+    strcpy(work->draft->generation, "..strange");
     deliver(fixture, EV_STRANGER);
     assert_int_equal(fixture->flow->state, FLOW_QUEUED_TO_RESTAGE);
-    assert_in_range(work->hurry.due_s, when_now_s() + 440, when_now_s() + 901);
+    assert_string_equal(work->state.held, "..strange");
+    assert_in_range(work->state.ca.held_until_s, when_now_s() + 440, when_now_s() + 901);
+    trace[0] = '\0';
     deliver(fixture, EV_DONE);
-    deliver(fixture, EV_FRESH); /* it was trusted already */
-    assert_int_equal(fixture->flow->state, FLOW_WAITING);
-    assert_int_equal(work->published.due_s, work->hurry.due_s);
+    deliver(fixture, EV_DONE);
+    assert_string_equal(trace, "stage_recover stage_stage");
+    assert_string_equal(work->state.held, "..strange");
+}
+
+static void a_stranger_that_waits_is_taken_up_when_its_time_has_come(void **state)
+{
+    struct fixture *fixture = *state;
+    struct cert_work *work = &fixture->flow->work;
+
+    work->published.due_s = when_now_s() + 1000;
+    deliver(fixture, EV_FRESH);
+    strcpy(work->state.held, "..strange");
+    work->state.ca.held_until_s = when_now_s();
+    trace[0] = '\0';
     deliver(fixture, EV_DUE);
-    assert_false(work->in_time);
+    assert_int_equal(fixture->flow->state, FLOW_READING);
+    assert_string_equal(trace, "stage_read");
+}
+
+/* A flow that waits, whose published certificate the issuer "aa" has signed. */
+static struct cert_work *wait_with_leaf(struct fixture *fixture)
+{
+    struct cert_work *work = &fixture->flow->work;
+
+    work->published.usable = true;
+    work->published.due_s = when_now_s() + 40000;
+    work->published.validity.not_before = when_now_s() - 100;
+    work->published.validity.not_after = when_now_s() + 86300;
+    strcpy(work->published.authority_key, "aa");
+    strcpy(work->published.serial, "01:02");
+    deliver(fixture, EV_FRESH);
+    return work;
+}
+
+static void another_issuer_makes_one_early_renewal_once_it_is_certain(void **state)
+{
+    struct fixture *fixture = *state;
+    struct cert_work *work = wait_with_leaf(fixture);
+    struct ca_named named = {.key = "aa", .in_a_row = 1};
+
+    assert_false(cert_flow_take_issuer(fixture->flow, &named));
+    assert_true(work->state.ca.has_baseline);
+    named.key = "bb";
+    for (named.in_a_row = 1; named.in_a_row < 3; named.in_a_row++) {
+        assert_true(cert_flow_take_issuer(fixture->flow, &named));
+        assert_int_equal(work->hurry.due_s, 0);
+    }
+    assert_false(cert_flow_take_issuer(fixture->flow, &named));
+    assert_in_range(work->hurry.due_s, when_now_s() - 2, when_now_s());
+    assert_int_equal(work->published.due_s, work->hurry.due_s);
+
+    /* Its leaf is of "bb"; a node out of step names "aa" again. */
+    cert_work_forget_hurry(work);
+    strcpy(work->published.authority_key, "bb");
+    named = (struct ca_named){.key = "aa", .in_a_row = 9};
+    assert_false(cert_flow_take_issuer(fixture->flow, &named));
+    assert_int_equal(work->hurry.due_s, 0);
+}
+
+static void who_was_named_from_the_first_is_no_news(void **state)
+{
+    struct fixture *fixture = *state;
+    struct cert_work *work = wait_with_leaf(fixture);
+    struct ca_named named = {.key = "another tenant's", .in_a_row = 1};
+
+    for (; named.in_a_row < 9; named.in_a_row++)
+        assert_false(cert_flow_take_issuer(fixture->flow, &named));
+    assert_int_equal(work->hurry.due_s, 0);
+}
+
+static void a_new_issuer_ends_a_pause(void **state)
+{
+    struct fixture *fixture = *state;
+    struct ca_named named = {.key = "bb", .in_a_row = 3, .is_new = true};
+
+    fixture->config->agent.ca_spread_s = 80;
+    deliver(fixture, EV_FAILED);
+    assert_int_equal(fixture->flow->state, FLOW_BACKING_OFF);
+    alarm_set(&fixture->flow->alarm, 0, 1800000);
+    cert_flow_take_issuer(fixture->flow, &named);
+    assert_in_range(fixture->flow->alarm.until_us, 0, when_boot_us() + 10100000);
+}
+
+static void what_is_found_revoked_is_replaced_and_the_next_one_later(void **state)
+{
+    struct fixture *fixture = *state;
+    struct cert_work *work = wait_with_leaf(fixture);
+
+    cert_flow_take_revoked(fixture->flow, "0f:0f");
+    assert_int_equal(work->hurry.due_s, 0);
+    strcpy(work->state.consumer.accepted, "old");
+    cert_flow_take_revoked(fixture->flow, "01:02");
+    assert_in_range(work->published.due_s, when_now_s() - 2, when_now_s());
+    assert_string_equal(work->state.consumer.accepted, "");
+    cert_work_forget_hurry(work);
+    work->published.due_s = when_now_s() + 40000;
+    cert_flow_take_revoked(fixture->flow, "01:02");
+    assert_in_range(work->published.due_s, when_now_s() + 2690, when_now_s() + 2710);
 }
 
 static void a_held_certificate_hears_of_a_changed_section(void **state)
@@ -846,7 +944,12 @@ int main(void)
         FLOW_TEST(what_was_held_too_long_is_never_published),
         FLOW_TEST(what_was_held_is_held_on_after_a_restart),
         FLOW_TEST(what_was_held_is_published_after_a_restart_if_its_time_has_come),
-        FLOW_TEST(a_stranger_is_made_known_before_it_is_shown),
+        FLOW_TEST(a_stranger_waits_on_disk_while_its_ca_is_announced),
+        FLOW_TEST(a_stranger_that_waits_is_taken_up_when_its_time_has_come),
+        FLOW_TEST(another_issuer_makes_one_early_renewal_once_it_is_certain),
+        FLOW_TEST(who_was_named_from_the_first_is_no_news),
+        FLOW_TEST(a_new_issuer_ends_a_pause),
+        FLOW_TEST(what_is_found_revoked_is_replaced_and_the_next_one_later),
         FLOW_TEST(a_held_certificate_hears_of_a_changed_section),
         FLOW_TEST(what_failed_is_tried_at_once_with_a_new_configuration),
         FLOW_TEST(a_failed_reload_is_tried_again_without_issuing),

@@ -566,16 +566,18 @@ static void old_cas_stay_until_their_time_is_over(void **state)
         const char *stays;       /* their texts, in order */
         uint64_t last_current_s; /* of the first that stays */
     } table[] = {
-        {{{"a", NOW, 20000}}, "a", NOW},
-        {{{"a", NOW - 99, 20000}}, "a", NOW - 99},
-        {{{"a", NOW - 100, 20000}}, "", 0},
-        {{{"a", 0, 20000}}, "", 0},
-        {{{"a", NOW, NOW}}, "a", NOW},          /* its last second */
-        {{{"a", NOW, NOW - 1}}, "", 0},         /* expired */
-        {{{"new", NOW, 20000}}, "", 0},         /* current again */
-        {{{"a", NOW + 5000, 20000}}, "a", NOW}, /* the clock was set back */
-        {{{"a", NOW, 20000}, {"a", NOW - 50, 20000}}, "a", NOW},
-        {{{"a", NOW, 20000}, {"b", NOW - 200, 20000}, {"c", NOW - 50, 20000}}, "ac", NOW},
+        {{{"a", NOW, 20000, false}}, "a", NOW},
+        {{{"a", NOW - 99, 20000, false}}, "a", NOW - 99},
+        {{{"a", NOW - 100, 20000, false}}, "", 0},
+        {{{"a", 0, 20000, false}}, "", 0},
+        {{{"a", NOW, NOW, false}}, "a", NOW},          /* its last second */
+        {{{"a", NOW, NOW - 1, false}}, "", 0},         /* expired */
+        {{{"new", NOW, 20000, false}}, "", 0},         /* current again */
+        {{{"a", NOW + 5000, 20000, false}}, "a", NOW}, /* the clock was set back */
+        {{{"a", NOW, 20000, false}, {"a", NOW - 50, 20000, false}}, "a", NOW},
+        {{{"a", NOW, 20000, false}, {"b", NOW - 200, 20000, false}, {"c", NOW - 50, 20000, false}},
+         "ac",
+         NOW},
     };
 
     (void)state;
@@ -608,7 +610,7 @@ static void no_more_old_cas_stay_than_the_most(void **state)
     for (size_t i = 0; i < COUNT_OF(old); i++) {
         texts[i][0] = names[i];
         texts[i][1] = '\0';
-        old[i] = (struct old_ca){texts[i], 100, 1000};
+        old[i] = (struct old_ca){texts[i], 100, 1000, false};
     }
     assert_int_equal(trust_overlap(&(struct text_list){0}, old, COUNT_OF(old), 50, 100, kept),
                      TRUST_OVERLAP_MOST);

@@ -485,6 +485,12 @@ static void the_state_survives_and_damage_reads_as_none(void **state)
                                .try_again_at_s = 1700000100,
                                .failure = {.kind = ERR_DENIED, .text = "no \"policy\""},
                                .held = "..2026_11_20_21_28_41.a1b2c3",
+                               .ca = {.known = {"aa", "bb"},
+                                      .has_baseline = true,
+                                      .early_at_s = 1700000200,
+                                      .replaced = 2,
+                                      .replaced_at_s = 1700000300,
+                                      .held_until_s = 1700000400},
                                .consumer = {.accepted = "..2026_11_20_21_28_37.a1b2c3",
                                             .reloaded = "..2026_11_20_21_28_38.a1b2c3",
                                             .proven = "..2026_11_20_21_28_39.a1b2c3",
@@ -507,6 +513,7 @@ static void the_state_survives_and_damage_reads_as_none(void **state)
     assert_int_equal(found.failure.kind, ERR_DENIED);
     assert_string_equal(found.failure.text, "no \"policy\"");
     assert_string_equal(found.held, saved.held);
+    assert_memory_equal(&found.ca, &saved.ca, sizeof found.ca);
     assert_string_equal(found.consumer.accepted, saved.consumer.accepted);
     assert_string_equal(found.consumer.reloaded, saved.consumer.reloaded);
     assert_string_equal(found.consumer.proven, saved.consumer.proven);

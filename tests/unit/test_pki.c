@@ -95,7 +95,7 @@ static void nobody_is_asked_for_a_password(void **state)
                  labels[i], labels[i]);
         assert_false(chain_parse(pem, certificates, &err));
         assert_false(certificate_read(pem, &arena, &facts, &err));
-        assert_null(crl_read(pem, &err));
+        assert_null(crl_read(pem, pem, &err));
         assert_false(key_from_pem(pem, strlen(pem), &key, &err));
         sk_X509_free(certificates);
         arena_free(&arena);

@@ -1,0 +1,77 @@
+#include "plan/ca_news.h"
+
+#include <string.h>
+
+enum {
+    POLLS_IN_A_LIFE = 20,
+    POLL_LEAST_S = 5 * 60,
+    POLL_MOST_S = 6 * 3600,
+    DOUBLINGS_MOST = 2,
+    REPLACED_DOUBLINGS_MOST = 5
+};
+
+enum ca_news ca_news_of(const struct ca_look *look)
+{
+    if (look->named[0] == '\0' || look->ours[0] == '\0' || look->is_known ||
+        strcmp(look->named, look->ours) == 0)
+        return CA_NEWS_NONE;
+    if (!look->has_baseline)
+        return CA_NEWS_BASELINE;
+    if (ca_news_is_early(look->early_at_s, look->life_s, look->now_s))
+        return CA_NEWS_NONE;
+    return look->in_a_row < CA_NEWS_IN_A_ROW ? CA_NEWS_UNSURE : CA_NEWS_OTHER_ISSUER;
+}
+
+bool ca_news_is_early(uint64_t early_at_s, uint64_t life_s, uint64_t now_s)
+{
+    return early_at_s != 0 && now_s < early_at_s + life_s / 2;
+}
+
+uint64_t ca_news_poll_s(uint64_t configured, uint64_t life_s)
+{
+    uint64_t poll_s = life_s / POLLS_IN_A_LIFE;
+
+    if (configured != CA_NEWS_AUTO)
+        return configured;
+    if (poll_s < POLL_LEAST_S)
+        return POLL_LEAST_S;
+    return poll_s > POLL_MOST_S ? POLL_MOST_S : poll_s;
+}
+
+uint64_t ca_news_spread_s(uint64_t configured, uint64_t poll_s)
+{
+    return configured == CA_NEWS_AUTO ? CA_NEWS_SPREAD_POLLS * poll_s : configured;
+}
+
+static uint64_t share(uint64_t of, uint32_t chance)
+{
+    return (uint64_t)((__uint128_t)of * chance >> 32);
+}
+
+uint64_t ca_news_wait_ms(const struct ca_wait *wait, uint32_t chance)
+{
+    unsigned doublings = wait->failures < DOUBLINGS_MOST ? wait->failures : DOUBLINGS_MOST;
+    uint64_t wait_ms = wait->poll_s * 1000;
+
+    if (wait->first)
+        return share(wait_ms, chance);
+    if (wait->unsure && wait->failures == 0)
+        wait_ms /= 8;
+    else
+        wait_ms <<= doublings;
+    return wait_ms - wait_ms / 8 + share(wait_ms / 4, chance);
+}
+
+uint64_t ca_news_shown_s(uint64_t now_s, uint64_t spread_s, uint32_t spread)
+{
+    uint64_t half_s = spread_s / 2;
+
+    return now_s + half_s + share(spread_s - half_s, spread);
+}
+
+uint64_t ca_news_replace_s(uint64_t now_s, unsigned replaced, uint64_t life_s)
+{
+    unsigned doublings = replaced < REPLACED_DOUBLINGS_MOST ? replaced : REPLACED_DOUBLINGS_MOST;
+
+    return replaced == 0 ? now_s : now_s + (life_s << (doublings - 1)) / 32;
+}
