@@ -41,6 +41,12 @@ const char *secret_expose(const struct secret *secret)
     return secret->bytes;
 }
 
+bool secret_same(const struct secret *a, const struct secret *b)
+{
+    return a->bytes != NULL && b->bytes != NULL && a->length == b->length &&
+           CRYPTO_memcmp(a->bytes, b->bytes, a->length) == 0;
+}
+
 void secret_move(struct secret *to, struct secret *from)
 {
     struct secret moved = *from;

@@ -40,6 +40,10 @@ const char *secret_expose(const struct secret *secret);
 /* secret_move - takes what is in `from`, which is empty afterwards; wipes what was in `to` */
 void secret_move(struct secret *to, struct secret *from);
 
+/* secret_same - whether two secrets hold the same bytes; takes the same time for any of one length
+ */
+bool secret_same(const struct secret *a, const struct secret *b);
+
 /* secret_wipe - wipes and frees; an empty secret is fine; also the release for CLEANUP */
 void secret_wipe(struct secret *secret);
 

@@ -3,6 +3,8 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/secret.h"
+#include "base/text.h"
+#include "base/when.h"
 
 #include <jansson.h>
 #include <openssl/evp.h>
@@ -46,17 +48,17 @@ static const char *claim(const json_t *claims, const char *outer, const char *in
     return text == NULL ? NULL : arena_copy(arena, text);
 }
 
-bool token_claims_read(const char *token_file, struct arena *arena, struct token_claims *ret_claims,
-                       struct err *err)
+/* The claims of the JWT in a file; NULL, with err, if they cannot be read. */
+static json_t *load(const char *token_file, struct err *err)
 {
     CLEANUP(secret_wipe) struct secret token = {0};
     unsigned char decoded[CLAIMS_MOST_BYTES + 4];
-    json_auto_t *claims = NULL;
+    json_t *claims = NULL;
     const char *start, *end = NULL;
     int length = -1;
 
     if (!file_read_secret(token_file, &token, err))
-        return false;
+        return NULL;
     start = strchr(secret_expose(&token), '.');
     if (start != NULL)
         end = strchr(++start, '.');
@@ -64,10 +66,58 @@ bool token_claims_read(const char *token_file, struct arena *arena, struct token
         length = decode(start, (size_t)(end - start), decoded);
     if (length > 0)
         claims = json_loadb((char *)decoded, (size_t)length, JSON_REJECT_DUPLICATES, NULL);
+    if (claims == NULL)
+        err_set(err, ERR_LOCAL, "%s is not a Kubernetes ServiceAccount token", token_file);
+    return claims;
+}
+
+bool token_claims_read(const char *token_file, struct arena *arena, struct token_claims *ret_claims,
+                       struct err *err)
+{
+    json_auto_t *claims = load(token_file, err);
+
+    if (claims == NULL)
+        return false;
     if (!json_is_object(json_object_get(claims, "kubernetes.io")))
         return err_set(err, ERR_LOCAL, "%s is not a Kubernetes ServiceAccount token", token_file);
     ret_claims->namespace = claim(claims, "namespace", NULL, arena);
     ret_claims->service_account = claim(claims, "serviceaccount", "name", arena);
     ret_claims->pod = claim(claims, "pod", "name", arena);
+    return true;
+}
+
+/* The audience: a text, or a list of them (RFC 7519 section 4.1.3). */
+static const char *audience(const json_t *claims)
+{
+    const json_t *aud = json_object_get(claims, "aud");
+    const char *text = json_string_value(json_is_array(aud) ? json_array_get(aud, 0) : aud);
+
+    return text == NULL ? "none" : text;
+}
+
+bool token_claims_tell(const char *token_file, uint64_t now_s, char to[static CLAIMS_TEXT_BYTES])
+{
+    struct err err;
+    json_auto_t *claims = load(token_file, &err);
+    const char *subject = json_string_value(json_object_get(claims, "sub"));
+    const char *account = subject == NULL ? NULL : text_starts(subject, "system:serviceaccount:");
+    json_int_t ends = (json_int_t)json_number_value(json_object_get(claims, "exp"));
+    uint64_t ends_s = ends > 0 ? (uint64_t)ends : 0;
+    char said[CLAIMS_TEXT_BYTES], apart[DURATION_TEXT_BYTES];
+
+    if (claims == NULL)
+        return false;
+    duration_text(ends_s > now_s ? ends_s - now_s : now_s - ends_s, apart);
+    snprintf(said, sizeof said, "the token sent is of %s%.60s, for audience %.40s, and %s%s%s",
+             account == NULL ? "" : "ServiceAccount ",
+             account != NULL   ? account
+             : subject != NULL ? subject
+                               : "nobody",
+             audience(claims),
+             ends_s == 0      ? "does not end"
+             : ends_s > now_s ? "ends in "
+                              : "ended ",
+             ends_s == 0 ? "" : apart, ends_s == 0 || ends_s > now_s ? "" : " ago");
+    text_printable(to, CLAIMS_TEXT_BYTES, said);
     return true;
 }

@@ -12,6 +12,7 @@
 #include "base/err.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Texts live in the arena they were read into; what the token does not say is NULL. */
 struct token_claims {
@@ -21,5 +22,15 @@ struct token_claims {
 /* token_claims_read - reads the token file; fails with class local if it is no such token */
 bool token_claims_read(const char *token_file, struct arena *arena, struct token_claims *ret_claims,
                        struct err *err);
+
+enum { CLAIMS_TEXT_BYTES = 256 };
+
+/*
+ * token_claims_tell - what a JWT says of itself, for a login that was denied
+ *
+ * Whose it is, for which audience, and when it ends; never the token. False, with nothing written,
+ * if the file holds no JWT. Blocks on the file, as a login does.
+ */
+bool token_claims_tell(const char *token_file, uint64_t now_s, char to[static CLAIMS_TEXT_BYTES]);
 
 #endif

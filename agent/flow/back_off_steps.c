@@ -6,16 +6,21 @@
 #include "flow/cert_steps.h"
 #include "plan/backoff.h"
 
+enum { DENIALS_MOST = 4 };
+
 void step_log_in_again(struct cert_flow *flow)
 {
     struct cert_draft *draft = flow->work.draft;
 
-    if (draft->denied_once) {
-        /* A fresh token was refused as well: it is the policy, not the token. */
+    /*
+     * A fresh token was refused as well: it is the policy, not the token. One that others used up
+     * meanwhile says nothing of the kind, though not for ever.
+     */
+    if (draft->denials >= (draft->token_worked ? DENIALS_MOST : 1)) {
         step_back_off(flow);
         return;
     }
-    draft->denied_once = draft->token_number != 0;
+    draft->denials += draft->token_number != 0;
     flow_enter(flow, FLOW_LOGGING_IN_AGAIN);
     stage_log_in(&flow->work);
 }

@@ -85,9 +85,11 @@ static void log_failure(const struct cert_work *work, enum log_event event, cons
                                          {"CLASS", err_kind_name(err->kind)},
                                          {"NEXT_TRY_MS", next},
                                          {0}},
-              "%s (%s); next try in %llu.%llus; %s%s%s", err->text, err_kind_name(err->kind),
-              (unsigned long long)wait_ms / 1000, (unsigned long long)wait_ms / 100 % 10, advice,
-              left, left[0] == '\0' ? "no usable certificate is in place" : " left");
+              "%s (%s); next try in %llu.%llus; %s%s%s",
+              err->told ? "there is no token to ask with, the login failed" : err->text,
+              err_kind_name(err->kind), (unsigned long long)wait_ms / 1000,
+              (unsigned long long)wait_ms / 100 % 10, advice, left,
+              left[0] == '\0' ? "no usable certificate is in place" : " left");
 }
 
 void cert_log_failed(const struct cert_work *work, const struct err *err, uint64_t wait_ms)

@@ -352,7 +352,7 @@ void stage_log_in(struct cert_work *work)
 {
     const struct token_need need = {
         .patience_ms = cert_work_patience_ms(work),
-        .refused_number = work->draft->denied_once ? work->draft->token_number : 0,
+        .refused_number = work->draft->denials > 0 ? work->draft->token_number : 0,
     };
     struct err err;
 
@@ -365,10 +365,14 @@ static void on_signed(void *arg, const struct err *sign_err)
 {
     struct cert_work *work = arg;
     const struct err err = *sign_err;
+    struct cert_draft *draft = work->draft;
     enum cert_event event = EV_DONE;
 
     work->slot = slot_drop(work->slot);
-    if (err.kind != ERR_NONE)
+    draft->token_worked = vault_token_has_worked(work->tools->token, draft->token_number);
+    if (err.kind == ERR_NONE)
+        vault_token_note_worked(work->tools->token, draft->token_number, work->tools->stays);
+    else
         event = err.kind == ERR_DENIED ? EV_DENIED : EV_FAILED;
     work->deliver(work, event, &err);
 }

@@ -34,8 +34,11 @@ static void on_token_change(void *arg, enum token_change change, uint64_t lease_
     duration_text(lease_s, lease);
     switch (change) {
     case TOKEN_GIVEN:
-        log_write(LOG_LOGGED_IN, fields, "logged in by %s; the token lives for %s", method,
-                  lease_s == 0 ? "ever" : lease);
+        if (engine->config->auth.method == AUTH_TOKEN)
+            log_write(LOG_LOGGED_IN, fields, "uses the token that it was given");
+        else
+            log_write(LOG_LOGGED_IN, fields, "logged in by %s; the token lives for %s", method,
+                      lease_s == 0 ? "ever" : lease);
         break;
     case TOKEN_NOT_GIVEN:
         log_write(LOG_LOGIN_FAILED, fields, "%s", err->text);

@@ -2,6 +2,8 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/when.h"
+#include "config/token_claims.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,10 +12,12 @@ enum { PATH_BYTES = 256 };
 
 struct login {
     struct slot slot;
-    struct slot *call;
+    struct slot *call, *probe; /* probe: after a denial, whether the mount is there */
+    struct http_loop *http;
+    struct config *config;
     struct vault_reply reply;
     struct vault_grant *grant;
-    struct secret known; /* the token itself, where the method is token */
+    struct err denied;
     enum auth_method method;
 };
 
@@ -22,8 +26,9 @@ static void destroy_login(struct slot *slot)
     struct login *login = (struct login *)slot;
 
     slot_drop(login->call);
+    slot_drop(login->probe);
     vault_reply_free(&login->reply);
-    secret_wipe(&login->known);
+    config_unref(login->config);
     slot_close(&login->slot);
     free(login);
 }
@@ -54,18 +59,73 @@ bool vault_grant_read(const struct vault_reply *reply, struct vault_grant *ret_g
     if (!vault_reply_seconds(reply, "auth", "lease_duration", &ret_grant->lease_s, err) ||
         !secret_copy(&ret_grant->token, token, strlen(token), err))
         return false;
+    ret_grant->uses = vault_reply_count(reply, "auth", "num_uses");
     ret_grant->renewable = vault_reply_true(reply, "auth", "renewable");
     return true;
 }
 
-/* Of auth/token/lookup-self: what the login would have told about a token that we hold. */
-static bool read_lookup(struct login *login, struct err *err)
+bool vault_lookup_read(const struct vault_reply *reply, struct vault_grant *grant, struct err *err)
 {
-    if (!vault_reply_seconds(&login->reply, "data", "ttl", &login->grant->lease_s, err))
+    if (!vault_reply_seconds(reply, "data", "ttl", &grant->lease_s, err))
         return false;
-    secret_move(&login->grant->token, &login->known);
-    login->grant->renewable = vault_reply_true(&login->reply, "data", "renewable");
+    grant->uses = vault_reply_count(reply, "data", "num_uses");
+    grant->renewable = vault_reply_true(reply, "data", "renewable");
+    grant->unknown = false;
     return true;
+}
+
+/* What the token says of itself: the CA's 403 names none of it. */
+static void add_claims(const struct login *login, struct err *err)
+{
+    char said[CLAIMS_TEXT_BYTES];
+
+    if (login->method != AUTH_KUBERNETES && login->method != AUTH_JWT)
+        return;
+    if (token_claims_tell(login->config->auth.token_file, when_now_s(), said))
+        err_append(err, "; %s", said);
+}
+
+/*
+ * A mount that is not there takes no login, so that the CA wants a token for the path and answers
+ * 403 to the empty login as well; one that is there complains of what is missing in it.
+ */
+static void on_probed(void *arg, const struct err *probe_err)
+{
+    struct login *login = arg;
+    struct err err = login->denied;
+    const char *mount = login->config->auth.mount;
+
+    if (probe_err->http_status == 403)
+        err_append(
+            &err,
+            "; there is no auth method at auth/%s: look at mount in [auth], and at namespace "
+            "in [vault]",
+            mount);
+    else if (probe_err->http_status != 0 && login->method == AUTH_KUBERNETES)
+        err_append(
+            &err,
+            "; auth/%s is there: either the ServiceAccount was deleted or made anew since "
+            "this token, or the CA cannot have tokens reviewed (token_reviewer_jwt ended, no "
+            "system:auth-delegator, API server not reached), and then no pod can log in",
+            mount);
+    slot_finish(&login->slot, &err);
+}
+
+static bool probe_mount(struct login *login, const struct err *denied)
+{
+    const struct vault_client client = {login->http, login->config};
+    json_auto_t *body = json_object();
+    char path[PATH_BYTES];
+    const struct vault_order order = {.method = "POST", .path = path, .body = body};
+    struct err err;
+
+    login->denied = *denied;
+    snprintf(path, sizeof path, "auth/%s/login", login->config->auth.mount);
+    vault_reply_free(&login->reply);
+    login->probe = body == NULL
+                       ? NULL
+                       : vault_call_start(&client, &order, &login->reply, on_probed, login, &err);
+    return login->probe != NULL;
 }
 
 static void on_called(void *arg, const struct err *call_err)
@@ -76,9 +136,13 @@ static void on_called(void *arg, const struct err *call_err)
     /* jwt answers a token that has expired with 400; a fresh one may be in the file any moment. */
     if (err.kind == ERR_REFUSED && err.http_status == 400)
         err.kind = ERR_DENIED;
-    if (err.kind == ERR_NONE &&
-        (login->method == AUTH_TOKEN ? read_lookup(login, &err)
-                                     : vault_grant_read(&login->reply, login->grant, &err)))
+    if (err.kind == ERR_DENIED) {
+        add_claims(login, &err);
+        if (err.http_status == 403 && strstr(err.text, "permission denied") != NULL &&
+            probe_mount(login, &err))
+            return;
+    }
+    if (err.kind == ERR_NONE && vault_grant_read(&login->reply, login->grant, &err))
         err.kind = ERR_NONE;
     slot_finish(&login->slot, &err);
 }
@@ -156,15 +220,26 @@ static bool read_token(const struct auth_config *auth, struct secret *ret_token,
     return secret_copy(ret_token, token, strlen(token), err);
 }
 
-static bool send_lookup(struct login *login, const struct vault_client *client, struct err *err)
+/* It is taken as it is: what the CA knows of it is asked once it has been of use. */
+static bool take_token(struct login *login, struct err *err)
+{
+    if (!read_token(&login->config->auth, &login->grant->token, err))
+        return false;
+    if (!fits_header(secret_expose(&login->grant->token)))
+        return err_set(err, ERR_LOCAL, "the token holds a space or control character");
+    login->grant->unknown = true;
+    slot_finish(&login->slot, NULL);
+    return true;
+}
+
+struct slot *vault_lookup_start(const struct vault_client *client, const struct secret *token,
+                                struct vault_reply *ret_reply, slot_done *on_done, void *arg,
+                                struct err *err)
 {
     const struct vault_order order = {
-        .method = "GET", .path = "auth/token/lookup-self", .token = &login->known};
+        .method = "GET", .path = "auth/token/lookup-self", .token = token};
 
-    if (!read_token(&client->config->auth, &login->known, err))
-        return false;
-    login->call = vault_call_start(client, &order, &login->reply, on_called, login, err);
-    return login->call != NULL;
+    return vault_call_start(client, &order, ret_reply, on_done, arg, err);
 }
 
 struct slot *vault_login_start(const struct vault_client *client, struct vault_grant *ret_grant,
@@ -183,8 +258,9 @@ struct slot *vault_login_start(const struct vault_client *client, struct vault_g
     }
     login->grant = ret_grant;
     login->method = client->config->auth.method;
-    sent = login->method == AUTH_TOKEN ? send_lookup(login, client, err)
-                                       : send_login(login, client, err);
+    login->http = client->http;
+    login->config = config_ref(client->config);
+    sent = login->method == AUTH_TOKEN ? take_token(login, err) : send_login(login, client, err);
     if (sent)
         return &login->slot;
     destroy_login(&login->slot);

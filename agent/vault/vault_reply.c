@@ -159,6 +159,13 @@ bool vault_reply_seconds(const struct vault_reply *reply, const char *object, co
     return true;
 }
 
+uint64_t vault_reply_count(const struct vault_reply *reply, const char *object, const char *name)
+{
+    json_int_t count = json_integer_value(field(reply, object, name));
+
+    return count < 0 ? 0 : (uint64_t)count;
+}
+
 bool vault_reply_true(const struct vault_reply *reply, const char *object, const char *name)
 {
     return json_is_true(field(reply, object, name));

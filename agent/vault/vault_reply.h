@@ -47,6 +47,9 @@ const char *vault_reply_text(const struct vault_reply *reply, const char *object
 bool vault_reply_seconds(const struct vault_reply *reply, const char *object, const char *name,
                          uint64_t *ret_seconds, struct err *err);
 
+/* vault_reply_count - the number of things at OBJECT.NAME; 0 if it is missing or no such number */
+uint64_t vault_reply_count(const struct vault_reply *reply, const char *object, const char *name);
+
 /* vault_reply_true - whether OBJECT.NAME is true */
 bool vault_reply_true(const struct vault_reply *reply, const char *object, const char *name);
 

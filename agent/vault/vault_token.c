@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LEAST_LEFT_S = 5, RENEW_PATIENCE_S = 60, MOST_DOUBLINGS = 5 };
+enum { LEAST_LEFT_S = 5, RENEW_PATIENCE_S = 60, LOOK_UP_AFTER_S = 20, MOST_DOUBLINGS = 5 };
 
 struct waiter {
     struct slot slot;
@@ -23,11 +23,13 @@ struct vault_token {
 
     struct vault_grant grant;        /* the token in use; grant.token is empty if there is none */
     unsigned number, refused_number; /* the one in use; the last that was told as refused */
+    unsigned worked_number;          /* the last that the CA took */
+    uint64_t spent;                  /* how many calls went out with the one in use */
     uint64_t ends_us;                /* on the boot clock; UINT64_MAX: does not end */
 
     struct vault_grant coming; /* where a login or renewal puts its result */
     struct vault_reply reply;
-    struct slot *login, *renewal;
+    struct slot *login, *renewal; /* renewal: or the question about one that was given to us */
     sd_event_source *renew_timer;
     struct waiter *waiters;
 
@@ -42,9 +44,15 @@ static void tell(struct vault_token *token, enum token_change change, const stru
     token->on_change(token->arg, change, token->grant.lease_s, err);
 }
 
+/* Its uses are counted as the CA counts them: the call after the last would only be a 403. */
+static bool is_spent(const struct vault_token *token)
+{
+    return token->grant.uses != 0 && token->spent >= token->grant.uses;
+}
+
 static bool is_usable(const struct vault_token *token)
 {
-    return token->grant.token.bytes != NULL &&
+    return token->grant.token.bytes != NULL && !is_spent(token) &&
            (token->ends_us == UINT64_MAX ||
             when_boot_us() + LEAST_LEFT_S * 1000000ULL < token->ends_us);
 }
@@ -55,17 +63,22 @@ static void arm_renewal(struct vault_token *token, uint64_t wait_us)
     sd_event_source_set_enabled(token->renew_timer, SD_EVENT_ONESHOT);
 }
 
-/* Takes the grant that has come and plans its renewal at two thirds of the lease. */
+/* Takes the grant that has come and plans its renewal at two thirds of the lease; a renewal would
+ * be one of the few uses of a token that is good for a few. */
 static void take_grant(struct vault_token *token)
 {
     struct vault_grant *grant = &token->coming;
 
-    secret_move(&token->grant.token, &grant->token);
+    if (grant->token.bytes != NULL)
+        secret_move(&token->grant.token, &grant->token);
     token->grant.lease_s = grant->lease_s;
+    token->grant.uses = grant->uses;
     token->grant.renewable = grant->renewable;
+    token->grant.unknown = grant->unknown;
+    token->spent = 0;
     token->ends_us =
         grant->lease_s == 0 ? UINT64_MAX : when_boot_us() + grant->lease_s * 1000000ULL;
-    if (grant->renewable && grant->lease_s > 3 * LEAST_LEFT_S)
+    if (grant->renewable && grant->uses == 0 && grant->lease_s > 3 * LEAST_LEFT_S)
         arm_renewal(token, grant->lease_s * 1000000ULL / 3 * 2);
     else
         sd_event_source_set_enabled(token->renew_timer, SD_EVENT_OFF);
@@ -95,7 +108,7 @@ static void release_waiters(struct vault_token *token, const struct err *err)
  * How long nobody asks again is for the session to say, how urgent it is for each certificate: so
  * this wait is short, and there only to turn a thousand certificates' tries into one.
  */
-static void note_failure(struct vault_token *token, const struct err *err)
+static void note_failure(struct vault_token *token, struct err *err)
 {
     uint64_t most_us =
         1000000ULL << (token->failures < MOST_DOUBLINGS ? token->failures : MOST_DOUBLINGS);
@@ -105,8 +118,17 @@ static void note_failure(struct vault_token *token, const struct err *err)
     token->pause_us = most_us / 2 + (most_us / 2 * chance_draw() >> 32);
     if (token->pause_us < err->retry_after_s * 1000000ULL)
         token->pause_us = err->retry_after_s * 1000000ULL;
-    token->last_failure = *err;
     tell(token, TOKEN_NOT_GIVEN, err);
+    err->told = true;
+    token->last_failure = *err;
+}
+
+/* The method token gives what is in the file, which may be what was refused a moment ago. */
+static bool is_refused_again(struct vault_token *token)
+{
+    return token->config->auth.method == AUTH_TOKEN && token->number != 0 &&
+           token->refused_number == token->number &&
+           secret_same(&token->grant.token, &token->coming.token);
 }
 
 static void on_logged_in(void *arg, const struct err *login_err)
@@ -115,6 +137,10 @@ static void on_logged_in(void *arg, const struct err *login_err)
     struct err err = *login_err;
 
     token->login = slot_drop(token->login);
+    if (err.kind == ERR_NONE && is_refused_again(token))
+        err_set(&err, ERR_DENIED,
+                "the CA answered 403 to this token, and there is no other yet; it has ended, is "
+                "used up, or its policies lack the path");
     if (err.kind != ERR_NONE) {
         err_wrap(&err, "login by %s", auth_method_words[token->config->auth.method]);
         note_failure(token, &err);
@@ -158,6 +184,30 @@ static void on_renewed(void *arg, const struct err *call_err)
     vault_reply_free(&token->reply);
 }
 
+/* One that cannot be asked about is used as it is until the CA refuses it. */
+static void on_looked_up(void *arg, const struct err *call_err)
+{
+    struct vault_token *token = arg;
+    struct err err = *call_err;
+
+    token->renewal = slot_drop(token->renewal);
+    token->grant.unknown = false;
+    if (err.kind == ERR_NONE && vault_lookup_read(&token->reply, &token->coming, &err))
+        take_grant(token);
+    vault_reply_free(&token->reply);
+}
+
+static bool look_up(struct vault_token *token, struct err *err)
+{
+    const struct vault_client client = vault_token_client(token);
+
+    vault_grant_free(&token->coming);
+    vault_reply_free(&token->reply);
+    token->renewal =
+        vault_lookup_start(&client, &token->grant.token, &token->reply, on_looked_up, token, err);
+    return token->renewal != NULL;
+}
+
 static int on_renewal_due(sd_event_source *source, uint64_t now_us, void *arg)
 {
     struct vault_token *token = arg;
@@ -175,6 +225,10 @@ static int on_renewal_due(sd_event_source *source, uint64_t now_us, void *arg)
         arm_renewal(token, RENEW_PATIENCE_S * 1000000ULL); /* one of the two at a time */
     if (token->login != NULL || token->renewal != NULL || !is_usable(token))
         return 0;
+    if (token->grant.unknown) {
+        look_up(token, &err);
+        return 0;
+    }
     vault_reply_free(&token->reply);
     token->renewal = vault_call_start(&client, &order, &token->reply, on_renewed, token, &err);
     if (token->renewal == NULL) {
@@ -333,9 +387,27 @@ struct vault_client vault_token_client(const struct vault_token *token)
     return (struct vault_client){token->http, token->config};
 }
 
-const struct secret *vault_token_secret(const struct vault_token *token)
+const struct secret *vault_token_secret(struct vault_token *token)
 {
-    return token->grant.token.bytes == NULL ? NULL : &token->grant.token;
+    if (token->grant.token.bytes == NULL || is_spent(token))
+        return NULL;
+    token->spent++;
+    return &token->grant.token;
+}
+
+void vault_token_note_worked(struct vault_token *token, unsigned number, bool stays)
+{
+    if (number == 0 || number != token->number)
+        return;
+    token->worked_number = number;
+    /* What waits for it goes first: the question may be the last use that it has. */
+    if (stays && token->grant.unknown)
+        arm_renewal(token, LOOK_UP_AFTER_S * 1000000ULL);
+}
+
+bool vault_token_has_worked(const struct vault_token *token, unsigned number)
+{
+    return number != 0 && token->worked_number >= number;
 }
 
 void vault_token_hurry(struct vault_token *token)
@@ -359,7 +431,7 @@ struct slot *vault_token_revoke_start(struct vault_token *token, slot_done *on_d
                                       .token = &token->grant.token};
 
     err->kind = ERR_NONE;
-    if (token->grant.token.bytes == NULL)
+    if (token->grant.token.bytes == NULL || is_spent(token))
         return NULL;
     vault_reply_free(&token->reply);
     return vault_call_start(&client, &order, &token->reply, on_done, arg, err);

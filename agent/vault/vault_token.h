@@ -62,9 +62,22 @@ struct slot *vault_token_start(struct vault_token *token, const struct token_nee
 /* vault_token_client - what calls with this token go through, as of now */
 struct vault_client vault_token_client(const struct vault_token *token);
 
-/* vault_token_secret - the token, borrowed until the next turn of the loop; NULL if there is none
+/*
+ * vault_token_secret - the token for one call, borrowed until the next turn of the loop
+ *
+ * NULL if there is none, or if it was good for a number of calls and these are over.
  */
-const struct secret *vault_token_secret(const struct vault_token *token);
+const struct secret *vault_token_secret(struct vault_token *token);
+
+/*
+ * vault_token_note_worked - the CA took the token of that number
+ *
+ * If the process `stays`, the CA is asked about a token that was given to us a while later.
+ */
+void vault_token_note_worked(struct vault_token *token, unsigned number, bool stays);
+
+/* vault_token_has_worked - whether the CA took it, or one that came after it */
+bool vault_token_has_worked(const struct vault_token *token, unsigned number);
 
 /* vault_token_hurry - what kept the last login from working may be over: the next one is not put
  * off */

@@ -75,6 +75,11 @@ void fault_no_private_key(struct fault_scene *scene)
     json_object_del(data_of(scene), "private_key");
 }
 
+void fault_no_uses(struct fault_scene *scene)
+{
+    json_object_del(json_object_get(scene->reply->json, "auth"), "num_uses");
+}
+
 void fault_no_token(struct fault_scene *scene)
 {
     json_t *auth = json_object_get(scene->reply->json, "auth");

@@ -30,6 +30,9 @@ fault_function fault_no_private_key;
 /* fault_no_token - a login that succeeds with an empty token, as when a second factor is wanted */
 fault_function fault_no_token;
 
+/* fault_no_uses - a login does not say for how many calls its token is good */
+fault_function fault_no_uses;
+
 /* fault_wrapped - the reply is wrapped, and not there */
 fault_function fault_wrapped;
 

@@ -51,6 +51,7 @@ static const struct fault_type {
     {"garbage-certificate", FAULT_REPLY, KIND_SIGNING, fault_garbage_certificate, NULL},
     {"replay", FAULT_REPLY, KIND_SIGNING, fault_replay, NULL},
     {"no-private-key", FAULT_REPLY, KIND_ISSUE, fault_no_private_key, NULL},
+    {"no-uses", FAULT_REPLY, KIND_LOGIN, fault_no_uses, NULL},
     {"no-token", FAULT_REPLY, KIND_LOGIN, fault_no_token, NULL},
     {"wrapped", FAULT_REPLY, KIND_ANY, fault_wrapped, NULL},
 

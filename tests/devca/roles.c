@@ -49,6 +49,7 @@ static const struct key pki_keys[] = {
 static const struct key auth_keys[] = {
     {"bound_subject", offsetof(struct auth_role, bound_subject), TEXT},
     {"policy", offsetof(struct auth_role, policy), POLICY},
+    {"token_num_uses", offsetof(struct auth_role, token_num_uses), NUMBER},
     {"token_ttl", offsetof(struct auth_role, token_ttl_s), DURATION},
     {"token_max_ttl", offsetof(struct auth_role, token_max_ttl_s), DURATION},
 };

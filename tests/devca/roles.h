@@ -36,6 +36,7 @@ struct auth_role {
     /* `policy`: all; sign, which reads no roles and issuers; none, whose tokens may only ask about
      * themselves */
     enum policy { POLICY_ALL, POLICY_SIGN, POLICY_NONE } policy;
+    uint64_t token_num_uses; /* 0: any number */
 };
 
 struct roles {

@@ -21,7 +21,7 @@ json_t *token_auth(const struct devca *devca, const struct token *token)
                      "token_policies", policies(token), "metadata", token->metadata,
                      "lease_duration", (json_int_t)tokens_left(token), "renewable", 1, "entity_id",
                      devca->entity_id, "token_type", "service", "orphan", 1, "mfa_requirement",
-                     "num_uses", 0);
+                     "num_uses", (int)token->role->token_num_uses);
 }
 
 void token_lookup(struct devca *devca, struct request *request, struct reply *reply)

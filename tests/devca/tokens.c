@@ -60,8 +60,11 @@ struct token *tokens_find(struct tokens *tokens, const char *text)
     found = tfind(&wanted, &tokens->tree, compare_texts);
     if (found == NULL)
         return NULL;
-    if ((*found)->ends > moment_now())
+    if ((*found)->ends > moment_now() &&
+        ((*found)->role->token_num_uses == 0 || (*found)->uses < (*found)->role->token_num_uses)) {
+        (*found)->uses++;
         return *found;
+    }
     tokens_revoke(tokens, *found);
     return NULL;
 }

@@ -22,6 +22,7 @@ struct token {
     char *display_name, *path;
     json_t *metadata;
     uint64_t issued, ends, renewed; /* moments; renewed is 0 if it never was */
+    unsigned uses;                  /* requests that it was sent with */
 };
 
 struct tokens {
@@ -33,7 +34,7 @@ struct tokens {
 const struct token *tokens_issue(struct tokens *tokens, const struct auth_role *role,
                                  const char *path, const char *display_name, json_t *metadata);
 
-/* tokens_find - the token with that text if it is good now, or NULL */
+/* tokens_find - the token with that text if it is good now, or NULL; it costs one of its uses */
 struct token *tokens_find(struct tokens *tokens, const char *text);
 
 /*

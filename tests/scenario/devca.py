@@ -34,6 +34,8 @@ class DevCa:
                        "policy = none\n"
                        "[auth sign-only]\nbound_subject = system:serviceaccount:demo:app\ntoken_ttl = 10m\n"
                        "policy = sign\n"
+                       "[auth few]\nbound_subject = system:serviceaccount:demo:app\ntoken_num_uses = 5\n"
+                       "[auth single]\nbound_subject = system:serviceaccount:demo:app\ntoken_num_uses = 1\n"
                        "[auth short]\nbound_subject = system:serviceaccount:demo:app\ntoken_ttl = 20s\n")
         self.log = open(folder / "devca.log", "wb")
         self.process = subprocess.Popen(  # pylint: disable=consider-using-with
@@ -97,6 +99,10 @@ class DevCa:
     def revoke(self, serial):
         token = self.call("POST", "v1/auth/jwt/login", {"role": "leafd", "jwt": self.tokens.make()})["auth"]["client_token"]
         self.call("POST", "v1/pki_int/revoke", {"serial_number": serial}, token)
+
+    def fall_ill(self, ill):
+        """All illnesses of a cluster look the same to whoever logs in, as from a real server."""
+        self.fault("status", path="auth/kubernetes/login", times=1, status=403, errors=["permission denied"])
 
     def reset(self):
         self.proxy.mend()

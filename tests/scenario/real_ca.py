@@ -167,6 +167,12 @@ class RealCa:
         self.call("POST", "auth/kubernetes/role/leafd", {
             "bound_service_account_names": ["app"], "bound_service_account_namespaces": ["demo"],
             "audience": "vault", "token_policies": ["leafd"], "token_ttl": "10m"})
+        self.call("POST", "auth/jwt/role/few", {
+            "role_type": "jwt", "user_claim": "sub", "bound_audiences": ["vault"], "token_policies": ["leafd"],
+            "bound_subject": "system:serviceaccount:demo:app", "token_ttl": "10m", "token_num_uses": 5})
+        self.call("POST", "auth/jwt/role/single", {
+            "role_type": "jwt", "user_claim": "sub", "bound_audiences": ["vault"], "token_policies": ["leafd"],
+            "bound_subject": "system:serviceaccount:demo:app", "token_ttl": "10m", "token_num_uses": 1})
         self.call("POST", "auth/approle/role/leafd", {"token_policies": ["leafd"], "token_ttl": "10m"})
         self.role_id = self.call("GET", "auth/approle/role/leafd/role-id")["data"]["role_id"]
         self.set_up_cert_auth()
@@ -215,8 +221,13 @@ class RealCa:
         issuer = self.call("GET", "pki_int/issuer/default")["data"]["issuer_id"]
         self.call("POST", f"pki_int/roles/{name}", {**ROLES["leafd"], "issuer_ref": issuer})
 
+    def fall_ill(self, ill):
+        """The cluster behind the kubernetes auth method is ill: one of the words of TokenReview."""
+        self.review.ill = ill
+
     def reset(self):
         self.proxy.mend()
+        self.review.ill = None
         self.token_file.write_text(self.tokens.make() + "\n")
         self.since = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + f".{time.time_ns() % 10**9:09d}Z"
 

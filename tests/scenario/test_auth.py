@@ -1,4 +1,6 @@
 """Every way to log in, and what happens to the token afterwards."""
+import re
+
 import pytest
 
 from scene import WEB, openssl, wait_for
@@ -42,10 +44,10 @@ def test_a_token_that_somebody_else_got_is_used(ca, site, tmp_path):
     assert site.once(environment={"VAULT_TOKEN": "hvs.nonsense"}).code == 3
 
 
-def login(ca):
+def login(ca, role="leafd"):
     import json  # pylint: disable=import-outside-toplevel
     import urllib.request  # pylint: disable=import-outside-toplevel
-    body = json.dumps({"role": "leafd", "jwt": ca.tokens.make()}).encode()
+    body = json.dumps({"role": role, "jwt": ca.tokens.make()}).encode()
     request = urllib.request.Request(f"{ca.address}/v1/auth/jwt/login", data=body, method="POST")
     with urllib.request.urlopen(request, context=ca.context) as reply:
         return json.load(reply)["auth"]["client_token"]
@@ -157,3 +159,89 @@ def test_check_online_tells_what_the_ca_would_refuse(ca, site):
     assert ca.requests("pki_int/sign") == 0
     ca.proxy.cut()
     assert site.command("check", "--online").code == 1
+
+
+# -- what a token is good for -------------------------------------------------------------------------
+
+
+def test_a_token_of_few_uses_is_replaced_when_they_are_over(ca, site):
+    """Five calls a login and twelve certificates: nobody is denied, and no call is wasted on a token that is used up."""
+    site.configure(ca, {f"c{number}": WEB for number in range(12)}, auth=ca.auth.replace("role = leafd", "role = few"))
+    done = site.once()
+    assert done.code == 0, done.err
+    assert not done.events("failed") and not done.events("token-lost")
+    assert len(done.events("logged-in")) == ca.requests("auth/jwt/login") == 3
+    assert ca.requests("pki_int/sign/") == 12
+
+
+def test_a_403_to_a_token_that_has_worked_means_to_log_in_again(devca, site):
+    """The CA does not say that the token is for five calls: others use up the next one as well."""
+    devca.fault("no-uses", path="auth/jwt/login", times=0)
+    site.configure(devca, {f"c{number}": WEB for number in range(12)}, auth=devca.auth.replace("= leafd", "= few"))
+    done = site.once()
+    assert done.code == 0, done.err
+    assert not done.events("failed")
+    assert 3 <= len(done.events("logged-in")) <= 12
+
+
+@pytest.mark.parametrize("command", ["once", "run"])
+def test_a_token_for_one_call_that_was_given_is_not_spent_on_a_question(ca, site, tmp_path, command):
+    (tmp_path / "client-token").write_text(login(ca, "single"))
+    site.configure(ca, {"web": WEB}, auth=f"method = token\ntoken_file = {tmp_path}/client-token")
+    if command == "once":
+        done = site.once()
+        assert done.code == 0, done.err
+    else:
+        run = site.run()
+        run.wait_event("published")
+        assert not run.events("failed")
+        assert run.terminate() == 0
+    assert ca.requests("auth/token/lookup-self") == 0
+
+
+# -- why a login was denied ---------------------------------------------------------------------------
+
+ILLS = ["account-deleted", "account-made-anew", "reviewer-ended", "no-auth-delegator", "api-server-down"]
+
+
+def denied(site):
+    """What the log says of a login that was denied, once."""
+    done = site.once()
+    assert done.code == 3, done.err
+    failed, = done.events("login-failed")
+    assert failed["class"] == "denied"
+    assert "the login failed" in done.events("failed")[0]["message"], "told once, and not for each certificate again"
+    return failed["message"]
+
+
+@pytest.mark.parametrize("ill", ILLS)
+def test_a_cluster_that_vouches_for_nobody_is_told_from_a_mount_that_is_missing(ca, site, ill):
+    """The CA answers "permission denied" to all of it; that the mount is there can be known, and leaves two sides."""
+    ca.fall_ill(ill)
+    site.configure(ca, {"web": WEB}, auth=f"method = kubernetes\nrole = leafd\ntoken_file = {ca.token_file}")
+    told = denied(site)
+    assert "permission denied" in told
+    assert re.search("of ServiceAccount demo:app, for audience vault, and ends in (9h59m|10h);", told), told
+    assert "auth/kubernetes is there: either the ServiceAccount was deleted or made anew" in told
+    assert "or the CA cannot have tokens reviewed (token_reviewer_jwt ended, no system:auth-delegator" in told
+    assert ca.token_file.read_text().strip() not in told
+
+
+@pytest.mark.parametrize("method", ["kubernetes", "jwt"])
+def test_a_mount_that_is_missing_is_named(ca, site, method):
+    site.configure(ca, {"web": WEB}, auth=f"method = {method}\nrole = leafd\ntoken_file = {ca.token_file}\nmount = k8s-b")
+    assert "there is no auth method at auth/k8s-b: look at mount in [auth], and at namespace in [vault]" in denied(site)
+
+
+@pytest.mark.parametrize("wrong, says", [
+    ({"namespace": "other"}, "of ServiceAccount other:app"), ({"account": "other"}, "of ServiceAccount demo:other"),
+    ({"audience": "api"}, "for audience api"), ({"life_s": -1000}, "and ended 16m40s ago")],
+    ids=["namespace", "account", "audience", "expired"])
+@pytest.mark.parametrize("method", ["kubernetes", "jwt"])
+def test_a_login_that_is_denied_tells_whose_token_was_sent(ca, site, wrong, says, method):
+    ca.token_file.write_text(ca.tokens.make(**wrong))
+    site.configure(ca, {"web": WEB}, auth=f"method = {method}\nrole = leafd\ntoken_file = {ca.token_file}")
+    told = denied(site)
+    # A second may pass meanwhile.
+    assert says in told or says.replace("40s", "41s") in told, told
+    assert "is there: either" not in told

@@ -62,7 +62,8 @@ def test_name_servers_that_hang_stop_nothing_but_what_asked_them(devca, site):
     text = site.file.read_text().replace("https://127.0.0.1", "https://ca.deaf.test")
     site.write(text + "ip_addresses = 192.0.2.1\n")
     run.hangup()
-    assert "timed out" in run.wait_event("failed", "web", count=2)[0]["message"]
+    run.wait_event("failed", "web", count=2)
+    assert "timed out" in run.wait_event("login-failed")[0]["message"]
     assert run.terminate() == 0
     assert site.once(environment=deaf).code == 1
 
@@ -372,7 +373,7 @@ def test_a_configured_proxy_is_not_passed_by_for_the_environments_sake(devca, si
     site.configure(devca, {"web": WEB}, vault="proxy = http://127.0.0.1:9")
     done = site.once(environment={"no_proxy": "*", "NO_PROXY": "127.0.0.1"})
     assert done.code == 1
-    assert "127.0.0.1 port 9" in done.events("failed")[0]["message"]
+    assert "127.0.0.1 port 9" in done.events("login-failed")[0]["message"]
     assert devca.requests("login") == 0
 
 

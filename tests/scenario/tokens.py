@@ -55,6 +55,8 @@ class TokenReview:
         review = self
         self.maker = maker
         self.reviews = 0
+        # What is wrong with the cluster: one of `ills`, or None.
+        self.ill = None
 
         class Handler(http.server.BaseHTTPRequestHandler):
             """One POST: is this token good?"""
@@ -64,7 +66,16 @@ class TokenReview:
                 claims = review.maker.claims(asked["spec"]["token"])
                 status = {"authenticated": False, "user": {}}
                 review.reviews += 1
-                if claims:
+                if review.ill == "api-server-down":
+                    self.close_connection = True
+                    return
+                if review.ill in ("reviewer-ended", "no-auth-delegator"):
+                    self.refuse(401 if review.ill == "reviewer-ended" else 403)
+                    return
+                if review.ill in ("account-deleted", "account-made-anew"):
+                    status["error"] = "[invalid bearer token, serviceaccounts \"app\" not found]" \
+                        if review.ill == "account-deleted" else "[invalid bearer token, service account UID does not match]"
+                elif claims:
                     account = claims["kubernetes.io"]["serviceaccount"]
                     status = {"authenticated": True, "audiences": claims["aud"],
                               "user": {"username": claims["sub"], "uid": account["uid"],
@@ -72,6 +83,16 @@ class TokenReview:
                 answer = json.dumps({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "metadata": {},
                                      "spec": asked["spec"], "status": status}).encode()
                 self.send_response(201)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def refuse(self, code):
+                answer = json.dumps({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code,
+                                     "reason": "Unauthorized" if code == 401 else "Forbidden",
+                                     "message": "Unauthorized" if code == 401 else "cannot create tokenreviews"}).encode()
+                self.send_response(code)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()

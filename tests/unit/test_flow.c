@@ -262,6 +262,24 @@ static void a_token_that_somebody_else_lost_is_no_denial(void **state)
                                "stage_log_in stage_sign stage_log_in");
 }
 
+static void a_token_that_has_worked_is_replaced_a_few_times_and_not_for_ever(void **state)
+{
+    struct fixture *fixture = *state;
+    unsigned logins = 0;
+
+    deliver(fixture, EV_WANTED);
+    deliver_done(fixture, 3);
+    while (fixture->flow->state == FLOW_SIGNING && logins < 100) {
+        fixture->flow->work.draft->token_number = ++logins;
+        fixture->flow->work.draft->token_worked = true;
+        deliver(fixture, EV_DENIED);
+        if (fixture->flow->state == FLOW_LOGGING_IN_AGAIN)
+            deliver(fixture, EV_DONE);
+    }
+    assert_int_equal(fixture->flow->state, FLOW_BACKING_OFF);
+    assert_int_equal(logins, 5);
+}
+
 static void a_failure_at_any_stage_backs_off_and_starts_from_the_disk(void **state)
 {
     struct fixture *fixture = *state;
@@ -938,6 +956,7 @@ int main(void)
         FLOW_TEST(files_are_written_anew_without_asking_the_ca),
         FLOW_TEST(one_403_costs_one_login_and_a_second_one_a_wait),
         FLOW_TEST(a_token_that_somebody_else_lost_is_no_denial),
+        FLOW_TEST(a_token_that_has_worked_is_replaced_a_few_times_and_not_for_ever),
         FLOW_TEST(a_failure_at_any_stage_backs_off_and_starts_from_the_disk),
         FLOW_TEST(success_forgets_the_failures),
         FLOW_TEST(a_certificate_of_the_future_is_staged_and_held_and_then_published),
