@@ -20,6 +20,7 @@ REFUSED = {
     "bare": (lines("below-only", "dns_names = example.test"), "example.test is not allowed: .* allow_bare_domains"),
     "wildcard": (lines("no-wildcards", "dns_names = *.example.test"), "allow_wildcard_certificates is false"),
     "localhost": (lines("no-localhost", "dns_names = localhost"), "localhost is not allowed: allow_localhost is false"),
+    "underscore": (lines("web", "dns_names = a_b.example.test"), "a_b.example.test is not allowed: .* enforce_hostnames"),
     "address": (lines("web", more="ip_addresses = 127.0.0.1"), "127.0.0.1 are not allowed: allow_ip_sans is false"),
     "uri": (lines("web", more="uris = spiffe://prod.test/a"), "allowed_uri_sans is nothing"),
     "uri-pattern": (lines("prod-uris", more="uris = spiffe://other.test/a"), "allowed_uri_sans is spiffe://prod.test/"),
@@ -94,6 +95,9 @@ REAL_ROLES = {
     "glob": ({"allow_any_name": False, "allowed_domains": "*.example.test", "require_cn": False}, lines("case"),
              "allow_glob_domains is false"),
     "key-usage": ({"key_usage": "KeyAgreement", "require_cn": False}, lines("case"), "without DigitalSignature"),
+    "template": ({"allow_any_name": False, "allowed_domains": "{{identity.entity.name}}.example.test",
+                  "allow_bare_domains": True, "allowed_domains_template": False, "require_cn": False}, lines("case"),
+                 "allowed_domains is {{identity"),
     "ext-key-usage": ({"server_flag": False, "client_flag": False, "ext_key_usage": "CodeSigning",
                        "require_cn": False}, lines("case", more="usage = server"), "usage asks for server"),
 }
@@ -170,6 +174,34 @@ def test_what_fits_is_found_to_fit_and_issued(ca, site):
     assert done.code == 0 and "0 would be refused, 0 not decided" in done.out, done.out
     done = site.once()
     assert done.code == 0, done.err
+
+
+def test_what_a_template_decides_is_told_as_open(real_ca_server, site):
+    ca = real_ca_server
+    ca.reset()
+    ca.call("POST", "pki_int/roles/case", {
+        "key_type": "any", "require_cn": False, "allowed_domains": "{{identity.entity.name}}.test",
+        "allowed_domains_template": True, "allow_bare_domains": True, "allowed_uri_sans_template": True,
+        "allowed_uri_sans": "spiffe://{{identity.entity.name}}/*"})
+    site.configure(ca, {"web": lines("case", more="uris = spiffe://a/b")})
+    done = named(site, ca)
+    assert done.code == 0, done.out
+    assert has(done.out, "not decided: whether the DNS name a.example.test is allowed depends on the identity")
+    assert has(done.out, "not decided: whether the URI spiffe://a/b is allowed depends on the identity")
+
+
+def test_a_secret_id_of_one_use_is_left_for_the_agent(real_ca_server, site):
+    ca = real_ca_server
+    ca.reset()
+    secret = site.folder / "secret-id"
+    secret.write_text(ca.call("POST", "auth/approle/role/leafd/secret-id", {"num_uses": 1})["data"]["secret_id"])
+    site.configure(ca, {"web": lines("leafd")},
+                   auth=f"method = approle\nrole_id = {ca.role_id}\nsecret_id_file = {secret}")
+    assert named(site, ca).code == 0
+    done = site.once()
+    assert done.code == 0, done.err
+    done = named(site, ca, "--spend")
+    assert done.code == 3 and "invalid role or secret ID" in done.out, done.out
 
 
 def test_a_credential_that_a_login_may_spend_is_spent_on_demand_only(ca, site):
