@@ -238,9 +238,9 @@ static bool survey_right(struct survey *survey, const struct cert_config *cert)
         print_line("[cert %s] the CA lets us use %s", cert->name, path);
         return true;
     }
-    print_line("[cert %s] the CA does not let us use %s; add to a policy of the auth role: "
-               "path \"%s\" { capabilities = [\"update\"] }",
-               cert->name, path, path);
+    print_line("%s:%u: [cert %s] refused: the policies of the token do not let it use %s. Remedy: "
+               "add to a policy of the auth role: path \"%s\" { capabilities = [\"update\"] }",
+               cert->file, cert->line, cert->name, path, path);
     survey->refused++;
     return false;
 }

@@ -78,11 +78,11 @@ static bool take_list(const json_t *value, struct arena *arena, struct text_list
     return text == NULL || text[0] == '\0' || text_list_split(list, arena, text, ",", &empty);
 }
 
-static uint64_t take_seconds(const json_t *data, const char *name)
+static uint64_t take_number(const json_t *data, const char *name)
 {
-    json_int_t seconds = json_integer_value(json_object_get(data, name));
+    json_int_t number = json_integer_value(json_object_get(data, name));
 
-    return seconds < 0 ? 0 : (uint64_t)seconds;
+    return number < 0 ? 0 : (uint64_t)number;
 }
 
 /* A copy, or one of `otherwise`; NULL if memory ran out. */
@@ -103,8 +103,8 @@ bool vault_mount_read(const struct vault_reply *reply, struct arena *arena,
     *ret_terms = (struct mount_terms){
         .known = TERMS_KNOWN,
         .type = take_text(data, "type", arena, "unknown"),
-        .default_ttl_s = take_seconds(config, "default_lease_ttl"),
-        .max_ttl_s = take_seconds(config, "max_lease_ttl"),
+        .default_ttl_s = take_number(config, "default_lease_ttl"),
+        .max_ttl_s = take_number(config, "max_lease_ttl"),
     };
     return ret_terms->type != NULL || err_memory(err);
 }
@@ -157,12 +157,13 @@ bool vault_role_read(const struct vault_reply *reply, struct arena *arena,
     *ret_terms = (struct role_terms){
         .known = TERMS_KNOWN,
         .key_type = take_text(data, "key_type", arena, "rsa"),
-        .key_bits = take_seconds(data, "key_bits"),
-        .ttl_s = take_seconds(data, "ttl"),
-        .max_ttl_s = take_seconds(data, "max_ttl"),
+        .key_bits = take_number(data, "key_bits"),
         .not_after = take_text(data, "not_after", arena, ""),
         .issuer_ref = take_text(data, "issuer_ref", arena, "default"),
     };
+    /* What is no duration is not known, as if it were not there. */
+    vault_reply_seconds(reply, "data", "ttl", &ret_terms->ttl_s, err);
+    vault_reply_seconds(reply, "data", "max_ttl", &ret_terms->max_ttl_s, err);
     if (ret_terms->key_type == NULL || ret_terms->not_after == NULL ||
         ret_terms->issuer_ref == NULL)
         return err_memory(err);

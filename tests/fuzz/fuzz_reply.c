@@ -1,6 +1,8 @@
 /* An answer of the CA: two bytes of status, then any body. */
 #include "fuzz.h"
 
+#include "plan/fit.h"
+#include "vault/vault_describe.h"
 #include "vault/vault_login.h"
 #include "vault/vault_reply.h"
 
@@ -24,6 +26,34 @@ static void read_fields(const struct vault_reply *reply)
     vault_grant_free(&grant);
 }
 
+/* The body as a role, held against a section with a name of every kind. */
+static void fit_role(const struct vault_reply *reply)
+{
+    static const char *dns[] = {"a.b.test", "*.b.test"}, *ip[] = {"192.0.2.1", "2001:db8::1"},
+                      *uri[] = {"spiffe://a/b"}, *mail[] = {"me@b.test"};
+    const struct wish wish = {.names = {"a.b.test", {dns, 2}, {ip, 2}, {uri, 1}, {mail, 1}},
+                              .usage = USAGE_SERVER};
+    const struct fit_request request = {
+        .wish = &wish, .pki_mount = "pki", .pki_role = "web", .issuer = "default"};
+    struct arena arena = {0};
+    struct mount_terms mount;
+    struct role_terms role;
+    struct issuer_terms issuer;
+    struct fit_findings findings = {0};
+    struct err err = {0};
+
+    if (!vault_issuer_read(reply, &arena, &issuer, &err))
+        issuer = (struct issuer_terms){.known = TERMS_NOT_ASKED, .not_asked_why = err.text};
+    if (vault_mount_read(reply, &arena, &mount, &err) &&
+        vault_role_read(reply, &arena, &role, &err)) {
+        mount.type = "pki";
+        fit_find(&request, &mount, &role, &issuer, &arena, &findings);
+    }
+    for (size_t i = 0; i < findings.count; i++)
+        fuzz_promise(findings.items[i].text[0] != '\0', "a finding says what it is");
+    arena_free(&arena);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct vault_reply reply = {0};
@@ -36,6 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (vault_reply_parse(status, (const char *)data + 2, size - 2, &reply, &err)) {
         fuzz_promise(status >= 200 && status < 300, "only 2xx is a success");
         read_fields(&reply);
+        fit_role(&reply);
     } else {
         fuzz_promise(err.kind != ERR_NONE && err.text[0] != '\0', "a failure says why");
     }

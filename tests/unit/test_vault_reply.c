@@ -1,6 +1,7 @@
 /* What each status of the CA means, and that nothing is believed about a body. */
 #include "unit.h"
 
+#include "vault/vault_describe.h"
 #include "vault/vault_login.h"
 #include "vault/vault_reply.h"
 
@@ -206,6 +207,73 @@ static void a_login_without_a_usable_token_is_a_failure(void **state)
     vault_reply_free(&reply);
 }
 
+static void what_a_role_lacks_has_the_engines_default(void **state)
+{
+    struct arena arena = {0};
+    struct role_terms role;
+    struct vault_reply reply;
+    struct err err;
+
+    (void)state;
+    assert_true(parse(200, "{\"data\":{}}", &reply, &err));
+    assert_true(vault_role_read(&reply, &arena, &role, &err));
+    assert_int_equal(role.known, TERMS_KNOWN);
+    assert_true(role.enforce_hostnames && role.require_cn && role.use_csr_sans &&
+                role.use_csr_common_name && role.server_flag && role.client_flag &&
+                role.allow_ip_sans && role.allow_localhost && role.allow_wildcard_certificates);
+    assert_false(role.allow_any_name || role.allow_subdomains || role.allow_bare_domains ||
+                 role.generate_lease || role.no_store);
+    assert_string_equal(role.key_type, "rsa");
+    assert_string_equal(role.issuer_ref, "default");
+    vault_reply_free(&reply);
+    /* null is what old servers say of an option that came later; nothing of a wrong type counts. */
+    assert_true(parse(200,
+                      "{\"data\":{\"allow_wildcard_certificates\":null,\"allow_any_name\":\"true\","
+                      "\"allowed_domains\":\"a.test,b.test\",\"allowed_uri_sans\":[1,\"urn:x\"],"
+                      "\"require_cn\":false,\"max_ttl\":-1,\"ttl\":60,\"key_bits\":\"x\","
+                      "\"key_type\":7,\"key_usage\":{}}}",
+                      &reply, &err));
+    assert_true(vault_role_read(&reply, &arena, &role, &err));
+    assert_true(role.allow_wildcard_certificates);
+    assert_false(role.allow_any_name || role.require_cn);
+    assert_int_equal(role.allowed_domains.count, 2);
+    assert_int_equal(role.allowed_uri_sans.count, 1);
+    assert_int_equal(role.key_usage.count, 0);
+    assert_int_equal(role.max_ttl_s, 0);
+    assert_int_equal(role.ttl_s, 60);
+    assert_string_equal(role.key_type, "rsa");
+    vault_reply_free(&reply);
+    arena_free(&arena);
+}
+
+static void an_issuer_is_known_by_its_certificate(void **state)
+{
+    struct arena arena = {0};
+    struct issuer_terms issuer;
+    struct vault_reply reply;
+    struct err err;
+
+    (void)state;
+    assert_true(parse(200, "{\"data\":{\"usage\":\"read-only\"}}", &reply, &err));
+    assert_false(vault_issuer_read(&reply, &arena, &issuer, &err));
+    assert_int_equal(err.kind, ERR_UNTRUSTED);
+    vault_reply_free(&reply);
+    assert_true(parse(200, "{\"data\":{\"certificate\":\"none\"}}", &reply, &err));
+    assert_false(vault_issuer_read(&reply, &arena, &issuer, &err));
+    assert_int_equal(err.kind, ERR_UNTRUSTED);
+    vault_reply_free(&reply);
+    assert_false(
+        parse(500, "{\"errors\":[\"unable to find PKI issuer for reference: x\"]}", &reply, &err));
+    assert_true(vault_describe_missing(&err));
+    assert_false(parse(500, "{\"errors\":[\"internal error\"]}", &reply, &err));
+    assert_false(vault_describe_missing(&err));
+    assert_false(parse(404, "{\"errors\":[]}", &reply, &err));
+    assert_true(vault_describe_missing(&err));
+    assert_false(parse(403, "{\"errors\":[\"permission denied\"]}", &reply, &err));
+    assert_false(vault_describe_missing(&err));
+    arena_free(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -216,6 +284,8 @@ int main(void)
         cmocka_unit_test(fields_of_other_types_read_as_absent),
         cmocka_unit_test(a_lease_is_read_or_refused_and_never_taken_for_ever),
         cmocka_unit_test(a_login_without_a_usable_token_is_a_failure),
+        cmocka_unit_test(what_a_role_lacks_has_the_engines_default),
+        cmocka_unit_test(an_issuer_is_known_by_its_certificate),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
