@@ -9,6 +9,7 @@
 #include "config/config_load.h"
 #include "flow/check.h"
 #include "flow/check_online.h"
+#include "flow/configuration.h"
 #include "flow/daemon.h"
 #include "flow/once.h"
 #include "flow/revoke.h"
@@ -170,10 +171,11 @@ static const struct command {
     command_run *run;
     const char *options; /* the short and long ones it takes beside -c, by their first letters */
     bool takes_names, needs_names;
+    bool only_looks; /* at what is on disk: the files for the CA do not matter to it */
 } commands[] = {
-    {"run", run_daemon, "", false, false},    {"once", run_once, "w", true, false},
-    {"check", run_check, "os", false, false}, {"status", run_status, "j", true, false},
-    {"ready", run_ready, "w", false, false},  {"revoke", run_revoke, "n", true, true},
+    {"run", run_daemon, "", false, false, false},    {"once", run_once, "w", true, false, false},
+    {"check", run_check, "os", false, false, false}, {"status", run_status, "j", true, false, true},
+    {"ready", run_ready, "w", false, false, true},   {"revoke", run_revoke, "n", true, true, false},
 };
 
 /* -- reading the command line ---------------------------------------------------------------------
@@ -254,7 +256,8 @@ static int check_names(const struct command *command, const struct config *confi
 static int load_and_run(const struct command *command, const struct options *options)
 {
     struct config_problems problems = {0};
-    struct config *config = config_load(options->file, &problems);
+    struct config *config = command->only_looks ? config_load(options->file, &problems)
+                                                : configuration_load(options->file, &problems);
     int code = EXIT_USAGE;
 
     if (config == NULL) {

@@ -175,7 +175,8 @@ enum key_source { KEY_FROM_HERE, KEY_FROM_VAULT };
 enum key_encoding { KEY_PKCS8, KEY_TRADITIONAL };
 enum keystore_encryption { KEYSTORE_MODERN, KEYSTORE_LEGACY };
 
-struct config_section; /* of config_document.h */
+struct config_section;  /* of config_document.h */
+struct config_document; /* likewise */
 
 /* [cert NAME]: one certificate to keep fresh. */
 struct cert_config {
@@ -227,6 +228,8 @@ struct config {
     struct cert_config *certs;
     size_t cert_count;
     char session_digest[DIGEST_HEX_BYTES]; /* of [vault] and [auth] */
+    /* All sections as they were written, for the places of messages. */
+    const struct config_document *document;
 };
 
 /* config_ref - takes one more reference */

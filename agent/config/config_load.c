@@ -14,7 +14,7 @@
 
 struct loading {
     struct config *config;
-    struct config_document document;
+    struct config_document *document;
     struct config_templates templates;
     struct config_scope scope;
     struct config_problems *problems;
@@ -46,7 +46,7 @@ static void include(struct loading *loading, const struct config_section *agent,
     else if (r != 0 && r != GLOB_NOMATCH)
         config_problem(loading->problems, &place, "cannot be searched; check who may read it");
     for (size_t i = 0; r == 0 && i < found.gl_pathc; i++)
-        config_document_read(&loading->document, &loading->config->arena, found.gl_pathv[i],
+        config_document_read(loading->document, &loading->config->arena, found.gl_pathv[i],
                              loading->problems);
     globfree(&found);
 }
@@ -55,14 +55,14 @@ static void read_all(struct loading *loading, const char *file)
 {
     const struct config_section *agent;
 
-    config_document_read(&loading->document, &loading->config->arena, file, loading->problems);
-    agent = config_section_find(&loading->document, "agent", "");
+    config_document_read(loading->document, &loading->config->arena, file, loading->problems);
+    agent = config_section_find(loading->document, "agent", "");
     for (struct config_entry *entry = config_entry_find(agent, "include"); entry != NULL;
          entry = entry->next) {
         if (strcmp(entry->key, "include") == 0)
             include(loading, agent, entry);
     }
-    for (const struct config_section *at = loading->document.sections; at != NULL; at = at->next) {
+    for (const struct config_section *at = loading->document->sections; at != NULL; at = at->next) {
         const struct config_entry *nested = config_entry_find(at, "include");
 
         if (at != agent && nested != NULL && strcmp(at->kind, "agent") == 0)
@@ -114,7 +114,7 @@ static void fill_section(struct loading *loading, const char *kind, unsigned sec
                          struct digest *digest)
 {
     const struct config_filling filling = {
-        .layers = {config_section_find(&loading->document, kind, "")},
+        .layers = {config_section_find(loading->document, kind, "")},
         .sections = sections,
         .target = target,
         .scope = &loading->scope,
@@ -170,7 +170,7 @@ static void fill_cert(struct loading *loading, struct config_section *section,
                       struct cert_config *cert)
 {
     CLEANUP(digest_drop) struct digest digest = {0};
-    struct config_section *defaults = config_section_find(&loading->document, "defaults", "");
+    struct config_section *defaults = config_section_find(loading->document, "defaults", "");
     struct config_filling filling = {
         .sections = IN_CERT,
         .target = cert,
@@ -204,14 +204,14 @@ static void fill_certs(struct loading *loading)
     struct config *config = loading->config;
     size_t count = 0;
 
-    for (struct config_section *at = loading->document.sections; at != NULL; at = at->next)
+    for (struct config_section *at = loading->document->sections; at != NULL; at = at->next)
         count += strcmp(at->kind, "cert") == 0;
     config->certs = arena_take(&config->arena, (count + 1) * sizeof *config->certs);
     if (config->certs == NULL) {
         config_problem(loading->problems, &(struct config_place){0}, "memory ran out");
         return;
     }
-    for (struct config_section *at = loading->document.sections; at != NULL; at = at->next)
+    for (struct config_section *at = loading->document->sections; at != NULL; at = at->next)
         if (strcmp(at->kind, "cert") == 0)
             fill_cert(loading, at, &config->certs[config->cert_count++]);
 }
@@ -221,15 +221,19 @@ struct config *config_load(const char *file, struct config_problems *problems)
     struct loading loading = {.problems = problems};
     struct config *config = calloc(1, sizeof *config);
 
-    if (config == NULL) {
+    if (config != NULL)
+        loading.document = arena_take(&config->arena, sizeof *loading.document);
+    if (loading.document == NULL) {
         config_problem(problems, &(struct config_place){.file = file}, "memory ran out");
+        free(config);
         return NULL;
     }
     config->references = 1;
+    config->document = loading.document;
     loading.config = config;
     loading.scope.arena = &config->arena;
     read_all(&loading, file);
-    for (const struct config_section *at = loading.document.sections; at != NULL; at = at->next)
+    for (const struct config_section *at = loading.document->sections; at != NULL; at = at->next)
         check_section(&loading, at);
     fill_session(&loading);
     loading.templates = (struct config_templates){
@@ -241,7 +245,7 @@ struct config *config_load(const char *file, struct config_problems *problems)
     fill_certs(&loading);
     /* Rules across keys would only repeat, in other words, what is wrong with single ones. */
     if (problems->count == 0)
-        config_check(config, &loading.document, problems);
+        config_check(config, loading.document, problems);
     if (problems->count > 0) {
         config_problems_sort(problems);
         config_unref(config);

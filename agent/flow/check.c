@@ -1,6 +1,7 @@
 #include "flow/check.h"
 
 #include "config/config_document.h"
+#include "flow/configuration.h"
 #include "plan/posture.h"
 
 #include <stdio.h>
@@ -46,12 +47,17 @@ static void print_template(const struct cert_config *cert)
 
 void check_print(const struct config *config)
 {
+    struct config_problems files = {0};
     size_t advice = 0;
 
     for (size_t i = 0; i < config->cert_count; i++)
         print_template(&config->certs[i]);
     for (size_t i = 0; i < config->cert_count; i++)
         advice += print_advice(&config->certs[i]);
+    configuration_advise(config, &files);
+    config_problems_print(&files, stdout);
+    advice += files.count;
+    config_problems_free(&files);
     printf("the configuration is right: %zu certificate%s from %s, %zu piece%s of advice\n",
            config->cert_count, config->cert_count == 1 ? "" : "s", config->vault.address, advice,
            advice == 1 ? "" : "s");

@@ -2,8 +2,8 @@
 
 #include "base/log.h"
 #include "base/when.h"
-#include "config/config_load.h"
 #include "flow/clock_watch.h"
+#include "flow/configuration.h"
 #include "flow/engine.h"
 #include "flow/service_notify.h"
 
@@ -117,7 +117,7 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *inf
     if (daemon->stopping)
         return 0;
     service_notify_reloading();
-    config = config_load(daemon->file, &problems);
+    config = configuration_load(daemon->file, &problems);
     if (config == NULL) {
         log_write(LOG_CONFIG_BROKEN, NULL,
                   "the configuration has %zu problems and is not taken over, the old one goes on; "

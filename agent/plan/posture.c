@@ -2,7 +2,15 @@
 
 #include <string.h>
 
-enum { LONG_TTL_S = 30 * 86400 };
+enum { LONG_TTL_S = 30 * 86400, SHORT_TTL_S = 60 };
+
+static bool has_underscore(const struct names *names)
+{
+    for (size_t i = 0; i < names->dns.count; i++)
+        if (strchr(names->dns.items[i], '_') != NULL)
+            return true;
+    return false;
+}
 
 static bool has_wildcard(const struct names *names)
 {
@@ -19,6 +27,9 @@ size_t posture_advise(const struct posture_facts *facts, const char *ret_advice[
 
     if (wish->ttl_s == 0)
         ret_advice[count++] = "ttl is not set: the role's default decides, which may be 32 days";
+    if (wish->ttl_s != 0 && wish->ttl_s < SHORT_TTL_S)
+        ret_advice[count++] = "ttl is under a minute: retries, reload and proof of one renewal "
+                              "take that long; 5m is short enough for anything";
     if (wish->ttl_s > LONG_TTL_S)
         ret_advice[count++] = "ttl is over 30 days: a stolen key stays useful that long; 24h is "
                               "cheap when renewal is automatic";
@@ -28,6 +39,9 @@ size_t posture_advise(const struct posture_facts *facts, const char *ret_advice[
     if (has_wildcard(&wish->names))
         ret_advice[count++] = "a wildcard name lets one stolen key speak for every host below it; "
                               "list the names";
+    if (has_underscore(&wish->names))
+        ret_advice[count++] = "a DNS name holds an underscore: the CA signs it only for a role "
+                              "with enforce_hostnames = false";
     if (facts->key_never_rotates)
         ret_advice[count++] = "key_rotation = never keeps one key for good; always costs nothing";
     if (facts->key_from_ca)

@@ -183,6 +183,7 @@ class RealCa:
         self.client_certificate, self.client_key = self.folder / "client.crt", self.folder / "client.key"
         self.client_certificate.write_text(made["certificate"] + "\n")
         self.client_key.write_text(made["private_key"] + "\n")
+        self.client_key.chmod(0o600)
         self.call("POST", "auth/cert/certs/leafd", {"certificate": self.root_file.read_text(),
                                                    "token_policies": ["leafd"], "token_ttl": "10m"})
 

@@ -334,6 +334,16 @@ static void advice_is_given_for_what_is_unwise_and_only_then(void **state)
     facts.key_never_rotates = facts.key_from_ca = facts.nothing_reloads = true;
     facts.key_for_group = true;
     assert_int_equal(posture_advise(&facts, advice), 5);
+    facts = (struct posture_facts){.wish = &wish};
+    wish.ttl_s = 59;
+    assert_int_equal(posture_advise(&facts, advice), 1);
+    assert_non_null(strstr(advice[0], "ttl is under a minute"));
+    wish.ttl_s = 60;
+    assert_int_equal(posture_advise(&facts, advice), 0);
+    wish.names.dns.items = (const char *[]){"a_b.example"};
+    wish.names.dns.count = 1;
+    assert_int_equal(posture_advise(&facts, advice), 1);
+    assert_non_null(strstr(advice[0], "enforce_hostnames = false"));
 }
 
 int main(void)

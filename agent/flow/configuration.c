@@ -1,0 +1,236 @@
+#include "flow/configuration.h"
+
+#include "base/when.h"
+#include "config/config_document.h"
+#include "config/config_load.h"
+#include "pki/pem_file.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A file that a key names. */
+struct named_file {
+    const char *kind, *section; /* "cert", "web" */
+    const char *key, *path;
+};
+
+enum { CREDENTIALS = 4 };
+
+/* Where the key stands: in the section, for certificates also in [defaults]; or in no file. */
+static struct config_place place_of(const struct config *config, const struct named_file *file)
+{
+    const struct config_document *document = config->document;
+    const struct config_section *own = config_section_find(document, file->kind, file->section);
+
+    if (config_entry_find(own, file->key) != NULL)
+        return config_place_of(document, file->kind, file->section, file->key);
+    if (config_entry_find(config_section_find(document, "defaults", ""), file->key) != NULL)
+        return config_place_of(document, "defaults", "", file->key);
+    return (struct config_place){"environment", 0, file->kind, file->key};
+}
+
+/* The credentials that the configuration names; those of no path are left out. */
+static size_t credentials_of(const struct config *config, struct named_file files[CREDENTIALS])
+{
+    const struct auth_config *auth = &config->auth;
+    const struct named_file all[CREDENTIALS] = {
+        {"auth", "", "token_file", auth->token_file},
+        {"auth", "", "role_id_file", auth->role_id_file},
+        {"auth", "", "secret_id_file", auth->secret_id_file},
+        {"vault", "", "client_key", config->vault.client_key},
+    };
+    size_t count = 0;
+
+    for (size_t i = 0; i < CREDENTIALS; i++)
+        if (all[i].path != NULL)
+            files[count++] = all[i];
+    return count;
+}
+
+/*
+ * What kubelet mounts into the pod: root's, behind a link into ..data, for everybody to read by
+ * default; "everybody" are the containers that mount it.
+ */
+static bool is_mounted_by_kubelet(const char *path, const struct stat *about)
+{
+    char target[sizeof "..data/"] = {0};
+
+    return about->st_uid == 0 && readlink(path, target, sizeof target - 1) > 0 &&
+           strcmp(target, "..data/") == 0;
+}
+
+static bool everybody_may_read(const char *path)
+{
+    struct stat about;
+
+    return stat(path, &about) == 0 && (about.st_mode & S_IROTH) != 0 &&
+           !is_mounted_by_kubelet(path, &about);
+}
+
+static bool everybody_may_write(const char *path)
+{
+    struct stat about;
+
+    return stat(path, &about) == 0 && (about.st_mode & S_IWOTH) != 0;
+}
+
+static void check_credentials(const struct config *config, struct config_problems *problems)
+{
+    struct named_file files[CREDENTIALS];
+    size_t count = credentials_of(config, files);
+
+    for (size_t i = 0; i < count; i++) {
+        struct config_place place = place_of(config, &files[i]);
+
+        if (everybody_may_write(files[i].path))
+            config_problem(problems, &place, "names a file that everybody may write; chmod o-w it");
+    }
+}
+
+/* Every file of certificates once, however many sections name it; the end of the list is "". */
+static const struct named_file *certificates_of(const struct config *config)
+{
+    struct named_file *files = calloc(config->cert_count + 3, sizeof *files);
+    const char *before = NULL;
+    size_t count = 0;
+
+    if (files == NULL)
+        return NULL;
+    if (config->vault.ca_file != NULL)
+        files[count++] = (struct named_file){"vault", "", "ca_file", config->vault.ca_file};
+    if (config->vault.client_certificate != NULL)
+        files[count++] = (struct named_file){"vault", "", "client_certificate",
+                                             config->vault.client_certificate};
+    for (size_t i = 0; i < config->cert_count; i++) {
+        const struct cert_config *cert = &config->certs[i];
+
+        if (cert->trust_anchor == NULL || text_equal(cert->trust_anchor, before))
+            continue;
+        before = cert->trust_anchor;
+        files[count++] = (struct named_file){"cert", cert->name, "trust_anchor", before};
+    }
+    return files;
+}
+
+static void check_certificates(const struct config *config, struct config_problems *problems)
+{
+    const struct named_file *files = certificates_of(config);
+    uint64_t end_s;
+    struct err err;
+
+    if (files == NULL) {
+        config_problem(problems, &(struct config_place){0}, "memory ran out");
+        return;
+    }
+    for (const struct named_file *at = files; at->path != NULL; at++) {
+        struct config_place place = place_of(config, at);
+
+        if (!pem_file_certificates(at->path, &end_s, &err))
+            config_problem(problems, &place, "\"%s\" %s", at->path, err.text);
+    }
+    free((void *)files);
+}
+
+static void check_client_key(const struct config *config, struct config_problems *problems)
+{
+    const struct named_file file = {"vault", "", "client_key", config->vault.client_key};
+    struct config_place place;
+    struct err err;
+
+    if (file.path == NULL || everybody_may_write(file.path))
+        return;
+    place = place_of(config, &file);
+    if (!pem_file_key(file.path, config->vault.client_certificate, &err))
+        config_problem(problems, &place, "\"%s\" %s", file.path, err.text);
+    else if (everybody_may_read(file.path))
+        config_problem(problems, &place,
+                       "\"%s\" is a private key that everybody may read; chmod o-r it, and replace "
+                       "it if somebody could have",
+                       file.path);
+}
+
+struct config *configuration_load(const char *file, struct config_problems *problems)
+{
+    struct config *config = config_load(file, problems);
+
+    if (config == NULL)
+        return NULL;
+    check_credentials(config, problems);
+    check_certificates(config, problems);
+    check_client_key(config, problems);
+    if (problems->count == 0)
+        return config;
+    config_problems_sort(problems);
+    config_unref(config);
+    return NULL;
+}
+
+static void advise_on_credential(const struct config *config, const struct named_file *file,
+                                 struct config_problems *advice)
+{
+    struct config_place place = place_of(config, file);
+    const char *key = place.key;
+
+    /* A default stands in no file: then the section is the place. */
+    if (place.line == 0)
+        place = config_place_of(config->document, file->kind, file->section, file->key);
+    place.key = NULL;
+    if (access(file->path, R_OK) != 0)
+        config_problem(advice, &place,
+                       "advice: the file of %s cannot be read now: %s; no login succeeds until it "
+                       "can",
+                       key, strerrordesc_np(errno));
+    else if (strcmp(key, "role_id_file") != 0 && everybody_may_read(file->path))
+        config_problem(advice, &place, "advice: everybody may read the file of %s; chmod o-r it",
+                       key);
+}
+
+static void advise_on_ends(const struct config *config, struct config_problems *advice)
+{
+    const struct named_file *files = certificates_of(config);
+    char end[WHEN_TEXT_BYTES];
+    uint64_t end_s;
+    struct err err;
+
+    for (const struct named_file *at = files; at != NULL && at->path != NULL; at++) {
+        struct config_place place = place_of(config, at);
+        const char *key = place.key;
+
+        if (!pem_file_certificates(at->path, &end_s, &err) || end_s > when_now_s())
+            continue;
+        when_text(end_s, end);
+        place.key = NULL;
+        config_problem(advice, &place,
+                       "advice: no certificate in %s is valid any more: the last "
+                       "ended at %s; put the new ones into it",
+                       key, end);
+    }
+    free((void *)files);
+}
+
+static void advise_on_passwords(const struct config *config, struct config_problems *advice)
+{
+    for (size_t i = 0; i < config->cert_count; i++) {
+        const struct cert_config *cert = &config->certs[i];
+        const struct named_file file = {"cert", cert->name, "keystore_password_file",
+                                        cert->keystore_password_file};
+
+        if (file.path != NULL)
+            advise_on_credential(config, &file, advice);
+    }
+}
+
+void configuration_advise(const struct config *config, struct config_problems *advice)
+{
+    struct named_file files[CREDENTIALS];
+    size_t count = credentials_of(config, files);
+
+    for (size_t i = 0; i < count; i++)
+        advise_on_credential(config, &files[i], advice);
+    advise_on_passwords(config, advice);
+    advise_on_ends(config, advice);
+    config_problems_sort(advice);
+}

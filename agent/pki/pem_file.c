@@ -1,0 +1,113 @@
+#include "pki/pem_file.h"
+
+#include "base/bytes.h"
+#include "base/file.h"
+#include "pki/certificate.h"
+#include "pki/crypto.h"
+#include "pki/key.h"
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+
+#include <fcntl.h>
+#include <string.h>
+
+enum { PEM_FILE_MOST_BYTES = 1024 * 1024, DER_SEQUENCE = 0x30 };
+
+static bool read_text(const char *path, struct bytes *bytes, struct err *err)
+{
+    if (file_read_at(AT_FDCWD, path, bytes, err))
+        return true;
+    if (err->errnum != 0)
+        return err_errno(err, ERR_LOCAL, err->errnum, "cannot be read; check who may read it");
+    return err_set(err, ERR_LOCAL,
+                   "cannot be read; name a regular file of up to 1 MiB with PEM in it");
+}
+
+/* What a text without a certificate is, as far as one can tell. */
+static bool tell_what_it_is(const struct bytes *bytes, struct err *err)
+{
+    const char *text = bytes_text(bytes);
+
+    if (text[strspn(text, " \t\r\n")] == '\0')
+        return err_set(err, ERR_LOCAL, "is empty; put certificates into it, as PEM");
+    if (strstr(text, "PRIVATE KEY-----") != NULL)
+        return err_set(err, ERR_LOCAL,
+                       "holds a private key and no certificate; name the file with the "
+                       "certificates");
+    if (strstr(text, "CERTIFICATE REQUEST-----") != NULL)
+        return err_set(err, ERR_LOCAL,
+                       "holds a request for a certificate, and none; name the file with the "
+                       "certificates");
+    if ((unsigned char)text[0] == DER_SEQUENCE && strstr(text, "-----BEGIN") == NULL)
+        return err_set(err, ERR_LOCAL,
+                       "is DER; leafd reads PEM: openssl x509 -inform der -in FILE -out FILE.pem");
+    return err_set(err, ERR_LOCAL,
+                   "holds no certificate in PEM; it must have -----BEGIN CERTIFICATE-----");
+}
+
+/* Reads all certificates; the count, or -1 if the one behind these cannot be read. */
+static int count_certificates(BIO *bio, uint64_t *ret_end_s)
+{
+    struct validity validity;
+    unsigned long code;
+    int count = 0;
+    X509 *certificate;
+
+    *ret_end_s = 0;
+    while ((certificate = PEM_read_bio_X509(bio, NULL, crypto_no_password, NULL)) != NULL) {
+        if (certificate_validity(certificate, &validity) && validity.not_after > *ret_end_s)
+            *ret_end_s = validity.not_after;
+        X509_free(certificate);
+        count++;
+    }
+    code = ERR_peek_last_error();
+    ERR_clear_error();
+    return ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE ? count
+                                                                                           : -1;
+}
+
+bool pem_file_certificates(const char *path, uint64_t *ret_end_s, struct err *err)
+{
+    CLEANUP(bytes_free) struct bytes bytes = {.limit = PEM_FILE_MOST_BYTES};
+    CLEANUP(cleanup_bio) BIO *bio = NULL;
+    int count;
+
+    if (!read_text(path, &bytes, err))
+        return false;
+    bio = BIO_new_mem_buf(bytes_text(&bytes), (int)bytes.length);
+    if (bio == NULL)
+        return err_memory(err);
+    count = count_certificates(bio, ret_end_s);
+    if (count < 0)
+        return err_set(err, ERR_LOCAL,
+                       "holds a certificate that cannot be read; write the file anew");
+    return count > 0 || tell_what_it_is(&bytes, err);
+}
+
+bool pem_file_key(const char *path, const char *certificate_path, struct err *err)
+{
+    CLEANUP(bytes_free) struct bytes bytes = {.limit = PEM_FILE_MOST_BYTES};
+    CLEANUP(bytes_free) struct bytes certificate = {.limit = PEM_FILE_MOST_BYTES};
+    CLEANUP(cleanup_key) EVP_PKEY *key = NULL;
+    uint64_t end_s;
+    struct err why;
+
+    if (!read_text(path, &bytes, err))
+        return false;
+    if (strstr(bytes_text(&bytes), "ENCRYPTED") != NULL)
+        return err_set(err, ERR_LOCAL,
+                       "is encrypted, and leafd asks for no password; write the key without one, "
+                       "readable for leafd alone");
+    if (!key_from_pem(bytes_text(&bytes), bytes.length, &key, &why))
+        return err_set(err, ERR_LOCAL,
+                       "holds no private key in PEM; name the file with -----BEGIN PRIVATE "
+                       "KEY-----");
+    if (!pem_file_certificates(certificate_path, &end_s, &why) ||
+        !file_read_at(AT_FDCWD, certificate_path, &certificate, &why))
+        return true; /* which is told of that file */
+    return certificate_has_key(bytes_text(&certificate), key, &why) ||
+           err_set(err, ERR_LOCAL,
+                   "does not fit the certificate in client_certificate; name the key that it was "
+                   "made for");
+}
