@@ -158,17 +158,15 @@ static void write_text(const struct kind *kind, const struct log_field *fields, 
             cert == NULL ? "" : ": ", message);
 }
 
-void log_write(enum log_event event, const struct log_field *fields, const char *format, ...)
+__attribute__((format(printf, 3, 0))) static void write_line(const struct kind *kind,
+                                                             const struct log_field *fields,
+                                                             const char *format, va_list args)
 {
-    const struct kind *kind = &kinds[event];
     char raw[MESSAGE_BYTES], message[MESSAGE_BYTES];
-    va_list args;
 
     if (kind->level > logger.most)
         return;
-    va_start(args, format);
     vsnprintf(raw, sizeof raw, format, args);
-    va_end(args);
     text_printable(message, sizeof message, raw);
     if (logger.format == LOG_FORMAT_JOURNAL)
         write_journal(kind, fields, message);
@@ -176,4 +174,25 @@ void log_write(enum log_event event, const struct log_field *fields, const char 
         write_json(kind, fields, message);
     else
         write_text(kind, fields, message);
+}
+
+void log_write(enum log_event event, const struct log_field *fields, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    write_line(&kinds[event], fields, format, args);
+    va_end(args);
+}
+
+void log_write_milder(enum log_level level, enum log_event event, const struct log_field *fields,
+                      const char *format, ...)
+{
+    struct kind kind = kinds[event];
+    va_list args;
+
+    kind.level = level;
+    va_start(args, format);
+    write_line(&kind, fields, format, args);
+    va_end(args);
 }

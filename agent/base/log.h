@@ -85,4 +85,8 @@ extern const char *const log_level_words[];
 void log_write(enum log_event event, const struct log_field *fields, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* log_write_milder - the same with another severity: one that is less urgent this time */
+void log_write_milder(enum log_level level, enum log_event event, const struct log_field *fields,
+                      const char *format, ...) __attribute__((format(printf, 4, 5)));
+
 #endif

@@ -81,6 +81,9 @@ static step *const next[FLOW_STATE_COUNT][EV_COUNT] = {
     [FLOW_PROVING]            = { [EV_DONE]    = step_settle,
                                   [EV_FAILED]  = step_proof_failed,      IN_PLACE },
 
+    [FLOW_LOOKING]            = { [EV_DONE]    = step_settle,
+                                  [EV_FAILED]  = step_look_failed,       IN_PLACE },
+
     [FLOW_CHECKING]           = { [EV_DONE]    = step_still_proven,
                                   [EV_FAILED]  = step_proof_lost,        IN_PLACE },
 

@@ -3,6 +3,8 @@
 #include "base/log.h"
 #include "flow/reload_state.h"
 
+enum { OUTLOOK_BYTES = SERVED_TEXT_BYTES };
+
 static void moment_and_wait(uint64_t moment_s, char moment[static WHEN_TEXT_BYTES],
                             char wait[static DURATION_TEXT_BYTES])
 {
@@ -70,48 +72,80 @@ void cert_log_reloaded(const struct cert_work *work)
               "told the consumer to load serial %s", work->published.serial);
 }
 
-static void log_failure(const struct cert_work *work, enum log_event event, const struct err *err,
-                        uint64_t wait_ms, const char *advice)
+/* How long the published set lasts still; "" if it does not. */
+static void write_left(const struct cert_work *work, char to[static DURATION_TEXT_BYTES])
 {
-    const struct cert_published *published = &work->published;
-    char next[32], left[DURATION_TEXT_BYTES] = "";
     uint64_t now_s = when_now_s();
 
+    to[0] = '\0';
+    if (work->published.usable && work->published.end_s > now_s)
+        duration_text(work->published.end_s - now_s, to);
+}
+
+static void log_failure(const struct cert_work *work, enum log_event event, enum log_level level,
+                        const struct err *err, uint64_t wait_ms, const char *outlook)
+{
+    char next[32];
+
     snprintf(next, sizeof next, "%llu", (unsigned long long)wait_ms);
-    if (published->usable && published->end_s > now_s)
-        duration_text(published->end_s - now_s, left);
-    log_write(event,
-              (const struct log_field[]){{"CERT", work->cert->name},
-                                         {"CLASS", err_kind_name(err->kind)},
-                                         {"NEXT_TRY_MS", next},
-                                         {0}},
-              "%s (%s); next try in %llu.%llus; %s%s%s",
-              err->told ? "there is no token to ask with, the login failed" : err->text,
-              err_kind_name(err->kind), (unsigned long long)wait_ms / 1000,
-              (unsigned long long)wait_ms / 100 % 10, advice, left,
-              left[0] == '\0' ? "no usable certificate is in place" : " left");
+    log_write_milder(level, event,
+                     (const struct log_field[]){{"CERT", work->cert->name},
+                                                {"CLASS", err_kind_name(err->kind)},
+                                                {"NEXT_TRY_MS", next},
+                                                {0}},
+                     "%s (%s); next try in %llu.%llus; %s",
+                     err->told ? "there is no token to ask with, the login failed" : err->text,
+                     err_kind_name(err->kind), (unsigned long long)wait_ms / 1000,
+                     (unsigned long long)wait_ms / 100 % 10, outlook);
 }
 
 void cert_log_failed(const struct cert_work *work, const struct err *err, uint64_t wait_ms)
 {
-    log_failure(work, LOG_FAILED, err, wait_ms,
-                work->published.usable ? "the certificate in place has " : "");
+    char left[DURATION_TEXT_BYTES], outlook[OUTLOOK_BYTES] = "no usable certificate is in place";
+
+    write_left(work, left);
+    if (left[0] != '\0')
+        snprintf(outlook, sizeof outlook, "the certificate in place has %s left", left);
+    log_failure(work, LOG_FAILED, LOG_LEVEL_ERR, err, wait_ms, outlook);
+}
+
+/* A consumer that was told, and still has a third of a life to serve its older certificate, does
+ * its work for now. */
+static enum log_level consumer_level(const struct cert_work *work, bool told)
+{
+    const struct served_state *served = &work->state.consumer.served;
+    const struct cert_published *published = &work->published;
+    uint64_t now_s = when_now_s();
+    bool has_time =
+        served->serial[0] != '\0' && !served->foreign && served->not_after_s > now_s &&
+        (served->not_after_s - now_s) * 3 >
+            published->end_s - duration_shorter(published->validity.not_before, published->end_s);
+
+    return told && has_time ? LOG_LEVEL_WARNING : LOG_LEVEL_ERR;
 }
 
 void cert_log_consumer_failed(const struct cert_work *work, const struct err *err, uint64_t wait_ms)
 {
     bool told = reload_state_is_told(&work->state.consumer, work->cert, work->published.generation);
+    char left[DURATION_TEXT_BYTES], outlook[OUTLOOK_BYTES];
 
     if (consumer_is_awaited(&work->state.consumer)) {
         log_write(LOG_AWAITED, (const struct log_field[]){{"CERT", work->cert->name}, {0}},
                   "the consumer is not there yet (%s); it is told when it is", err->text);
         return;
     }
-    log_failure(work, told ? LOG_PROOF_FAILED : LOG_RELOAD_FAILED, err, wait_ms,
-                work->seen.ours
-                    ? "the consumer has the new certificate; it has "
-                    : "the new files are in place but the consumer may serve the old ones; they "
-                      "have ");
+    write_left(work, left);
+    served_text(&work->state.consumer.served, work->published.serial, when_now_s(), outlook);
+    if (outlook[0] == '\0' && work->seen.ours)
+        snprintf(outlook, sizeof outlook, "the consumer has the new certificate, which %s%s",
+                 left[0] == '\0' ? "has ended" : "ends in ", left);
+    else if (outlook[0] == '\0')
+        snprintf(outlook, sizeof outlook,
+                 "which certificate the consumer serves was not seen; the new files, which %s%s, "
+                 "are in place",
+                 left[0] == '\0' ? "have ended" : "end in ", left);
+    log_failure(work, told ? LOG_PROOF_FAILED : LOG_RELOAD_FAILED, consumer_level(work, told), err,
+                wait_ms, outlook);
 }
 
 void cert_log_link_failed(const struct cert_work *work, const struct err *err)

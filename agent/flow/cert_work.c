@@ -299,12 +299,24 @@ uint64_t cert_work_shorter_wait_ms(const struct cert_work *work)
     return most_ms / 2 + (most_ms / 2 * chance_draw() >> 32);
 }
 
+/* The consumer has no more time than the certificate that it serves. */
+static void heed_served(const struct cert_work *work, struct backoff_state *backoff, uint64_t now_s)
+{
+    const struct served_state *served = &work->state.consumer.served;
+    uint64_t left_s = served->not_after_s > now_s ? served->not_after_s - now_s : 1;
+
+    if (served->serial[0] != '\0' && left_s < backoff->remaining_s)
+        backoff->remaining_s = left_s;
+}
+
 /* The wait after a failure, as the age of the certificate and the class have it. */
 static uint64_t wait_after(const struct cert_work *work, const struct err *err, enum err_kind pace,
                            unsigned failures, uint64_t now_s)
 {
     struct backoff_state backoff = urgency(work, now_s);
 
+    if (pace == ERR_CONSUMER)
+        heed_served(work, &backoff, now_s);
     backoff.failures = failures;
     backoff.retry_after_s = err->retry_after_s;
     return backoff_wait_ms(pace, &backoff, chance_draw());

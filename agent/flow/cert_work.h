@@ -98,6 +98,7 @@ struct cert_work {
     char previous[GENERATION_NAME_BYTES]; /* kept for its readers, and to go back to; "" none */
     struct prove_seen seen;               /* by the last look at what the consumer serves */
     uint64_t proof_limit_s;               /* of the proof under way */
+    char nobody[192];                     /* why a reload found nobody, while that look goes on */
     sd_event_source *removal, *watch;     /* of cert_directory */
     bool read_once;
     uint64_t ca_rests_until_us; /* the CA is not asked before this moment of the boot clock, though

@@ -103,6 +103,32 @@ void step_rest_fresh(struct cert_flow *flow)
     step_rest_until_due(flow);
 }
 
+/* What the look that has just ended showed is kept: messages and `status` speak of that leaf. */
+static void note_served(struct cert_work *work, const struct err *err)
+{
+    struct consumer_state *consumer = &work->state.consumer;
+    const struct cert_published *published = &work->published;
+    const struct served_leaf *leaf = &work->seen.leaf;
+    struct served_state *served = &consumer->served;
+    bool is_published = work->seen.finding == PROVE_SERVED ||
+                        (leaf->seen && strcmp(leaf->fingerprint, published->fingerprint) == 0);
+
+    if (work->cert->prove.method == PROVE_NONE || err->kind == ERR_LOCAL ||
+        work->seen.finding == PROVE_SAYS_NO)
+        return;
+    if (work->seen.finding == PROVE_UNREACHABLE) {
+        *served = (struct served_state){0};
+        return;
+    }
+    served->seen_s = when_now_s();
+    /* A reply that does not name the new leaf names none: it is still the one of before. */
+    if (!is_published && !leaf->seen)
+        return;
+    served->foreign = !is_published && !consumer_knows_leaf(consumer, leaf->fingerprint);
+    served->not_after_s = is_published ? published->end_s : leaf->not_after_s;
+    memcpy(served->serial, is_published ? published->serial : leaf->serial, sizeof served->serial);
+}
+
 /* -- reload ---------------------------------------------------------------------------------------
  */
 
@@ -164,14 +190,49 @@ static void try_later(struct cert_flow *flow)
               work->published.due_s, wait_ms);
 }
 
+/* Nobody can be told; that does not mean that nobody serves. */
+static void look_for_somebody(struct cert_flow *flow)
+{
+    struct cert_work *work = &flow->work;
+
+    snprintf(work->nobody, sizeof work->nobody, "%.*s", (int)sizeof work->nobody - 1,
+             flow->err->text);
+    flow_enter(flow, FLOW_LOOKING);
+    stage_check(work);
+}
+
 void step_reload_failed(struct cert_flow *flow)
 {
     struct consumer_state *consumer = &flow->work.state.consumer;
 
     consumer->missing = flow->err->errnum == ENOENT || flow->err->errnum == ESRCH ||
                         flow->err->errnum == ECONNREFUSED;
+    if (consumer->missing && flow->work.cert->prove.method != PROVE_NONE) {
+        look_for_somebody(flow);
+        return;
+    }
     consumer->refusals += consumer->missing || flow->err->kind == ERR_LOCAL ? 0 : 1;
     try_later(flow);
+}
+
+void step_look_failed(struct cert_flow *flow)
+{
+    struct cert_work *work = &flow->work;
+    struct consumer_state *consumer = &work->state.consumer;
+    struct err err = *flow->err;
+
+    note_served(work, flow->err);
+    /* A command of the operator's cannot tell a consumer that is away from one that is behind. */
+    consumer->missing = err.kind != ERR_LOCAL && (work->seen.finding == PROVE_UNREACHABLE ||
+                                                  work->seen.finding == PROVE_SAYS_NO);
+    consumer->proven[0] = '\0';
+    if (consumer->missing)
+        err_set(&err, ERR_CONSUMER, "%s", work->nobody);
+    else
+        err_append(&err, "; it could not be told, since nobody was found: %s", work->nobody);
+    flow->err = &err;
+    try_later(flow);
+    flow->err = NULL;
 }
 
 /* -- prove ----------------------------------------------------------------------------------------
@@ -202,6 +263,7 @@ void step_proof_failed(struct cert_flow *flow)
 {
     struct consumer_state *consumer = &flow->work.state.consumer;
 
+    note_served(&flow->work, flow->err);
     consumer->missing = flow->work.seen.finding == PROVE_UNREACHABLE;
     /* Whoever goes on serving the old leaf has not noticed; that is no refusal. Nor is it when we
      * could not look for want of memory or descriptors. */
@@ -223,6 +285,7 @@ void step_settle(struct cert_flow *flow)
     work->state = (struct cert_state){.consumer = before.consumer, .ca = before.ca};
     keep(work->state.held, before.held);
     consumer_forget_tries(&work->state.consumer);
+    note_served(work, flow->err);
     if (work->ca_rests_until_us != 0)
         keep_ca_failure(work, &before);
     keep(work->state.consumer.accepted, generation);
@@ -250,6 +313,7 @@ void step_still_proven(struct cert_flow *flow)
 {
     struct cert_work *work = &flow->work;
 
+    note_served(work, flow->err);
     if (work->state.consumer.failures == 0)
         step_rest_until_due(flow);
     else
@@ -261,6 +325,7 @@ void step_proof_lost(struct cert_flow *flow)
     struct cert_work *work = &flow->work;
     struct consumer_state *consumer = &work->state.consumer;
 
+    note_served(work, flow->err);
     consumer->proven[0] = '\0';
     consumer->missing = work->seen.finding == PROVE_UNREACHABLE;
     if (consumer->missing || is_for_a_person(work)) {
@@ -294,6 +359,7 @@ void step_rest_rolled_back(struct cert_flow *flow)
     const struct err failure = work->state.failure;
     uint64_t wait_ms;
 
+    note_served(work, flow->err);
     consumer_forget_tries(consumer);
     keep(consumer->accepted, work->published.generation);
     keep(consumer->reloaded, work->published.generation);

@@ -28,8 +28,12 @@ step step_reload_published;
 /* step_reload_again - tells it of the published set once more */
 step step_reload_again;
 
-/* step_reload_failed - waits for another try, or rolls back */
+/* step_reload_failed - waits for another try, or rolls back; if the reload found nobody, looks
+ * first whether somebody serves another leaf */
 step step_reload_failed;
+
+/* step_look_failed - waits for another try: nobody is there, or somebody who serves another leaf */
+step step_look_failed;
 
 /* step_prove - the consumer was told: sees whether it serves the new leaf */
 step step_prove;

@@ -17,6 +17,7 @@ static const char *const state_names[FLOW_STATE_COUNT] = {
     [FLOW_PUBLISHING] = "publishing",
     [FLOW_RELOADING] = "reloading",
     [FLOW_PROVING] = "proving",
+    [FLOW_LOOKING] = "looking",
     [FLOW_CHECKING] = "checking",
     [FLOW_ROLLING_BACK] = "rolling-back",
     [FLOW_RELOADING_BACK] = "reloading-back",

@@ -21,6 +21,7 @@ enum flow_state {
     FLOW_PUBLISHING,
     FLOW_RELOADING,
     FLOW_PROVING,
+    FLOW_LOOKING,  /* who serves what, after a reload that found nobody */
     FLOW_CHECKING, /* what a proven consumer serves by now */
     FLOW_ROLLING_BACK,
     FLOW_RELOADING_BACK,

@@ -56,6 +56,7 @@ static bool fill(struct status *status, struct status_row *row, const struct ins
                  const struct cert_config *cert, enum revocation revocation)
 {
     const struct certificate_facts *leaf = &installed->record.leaf;
+    char served[SERVED_TEXT_BYTES];
     const char *detail;
 
     if (installed->health != INSTALLED_NOTHING) {
@@ -78,6 +79,9 @@ static bool fill(struct status *status, struct status_row *row, const struct ins
     }
     row->serves_bad = served_is_bad(&row->state.consumer, cert);
     row->word = judge(row, installed, cert, revocation, status->now_s, &detail);
+    served_text(&row->state.consumer.served, row->serial, status->now_s, served);
+    if (detail[0] == '\0' && cert->prove.method != PROVE_NONE)
+        detail = served;
     row->detail = arena_copy(&status->arena, detail);
     return row->detail != NULL;
 }

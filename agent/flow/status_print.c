@@ -95,15 +95,25 @@ static json_t *failure_json(const struct cert_state *state)
                      moment_json(state->try_again_at_s));
 }
 
+static json_t *served_json(const struct served_state *served)
+{
+    if (served->serial[0] == '\0')
+        return json_null();
+    return json_pack("{s:s, s:o, s:o, s:b}", "serial", served->serial, "not_after",
+                     moment_json(served->not_after_s), "seen_at", moment_json(served->seen_s),
+                     "foreign", served->foreign);
+}
+
 static json_t *row_json(const struct status_row *row)
 {
-    return json_pack(
-        "{s:s, s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:s?, s:o}", "cert",
-        row->name, "state", words[row->word], "reload", reload_state_name(row->reload), "usable",
-        row->usable, "detail", row->detail, "directory", row->directory, "serial", row->serial,
-        "sha256", row->fingerprint, "not_before", moment_json(row->not_before_s), "not_after",
-        moment_json(row->not_after_s), "end", moment_json(row->end_s), "renewal",
-        moment_json(row->due_s), "chain", row->chain, "failure", failure_json(&row->state));
+    return json_pack("{s:s, s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:s?, s:o, s:o}",
+                     "cert", row->name, "state", words[row->word], "reload",
+                     reload_state_name(row->reload), "usable", row->usable, "detail", row->detail,
+                     "directory", row->directory, "serial", row->serial, "sha256", row->fingerprint,
+                     "not_before", moment_json(row->not_before_s), "not_after",
+                     moment_json(row->not_after_s), "end", moment_json(row->end_s), "renewal",
+                     moment_json(row->due_s), "chain", row->chain, "failure",
+                     failure_json(&row->state), "served", served_json(&row->state.consumer.served));
 }
 
 bool status_print_json(const struct status *status, FILE *to)

@@ -1,13 +1,15 @@
 """A consumer that does not take what it was given: leafd says which and why, breaks nothing, and makes up for it."""
 import os
+import re
 import signal
 import ssl
 import subprocess
 
 import pytest
 
+from handshake import Client
 from consumers import Apache, Envoy, EnvoyStatic, HaproxyRuntime, Nginx
-from scene import serial_of, wait_for
+from scene import openssl, serial_of, wait_for
 
 CALM = "pki_role = leafd\ndns_names = localhost\nttl = 1h\nprove_timeout = 3s\nkeep_previous = 1s\n"
 
@@ -53,7 +55,7 @@ def published_serial(site, consumer):
 
 
 def reported_not_proven(site, run, consumer, why):
-    """Status says which and why, ready fails, and the log has it."""
+    """Status says which and why, and the log has it; ready holds, since an older certificate that is valid does its work."""
     failed = run.wait_event("proof-failed", consumer.name)[-1]
     assert failed["class"] == "consumer"
     site.becomes(consumer.name, state="not-proven", reload="failed")
@@ -61,7 +63,7 @@ def reported_not_proven(site, run, consumer, why):
     assert failure["class"] == "consumer" and why in failure["error"], failure
     done = site.command("status")
     assert done.code == 1 and consumer.name in done.out and why in done.out
-    site.answers("ready", 1)
+    site.answers("ready", 0)
 
 
 def test_a_consumer_that_ignores_the_signal_is_reported(ca, site, start):
@@ -93,6 +95,68 @@ def test_a_consumer_that_does_not_answer_is_reported(ca, site, start):
         os.killpg(nginx.pid, signal.SIGCONT)
     run.wait_event("proven", nginx.name, count=2)
     assert nginx.client.serial() == published_serial(site, nginx)
+    assert run.terminate() == 0
+
+
+def test_a_pidfile_that_is_spelt_wrong_does_not_hide_what_is_served(ca, site, start):
+    """nginx has a certificate of before leafd's time, and a name in the pidfile's path is wrong: nobody is found to be told."""
+    nginx = start(Nginx)
+    nginx.out.mkdir()
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "1", "-keyout",
+            str(nginx.folder / "old.key"), "-out", str(nginx.folder / "old.crt"))
+    config = nginx.folder / "nginx.conf"
+    usual = config.read_text()
+    config.write_text(usual.replace(f"{nginx.out}/fullchain.pem", "old.crt")
+                      .replace(f"{nginx.out}/privkey.pem", "old.key"))
+    old = serial_of(nginx.folder / "old.crt")
+    nginx.client = Client(nginx.port, nginx.folder / "old.crt")
+    nginx.start()
+    wrong = lines_of(nginx).replace("program.pid", "programm.pid")
+    site.configure(ca, {nginx.name: wrong})
+    run = site.run()
+    failed = run.wait_event("reload-failed", nginx.name)[-1]
+    assert failed["level"] == "error" and f"serial {old}" in failed["message"], failed
+    assert re.search(f"the consumer serves a certificate that is none of this set's, serial {old}, which ends in (1d|23h59m)",
+                     failed["message"]), failed
+    assert "programm.pid" in failed["message"]
+    site.becomes(nginx.name, state="not-reloaded", reload="failed")
+    row = site.status(nginx.name)[nginx.name]
+    assert row["served"]["serial"] == old and row["served"]["foreign"]
+    done = site.command("status")
+    assert done.code == 1 and f"serial {old}, which ends in " in done.out
+    site.answers("ready", 1)
+    assert not run.events("awaited")
+    config.write_text(usual)
+    nginx.client = Client(nginx.port, ca.root_file)
+    site.configure(ca, {nginx.name: lines_of(nginx)})
+    run.hangup()
+    run.wait_event("proven", nginx.name)
+    site.answers("ready", 0)
+    assert site.status(nginx.name)[nginx.name]["served"]["serial"] == published_serial(site, nginx) == nginx.client.serial()
+    assert nginx.never_restarted() and run.terminate() == 0
+
+
+def test_an_expired_certificate_that_is_still_served_is_told_though_nobody_is_found(ca, site, start):
+    """The set's own certificate of before, of seconds, ends in nginx while the new one lies on disk."""
+    nginx = start(Nginx)
+    short = lines_of(nginx).replace("ttl = 1h", "ttl = 20s\nrenew_at = 30%")
+    site.configure(ca, {nginx.name: short})
+    assert site.once().code == 0
+    nginx.start()
+    old = nginx.client.serial()
+    site.configure(ca, {nginx.name: short.replace("program.pid", "programm.pid")})
+    run = site.run()
+    told = run.wait_event("reload-failed", nginx.name)[-1]
+    assert f"the consumer serves serial {old}, which ends in " in told["message"], told
+    site.answers("ready", 0)
+    wait_for(lambda: [line for line in run.events("reload-failed", nginx.name)
+                      if f"the consumer serves serial {old}, which ended " in line["message"]], "the end to be told")
+    site.answers("ready", 1)
+    done = site.command("status", nginx.name)
+    assert done.code == 1 and f"the consumer serves serial {old}, which ended " in done.out
+    nginx.process.send_signal(signal.SIGHUP)
+    run.wait_event("proven", nginx.name)
+    site.answers("ready", 0)
     assert run.terminate() == 0
 
 
@@ -264,7 +328,7 @@ def test_one_consumer_that_refuses_does_not_hold_up_the_others(ca, site, start, 
     for one in consumers:
         site.becomes(one.name, reload="failed" if one is stubborn else "proven")
     site.answers("status", 1)
-    site.answers("ready", 1)
+    site.answers("ready", 0)
     stubborn.extra.write_text("")
     run.wait_event("proven", stubborn.name, count=2)
     site.answers("status", 0)

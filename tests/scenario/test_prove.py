@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from scene import WEB, serial_of, wait_for
+from scene import WEB, openssl, serial_of, wait_for
 
 TOLD = "#!/bin/sh\necho \"$LEAFD_GENERATION\" >>{folder}/told\nexec {folder}/verdict\n"
 
@@ -146,9 +146,12 @@ def test_a_consumer_that_ignores_the_reload_is_reported_until_it_obeys(ca, site,
     renew(site, ca, run, WEB + consumer.lines, 1)
     failed = run.wait_event("proof-failed")[0]
     assert failed["class"] == "consumer" and old in failed["message"], "which serial it serves instead"
-    site.answers("ready", 1)
+    assert failed["level"] == "warning" and f"the consumer serves serial {old}, which ends in 59m" in failed["message"]
     site.becomes("web", state="not-proven", reload="failed")
-    assert site.status()["web"]["failure"]["class"] == "consumer"
+    row = site.status()["web"]
+    assert row["failure"]["class"] == "consumer"
+    assert row["served"]["serial"] == old and not row["served"]["foreign"]
+    site.answers("ready", 0)
     site.answers("status", 1)
     consumer.listens = True
     run.wait_event("proven", count=2)
@@ -198,6 +201,30 @@ def test_a_consumer_that_comes_back_with_old_files_is_told_again(ca, site, consu
     run.wait_event("proof-lost")
     run.wait_event("proven", count=3)
     assert ca.requests("pki_int/sign/") == 2
+    assert run.terminate() == 0
+
+
+def test_a_foreign_certificate_makes_ready_fail_once_it_is_seen(ca, site, consumer, tmp_path):
+    """Nothing was ever published that the consumer serves; only the proof that has ended counts."""
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=a.example.test", "-days", "1", "-keyout",
+            str(tmp_path / "odd.key"), "-out", str(tmp_path / "odd.crt"))
+    consumer.listens = False
+    consumer.load(tmp_path / "odd.crt", tmp_path / "odd.key")
+    site.configure(ca, {"web": WEB + consumer.lines.replace("3s", "1s")})
+    run = site.run()
+    odd = serial_of(tmp_path / "odd.crt")
+    failed = run.wait_event("proof-failed")[0]
+    assert failed["level"] == "error"
+    assert f"the consumer serves a certificate that is none of this set's, serial {odd}, which ends in" in failed["message"]
+    site.answers("ready", 1)
+    done = site.command("status")
+    assert done.code == 1 and f"none of this set's, serial {odd}" in done.out
+    run.kill()
+    site.answers("ready", 1)
+    consumer.listens = True
+    run = site.run()
+    run.wait_event("proven")
+    site.answers("ready", 0)
     assert run.terminate() == 0
 
 
@@ -272,7 +299,7 @@ def test_a_consumer_that_was_stopped_is_not_woken_when_leafd_restarts(devca, sit
     run = site.run()
     run.wait_event("proof-failed", count=3)
     assert len(consumer.calls()) == 1
-    site.answers("ready", 1)
+    site.answers("status", 1)
     assert run.terminate() == 0
 
 
@@ -299,10 +326,10 @@ def test_a_stopped_consumer_that_comes_back_while_the_ca_is_away_is_seen(devca, 
     run.wait_event("proof-failed")
     devca.proxy.cut()
     run.wait_event("failed", count=2)
-    site.answers("ready", 1)
+    site.becomes("web", reload="failed", served=None)
     slow_consumer.start()
     run.wait_event("proven", count=2)
-    site.answers("ready", 0)
+    site.becomes("web", reload="proven")
     assert len(slow_consumer.calls()) == 1
     assert site.status()["web"]["failure"]["class"] == "transient"
     assert run.terminate() == 0

@@ -119,6 +119,73 @@ static void the_consumer_is_as_far_as_the_state_tells(void **state)
     }
 }
 
+static void a_bad_certificate_is_one_that_had_ended_or_that_the_set_never_held(void **state)
+{
+    const struct {
+        enum prove_method method;
+        struct served_state served;
+        bool is_bad;
+        const char *text;
+    } cases[] = {
+        {PROVE_TLS, {.serial = ""}, false, ""},
+        {PROVE_TLS, {.serial = "now", .not_after_s = NOW - 1, .seen_s = NOW - 2}, false, ""},
+        {PROVE_TLS,
+         {.serial = "old", .not_after_s = NOW + 78, .seen_s = NOW - 2},
+         false,
+         "the consumer serves serial old, which ends in 1m18s"},
+        {PROVE_TLS,
+         {.serial = "old", .not_after_s = NOW - 78, .seen_s = NOW - 80},
+         false,
+         "the consumer serves serial old, which ended 1m18s ago"},
+        {PROVE_TLS,
+         {.serial = "old", .not_after_s = NOW - 78, .seen_s = NOW - 78},
+         true,
+         "the consumer serves serial old, which ended 1m18s ago"},
+        {PROVE_NONE,
+         {.serial = "old", .not_after_s = NOW - 78, .seen_s = NOW - 78},
+         false,
+         "the consumer serves serial old, which ended 1m18s ago"},
+        {PROVE_TLS,
+         {.serial = "odd", .not_after_s = NOW + 60, .seen_s = NOW - 2, .foreign = true},
+         true,
+         "the consumer serves a certificate that is none of this set's, serial odd, which ends in "
+         "1m"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        const struct cert_config cert = {.prove = {.method = cases[i].method}};
+        const struct consumer_state consumer = {.served = cases[i].served};
+        char text[SERVED_TEXT_BYTES];
+
+        assert_int_equal(served_is_bad(&consumer, &cert), cases[i].is_bad);
+        served_text(&cases[i].served, "now", NOW, text);
+        assert_string_equal(text, cases[i].text);
+    }
+}
+
+static void the_leaves_of_the_set_are_remembered_the_last_ones_longest(void **state)
+{
+    struct consumer_state consumer = {.failures = 3};
+    char leaf[DIGEST_HEX_BYTES];
+
+    (void)state;
+    assert_false(consumer_knows_leaf(&consumer, "0000000000000000"));
+    for (unsigned i = 0; i <= KNOWN_LEAVES_MOST; i++) {
+        snprintf(leaf, sizeof leaf, "%016u%048u", i, 0);
+        consumer_note_leaf(&consumer, leaf);
+        consumer_note_leaf(&consumer, leaf);
+    }
+    snprintf(leaf, sizeof leaf, "%016u%048u", 0, 0);
+    assert_false(consumer_knows_leaf(&consumer, leaf));
+    consumer_forget_tries(&consumer);
+    assert_int_equal(consumer.failures, 0);
+    for (unsigned i = 1; i <= KNOWN_LEAVES_MOST; i++) {
+        snprintf(leaf, sizeof leaf, "%016u%048u", i, 0);
+        assert_true(consumer_knows_leaf(&consumer, leaf));
+    }
+}
+
 static void only_what_was_refused_and_never_taken_is_rolled_back(void **state)
 {
     static const struct consumer_state refusing = {.accepted = "old", .refusals = REFUSALS_ENOUGH};
@@ -258,6 +325,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_finding_has_its_verdict),
         cmocka_unit_test(the_consumer_is_as_far_as_the_state_tells),
+        cmocka_unit_test(a_bad_certificate_is_one_that_had_ended_or_that_the_set_never_held),
+        cmocka_unit_test(the_leaves_of_the_set_are_remembered_the_last_ones_longest),
         cmocka_unit_test(only_what_was_refused_and_never_taken_is_rolled_back),
         cmocka_unit_test(news_is_what_was_not_so_when_ours_was_issued),
         cmocka_unit_test(the_ca_is_looked_at_every_twentieth_of_a_life),

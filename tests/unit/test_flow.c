@@ -9,6 +9,8 @@
 #include "flow/cert_stages.h"
 #include "flow/consumer_stages.h"
 
+#include <errno.h>
+
 static char trace[1024];
 
 static void note(const char *name)
@@ -812,6 +814,103 @@ static void a_consumer_that_is_away_is_not_woken(void **state)
     assert_int_equal(fixture->flow->work.state.consumer.failures, 0);
 }
 
+/* A reload that found nobody, as with a pidfile that is spelt wrong. */
+static void find_nobody(struct fixture *fixture)
+{
+    static const struct err gone = {.kind = ERR_CONSUMER, .errnum = ENOENT, .text = "no pidfile"};
+
+    publish_new(fixture);
+    fixture->flow->work.state.consumer.accepted[0] = '\0';
+    take_event(&fixture->flow->work, EV_FAILED, &gone);
+    assert_int_equal(fixture->flow->state, FLOW_LOOKING);
+    assert_string_equal(trace, "stage_check");
+}
+
+static void deliver_look(struct fixture *fixture, enum prove_finding finding, const char *leaf)
+{
+    static const struct err wrong = {.kind = ERR_CONSUMER, .text = "another one is served"};
+    struct prove_seen *seen = &fixture->flow->work.seen;
+
+    *seen = (struct prove_seen){.finding = finding};
+    seen->leaf.seen = leaf != NULL;
+    snprintf(seen->leaf.serial, sizeof seen->leaf.serial, "%s", leaf == NULL ? "" : leaf);
+    snprintf(seen->leaf.fingerprint, sizeof seen->leaf.fingerprint, "%s", leaf == NULL ? "" : leaf);
+    seen->leaf.not_after_s = when_now_s() + 78;
+    take_event(&fixture->flow->work, EV_FAILED, &wrong);
+}
+
+static void nobody_there_ends_in_a_look_that_finds_who_serves_another_leaf(void **state)
+{
+    struct fixture *fixture = *state;
+    struct cert_work *work = &fixture->flow->work;
+    const struct consumer_state *consumer = &work->state.consumer;
+
+    find_nobody(fixture);
+    deliver_look(fixture, PROVE_OTHER_LEAF, "somebody else's");
+    assert_int_equal(fixture->flow->state, FLOW_RELOAD_BACKING_OFF);
+    assert_false(consumer_is_awaited(consumer));
+    assert_string_equal(consumer->served.serial, "somebody else's");
+    assert_true(consumer->served.foreign);
+    assert_non_null(
+        strstr(work->state.failure.text, "another one is served; it could not be told"));
+    assert_non_null(strstr(work->state.failure.text, "no pidfile"));
+    assert_int_equal(consumer->refusals, 0);
+    /* It has no more time than what it serves, however long the new set lasts. */
+    assert_in_range(work->state.try_again_at_s, when_now_s(), when_now_s() + 5);
+}
+
+static void nobody_at_the_address_of_the_proof_either_is_nobody_there(void **state)
+{
+    struct fixture *fixture = *state;
+    struct consumer_state *consumer = &fixture->flow->work.state.consumer;
+
+    find_nobody(fixture);
+    strcpy(consumer->served.serial, "seen before");
+    deliver_look(fixture, PROVE_UNREACHABLE, NULL);
+    assert_true(consumer_is_awaited(consumer));
+    assert_string_equal(consumer->served.serial, "");
+    assert_string_equal(fixture->flow->work.state.failure.text, "no pidfile");
+    deliver(fixture, EV_RETRY);
+    assert_int_equal(fixture->flow->state, FLOW_RELOADING);
+}
+
+static void somebody_who_serves_the_leaf_though_nobody_was_told_is_proven(void **state)
+{
+    struct fixture *fixture = *state;
+
+    find_nobody(fixture);
+    deliver(fixture, EV_DONE);
+    assert_int_equal(fixture->flow->state, FLOW_WAITING);
+    assert_string_equal(fixture->flow->work.state.consumer.proven, "new");
+}
+
+static void an_older_leaf_of_the_set_is_known_as_such(void **state)
+{
+    struct fixture *fixture = *state;
+    struct cert_work *work = &fixture->flow->work;
+    const struct served_state *served = &work->state.consumer.served;
+
+    consumer_note_leaf(&work->state.consumer, "ours");
+    find_nobody(fixture);
+    deliver_look(fixture, PROVE_OTHER_LEAF, "ours");
+    assert_string_equal(served->serial, "ours");
+    assert_false(served->foreign);
+    assert_in_range(served->not_after_s, when_now_s() + 70, when_now_s() + 78);
+    /* A reply that names no leaf says that it is not the new one, so the older one is served. */
+    deliver(fixture, EV_RETRY);
+    deliver(fixture, EV_DONE);
+    deliver_look(fixture, PROVE_OTHER_LEAF, NULL);
+    assert_string_equal(served->serial, "ours");
+    /* What is proven is what is served, and what was known stays known. */
+    strcpy(work->published.serial, "12:34");
+    work->seen = (struct prove_seen){.finding = PROVE_SERVED};
+    deliver(fixture, EV_RETRY);
+    deliver_done(fixture, 2);
+    assert_string_equal(served->serial, "12:34");
+    assert_int_equal(served->not_after_s, work->published.end_s);
+    assert_true(consumer_knows_leaf(&work->state.consumer, "ours"));
+}
+
 static void a_revocation_is_not_lost_while_the_consumer_is_waited_for(void **state)
 {
     struct fixture *fixture = *state;
@@ -984,6 +1083,10 @@ int main(void)
         FLOW_TEST(without_a_good_previous_set_the_new_one_stays),
         FLOW_TEST(a_consumer_that_lost_its_certificate_is_told_again),
         FLOW_TEST(a_consumer_that_is_away_is_not_woken),
+        FLOW_TEST(nobody_there_ends_in_a_look_that_finds_who_serves_another_leaf),
+        FLOW_TEST(nobody_at_the_address_of_the_proof_either_is_nobody_there),
+        FLOW_TEST(somebody_who_serves_the_leaf_though_nobody_was_told_is_proven),
+        FLOW_TEST(an_older_leaf_of_the_set_is_known_as_such),
         FLOW_TEST(a_revocation_is_not_lost_while_the_consumer_is_waited_for),
         FLOW_TEST(a_failing_ca_keeps_no_consumer_from_what_is_published),
         FLOW_TEST(what_we_are_short_of_is_no_refusal_of_the_consumer),

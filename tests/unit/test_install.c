@@ -498,7 +498,12 @@ static void the_state_survives_and_damage_reads_as_none(void **state)
                                             .failures = 3,
                                             .refusals = 2,
                                             .missing = true,
-                                            .insists = true}};
+                                            .insists = true,
+                                            .served = {.serial = "12:34",
+                                                       .not_after_s = 1700000200,
+                                                       .seen_s = 1700000300,
+                                                       .foreign = true},
+                                            .known = {"0123456789abcdef", "fedcba9876543210"}}};
     struct cert_state found;
     struct err err;
     int fd;
@@ -521,6 +526,9 @@ static void the_state_survives_and_damage_reads_as_none(void **state)
     assert_int_equal(found.consumer.failures, 3);
     assert_int_equal(found.consumer.refusals, 2);
     assert_true(found.consumer.missing && found.consumer.insists);
+    assert_memory_equal(&found.consumer.served, &saved.consumer.served,
+                        sizeof saved.consumer.served);
+    assert_memory_equal(found.consumer.known, saved.consumer.known, sizeof saved.consumer.known);
     fd = openat(set->fd, "..state", O_WRONLY | O_TRUNC);
     assert_int_equal(write(fd, "{", 1), 1);
     close(fd);
