@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "flow/reload_state.h"
+#include "plan/renewal.h"
 
 enum { OUTLOOK_BYTES = SERVED_TEXT_BYTES };
 
@@ -228,6 +229,66 @@ void cert_log_warnings(const struct cert_work *work)
         if (text != NULL)
             log_write(LOG_ADVICE, fields, "the CA warns: %s", text);
     }
+}
+
+static void log_cut_life(const struct cert_work *work, const struct issued *issued,
+                         uint64_t given_s)
+{
+    char given[DURATION_TEXT_BYTES], asked[DURATION_TEXT_BYTES], end[WHEN_TEXT_BYTES];
+
+    duration_text(given_s, given);
+    duration_text(work->cert->wish.ttl_s, asked);
+    when_text(issued->issuers_end_s, end);
+    if (issued->issuers_end_s <= issued->end_s)
+        log_write(
+            LOG_ADVICE, (const struct log_field[]){{"CERT", work->cert->name}, {0}},
+            "the new certificate is of use for %s in place of the %s that ttl asks for, since "
+            "its issuer %s ends at %s; give the CA an issuer that lives longer",
+            given, asked, issued->first_to_end, end);
+    else
+        log_write(LOG_ADVICE, (const struct log_field[]){{"CERT", work->cert->name}, {0}},
+                  "the new certificate is of use for %s in place of the %s that ttl asks for; look "
+                  "at max_ttl of the role and of the mount",
+                  given, asked);
+}
+
+static void log_issuer_near_end(const struct cert_work *work, const struct issued *issued)
+{
+    char end[WHEN_TEXT_BYTES], left[DURATION_TEXT_BYTES];
+
+    moment_and_wait(issued->issuers_end_s, end, left);
+    log_write(LOG_ADVICE, (const struct log_field[]){{"CERT", work->cert->name}, {0}},
+              "the issuer %s ends at %s, in %s, which is less than three lifetimes of the "
+              "certificate; give the CA an issuer that lives longer",
+              issued->first_to_end, end, left);
+}
+
+static void log_other_path(const struct cert_work *work, const struct issued *issued)
+{
+    char end[WHEN_TEXT_BYTES], left[DURATION_TEXT_BYTES];
+
+    moment_and_wait(issued->soonest_end_s, end, left);
+    log_write(LOG_ADVICE, (const struct log_field[]){{"CERT", work->cert->name}, {0}},
+              "another path of the new certificate ends at %s, in %s: before the certificate does; "
+              "peers that trust the root of that path alone refuse it from then on",
+              end, left);
+}
+
+void cert_log_ends(const struct cert_work *work, const struct issued *issued)
+{
+    uint64_t now_s = issued->issued_s, asked_s = work->cert->wish.ttl_s;
+    uint64_t given_s = issued->end_s > now_s ? issued->end_s - now_s : 0;
+    uint64_t left_s = issued->issuers_end_s > now_s ? issued->issuers_end_s - now_s : 0;
+
+    bool is_cut = renewal_life_is_cut(asked_s, given_s);
+    bool issuer_cuts = is_cut && issued->issuers_end_s <= issued->end_s;
+
+    if (is_cut)
+        log_cut_life(work, issued, given_s);
+    if (!issuer_cuts && renewal_is_near_end(left_s, asked_s > given_s ? asked_s : given_s))
+        log_issuer_near_end(work, issued);
+    if (issued->soonest_end_s < issued->end_s)
+        log_other_path(work, issued);
 }
 
 void cert_log_bug(const struct cert_work *work, const char *state, int event)

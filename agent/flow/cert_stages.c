@@ -219,6 +219,15 @@ static bool guards_peers(const struct cert_work *work)
            published->end_s > when_now_s() + cert_work_spread_s(work) * 5 / 4;
 }
 
+static void on_vetted(void *arg, const struct err *job_err)
+{
+    const struct cert_work *work = arg;
+
+    if (job_err->kind == ERR_NONE)
+        cert_log_ends(work, &work->job->draft->issued);
+    on_job_done(arg, job_err);
+}
+
 void stage_vet(struct cert_work *work)
 {
     struct cert_job *job = new_job(work);
@@ -228,7 +237,7 @@ void stage_vet(struct cert_work *work)
     memcpy(job->current_serial, work->published.serial, sizeof job->current_serial);
     job->cache = work->tools->cache;
     job->guards_peers = guards_peers(work);
-    start_job(work, job, job_vet, on_job_done);
+    start_job(work, job, job_vet, on_vetted);
 }
 
 void stage_recover(struct cert_work *work)

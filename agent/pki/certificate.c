@@ -122,14 +122,23 @@ static bool take_names(const X509 *certificate, struct arena *arena,
     return true;
 }
 
+const char *certificate_name(const X509_NAME *name, struct arena *arena)
+{
+    CLEANUP(cleanup_bio) BIO *bio = BIO_new(BIO_s_mem());
+    char *text;
+    long length;
+
+    if (bio == NULL || X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253) < 0)
+        return NULL;
+    length = BIO_get_mem_data(bio, &text);
+    return arena_copy_part(arena, length > 0 ? text : "", (size_t)length);
+}
+
 static bool take_subject(const X509 *certificate, struct arena *arena,
                          struct certificate_facts *facts)
 {
     const X509_NAME *subject = X509_get_subject_name(certificate);
     int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
-    CLEANUP(cleanup_bio) BIO *bio = BIO_new(BIO_s_mem());
-    char *text;
-    long length;
 
     if (at >= 0) {
         facts->names.common_name =
@@ -137,11 +146,7 @@ static bool take_subject(const X509 *certificate, struct arena *arena,
         if (facts->names.common_name == NULL)
             return false;
     }
-    if (bio == NULL ||
-        X509_NAME_print_ex(bio, X509_get_issuer_name(certificate), 0, XN_FLAG_RFC2253) < 0)
-        return false;
-    length = BIO_get_mem_data(bio, &text);
-    facts->issuer = arena_copy_part(arena, length > 0 ? text : "", (size_t)length);
+    facts->issuer = certificate_name(X509_get_issuer_name(certificate), arena);
     return facts->issuer != NULL;
 }
 

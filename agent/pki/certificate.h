@@ -50,6 +50,9 @@ bool certificate_facts_of(const X509 *certificate, struct arena *arena,
 /* certificate_validity - its validity alone; false if it cannot be read */
 bool certificate_validity(const X509 *certificate, struct validity *ret_validity);
 
+/* certificate_name - a distinguished name as RFC 2253 has it, in the arena; NULL without memory */
+const char *certificate_name(const X509_NAME *name, struct arena *arena);
+
 /* certificate_to_der - adds the DER of the first certificate in a PEM text; fails with class local
  */
 bool certificate_to_der(const char *pem, struct bytes *der, struct err *err);

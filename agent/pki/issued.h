@@ -30,9 +30,12 @@ struct issued {
     struct old_ca *old_cas;     /* and what it goes on trusting for a while */
     size_t old_ca_count;
     struct certificate_facts leaf; /* of leaf_pem */
-    uint64_t end_s;         /* when it stops being of use: the earliest notAfter on its path */
-    uint64_t issued_s;      /* when, by our clock */
-    const char *request_id; /* of the CA's reply; "" if it gave none */
+    uint64_t end_s;           /* when it stops being of use: the earliest notAfter on its path */
+    uint64_t issuers_end_s;   /* the same of its issuers alone; 0: not known */
+    const char *first_to_end; /* the name of the one of them that ends then, RFC 2253 */
+    uint64_t soonest_end_s;   /* of the published paths, when the first one ends */
+    uint64_t issued_s;        /* when, by our clock */
+    const char *request_id;   /* of the CA's reply; "" if it gave none */
 };
 
 /* issued_free - wipes the key and frees all; also the release for CLEANUP */

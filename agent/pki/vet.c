@@ -340,6 +340,14 @@ static bool to_pems(STACK_OF(X509) * certificates, struct text_list *list, struc
     return true;
 }
 
+static void note_ends(const struct paths *paths, struct issued *issued)
+{
+    issued->end_s = issued->soonest_end_s = paths->items[0].end_s;
+    issued->issuers_end_s = paths->items[0].issuers_end_s;
+    for (size_t i = 1; i < paths->count; i++)
+        issued->soonest_end_s = duration_shorter(issued->soonest_end_s, paths->items[i].end_s);
+}
+
 /* The certificates as they go to disk, written by us. */
 static bool keep(const struct vetting *vetting, struct issued *issued, struct err *err)
 {
@@ -354,7 +362,11 @@ static bool keep(const struct vetting *vetting, struct issued *issued, struct er
         return err_memory(err);
     issued->leaf_pem = leaf.items[0];
     issued->leaf = vetting->facts;
-    issued->end_s = vetting->paths->items[0].end_s;
+    note_ends(vetting->paths, issued);
+    issued->first_to_end = certificate_name(
+        X509_get_subject_name(path_first_to_end(&vetting->paths->items[0])), &issued->arena);
+    if (issued->first_to_end == NULL)
+        return err_memory(err);
     return key_to_pem(vetting->order->key, false, &issued->key_pem, err);
 }
 

@@ -10,6 +10,16 @@ uint64_t renewal_start_s(const struct validity *life, uint64_t issued_s)
     return issued_s > life->not_before && issued_s < life->not_after ? issued_s : life->not_before;
 }
 
+bool renewal_life_is_cut(uint64_t asked_s, uint64_t given_s)
+{
+    return given_s < asked_s - asked_s / 10;
+}
+
+bool renewal_is_near_end(uint64_t issuer_left_s, uint64_t life_s)
+{
+    return issuer_left_s / 3 < life_s;
+}
+
 /* A moment between from_s and to_s; spread 0 is from_s, the largest just before to_s. */
 static uint64_t draw(uint64_t from_s, uint64_t to_s, uint32_t spread)
 {

@@ -27,6 +27,12 @@
 uint64_t renewal_due_s(const struct validity *life, uint64_t issued_s,
                        const struct renewal_rule *rule, uint32_t spread);
 
+/* renewal_life_is_cut - whether a certificate is of use for less than 90 % of the time asked for */
+bool renewal_life_is_cut(uint64_t asked_s, uint64_t given_s);
+
+/* renewal_is_near_end - whether an issuer lasts less than three lives of what it signs */
+bool renewal_is_near_end(uint64_t issuer_left_s, uint64_t life_s);
+
 /* renewal_start_s - when the useful life began: issued_s if it lies inside, else notBefore */
 uint64_t renewal_start_s(const struct validity *life, uint64_t issued_s);
 

@@ -2,7 +2,6 @@
 
 #include "base/when.h"
 
-#include "mint.h"
 #include "must.h"
 #include "owned.h"
 #include "pem.h"
@@ -15,23 +14,30 @@ enum { ROOT_LIFE_S = 87600 * 3600, INTERMEDIATE_LIFE_S = 43800 * 3600, BACKDATED
 struct authority *authority_new(const char *common_name, EVP_PKEY *key,
                                 const struct authority *parent)
 {
-    struct authority *authority = calloc(1, sizeof *authority);
     uint64_t now_s = when_now_s();
     const struct recipe recipe = {
         .common_name = common_name,
         .key = key,
         .not_before_s = now_s - BACKDATED_S,
         .not_after_s = now_s + (parent == NULL ? ROOT_LIFE_S : INTERMEDIATE_LIFE_S),
-        .key_usage = KU_KEY_CERT_SIGN | KU_CRL_SIGN,
-        .is_ca = true,
-        .issuer = parent == NULL ? NULL : parent->certificate,
-        .issuer_key = parent == NULL ? NULL : parent->key,
     };
 
+    return authority_make(&recipe, parent);
+}
+
+struct authority *authority_make(const struct recipe *recipe, const struct authority *parent)
+{
+    struct authority *authority = calloc(1, sizeof *authority);
+    struct recipe full = *recipe;
+
     MUST(authority != NULL);
+    full.is_ca = true;
+    full.key_usage = KU_KEY_CERT_SIGN | KU_CRL_SIGN;
+    full.issuer = parent == NULL ? NULL : parent->certificate;
+    full.issuer_key = parent == NULL ? NULL : parent->key;
     authority->parent = parent;
-    authority->key = key;
-    authority->certificate = mint_certificate(&recipe);
+    authority->key = full.key;
+    authority->certificate = mint_certificate(&full);
     authority->may_sign = true;
     authority->name = "";
     authority->pem = pem_certificate(&authority->arena, authority->certificate);

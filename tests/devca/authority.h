@@ -10,6 +10,7 @@
 #define DEVCA_AUTHORITY_H
 
 #include "draw.h"
+#include "mint.h"
 
 #include "base/arena.h"
 
@@ -40,6 +41,9 @@ struct ca {
 /* authority_new - takes `key`; lives until authority_free, its parent as long */
 struct authority *authority_new(const char *common_name, EVP_PKEY *key,
                                 const struct authority *parent);
+
+/* authority_make - the same by a recipe of one's own, whose key it takes */
+struct authority *authority_make(const struct recipe *recipe, const struct authority *parent);
 
 /* authority_free - NULL is fine */
 void authority_free(struct authority *authority);

@@ -148,6 +148,18 @@ void fault_long_chain(struct fault_scene *scene)
     scene->leaf->signer = odd_deep(&scene->devca->odd, scene->devca->ca.root);
 }
 
+void fault_issuer_ends_first(struct fault_scene *scene)
+{
+    scene->leaf->signer =
+        odd_brief(&scene->devca->odd, scene->devca->ca.root,
+                  (uint64_t)json_integer_value(json_object_get(scene->order, "seconds")));
+}
+
+void fault_restricted_issuer(struct fault_scene *scene)
+{
+    scene->leaf->signer = odd_restricted(&scene->devca->odd, scene->devca->ca.root);
+}
+
 /* The signature is what a certificate's DER ends with. */
 void fault_bad_signature(struct fault_scene *scene)
 {

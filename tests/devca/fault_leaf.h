@@ -59,6 +59,12 @@ fault_function fault_weak_key_ca;
 /* fault_long_chain - signed by the last of eleven intermediates */
 fault_function fault_long_chain;
 
+/* fault_issuer_ends_first - signed by an intermediate that ends in "seconds" */
+fault_function fault_issuer_ends_first;
+
+/* fault_restricted_issuer - signed by an intermediate whose extended key usage is clientAuth */
+fault_function fault_restricted_issuer;
+
 /* fault_bad_signature - one bit of the signature is another one */
 fault_function fault_bad_signature;
 

@@ -26,6 +26,14 @@ void fault_foreign_issuer(struct fault_scene *scene)
          json_object_set_new(data_of(scene), "ca_chain", authority_chain(foreign, true)) == 0);
 }
 
+void fault_cross_signed(struct fault_scene *scene)
+{
+    const struct ca *ca = &scene->devca->ca;
+
+    MUST(json_object_set_new(data_of(scene), "ca_chain",
+                             odd_crossed(&scene->devca->odd, ca->current, ca->root)) == 0);
+}
+
 void fault_no_chain(struct fault_scene *scene)
 {
     json_object_del(data_of(scene), "issuing_ca");

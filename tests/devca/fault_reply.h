@@ -9,6 +9,9 @@
 /* fault_foreign_issuer - issuing_ca and ca_chain of a CA that has nothing to do with it */
 fault_function fault_foreign_issuer;
 
+/* fault_cross_signed - in the chain stand an expired old root and what it had cross-signed, too */
+fault_function fault_cross_signed;
+
 /* fault_no_chain - neither issuing_ca nor ca_chain */
 fault_function fault_no_chain;
 

@@ -42,9 +42,13 @@ static const struct fault_type {
     {"weak-key-ca", FAULT_LEAF, KIND_SIGNING, fault_weak_key_ca, NULL},
     {"long-chain", FAULT_LEAF, KIND_SIGNING, fault_long_chain, NULL},
 
+    {"issuer-ends-first", FAULT_LEAF, KIND_SIGNING, fault_issuer_ends_first, "seconds"},
+    {"restricted-issuer", FAULT_LEAF, KIND_SIGNING, fault_restricted_issuer, NULL},
+
     {"bad-signature", FAULT_SIGNED, KIND_SIGNING, fault_bad_signature, NULL},
 
     {"foreign-issuer", FAULT_REPLY, KIND_SIGNING, fault_foreign_issuer, NULL},
+    {"cross-signed", FAULT_REPLY, KIND_SIGNING, fault_cross_signed, NULL},
     {"no-chain", FAULT_REPLY, KIND_SIGNING, fault_no_chain, NULL},
     {"two-certificates", FAULT_REPLY, KIND_SIGNING, fault_two_certificates, NULL},
     {"no-certificate", FAULT_REPLY, KIND_SIGNING, fault_no_certificate, NULL},

@@ -1,7 +1,10 @@
 """Every rule of the vetting, broken by devca: nothing on disk changes, and the log says which rule it was."""
+import json
+import time
+
 import pytest
 
-from scene import WEB, serial_of, snapshot, wait_for
+from scene import WEB, openssl, serial_of, snapshot, wait_for
 
 BREACHES = [
     ("wrong-key", {}, "", "another key than ours"),
@@ -23,6 +26,8 @@ BREACHES = [
     ("foreign-issuer", {}, "", "does not verify"),
     ("no-chain", {}, "", "no issuing CA came"),
     ("long-chain", {}, "", "more than 8 certificates"),
+    ("restricted-issuer", {}, "usage = server", "does not permit the usage"),
+    ("issuer-ends-first", {"seconds": 2403}, "", "of its path"),
     ("two-certificates", {}, "", "2 certificates in place of one"),
     ("no-certificate", {}, "", "holds no certificate"),
     ("garbage-certificate", {}, "", "cannot read a certificate"),
@@ -90,3 +95,57 @@ def test_a_certificate_of_the_future_is_waited_out_while_the_old_one_serves(devc
     assert serial_of(site.out() / "tls.crt") != before
     wait_for(lambda: site.status()["web"]["state"] == "fresh", "the new one to be fresh")
     assert run.terminate() == 0
+
+
+def status_at(site, clock):
+    return json.loads(site.command("status", "--json", environment=clock.environment).out)[0]
+
+
+def test_a_certificate_lasts_as_long_as_its_issuer(devca, site, clock):
+    site.configure(devca, {"web": WEB})
+    devca.fault("issuer-ends-first", seconds=600)
+    done = site.once()
+    assert done.code == 0
+    advice = [line["message"] for line in done.events("advice")]
+    assert len(advice) == 1 and "CN=devca brief intermediate ends at" in advice[0], advice
+    row = site.status()["web"]
+    assert row["end"] < row["not_after"] and row["renewal"] < row["end"]
+    assert done.events("published")[0]["end"] == row["end"]
+    clock.off_by(12 * 60)
+    row = status_at(site, clock)
+    assert (row["state"], row["usable"]) == ("expired", False)
+    verify = ["verify", "-attime", str(int(time.time()) + 12 * 60), "-CAfile", str(site.out() / "ca.crt"), "-untrusted"]
+    with pytest.raises(AssertionError, match="certificate has expired"):
+        openssl(*verify, str(site.out() / "tls.crt"), str(site.out() / "tls.crt"))
+    done = site.once(environment=clock.environment)
+    assert done.code == 0
+    assert "has expired" in done.events("wanted")[0]["message"]
+
+
+def test_a_clock_that_went_back_makes_no_certificate_fresh(devca, site, clock):
+    site.configure(devca, {"web": WEB})
+    assert site.once().code == 0
+    clock.off_by(-40 * 86400)
+    row = status_at(site, clock)
+    assert (row["state"], row["usable"]) == ("early", False), row
+    assert site.command("ready", environment=clock.environment).code == 1
+
+
+def test_an_old_root_in_the_chain_neither_refuses_a_reply_nor_is_published(devca, site):
+    site.configure(devca, {"web": WEB})
+    devca.fault("cross-signed", times=0)
+    done = site.once()
+    assert done.code == 0, done.err
+    assert (site.out() / "ca.crt").read_text().strip() == devca.root_file.read_text().strip()
+    assert (site.out() / "tls.crt").read_text().count("BEGIN CERTIFICATE") == 2
+    site.configure(devca, {"web": WEB + f"trust_anchor = {devca.root_file}\nip_addresses = 192.0.2.1"})
+    assert site.once().code == 0
+
+
+def test_a_life_that_the_role_cuts_is_told_once(devca, site):
+    site.configure(devca, {"web": WEB.replace("1h", "48h")})
+    done = site.once()
+    assert done.code == 0
+    told = [line for line in done.events("advice") if "that ttl asks for; look at max_ttl" in line["message"]]
+    assert len(told) == 1, done.err
+    assert not site.once().events("advice")

@@ -346,10 +346,36 @@ static void advice_is_given_for_what_is_unwise_and_only_then(void **state)
     assert_non_null(strstr(advice[0], "enforce_hostnames = false"));
 }
 
+static void a_life_that_is_cut_and_an_issuer_near_its_end_are_noticed(void **state)
+{
+    static const struct {
+        uint64_t asked_s, given_s;
+        bool is_cut;
+    } lives[] = {
+        {0, 60, false},     {3600, 3600, false}, {3600, 3630, false},    {3600, 3240, false},
+        {3600, 3239, true}, {3600, 0, true},     {UINT64_MAX, 60, true},
+    };
+    static const struct {
+        uint64_t left_s, life_s;
+        bool is_near;
+    } issuers[] = {
+        {10800, 3600, false}, {10797, 3600, true},       {0, 3600, true},
+        {3600, 0, false},     {UINT64_MAX, 3600, false}, {10, UINT64_MAX, true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(lives); i++)
+        assert_int_equal(renewal_life_is_cut(lives[i].asked_s, lives[i].given_s), lives[i].is_cut);
+    for (size_t i = 0; i < COUNT_OF(issuers); i++)
+        assert_int_equal(renewal_is_near_end(issuers[i].left_s, issuers[i].life_s),
+                         issuers[i].is_near);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(due_lies_in_the_window),
+        cmocka_unit_test(a_life_that_is_cut_and_an_issuer_near_its_end_are_noticed),
         cmocka_unit_test(due_of_equals_is_spread_over_the_window),
         cmocka_unit_test(a_backdated_certificate_is_not_due_when_it_is_new),
         cmocka_unit_test(renew_before_is_obeyed_with_a_little_spread),
