@@ -3,6 +3,7 @@
 #include "base/when.h"
 #include "config/config_document.h"
 #include "config/config_load.h"
+#include "pki/chain.h"
 #include "pki/pem_file.h"
 
 #include <errno.h>
@@ -115,22 +116,37 @@ static const struct named_file *certificates_of(const struct config *config)
     return files;
 }
 
+static void check_certificates_in(const struct config *config, const struct named_file *file,
+                                  struct config_problems *problems)
+{
+    struct config_place place = place_of(config, file);
+    struct pem_file_facts facts;
+    struct err err;
+
+    if (!pem_file_certificates(file->path, &facts, &err))
+        config_problem(problems, &place, "\"%s\" %s", file->path, err.text);
+    else if (everybody_may_write(file->path))
+        config_problem(problems, &place,
+                       "\"%s\" is a file that everybody may write, and whom leafd trusts stands in "
+                       "it; chmod o-w it",
+                       file->path);
+    else if (strcmp(file->key, "trust_anchor") == 0 &&
+             (facts.certificates > CHAIN_MOST_CERTIFICATES || facts.bytes > CHAIN_MOST_BYTES))
+        config_problem(
+            problems, &place,
+            "\"%s\" holds %zu certificates in %zu bytes, and at most %d in %d are taken; "
+            "name a file with those alone that this certificate hangs on",
+            file->path, facts.certificates, facts.bytes, CHAIN_MOST_CERTIFICATES, CHAIN_MOST_BYTES);
+}
+
 static void check_certificates(const struct config *config, struct config_problems *problems)
 {
     const struct named_file *files = certificates_of(config);
-    uint64_t end_s;
-    struct err err;
 
-    if (files == NULL) {
+    if (files == NULL)
         config_problem(problems, &(struct config_place){0}, "memory ran out");
-        return;
-    }
-    for (const struct named_file *at = files; at->path != NULL; at++) {
-        struct config_place place = place_of(config, at);
-
-        if (!pem_file_certificates(at->path, &end_s, &err))
-            config_problem(problems, &place, "\"%s\" %s", at->path, err.text);
-    }
+    for (const struct named_file *at = files; at != NULL && at->path != NULL; at++)
+        check_certificates_in(config, at, problems);
     free((void *)files);
 }
 
@@ -192,16 +208,16 @@ static void advise_on_ends(const struct config *config, struct config_problems *
 {
     const struct named_file *files = certificates_of(config);
     char end[WHEN_TEXT_BYTES];
-    uint64_t end_s;
+    struct pem_file_facts facts;
     struct err err;
 
     for (const struct named_file *at = files; at != NULL && at->path != NULL; at++) {
         struct config_place place = place_of(config, at);
         const char *key = place.key;
 
-        if (!pem_file_certificates(at->path, &end_s, &err) || end_s > when_now_s())
+        if (!pem_file_certificates(at->path, &facts, &err) || facts.end_s > when_now_s())
             continue;
-        when_text(end_s, end);
+        when_text(facts.end_s, end);
         place.key = NULL;
         config_problem(advice, &place,
                        "advice: no certificate in %s is valid any more: the last "

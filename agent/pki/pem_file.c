@@ -46,43 +46,39 @@ static bool tell_what_it_is(const struct bytes *bytes, struct err *err)
                    "holds no certificate in PEM; it must have -----BEGIN CERTIFICATE-----");
 }
 
-/* Reads all certificates; the count, or -1 if the one behind these cannot be read. */
-static int count_certificates(BIO *bio, uint64_t *ret_end_s)
+/* Reads all certificates; false if the one behind these cannot be read. */
+static bool count_certificates(BIO *bio, struct pem_file_facts *facts)
 {
     struct validity validity;
     unsigned long code;
-    int count = 0;
     X509 *certificate;
 
-    *ret_end_s = 0;
     while ((certificate = PEM_read_bio_X509(bio, NULL, crypto_no_password, NULL)) != NULL) {
-        if (certificate_validity(certificate, &validity) && validity.not_after > *ret_end_s)
-            *ret_end_s = validity.not_after;
+        if (certificate_validity(certificate, &validity) && validity.not_after > facts->end_s)
+            facts->end_s = validity.not_after;
         X509_free(certificate);
-        count++;
+        facts->certificates++;
     }
     code = ERR_peek_last_error();
     ERR_clear_error();
-    return ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE ? count
-                                                                                           : -1;
+    return ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE;
 }
 
-bool pem_file_certificates(const char *path, uint64_t *ret_end_s, struct err *err)
+bool pem_file_certificates(const char *path, struct pem_file_facts *ret_facts, struct err *err)
 {
     CLEANUP(bytes_free) struct bytes bytes = {.limit = PEM_FILE_MOST_BYTES};
     CLEANUP(cleanup_bio) BIO *bio = NULL;
-    int count;
 
     if (!read_text(path, &bytes, err))
         return false;
     bio = BIO_new_mem_buf(bytes_text(&bytes), (int)bytes.length);
     if (bio == NULL)
         return err_memory(err);
-    count = count_certificates(bio, ret_end_s);
-    if (count < 0)
+    *ret_facts = (struct pem_file_facts){.bytes = bytes.length};
+    if (!count_certificates(bio, ret_facts))
         return err_set(err, ERR_LOCAL,
                        "holds a certificate that cannot be read; write the file anew");
-    return count > 0 || tell_what_it_is(&bytes, err);
+    return ret_facts->certificates > 0 || tell_what_it_is(&bytes, err);
 }
 
 bool pem_file_key(const char *path, const char *certificate_path, struct err *err)
@@ -90,7 +86,7 @@ bool pem_file_key(const char *path, const char *certificate_path, struct err *er
     CLEANUP(bytes_free) struct bytes bytes = {.limit = PEM_FILE_MOST_BYTES};
     CLEANUP(bytes_free) struct bytes certificate = {.limit = PEM_FILE_MOST_BYTES};
     CLEANUP(cleanup_key) EVP_PKEY *key = NULL;
-    uint64_t end_s;
+    struct pem_file_facts facts;
     struct err why;
 
     if (!read_text(path, &bytes, err))
@@ -103,7 +99,7 @@ bool pem_file_key(const char *path, const char *certificate_path, struct err *er
         return err_set(err, ERR_LOCAL,
                        "holds no private key in PEM; name the file with -----BEGIN PRIVATE "
                        "KEY-----");
-    if (!pem_file_certificates(certificate_path, &end_s, &why) ||
+    if (!pem_file_certificates(certificate_path, &facts, &why) ||
         !file_read_at(AT_FDCWD, certificate_path, &certificate, &why))
         return true; /* which is told of that file */
     return certificate_has_key(bytes_text(&certificate), key, &why) ||

@@ -9,15 +9,20 @@
 
 #include "base/err.h"
 
+#include <stddef.h>
 #include <stdint.h>
+
+struct pem_file_facts {
+    size_t certificates, bytes;
+    uint64_t end_s; /* of the certificate that ends last, in seconds since 1970 */
+};
 
 /*
  * pem_file_certificates - whether the file holds certificates in PEM, and each can be read
  *
- * *ret_end_s becomes the end of the one that ends last, in seconds since 1970. Blocks: reads up to
- * 1 MiB.
+ * Blocks: reads up to 1 MiB.
  */
-bool pem_file_certificates(const char *path, uint64_t *ret_end_s, struct err *err);
+bool pem_file_certificates(const char *path, struct pem_file_facts *ret_facts, struct err *err);
 
 /*
  * pem_file_key - whether the file holds a private key in PEM, not encrypted, that belongs to the

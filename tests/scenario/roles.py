@@ -29,5 +29,8 @@ ROLES = {
     "prod-uris": {"allow_any_name": True, "allowed_uri_sans": "spiffe://prod.test/*", "key_type": "any",
                   "require_cn": False},
     "big-keys": {"allow_any_name": True, "key_type": "rsa", "key_bits": 3072, "require_cn": False},
+    # underscores and all
+    "any-host": {"allow_any_name": True, "enforce_hostnames": False, "allowed_uri_sans": "*", "key_type": "any",
+                 "require_cn": False},
     "server-only": {"allow_any_name": True, "key_type": "any", "require_cn": False, "client_flag": False},
 }

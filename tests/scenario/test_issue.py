@@ -42,6 +42,41 @@ def test_every_key_type_is_issued(ca, site, key_type, tells):
     assert same_key(site.out() / "tls.crt", site.out() / "tls.key")
 
 
+@pytest.mark.parametrize("how", ["request_names = no", "request_names = yes"])
+def test_names_are_asked_for_in_the_form_in_which_the_ca_gives_them(ca, site, how):
+    """Go writes them anew: what is not in its form never was what had been asked for."""
+    site.configure(ca, {"web": f"""
+pki_role = any-host
+{how}
+dns_names = A.Example.TEST
+ip_addresses = ::ffff:192.0.2.1
+uris = URN:a:B, HTTPS://X.Example:8443/A?b=C#D, spiffe://Example.TEST/{"x" * 300}
+file = tls.crt certificate
+file = tls.key key
+"""})
+    done = site.once()
+    assert done.code == 0, done.err
+    text = openssl("x509", "-in", str(site.out() / "tls.crt"), "-noout", "-ext", "subjectAltName")
+    for name in ("DNS:a.example.test", "IP Address:192.0.2.1", "URI:urn:a:B", "URI:https://x.example:8443/A?b=C#D",
+                 "URI:spiffe://example.test/" + "x" * 300):
+        assert name in text, text
+    done = site.once()
+    assert done.code == 0 and not done.events("wanted"), done.err
+
+
+def test_an_underscore_goes_through_the_csr_where_the_role_permits(ca, site):
+    lines = "dns_names = _a_b.example.test\nfile = tls.crt certificate\nfile = tls.key key\n"
+    site.configure(ca, {"web": "pki_role = any-host\n" + lines})
+    assert "enforce_hostnames = false" in site.command("check").out
+    done = site.once()
+    assert done.code == 0, done.err
+    assert "DNS:_a_b.example.test" in openssl("x509", "-in", str(site.out() / "tls.crt"), "-noout", "-text")
+    site.configure(ca, {"db": "pki_role = leafd\n" + lines})
+    done = site.once()
+    assert done.code == 3, done.err
+    assert done.events("failed")[0]["class"] == "refused"
+
+
 def test_every_kind_of_name_is_in_the_certificate(ca, site):
     site.configure(ca, {"web": """
 pki_role = leafd

@@ -38,6 +38,8 @@ def made(tmp_path_factory):
     (folder / "open.key").chmod(0o604)
     (folder / "writable.key").write_bytes((folder / "ca.key").read_bytes())
     (folder / "writable.key").chmod(0o602)
+    (folder / "open.pem").write_bytes((folder / "ca.pem").read_bytes())
+    (folder / "open.pem").chmod(0o666)
     (folder / "writable").write_text("CANARY\n")
     (folder / "writable").chmod(0o622)
     return folder
@@ -53,6 +55,7 @@ NO_CERTIFICATES = [
     ("ca.der", "is DER; leafd reads PEM: openssl x509 -inform der"),
     ("cut.pem", "holds a certificate that cannot be read; write the file anew"),
     ("second-cut.pem", "holds a certificate that cannot be read; write the file anew"),
+    ("open.pem", "is a file that everybody may write, and whom leafd trusts stands in it; chmod o-w it"),
     ("folder.pem", "cannot be read; name a regular file of up to 1 MiB"),
 ]
 VAULT_KEYS = {"ca_file": "ca_file = {}\n", "client_certificate": "client_certificate = {}\nclient_key = MADE/ca.key\n"}
@@ -87,6 +90,17 @@ def test_a_file_without_certificates_is_refused(site, made, key, file, told):
         assert done.code == 2
         assert done.err.count("\n") == 1 and done.err.startswith(f'{where} "{path}" {told}'), done.err
     assert not os.path.exists(site.out())
+
+
+def test_a_trust_anchor_of_all_the_world_is_refused(site, made):
+    """Every vetting would refuse it later."""
+    (made / "many.pem").write_text((made / "ca.pem").read_text() * 33)
+    write(site, HEAD + CERT + f"trust_anchor = {made}/many.pem\n")
+    done = site.command("check")
+    assert done.code == 2
+    assert f'{site.file}:13: [cert web] trust_anchor: "{made}/many.pem" holds 33 certificates in' in done.err
+    write(site, HEAD.replace("[auth]", f"ca_file = {made}/many.pem\n[auth]") + CERT)
+    assert site.command("check").code == 0
 
 
 @pytest.mark.parametrize("file, told", CLIENT_KEYS, ids=[row[0] for row in CLIENT_KEYS])
