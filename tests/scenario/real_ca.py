@@ -53,7 +53,8 @@ class RealCa:
         port = free_port()
         self.direct = f"https://127.0.0.1:{port}"
         settings = []
-        if audit and version_of(binary).startswith("OpenBao"):
+        self.version = version_of(binary)
+        if audit and self.version.startswith("OpenBao"):
             # Only OpenBao knows this key, and only with it can an audit device be enabled by the API.
             (folder / "server.hcl").write_text("unsafe_allow_api_audit_creation = true\n")
             settings = [f"-config={folder / 'server.hcl'}"]
@@ -62,7 +63,8 @@ class RealCa:
              "-dev-root-token-id=root", "-dev-no-store-token", *settings], stdout=self.log, stderr=self.log,
             stdin=subprocess.DEVNULL, env={"PATH": os.environ["PATH"], "HOME": str(folder)})
         self.ca_file = str(self.tls / "vault-ca.pem")
-        scene.wait_for(lambda: os.path.exists(self.ca_file), "the server's TLS files")
+        scene.wait_for(lambda: os.path.exists(self.ca_file) and "END CERTIFICATE" in open(self.ca_file).read(),
+                       "the server's TLS files")
         self.context = ssl.create_default_context(cafile=self.ca_file)
         scene.wait_for(self.is_up, "the server")
         self.proxy = scene.Proxy(("127.0.0.1", port))

@@ -139,6 +139,7 @@ def random_role(draw):
             "require_cn": not often(), "server_flag": often(), "client_flag": often(), "key_type": kind,
             "key_bits": {"any": 0, "ec": draw.choice((256, 384)), "rsa": draw.choice((2048, 3072))}[kind],
             "cn_validations": draw.choice(("email,hostname", "hostname", "disabled")),
+            "allowed_ip_sans_cidr": draw.choice(("", "127.0.0.0/8", "::/0,10.0.0.0/8")),  # Vault knows no such option
             "allowed_uri_sans": draw.choice(("", "spiffe://a/*", "*", "urn:x"))}
 
 
@@ -148,7 +149,8 @@ def random_section(draw, number):
     return lines(f"random-{number}", f"dns_names = {', '.join(names)}", more="\n".join(
         line for line, chance in (
             (f"common_name = {common}", 0.4), ("request_names = yes", 0.5), ("usage = client", 0.3),
-            ("email_addresses = me@d.test", 0.1), ("ip_addresses = 127.0.0.1", 0.1), ("uris = spiffe://a/b", 0.1),
+            ("email_addresses = me@d.test", 0.1), ("ip_addresses = 127.0.0.1", 0.2),
+            ("key_source = vault", 0.2), ("uris = spiffe://a/b", 0.1),
             (draw.choice(("key_type = ecdsa-p384", "key_type = rsa-2048", "key_type = ed25519")), 0.2))
         if draw.random() < chance))
 
@@ -176,6 +178,17 @@ def test_what_is_predicted_is_what_the_ca_does(real_ca_server, site):
         f"{name}: {certs[name]}\n{ca.call('GET', 'pki_int/roles/random-' + name[1:])['data']}\n"
         f"{[line for line in done.out.splitlines() if f'[cert {name}]' in line]}\n"
         f"{site.status(name)}" for name in predicted ^ refused)
+
+
+def test_a_namespace_that_is_not_there_is_named(real_ca_server, site):
+    ca = real_ca_server
+    ca.reset()
+    if not ca.version.startswith("OpenBao"):
+        pytest.skip("Vault's open edition has no namespaces, and looks at no such header")
+    site.configure(ca, {"web": lines("leafd")}, vault="namespace = nosuch")
+    shown_to_fail(site)
+    done = named(site, ca)
+    assert done.code == 3 and "namespace" in done.out, done.out
 
 
 def short_issuer(ca, seconds, **settings):
