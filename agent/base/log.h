@@ -24,6 +24,8 @@ enum log_event {
     LOG_TOKEN_RENEWED,
     LOG_TOKEN_LOST,
     LOG_FOUND,
+    LOG_KEPT,
+    LOG_DAMAGED,
     LOG_WANTED,
     LOG_HELD,
     LOG_PUBLISHED,

@@ -64,6 +64,8 @@ const struct config_key config_keys[] = {
      .type = "number", .example = "16"},
     {"ready_when", AGENT(ready_when), .parse = parse_ready_when, .fallback = "tried",
      .type = "word", .example = "tried"},
+    {"files_every", AGENT(files_every_s), .parse = parse_duration_or_0, .fallback = "5m",
+     .type = "duration, or 0", .example = "5m"},
     {"ca_poll", AGENT(ca_poll_s), .parse = parse_poll, .fallback = "auto",
      .type = "duration, auto, or 0", .example = "5m"},
     {"ca_spread", AGENT(ca_spread_s), .parse = parse_duration_or_auto, .fallback = "auto",

@@ -48,6 +48,16 @@ static void rest_from_ca(struct cert_flow *flow, uint64_t wait_ms, bool is_known
     }
 }
 
+void step_mend(struct cert_flow *flow)
+{
+    struct cert_work *work = &flow->work;
+
+    if (!cert_work_lasts(work) || flow->alarm.until_us == 0)
+        return;
+    work->ca_rests_until_us = flow->alarm.until_us;
+    step_queue_to_restage(flow);
+}
+
 /* Whether the failed stage has left alone what is published, so that memory knows it. */
 static bool knows_published(enum flow_state failed)
 {

@@ -18,4 +18,7 @@ step step_back_off;
 /* step_back_off_again - waits on, after a restart */
 step step_back_off_again;
 
+/* step_mend - writes damaged files anew while the CA is waited for, which does not end the wait */
+step step_mend;
+
 #endif

@@ -1,9 +1,15 @@
 #include "flow/cert_directory.h"
 
-#include "install/revoked_mark.h"
+#include "base/chance.h"
+#include "base/when.h"
+#include "flow/cert_log.h"
 
 #include <string.h>
 #include <sys/inotify.h>
+
+enum { LOOK_GAP_US = 1000000, LOOK_DOUBLINGS = 8, LOOKS_TOLD = 3, LOOK_ACCURACY_US = 250000 };
+
+static void watch(struct cert_work *work);
 
 void cert_directory_remove_previous(struct cert_work *work)
 {
@@ -42,36 +48,195 @@ void cert_directory_plan_removal(struct cert_work *work)
         sd_event_source_set_description(work->removal, "previous generation");
 }
 
-static void take_mark(struct cert_work *work)
+/* -- looks at the files ---------------------------------------------------------------------------
+ */
+
+/* Half as long to one and a half times as long: neither a fleet's looks nor those at ten thousand
+ * sets come together. */
+static uint64_t regular_wait_us(const struct cert_work *work)
 {
-    switch (revoked_mark_read(work->set_fd, work->published.generation)) {
-    case REVOCATION_REPLACED:
-        work->deliver(work, EV_REVOKED, NULL);
-        break;
-    case REVOCATION_FINAL:
-        work->deliver(work, EV_WITHDRAWN, NULL);
-        break;
-    case REVOCATION_NONE:
-        break;
+    uint64_t every_us = work->config->agent.files_every_s * 1000000;
+
+    return every_us / 2 + (every_us / 1000 * chance_draw() >> 32) * 1000;
+}
+
+/* One change is seen to at once; those who go on changing things are looked at ever more rarely. */
+static uint64_t gap_us(const struct cert_look *look)
+{
+    return LOOK_GAP_US << (look->in_a_row < LOOK_DOUBLINGS ? look->in_a_row : LOOK_DOUBLINGS);
+}
+
+static void plan_look(struct cert_work *work, uint64_t wait_us)
+{
+    sd_event_source_set_time_relative(work->look.timer, wait_us);
+    sd_event_source_set_enabled(work->look.timer, SD_EVENT_ONESHOT);
+}
+
+static void plan_regular_look(struct cert_work *work)
+{
+    work->look.has_cause = false;
+    if (work->config->agent.files_every_s > 0)
+        plan_look(work, regular_wait_us(work));
+}
+
+/* Something is not as it was, or may not be. */
+static void plan_look_for_cause(struct cert_work *work)
+{
+    struct cert_look *look = &work->look;
+    uint64_t from_us = look->ended_us + gap_us(look), now_us = when_boot_us();
+
+    if (look->has_cause)
+        return;
+    look->has_cause = true;
+    if (look->slot == NULL)
+        plan_look(work, from_us > now_us ? from_us - now_us : 0);
+}
+
+static void take_mark(struct cert_work *work, enum revocation revocation)
+{
+    if (revocation != REVOCATION_NONE)
+        work->deliver(work, revocation == REVOCATION_FINAL ? EV_WITHDRAWN : EV_REVOKED, NULL);
+}
+
+/* Notes what the look found, and when the next one is. */
+static void end_look(struct cert_work *work, bool found)
+{
+    struct cert_look *look = &work->look;
+
+    bool again = found || look->has_cause;
+
+    look->in_a_row = look->had_cause || found ? look->in_a_row + 1 : 0;
+    look->ended_us = when_boot_us();
+    look->has_cause = false;
+    if (work->watch == NULL)
+        watch(work);
+    if (again)
+        plan_look_for_cause(work);
+    else
+        plan_regular_look(work);
+}
+
+static void on_looked(void *arg, const struct err *err)
+{
+    struct cert_work *work = arg;
+    struct cert_look *look = &work->look;
+    enum revocation revocation = REVOCATION_NONE;
+    bool found = false;
+    char damage[sizeof look->job->damage];
+
+    memcpy(damage, look->job->damage, sizeof damage);
+    /* What was published meanwhile is another set. */
+    if (err->kind == ERR_NONE && strcmp(look->job->published, work->published.generation) == 0) {
+        found = damage[0] != '\0';
+        revocation = look->job->revocation;
+        memcpy(look->print, look->job->print, sizeof look->print);
     }
+    look->job = NULL;
+    look->slot = slot_drop(look->slot);
+    end_look(work, found);
+    if (found && look->in_a_row <= LOOKS_TOLD)
+        cert_log_damaged(work, damage);
+    if (found) {
+        cert_work_give_reason(work, damage);
+        work->deliver(work, EV_DAMAGED, NULL);
+    }
+    take_mark(work, revocation);
+}
+
+static int on_look_due(sd_event_source *source, uint64_t now_us, void *arg)
+{
+    struct cert_work *work = arg;
+    struct cert_look *look = &work->look;
+    struct err err;
+
+    (void)source;
+    (void)now_us;
+    if (look->slot != NULL)
+        return 0;
+    look->had_cause = look->has_cause;
+    look->has_cause = false;
+    if (work->set_fd >= 0 && work->published.generation[0] != '\0')
+        look->job = cert_job_new(work->config, work->cert, work->set_fd, NULL, &err);
+    if (look->job != NULL) {
+        memcpy(look->job->published, work->published.generation, sizeof look->job->published);
+        memcpy(look->job->print, look->print, sizeof look->job->print);
+        look->slot = worker_start(work->tools->workers, WORK_WHEN_IDLE, job_look, look->job,
+                                  cert_job_free, on_looked, work, &err);
+    }
+    if (look->slot == NULL) {
+        look->job = NULL;
+        plan_regular_look(work);
+    }
+    return 0;
+}
+
+void cert_directory_look(struct cert_work *work)
+{
+    struct cert_look *look = &work->look;
+
+    if (look->timer == NULL)
+        return;
+    look->slot = slot_drop(look->slot);
+    look->job = NULL;
+    look->print[0] = '\0';
+    plan_look(work, 0);
+}
+
+/* -- the watch ------------------------------------------------------------------------------------
+ */
+
+/* What leafd itself writes into the directory all the time. */
+static bool is_our_doing(const struct cert_work *work, const char *name)
+{
+    static const char *const names[] = {"..state", "..state.new", "..data_tmp", "..revoked.new"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return generation_is_name(name) && strcmp(name, work->published.generation) != 0;
 }
 
 static int on_directory_changed(sd_event_source *source, const struct inotify_event *event,
                                 void *arg)
 {
     struct cert_work *work = arg;
+    const char *name = event->len > 0 ? event->name : "";
 
     (void)source;
-    if (event->len > 0 && strcmp(event->name, revoked_mark_name) == 0)
-        take_mark(work);
+    if (strcmp(name, revoked_mark_name) == 0) {
+        take_mark(work, revoked_mark_read(work->set_fd, work->published.generation));
+        return 0;
+    }
+    if (is_our_doing(work, name))
+        return 0;
+    /* Not watched until the look: whoever goes on changing things wakes nobody. */
+    if (work->look.in_a_row >= LOOKS_TOLD)
+        work->watch = sd_event_source_disable_unref(work->watch);
+    plan_look_for_cause(work);
     return 0;
+}
+
+static void watch(struct cert_work *work)
+{
+    work->watch = sd_event_source_disable_unref(work->watch);
+    if (sd_event_add_inotify(work->tools->loop, &work->watch, work->cert->directory,
+                             IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB | IN_DELETE_SELF |
+                                 IN_MOVE_SELF | IN_ONLYDIR,
+                             on_directory_changed, work) >= 0)
+        sd_event_source_set_description(work->watch, "directory of a set");
 }
 
 void cert_directory_watch(struct cert_work *work)
 {
-    work->watch = sd_event_source_disable_unref(work->watch);
-    if (work->tools->stays &&
-        sd_event_add_inotify(work->tools->loop, &work->watch, work->cert->directory,
-                             IN_MOVED_TO | IN_ONLYDIR, on_directory_changed, work) >= 0)
-        sd_event_source_set_description(work->watch, "revoked mark");
+    if (!work->tools->stays)
+        return;
+    watch(work);
+    if (work->look.timer != NULL)
+        return;
+    if (sd_event_add_time_relative(work->tools->loop, &work->look.timer, CLOCK_BOOTTIME, 0,
+                                   LOOK_ACCURACY_US, on_look_due, work) < 0)
+        return;
+    sd_event_source_set_enabled(work->look.timer, SD_EVENT_OFF);
+    sd_event_source_set_description(work->look.timer, "look at the files of a set");
+    plan_regular_look(work);
 }

@@ -13,11 +13,14 @@
 #include <stdlib.h>
 
 /* clang-format off */
+/* What is under way may mend it, or reads it; if not, the next look finds it again. */
+#define MENDED_LATER [EV_DAMAGED] = step_ignore
+
 /* A mark of revocation means nothing while a new certificate is on its way. */
-#define ON_THE_WAY [EV_REVOKED] = step_ignore, [EV_WITHDRAWN] = step_withdraw
+#define ON_THE_WAY [EV_REVOKED] = step_ignore, [EV_WITHDRAWN] = step_withdraw, MENDED_LATER
 
 /* Until it is known which certificate is in place, a mark is left to the next look at the disk. */
-#define UNSETTLED  [EV_REVOKED] = step_ignore, [EV_WITHDRAWN] = step_ignore
+#define UNSETTLED  [EV_REVOKED] = step_ignore, [EV_WITHDRAWN] = step_ignore, MENDED_LATER
 
 /* Once it is published, it is as good as any reason to ask for another one. */
 #define IN_PLACE   [EV_REVOKED] = step_queue_revoked, [EV_WITHDRAWN] = step_withdraw
@@ -34,6 +37,7 @@ static step *const next[FLOW_STATE_COUNT][EV_COUNT] = {
 
     [FLOW_WAITING]            = { [EV_DUE]     = step_queue_due,
                                   [EV_RETRY]   = step_check,
+                                  [EV_DAMAGED] = step_read_disk,
                                   [EV_CHANGED] = step_read_disk,         IN_PLACE },
 
     [FLOW_QUEUED]             = { [EV_DONE]    = step_log_in,
@@ -76,16 +80,16 @@ static step *const next[FLOW_STATE_COUNT][EV_COUNT] = {
                                   [EV_FAILED]  = step_back_off,          UNSETTLED },
 
     [FLOW_RELOADING]          = { [EV_DONE]    = step_prove,
-                                  [EV_FAILED]  = step_reload_failed,     IN_PLACE },
+                                  [EV_FAILED]  = step_reload_failed,     IN_PLACE, MENDED_LATER },
 
     [FLOW_PROVING]            = { [EV_DONE]    = step_settle,
-                                  [EV_FAILED]  = step_proof_failed,      IN_PLACE },
+                                  [EV_FAILED]  = step_proof_failed,      IN_PLACE, MENDED_LATER },
 
     [FLOW_LOOKING]            = { [EV_DONE]    = step_settle,
-                                  [EV_FAILED]  = step_look_failed,       IN_PLACE },
+                                  [EV_FAILED]  = step_look_failed,       IN_PLACE, MENDED_LATER },
 
     [FLOW_CHECKING]           = { [EV_DONE]    = step_still_proven,
-                                  [EV_FAILED]  = step_proof_lost,        IN_PLACE },
+                                  [EV_FAILED]  = step_proof_lost,        IN_PLACE, MENDED_LATER },
 
     [FLOW_ROLLING_BACK]       = { [EV_DONE]    = step_reload_back,
                                   [EV_FAILED]  = step_cannot_roll_back,  UNSETTLED },
@@ -102,14 +106,17 @@ static step *const next[FLOW_STATE_COUNT][EV_COUNT] = {
     [FLOW_BACKING_OFF]        = { [EV_RETRY]   = step_read_disk,
                                   [EV_REVOKED] = step_read_disk,
                                   [EV_WITHDRAWN] = step_withdraw,
+                                  [EV_DAMAGED] = step_mend,
                                   [EV_CHANGED] = step_read_disk },
 
     [FLOW_WITHDRAWN]          = { [EV_REVOKED] = step_queue_revoked,
                                   [EV_WITHDRAWN] = step_ignore,
+                                  [EV_DAMAGED] = step_ignore,
                                   [EV_CHANGED] = step_read_disk },
 
     [FLOW_RELOAD_BACKING_OFF] = { [EV_RETRY]   = step_reload_again,
                                   [EV_DUE]     = step_queue_due,
+                                  [EV_DAMAGED] = step_read_disk,
                                   [EV_CHANGED] = step_read_disk,         IN_PLACE },
 };
 /* clang-format on */

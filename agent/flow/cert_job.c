@@ -114,22 +114,66 @@ static void read_held(struct cert_job *job, const char *current)
     job->is_unannounced = !trust_bundle_has(job->set_fd, &draft->issued);
 }
 
+/* What can be seen of a directory that is not ours to work in. */
+static void see(struct cert_job *job, const struct err *why)
+{
+    CLEANUP(close_fd) int set_fd = -1;
+    struct err err;
+
+    job->is_kept = why->errnum == EWOULDBLOCK;
+    if (!set_directory_look(job->cert->directory, &set_fd, &err))
+        job->installed.health = INSTALLED_NOTHING;
+    else {
+        installed_glance(set_fd, job->cert, &job->installed);
+        cert_state_read(set_fd, &job->state);
+        job->revocation = revoked_mark_read(set_fd, job->installed.generation);
+    }
+    job->is_seen = shortage_noted() == 0;
+}
+
+static bool open_set(struct cert_job *job, struct err *err)
+{
+    const char *path = job->cert->directory;
+
+    /* What was moved or mounted over since is opened anew, and locked anew. */
+    if (job->set_fd >= 0 && !set_directory_same(path, job->set_fd, err))
+        close_fd(&job->set_fd);
+    if (job->set_fd >= 0 ? set_directory_is_safe(path, job->set_fd, err)
+                         : set_directory_open(path, job->cert->directory_mode, &job->set_fd, err))
+        return true;
+    see(job, err);
+    return false;
+}
+
+/* Without ..data nothing is published, though what was so may be whole: it is published again. */
+static bool publish_again(struct cert_job *job, char current[static GENERATION_NAME_BYTES],
+                          struct err *err)
+{
+    CLEANUP(installed_free) struct installed installed = {0};
+    const char *last = job->published[0] != '\0' ? job->published : job->state.consumer.accepted;
+    char before[GENERATION_NAME_BYTES];
+
+    if (current[0] != '\0' || last[0] == '\0' || publish_may_be(job->set_fd, ""))
+        return true;
+    installed_read_generation(job->set_fd, last, job->cert, &installed);
+    if (installed.health != INSTALLED_WHOLE || installed.record.end_s <= when_now_s())
+        return true;
+    memcpy(current, last, GENERATION_NAME_BYTES);
+    return publish_swap(job->set_fd, job->cert, current, before, err);
+}
+
 bool job_read_disk(void *arg, struct err *err)
 {
     struct cert_job *job = arg;
     char current[GENERATION_NAME_BYTES] = "";
 
     shortage_forget();
-    /* What was moved or mounted over since is opened anew, and locked anew. */
-    if (job->set_fd >= 0 && !set_directory_same(job->cert->directory, job->set_fd, err))
-        close_fd(&job->set_fd);
-    if (job->set_fd < 0 &&
-        !set_directory_open(job->cert->directory, job->cert->directory_mode, &job->set_fd, err))
-        return false;
-    if (!publish_check(job->set_fd, job->cert, err))
+    if (!open_set(job, err) || !publish_check(job->set_fd, job->cert, err))
         return false;
     publish_current(job->set_fd, current);
     cert_state_read(job->set_fd, &job->state);
+    if (!publish_again(job, current, err))
+        return false;
     /* What the consumer took last is what may have to be gone back to. */
     if (job->previous[0] == '\0' && strcmp(job->state.consumer.accepted, current) != 0)
         memcpy(job->previous, job->state.consumer.accepted, sizeof job->previous);
@@ -153,6 +197,45 @@ bool job_read_disk(void *arg, struct err *err)
     publish_links(job->cert, &job->link_failure);
     /* A crash right behind the swap may have left the visible names undone. */
     return publish_names(job->set_fd, job->cert, err);
+}
+
+static void find_damage(struct cert_job *job)
+{
+    CLEANUP(installed_free) struct installed installed = {0};
+    struct err err = {0};
+
+    installed_read(job->set_fd, job->cert, &installed);
+    if (installed.health != INSTALLED_WHOLE)
+        snprintf(job->damage, sizeof job->damage, "%s", installed.why);
+    else if (strcmp(installed.generation, job->published) != 0)
+        snprintf(job->damage, sizeof job->damage, "..data was replaced");
+    else if (!publish_stands(job->set_fd, job->cert, &err))
+        snprintf(job->damage, sizeof job->damage, "%.255s", err.text);
+}
+
+bool job_look(void *arg, struct err *err)
+{
+    struct cert_job *job = arg;
+    char print[DIGEST_HEX_BYTES];
+
+    shortage_forget();
+    job->revocation = revoked_mark_read(job->set_fd, job->published);
+    if (!set_directory_same(job->cert->directory, job->set_fd, err) ||
+        !set_directory_is_safe(job->cert->directory, job->set_fd, err)) {
+        snprintf(job->damage, sizeof job->damage, "%.255s", err->text);
+        return true;
+    }
+    if (!installed_print(job->set_fd, job->cert, job->published, print, err))
+        return false;
+    if (strcmp(print, job->print) == 0)
+        return true;
+    find_damage(job);
+    /* What changed while it was looked at may have been whole for a moment only. */
+    if (!installed_print(job->set_fd, job->cert, job->published, job->print, err))
+        return false;
+    if (job->damage[0] != '\0' || strcmp(print, job->print) != 0)
+        job->print[0] = '\0';
+    return !err_shortage(err);
 }
 
 /* The published key, for a section whose key never rotates; no key there is no failure. */
@@ -287,6 +370,7 @@ bool job_stage(void *arg, struct err *err)
 
     shortage_forget();
     if (!set_directory_same(job->cert->directory, job->set_fd, err) ||
+        !set_directory_is_safe(job->cert->directory, job->set_fd, err) ||
         !trust_bundle_fill(job->set_fd, job->cert, &job->draft->issued, err) || err_shortage(err))
         return false;
     return generation_stage(job->set_fd, job->cert, &job->draft->issued, job->draft->generation,

@@ -24,7 +24,7 @@ struct cert_draft {
     struct issued issued;
     char generation[GENERATION_NAME_BYTES]; /* staged; "" before */
     unsigned token_number;                  /* of the token that the CSR was sent with; 0: none */
-    bool is_stranger; /* of an issuer that peers may not trust yet */
+    bool is_stranger;                       /* of an issuer that peers may not trust yet */
     bool token_worked; /* the CA has taken that token, or one after it, from somebody */
     unsigned denials;  /* 403s to the tokens that the CSR was sent with */
 };
@@ -42,8 +42,16 @@ struct cert_job {
     char held[GENERATION_NAME_BYTES]; /* for job_read_disk: the generation that is held, where that
                                          is known better than from the disk, and for job_recover
                                          if it waits for others to trust its CA; "" it is not */
-    bool rehearse;                    /* for job_make_key: try the disk before the CA is asked */
-    bool keep_key;                    /* for job_make_key: use the published key again */
+    char published[GENERATION_NAME_BYTES]; /* for job_read_disk and job_look: what is known to be
+                                              published; "" not known */
+    char print[DIGEST_HEX_BYTES]; /* for and of job_look: how the files look when they are whole; ""
+                                     not known */
+    char damage[256];             /* of job_look: what is not as it was written; "" nothing */
+    bool is_kept;                 /* of job_read_disk: it failed since another agent works there */
+    bool is_seen;  /* of job_read_disk: it failed, but `installed` and `state` tell what can be
+                      seen of the directory */
+    bool rehearse; /* for job_make_key: try the disk before the CA is asked */
+    bool keep_key; /* for job_make_key: use the published key again */
     char current_serial[SERIAL_TEXT_BYTES]; /* for job_vet and job_publish: what is published;
                                                "" for none */
     struct ca_cache *cache;                 /* for job_vet; outlives the workers */
@@ -82,6 +90,10 @@ void cert_job_free(void *arg);
 /* job_read_disk - opens and locks the directory, sweeps, heals the links, reads what is published
  * and, into a draft, what is held and still as the section wants it */
 worker_run job_read_disk;
+
+/* job_look - holds what is published against what was written: by how it looks, and by content only
+ * if that has changed; changes nothing */
+worker_run job_look;
 
 /* job_make_key - the key, new or the published one, and the CSR; nothing where the CA makes the key
  */

@@ -41,6 +41,25 @@ void cert_log_found(const struct cert_work *work)
     log_published(work, LOG_FOUND, "found on disk:");
 }
 
+void cert_log_kept(const struct cert_work *work)
+{
+    log_write(LOG_KEPT,
+              (const struct log_field[]){
+                  {"CERT", work->cert->name}, {"DIRECTORY", work->cert->directory}, {0}},
+              "another leafd works in %s and keeps the certificate fresh; nothing is done here",
+              work->cert->directory);
+}
+
+void cert_log_damaged(const struct cert_work *work, const char *what)
+{
+    log_write(LOG_DAMAGED,
+              (const struct log_field[]){{"CERT", work->cert->name},
+                                         {"DIRECTORY", work->cert->directory},
+                                         {"REASON", what},
+                                         {0}},
+              "somebody changed the files in %s: %s", work->cert->directory, what);
+}
+
 void cert_log_published(const struct cert_work *work)
 {
     log_published(work, LOG_PUBLISHED, "published");

@@ -12,6 +12,12 @@
 /* cert_log_found - a good certificate is on disk; nothing is asked of the CA */
 void cert_log_found(const struct cert_work *work);
 
+/* cert_log_kept - another agent keeps the set, and has done all */
+void cert_log_kept(const struct cert_work *work);
+
+/* cert_log_damaged - files, names or links of the set are not as leafd left them */
+void cert_log_damaged(const struct cert_work *work, const char *what);
+
 /* cert_log_wanted - a certificate is to be issued, or its files written anew, and why */
 void cert_log_wanted(const struct cert_work *work, const char *what);
 

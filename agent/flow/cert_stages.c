@@ -161,11 +161,30 @@ static void take_held(struct cert_work *work, struct cert_job *job, enum cert_ev
     forget_held(work);
 }
 
+/* What was seen of a directory that is not ours to work in: memory is not to tell otherwise, and
+ * whoever came once may go when the agent there has done it all. */
+static enum cert_event take_seen(struct cert_work *work, struct cert_job *job, struct err *err)
+{
+    struct findings findings = {.now_s = when_now_s()};
+    enum cert_event event;
+
+    if (work->tools->stays || !job->is_kept) {
+        take_installed(work, &job->installed, &findings);
+        return EV_FAILED;
+    }
+    event = take_findings(work, job);
+    if (event == EV_FRESH)
+        cert_log_kept(work);
+    else
+        err_wrap(err, "the certificate is not fresh yet");
+    return event == EV_FRESH ? EV_FRESH : EV_FAILED;
+}
+
 static void on_read(void *arg, const struct err *job_err)
 {
     struct cert_work *work = arg;
     struct cert_job *job = work->job;
-    const struct err err = *job_err;
+    struct err err = *job_err;
     enum cert_event event = EV_FAILED;
 
     if (work->set_fd >= 0)
@@ -180,6 +199,9 @@ static void on_read(void *arg, const struct err *job_err)
             job->revocation = revoked_mark_read(work->set_fd, job->installed.generation);
         event = take_findings(work, job);
         take_held(work, job, event);
+        work->look.print[0] = '\0'; /* the next look reads it all */
+    } else if (job->is_seen) {
+        event = take_seen(work, job, &err);
     }
     work->job = NULL;
     work->slot = slot_drop(work->slot);
@@ -194,6 +216,7 @@ void stage_read(struct cert_work *work)
         return;
     memcpy(job->previous, work->previous, sizeof job->previous);
     memcpy(job->held, work->state.held, sizeof job->held);
+    memcpy(job->published, work->published.generation, sizeof job->published);
     start_job(work, job, job_read_disk, on_read);
 }
 
@@ -309,6 +332,7 @@ static void on_published(void *arg, const struct err *job_err)
         }
         cert_work_note_published(work, draft->generation, &draft->issued.leaf, draft->issued.end_s,
                                  draft->issued.issued_s);
+        work->look.print[0] = '\0';
         cert_log_link_failed(work, &job->link_failure);
     }
     revocation = job->revocation;

@@ -25,7 +25,9 @@ void flow_adopt_next(struct cert_flow *flow)
 
     cert_work_adopt(&flow->work, config, flow->next_cert);
     config_unref(config);
-    if (!same)
+    if (same)
+        cert_directory_look(&flow->work);
+    else
         flow->work.deliver(&flow->work, EV_CHANGED, NULL);
 }
 

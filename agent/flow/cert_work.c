@@ -67,6 +67,8 @@ void cert_work_close(struct cert_work *work)
     finish_saving(work);
     sd_event_source_disable_unref(work->removal);
     sd_event_source_disable_unref(work->watch);
+    sd_event_source_disable_unref(work->look.timer);
+    slot_drop(work->look.slot);
     cert_work_leave_held(work);
     cert_work_release(work);
     cert_work_forget_hurry(work);
@@ -86,6 +88,7 @@ void cert_work_adopt(struct cert_work *work, struct config *config, const struct
         work->set_fd = -1;
         work->previous[0] = '\0';
         work->removal = sd_event_source_disable_unref(work->removal);
+        work->look.slot = slot_drop(work->look.slot);
         work->published = (struct cert_published){0};
         work->state = (struct cert_state){0};
         work->read_once = false;

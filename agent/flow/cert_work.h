@@ -33,6 +33,7 @@ enum cert_event {
     EV_RETRY,     /* the wait after a failure is over */
     EV_CHANGED,   /* the configuration changed what is wanted */
     EV_STRANGER,  /* the generation is staged, but of an issuer that peers may not trust yet */
+    EV_DAMAGED,   /* the files of what is published are not as they were written: work->reason */
     EV_WITHDRAWN, /* the published generation is marked as revoked and not to be replaced */
     EV_REVOKED,   /* somebody marked the published generation as revoked */
     EV_COUNT
@@ -77,6 +78,18 @@ struct cert_hurry {
     bool other_issuer;
 };
 
+/* The looks at the files of what is published, beside the stages; for daemons. */
+struct cert_look {
+    sd_event_source *timer;
+    struct slot *slot;            /* the look under way */
+    struct cert_job *job;         /* of it; borrowed */
+    char print[DIGEST_HEX_BYTES]; /* how the files looked when they were whole; "" not known */
+    uint64_t ended_us;            /* the last one, on the boot clock */
+    unsigned in_a_row;            /* looks that had a cause, one after the other */
+    bool has_cause; /* something changed, or was found changed: the next look is for that */
+    bool had_cause; /* the one under way was */
+};
+
 struct cert_work {
     struct cert_tools *tools;
     struct config *config; /* a reference of its own; `cert` points into it */
@@ -100,6 +113,7 @@ struct cert_work {
     uint64_t proof_limit_s;               /* of the proof under way */
     char nobody[192];                     /* why a reload found nobody, while that look goes on */
     sd_event_source *removal, *watch;     /* of cert_directory */
+    struct cert_look look;                /* the same */
     bool read_once;
     uint64_t ca_rests_until_us; /* the CA is not asked before this moment of the boot clock, though
                                    the consumer is told; 0: it is not waited for */

@@ -227,6 +227,7 @@ static void on_rolled_back(void *arg, const struct err *job_err)
 
     if (err.kind == ERR_NONE) {
         memcpy(work->previous, job->previous, sizeof work->previous);
+        work->look.print[0] = '\0';
         cert_work_note_published(work, job->rollback_to, &job->installed.record.leaf,
                                  job->installed.record.end_s, job->installed.record.issued_s);
     }

@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "install/installed.h"
+#include "install/publish.h"
 #include "install/revoked_mark.h"
 #include "install/set_directory.h"
 #include "plan/renewal.h"
@@ -101,6 +102,10 @@ static bool read_row(struct status *status, const struct cert_config *cert, stru
         snprintf(installed.why, sizeof installed.why, "%.200s", err.text);
     } else {
         installed_glance(set_fd, cert, &installed);
+        if (installed.health < INSTALLED_DAMAGED && !publish_stands(set_fd, cert, &err)) {
+            installed.health = INSTALLED_DAMAGED;
+            snprintf(installed.why, sizeof installed.why, "%.255s", err.text);
+        }
         cert_state_read(set_fd, &row->state);
         revocation = revoked_mark_read(set_fd, installed.generation);
     }

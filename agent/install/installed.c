@@ -10,9 +10,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { OUTPUT_MOST_BYTES = 256 * 1024 };
 
@@ -268,6 +270,64 @@ bool installed_record(int set_fd, struct arena *arena, struct record *ret_record
         return err_set(err, ERR_LOCAL, "the published generation cannot be opened");
     return read_record(generation_fd, arena, ret_record, err);
 }
+
+/* -- what can be seen without reading -------------------------------------------------------------
+ */
+
+/* `lasts` is false for what leafd itself writes to all the time. */
+static void add_stat(struct digest *digest, int dir_fd, const char *path, bool lasts)
+{
+    struct stat about = {0};
+    int failed = fstatat(dir_fd, path, &about, AT_SYMLINK_NOFOLLOW) == 0 ? 0 : errno;
+    const uint64_t facts[] = {
+        (uint64_t)failed,
+        about.st_mode,
+        about.st_uid,
+        about.st_gid,
+        about.st_dev,
+        about.st_ino,
+        lasts ? (uint64_t)about.st_size : 0,
+        lasts ? (uint64_t)about.st_mtim.tv_sec : 0,
+        lasts ? (uint64_t)about.st_mtim.tv_nsec : 0,
+        lasts ? (uint64_t)about.st_ctim.tv_sec : 0,
+        lasts ? (uint64_t)about.st_ctim.tv_nsec : 0,
+    };
+
+    digest_add(digest, facts, sizeof facts);
+}
+
+static void add_link(struct digest *digest, int dir_fd, const char *path)
+{
+    char target[PATH_MAX];
+    ssize_t length = readlinkat(dir_fd, path, target, sizeof target - 1);
+
+    target[length < 0 ? 0 : length] = '\0';
+    digest_add(digest, target, strlen(target) + 1);
+}
+
+bool installed_print(int set_fd, const struct cert_config *cert, const char *generation,
+                     char ret_print[static DIGEST_HEX_BYTES], struct err *err)
+{
+    CLEANUP(digest_drop) struct digest digest = {0};
+    char path[GENERATION_NAME_BYTES + NAME_MAX + 1];
+
+    add_stat(&digest, set_fd, ".", false);
+    add_stat(&digest, set_fd, generation, true);
+    add_link(&digest, set_fd, "..data");
+    snprintf(path, sizeof path, "%s/%s", generation, record_name);
+    add_stat(&digest, set_fd, path, true);
+    for (size_t i = 0; i < cert->outputs.count; i++) {
+        add_link(&digest, set_fd, cert->outputs.items[i].name);
+        snprintf(path, sizeof path, "%s/%s", generation, cert->outputs.items[i].name);
+        add_stat(&digest, set_fd, path, true);
+    }
+    for (size_t i = 0; i < cert->links.count; i++)
+        add_link(&digest, AT_FDCWD, cert->links.items[i].path);
+    return digest_hex(&digest, ret_print, err);
+}
+
+/* -- the issued set again -------------------------------------------------------------------------
+ */
 
 static bool copy_list(struct text_list *to, struct arena *arena, const struct text_list *from)
 {

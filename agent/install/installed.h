@@ -48,6 +48,16 @@ void installed_read_generation(int set_fd, const char *generation, const struct 
 void installed_glance(int set_fd, const struct cert_config *cert, struct installed *ret_installed);
 
 /*
+ * installed_print - a digest of all that can be seen of a published generation without reading it
+ *
+ * Where its names and links lead; mode, owner, size, times and inode of its files. Whoever writes
+ * to one of them, or replaces it, changes the digest. Opens no file. Fails with class local only if
+ * no digest could be computed: what is missing is a fact like any other.
+ */
+bool installed_print(int set_fd, const struct cert_config *cert, const char *generation,
+                     char ret_print[static DIGEST_HEX_BYTES], struct err *err);
+
+/*
  * installed_recover - the issued set again, key included, from what is on disk
  *
  * For staging it anew with other files or modes, or with the same key. Fails with class local, also

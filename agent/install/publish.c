@@ -201,6 +201,43 @@ bool publish_links(const struct cert_config *cert, struct err *err)
     return made;
 }
 
+/* -- looking only ---------------------------------------------------------------------------------
+ */
+
+static bool leads_to(int dir_fd, const char *path, const char *wanted)
+{
+    char target[PATH_MAX];
+    enum what_is_there there = look(dir_fd, path, target);
+
+    return (there == NO_LINK && errno == EACCES) ||
+           ((there == OUR_LINK || there == OTHER_LINK) && strcmp(target, wanted) == 0);
+}
+
+bool publish_stands(int set_fd, const struct cert_config *cert, struct err *err)
+{
+    char wanted[PATH_MAX];
+
+    for (size_t i = 0; i < cert->outputs.count; i++) {
+        const char *name = cert->outputs.items[i].name;
+
+        snprintf(wanted, sizeof wanted, "%s%s", below_data, name);
+        if (!leads_to(set_fd, name, wanted))
+            return err_set(err, ERR_LOCAL, "%s was removed or replaced", name);
+    }
+    for (size_t i = 0; i < cert->links.count; i++) {
+        const struct outside_link *link = &cert->links.items[i];
+
+        snprintf(wanted, sizeof wanted, "%s/%s", cert->directory, link->name);
+        if (!leads_to(AT_FDCWD, link->path, wanted))
+            return err_set(err, ERR_LOCAL, "the link %s does not lead to %s", link->path,
+                           link->name);
+    }
+    return true;
+}
+
+/* -- making them ----------------------------------------------------------------------------------
+ */
+
 static bool sync_directory(int set_fd, const struct cert_config *cert, struct err *err)
 {
     return fsync(set_fd) == 0 ||

@@ -48,6 +48,13 @@ bool publish_check_links(const struct cert_config *cert, struct err *err);
 bool publish_links(const struct cert_config *cert, struct err *err);
 
 /*
+ * publish_stands - whether every visible name, and every link elsewhere, leads to where it should
+ *
+ * A link whose place may not be looked at is taken for good. Class local, with what is wrong.
+ */
+bool publish_stands(int set_fd, const struct cert_config *cert, struct err *err);
+
+/*
  * publish_may_be - whether a generation is the published one, or may be
  *
  * True as well if it cannot be told: what may be published is never removed.

@@ -16,8 +16,9 @@ static bool is_ours(const char *path, const struct stat *about, struct err *err)
 {
     if (about->st_uid != geteuid() && about->st_uid != 0)
         return err_set(err, ERR_LOCAL,
-                       "%s belongs to uid %u, who could exchange the key; chown it to uid %u", path,
-                       (unsigned)about->st_uid, (unsigned)geteuid());
+                       "%s belongs to uid %u, who could exchange the key, and this leafd runs as "
+                       "uid %u; run it as uid %u, or name a directory of its own",
+                       path, (unsigned)about->st_uid, (unsigned)geteuid(), (unsigned)about->st_uid);
     if ((about->st_mode & S_IWOTH) != 0)
         return err_set(
             err, ERR_LOCAL,
@@ -80,13 +81,16 @@ bool set_directory_open(const char *path, mode_t mode, int *ret_fd, struct err *
         return false;
     if (fstat(fd, &about) != 0)
         return err_errno(err, ERR_LOCAL, errno, "cannot look at %s", path);
+    /* The lock first: where an agent works, nobody else has to be told whose directory it is. */
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        if (errno != EWOULDBLOCK)
+            return err_errno(err, ERR_LOCAL, errno, "cannot lock %s", path);
+        err_set(err, ERR_LOCAL, "another leafd works in %s", path);
+        err->errnum = EWOULDBLOCK;
+        return false;
+    }
     if (!is_ours(path, &about, err))
         return false;
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        if (errno == EWOULDBLOCK)
-            return err_set(err, ERR_LOCAL, "another leafd works in %s", path);
-        return err_errno(err, ERR_LOCAL, errno, "cannot lock %s", path);
-    }
     *ret_fd = take_fd(&fd);
     return true;
 }
@@ -135,4 +139,13 @@ bool set_directory_same(const char *path, int fd, struct err *err)
     if (held.st_dev != named.st_dev || held.st_ino != named.st_ino)
         return err_set(err, ERR_LOCAL, "%s was replaced by another directory", path);
     return true;
+}
+
+bool set_directory_is_safe(const char *path, int fd, struct err *err)
+{
+    struct stat about;
+
+    if (fstat(fd, &about) != 0)
+        return err_errno(err, ERR_LOCAL, errno, "cannot look at %s", path);
+    return is_ours(path, &about, err);
 }

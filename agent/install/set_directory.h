@@ -17,8 +17,8 @@
  * set_directory_open - opens the directory for writing and takes the lock
  *
  * Makes it with `mode` if it is missing and its parent is there. Refuses one that somebody else
- * owns, or that group or others may write, unless the sticky bit keeps them from our files. The
- * descriptor belongs to the caller; closing it gives the lock back. Fails with class local.
+ * owns, or that group or others may write. The descriptor belongs to the caller; closing it gives
+ * the lock back. Fails with class local, and errnum EWOULDBLOCK where another agent has the lock.
  */
 bool set_directory_open(const char *path, mode_t mode, int *ret_fd, struct err *err);
 
@@ -41,6 +41,9 @@ bool set_directory_look(const char *path, int *ret_fd, struct err *err);
  * process is no member of that group. Fails with class local, without the path.
  */
 bool set_directory_mode(int fd, mode_t mode, struct err *err);
+
+/* set_directory_is_safe - whether still nobody but us and root may write it; class local if not */
+bool set_directory_is_safe(const char *path, int fd, struct err *err);
 
 /* set_directory_same - whether the path still leads to the open directory; class local if not */
 bool set_directory_same(const char *path, int fd, struct err *err);

@@ -166,6 +166,56 @@ def test_a_group_alone_leaves_the_owner_as_it_is(ca, site):
     assert ca.requests("pki_int/sign/") == 1
 
 
+def test_once_beside_an_agent_leaves_the_set_to_it_and_ends_by_what_is_there(ca, site):
+    site.configure(ca, {"web": WEB})
+    run = site.run()
+    run.wait_ready()
+    done = site.once()
+    assert done.code == 0, done.err
+    assert "another leafd works in" in done.events("kept")[0]["message"] and not done.events("failed")
+    ca.proxy.cut()
+    site.configure(ca, {"web": WEB + "ip_addresses = 192.0.2.1"})
+    done = site.once()
+    assert done.code == 1
+    told = done.events("failed")[0]["message"]
+    assert "is not fresh yet" in told and "the certificate in place has" in told, told
+    assert run.terminate() == 0
+
+
+def test_root_in_the_directory_of_another_user_gets_no_harmful_advice(ca, site):
+    """A chown to root, which was the advice, locks the agent out."""
+    agent = 40001
+    site.configure(ca, {"web": WEB})
+    let_everybody_read(ca, site)
+    site.out().mkdir()
+    os.chown(site.out(), agent, agent)
+    assert as_user(agent, [agent], scene.LEAFD, "once", "-c", str(site.file)).returncode == 0
+    done = site.once()
+    assert done.code == 1
+    told = done.events("failed")[0]["message"]
+    assert f"run it as uid {agent}" in told and "chown" not in told, told
+    assert "the certificate in place has" in told, told
+    assert os.stat(site.out()).st_uid == agent
+    assert as_user(agent, [agent], scene.LEAFD, "once", "-c", str(site.file)).returncode == 0
+
+
+def test_root_beside_the_agent_of_another_user_is_told_that_an_agent_keeps_these(ca, site):
+    agent = 40001
+    site.configure(ca, {"web": WEB})
+    let_everybody_read(ca, site)
+    site.out().mkdir()
+    os.chown(site.out(), agent, agent)
+    run = subprocess.Popen(["setpriv", f"--reuid={agent}", f"--regid={agent}", "--clear-groups", scene.LEAFD, "run",  # pylint: disable=consider-using-with
+                            "-c", str(site.file)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        site.becomes("web", state="fresh")
+        done = site.once()
+        assert done.code == 0 and done.events("kept"), done.err
+    finally:
+        run.terminate()
+        assert run.wait(timeout=scene.PATIENCE_S) == 0
+
+
 def test_ready_is_quiet(ca, site):
     site.configure(ca, {"web": WEB})
     done = site.command("ready")

@@ -611,6 +611,36 @@ static void what_is_withdrawn_rests_until_somebody_asks(void **state)
     assert_int_equal(bugs, 0);
 }
 
+static void what_is_damaged_is_read_again_and_ends_no_wait_for_the_ca(void **state)
+{
+    struct fixture *fixture = *state;
+    struct cert_work *work = &fixture->flow->work;
+    uint64_t until_us;
+
+    work->published = (struct cert_published){.usable = true, .end_s = when_now_s() + 3600};
+    work->published.due_s = when_now_s() + 1000;
+    deliver(fixture, EV_FRESH);
+    deliver(fixture, EV_DAMAGED);
+    assert_int_equal(fixture->flow->state, FLOW_READING);
+    deliver(fixture, EV_WANTED);
+    deliver(fixture, EV_DAMAGED); /* seen to when it comes to rest */
+    assert_int_equal(fixture->flow->state, FLOW_QUEUED);
+    deliver(fixture, EV_FAILED);
+    assert_int_equal(fixture->flow->state, FLOW_BACKING_OFF);
+    until_us = fixture->flow->alarm.until_us;
+    deliver(fixture, EV_DAMAGED);
+    assert_int_equal(fixture->flow->state, FLOW_QUEUED_TO_RESTAGE);
+    assert_int_equal(work->ca_rests_until_us, until_us);
+    deliver(fixture, EV_FAILED);
+    assert_int_equal(fixture->flow->state, FLOW_BACKING_OFF);
+    assert_in_range(fixture->flow->alarm.until_us, until_us - 1000000, until_us + 1000000);
+    /* What has ended is not worth it. */
+    work->published.end_s = when_now_s() - 1;
+    deliver(fixture, EV_DAMAGED);
+    assert_int_equal(fixture->flow->state, FLOW_BACKING_OFF);
+    assert_int_equal(bugs, 0);
+}
+
 /* A certificate that is published as "new", whose consumer had taken "old" and proves what it
  * serves.
  */
@@ -1037,6 +1067,7 @@ static void every_state_answers_to_failure_or_rests(void **state)
         assert_true(answers);
         assert_non_null(next[at][EV_REVOKED]);
         assert_non_null(next[at][EV_WITHDRAWN]);
+        assert_non_null(next[at][EV_DAMAGED]);
         assert_true(strcmp(flow_state_name(at), "unknown") != 0);
         if (rests_there)
             assert_non_null(next[at][EV_CHANGED]);
@@ -1074,6 +1105,7 @@ int main(void)
         FLOW_TEST(a_certificate_that_comes_due_is_renewed_even_while_its_reload_fails),
         FLOW_TEST(a_revoked_certificate_is_replaced_at_once),
         FLOW_TEST(what_is_withdrawn_rests_until_somebody_asks),
+        FLOW_TEST(what_is_damaged_is_read_again_and_ends_no_wait_for_the_ca),
         FLOW_TEST(it_is_proven_after_every_reload),
         FLOW_TEST(a_proof_that_a_crash_cut_off_is_made_up_for_without_a_reload),
         FLOW_TEST(a_consumer_that_goes_on_with_the_old_leaf_is_told_again_and_never_rolled_back),

@@ -273,6 +273,56 @@ static void damage_is_noticed(void **state)
     assert_int_equal(health_of(set), INSTALLED_NOTHING);
 }
 
+static void take_print(struct set *set, char print[static DIGEST_HEX_BYTES])
+{
+    char current[GENERATION_NAME_BYTES];
+    struct err err;
+
+    assert_true(publish_current(set->fd, current));
+    assert_true(installed_print(set->fd, &set->cert, current, print, &err));
+}
+
+/* Whether a change by a shell command in the set's directory changes the print. */
+static bool changes_print(struct set *set, const char *command)
+{
+    char before[DIGEST_HEX_BYTES], after[DIGEST_HEX_BYTES], whole[256];
+
+    take_print(set, before);
+    snprintf(whole, sizeof whole, "cd %s && %s", set->path, command);
+    assert_int_equal(system(whole), 0);
+    take_print(set, after);
+    return strcmp(before, after) != 0;
+}
+
+static void whatever_changes_can_be_seen_without_reading(void **state)
+{
+    static const char *const changes[] = {
+        "rm tls.crt",
+        "ln -s ..data/ca.crt tls.crt",
+        "printf x >>cert.pem",
+        "chmod 0640 tls.key",
+        "touch -d 2020-01-01 tls.key",
+        "cp -p meta.json m && mv m ..data/meta.json",
+        "rm ..data/both.pem",
+        "printf x >>..data/..record",
+        "chmod 0700 ..data/.",
+        "chmod 0711 .",
+    };
+    struct set *set = *state;
+    char previous[GENERATION_NAME_BYTES];
+    struct err err;
+
+    publish_now(set, previous);
+    assert_true(publish_stands(set->fd, &set->cert, &err));
+    /* What leafd writes beside it all the time is none of it. */
+    assert_false(changes_print(set, "touch ..state other && rm other && cat tls.key >/dev/null"));
+    for (size_t i = 0; i < COUNT_OF(changes); i++)
+        if (!changes_print(set, changes[i]))
+            fail_msg("not seen: %s", changes[i]);
+    assert_false(publish_stands(set->fd, &set->cert, &err));
+    assert_non_null(strstr(err.text, "tls.crt was removed or replaced"));
+}
+
 static void a_key_that_does_not_belong_to_the_certificate_is_noticed(void **state)
 {
     struct set *set = *state;
@@ -577,6 +627,7 @@ int main(void)
         SET_TEST(a_generation_ends_with_the_first_certificate_on_its_path),
         SET_TEST(what_was_published_is_found_whole_again),
         SET_TEST(damage_is_noticed),
+        SET_TEST(whatever_changes_can_be_seen_without_reading),
         SET_TEST(a_key_that_does_not_belong_to_the_certificate_is_noticed),
         SET_TEST(a_section_that_wants_other_files_is_noticed),
         SET_TEST(a_swap_replaces_all_names_and_drops_those_not_wanted),
