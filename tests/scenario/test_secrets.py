@@ -1,7 +1,9 @@
 """No secret leaves the process: not by log, status, arguments, environment of others, core or file mode."""
+import os
 import resource
 import subprocess
 
+from test_commands import let_everybody_read
 from scene import LEAFD, WEB, wait_for
 
 
@@ -59,6 +61,24 @@ def test_the_process_cannot_be_dumped_and_its_heap_of_secrets_is_locked(ca, site
     locked = int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmLck")))
     assert locked >= 256
     assert run.terminate() == 0
+
+
+def test_equals_may_not_look_into_the_process(devca, site):
+    """prctl(PR_SET_DUMPABLE, 0): proc(5) gives the files of such a process to root, whoever it runs as."""
+    user = 40001
+    site.configure(devca, {"web": WEB})
+    let_everybody_read(devca, site)
+    site.out().mkdir()
+    os.chown(site.out(), user, user)
+    as_other = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+    with subprocess.Popen([*as_other, LEAFD, "run", "-c", str(site.file)], stderr=subprocess.DEVNULL) as run:
+        try:
+            site.becomes("web", state="fresh")
+            assert os.stat(f"/proc/{run.pid}/environ").st_uid == 0
+            looked = subprocess.run([*as_other, "cat", f"/proc/{run.pid}/environ"], capture_output=True, text=True, check=False)
+            assert looked.returncode != 0 and "denied" in looked.stderr
+        finally:
+            run.terminate()
 
 
 def test_memory_holds_no_key_once_it_is_published(ca, site):

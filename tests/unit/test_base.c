@@ -8,8 +8,61 @@
 #include "base/json_text.h"
 #include "base/text.h"
 #include "base/when.h"
+#include "http/http_loop.h"
+
+#include <curl/curl.h>
+#include <jansson.h>
 
 #include <errno.h>
+#include <malloc.h>
+#include <stdlib.h>
+
+static unsigned freed, unwiped;
+
+/* Where base/secret.c gives memory back: by then it must hold nothing any more. */
+static void watched_free(void *block)
+{
+    const unsigned char *bytes = block;
+
+    freed += block != NULL;
+    for (size_t i = 0; block != NULL && i < malloc_usable_size(block); i++)
+        unwiped += bytes[i] != 0;
+    free(block);
+}
+
+#define free watched_free
+#include "base/secret.c"
+#undef free
+
+static const char canary[] = "s.a-token-that-nobody-may-find-in-freed-memory";
+
+static void what_libraries_free_is_wiped(void **state)
+{
+    char *text = strdup(canary);
+    struct curl_slist *list;
+    struct err err;
+    json_t *json;
+
+    (void)state;
+    freed = unwiped = 0;
+    text = secret_realloc(text, 65536); /* the block that it leaves */
+    secret_free(text);
+    assert_int_equal(freed, 2);
+    OPENSSL_free(OPENSSL_strdup(canary));
+    OPENSSL_free(OPENSSL_realloc(OPENSSL_strdup(canary), 65536));
+    assert_int_equal(freed, 5);
+    json = json_string(canary);
+    json_decref(json);
+    assert_true(freed > 5);
+    freed = 0;
+    assert_true(http_library_open(&err));
+    list = curl_slist_append(NULL, canary);
+    assert_non_null(list);
+    curl_slist_free_all(list);
+    assert_true(freed >= 2); /* the text and the link of the list */
+    curl_global_cleanup();
+    assert_int_equal(unwiped, 0);
+}
 
 static void err_texts_are_cut_not_overrun(void **state)
 {
@@ -294,6 +347,7 @@ static void json_text_is_what_json_dumps_gives(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_libraries_free_is_wiped),
         cmocka_unit_test(json_text_is_what_json_dumps_gives),
         cmocka_unit_test(err_texts_are_cut_not_overrun),
         cmocka_unit_test(err_may_be_filled_from_its_own_text),
@@ -311,5 +365,8 @@ int main(void)
         cmocka_unit_test(the_spread_is_stable_and_even),
     };
 
+    /* As main() does it, before OpenSSL takes its first block. */
+    if (!secret_wipe_libraries())
+        return 1;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/when.h"
+#include "pki/ca_cache.h"
 #include "pki/certificate.h"
 #include "pki/chain.h"
 #include "pki/crl.h"
@@ -108,6 +109,96 @@ static void nobody_is_asked_for_a_password(void **state)
 static void add(struct text_list *list, struct arena *arena, const char *item)
 {
     assert_true(text_list_add(list, arena, item, strlen(item)));
+}
+
+/* A text that begins like one that is known is another text. */
+static void the_cache_knows_a_certificate_by_its_whole_text(void **state)
+{
+    EVP_PKEY *key = certs_key(0);
+    struct ca_cache *cache = ca_cache_new();
+    STACK_OF(X509) *parsed = sk_X509_new_null(), *of_both = sk_X509_new_null();
+    char *pems[2], both[8192];
+    struct err err;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(pems); i++) {
+        const struct cert_order order = {.common_name = i == 0 ? "one" : "two", .is_ca = 1};
+        X509 *certificate = certs_make(&order, key, NULL, NULL);
+
+        pems[i] = certs_pem(certificate);
+        assert_true(ca_cache_parse(cache, pems[i], parsed, &err));
+        assert_int_equal(X509_cmp(sk_X509_value(parsed, (int)i), certificate), 0);
+        X509_free(certificate);
+    }
+    snprintf(both, sizeof both, "%s\n%s\n", pems[0], pems[1]);
+    assert_true(ca_cache_parse(cache, both, of_both, &err));
+    assert_int_equal(sk_X509_num(of_both), 2);
+    assert_int_equal(X509_cmp(sk_X509_value(parsed, 1), sk_X509_value(of_both, 1)), 0);
+    sk_X509_pop_free(parsed, X509_free);
+    sk_X509_pop_free(of_both, X509_free);
+    ca_cache_free(cache);
+    EVP_PKEY_free(key);
+    free(pems[0]);
+    free(pems[1]);
+}
+
+/* An entry of the list under that serial number. */
+static void add_entry(X509_CRL *list, long serial, int reason)
+{
+    X509_REVOKED *entry = X509_REVOKED_new();
+    ASN1_INTEGER *number = ASN1_INTEGER_new();
+    ASN1_ENUMERATED *why = ASN1_ENUMERATED_new();
+    ASN1_TIME *now = ASN1_TIME_set(NULL, time(NULL));
+
+    ASN1_INTEGER_set(number, serial);
+    ASN1_ENUMERATED_set(why, reason);
+    X509_REVOKED_set_serialNumber(entry, number);
+    X509_REVOKED_set_revocationDate(entry, now);
+    assert_int_equal(X509_REVOKED_add1_ext_i2d(entry, NID_crl_reason, why, 0, 0), 1);
+    assert_int_equal(X509_CRL_add0_revoked(list, entry), 1);
+    ASN1_INTEGER_free(number);
+    ASN1_ENUMERATED_free(why);
+    ASN1_TIME_free(now);
+}
+
+/* RFC 5280 section 5.3.1: removeFromCRL takes a hold back; every other reason revokes. */
+static void an_entry_that_takes_a_hold_back_revokes_nothing(void **state)
+{
+    EVP_PKEY *key = certs_key(0);
+    X509 *issuer =
+        certs_make(&(struct cert_order){.common_name = "ca", .is_ca = 1}, key, NULL, NULL);
+    X509_CRL *list = X509_CRL_new();
+    ASN1_TIME *now = ASN1_TIME_set(NULL, time(NULL));
+    BIO *bio = BIO_new(BIO_s_mem());
+    char *pem, *issuer_pem = certs_pem(issuer);
+    struct crl *crl;
+    struct err err;
+
+    (void)state;
+    X509_CRL_set_version(list, 1);
+    X509_CRL_set_issuer_name(list, X509_get_subject_name(issuer));
+    X509_CRL_set1_lastUpdate(list, now);
+    X509_CRL_set1_nextUpdate(list, now);
+    add_entry(list, 0x1234, CRL_REASON_KEY_COMPROMISE);
+    add_entry(list, 0x1235, CRL_REASON_REMOVE_FROM_CRL);
+    add_entry(list, 0x1236, CRL_REASON_CERTIFICATE_HOLD);
+    assert_true(X509_CRL_sign(list, key, EVP_sha256()) > 0);
+    PEM_write_bio_X509_CRL(bio, list);
+    BIO_write(bio, "", 1);
+    BIO_get_mem_data(bio, &pem);
+    crl = crl_read(pem, issuer_pem, &err);
+    assert_non_null(crl);
+    assert_true(crl_has(crl, "12:34"));
+    assert_false(crl_has(crl, "12:35"));
+    assert_true(crl_has(crl, "12:36"));
+    assert_false(crl_has(crl, "12:37"));
+    crl_free(crl);
+    BIO_free(bio);
+    X509_CRL_free(list);
+    ASN1_TIME_free(now);
+    X509_free(issuer);
+    EVP_PKEY_free(key);
+    free(issuer_pem);
 }
 
 static void a_csr_carries_every_name(void **state)
@@ -893,6 +984,8 @@ int main(void)
         cmocka_unit_test(every_key_type_is_made_written_and_read),
         cmocka_unit_test(what_is_no_plain_key_is_refused),
         cmocka_unit_test(nobody_is_asked_for_a_password),
+        cmocka_unit_test(the_cache_knows_a_certificate_by_its_whole_text),
+        cmocka_unit_test(an_entry_that_takes_a_hold_back_revokes_nothing),
         cmocka_unit_test(a_csr_carries_every_name),
 #define VET_TEST(name) cmocka_unit_test_setup_teardown(name, make_pki, free_pki)
         VET_TEST(a_good_reply_passes_and_is_put_in_order),
