@@ -160,6 +160,7 @@ struct tls_target {
     const char *label;       /* for people: as it was written */
     const char *server_name; /* SNI; NULL: the certificate's first DNS name */
     enum starttls starttls;
+    bool mutual; /* peers without a certificate and without TLS must be refused */
 };
 
 /* prove = tls ..., exec ..., http ... or none: how the consumer is held to serve the leaf */

@@ -36,21 +36,27 @@ static const char *take_starttls(const char *word, enum starttls *ret_starttls)
     return "has a starttls that does not exist; there are postgres, mysql, smtp, imap and ldap";
 }
 
+static const char not_tls[] = "is not tls HOST:PORT [sni NAME] [starttls PROTOCOL] [mutual]";
+
 static const char *take_tls(struct config_scope *scope, const struct text_list *words,
                             struct tls_target *tls)
 {
     const char *why;
 
-    if (words->count < 2 || words->count % 2 != 0)
-        return "is not tls HOST:PORT [sni NAME] [starttls PROTOCOL]";
+    if (words->count < 2)
+        return not_tls;
     why = target_parse_address(scope, words->items[1], tls);
-    for (size_t i = 2; i < words->count && why == NULL; i += 2) {
-        if (strcmp(words->items[i], "sni") == 0 && tls->server_name == NULL)
-            why = take_server_name(words->items[i + 1], &tls->server_name);
+    for (size_t i = 2; i < words->count && why == NULL; i++) {
+        if (strcmp(words->items[i], "mutual") == 0 && !tls->mutual)
+            tls->mutual = true;
+        else if (i + 1 == words->count)
+            why = not_tls;
+        else if (strcmp(words->items[i], "sni") == 0 && tls->server_name == NULL)
+            why = take_server_name(words->items[++i], &tls->server_name);
         else if (strcmp(words->items[i], "starttls") == 0 && tls->starttls == STARTTLS_NONE)
-            why = take_starttls(words->items[i + 1], &tls->starttls);
+            why = take_starttls(words->items[++i], &tls->starttls);
         else
-            why = "is not tls HOST:PORT [sni NAME] [starttls PROTOCOL]";
+            why = not_tls;
     }
     return why;
 }

@@ -70,6 +70,7 @@ void cert_job_free(void *arg)
     cert_draft_free(job->draft);
     installed_free(&job->installed);
     bytes_free(&job->list);
+    identity_free(&job->identity);
     config_unref(job->config);
     free(job);
 }
@@ -413,6 +414,27 @@ bool job_read_record(void *arg, struct err *err)
     shortage_forget();
     return installed_record(job->set_fd, &installed->arena, &installed->record, err) &&
            !err_shortage(err);
+}
+
+bool job_read_identity(void *arg, struct err *err)
+{
+    struct cert_job *job = arg;
+    CLEANUP(installed_free) struct installed installed = {0};
+    CLEANUP(issued_free) struct issued issued = {0};
+    bool is_client;
+
+    shortage_forget();
+    installed_read(job->set_fd, job->cert, &installed);
+    if (err_shortage(err))
+        return false;
+    if (installed.health == INSTALLED_NOTHING)
+        return err_set(err, ERR_LOCAL, "%s", installed.why);
+    if (!identity_read(installed.record.leaf_pem, &installed.record.chain_pem, &job->identity,
+                       &is_client, err))
+        return false;
+    return !is_client || (installed_recover(job->set_fd, job->cert, &installed, &issued, err) &&
+                          key_from_pem(secret_expose(&issued.key_pem), issued.key_pem.length,
+                                       &job->identity.key, err));
 }
 
 bool job_roll_back(void *arg, struct err *err)

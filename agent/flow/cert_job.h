@@ -14,6 +14,7 @@
 #include "install/cert_state.h"
 #include "install/installed.h"
 #include "install/revoked_mark.h"
+#include "pki/identity.h"
 #include "vault/vault_sign.h"
 
 /* A certificate in the making: from the key to the staged generation. */
@@ -57,6 +58,7 @@ struct cert_job {
     struct ca_cache *cache;                 /* for job_vet; outlives the workers */
     char previous[GENERATION_NAME_BYTES];   /* of job_publish and job_roll_back: what was published
                                                before; of job_read_disk: what is kept besides */
+    struct identity identity;               /* of job_read_identity */
     bool guards_peers;   /* for job_vet: an issuer that peers may not trust yet is told */
     bool is_unannounced; /* of job_read_disk: what is held hangs on a CA that the published set does
                             not tell others to trust */
@@ -114,6 +116,10 @@ worker_run job_publish;
 
 /* job_read_record - reads the record of what is published, for the proof */
 worker_run job_read_record;
+
+/* job_read_identity - reads what a client shows: certificate, chain and, where the usage permits
+ * clientAuth, the key */
+worker_run job_read_identity;
 
 /* job_roll_back - makes an earlier generation the published one again, if it is whole and valid */
 worker_run job_roll_back;

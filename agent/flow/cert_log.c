@@ -181,8 +181,9 @@ void cert_log_proven(const struct cert_work *work)
               (const struct log_field[]){
                   {"CERT", work->cert->name}, {"SERIAL", work->published.serial}, {0}},
               "the consumer serves serial %s%s", work->published.serial,
-              work->cert->prove.method == PROVE_TLS ? ", with a chain that verifies"
-                                                    : "; its chain was not seen");
+              work->cert->prove.method != PROVE_TLS ? "; its chain was not seen"
+              : work->cert->prove.tls.mutual        ? ", with a chain that verifies and mutual TLS"
+                                                    : ", with a chain that verifies");
 }
 
 void cert_log_proof_lost(const struct cert_work *work, const struct err *err)

@@ -3,6 +3,7 @@
 #include "base/child.h"
 #include "base/cleanup.h"
 #include "base/when.h"
+#include "prove/mutual.h"
 #include "prove/prove.h"
 #include "reload/reload.h"
 
@@ -107,13 +108,77 @@ void stage_reload(struct cert_work *work)
     take_slot(work, slot, &err);
 }
 
+/*
+ * What a proof needs of the published set is read when it is wanted: the chains of ten thousand
+ * certificates that rest would be some fifty megabytes.
+ */
+static void read_published(struct cert_work *work, worker_run *run, slot_done *on_done)
+{
+    struct err err;
+    struct cert_job *job = cert_job_new(work->config, work->cert, work->set_fd, NULL, &err);
+
+    if (job == NULL) {
+        cert_work_fail(work, &err);
+        return;
+    }
+    work->job = job;
+    take_slot(
+        work,
+        worker_start(work->tools->workers, WORK_NEXT, run, job, cert_job_free, on_done, work, &err),
+        &err);
+    if (work->slot == NULL)
+        work->job = NULL;
+}
+
+static struct prove_tools prove_tools_of(const struct cert_work *work)
+{
+    return (struct prove_tools){.loop = work->tools->loop,
+                                .lookups = work->tools->lookups,
+                                .workers = work->tools->workers,
+                                .http = work->tools->http};
+}
+
+static void on_mutual(void *arg, const struct err *err)
+{
+    struct cert_work *work = arg;
+
+    if (err->kind == ERR_NONE)
+        work->seen.finding = PROVE_SERVED;
+    cert_work_slot_done(work, err);
+}
+
+static void on_identity_read(void *arg, const struct err *job_err)
+{
+    struct cert_work *work = arg;
+    const struct prove_tools tools = prove_tools_of(work);
+    struct err err = *job_err;
+    struct slot *read = work->slot, *slot = NULL;
+
+    if (err.kind == ERR_NONE)
+        slot = mutual_start(&tools, work->config, work->cert, &work->job->identity,
+                            &work->seen.finding, on_mutual, work, &err);
+    work->job = NULL;
+    slot_drop(read);
+    take_slot(work, slot, &err);
+}
+
+/* The key is read when it is wanted, and gone with the last peer. */
+static void on_served(void *arg, const struct err *err)
+{
+    struct cert_work *work = arg;
+
+    if (err->kind != ERR_NONE) {
+        cert_work_slot_done(work, err);
+        return;
+    }
+    work->slot = slot_drop(work->slot);
+    read_published(work, job_read_identity, on_identity_read);
+}
+
 static void start_samples(struct cert_work *work, const struct record *record)
 {
     struct variables variables = variables_of_published(work);
-    const struct prove_tools tools = {.loop = work->tools->loop,
-                                      .lookups = work->tools->lookups,
-                                      .workers = work->tools->workers,
-                                      .http = work->tools->http};
+    const struct prove_tools tools = prove_tools_of(work);
     struct prove_wish wish = {
         .fingerprint = work->published.fingerprint,
         .serial = work->published.serial,
@@ -128,8 +193,9 @@ static void start_samples(struct cert_work *work, const struct record *record)
         wish.chain = record->chain_pem;
     }
     if (variables.complete)
-        slot = prove_start(&tools, work->config, work->cert, &wish, &work->seen,
-                           cert_work_slot_done, work, &err);
+        slot =
+            prove_start(&tools, work->config, work->cert, &wish, &work->seen,
+                        work->cert->prove.tls.mutual ? on_served : cert_work_slot_done, work, &err);
     else
         err_memory(&err);
     arena_free(&variables.arena);
@@ -150,32 +216,12 @@ static void on_record_read(void *arg, const struct err *job_err)
     slot_drop(read);
 }
 
-/* What peers trust is read when it is wanted: the chains of ten thousand certificates that rest
- * would be some fifty megabytes. */
-static void read_record(struct cert_work *work)
-{
-    struct err err;
-    struct cert_job *job = cert_job_new(work->config, work->cert, work->set_fd, NULL, &err);
-
-    if (job == NULL) {
-        cert_work_fail(work, &err);
-        return;
-    }
-    work->job = job;
-    take_slot(work,
-              worker_start(work->tools->workers, WORK_NEXT, job_read_record, job, cert_job_free,
-                           on_record_read, work, &err),
-              &err);
-    if (work->slot == NULL)
-        work->job = NULL;
-}
-
 static void start_proof(struct cert_work *work, uint64_t limit_s)
 {
     work->seen = (struct prove_seen){.finding = PROVE_UNREACHABLE};
     work->proof_limit_s = limit_s;
     if (work->cert->prove.method == PROVE_TLS)
-        read_record(work);
+        read_published(work, job_read_record, on_record_read);
     else
         start_samples(work, NULL);
 }

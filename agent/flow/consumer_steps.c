@@ -36,12 +36,12 @@ static bool was_stopped(const struct cert_work *work)
 
 /*
  * Whether it has loaded this very set, and lacks what no reload and no earlier set brings: a server
- * that was given the file with the leaf alone is mended in its own configuration. It is looked at
- * again, with growing pauses, and left in peace.
+ * that was given the file with the leaf alone, or that lets anybody in, is mended in its own
+ * configuration. It is looked at again, with growing pauses, and left in peace.
  */
 static bool is_for_a_person(const struct cert_work *work)
 {
-    return work->seen.finding == PROVE_BAD_CHAIN;
+    return work->seen.finding == PROVE_BAD_CHAIN || work->seen.finding == PROVE_NOT_MUTUAL;
 }
 
 bool consumer_is_owed(const struct cert_work *work)
@@ -52,7 +52,7 @@ bool consumer_is_owed(const struct cert_work *work)
 
 void step_catch_up(struct cert_flow *flow)
 {
-    if (was_stopped(&flow->work))
+    if (was_stopped(&flow->work) || is_for_a_person(&flow->work))
         step_check(flow);
     else
         step_reload_again(flow);

@@ -4,9 +4,25 @@
 #include "pki/chain.h"
 #include "pki/crypto.h"
 
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 
 enum { NAME_BYTES = 128 };
+
+bool served_key_is_cheap(const X509 *leaf)
+{
+    EVP_PKEY *key = X509_get0_pubkey(leaf);
+    BIGNUM *exponent = NULL;
+    bool cheap;
+
+    if (key == NULL || !EVP_PKEY_is_a(key, "RSA"))
+        return true;
+    cheap = EVP_PKEY_get_bits(key) <= SERVED_MOST_RSA_BITS &&
+            EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &exponent) == 1 &&
+            BN_num_bits(exponent) <= SERVED_MOST_EXPONENT_BITS;
+    BN_free(exponent);
+    return cheap;
+}
 
 static bool parse_all(const struct text_list *texts, STACK_OF(X509) * to, struct err *err)
 {

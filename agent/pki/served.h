@@ -17,6 +17,16 @@
 
 enum { SERVED_MOST_BYTES = 64 * 1024 }; /* the longest chain that is accepted from a consumer */
 
+/*
+ * What a hostile server may make the loop compute is bounded: the key exchange is by elliptic
+ * curves alone (a Diffie-Hellman group of 10,000 bits takes a second), and a longer RSA key, or one
+ * whose exponent is longer, is not asked for a signature.
+ */
+enum { SERVED_MOST_RSA_BITS = 8192, SERVED_MOST_EXPONENT_BITS = 64 };
+
+/* served_key_is_cheap - whether a signature of that leaf's key may be verified on the loop */
+bool served_key_is_cheap(const X509 *leaf);
+
 /* All borrowed. */
 struct served_order {
     STACK_OF(X509) * sent;           /* by the consumer: the leaf, then what came with it */

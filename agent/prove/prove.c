@@ -61,7 +61,7 @@ static void destroy_proof(struct slot *slot)
 /* -- the end of it --------------------------------------------------------------------------------
  */
 
-static const char *server_name(const struct cert_config *cert)
+const char *prove_server_name(const struct cert_config *cert)
 {
     const struct text_list *names = &cert->wish.names.dns;
 
@@ -77,7 +77,7 @@ static const char *server_name(const struct cert_config *cert)
 static void write_where(const struct cert_config *cert, char to[static WHERE_BYTES])
 {
     const struct prove_order *order = &cert->prove;
-    const char *name = server_name(cert);
+    const char *name = prove_server_name(cert);
 
     if (order->method == PROVE_HTTP)
         snprintf(to, WHERE_BYTES, "http %s", order->http.label);
@@ -311,7 +311,7 @@ static bool sample_tls(struct proof *proof, struct err *err)
 {
     const struct tls_probe_order order = {
         .addresses = &proof->addresses,
-        .server_name = server_name(proof->cert),
+        .server_name = prove_server_name(proof->cert),
         .signatures = proof->narrow ? signatures(proof->cert->wish.key_type) : NULL,
         .starttls = proof->cert->prove.tls.starttls,
         .limit_us = sample_limit_us(proof),

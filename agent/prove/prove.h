@@ -33,6 +33,7 @@ struct prove_wish {
 enum prove_finding {
     PROVE_SERVED,      /* the leaf */
     PROVE_OTHER_LEAF,  /* another one, or a reply that does not name it */
+    PROVE_NOT_MUTUAL,  /* the leaf, to peers that should be refused (prove/mutual) */
     PROVE_BAD_CHAIN,   /* the leaf, with a chain that does not lead to what peers trust */
     PROVE_UNREACHABLE, /* nothing: no connection, no TLS, no good reply */
     PROVE_SAYS_NO      /* the command failed */
@@ -54,6 +55,9 @@ struct prove_tools {
     struct workers *lookups, *workers;
     struct http_loop *http; /* the one for consumers, not the CA's */
 };
+
+/* prove_server_name - the name that a handshake asks for; NULL: none. Borrowed from `cert` */
+const char *prove_server_name(const struct cert_config *cert);
 
 /*
  * prove_start - asks until it is proven or the limit is reached

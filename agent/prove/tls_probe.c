@@ -3,7 +3,6 @@
 #include "pki/served.h"
 #include "prove/starttls.h"
 
-#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
@@ -14,9 +13,10 @@
 
 enum { READ_BYTES = 1024 };
 
-static const uint64_t address_least_us = 1000000, parting_us = 200000;
+static const uint64_t address_least_us = 1000000, parting_us = 200000, listening_us = 500000,
+                      asking_us = 2000000;
 
-enum phase { CONNECTING, TALKING, SHAKING, PARTING };
+enum phase { CONNECTING, TALKING, SHAKING, LISTENING, ASKING, PARTING };
 
 struct tls_probe {
     struct slot slot;
@@ -72,22 +72,6 @@ static void wait_for(struct tls_probe *probe, uint32_t events)
 /* -- the handshake --------------------------------------------------------------------------------
  */
 
-/* Whether the signature of that key, which comes next, may be verified on the loop. */
-static bool is_cheap(const X509 *certificate)
-{
-    EVP_PKEY *key = X509_get0_pubkey(certificate);
-    BIGNUM *exponent = NULL;
-    bool cheap;
-
-    if (key == NULL || !EVP_PKEY_is_a(key, "RSA"))
-        return true;
-    cheap = EVP_PKEY_get_bits(key) <= PROBE_MOST_RSA_BITS &&
-            EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &exponent) == 1 &&
-            BN_num_bits(exponent) <= PROBE_MOST_EXPONENT_BITS;
-    BN_free(exponent);
-    return cheap;
-}
-
 static void keep_sent(const struct tls_probe *probe, X509_STORE_CTX *store)
 {
     STACK_OF(X509) **ret_sent = probe->order.ret_sent;
@@ -108,7 +92,7 @@ static int note_leaf(X509_STORE_CTX *store, void *arg)
     struct arena arena = {0};
     struct err err;
 
-    probe->too_long = certificate != NULL && !is_cheap(certificate);
+    probe->too_long = certificate != NULL && !served_key_is_cheap(certificate);
     if (probe->too_long) {
         X509_STORE_CTX_set_error(store, X509_V_ERR_UNSPECIFIED);
         return 0;
@@ -124,6 +108,24 @@ static int note_leaf(X509_STORE_CTX *store, void *arg)
     return 1;
 }
 
+/* The server asks for a certificate; what there is to be shown is in the context. */
+static int note_asked(SSL *ssl, void *arg)
+{
+    struct tls_probe *probe = arg;
+
+    (void)ssl;
+    if (probe->order.ret_talk != NULL)
+        probe->order.ret_talk->asked = true;
+    return 1;
+}
+
+static bool take_identity(SSL_CTX *context, const struct identity *identity)
+{
+    return identity == NULL || (SSL_CTX_use_certificate(context, identity->leaf) == 1 &&
+                                SSL_CTX_set1_chain(context, identity->chain) == 1 &&
+                                SSL_CTX_use_PrivateKey(context, identity->key) == 1);
+}
+
 static bool open_context(struct tls_probe *probe, struct err *err)
 {
     probe->context = SSL_CTX_new(TLS_client_method());
@@ -132,13 +134,15 @@ static bool open_context(struct tls_probe *probe, struct err *err)
         return err_memory(err);
     }
     if (SSL_CTX_set_cipher_list(probe->context, "ECDHE:!aNULL:!eNULL") != 1 ||
-        SSL_CTX_set1_groups_list(probe->context, "X25519:P-256:P-384:P-521:X448") != 1) {
+        SSL_CTX_set1_groups_list(probe->context, "X25519:P-256:P-384:P-521:X448") != 1 ||
+        !take_identity(probe->context, probe->order.identity)) {
         ERR_clear_error();
         return err_memory(err);
     }
     SSL_CTX_set_max_cert_list(probe->context, SERVED_MOST_BYTES);
     SSL_CTX_set_verify(probe->context, SSL_VERIFY_PEER, NULL);
     SSL_CTX_set_cert_verify_callback(probe->context, note_leaf, probe);
+    SSL_CTX_set_cert_cb(probe->context, note_asked, probe);
     SSL_CTX_set_session_cache_mode(probe->context, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_options(probe->context, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION);
     return true;
@@ -176,6 +180,126 @@ static void part(struct tls_probe *probe)
     shutdown(probe->fd, SHUT_WR);
     wait_for(probe, EPOLLIN);
     sd_event_source_set_time_relative(probe->limit, parting_us);
+    sd_event_source_set_enabled(probe->limit, SD_EVENT_ONESHOT);
+}
+
+/* -- what is said behind it -----------------------------------------------------------------------
+ */
+
+static void conclude(struct tls_probe *probe, enum tls_answer answer)
+{
+    struct tls_talk *talk = probe->order.ret_talk;
+
+    talk->answer = talk->length > 0 ? TLS_ANSWER_DATA : answer;
+    if (probe->ssl == NULL || talk->answer == TLS_ANSWER_REFUSAL || talk->answer == TLS_ANSWER_END)
+        finish(probe, NULL);
+    else
+        part(probe);
+}
+
+static void take_refusal(struct tls_probe *probe, unsigned long code)
+{
+    const char *reason = code == 0 ? NULL : ERR_reason_error_string(code);
+    struct tls_talk *talk = probe->order.ret_talk;
+
+    if (talk != NULL) {
+        snprintf(talk->text, sizeof talk->text, "%s",
+                 reason == NULL ? "the connection was closed" : reason);
+        talk->answer = TLS_ANSWER_REFUSAL;
+    }
+    finish(probe, NULL);
+}
+
+/* One more part of the answer: its bytes; 0: nothing now; -1: the end, *ret_code tells of an alert.
+ */
+static ssize_t receive(struct tls_probe *probe, char *to, size_t room, unsigned long *ret_code)
+{
+    ssize_t got;
+    int why;
+
+    *ret_code = 0;
+    if (probe->ssl == NULL) {
+        got = recv(probe->fd, to, room, 0);
+        if (got < 0 && (errno == EAGAIN || errno == EINTR))
+            return 0;
+        return got > 0 ? got : -1;
+    }
+    ERR_clear_error();
+    got = SSL_read(probe->ssl, to, (int)room);
+    if (got > 0)
+        return got;
+    why = SSL_get_error(probe->ssl, (int)got);
+    if (why == SSL_ERROR_SSL && ERR_GET_REASON(ERR_peek_error()) >= SSL_AD_REASON_OFFSET)
+        *ret_code = ERR_peek_error();
+    ERR_clear_error();
+    return why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE ? 0 : -1;
+}
+
+static void hear_answer(struct tls_probe *probe)
+{
+    struct tls_talk *talk = probe->order.ret_talk;
+    unsigned long code;
+    ssize_t got;
+
+    do {
+        size_t room = TLS_ANSWER_BYTES - talk->length;
+
+        if (room == 0) {
+            conclude(probe, TLS_ANSWER_DATA);
+            return;
+        }
+        got = receive(probe, talk->text + talk->length, room, &code);
+        if (got > 0)
+            talk->length += (size_t)got;
+    } while (got > 0);
+    if (got == 0)
+        return;
+    if (talk->length == 0 && (code != 0 || probe->phase == LISTENING))
+        take_refusal(probe, code);
+    else
+        conclude(probe, TLS_ANSWER_END);
+}
+
+/* Waits for what the server says by itself, if that is wanted: by TLS 1.3 it tells behind the
+ * handshake that it misses a certificate.
+ */
+static void listen_to(struct tls_probe *probe)
+{
+    if (probe->order.ret_talk == NULL) {
+        part(probe);
+        return;
+    }
+    probe->phase = LISTENING;
+    wait_for(probe, EPOLLIN);
+    sd_event_source_set_time_relative(probe->limit, listening_us);
+    hear_answer(probe);
+}
+
+static void ask(struct tls_probe *probe)
+{
+    const char *request = probe->order.request;
+
+    probe->phase = ASKING;
+    wait_for(probe, EPOLLIN);
+    sd_event_source_set_time_relative(probe->limit, asking_us);
+    sd_event_source_set_enabled(probe->limit, SD_EVENT_ONESHOT);
+    ERR_clear_error();
+    /* What became of it is heard. */
+    if (probe->ssl == NULL)
+        (void)!send(probe->fd, request, strlen(request), MSG_NOSIGNAL);
+    else
+        SSL_write(probe->ssl, request, (int)strlen(request));
+    ERR_clear_error();
+}
+
+/* The time to listen, or for an answer, is over. */
+static void end_listening(struct tls_probe *probe)
+{
+    if (probe->phase == LISTENING && probe->order.request != NULL &&
+        probe->order.ret_talk->length == 0)
+        ask(probe);
+    else
+        conclude(probe, TLS_ANSWER_NONE);
 }
 
 /* Whether the server gave up on us, after it had signed with its leaf's key. */
@@ -225,9 +349,9 @@ static void shake(struct tls_probe *probe)
     if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE) {
         wait_for(probe, why == SSL_ERROR_WANT_READ ? EPOLLIN : EPOLLOUT);
     } else if (r == 1 && probe->leaf->seen) {
-        part(probe);
+        listen_to(probe);
     } else if (r != 1 && probe->leaf->seen && hung_up(probe->ssl, why, code)) {
-        finish(probe, NULL);
+        take_refusal(probe, code);
     } else {
         if (r == 1)
             err_set(&err, ERR_CONSUMER, "the certificate that is served cannot be read");
@@ -235,7 +359,7 @@ static void shake(struct tls_probe *probe)
             err_set(&err, ERR_CONSUMER,
                     "another certificate is served, with an RSA key of more than %d bits or an "
                     "exponent of more than %d, which leafd does not verify",
-                    PROBE_MOST_RSA_BITS, PROBE_MOST_EXPONENT_BITS);
+                    SERVED_MOST_RSA_BITS, SERVED_MOST_EXPONENT_BITS);
         else
             describe(why, code, errnum, &err);
         try_next(probe, &err);
@@ -317,6 +441,10 @@ static void on_connected(struct tls_probe *probe)
         try_next(probe, &err);
         return;
     }
+    if (probe->order.in_the_clear) {
+        ask(probe);
+        return;
+    }
     probe->phase = TALKING;
     probe->step = starttls_begin(&probe->talk, probe->order.starttls);
     talk(probe, false);
@@ -353,6 +481,10 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *arg)
     case SHAKING:
         shake(probe);
         break;
+    case LISTENING:
+    case ASKING:
+        hear_answer(probe);
+        break;
     case PARTING:
         drain(probe);
         break;
@@ -374,6 +506,10 @@ static int on_limit(sd_event_source *source, uint64_t now_us, void *arg)
     (void)now_us;
     if (probe->phase == PARTING) {
         finish(probe, NULL);
+        return 0;
+    }
+    if (probe->phase == LISTENING || probe->phase == ASKING) {
+        end_listening(probe);
         return 0;
     }
     err_set(&err, ERR_CONSUMER, "%s", late[probe->phase]);
@@ -410,6 +546,8 @@ static void try_next(struct tls_probe *probe, const struct err *why)
     do {
         hang_up(probe);
         *probe->leaf = (struct served_leaf){0};
+        if (probe->order.ret_talk != NULL)
+            *probe->order.ret_talk = (struct tls_talk){0};
         if (probe->next == addresses->count) {
             finish(probe, &err);
             return;

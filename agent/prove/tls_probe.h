@@ -12,6 +12,7 @@
 
 #include "base/slot.h"
 #include "pki/certificate.h"
+#include "pki/identity.h"
 #include "prove/resolve.h"
 
 #include <openssl/x509.h>
@@ -23,12 +24,22 @@ struct served_leaf {
     uint64_t not_after_s;
 };
 
-/*
- * What a hostile server may make the loop compute is bounded: the key exchange is by elliptic
- * curves alone (a Diffie-Hellman group of 10,000 bits takes a second), and a longer RSA key, or one
- * whose exponent is longer, is not asked for a signature.
- */
-enum { PROBE_MOST_RSA_BITS = 8192, PROBE_MOST_EXPONENT_BITS = 64 };
+enum tls_answer {
+    TLS_ANSWER_NONE,    /* nothing, and the connection stands */
+    TLS_ANSWER_REFUSAL, /* an alert, or the end of the connection before we spoke: `text` tells */
+    TLS_ANSWER_END,     /* the end of the connection after our request, without a word */
+    TLS_ANSWER_DATA     /* `text` is how it begins */
+};
+
+enum { TLS_ANSWER_BYTES = 2048 };
+
+/* What came after the handshake. */
+struct tls_talk {
+    bool asked; /* the server asked for a certificate of the client's */
+    enum tls_answer answer;
+    char text[TLS_ANSWER_BYTES + 1];
+    size_t length;
+};
 
 struct tls_probe_order {
     const struct resolved *addresses; /* at least one; tried in turn, until one shows a leaf */
@@ -38,12 +49,21 @@ struct tls_probe_order {
     enum starttls starttls;
     uint64_t limit_us;          /* for all addresses; no address gets less than a second */
     STACK_OF(X509) * *ret_sent; /* gives what was sent, the leaf first; free it; NULL: no wish */
+    /*
+     * With ret_talk the server is heard after the handshake: for half a second, then for two more
+     * to `request`, unless that is NULL. A server that gives up on us has refused us then, and the
+     * probe ends well.
+     */
+    struct tls_talk *ret_talk;
+    const char *request;
+    const struct identity *identity; /* what we show when asked for a certificate; or NULL */
+    bool in_the_clear;               /* no TLS at all: the request alone */
 };
 
 /*
  * tls_probe_start - shakes hands
  *
- * Borrows `order` during the call, its addresses and texts until it has ended. Ends well when a
+ * Borrows `order` during the call, all that it points to until it has ended. Ends well when a
  * leaf was seen, which is in *ret_leaf then; class consumer if none was, with what the last address
  * said; class local if memory ran out. NULL with *err filled if it could not start.
  */

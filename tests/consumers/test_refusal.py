@@ -236,6 +236,30 @@ def test_a_server_without_its_intermediate_is_not_proven_until_its_configuration
     assert run.terminate() == 0
 
 
+@pytest.mark.parametrize("verify, says", [
+    ("on", None), ("optional", "answers a peer without a client certificate, though it asks for one"),
+    ("off", "answers a peer without a client certificate and does not ask for one")])
+def test_mutual_tls_of_nginx_is_proven_by_peers_that_it_refuses(ca, site, start, verify, says):
+    """nginx shakes hands with everybody, and answers 400 behind the handshake."""
+    nginx = start(type("Mutual", (Nginx,), {"more": f"ssl_verify_client {verify}; ssl_verify_depth 3; "
+                                                    "ssl_client_certificate {out}/ca.pem;"}))
+    site.configure(ca, {nginx.name: lines_of(nginx).replace(nginx.proof(), f"{nginx.proof().strip()} mutual\n")})
+    run = site.run()
+    run.wait_event("published", nginx.name)
+    nginx.start()
+    if says is None:
+        run.wait_event("proven", nginx.name)
+        assert "mutual TLS" in run.events("proven")[-1]["message"]
+        site.becomes(nginx.name, state="fresh", reload="proven")
+    else:
+        run.wait_event("proof-failed", nginx.name)
+        site.becomes(nginx.name, state="not-proven", reload="failed")
+        assert says in site.command("status").out
+        assert not run.events("proven")
+    assert len(run.events("reloaded")) == 1
+    assert run.terminate() == 0
+
+
 def test_an_envoy_that_cannot_reload_is_not_proven_until_it_is_restarted(ca, site, start):
     envoy = start(EnvoyStatic)
     run = under_way(site, ca, envoy)

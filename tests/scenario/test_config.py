@@ -173,6 +173,7 @@ WRONG = [
     ("prove-socket", HEAD + CERT + "prove = tls unix:run/x\n", 13, "[cert web] prove:", "an absolute path"),
     ("prove-long-socket", HEAD + CERT + "prove = tls unix:/" + "x" * 110 + "\n", 13, "[cert web] prove:", "107 bytes"),
     ("prove-odd-word", HEAD + CERT + "prove = tls a:1 name b\n", 13, "[cert web] prove:", "[sni NAME] [starttls"),
+    ("prove-mutual-twice", HEAD + CERT + "prove = tls a:1 mutual mutual\n", 13, "[cert web] prove:", "[mutual]"),
     ("prove-sni-twice", HEAD + CERT + "prove = tls a:1 sni b sni c\n", 13, "[cert web] prove:", "[sni NAME] [starttls"),
     ("prove-sni-address", HEAD + CERT + "prove = tls a:1 sni 127.0.0.1\n", 13, "[cert web] prove:", "DNS names only"),
     ("prove-sni-wildcard", HEAD + CERT + "prove = tls a:1 sni *.b\n", 13, "[cert web] prove:", "a name that it covers"),

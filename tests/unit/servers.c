@@ -126,6 +126,8 @@ static SSL_CTX *make_context(const struct server *server, unsigned which)
     }
     if (order->version != 0)
         SSL_CTX_set_max_proto_version(context, order->version);
+    if (order->client_ca != NULL)
+        X509_STORE_add_cert(SSL_CTX_get_cert_store(context), order->client_ca);
     if (order->demand_client)
         SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
     /* The server's own taste decides which of two identities is shown. */
@@ -177,6 +179,7 @@ static void serve_tls(struct server *server, int fd, unsigned which)
 static void serve(struct server *server, int fd, char letter)
 {
     const struct server_order *order = &server->order;
+    char first;
 
     if (letter == '-')
         return;
@@ -184,7 +187,7 @@ static void serve(struct server *server, int fd, char letter)
         server->broken++;
         return;
     }
-    if (order->plain) {
+    if (order->plain || (order->also_plain && recv(fd, &first, 1, MSG_PEEK) == 1 && first == 'G')) {
         read_request(server, NULL, fd);
         if (order->http != NULL)
             say(fd, order->http, strlen(order->http));

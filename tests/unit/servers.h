@@ -25,6 +25,8 @@ struct server_order {
     X509 *intermediate;  /* sent behind the leaf; NULL: none */
     const char *ciphers; /* of TLS 1.2, DHE with a group of 8192 bits; NULL: the usual */
     int demand_client;   /* a certificate of the client's, or none of ours */
+    X509 *client_ca;     /* whose certificates are good then; NULL: nobody's */
+    int also_plain;      /* answers HTTP in the clear on the same port */
     int version;         /* TLS1_2_VERSION: nothing newer; 0: any */
     server_preamble *preamble;
     const char *http; /* the whole response to a request; NULL: no HTTP */

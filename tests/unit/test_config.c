@@ -354,13 +354,15 @@ static void who_proves_is_understood(void **state)
     static const struct row {
         const char *value, *host, *port, *socket, *server_name;
         enum starttls starttls;
+        bool mutual;
     } rows[] = {
-        {"db:5432", "db", "5432", NULL, NULL, STARTTLS_NONE},
-        {"127.0.0.1:1 sni a.b", "127.0.0.1", "1", NULL, "a.b", STARTTLS_NONE},
+        {"db:5432", "db", "5432", NULL, NULL, STARTTLS_NONE, false},
+        {"127.0.0.1:1 sni a.b", "127.0.0.1", "1", NULL, "a.b", STARTTLS_NONE, false},
+        {"a.b:8443 mutual sni c.d", "a.b", "8443", NULL, "c.d", STARTTLS_NONE, true},
         {"[2001:db8::7]:443 starttls ldap sni a.b", "2001:db8::7", "443", NULL, "a.b",
-         STARTTLS_LDAP},
+         STARTTLS_LDAP, false},
         {"unix:/run/s/.s.PGSQL.5432 sni a.b starttls postgres", NULL, NULL, "/run/s/.s.PGSQL.5432",
-         "a.b", STARTTLS_POSTGRES},
+         "a.b", STARTTLS_POSTGRES, false},
     };
 
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -379,6 +381,7 @@ static void who_proves_is_understood(void **state)
         assert_true(text_equal(tls->socket, rows[i].socket));
         assert_true(text_equal(tls->server_name, rows[i].server_name));
         assert_int_equal(tls->starttls, rows[i].starttls);
+        assert_int_equal(tls->mutual, rows[i].mutual);
         config_unref(config);
     }
 }

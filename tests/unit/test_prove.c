@@ -4,6 +4,7 @@
 #include "certs.h"
 #include "http/http_call.h"
 #include "pki/certificate.h"
+#include "prove/mutual.h"
 #include "prove/prove.h"
 #include "prove/tls_probe.h"
 #include "reload/reload.h"
@@ -759,6 +760,130 @@ static void a_silent_address_leaves_time_for_the_next(void **state)
     assert_string_equal(leaf.serial, stage->serial);
 }
 
+/* -- mutual ---------------------------------------------------------------------------------------
+ */
+
+/* Sends the three peers; "" if all is as it should be, else what is wrong. */
+static const char *ask_for_mutual(struct stage *stage, const struct hierarchy *all, bool is_client)
+{
+    const struct prove_tools tools = {stage->loop, stage->workers, stage->workers, stage->http};
+    const struct text_list chain = {(const char **)&all->issuing_pem, 1};
+    struct identity identity = {0};
+    char *pem = certs_pem(stage->leaf);
+    bool permitted;
+    struct slot *slot;
+    struct err err;
+
+    assert_true(identity_read(pem, &chain, &identity, &permitted, &err));
+    free(pem);
+    assert_true(permitted);
+    if (is_client) {
+        identity.key = stage->key;
+        EVP_PKEY_up_ref(stage->key);
+    }
+    stage->times = 0;
+    slot = mutual_start(&tools, stage->config, &stage->cert, &identity, &stage->seen.finding, hear,
+                        stage, &err);
+    assert_non_null(slot);
+    assert_null(identity.leaf);
+    while (stage->times == 0)
+        assert_true(sd_event_run(stage->loop, UINT64_MAX) >= 0);
+    slot_drop(slot);
+    server_stop(&stage->server);
+    return stage->err.kind == ERR_NONE ? "" : stage->err.text;
+}
+
+static void a_server_that_demands_our_certificate_is_mutual(void **state)
+{
+    static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    struct stage *stage = *state;
+    struct hierarchy all;
+    struct server_order order;
+
+    open_hierarchy(stage, &all, 3600);
+    order = order_of(stage, "A");
+    order.intermediate = all.issuing;
+    order.demand_client = 1;
+    order.client_ca = all.root;
+    for (size_t i = 0; i < COUNT_OF(versions); i++) {
+        order.version = versions[i];
+        serve(stage, &order);
+        assert_string_equal(ask_for_mutual(stage, &all, true), "");
+        assert_int_equal(stage->server.connections, 3);
+        serve(stage, &order);
+        assert_string_equal(ask_for_mutual(stage, &all, false), "");
+        assert_int_equal(stage->server.connections, 2);
+    }
+    close_hierarchy(&all);
+}
+
+static void a_server_that_is_not_mutual_is_told_how(void **state)
+{
+    static const char answer[] = "HTTP/1.0 200 OK\r\n\r\nhello\n";
+    static const struct row {
+        bool demands, trusts, plain;
+        const char *http, *text;
+    } rows[] = {
+        {false, false, false, answer,
+         "mutual: answers a peer without a client certificate and does not ask for one"},
+        {false, false, false, NULL,
+         "hangs up on the request of a peer without a client certificate; nothing shows"},
+        {true, true, true, answer, "mutual: answers plaintext"},
+        {true, false, false, answer, "refuses a peer that shows the set's own certificate (tls"},
+    };
+    struct stage *stage = *state;
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct hierarchy all;
+        struct server_order order;
+
+        open_hierarchy(stage, &all, 3600);
+        order = order_of(stage, "A");
+        order.demand_client = rows[i].demands;
+        order.client_ca = rows[i].trusts ? all.root : NULL;
+        order.also_plain = rows[i].plain;
+        order.http = rows[i].http;
+        serve(stage, &order);
+        assert_non_null(strstr(ask_for_mutual(stage, &all, true), rows[i].text));
+        assert_int_equal(stage->err.kind, ERR_CONSUMER);
+        assert_int_equal(stage->seen.finding, PROVE_NOT_MUTUAL);
+        close_hierarchy(&all);
+    }
+}
+
+static void a_refusal_is_known_by_what_is_said(void **state)
+{
+    static const struct row {
+        enum tls_answer answer;
+        const char *text;
+        enum peer_fate fate;
+        bool refuses_plaintext;
+    } rows[] = {
+        {TLS_ANSWER_NONE, "", PEER_TAKEN, true},
+        {TLS_ANSWER_REFUSAL, "tlsv13 alert certificate required", PEER_REFUSED, true},
+        {TLS_ANSWER_END, "", PEER_CLOSED, true},
+        {TLS_ANSWER_DATA, "HTTP/1.1 400 Bad Request\r\n\r\nNo required SSL certificate was sent",
+         PEER_REFUSED, true},
+        {TLS_ANSWER_DATA,
+         "HTTP/1.1 400 Bad Request\r\n\r\nThe plain HTTP request was sent to HTTPS port",
+         PEER_TAKEN, true},
+        {TLS_ANSWER_DATA, "HTTP/1.1 400 Bad Request\r\n\r\n", PEER_TAKEN, false},
+        {TLS_ANSWER_DATA, "HTTP/1.1 200 OK\r\n\r\nSSL certificate", PEER_TAKEN, false},
+        {TLS_ANSWER_DATA, "HTTP/1.1 301 Moved\r\nLocation: https://TLS/", PEER_TAKEN, false},
+        {TLS_ANSWER_DATA, "\x15\x03\x01", PEER_TAKEN, true},
+        {TLS_ANSWER_DATA, "-ERR certificate", PEER_TAKEN, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct tls_talk talk = {.answer = rows[i].answer, .length = strlen(rows[i].text)};
+
+        strcpy(talk.text, rows[i].text);
+        assert_int_equal(peer_fate(&talk), rows[i].fate);
+        assert_int_equal(peer_in_the_clear_is_refused(&talk), rows[i].refuses_plaintext);
+    }
+}
+
 /* -- exec -----------------------------------------------------------------------------------------
  */
 
@@ -991,6 +1116,9 @@ int main(void)
         TEST(a_dropped_proof_leaves_its_verification_behind),
         TEST(a_server_that_offers_dhe_alone_is_refused_at_once),
         TEST(a_key_that_takes_long_to_verify_is_not_verified),
+        TEST(a_server_that_demands_our_certificate_is_mutual),
+        TEST(a_server_that_is_not_mutual_is_told_how),
+        TEST(a_refusal_is_known_by_what_is_said),
         TEST(a_unix_socket_is_asked),
         TEST(a_name_is_looked_up_and_each_address_tried),
         TEST(a_name_without_address_is_told),
