@@ -87,7 +87,7 @@ static const struct cause {
                           "enforce_hostnames=false"},
     [NAME_BARE] = {"it is one of allowed_domains, and allow_bare_domains is false",
                    "allow_bare_domains=true"},
-    [NAME_SUBDOMAIN] = {"it lies below one of them, and allow_subdomains is false",
+    [NAME_SUBDOMAIN] = {"it lies below one of allowed_domains, and allow_subdomains is false",
                         "allow_subdomains=true"},
     [NAME_GLOB] = {"it matches a pattern of allowed_domains, and allow_glob_domains is false",
                    "allow_glob_domains=true"},

@@ -7,6 +7,7 @@ import time
 import pytest
 
 import scene
+from roles import ROLES
 
 SEED = int(os.environ.get("LEAFD_TEST_SEED", "9"))
 RANDOM_SECTIONS = 60
@@ -20,7 +21,7 @@ def lines(role, names="dns_names = a.example.test", more="", ttl="10m"):
 # what it is called: (section, what the finding says)
 REFUSED = {
     "domain": (lines("web", "dns_names = a.elsewhere.test"), "a.elsewhere.test is not allowed: allowed_domains"),
-    "subdomain": (lines("bare-only"), "a.example.test is not allowed: it lies below one of them, and allow_subdomains"),
+    "subdomain": (lines("bare-only"), "a.example.test is not allowed: it lies below one of allowed_domains, and allow_subdomains"),
     "bare": (lines("below-only", "dns_names = example.test"), "example.test is not allowed: .* allow_bare_domains"),
     "wildcard": (lines("no-wildcards", "dns_names = *.example.test"), "allow_wildcard_certificates is false"),
     "localhost": (lines("no-localhost", "dns_names = localhost"), "localhost is not allowed: allow_localhost is false"),
@@ -70,6 +71,26 @@ def test_what_the_ca_refuses_is_named_before(ca, site, name):
     done = named(site, ca)
     assert done.code == 3 and has(done.out, words), done.out + done.err
     assert has(done.out, r"leafd.ini:\d+: \[cert web\] refused: "), done.out
+
+
+PATCHED = [name for name, (section, _) in REFUSED.items() if name not in ("role", "issuer", "mount")]
+
+
+@pytest.mark.parametrize("name", PATCHED)
+def test_the_remedy_on_the_ca_mends_it(real_ca_server, site, name):
+    ca = real_ca_server
+    ca.reset()
+    section = REFUSED[name][0]
+    role = re.search(r"pki_role = (\S+)", section).group(1)
+    ca.call("POST", "pki_int/roles/mended", ROLES[role])
+    site.configure(ca, {"web": section.replace(f"pki_role = {role}\n", "pki_role = mended\n")})
+    command = re.search(r"vault patch pki_int/roles/mended (.*)", named(site, ca).out).group(1)
+    settings = dict(option.split("=", 1) for option in command.split(" "))
+    ca.call("POST", "pki_int/roles/mended", {**ROLES[role], **settings})
+    done = named(site, ca)
+    assert done.code == 0 and "0 would be refused, 0 not" in done.out, done.out
+    done = site.once()
+    assert done.code == 0, done.err
 
 
 LOGINS = {
