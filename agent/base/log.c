@@ -42,6 +42,7 @@ static const struct kind kinds[LOG_EVENT_COUNT] = {
     [LOG_HELD] = {"held", LOG_LEVEL_NOTICE, "8de9ccb91fa04ace9bc1cdc791699286"},
     [LOG_PUBLISHED] = {"published", LOG_LEVEL_NOTICE, "447f8a44e2524aac836f70d074a94e34"},
     [LOG_FAILED] = {"failed", LOG_LEVEL_ERR, "ed9f43aaae4645e5abf3252fd516c835"},
+    [LOG_WAITS] = {"waits", LOG_LEVEL_INFO, "f22b98e132a94240954e10b0e32a9777"},
     [LOG_LINK_FAILED] = {"link-failed", LOG_LEVEL_ERR, "23a16c2af9424a36bb649122490e6ec9"},
     [LOG_RELOADED] = {"reloaded", LOG_LEVEL_INFO, "f7069ee565db4b2cba93a4a6a0250fbb"},
     [LOG_RELOAD_FAILED] = {"reload-failed", LOG_LEVEL_ERR, "a50e6efbf9954576abd547d8f9cb8752"},

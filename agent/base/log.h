@@ -30,6 +30,7 @@ enum log_event {
     LOG_HELD,
     LOG_PUBLISHED,
     LOG_FAILED,
+    LOG_WAITS,
     LOG_LINK_FAILED,
     LOG_RELOADED,
     LOG_RELOAD_FAILED,

@@ -109,6 +109,6 @@ void step_back_off_again(struct cert_flow *flow)
     /* It may have ended since it was looked at; an alarm without a wait would never ring. */
     if (wait_ms == 0)
         wait_ms = 1000;
-    cert_log_failed(&flow->work, &flow->work.state.failure, wait_ms);
+    cert_log_waits(&flow->work, &flow->work.state.failure, wait_ms);
     rest_from_ca(flow, wait_ms, true);
 }

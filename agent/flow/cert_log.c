@@ -144,6 +144,23 @@ static enum log_level consumer_level(const struct cert_work *work, bool told)
     return told && has_time ? LOG_LEVEL_WARNING : LOG_LEVEL_ERR;
 }
 
+void cert_log_waits(const struct cert_work *work, const struct err *err, uint64_t wait_ms)
+{
+    char next[32], wait[DURATION_TEXT_BYTES], ago[DURATION_TEXT_BYTES];
+    uint64_t now_s = when_now_s(), failed_s = work->state.failed_at_s;
+
+    snprintf(next, sizeof next, "%llu", (unsigned long long)wait_ms);
+    duration_text(wait_ms / 1000, wait);
+    duration_text(failed_s < now_s ? now_s - failed_s : 0, ago);
+    log_write(LOG_WAITS,
+              (const struct log_field[]){{"CERT", work->cert->name},
+                                         {"CLASS", err_kind_name(err->kind)},
+                                         {"NEXT_TRY_MS", next},
+                                         {0}},
+              "goes on waiting after the restart, for %s; what failed %s ago was: %s", wait, ago,
+              err->text);
+}
+
 void cert_log_consumer_failed(const struct cert_work *work, const struct err *err, uint64_t wait_ms)
 {
     bool told = reload_state_is_told(&work->state.consumer, work->cert, work->published.generation);

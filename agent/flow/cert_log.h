@@ -33,6 +33,9 @@ void cert_log_reloaded(const struct cert_work *work);
 /* cert_log_failed - issuing or publishing failed; the next try is in `wait_ms` */
 void cert_log_failed(const struct cert_work *work, const struct err *err, uint64_t wait_ms);
 
+/* cert_log_waits - after a restart the wait that a failure before it began goes on */
+void cert_log_waits(const struct cert_work *work, const struct err *err, uint64_t wait_ms);
+
 /*
  * cert_log_consumer_failed - the consumer could not be told, or does not serve the leaf
  *

@@ -123,7 +123,7 @@ static enum cert_event take_findings(struct cert_work *work, struct cert_job *jo
     if (work->state.ca.held_until_s != 0)
         take_waiting(work, job, &findings);
     if (!work->read_once && work->tools->stays)
-        findings.try_again_at_s = work->state.try_again_at_s;
+        findings.try_again_at_s = cert_work_left_wait_s(work);
     work->read_once = true;
     findings.withdrawn = job->revocation == REVOCATION_FINAL && !work->tools->by_name;
     is_wanted = findings.difference == NULL && !findings.revoked;

@@ -52,6 +52,9 @@ static void finish_saving(struct cert_work *work)
 {
     struct err err;
 
+    if (work->set_fd >= 0 && work->read_once &&
+        backoff_resume_ms(work->state.try_again_at_s, when_now_s()) > 0)
+        work->save_again = work->state.restart.in_order = true;
     if (work->saving != NULL)
         worker_join(work->saving);
     work->saving = slot_drop(work->saving);
@@ -340,10 +343,33 @@ static uint64_t note(struct cert_work *work, const struct err *err, enum err_kin
     return wait_ms;
 }
 
+uint64_t cert_work_left_wait_s(struct cert_work *work)
+{
+    struct restart_state *restart = &work->state.restart;
+    struct backoff_restart this = {.in_order = restart->in_order};
+    char stamp[DIGEST_HEX_BYTES];
+    uint64_t now_s = when_now_s();
+
+    if (backoff_resume_ms(work->state.try_again_at_s, now_s) == 0)
+        return 0;
+    if (restart->since_s > now_s || now_s - restart->since_s > BACKOFF_RESTARTS_WITHIN_S) {
+        restart->count = 0;
+        restart->since_s = now_s;
+    }
+    credential_stamp(work->config, stamp);
+    this.in_a_row = ++restart->count;
+    this.changed = restart->asked_with[0] != '\0' && strcmp(restart->asked_with, stamp) != 0;
+    restart->in_order = false;
+    cert_work_save(work);
+    return backoff_outlives_restart(&this) ? work->state.try_again_at_s : 0;
+}
+
 uint64_t cert_work_note_failure(struct cert_work *work, const struct err *err)
 {
     enum err_kind pace = err->kind == ERR_CONSUMER ? ERR_REFUSED : err->kind;
 
+    credential_stamp(work->config, work->state.restart.asked_with);
+    credential_watch_arm(work->tools->credentials, work->config);
     return note(work, err, pace, ++work->state.failures);
 }
 

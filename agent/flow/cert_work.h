@@ -11,6 +11,7 @@
 #include "config/config.h"
 #include "flow/ca_watch.h"
 #include "flow/cert_job.h"
+#include "flow/credentials.h"
 #include "flow/permits.h"
 #include "http/http_loop.h"
 #include "prove/prove.h"
@@ -51,6 +52,7 @@ struct cert_tools {
         *lookups;           /* for names of consumers' hosts: name servers that hang stall no key */
     struct http_loop *http; /* for consumers: one that hangs must not keep the CA waiting */
     struct vault_token *token;
+    struct credential_watch *credentials; /* NULL for a one-shot run */
     struct ca_cache *cache;
     const struct ca_watch *watch; /* of the CA; NULL: none */
     struct permits permits;
@@ -194,6 +196,13 @@ bool cert_work_lasts(const struct cert_work *work);
  * of what a person must mend, since every try costs a certificate.
  */
 uint64_t cert_work_note_failure(struct cert_work *work, const struct err *err);
+
+/*
+ * cert_work_left_wait_s - until when an earlier process wanted the CA left alone; 0: not any more
+ *
+ * To be asked once, at the first look at the disk: it counts this start, and saves that.
+ */
+uint64_t cert_work_left_wait_s(struct cert_work *work);
 
 /* cert_work_ca_rests_ms - how long the CA is not asked yet, while something else is seen to */
 uint64_t cert_work_ca_rests_ms(const struct cert_work *work);

@@ -17,7 +17,8 @@ enum {
     CONSUMER_CALLS_MOST = 64,
     HURRY_FROM_S = 60, /* a step of the clock that makes failures be tried again */
     HURRY_EVERY_S = 60,
-    HURRIES_IN_A_ROW = 3
+    HURRIES_IN_A_ROW = 3,
+    HASTEN_MS = 1000
 };
 
 static void on_token_change(void *arg, enum token_change change, uint64_t lease_s,
@@ -127,6 +128,24 @@ static bool watch_ca(struct engine *engine, struct err *err)
     return engine->watch != NULL;
 }
 
+/* What is refused or denied may be accepted now. */
+static bool on_credentials(void *arg, bool changed)
+{
+    const struct engine *engine = arg;
+    bool failing = false;
+
+    if (changed)
+        vault_token_hurry(engine->tools.token);
+    for (size_t i = 0; i < engine->count; i++) {
+        if (cert_flow_state(engine->flows[i]) != FLOW_BACKING_OFF)
+            continue;
+        failing = true;
+        if (changed)
+            cert_flow_try_within(engine->flows[i], HASTEN_MS);
+    }
+    return failing;
+}
+
 static void set_limits(struct engine *engine)
 {
     /* A few more on their way than on the wire: keys and files are made meanwhile. */
@@ -157,7 +176,9 @@ bool engine_open(struct engine *engine, struct config *config, bool stays, flow_
         return false;
     set_limits(engine);
     clock_skew_watch(&engine->skew, engine->http);
-    return !stays || watch_ca(engine, err);
+    return !stays || (credential_watch_open(engine->tools.loop, on_credentials, engine,
+                                            &engine->tools.credentials, err) &&
+                      watch_ca(engine, err));
 }
 
 /* -- the table of flows ---------------------------------------------------------------------------
@@ -289,6 +310,7 @@ void engine_close(struct engine *engine)
 {
     engine_drop_flows(engine);
     ca_watch_free(engine->watch);
+    credential_watch_close(engine->tools.credentials);
     vault_token_close(engine->tools.token);
     http_loop_close(engine->http);
     http_loop_close(engine->tools.http);

@@ -21,8 +21,9 @@ struct http_call {
     struct http_response *response;
     struct curl_slist *headers, *connect_to;
     struct bytes body;
-    bool too_large, no_memory;        /* what kept the reply from being taken in */
-    uint64_t began_ms, began_boot_ms; /* on the wall clock, and on the boot clock */
+    bool too_large, no_memory;              /* what kept the reply from being taken in */
+    uint64_t began_ms, began_boot_ms;       /* on the wall clock, and on the boot clock */
+    uint64_t sent_boot_ms, replied_boot_ms; /* the request's first byte, the reply's last head */
     char error[CURL_ERROR_SIZE];
     char whom[2 * HTTP_LOCATION_BYTES]; /* who was to be verified, and against what */
 };
@@ -86,7 +87,6 @@ static void describe(const struct http_call *call, CURLcode how, struct err *err
 static void tell_date(struct http_call *call)
 {
     CURL *easy = call->transfer.easy;
-    curl_off_t sent_us = 0, began_us = 0, ended_us = 0;
     uint64_t now_ms = when_now_ms(), boot_ms = when_boot_us() / 1000;
     struct curl_header *header;
     struct http_dated dated;
@@ -100,13 +100,10 @@ static void tell_date(struct http_call *call)
     if (date < 0 || llabs((int64_t)(now_ms - call->began_ms) -
                           (int64_t)(boot_ms - call->began_boot_ms)) > CLOCK_SET_MS)
         return;
-    curl_easy_getinfo(easy, CURLINFO_PRETRANSFER_TIME_T, &sent_us);
-    curl_easy_getinfo(easy, CURLINFO_STARTTRANSFER_TIME_T, &began_us);
-    curl_easy_getinfo(easy, CURLINFO_TOTAL_TIME_T, &ended_us);
     dated = (struct http_dated){
         .date_s = (uint64_t)date,
-        .received_ms = now_ms - (uint64_t)(ended_us - began_us) / 1000,
-        .took_ms = (uint64_t)(began_us - sent_us) / 1000,
+        .received_ms = now_ms - (boot_ms - call->replied_boot_ms),
+        .took_ms = call->replied_boot_ms - call->sent_boot_ms,
     };
     http_loop_tell_date(call->transfer.loop, &dated);
 }
@@ -150,6 +147,32 @@ static void on_ended(struct http_transfer *transfer, CURLcode how)
     if (location != NULL && strlen(location) < sizeof response->location)
         memcpy(response->location, location, strlen(location) + 1);
     slot_finish(&call->slot, NULL);
+}
+
+/*
+ * libcurl's own CURLINFO_STARTTRANSFER_TIME is no measure of the reply: with HTTP/2 it is when the
+ * body of a POST began to be sent, as if a slow CA had answered at once.
+ */
+static int on_sending(void *arg, char *their_ip, char *our_ip, int their_port, int our_port)
+{
+    struct http_call *call = arg;
+
+    (void)their_ip;
+    (void)our_ip;
+    (void)their_port;
+    (void)our_port;
+    call->sent_boot_ms = when_boot_us() / 1000;
+    return CURL_PREREQFUNC_OK;
+}
+
+/* A 100 or 103 has no Date: the head that counts is the last one. */
+static size_t on_header(char *line, size_t size, size_t count, void *arg)
+{
+    struct http_call *call = arg;
+
+    if (size * count >= 5 && memcmp(line, "HTTP/", 5) == 0)
+        call->replied_boot_ms = when_boot_us() / 1000;
+    return size * count;
 }
 
 static size_t on_body(char *part, size_t size, size_t count, void *arg)
@@ -296,6 +319,10 @@ static bool set_request(struct http_call *call, const struct http_request *reque
         !set_trust(easy, request->peer) || !set_limits(easy, request->peer))
         return err_memory(err);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->error);
+    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_sending);
+    curl_easy_setopt(easy, CURLOPT_PREREQDATA, call);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
     if (request->body != NULL) {
@@ -332,6 +359,7 @@ struct slot *http_call_start(struct http_loop *loop, const struct http_request *
     note_whom(call, request);
     call->began_ms = when_now_ms();
     call->began_boot_ms = when_boot_us() / 1000;
+    call->sent_boot_ms = call->replied_boot_ms = call->began_boot_ms;
     call->transfer.on_ended = on_ended;
     call->transfer.own_connection = request->peer->own_connection;
     call->transfer.easy = curl_easy_init();

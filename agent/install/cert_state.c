@@ -90,6 +90,17 @@ static void read_ca(const json_t *json, struct ca_state *ret_ca)
     ret_ca->held_until_s = number(json, "held_until");
 }
 
+static void read_restart(const json_t *json, struct restart_state *ret_restart)
+{
+    const char *text = json_string_value(json_object_get(json, "asked_with"));
+
+    ret_restart->in_order = json_is_true(json_object_get(json, "in_order"));
+    ret_restart->count = (unsigned)number(json, "count");
+    ret_restart->since_s = number(json, "since");
+    if (text != NULL)
+        snprintf(ret_restart->asked_with, sizeof ret_restart->asked_with, "%s", text);
+}
+
 void cert_state_read(int set_fd, struct cert_state *ret_state)
 {
     CLEANUP(bytes_free) struct bytes bytes = {.limit = STATE_MOST_BYTES};
@@ -112,6 +123,7 @@ void cert_state_read(int set_fd, struct cert_state *ret_state)
     read_ca(json_object_get(json, "ca"), &ret_state->ca);
     read_generation(json, "held", ret_state->held);
     read_consumer(json_object_get(json, "consumer"), &ret_state->consumer);
+    read_restart(json_object_get(json, "restart"), &ret_state->restart);
 }
 
 static json_t *served_json(const struct served_state *served)
@@ -154,14 +166,21 @@ static json_t *ca_json(const struct ca_state *ca)
                      "held_until", (json_int_t)ca->held_until_s);
 }
 
+static json_t *restart_json(const struct restart_state *restart)
+{
+    return json_pack("{s:b, s:I, s:I, s:s}", "in_order", restart->in_order, "count",
+                     (json_int_t)restart->count, "since", (json_int_t)restart->since_s,
+                     "asked_with", restart->asked_with);
+}
+
 bool cert_state_write(int set_fd, const struct cert_state *state, struct err *err)
 {
     json_auto_t *json = json_pack(
-        "{s:i, s:I, s:I, s:I, s:s, s:s, s:o, s:s, s:o}", "version", STATE_VERSION, "failures",
+        "{s:i, s:I, s:I, s:I, s:s, s:s, s:o, s:s, s:o, s:o}", "version", STATE_VERSION, "failures",
         (json_int_t)state->failures, "failed_at", (json_int_t)state->failed_at_s, "try_again_at",
         (json_int_t)state->try_again_at_s, "class", err_kind_name(state->failure.kind), "error",
         state->failure.text, "ca", ca_json(&state->ca), "held", state->held, "consumer",
-        consumer_json(&state->consumer));
+        consumer_json(&state->consumer), "restart", restart_json(&state->restart));
     CLEANUP(free_memory) char *text = json_text(json, JSON_INDENT(1));
 
     if (text == NULL)

@@ -52,6 +52,14 @@ struct ca_state {
     uint64_t held_until_s; /* "held" waits for others to trust its CA; 0: for its notBefore */
 };
 
+/* How the processes before this one came and went. */
+struct restart_state {
+    bool in_order;                     /* the last one ended because it was told to */
+    unsigned count;                    /* starts in a row, since: */
+    uint64_t since_s;                  /* the first of them */
+    char asked_with[DIGEST_HEX_BYTES]; /* credential_stamp of the last failure; "" not known */
+};
+
 struct cert_state {
     unsigned failures;                /* of issuing, in a row */
     uint64_t failed_at_s;             /* the last one */
@@ -60,6 +68,7 @@ struct cert_state {
     char held[GENERATION_NAME_BYTES]; /* staged, and not yet to be shown; "" none */
     struct ca_state ca;
     struct consumer_state consumer;
+    struct restart_state restart;
 };
 
 /* cert_state_read - reads the state; {0} if there is none */

@@ -86,3 +86,10 @@ bool backoff_suspects_role(const struct err *err, unsigned failures)
 {
     return err->http_status == 500 && err->kind == ERR_TRANSIENT && failures > HICCUPS;
 }
+
+bool backoff_outlives_restart(const struct backoff_restart *restart)
+{
+    if (restart->changed)
+        return false;
+    return !restart->in_order || restart->in_a_row > BACKOFF_RESTARTS_MOST;
+}

@@ -51,6 +51,26 @@ uint64_t backoff_patience_ms(const struct backoff_state *state);
  */
 uint64_t backoff_resume_ms(uint64_t try_again_at_s, uint64_t now_s);
 
+/* What is known of the process before this one, and of those before it. */
+struct backoff_restart {
+    bool in_order;     /* it ended because it was told to */
+    bool changed;      /* credentials, CA files or what is asked for are others since */
+    unsigned in_a_row; /* starts within BACKOFF_RESTARTS_WITHIN_S, this one included */
+};
+
+enum {
+    BACKOFF_RESTARTS_MOST = 3, /* more in a row are a loop, however orderly each of them ends */
+    BACKOFF_RESTARTS_WITHIN_S = 10 * 60
+};
+
+/*
+ * backoff_outlives_restart - whether a wait that an earlier process left holds for this one
+ *
+ * It keeps a crash loop from hammering the CA. A person who restarts leafd, or mends what was
+ * wrong, wants to see now whether it works.
+ */
+bool backoff_outlives_restart(const struct backoff_restart *restart);
+
 /*
  * backoff_suspects_role - whether a failure has repeated so often that the role may be its cause
  *

@@ -2,6 +2,7 @@
 import json
 import os
 import signal
+import time
 
 import pytest
 
@@ -301,3 +302,22 @@ def test_check_online_tells_a_skew(ca, site, clock):
     done = site.command("check", "--online", environment=clock.environment)
     assert done.code == 0
     assert "ahead of the CA's" in done.out
+
+
+def test_a_ca_that_takes_long_is_no_clock_that_is_wrong(ca, site, clock, start):
+    """Its Date is written when it answers at last, over HTTP/2 as over HTTP/1.1."""
+    site.configure(ca, {"web": DAILY})
+    run = start()
+    run.wait_ready()
+    site.configure(ca, {"web": DAILY + "ip_addresses = 192.0.2.1"})
+    ca.process.send_signal(signal.SIGSTOP)
+    try:
+        run.hangup()
+        run.wait_event("wanted", count=2)
+        end = time.monotonic() + 8
+        wait_for(lambda: time.monotonic() > end, "the CA to have been slow for 8 s")
+    finally:
+        ca.process.send_signal(signal.SIGCONT)
+    run.wait_event("published", count=2)
+    assert not run.events("clock-skew"), run.events("clock-skew")
+    assert run.terminate() == 0

@@ -184,10 +184,52 @@ def test_a_crash_loop_does_not_hammer_the_ca(ca, site):
     asked = ca.requests("pki_int/sign/")
     for _ in range(5):
         run = site.run()
-        run.wait_event("failed")
+        waits, = run.wait_event("waits")
+        assert waits["level"] == "info" and waits["class"] == "refused" and "ago was: POST" in waits["message"]
         run.kill()
+        assert not run.events("failed"), "an old failure is no new one"
     assert ca.requests("pki_int/sign/") <= asked + 1
     assert site.status()["web"]["failure"]["failures"] >= 1
+
+
+def test_a_restart_by_a_person_asks_at_once_and_a_loop_of_them_does_not(ca, site):
+    site.configure(ca, {"web": WEB.replace("leafd", "needs-cn").replace("ttl = 1h", "ttl = 24h")})
+    run = site.run()
+    run.wait_event("failed")
+    assert run.terminate() == 0
+    for _ in range(3):
+        run = site.run()
+        run.wait_event("failed")
+        assert not run.events("waits")
+        assert run.terminate() == 0
+    run = site.run()
+    run.wait_event("waits")
+    assert not run.events("failed")
+    assert run.terminate() == 0
+    assert ca.requests("pki_int/sign/") == 4
+
+
+def test_what_was_put_right_is_tried_at_once_after_a_crash_and_while_it_runs(ca, site):
+    good = ca.token_file.read_text()
+    ca.token_file.write_text(ca.tokens.make(life_s=-1000))
+    site.configure(ca, {"web": WEB.replace("ttl = 1h", "ttl = 24h")})
+    run = site.run()
+    # A wait that is over before the file is looked at would prove nothing.
+    wait_for(lambda: any(int(line["next_try_ms"]) > 20000 for line in run.events("failed")), "a long wait")
+    wait_for(lambda: site.status()["web"]["failure"] is not None, "the state")
+    run.kill()
+    ca.token_file.write_text(good)
+    run = site.run()
+    run.wait_event("published", patience=10)
+    assert not run.events("waits")
+    assert run.terminate() == 0
+    ca.token_file.write_text(ca.tokens.make(life_s=-1000))
+    site.configure(ca, {"other": WEB.replace("ttl = 1h", "ttl = 24h")})
+    run = site.run()
+    wait_for(lambda: any(int(line["next_try_ms"]) > 20000 for line in run.events("failed")), "a long wait")
+    ca.token_file.write_text(good)
+    run.wait_event("published", patience=12)
+    assert run.terminate() == 0
 
 
 # -- faults that only devca makes ---------------------------------------------------------------------

@@ -271,6 +271,25 @@ static void retry_after_is_obeyed_and_capped(void **state)
     assert_in_range(backoff_wait_ms(ERR_TRANSIENT, &asked, UINT32_MAX), 14999, 15000);
 }
 
+static void a_wait_outlives_crashes_and_not_a_person_who_restarts(void **state)
+{
+    static const struct {
+        struct backoff_restart restart;
+        bool outlives;
+    } cases[] = {
+        {{.in_order = false, .changed = false, .in_a_row = 1}, true},
+        {{.in_order = true, .changed = false, .in_a_row = 1}, false},
+        {{.in_order = true, .changed = false, .in_a_row = 3}, false},
+        {{.in_order = true, .changed = false, .in_a_row = 4}, true},
+        {{.in_order = false, .changed = true, .in_a_row = 1}, false},
+        {{.in_order = true, .changed = true, .in_a_row = 100}, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++)
+        assert_int_equal(backoff_outlives_restart(&cases[i].restart), cases[i].outlives);
+}
+
 static void only_a_500_that_repeats_makes_the_role_a_suspect(void **state)
 {
     static const struct {
@@ -391,6 +410,7 @@ int main(void)
         cmocka_unit_test(no_wait_is_longer_than_what_a_restart_believes),
         cmocka_unit_test(what_a_person_must_mend_is_asked_less_often),
         cmocka_unit_test(retry_after_is_obeyed_and_capped),
+        cmocka_unit_test(a_wait_outlives_crashes_and_not_a_person_who_restarts),
         cmocka_unit_test(only_a_500_that_repeats_makes_the_role_a_suspect),
         cmocka_unit_test(a_difference_is_what_is_asked_of_the_ca),
         cmocka_unit_test(advice_is_given_for_what_is_unwise_and_only_then),
