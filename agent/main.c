@@ -253,14 +253,25 @@ static int check_names(const struct command *command, const struct config *confi
     return -1;
 }
 
+/* How long a command waits for what ${k8s...} is made of, in seconds. */
+static uint64_t patience_of(const struct command *command, const struct options *options)
+{
+    return command->run == run_daemon ? UINT64_MAX : options->wait_s;
+}
+
 static int load_and_run(const struct command *command, const struct options *options)
 {
     struct config_problems problems = {0};
-    struct config *config = command->only_looks ? config_load(options->file, &problems)
-                                                : configuration_load(options->file, &problems);
-    int code = EXIT_USAGE;
+    bool told_to_end = false;
+    struct config *config = command->only_looks
+                                ? config_load(options->file, &problems)
+                                : configuration_await(options->file, patience_of(command, options),
+                                                      &problems, &told_to_end);
+    int code = problems.awaits_token ? EXIT_RETRY : EXIT_USAGE;
 
-    if (config == NULL) {
+    if (told_to_end) {
+        code = command->run == run_daemon ? EXIT_FINE : EXIT_RETRY;
+    } else if (config == NULL) {
         config_problems_print(&problems, stderr);
     } else {
         code = check_names(command, config, options);

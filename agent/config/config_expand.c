@@ -30,7 +30,9 @@ static const char *claim_value(struct config_scope *scope, const char *const *cl
         scope->claims_read = true;
         if (!token_claims_read(service_account_token(scope->auth), scope->arena, &scope->claims,
                                &err))
-            scope->claims_problem = arena_format(scope->arena, "uses ${k8s...}, but %s", err.text);
+            scope->claims_problem = arena_format(
+                scope->arena, "uses ${k8s...}, but the ServiceAccount token cannot be read: %s",
+                err.text);
     }
     *ret_why = scope->claims_problem;
     if (scope->claims_problem == NULL && *claim == NULL)

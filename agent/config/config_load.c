@@ -247,6 +247,8 @@ struct config *config_load(const char *file, struct config_problems *problems)
     if (problems->count == 0)
         config_check(config, loading.document, problems);
     if (problems->count > 0) {
+        problems->awaits_token = loading.scope.claims_problem != NULL &&
+                                 config_problems_all_say(problems, loading.scope.claims_problem);
         config_problems_sort(problems);
         config_unref(config);
         return NULL;

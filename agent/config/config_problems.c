@@ -108,6 +108,14 @@ const char *config_problems_first(const struct config_problems *problems)
     return problems->first == NULL ? "" : problems->first->text;
 }
 
+bool config_problems_all_say(const struct config_problems *problems, const char *text)
+{
+    for (const struct config_problem *at = problems->first; at != NULL; at = at->next)
+        if (strstr(at->text, text) == NULL)
+            return false;
+    return true;
+}
+
 void config_problems_free(struct config_problems *problems)
 {
     arena_free(&problems->arena);

@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -27,6 +28,8 @@ struct config_problems {
     struct arena arena;
     struct config_problem *first, *last;
     size_t count;
+    bool awaits_token; /* of config_load: nothing is wrong but that the token of ${k8s...} is not
+                          there yet, or cannot be read: class local, not a matter of the file */
 };
 
 /* config_problem - adds a problem; the text says what is wrong and what would be right */
@@ -41,6 +44,9 @@ void config_problems_print(const struct config_problems *problems, FILE *to);
 
 /* config_problems_first - the text of the first problem with its place, or "" */
 const char *config_problems_first(const struct config_problems *problems);
+
+/* config_problems_all_say - whether each of them holds `text` */
+bool config_problems_all_say(const struct config_problems *problems, const char *text);
 
 /* config_problems_free - frees all problems; also the release for CLEANUP */
 void config_problems_free(struct config_problems *problems);

@@ -1,5 +1,6 @@
 #include "flow/configuration.h"
 
+#include "base/log.h"
 #include "base/when.h"
 #include "config/config_document.h"
 #include "config/config_load.h"
@@ -7,6 +8,7 @@
 #include "pki/pem_file.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -18,7 +20,7 @@ struct named_file {
     const char *key, *path;
 };
 
-enum { CREDENTIALS = 4 };
+enum { CREDENTIALS = 4, LOOK_EVERY_S = 2 };
 
 /* Where the key stands: in the section, for certificates also in [defaults]; or in no file. */
 static struct config_place place_of(const struct config *config, const struct named_file *file)
@@ -182,6 +184,50 @@ struct config *configuration_load(const char *file, struct config_problems *prob
     config_problems_sort(problems);
     config_unref(config);
     return NULL;
+}
+
+/* Waits for the next look; true if somebody wants the process to end. A HUP is a look at once. */
+static bool sleep_until_look(void)
+{
+    const struct timespec look = {.tv_sec = LOOK_EVERY_S};
+    sigset_t awaited, before;
+    int caught;
+
+    sigemptyset(&awaited);
+    sigaddset(&awaited, SIGTERM);
+    sigaddset(&awaited, SIGINT);
+    sigaddset(&awaited, SIGHUP);
+    sigprocmask(SIG_BLOCK, &awaited, &before);
+    caught = sigtimedwait(&awaited, NULL, &look);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return caught == SIGTERM || caught == SIGINT;
+}
+
+struct config *configuration_await(const char *file, uint64_t most_s,
+                                   struct config_problems *problems, bool *ret_told_to_end)
+{
+    uint64_t began_us = when_boot_us();
+    bool told = false;
+
+    for (;;) {
+        struct config *config = configuration_load(file, problems);
+
+        if (config != NULL || !problems->awaits_token ||
+            (when_boot_us() - began_us) / 1000000 >= most_s)
+            return config;
+        if (!told) {
+            log_setup(LOG_FORMAT_AUTO, LOG_LEVEL_INFO);
+            log_write(LOG_FAILED,
+                      (const struct log_field[]){{"CLASS", err_kind_name(ERR_LOCAL)}, {0}},
+                      "waits for the token, which is looked for every %d s: %s", LOOK_EVERY_S,
+                      config_problems_first(problems));
+        }
+        told = true;
+        config_problems_free(problems);
+        *ret_told_to_end = sleep_until_look();
+        if (*ret_told_to_end)
+            return NULL;
+    }
 }
 
 static void advise_on_credential(const struct config *config, const struct named_file *file,

@@ -20,6 +20,16 @@
 struct config *configuration_load(const char *file, struct config_problems *problems);
 
 /*
+ * configuration_await - the same, but waits up to `most_s` seconds for the token of ${k8s...}
+ *
+ * The kubelet may write it, or its owner be set, a moment later: that is class local, told once,
+ * and looked at again every few seconds. NULL with `problems` filled for anything else, or when the
+ * time is over; NULL with *ret_told_to_end when SIGTERM or SIGINT came meanwhile. Blocks.
+ */
+struct config *configuration_await(const char *file, uint64_t most_s,
+                                   struct config_problems *problems, bool *ret_told_to_end);
+
+/*
  * configuration_advise - adds what is unwise about these files
  *
  * Credentials that are not there yet or that everybody may read, and certificates that have ended.

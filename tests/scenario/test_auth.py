@@ -245,3 +245,27 @@ def test_a_login_that_is_denied_tells_whose_token_was_sent(ca, site, wrong, says
     # A second may pass meanwhile.
     assert says in told or says.replace("40s", "41s") in told, told
     assert "is there: either" not in told
+
+
+def test_a_token_that_is_not_there_yet_is_waited_for_and_is_no_wrong_configuration(ca, site, tmp_path):
+    """The names in the configuration are made of it, so that nothing can begin before; a boot and a pod wait."""
+    token = tmp_path / "late"
+    site.configure(ca, {"web": WEB + "uris = spiffe://td/ns/${k8s.namespace}"},
+                   auth=f"method = jwt\nrole = leafd\ntoken_file = {token}")
+    done = site.once()
+    assert done.code == 1, done.err
+    assert "the ServiceAccount token cannot be read: cannot open" in done.err and str(token) in done.err
+    run = site.run()
+    failed = run.wait_event("failed")
+    assert failed[0]["class"] == "local" and "waits for the token" in failed[0]["message"]
+    token.write_text(ca.tokens.make())
+    run.wait_event("published")
+    assert len(run.events("failed")) == 1
+    assert "URI:spiffe://td/ns/demo" in openssl("x509", "-in", str(site.out() / "tls.crt"), "-noout", "-ext", "subjectAltName")
+    assert run.terminate() == 0
+    token.unlink()
+    run = site.run()
+    run.wait_event("failed")
+    assert run.terminate() == 0
+    site.write(site.file.read_text() + "nonsense = 1\n")
+    assert site.once().code == 2, "what is wrong besides is not waited for"

@@ -158,7 +158,6 @@ WRONG = [
     ("unknown-expansion", HEAD + CERT + "uris = x:${host.ip}\n", 13, "[cert web] uris:", "there are env.NAME, host.name"),
     ("early-directory", HEAD + CERT + "uris = x:${cert.directory}\n", 13, "[cert web] uris:", "reload and prove"),
     ("open-expansion", HEAD + CERT + "uris = x:${host.name\n", 13, "[cert web] uris:", "close it"),
-    ("no-k8s-token", HEAD + CERT + "uris = x:${k8s.namespace}\n", 13, "[cert web] uris:", "cannot open"),
     # what proves, and who is asked
     ("odd-prove", HEAD + CERT + "prove = ping\n", 13, "[cert web] prove:", "is not none, tls ..., exec ... or http ..."),
     ("prove-nowhere", HEAD + CERT + "prove = tls\n", 13, "[cert web] prove:", "is not tls HOST:PORT [sni NAME]"),
