@@ -11,7 +11,7 @@ bool names_equal(const struct names *a, const struct names *b)
 {
     return text_equal(a->common_name, b->common_name) && text_list_equal(&a->dns, &b->dns) &&
            text_list_equal(&a->ip, &b->ip) && text_list_equal(&a->uri, &b->uri) &&
-           text_list_equal(&a->email, &b->email);
+           text_list_equal(&a->email, &b->email) && text_list_equal(&a->subject, &b->subject);
 }
 
 size_t names_count(const struct names *names)

@@ -32,6 +32,9 @@ enum key_usage { USAGE_SERVER = 1, USAGE_CLIENT = 2 };
 struct names {
     const char *common_name; /* NULL: none */
     struct text_list dns, ip, uri, email;
+    /* Of the subject, what stands beside the common name: TYPE=VALUE, such as "O=Example". In a
+     * certificate another common name is one of them. */
+    struct text_list subject;
 };
 
 /* When in its life a certificate is renewed. */

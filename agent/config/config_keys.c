@@ -83,6 +83,8 @@ const struct config_key config_keys[] = {
     {"ttl", CERT(wish.ttl_s), .parse = parse_duration, .type = "duration", .example = "24h"},
     {"common_name", CERT(wish.names.common_name), .parse = parse_common_name, .type = "text",
      .example = "db.example.com"},
+    {"subject", CERT(wish.names.subject), .parse = parse_subject, .repeats = true,
+     .type = "list of TYPE=VALUE", .example = "O=My Organization, OU=Team A"},
     {"dns_names", CERT(wish.names.dns), .parse = parse_dns_names, .repeats = true, .type = "list",
      .example = "api.example.com, www.example.com"},
     {"ip_addresses", CERT(wish.names.ip), .parse = parse_ip_addresses, .repeats = true,

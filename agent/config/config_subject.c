@@ -330,6 +330,100 @@ const char *parse_common_name(struct config_scope *scope, const char *value, voi
     return why;
 }
 
+/* The attribute types that roles of Vault can set, as libcrypto writes them, and upper bounds of
+ * RFC 5280 appendix A.1. */
+static const struct subject_type {
+    const char *name;
+    size_t most_bytes;
+} subject_types[] = {
+    {"C", 2},   {"ST", 128},     {"L", 128},         {"O", 64},
+    {"OU", 64}, {"street", 128}, {"postalCode", 40}, {"serialNumber", 64},
+};
+
+enum { SUBJECT_MOST_PARTS = 16 };
+
+static const struct subject_type *subject_type_of(const char *item, size_t length)
+{
+    for (size_t i = 0; i < sizeof subject_types / sizeof *subject_types; i++)
+        if (strlen(subject_types[i].name) == length &&
+            strncasecmp(subject_types[i].name, item, length) == 0)
+            return &subject_types[i];
+    return NULL;
+}
+
+static const char *check_subject_value(const struct subject_type *type, const char *value)
+{
+    if (*value == '\0')
+        return "has no value; write TYPE=VALUE, such as O=My Organization";
+    if (strlen(value) > type->most_bytes)
+        return "is longer than X.509 allows, which is 2 bytes for C, 64 for O and OU; shorten it";
+    for (const char *at = value; *at != '\0'; at++)
+        if ((unsigned char)*at < ' ' || (unsigned char)*at > '~')
+            return "holds a character outside printable ASCII; write it in ASCII";
+    return NULL;
+}
+
+/* Takes one part, up to a comma without a backslash, off *at, without its backslashes. */
+static bool take_subject_part(struct config_scope *scope, const char **at, const char **ret_part)
+{
+    const char *from = *at + strspn(*at, " \t");
+    char *part = arena_take(scope->arena, strlen(from) + 1), *to = part;
+
+    if (part == NULL)
+        return false;
+    while (*from != '\0' && *from != ',') {
+        if (*from == '\\' && from[1] != '\0')
+            from++;
+        *to++ = *from++;
+    }
+    while (to > part && (to[-1] == ' ' || to[-1] == '\t'))
+        to--;
+    *to = '\0';
+    *at = *from == ',' ? from + 1 : NULL;
+    *ret_part = part;
+    return true;
+}
+
+static const char *add_subject_part(struct config_scope *scope, const char *part,
+                                    struct text_list *list)
+{
+    size_t length = strcspn(part, "=");
+    const struct subject_type *type = subject_type_of(part, length);
+    const char *value, *why, *item;
+
+    scope->item = part;
+    if (length == 2 && strncasecmp(part, "CN", 2) == 0)
+        return "is the common name; write it as common_name";
+    if (part[length] == '\0')
+        return "is not TYPE=VALUE, such as O=My Organization; a comma within a value is written "
+               "\\,";
+    if (type == NULL)
+        return "has a type that is none of C, ST, L, O, OU, street, postalCode, serialNumber";
+    why = config_expand(scope, part + length + 1, &value);
+    if (why == NULL)
+        why = check_subject_value(type, value);
+    if (why != NULL)
+        return why;
+    item = arena_format(scope->arena, "%s=%s", type->name, value);
+    if (item == NULL)
+        return config_no_memory;
+    if (text_list_has(list, item))
+        return "is there twice; write it once";
+    if (list->count >= SUBJECT_MOST_PARTS)
+        return "is one more than the 16 parts that are allowed; leave some out";
+    return text_list_add(list, scope->arena, item, strlen(item)) ? NULL : config_no_memory;
+}
+
+const char *parse_subject(struct config_scope *scope, const char *value, void *field)
+{
+    const char *why = NULL, *part;
+
+    for (const char *at = value; why == NULL && at != NULL;)
+        why = take_subject_part(scope, &at, &part) ? add_subject_part(scope, part, field)
+                                                   : config_no_memory;
+    return why;
+}
+
 const char *parse_dns_names(struct config_scope *scope, const char *value, void *field)
 {
     return add_items(scope, value, to_dns_name, field);

@@ -16,6 +16,15 @@
 /* parse_common_name - `const char *`, at most 64 characters (RFC 5280, ub-common-name) */
 config_parser parse_common_name;
 
+/*
+ * parse_subject - `struct text_list` of TYPE=VALUE: what stands in the subject beside the common
+ * name
+ *
+ * Parts are apart by commas; a comma in a value is written \, and a backslash \\ (RFC 4514
+ * section 2.4). Types are those that roles of Vault can set.
+ */
+config_parser parse_subject;
+
 /* parse_dns_names - `struct text_list` of DNS names, a leading "*." and underscores allowed */
 config_parser parse_dns_names;
 

@@ -328,6 +328,13 @@ void cert_log_ends(const struct cert_work *work, const struct issued *issued)
         log_other_path(work, issued);
 }
 
+void cert_log_odd_subject(const struct cert_work *work, const struct issued *issued)
+{
+    if (issued->odd_subject[0] != '\0')
+        log_write(LOG_ADVICE, (const struct log_field[]){{"CERT", work->cert->name}, {0}}, "%s",
+                  issued->odd_subject);
+}
+
 void cert_log_bug(const struct cert_work *work, const char *state, int event)
 {
     log_write(LOG_BUG, (const struct log_field[]){{"CERT", work->cert->name}, {0}},

@@ -244,10 +244,15 @@ static bool guards_peers(const struct cert_work *work)
 
 static void on_vetted(void *arg, const struct err *job_err)
 {
-    const struct cert_work *work = arg;
+    struct cert_work *work = arg;
+    const struct issued *issued = &work->job->draft->issued;
 
-    if (job_err->kind == ERR_NONE)
-        cert_log_ends(work, &work->job->draft->issued);
+    if (job_err->kind == ERR_NONE) {
+        cert_log_ends(work, issued);
+        if (strncmp(work->odd_subject, issued->odd_subject, sizeof work->odd_subject - 1) != 0)
+            cert_log_odd_subject(work, issued);
+        snprintf(work->odd_subject, sizeof work->odd_subject, "%s", issued->odd_subject);
+    }
     on_job_done(arg, job_err);
 }
 

@@ -124,7 +124,8 @@ struct cert_work {
                       anew without the CA */
     bool in_time;  /* the certificate in the making is a renewal that nothing hurries */
     struct cert_hurry hurry;
-    char reason[256]; /* why a certificate is wanted, for the log */
+    char odd_subject[256]; /* of the last certificate, told already; "" nothing was odd */
+    char reason[256];      /* why a certificate is wanted, for the log */
 
     /* Where a stage's end goes. */
     void (*deliver)(struct cert_work *work, enum cert_event event, const struct err *err);

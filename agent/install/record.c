@@ -59,13 +59,14 @@ static json_t *request_json(const struct cert_config *cert)
 {
     const struct names *names = &cert->wish.names;
 
-    return json_pack("{s:s?, s:s?, s:s?, s:b, s:s, s:i, s:I, s:s?, s:o, s:o, s:o, s:o}",
+    return json_pack("{s:s?, s:s?, s:s?, s:b, s:s, s:i, s:I, s:s?, s:o, s:o, s:o, s:o, s:o}",
                      "pki_mount", cert->pki_mount, "pki_role", cert->pki_role, "issuer",
                      cert->issuer, "key_from_ca", cert->key_source == KEY_FROM_VAULT, "key_type",
                      key_type_words[cert->wish.key_type], "usage", (int)cert->wish.usage, "ttl",
                      (json_int_t)cert->wish.ttl_s, "common_name", names->common_name, "dns_names",
                      list_json(&names->dns), "ip_addresses", list_json(&names->ip), "uris",
-                     list_json(&names->uri), "email_addresses", list_json(&names->email));
+                     list_json(&names->uri), "email_addresses", list_json(&names->email), "subject",
+                     list_json(&names->subject));
 }
 
 static json_t *files_json(const struct cert_config *cert, const char (*digests)[DIGEST_HEX_BYTES])
@@ -178,6 +179,9 @@ static bool read_request(const json_t *json, struct arena *arena, struct request
         !read_list(json, "ip_addresses", arena, &names->ip) ||
         !read_list(json, "uris", arena, &names->uri) ||
         !read_list(json, "email_addresses", arena, &names->email) ||
+        /* Records of earlier releases do not have it. */
+        (json_object_get(json, "subject") != NULL &&
+         !read_list(json, "subject", arena, &names->subject)) ||
         !read_word(json, "key_type", key_type_words, &key_type))
         return false;
     request->wish.key_type = (enum key_type)key_type;

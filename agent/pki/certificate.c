@@ -134,6 +134,28 @@ const char *certificate_name(const X509_NAME *name, struct arena *arena)
     return arena_copy_part(arena, length > 0 ? text : "", (size_t)length);
 }
 
+/* One part of the subject beside the common name, as configurations write it. */
+static bool take_subject_part(const X509_NAME_ENTRY *entry, struct arena *arena,
+                              struct text_list *list)
+{
+    const ASN1_OBJECT *object = X509_NAME_ENTRY_get_object(entry);
+    int nid = OBJ_obj2nid(object);
+    unsigned char *value = NULL;
+    int length = ASN1_STRING_to_UTF8(&value, X509_NAME_ENTRY_get_data(entry));
+    char type[64];
+    const char *part;
+
+    if (nid == NID_undef)
+        OBJ_obj2txt(type, sizeof type, object, 1);
+    else
+        snprintf(type, sizeof type, "%s", OBJ_nid2sn(nid));
+    /* It is only told: what cannot be read is one of that type all the same. */
+    part = arena_format(arena, "%s=%.*s", type, length < 0 ? 0 : length,
+                        length < 0 ? "" : (const char *)value);
+    OPENSSL_free(value);
+    return part != NULL && text_list_add(list, arena, part, strlen(part));
+}
+
 static bool take_subject(const X509 *certificate, struct arena *arena,
                          struct certificate_facts *facts)
 {
@@ -146,6 +168,10 @@ static bool take_subject(const X509 *certificate, struct arena *arena,
         if (facts->names.common_name == NULL)
             return false;
     }
+    for (int i = 0; i < X509_NAME_entry_count(subject); i++)
+        if (i != at &&
+            !take_subject_part(X509_NAME_get_entry(subject, i), arena, &facts->names.subject))
+            return false;
     facts->issuer = certificate_name(X509_get_issuer_name(certificate), arena);
     return facts->issuer != NULL;
 }

@@ -72,11 +72,28 @@ static bool add_extension(X509_REQ *request, const struct names *names)
     return added;
 }
 
-static bool add_subject(X509_REQ *request, const char *common_name)
+static bool add_subject_part(X509_NAME *subject, const char *part)
+{
+    const char *value = strchr(part, '=');
+    char type[32];
+
+    if (value == NULL || (size_t)(value - part) >= sizeof type)
+        return false;
+    snprintf(type, sizeof type, "%.*s", (int)(value - part), part);
+    return X509_NAME_add_entry_by_txt(subject, type, MBSTRING_UTF8,
+                                      (const unsigned char *)value + 1, -1, -1, 0) == 1;
+}
+
+static bool add_subject(X509_REQ *request, const struct names *names)
 {
     X509_NAME *subject = X509_REQ_get_subject_name(request);
+    const char *common_name = names->common_name;
 
-    return X509_NAME_add_entry_by_NID(subject, NID_commonName, MBSTRING_UTF8,
+    for (size_t i = 0; i < names->subject.count; i++)
+        if (!add_subject_part(subject, names->subject.items[i]))
+            return false;
+    return common_name == NULL ||
+           X509_NAME_add_entry_by_NID(subject, NID_commonName, MBSTRING_UTF8,
                                       (const unsigned char *)common_name, -1, -1, 0) == 1;
 }
 
@@ -130,8 +147,8 @@ bool csr_build(EVP_PKEY *key, const struct names *names, struct bytes *pem, stru
     if (request == NULL || bio == NULL || X509_REQ_set_version(request, X509_REQ_VERSION_1) != 1 ||
         !set_key(request, key))
         return crypto_failed(err, ERR_LOCAL, "build a CSR");
-    if (names->common_name != NULL && !add_subject(request, names->common_name))
-        return crypto_failed(err, ERR_LOCAL, "put the common name into a CSR");
+    if (!add_subject(request, names))
+        return crypto_failed(err, ERR_LOCAL, "put the subject into a CSR");
     if (names_count(names) > 0 && !add_extension(request, names))
         return crypto_failed(err, ERR_LOCAL, "put the names into a CSR");
     if (X509_REQ_sign(request, key, digest_for(key)) <= 0 ||

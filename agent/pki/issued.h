@@ -34,6 +34,7 @@ struct issued {
     uint64_t issuers_end_s;   /* the same of its issuers alone; 0: not known */
     const char *first_to_end; /* the name of the one of them that ends then, RFC 2253 */
     uint64_t soonest_end_s;   /* of the published paths, when the first one ends */
+    const char *odd_subject;  /* what differs in the subject from what was asked; "" nothing */
     uint64_t issued_s;        /* when, by our clock */
     const char *request_id;   /* of the CA's reply; "" if it gave none */
 };

@@ -348,6 +348,26 @@ static void note_ends(const struct paths *paths, struct issued *issued)
         issued->soonest_end_s = duration_shorter(issued->soonest_end_s, paths->items[i].end_s);
 }
 
+/* A role often sets more of the subject than is asked for; nobody is refused for that. */
+static const char *odd_subject(const struct vetting *vetting, struct arena *arena)
+{
+    const struct text_list *wanted = &vetting->order->wish->names.subject;
+    const struct text_list *got = &vetting->facts.names.subject;
+    const char *extra = first_missing(got, wanted), *missing = first_missing(wanted, got);
+
+    if (extra != NULL)
+        return arena_format(arena,
+                            "the subject of the certificate holds %s, which was not asked for; if "
+                            "it is expected, write it into subject",
+                            extra);
+    if (missing != NULL)
+        return arena_format(arena,
+                            "the subject of the certificate lacks %s, which subject asks for; set "
+                            "it in the role",
+                            missing);
+    return "";
+}
+
 /* The certificates as they go to disk, written by us. */
 static bool keep(const struct vetting *vetting, struct issued *issued, struct err *err)
 {
@@ -365,7 +385,8 @@ static bool keep(const struct vetting *vetting, struct issued *issued, struct er
     note_ends(vetting->paths, issued);
     issued->first_to_end = certificate_name(
         X509_get_subject_name(path_first_to_end(&vetting->paths->items[0])), &issued->arena);
-    if (issued->first_to_end == NULL)
+    issued->odd_subject = odd_subject(vetting, &issued->arena);
+    if (issued->first_to_end == NULL || issued->odd_subject == NULL)
         return err_memory(err);
     return key_to_pem(vetting->order->key, false, &issued->key_pem, err);
 }

@@ -69,6 +69,9 @@ X509 *certs_make(const struct cert_order *order, EVP_PKEY *key, X509 *issuer, EV
     if (order->common_name != NULL)
         X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_UTF8,
                                    (const unsigned char *)order->common_name, -1, -1, 0);
+    if (order->organization != NULL)
+        X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "O", MBSTRING_UTF8,
+                                   (const unsigned char *)order->organization, -1, -1, 0);
     X509_set_issuer_name(certificate, X509_get_subject_name(issuer == NULL ? certificate : issuer));
     X509_set_pubkey(certificate, key);
     add_extensions(certificate, issuer == NULL ? certificate : issuer, order);

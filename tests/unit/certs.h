@@ -12,6 +12,7 @@
 /* What a certificate shall be; 0 and NULL are the usual. */
 struct cert_order {
     const char *common_name;    /* NULL: an empty subject */
+    const char *organization;   /* behind it; NULL: none */
     const char *san;            /* as OpenSSL's configuration writes it, "DNS:a,IP:1.2.3.4" */
     const char *extended_usage; /* NULL: serverAuth,clientAuth; "": none */
     const char *usage;          /* NULL: critical,digitalSignature; "": none */

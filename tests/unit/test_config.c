@@ -151,6 +151,49 @@ static void an_expansion_is_one_item_of_a_list(void **state)
 }
 
 /* inih splits such lines and takes what is behind a blank and ; away; ours are 4096 bytes. */
+static void a_subject_is_taken_apart_as_names_are_written(void **state)
+{
+    static const char *const wrong[] = {
+        "CN=a.b",
+        "cn=a.b",
+        "O",
+        "O=",
+        "O=a,,OU=b",
+        "X=a",
+        "O=a, O=a",
+        "O=a\xc3\xbc",
+        "C=GER",
+        "=a",
+        "O=a\\, Inc,",
+        "OU",
+        ",",
+        "O = a",
+        "O=a,1.2.3=b",
+        "O=a,DC=b",
+        "O=${env.NO_SUCH_NAME}",
+    };
+    struct config *config = load_cert(
+        *state, "dns_names = a.b\nfile = k key\n"
+                "subject = o=Example\\, Inc, ou=Team A ,C=DE\nsubject = OU=Team B\\\\C\n");
+    const struct text_list *subject;
+
+    assert_non_null(config);
+    subject = &config->certs[0].wish.names.subject;
+    assert_int_equal(subject->count, 4);
+    assert_string_equal(subject->items[0], "O=Example, Inc");
+    assert_string_equal(subject->items[1], "OU=Team A");
+    assert_string_equal(subject->items[2], "C=DE");
+    assert_string_equal(subject->items[3], "OU=Team B\\C");
+    config_unref(config);
+    for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+        char text[256];
+
+        snprintf(text, sizeof text, "dns_names = a.b\nfile = k key\nsubject = %s\n", wrong[i]);
+        if (load_cert(*state, text) != NULL)
+            fail_msg("accepted: %s", wrong[i]);
+    }
+}
+
 static void a_long_value_is_read_whole(void **state)
 {
     char lines[3000], word[2001];
@@ -442,6 +485,7 @@ int main(void)
         FILE_TEST(names_are_brought_into_one_form),
         FILE_TEST(an_expansion_is_one_item_of_a_list),
         FILE_TEST(a_long_value_is_read_whole),
+        FILE_TEST(a_subject_is_taken_apart_as_names_are_written),
         FILE_TEST(a_section_goes_before_its_template_and_that_before_defaults),
         FILE_TEST(commands_are_split_before_they_are_expanded),
         FILE_TEST(the_service_account_token_tells_namespace_and_account),

@@ -210,10 +210,13 @@ static void a_csr_carries_every_name(void **state)
     X509_REQ *request;
     STACK_OF(X509_EXTENSION) * extensions;
     GENERAL_NAMES *found;
+    char subject[256];
     struct err err;
     BIO *bio;
 
     (void)state;
+    add(&names.subject, &arena, "O=Example, Inc");
+    add(&names.subject, &arena, "OU=Team A");
     add(&names.dns, &arena, "a.example.com");
     add(&names.dns, &arena, "*.b.example.com");
     add(&names.ip, &arena, "192.0.2.7");
@@ -229,6 +232,8 @@ static void a_csr_carries_every_name(void **state)
         request = PEM_read_bio_X509_REQ(bio, NULL, NULL, NULL);
         assert_non_null(request);
         assert_int_equal(X509_REQ_verify(request, key), 1);
+        X509_NAME_oneline(X509_REQ_get_subject_name(request), subject, sizeof subject);
+        assert_string_equal(subject, "/O=Example, Inc/OU=Team A/CN=web.example.com");
         extensions = X509_REQ_get_extensions(request);
         found = X509V3_get_d2i(extensions, NID_subject_alt_name, NULL, NULL);
         assert_int_equal(sk_GENERAL_NAME_num(found), 6);
@@ -404,6 +409,37 @@ static void a_common_name_may_stand_among_the_dns_names(void **state)
                                     "URI:spiffe://example.org/a,email:ops@example.com"},
         pki->key, NULL, &issued, &err));
     issued_free(&issued);
+}
+
+static void what_differs_in_the_subject_is_noticed(void **state)
+{
+    static const struct {
+        const char *wanted, *got, *says;
+    } cases[] = {
+        {NULL, NULL, ""},
+        {"O=Example", "Example", ""},
+        {NULL, "Example", "holds O=Example, which was not asked for"},
+        {"O=Example", "Another", "holds O=Another, which was not asked for"},
+        {"O=Example", NULL, "lacks O=Example"},
+    };
+    struct pki *pki = *state;
+
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct issued issued;
+        struct err err;
+
+        pki->wish.names.subject = (struct text_list){0};
+        if (cases[i].wanted != NULL)
+            add(&pki->wish.names.subject, &pki->arena, cases[i].wanted);
+        assert_true(
+            vet_order_of(pki, &(struct cert_order){.san = good_san, .organization = cases[i].got},
+                         pki->key, NULL, &issued, &err));
+        if (cases[i].says[0] == '\0')
+            assert_string_equal(issued.odd_subject, "");
+        else
+            assert_non_null(strstr(issued.odd_subject, cases[i].says));
+        issued_free(&issued);
+    }
 }
 
 static void a_certificate_of_the_near_future_passes(void **state)
@@ -993,6 +1029,7 @@ int main(void)
         VET_TEST(a_leaf_among_its_issuers_does_not_count),
         VET_TEST(a_common_name_may_stand_among_the_dns_names),
         VET_TEST(a_certificate_of_the_near_future_passes),
+        VET_TEST(what_differs_in_the_subject_is_noticed),
         VET_TEST(each_rule_refuses_what_breaks_it_alone),
         VET_TEST(a_weak_signature_is_refused),
         VET_TEST(a_key_of_another_type_is_refused),
