@@ -141,6 +141,23 @@ class RealCa:
         finally:
             self.call("POST", "pki_int/config/issuers", {"default": before})
 
+    @contextlib.contextmanager
+    def brief_issuer(self, ttl):
+        """An intermediate that ends so soon, and signs whatever outlives it, is the default issuer for so long."""
+        before = self.call("GET", "pki_int/config/issuers")["data"]["default"]
+        csr = self.call("POST", "pki_int/intermediate/generate/internal",
+                        {"common_name": "brief intermediate", "key_type": "ec"})["data"]["csr"]
+        signed = self.call("POST", "pki/root/sign-intermediate", {"csr": csr, "format": "pem_bundle",
+                                                                 "ttl": ttl})["data"]["certificate"]
+        imported = self.call("POST", "pki_int/intermediate/set-signed", {"certificate": signed})["data"]
+        newest = [issuer for issuer in imported["imported_issuers"] if imported["mapping"].get(issuer)]
+        self.call("POST", f"pki_int/issuer/{newest[0]}", {"leaf_not_after_behavior": "permit"})
+        self.call("POST", "pki_int/config/issuers", {"default": newest[0]})
+        try:
+            yield
+        finally:
+            self.call("POST", "pki_int/config/issuers", {"default": before})
+
     def set_up_auth(self):
         self.call("POST", "sys/policies/acl/leafd", {"policy": '''
             path "pki_int/sign/+" { capabilities = ["update"] }

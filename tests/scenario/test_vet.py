@@ -149,3 +149,20 @@ def test_a_life_that_the_role_cuts_is_told_once(devca, site):
     told = [line for line in done.events("advice") if "that ttl asks for; look at max_ttl" in line["message"]]
     assert len(told) == 1, done.err
     assert not site.once().events("advice")
+
+
+def test_a_real_issuer_that_ends_before_its_leaves_ends_them(real_ca_server, site, clock):
+    """The CA does not mind (leaf_not_after_behavior=permit): the leaf of an hour is of use for ten minutes."""
+    ca = real_ca_server
+    ca.reset()
+    with ca.brief_issuer("10m"):
+        site.configure(ca, {"web": WEB + "subject = O=Example"})
+        done = site.once()
+    assert done.code == 0, done.err
+    advice = [line["message"] for line in done.events("advice")]
+    assert any("its issuer CN=brief intermediate ends at" in line for line in advice), advice
+    assert any("lacks O=Example" in line for line in advice), advice
+    row = site.status()["web"]
+    assert row["end"] < row["not_after"] and row["renewal"] < row["end"]
+    clock.off_by(12 * 60)
+    assert status_at(site, clock)["state"] == "expired"
