@@ -37,7 +37,7 @@ struct status_row {
     /* 0 if nothing is published. end_s: the earliest notAfter on its path. */
     uint64_t not_before_s, not_after_s, end_s, due_s;
     enum reload_state reload;
-    bool serves_bad; /* the consumer was seen to serve a leaf that had ended, or a foreign one */
+    bool serves_bad;   /* the consumer was seen to serve a leaf that had ended, or a foreign one */
     const char *chain; /* what the proof showed of the served chain; NULL: not proven */
     struct cert_state state;
 };

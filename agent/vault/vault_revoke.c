@@ -6,7 +6,7 @@ struct slot *vault_revoke_start(const struct vault_client *client, const struct 
                                 struct err *err)
 {
     json_auto_t *body = pem == NULL ? json_pack("{s:s}", "serial_number", serial)
-                                     : json_pack("{s:s}", "certificate", pem);
+                                    : json_pack("{s:s}", "certificate", pem);
     char path[256];
     const struct vault_order order = {.method = "POST", .path = path, .body = body, .token = token};
 
