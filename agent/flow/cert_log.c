@@ -335,6 +335,16 @@ void cert_log_odd_subject(const struct cert_work *work, const struct issued *iss
                   issued->odd_subject);
 }
 
+void cert_log_leased(const struct cert_work *work)
+{
+    log_write(LOG_ADVICE, (const struct log_field[]){{"CERT", work->cert->name}, {0}},
+              "the role %s has generate_lease = true: the certificate is revoked when the token "
+              "that asked for it ends%s; set generate_lease = false in the role",
+              work->cert->pki_role,
+              work->tools->stays ? ", which is put off as long as the token can be renewed"
+                                 : ", and nobody renews that token once this command has ended");
+}
+
 void cert_log_bug(const struct cert_work *work, const char *state, int event)
 {
     log_write(LOG_BUG, (const struct log_field[]){{"CERT", work->cert->name}, {0}},

@@ -123,9 +123,21 @@ void step_sign(struct cert_flow *flow)
     stage_sign(&flow->work);
 }
 
+/* What the token has leased ends with it. */
+static void note_lease(struct cert_work *work)
+{
+    if (!work->draft->reply.leased)
+        return;
+    vault_token_note_lease(work->tools->token);
+    if (!work->told_lease)
+        cert_log_leased(work);
+    work->told_lease = true;
+}
+
 void step_vet_reply(struct cert_flow *flow)
 {
     cert_log_warnings(&flow->work);
+    note_lease(&flow->work);
     flow->work.tools->ca_is_away = false;
     flow_enter(flow, FLOW_VETTING);
     stage_vet(&flow->work);

@@ -120,9 +120,10 @@ struct cert_work {
     uint64_t ca_rests_until_us; /* the CA is not asked before this moment of the boot clock, though
                                    the consumer is told; 0: it is not waited for */
     char mended[GENERATION_NAME_BYTES]; /* made so, for which once is enough; "" none */
-    bool mendable; /* the files of what is published are not as they should be, and can be written
-                      anew without the CA */
-    bool in_time;  /* the certificate in the making is a renewal that nothing hurries */
+    bool mendable;   /* the files of what is published are not as they should be, and can be written
+                        anew without the CA */
+    bool in_time;    /* the certificate in the making is a renewal that nothing hurries */
+    bool told_lease; /* that the CA leases the certificates with the token */
     struct cert_hurry hurry;
     char odd_subject[256]; /* of the last certificate, told already; "" nothing was odd */
     char reason[256];      /* why a certificate is wanted, for the log */

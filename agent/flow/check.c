@@ -23,6 +23,11 @@ static size_t print_advice(const struct cert_config *cert)
     for (size_t i = 0; i < cert->outputs.count; i++)
         facts.key_for_group |= content_holds_key(cert->outputs.items[i].content) &&
                                (cert->outputs.items[i].mode & 040) != 0;
+    for (size_t i = 0; i < cert->outputs.count; i++)
+        facts.trusts_what_ca_says |=
+            cert->trust_anchor == NULL && (cert->outputs.items[i].content == CONTENT_CA ||
+                                           cert->outputs.items[i].content == CONTENT_TRUSTSTORE ||
+                                           cert->outputs.items[i].content == CONTENT_ENVOY_SDS_CA);
     count = posture_advise(&facts, advice);
     for (size_t i = 0; i < count; i++)
         printf("%s:%u: [cert %s] advice: %s\n", cert->file, cert->line, cert->name, advice[i]);

@@ -152,7 +152,6 @@ static void on_token_revoked(void *arg, const struct err *err)
 static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *info, void *arg)
 {
     struct daemon *daemon = arg;
-    struct err err = {0};
 
     (void)source;
     (void)info;
@@ -163,9 +162,7 @@ static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *
     log_write(LOG_STOPPING, NULL, "stopping; what is published stays");
     service_notify_stopping();
     engine_drop_flows(&daemon->engine);
-    if (daemon->engine.config->auth.revoke_on_exit)
-        daemon->revocation =
-            vault_token_revoke_start(daemon->engine.tools.token, on_token_revoked, daemon, &err);
+    daemon->revocation = engine_revoke_token(&daemon->engine, on_token_revoked, daemon);
     if (daemon->revocation == NULL)
         sd_event_exit(daemon->engine.tools.loop, 0);
     return 0;

@@ -306,6 +306,19 @@ void engine_drop_flows(struct engine *engine)
     engine->count = 0;
 }
 
+struct slot *engine_revoke_token(struct engine *engine, slot_done *on_done, void *arg)
+{
+    struct err err = {0};
+
+    if (!engine->config->auth.revoke_on_exit)
+        return NULL;
+    if (vault_token_has_leases(engine->tools.token))
+        log_write(LOG_ADVICE, NULL,
+                  "the token is not revoked: certificates were leased with it (generate_lease) and "
+                  "would be revoked as well; it ends with its lease, and so do they");
+    return vault_token_revoke_start(engine->tools.token, on_done, arg, &err);
+}
+
 void engine_close(struct engine *engine)
 {
     engine_drop_flows(engine);

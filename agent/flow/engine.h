@@ -57,6 +57,14 @@ void engine_recompute(struct engine *engine, int64_t by_s);
 /* engine_drop_flows - ends all flows; what is published stays */
 void engine_drop_flows(struct engine *engine);
 
+/*
+ * engine_revoke_token - revokes the token where [auth] revoke_on_exit says so
+ *
+ * NULL if it does not, or there is none, or certificates were leased with it, which would be
+ * revoked with it; that is told.
+ */
+struct slot *engine_revoke_token(struct engine *engine, slot_done *on_done, void *arg);
+
 /* engine_close - ends everything; the loop's last reference is the caller's */
 void engine_close(struct engine *engine);
 

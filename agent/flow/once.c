@@ -66,14 +66,10 @@ static void on_token_revoked(void *arg, const struct err *err)
 
 static void end(struct once *once)
 {
-    struct err err = {0};
-
     if (once->ending)
         return;
     once->ending = true;
-    if (once->engine.config->auth.revoke_on_exit)
-        once->revocation =
-            vault_token_revoke_start(once->engine.tools.token, on_token_revoked, once, &err);
+    once->revocation = engine_revoke_token(&once->engine, on_token_revoked, once);
     if (once->revocation == NULL)
         sd_event_exit(once->engine.tools.loop, code_of_all(once));
 }

@@ -50,6 +50,9 @@ size_t posture_advise(const struct posture_facts *facts, const char *ret_advice[
     if (facts->key_for_group)
         ret_advice[count++] = "the key is readable by a group; make sure that only the consumer "
                               "is in it";
+    if (facts->trusts_what_ca_says)
+        ret_advice[count++] = "ca or truststore is written without trust_anchor: peers trust "
+                              "whatever CA signs for the role; name the one that they are to trust";
     if (facts->nothing_reloads)
         ret_advice[count++] = "reload = none: only a consumer that watches its files will see a "
                               "renewal";

@@ -11,12 +11,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { POSTURE_MOST = 10 };
+enum { POSTURE_MOST = 11 };
 
 /* What is looked at of one certificate. */
 struct posture_facts {
     const struct wish *wish;
     bool key_never_rotates, key_from_ca, nothing_reloads, key_for_group;
+    bool trusts_what_ca_says; /* it gives trust on without an anchor of its own */
     uint64_t renew_before_s;
 };
 

@@ -42,7 +42,9 @@ static bool take_parts(struct vault_signed *result, struct err *err)
     const json_t *data = json_object_get(result->reply.json, "data");
     const json_t *chain = json_object_get(data, "ca_chain");
     const char *id = json_string_value(json_object_get(result->reply.json, "request_id"));
+    const char *lease = json_string_value(json_object_get(result->reply.json, "lease_id"));
 
+    result->leased = lease != NULL && lease[0] != '\0';
     result->request_id = id == NULL ? "" : id;
     result->parts.certificate = json_string_value(json_object_get(data, "certificate"));
     result->parts.issuing_ca = json_string_value(json_object_get(data, "issuing_ca"));

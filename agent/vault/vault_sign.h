@@ -20,6 +20,7 @@ struct vault_signed {
     struct arena arena;
     struct vet_reply parts;
     const char *private_key; /* of issue; NULL for sign */
+    bool leased;             /* the certificate is revoked when the token that asked for it ends */
     const char *request_id;  /* "" if there is none */
 };
 

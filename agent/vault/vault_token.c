@@ -25,6 +25,7 @@ struct vault_token {
     unsigned number, refused_number; /* the one in use; the last that was told as refused */
     unsigned worked_number;          /* the last that the CA took */
     uint64_t spent;                  /* how many calls went out with the one in use */
+    unsigned leased_number;          /* the last with which a certificate was leased; 0: none */
     uint64_t ends_us;                /* on the boot clock; UINT64_MAX: does not end */
 
     struct vault_grant coming; /* where a login or renewal puts its result */
@@ -420,6 +421,16 @@ unsigned vault_token_number(const struct vault_token *token)
     return token->number;
 }
 
+void vault_token_note_lease(struct vault_token *token)
+{
+    token->leased_number = token->number;
+}
+
+bool vault_token_has_leases(const struct vault_token *token)
+{
+    return token->leased_number != 0 && token->leased_number == token->number;
+}
+
 struct slot *vault_token_revoke_start(struct vault_token *token, slot_done *on_done, void *arg,
                                       struct err *err)
 {
@@ -431,7 +442,7 @@ struct slot *vault_token_revoke_start(struct vault_token *token, slot_done *on_d
                                       .token = &token->grant.token};
 
     err->kind = ERR_NONE;
-    if (token->grant.token.bytes == NULL || is_spent(token))
+    if (token->grant.token.bytes == NULL || is_spent(token) || vault_token_has_leases(token))
         return NULL;
     vault_reply_free(&token->reply);
     return vault_call_start(&client, &order, &token->reply, on_done, arg, err);

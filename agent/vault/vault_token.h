@@ -86,11 +86,18 @@ void vault_token_hurry(struct vault_token *token);
 /* vault_token_number - changes with every token, so that a late 403 does not replace a fresh one */
 unsigned vault_token_number(const struct vault_token *token);
 
+/* vault_token_note_lease - a certificate was leased with the token: revoking it would revoke that
+ */
+void vault_token_note_lease(struct vault_token *token);
+
+/* vault_token_has_leases - whether any was, with the token that there is */
+bool vault_token_has_leases(const struct vault_token *token);
+
 /*
  * vault_token_revoke_start - revokes the token at the CA (auth/token/revoke-self)
  *
- * NULL with err->kind ERR_NONE if there is none. Revokes what was leased with it as well: with
- * generate_lease=true in the PKI role that includes the certificates.
+ * NULL with err->kind ERR_NONE if there is none, or one with which a certificate was leased: that
+ * would be revoked with it.
  */
 struct slot *vault_token_revoke_start(struct vault_token *token, slot_done *on_done, void *arg,
                                       struct err *err);

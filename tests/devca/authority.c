@@ -84,22 +84,59 @@ void ca_open(struct ca *ca)
     ca_rotate(ca, "devca intermediate");
 }
 
-const struct authority *ca_rotate(struct ca *ca, const char *common_name)
+static void append(struct ca *ca, struct authority *fresh)
 {
-    struct authority *fresh, *last = ca->issuers;
+    struct authority *last = ca->issuers;
+
+    while (last->next != NULL)
+        last = last->next;
+    last->next = fresh;
+}
+
+static const struct authority *add_intermediate(struct ca *ca, const char *common_name,
+                                                const struct authority *root)
+{
+    struct authority *fresh;
     char numbered[64];
 
     ca->intermediates++;
     snprintf(numbered, sizeof numbered, "devca intermediate %u", ca->intermediates);
-    fresh =
-        authority_new(common_name == NULL ? numbered : common_name, mint_key("ec", 0), ca->root);
+    fresh = authority_new(common_name == NULL ? numbered : common_name, mint_key("ec", 0), root);
     fresh->name = arena_format(&fresh->arena, "intermediate-%u", ca->intermediates);
     MUST(fresh->name != NULL);
-    while (last->next != NULL)
-        last = last->next;
-    last->next = fresh;
+    append(ca, fresh);
     ca->current = fresh;
     return fresh;
+}
+
+const struct authority *ca_rotate(struct ca *ca, const char *common_name)
+{
+    return add_intermediate(ca, common_name, ca->root);
+}
+
+const struct authority *ca_rotate_root(struct ca *ca, const char *root_name)
+{
+    struct authority *root = authority_new(root_name, mint_key("ec", 0), NULL);
+
+    root->name = arena_format(&root->arena, "root-%u", ++ca->roots);
+    MUST(root->name != NULL);
+    root->may_sign = false;
+    append(ca, root);
+    return add_intermediate(ca, NULL, root);
+}
+
+void ca_step_over(struct ca *ca)
+{
+    struct authority *before = NULL, *last = NULL;
+
+    for (struct authority *at = ca->issuers; at != NULL; at = at->next) {
+        if (at->may_sign) {
+            before = last;
+            last = at;
+        }
+    }
+    if (before != NULL)
+        ca->current = ca->current == last ? before : last;
 }
 
 const struct authority *ca_find(const struct ca *ca, const char *reference)

@@ -35,7 +35,7 @@ struct ca {
     struct authority *issuers; /* the root, then the intermediates, oldest first */
     struct authority *current; /* the default issuer */
     struct authority *tls;
-    unsigned intermediates;
+    unsigned intermediates, roots;
 };
 
 /* authority_new - takes `key`; lives until authority_free, its parent as long */
@@ -59,6 +59,13 @@ void ca_open(struct ca *ca);
 
 /* ca_rotate - adds an intermediate, the default one from now on; NULL takes a name with a number */
 const struct authority *ca_rotate(struct ca *ca, const char *common_name);
+
+/* ca_rotate_root - the same below a new root of that name, to which nothing leads */
+const struct authority *ca_rotate_root(struct ca *ca, const char *root_name);
+
+/* ca_step_over - the intermediate before the default one, or the last one, is the default from now
+ * on: as if another node answered */
+void ca_step_over(struct ca *ca);
 
 /* ca_find - the issuer of that id or name, or the "default" one; NULL if there is none */
 const struct authority *ca_find(const struct ca *ca, const char *reference);

@@ -35,10 +35,22 @@ void control_clear_faults(struct devca *devca, struct request *request, struct r
 void control_rotate(struct devca *devca, struct request *request, struct reply *reply)
 {
     const char *common_name = json_string_value(json_object_get(request->body, "common_name"));
-    const struct authority *fresh = ca_rotate(&devca->ca, common_name);
+    const char *root = json_string_value(json_object_get(request->body, "root"));
+    const struct authority *fresh =
+        root == NULL ? ca_rotate(&devca->ca, common_name) : ca_rotate_root(&devca->ca, root);
 
     reply_json(reply, json_pack("{s:s, s:s, s:s}", "issuer_id", fresh->id, "issuer_name",
                                 fresh->name, "certificate", fresh->pem));
+}
+
+void control_pin(struct devca *devca, struct request *request, struct reply *reply)
+{
+    const char *name = json_string_value(json_object_get(request->body, "role"));
+
+    if (name != NULL && roles_pin(&devca->roles, name, devca->ca.current->id))
+        reply_nothing(reply);
+    else
+        reply_error(reply, 400, "there is no such role");
 }
 
 void control_revoke_tokens(struct devca *devca, struct request *request, struct reply *reply)

@@ -20,8 +20,12 @@ handler control_add_fault;
 /* control_clear_faults - DELETE devca/faults */
 handler control_clear_faults;
 
-/* control_rotate - POST devca/rotate: a new intermediate, with {"common_name": TEXT} if given */
+/* control_rotate - POST devca/rotate: a new intermediate, with {"common_name": TEXT} if given,
+ * below a new root with {"root": TEXT} */
 handler control_rotate;
+
+/* control_pin - POST devca/pin: {"role": NAME} signs by the issuer that is the default one now */
+handler control_pin;
 
 /* control_revoke_tokens - POST devca/tokens/revoke-all */
 handler control_revoke_tokens;

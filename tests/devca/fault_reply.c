@@ -4,6 +4,8 @@
 #include "draw.h"
 #include "moment.h"
 #include "must.h"
+#include "owned.h"
+#include "pem.h"
 #include "reply.h"
 
 #include <openssl/evp.h>
@@ -116,5 +118,22 @@ void fault_wrapped(struct fault_scene *scene)
     MUST(wrap != NULL && json_object_set_new(scene->reply->json, "wrap_info", wrap) == 0 &&
          json_object_set_new(scene->reply->json, "data", json_null()) == 0 &&
          json_object_set_new(scene->reply->json, "auth", json_null()) == 0);
+    arena_free(&arena);
+}
+
+void fault_alternating_issuers(struct fault_scene *scene)
+{
+    ca_step_over(&scene->devca->ca);
+}
+
+void fault_foreign_list(struct fault_scene *scene)
+{
+    struct devca *devca = scene->devca;
+    CLEANUP(drop_crl)
+    X509_CRL *crl = ledger_forge_crl(&devca->ledger, devca->ca.current, odd_foreign(&devca->odd));
+    struct arena arena = {0};
+    json_t *data = json_object_get(scene->reply->json, "data");
+
+    MUST(json_object_set_new(data, "crl", json_string(pem_crl(&arena, crl))) == 0);
     arena_free(&arena);
 }

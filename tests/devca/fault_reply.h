@@ -36,6 +36,13 @@ fault_function fault_no_token;
 /* fault_no_uses - a login does not say for how many calls its token is good */
 fault_function fault_no_uses;
 
+/* fault_alternating_issuers - the one before the newest issuer is the default one, and the newest
+ * again at the next such request: two nodes that are out of step */
+fault_function fault_alternating_issuers;
+
+/* fault_foreign_list - a revocation list that lists everything, signed by somebody else's root */
+fault_function fault_foreign_list;
+
 /* fault_wrapped - the reply is wrapped, and not there */
 fault_function fault_wrapped;
 

@@ -19,6 +19,8 @@ static const struct fault_type {
     fault_function *spoil;
     const char *needs;
 } types[] = {
+    {"alternating-issuers", FAULT_BEFORE, KIND_ANY, fault_alternating_issuers, NULL},
+
     {"status", FAULT_INSTEAD, KIND_ANY, fault_status, "status"},
     {"redirect", FAULT_INSTEAD, KIND_ANY, fault_redirect, "location"},
     {"not-json", FAULT_INSTEAD, KIND_ANY, fault_not_json, NULL},
@@ -57,6 +59,7 @@ static const struct fault_type {
     {"no-private-key", FAULT_REPLY, KIND_ISSUE, fault_no_private_key, NULL},
     {"no-uses", FAULT_REPLY, KIND_LOGIN, fault_no_uses, NULL},
     {"no-token", FAULT_REPLY, KIND_LOGIN, fault_no_token, NULL},
+    {"foreign-list", FAULT_REPLY, KIND_OTHER, fault_foreign_list, NULL},
     {"wrapped", FAULT_REPLY, KIND_ANY, fault_wrapped, NULL},
 
     {"broken-json", FAULT_BODY, KIND_ANY, fault_broken_json, NULL},

@@ -18,6 +18,7 @@ struct reply;
 
 /* Where in a request's life a fault comes in. */
 enum fault_stage {
+    FAULT_BEFORE,  /* it changes the CA; the request is handled as always */
     FAULT_INSTEAD, /* it answers; nothing else looks at the request */
     FAULT_LEAF,    /* it bends the certificate before it is made */
     FAULT_SIGNED,  /* it changes the certificate that was made */

@@ -64,6 +64,7 @@ struct ledger_entry *ledger_find(const struct ledger *ledger, const char *serial
 struct listing {
     X509_CRL *crl;
     const struct authority *issuer;
+    bool everything;
 };
 
 static void list_revoked(const void *node, VISIT visit, void *arg)
@@ -77,8 +78,8 @@ static void list_revoked(const void *node, VISIT visit, void *arg)
     char hex[SERIAL_TEXT_BYTES];
     size_t used = 0;
 
-    if ((visit != postorder && visit != leaf) || entry->revoked == 0 ||
-        entry->issuer != listing->issuer)
+    if ((visit != postorder && visit != leaf) || entry->issuer != listing->issuer ||
+        (entry->revoked == 0 && !listing->everything))
         return;
     for (const char *at = entry->serial; *at != '\0'; at++)
         if (*at != ':')
@@ -107,9 +108,10 @@ static void add_crl_extensions(X509_CRL *crl, const struct authority *issuer)
          X509_CRL_add1_ext_i2d(crl, NID_crl_number, number, 0, X509V3_ADD_DEFAULT) == 1);
 }
 
-X509_CRL *ledger_crl(const struct ledger *ledger, const struct authority *issuer)
+static X509_CRL *make_crl(const struct ledger *ledger, const struct authority *issuer,
+                          const struct authority *signer, bool everything)
 {
-    struct listing listing = {X509_CRL_new(), issuer};
+    struct listing listing = {X509_CRL_new(), issuer, everything};
     uint64_t now_s = when_now_s();
     CLEANUP(drop_time) ASN1_TIME *from = ASN1_TIME_set(NULL, (time_t)now_s);
     CLEANUP(drop_time) ASN1_TIME *to = ASN1_TIME_set(NULL, (time_t)(now_s + CRL_LIFE_S));
@@ -122,8 +124,19 @@ X509_CRL *ledger_crl(const struct ledger *ledger, const struct authority *issuer
     twalk_r(ledger->tree, list_revoked, &listing);
     add_crl_extensions(listing.crl, issuer);
     MUST(X509_CRL_sort(listing.crl) == 1 &&
-         X509_CRL_sign(listing.crl, issuer->key, EVP_sha256()) > 0);
+         X509_CRL_sign(listing.crl, signer->key, EVP_sha256()) > 0);
     return listing.crl;
+}
+
+X509_CRL *ledger_crl(const struct ledger *ledger, const struct authority *issuer)
+{
+    return make_crl(ledger, issuer, issuer, false);
+}
+
+X509_CRL *ledger_forge_crl(const struct ledger *ledger, const struct authority *issuer,
+                           const struct authority *signer)
+{
+    return make_crl(ledger, issuer, signer, true);
 }
 
 static void free_entry(void *one)

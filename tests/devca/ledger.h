@@ -38,6 +38,10 @@ struct ledger_entry *ledger_find(const struct ledger *ledger, const char *serial
 /* ledger_crl - the revocation list of an issuer, valid for three days from now */
 X509_CRL *ledger_crl(const struct ledger *ledger, const struct authority *issuer);
 
+/* ledger_forge_crl - the list of that issuer with every certificate on it, signed by `signer` */
+X509_CRL *ledger_forge_crl(const struct ledger *ledger, const struct authority *issuer,
+                           const struct authority *signer);
+
 /* ledger_close - forgets everything */
 void ledger_close(struct ledger *ledger);
 

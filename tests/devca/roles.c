@@ -34,6 +34,8 @@ static const struct key pki_keys[] = {
     PKI_KEY(allow_wildcard_certificates, TRUTH),
     PKI_KEY(client_flag, TRUTH),
     PKI_KEY(enforce_hostnames, TRUTH),
+    PKI_KEY(generate_lease, TRUTH),
+    PKI_KEY(issuer_ref, TEXT),
     PKI_KEY(no_store, TRUTH),
     PKI_KEY(require_cn, TRUTH),
     PKI_KEY(server_flag, TRUTH),
@@ -79,6 +81,19 @@ const struct auth_role *roles_auth(const struct roles *roles, const char *name)
     while (role != NULL && strcmp(role->name, name) != 0)
         role = role->next;
     return role;
+}
+
+bool roles_pin(struct roles *roles, const char *name, const char *issuer_ref)
+{
+    struct pki_role *role = roles->pki;
+
+    while (role != NULL && strcmp(role->name, name) != 0)
+        role = role->next;
+    if (role == NULL)
+        return false;
+    role->issuer_ref = arena_copy(&roles->arena, issuer_ref);
+    MUST(role->issuer_ref != NULL);
+    return true;
 }
 
 /* With the defaults of Vault's PKI engine. */

@@ -22,6 +22,8 @@ struct pki_role {
     bool allow_any_name, allow_bare_domains, allow_ip_sans, allow_localhost, allow_subdomains,
         allow_wildcard_certificates, client_flag, enforce_hostnames, no_store, require_cn,
         server_flag, use_csr_common_name, use_csr_sans;
+    bool generate_lease;       /* as if it were leased: only the reply says so */
+    const char *issuer_ref;    /* NULL: the default one */
     const char *key_type;      /* any, rsa, ec or ed25519 */
     uint64_t key_bits;         /* the least; 0: Vault's own */
     uint64_t ttl_s, max_ttl_s; /* 0: what the mount has */
@@ -51,6 +53,9 @@ void roles_read(struct roles *roles, const char *file, struct config_problems *p
 
 /* roles_pki - a role by name, or NULL */
 const struct pki_role *roles_pki(const struct roles *roles, const char *name);
+
+/* roles_pin - the role signs by that issuer from now on; false if there is none of that name */
+bool roles_pin(struct roles *roles, const char *name, const char *issuer_ref);
 
 /* roles_auth - a login role by name, or NULL */
 const struct auth_role *roles_auth(const struct roles *roles, const char *name);

@@ -68,6 +68,7 @@ static const struct route control_routes[] = {
     {VERB_WRITE, "faults", control_add_fault, OPEN, KIND_OTHER},
     {VERB_DELETE, "faults", control_clear_faults, OPEN, KIND_OTHER},
     {VERB_WRITE, "rotate", control_rotate, OPEN, KIND_OTHER},
+    {VERB_WRITE, "pin", control_pin, OPEN, KIND_OTHER},
     {VERB_WRITE, "tokens/revoke-all", control_revoke_tokens, OPEN, KIND_OTHER},
     {.pattern = NULL},
 };
@@ -221,6 +222,7 @@ static void answer_vault(struct devca *devca, struct request *request, struct re
 
     count(devca, request);
     request->fault = faults_choose(&devca->faults, request->route, kind);
+    faults_apply(&devca->faults, &request->fault, FAULT_BEFORE, &scene);
     if (!faults_apply(&devca->faults, &request->fault, FAULT_INSTEAD, &scene)) {
         handle(devca, request, route, is_known, reply);
         if (reply->status == 200 && reply->json != NULL) {

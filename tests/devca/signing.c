@@ -43,7 +43,8 @@ static bool find_role(struct task *task)
 static bool find_issuer(struct task *task)
 {
     const char *const *captured = task->request->captured;
-    const char *reference = captured[1] == NULL ? "default" : captured[0];
+    const char *own = task->role->issuer_ref == NULL ? "default" : task->role->issuer_ref;
+    const char *reference = captured[1] == NULL ? own : captured[0];
 
     task->issuer = ca_find(&task->devca->ca, reference);
     if (task->issuer == NULL)
@@ -137,6 +138,10 @@ static void answer(const struct task *task, const struct leaf *leaf)
                                  json_string(type_of(leaf->private_key))) == 0);
     }
     reply_data(task->reply, data, "pki");
+    if (task->role->generate_lease)
+        MUST(json_object_set_new(task->reply->json, "lease_id",
+                                 json_sprintf("%s/%s", task->request->route, leaf->signer->id)) ==
+             0);
     for (size_t i = 0; i < task->terms.warnings.count; i++)
         reply_warn(task->reply, task->terms.warnings.items[i]);
 }

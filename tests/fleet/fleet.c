@@ -14,6 +14,7 @@
  */
 #include "chart.h"
 #include "policies.h"
+#include "polls.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -276,21 +277,49 @@ static void tell_limits(const struct plan *plan)
     }
 }
 
-static void tell_rotation(const struct plan *plan)
+/* What the looks at the CA cost beside the renewals, and what is added when something happens. */
+static void tell_polls(const struct plan *plan)
 {
-    struct world *world = boot(plan, &policies[0], DAY, 4 * DAY);
+    enum { TEN = 10, REQUESTS = 2 /* of a renewal: a login and a CSR */ };
+    const struct polls_plan quiet = {
+        .agents = plan->agents, .life_s = DAY, .days = 3, .seed = plan->seed};
+    struct polls_plan away = quiet, changed = quiet;
+    double renewals = steady_mean(plan, &policies[0], DAY) * DAY / WHOLE_FLEET;
+    double renewing = steady_peak(plan, &policies[0], DAY);
+    struct outcome outage = try_outage(plan, &policies[0], DAY, PROMISED_H * HOUR);
+    double scale = (double)WHOLE_FLEET / plan->agents;
+    struct polls polls, in_outage, in_change;
 
-    world_run(world, DAY + DAY / 3);
-    world_hurry(world, policy_news_due_s);
-    world_count_from_now(world);
-    world_run(world, 3 * DAY);
-    printf("\n### leafd, the CA gets another issuer\n\n"
-           "All re-issued within ca_poll 5 min and ca_spread 15 min: peak %.0f/s, %" PRIu32
-           " expired.\n",
-           scaled(world, world->tally.peak), world_expired(world));
-    promise(scaled(world, world->tally.peak) <= CA_PER_S && world_expired(world) == 0,
-            "a rotation of the CA is a storm");
-    world_free(world);
+    away.away_from_s = DAY + DAY / 3;
+    away.away_to_s = away.away_from_s + PROMISED_H * HOUR;
+    changed.changed_s = DAY + DAY / 3;
+    polls_run(&quiet, &polls);
+    polls_run(&away, &in_outage);
+    polls_run(&changed, &in_change);
+    printf("\n### leafd, looks at the CA, 24 h certificates\n\n"
+           "| of an agent, a day | looks | renewals | renewals times ten |\n|-|-|-|-|\n"
+           "| tries | %.1f | %.2f | %.1f |\n| requests | %.1f | %.2f | %.1f |\n"
+           "| kB | %.0f | %.1f | %.0f |\n\n"
+           "| of the fleet, busiest second | looks | with renewals |\n|-|-|-|\n"
+           "| always | %.0f | %.0f |\n| the CA away for 10 h, and after it | %.0f | %.0f |\n"
+           "| the CA has another issuer | %.0f | %.0f |\n\n"
+           "The last agent has confirmed another issuer, and asked for a certificate of it, %.2f h "
+           "after the change; the first leaf of a new root is shown after %.2f h.\n",
+           polls.a_day, renewals, TEN * renewals, polls.a_day, REQUESTS * renewals,
+           TEN * REQUESTS * renewals, polls.bytes_a_day / 1000, renewals * RENEWAL_BYTES / 1000,
+           TEN * renewals * RENEWAL_BYTES / 1000, polls.peak * scale, polls.peak * scale + renewing,
+           in_outage.peak * scale, in_outage.peak * scale + outage.peak,
+           in_change.peak_after * scale, in_change.peak_after * scale + renewing,
+           in_change.last_learnt_s / 3600.0, in_change.first_shown_s / 3600.0);
+    promise(polls.a_day <= TEN * renewals, "looks are more than ten times the renewals");
+    promise(polls.bytes_a_day <= TEN * renewals * RENEWAL_BYTES,
+            "looks cost more bytes than ten times the renewals");
+    promise(in_outage.peak * scale + outage.peak <= CA_PER_S,
+            "looks and renewals around an outage are a storm");
+    promise(in_change.peak_after * scale + renewing <= CA_PER_S,
+            "another issuer of the CA is a storm");
+    promise(in_change.last_learnt_s < in_change.first_shown_s,
+            "a leaf of a new root is shown before everybody trusts it");
 }
 
 /* -- the picture ---------------------------------------------------------------------------------
@@ -369,7 +398,7 @@ static void run_full(const struct plan *plan, const char *svg)
     tell_outages(plan, expired[0]);
     tell_peers_expired(plan, expired);
     tell_limits(plan);
-    tell_rotation(plan);
+    tell_polls(plan);
     compare(plan, HOUR);
     compare(plan, 7 * DAY);
     if (svg != NULL)
@@ -386,7 +415,7 @@ static void run_slice(const struct plan *plan)
             "a peer without jitter must be seen to fail");
     promise(steady_peak(plan, &policies[0], DAY) <= CA_PER_S, "a storm without any outage");
     tell_limits(plan);
-    tell_rotation(plan);
+    tell_polls(plan);
 }
 
 static bool read_number(const char *text, uint64_t most, uint64_t *ret)

@@ -139,15 +139,3 @@ const struct policy policies[POLICY_COUNT] = {
     {"cert-manager", "2/3, 1 h doubled", cert_manager_due_s, cert_manager_wait_ms},
     {"SPIRE / spiffe-helper", "45..55 %, 5 s..4 min", spire_due_s, spire_wait_ms},
 };
-
-/* ca_poll of 5 min and ca_spread of 15 min, their defaults: seen at the next poll, asked for in the
- * second half of the spread. */
-uint32_t policy_news_due_s(struct world *world, uint32_t index)
-{
-    enum { CA_POLL_S = 300, CA_SPREAD_S = 900 };
-    double seen_s = world_between(world, 0, CA_POLL_S);
-
-    (void)index;
-    return world->now_s + 1 +
-           (uint32_t)(seen_s + world_between(world, CA_SPREAD_S / 2.0, CA_SPREAD_S));
-}

@@ -15,7 +15,4 @@ enum { POLICY_COUNT = 5 };
 /* policies - leafd first */
 extern const struct policy policies[POLICY_COUNT];
 
-/* policy_news_due_s - when a leafd agent asks again after its CA has got another issuer */
-uint32_t policy_news_due_s(struct world *world, uint32_t index);
-
 #endif

@@ -185,11 +185,3 @@ uint32_t world_expired(const struct world *world)
     }
     return expired;
 }
-
-void world_hurry(struct world *world, uint32_t (*due_s)(struct world *world, uint32_t index))
-{
-    memset(world->buckets, 0xff, world->bucket_count * sizeof(int32_t));
-    for (uint32_t i = 0; i < world->agent_count; i++)
-        schedule(world, &world->agents[i],
-                 (uint64_t)due_s(world, i) * 1000 + world->agents[i].at_ms % 1000);
-}

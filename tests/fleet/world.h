@@ -83,9 +83,6 @@ void world_count_from_now(struct world *world);
 /* world_expired - agents whose certificate has ended at least once, now included */
 uint32_t world_expired(const struct world *world);
 
-/* world_hurry - gives every agent another next event, as after a change of the CA */
-void world_hurry(struct world *world, uint32_t (*due_s)(struct world *world, uint32_t index));
-
 /* world_chance - the next random number, evenly spread */
 uint32_t world_chance(struct world *world);
 

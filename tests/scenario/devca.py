@@ -1,4 +1,5 @@
 """tests/devca under a scenario: the CA that makes mistakes on request."""
+import contextlib
 import json
 import os
 import ssl
@@ -88,6 +89,20 @@ class DevCa:
 
     def rotate(self):
         self.call("POST", "devca/rotate", {})
+
+    @contextlib.contextmanager
+    def another_root(self, name):
+        """A new root, given as PEM, and an intermediate of it, which is the default issuer for so long."""
+        made = self.call("POST", "devca/rotate", {"root": name})
+        chain = self.call("GET", f"v1/pki_int/issuer/{made['issuer_id']}/json")["data"]["ca_chain"]
+        try:
+            yield chain[-1]
+        finally:
+            self.rotate()
+
+    def pin_role(self, name):
+        """The certificates of that role come from the issuer that is the default one now, whatever comes."""
+        self.call("POST", "devca/pin", {"role": name})
 
     def drop_tokens(self):
         self.call("POST", "devca/tokens/revoke-all", {})

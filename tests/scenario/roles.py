@@ -32,5 +32,9 @@ ROLES = {
     # underscores and all
     "any-host": {"allow_any_name": True, "enforce_hostnames": False, "allowed_uri_sans": "*", "key_type": "any",
                  "require_cn": False},
+    # signs by the issuer that the test pins
+    "pinned": {"allow_any_name": True, "key_type": "any", "require_cn": False, "max_ttl": "24h"},
+    "unstored": {"allow_any_name": True, "key_type": "any", "require_cn": False, "max_ttl": "24h", "no_store": True},
+    "leased": {"allow_any_name": True, "key_type": "any", "require_cn": False, "max_ttl": "24h", "generate_lease": True},
     "server-only": {"allow_any_name": True, "key_type": "any", "require_cn": False, "client_flag": False},
 }

@@ -182,6 +182,217 @@ def test_a_role_with_an_issuer_of_its_own_is_not_asked_again_and_again(real_ca_s
     assert run.terminate() == 0
 
 
+def looks_at(ca):
+    return ca.requests("pki_int/issuer/") + ca.requests("pki_int/cert/") + ca.requests("pki_int/issuers")
+
+
+def more_looks(ca, count):
+    before = looks_at(ca)
+    wait_for(lambda: looks_at(ca) >= before + count, f"{count} more looks")
+
+
+def pinned_site(ca, site, agent=POLLING):
+    """A daemon whose role signs by an issuer of its own, whatever the mount's default one is."""
+    ca.rotate()
+    ca.pin_role("pinned")
+    site.configure(ca, {"web": WEB.replace("leafd", "pinned")}, agent=agent)
+    run = site.run()
+    run.wait_ready()
+    more_looks(ca, 2)
+    return run
+
+
+def roots_in(path):
+    return {text for text in path.read_text().split("-----END CERTIFICATE-----\n") if text.strip()}
+
+
+def test_another_tenants_root_never_gets_into_the_trust_bundle(ca, site):
+    """The mount's default issuer is another tenant's; our role is pinned to its own."""
+    run = pinned_site(ca, site)
+    trusted = roots_in(site.out() / "ca.crt")
+    with ca.another_root("another tenant"):
+        run.wait_event("ca-changed")
+        run.wait_event("published", count=2)
+        more_looks(ca, 10)
+        assert roots_in(site.out() / "ca.crt") == trusted
+    assert ca.requests("pki_int/sign/") == 2, "one certificate shows whose issuer it is"
+    assert run.terminate() == 0
+
+
+def test_what_was_another_tenants_from_the_first_is_not_even_asked_about(ca, site):
+    ca.rotate()
+    ca.pin_role("pinned")
+    with ca.another_root("another tenant"):
+        site.configure(ca, {"web": WEB.replace("leafd", "pinned")}, agent=POLLING)
+        run = site.run()
+        run.wait_ready()
+        more_looks(ca, 10)
+        assert certificates_in(site.out() / "ca.crt") == 1
+        assert ca.requests("pki_int/sign/") == 1 and not run.events("ca-changed")
+        assert run.terminate() == 0
+
+
+def test_a_revoked_certificate_of_a_pinned_role_is_replaced(ca, site):
+    run = pinned_site(ca, site)
+    ca.rotate()
+    run.wait_event("published", count=2)
+    more_looks(ca, 4)
+    serial = serial_of(site.out() / "tls.crt")
+    ca.revoke(serial)
+    wait_for(lambda: serial_of(site.out() / "tls.crt") != serial, "another certificate")
+    assert run.terminate() == 0
+
+
+def test_a_new_root_is_announced_and_its_leaf_is_held(ca, site):
+    """Nothing vouches for the root but the leaf that it signs; all is taken up where a restart leaves it."""
+    site.configure(ca, {"web": WEB}, agent="ca_poll = 1s\nca_spread = 20s")
+    run = site.run()
+    run.wait_ready()
+    old = serial_of(site.out() / "tls.crt")
+    with ca.another_root("a new root"):
+        run.wait_event("published", count=2)
+        assert serial_of(site.out() / "tls.crt") == old
+        assert certificates_in(site.out() / "ca.crt") == 2
+        run.kill()
+        run = site.run()
+        run.wait_ready()
+        assert serial_of(site.out() / "tls.crt") == old and not run.events("wanted")
+        wait_for(lambda: serial_of(site.out() / "tls.crt") != old, "the leaf that was held")
+        assert ca.requests("pki_int/sign/") == 2
+        assert run.terminate() == 0
+
+
+def test_a_ca_that_was_announced_in_vain_is_dropped(ca, site):
+    """The next leaf does not hang on it."""
+    site.configure(ca, {"web": WEB}, agent="ca_poll = 1s\nca_spread = 10m")
+    run = site.run()
+    run.wait_ready()
+    with ca.another_root("a root that goes again"):
+        run.wait_event("published", count=2)
+    assert certificates_in(site.out() / "ca.crt") == 2
+    site.configure(ca, {"web": WEB.replace("b.example.test", "c.example.test")}, agent="ca_poll = 1s\nca_spread = 10m")
+    run.hangup()
+    run.wait_event("published", count=3)
+    assert certificates_in(site.out() / "ca.crt") == 1
+    assert run.terminate() == 0
+
+
+def test_two_nodes_out_of_step_cost_no_more_than_one_early_renewal(devca, site):
+    devca.rotate()
+    site.configure(devca, {"web": WEB}, agent=POLLING)
+    run = site.run()
+    run.wait_ready()
+    devca.fault("alternating-issuers", path="issuer/default", times=0)
+    more_looks(devca, 16)
+    assert devca.requests("pki_int/sign/") <= 2, run.events("wanted")
+    assert run.terminate() == 0
+
+
+def test_hangups_in_a_row_do_not_keep_the_ca_from_being_looked_at(ca, site):
+    site.configure(ca, {"web": WEB}, agent="ca_poll = 2s\nca_spread = 12s")
+    run = site.run()
+    run.wait_ready()
+    wait_for(lambda: looks_at(ca) > 0, "the first look")
+    before = looks_at(ca)
+
+    def hangs_up():
+        reloaded = len(run.events("config-applied"))
+        run.hangup()
+        wait_for(lambda: len(run.events("config-applied")) > reloaded, "the configuration to be read")
+        return looks_at(ca) >= before + 2
+
+    wait_for(hangs_up, "two more looks")
+    assert run.terminate() == 0
+
+
+def test_a_revoked_certificate_that_the_ca_has_not_stored_is_found_on_the_list(ca, site):
+    site.configure(ca, {"web": WEB.replace("leafd", "unstored")}, agent=POLLING)
+    run = site.run()
+    run.wait_ready()
+    serial = serial_of(site.out() / "tls.crt")
+    assert site.command("revoke", "--no-reissue", "web").code == 0
+    (site.out() / "..revoked").unlink()
+    run.terminate()
+    run = site.run()
+    wait_for(lambda: serial_of(site.out() / "tls.crt") != serial, "another certificate")
+    assert run.terminate() == 0
+
+
+def test_a_list_that_is_too_long_is_told_and_ends_no_other_look(devca, site):
+    """The certificate that is not stored comes first; what can be seen of the other one is seen."""
+    site.configure(devca, {"a": WEB.replace("leafd", "unstored"), "web": WEB}, agent=POLLING)
+    run = site.run()
+    run.wait_ready()
+    devca.fault("oversized", path="/crl", times=0)
+    told = [line["message"] for line in run.wait_event("advice")]
+    assert any("cannot see whether a certificate was revoked" in text and "larger than" in text for text in told), told
+    serial = serial_of(site.out() / "tls.crt")
+    devca.revoke(serial)
+    wait_for(lambda: serial_of(site.out() / "tls.crt") != serial, "another certificate")
+    assert run.terminate() == 0
+
+
+def test_a_list_of_somebody_else_is_not_believed(devca, site):
+    """Its issuer is named like ours; the signature is another one's."""
+    site.configure(devca, {"web": WEB.replace("leafd", "unstored")}, agent=POLLING)
+    run = site.run()
+    run.wait_ready()
+    serial = serial_of(site.out() / "tls.crt")
+    devca.fault("foreign-list", path="/crl", times=0)
+    told = run.wait_event("advice", "web")[0]["message"]
+    assert "not signed by the issuer" in told
+    more_looks(devca, 4)
+    assert serial_of(site.out() / "tls.crt") == serial and not run.events("ca-changed")
+    assert run.terminate() == 0
+
+
+def test_a_lease_is_told_and_its_token_is_not_revoked(ca, site):
+    """generate_lease = true: what ends the token revokes the certificate."""
+    site.configure(ca, {"web": WEB.replace("leafd", "leased")}, auth=ca.auth + "\nrevoke_on_exit = yes")
+    done = site.once()
+    told = [line["message"] for line in done.events("advice")]
+    assert done.code == 0
+    assert any("generate_lease = true" in text and "nobody renews" in text for text in told), told
+    assert any("the token is not revoked" in text for text in told), told
+    assert not ca.revoked(serial_of(site.out() / "tls.crt"))
+
+
+def test_what_is_revoked_again_and_again_makes_no_loop(ca, site):
+    site.configure(ca, {"web": WEB}, agent=POLLING)
+    run = site.run()
+    run.wait_ready()
+    for _ in range(2):
+        serial = serial_of(site.out() / "tls.crt")
+        told = len(run.events("ca-changed"))
+        ca.revoke(serial)
+        run.wait_event("ca-changed", count=told + 1)
+        if told == 0:
+            wait_for(lambda was=serial: serial_of(site.out() / "tls.crt") != was, "another certificate")
+    more_looks(ca, 6)
+    assert ca.requests("pki_int/sign/") == 2 and len(run.events("ca-changed")) == 2
+    assert run.terminate() == 0
+
+
+def test_a_new_issuer_ends_the_pause_of_what_failed(devca, site):
+    site.configure(devca, {"web": WEB}, agent=POLLING)
+    run = site.run()
+    run.wait_ready()
+    devca.fault("status", path="pki_int/sign", times=0, status=400,
+                errors=["beyond the expiration of the CA certificate"])
+    devca.revoke(serial_of(site.out() / "tls.crt"))
+
+    def rests():
+        failed = run.events("failed")
+        return failed and int(failed[-1]["next_try_ms"]) > 20000 and len(failed)
+
+    failures = wait_for(rests, "a long pause")
+    devca.call("DELETE", "devca/faults")
+    devca.rotate()
+    run.wait_event("published", count=2, patience=19)
+    assert len(run.events("failed")) == failures
+    assert run.terminate() == 0
+
+
 def test_a_ca_that_does_not_answer_is_looked_at_again(ca, site):
     site.configure(ca, {"web": WEB}, agent=POLLING)
     run = site.run()

@@ -103,6 +103,7 @@ static void traced_removal(struct cert_work *work)
 #define cert_log_reloaded           quiet
 #define cert_log_proven             quiet
 #define cert_log_warnings           quiet
+#define cert_log_leased             quiet
 #define cert_log_failed             quiet_failed
 #define cert_log_consumer_failed    quiet_failed
 #define cert_log_proof_lost         quiet_err

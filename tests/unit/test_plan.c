@@ -351,8 +351,8 @@ static void advice_is_given_for_what_is_unwise_and_only_then(void **state)
     assert_int_equal(posture_advise(&facts, advice), 0);
     wish.ttl_s = 0;
     facts.key_never_rotates = facts.key_from_ca = facts.nothing_reloads = true;
-    facts.key_for_group = true;
-    assert_int_equal(posture_advise(&facts, advice), 5);
+    facts.key_for_group = facts.trusts_what_ca_says = true;
+    assert_int_equal(posture_advise(&facts, advice), 6);
     facts = (struct posture_facts){.wish = &wish};
     wish.ttl_s = 59;
     assert_int_equal(posture_advise(&facts, advice), 1);
