@@ -54,8 +54,8 @@ static void what_libraries_free_is_wiped(void **state)
     json = json_string(canary);
     json_decref(json);
     assert_true(freed > 5);
-    freed = 0;
     assert_true(http_library_open(&err));
+    freed = 0;
     list = curl_slist_append(NULL, canary);
     assert_non_null(list);
     curl_slist_free_all(list);
