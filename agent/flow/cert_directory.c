@@ -63,7 +63,8 @@ static uint64_t regular_wait_us(const struct cert_work *work)
 /* One change is seen to at once; those who go on changing things are looked at ever more rarely. */
 static uint64_t gap_us(const struct cert_look *look)
 {
-    return LOOK_GAP_US << (look->in_a_row < LOOK_DOUBLINGS ? look->in_a_row : LOOK_DOUBLINGS);
+    return (uint64_t)LOOK_GAP_US << (look->in_a_row < LOOK_DOUBLINGS ? look->in_a_row
+                                                                     : LOOK_DOUBLINGS);
 }
 
 static void plan_look(struct cert_work *work, uint64_t wait_us)

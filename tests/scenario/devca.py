@@ -33,6 +33,7 @@ class DevCa:
             file.write("[auth leafd]\nbound_subject = system:serviceaccount:demo:app\ntoken_ttl = 10m\n"
                        "[auth powerless]\nbound_subject = system:serviceaccount:demo:app\ntoken_ttl = 10m\n"
                        "policy = none\n"
+                       "[auth brief]\nbound_subject = system:serviceaccount:demo:app\ntoken_ttl = 6s\n"
                        "[auth sign-only]\nbound_subject = system:serviceaccount:demo:app\ntoken_ttl = 10m\n"
                        "policy = sign\n"
                        "[auth few]\nbound_subject = system:serviceaccount:demo:app\ntoken_num_uses = 5\n"

@@ -175,7 +175,7 @@ class RealCa:
         public = self.tokens.public_file.read_text()
         self.call("POST", "auth/jwt/config", {"jwt_validation_pubkeys": [public]})
         for role, policy, ttl in (("leafd", "leafd", "10m"), ("powerless", "nothing", "10m"),
-                                  ("sign-only", "sign-only", "10m"), ("short", "leafd", "20s")):
+                                  ("sign-only", "sign-only", "10m"), ("short", "leafd", "20s"), ("brief", "leafd", "6s")):
             self.call("POST", f"auth/jwt/role/{role}", {
                 "role_type": "jwt", "user_claim": "sub", "bound_audiences": ["vault"], "token_policies": [policy],
                 "bound_subject": "system:serviceaccount:demo:app", "token_ttl": ttl})

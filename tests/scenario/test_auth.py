@@ -1,5 +1,6 @@
 """Every way to log in, and what happens to the token afterwards."""
 import re
+import time
 
 import pytest
 
@@ -269,3 +270,19 @@ def test_a_token_that_is_not_there_yet_is_waited_for_and_is_no_wrong_configurati
     assert run.terminate() == 0
     site.write(site.file.read_text() + "nonsense = 1\n")
     assert site.once().code == 2, "what is wrong besides is not waited for"
+
+
+def test_a_token_that_has_ended_is_not_shown_to_the_ca(ca, site):
+    """Its lease is too short to be renewed: the next certificate begins with a login, not with a 403."""
+    auth = ca.auth.replace("role = leafd", "role = brief")
+    site.configure(ca, {"web": WEB}, auth=auth)
+    run = site.run()
+    run.wait_event("published", "web")
+    begin = time.monotonic()
+    wait_for(lambda: time.monotonic() > begin + 7, "the token's end")
+    site.configure(ca, {"web": WEB, "next": WEB}, auth=auth)
+    run.hangup()
+    run.wait_event("published", "next")
+    assert len(run.events("logged-in")) == 2 and not run.events("token-lost")
+    assert ca.requests("pki_int/sign/") == 2
+    assert run.terminate() == 0

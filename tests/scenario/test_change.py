@@ -166,7 +166,7 @@ def test_revoke_without_reissue_leaves_the_files(ca, site):
 
 def test_revoke_without_reissue_is_obeyed_by_a_running_agent(ca, site):
     """Not at once, not when it is due, not at a hangup or a restart; only when somebody asks for it."""
-    site.configure(ca, {"web": WEB.replace("ttl = 1h", "ttl = 20s"), "other": WEB}, agent="ca_poll = 1s\nca_spread = 2s")
+    site.configure(ca, {"web": WEB.replace("ttl = 1h", "ttl = 20s"), "other": WEB}, agent="ca_poll = 1s\nca_spread = 6s")
     run = site.run()
     run.wait_ready()
     done = site.command("revoke", "--no-reissue", "web")
