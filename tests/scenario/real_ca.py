@@ -158,6 +158,34 @@ class RealCa:
         finally:
             self.call("POST", "pki_int/config/issuers", {"default": before})
 
+    @contextlib.contextmanager
+    def crossed_issuer(self):
+        """An intermediate of two roots, one of them expired, is the default issuer; the other root's PEM.
+
+        Its chain is set by hand, the expired root's half first, as an operator leaves it behind after a change of root.
+        """
+        before = self.call("GET", "pki_int/config/issuers")["data"]["default"]
+        made = self.call("POST", "pki_int/intermediate/generate/internal", {"common_name": "crossed", "key_type": "ec"})
+        roots, halves = [], []
+        for name, ttl in (("old root", "5s"), ("young root", "87600h")):
+            root = self.call("POST", "pki/root/rotate/internal", {"common_name": name, "key_type": "ec", "ttl": ttl})["data"]
+            self.call("POST", f"pki/issuer/{root['issuer_id']}", {"leaf_not_after_behavior": "permit"})
+            half = self.call("POST", f"pki/issuer/{root['issuer_id']}/sign-intermediate", {
+                "csr": made["data"]["csr"], "format": "pem", "ttl": "43800h"})["data"]
+            roots.append(root)
+            halves.append(half["certificate"])
+        ids = [self.call("POST", "pki_int/issuers/import/cert", {"pem_bundle": pem})["data"]["imported_issuers"][0]
+               for pem in [*halves, *(root["certificate"] for root in roots)]]
+        for issuer in ids:
+            self.call("POST", f"pki_int/issuer/{issuer}", {"leaf_not_after_behavior": "permit"})
+        self.call("POST", f"pki_int/issuer/{ids[0]}", {"manual_chain": ids, "leaf_not_after_behavior": "permit"})
+        self.call("POST", "pki_int/config/issuers", {"default": ids[0]})
+        scene.wait_for(lambda: time.time() > roots[0]["expiration"], "the end of the old root")
+        try:
+            yield roots[1]["certificate"] + "\n"
+        finally:
+            self.call("POST", "pki_int/config/issuers", {"default": before})
+
     def set_up_auth(self):
         self.call("POST", "sys/policies/acl/leafd", {"policy": '''
             path "pki_int/sign/+" { capabilities = ["update"] }

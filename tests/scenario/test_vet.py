@@ -166,3 +166,20 @@ def test_a_real_issuer_that_ends_before_its_leaves_ends_them(real_ca_server, sit
     assert row["end"] < row["not_after"] and row["renewal"] < row["end"]
     clock.off_by(12 * 60)
     assert status_at(site, clock)["state"] == "expired"
+
+
+@pytest.mark.parametrize("anchored", [False, True])
+def test_a_real_chain_by_hand_with_an_expired_root_holds_by_the_other(real_ca_server, site, anchored):
+    ca = real_ca_server
+    ca.reset()
+    with ca.crossed_issuer() as young:
+        (site.folder / "young.pem").write_text(young)
+        anchor = f"trust_anchor = {site.folder / 'young.pem'}\n" if anchored else ""
+        site.configure(ca, {"web": WEB + anchor})
+        done = site.once()
+    assert done.code == 0, done.err
+    assert (site.out() / "ca.crt").read_text() == young
+    assert (site.out() / "tls.crt").read_text().count("BEGIN CERTIFICATE") == 2, "the leaf and one half"
+    openssl("verify", "-x509_strict", "-CAfile", str(site.folder / "young.pem"), "-untrusted", str(site.out() / "tls.crt"),
+            str(site.out() / "tls.crt"))
+    assert site.status()["web"]["state"] == "fresh"
