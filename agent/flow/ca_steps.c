@@ -93,15 +93,23 @@ bool cert_flow_give_own(const struct cert_flow *flow, struct ca_own *ret_own)
     return true;
 }
 
-/* Those that come after one another within a life, each revoked, wait ever longer. */
-static uint64_t replace_at_s(struct ca_state *ca, uint64_t life_s)
+/*
+ * Those that come after one another within a life, each revoked, wait ever longer. One that is
+ * found revoked again after a restart is still the same one.
+ */
+static uint64_t replace_at_s(struct cert_work *work)
 {
-    uint64_t now_s = when_now_s();
+    struct ca_state *ca = &work->state.ca;
+    uint64_t now_s = when_now_s(), life_s = cert_work_life_s(work);
 
-    if (ca->replaced_at_s == 0 || now_s >= ca->replaced_at_s + life_s)
-        ca->replaced = 0;
-    ca->replaced_at_s = now_s;
-    return ca_news_replace_s(now_s, ca->replaced++, life_s);
+    if (strcmp(ca->revoked, work->published.serial) != 0) {
+        if (now_s >= ca->revoked_at_s + life_s)
+            ca->revoked_count = 0;
+        ca->revoked_count++;
+        ca->revoked_at_s = now_s;
+        memcpy(ca->revoked, work->published.serial, sizeof ca->revoked);
+    }
+    return ca_news_replace_s(now_s, ca->revoked_count > 0 ? ca->revoked_count - 1 : 0, life_s);
 }
 
 void cert_flow_take_revoked(struct cert_flow *flow, const char *serial)
@@ -114,7 +122,7 @@ void cert_flow_take_revoked(struct cert_flow *flow, const char *serial)
         (work->hurry.due_s != 0 && !work->hurry.other_issuer) ||
         strcmp(work->published.serial, serial) != 0)
         return;
-    due_s = replace_at_s(&work->state.ca, cert_work_life_s(work));
+    due_s = replace_at_s(work);
     /* What was revoked is never gone back to. */
     work->state.consumer.accepted[0] = '\0';
     hurry(flow, due_s, false, reason);

@@ -76,6 +76,7 @@ static void read_consumer(const json_t *json, struct consumer_state *ret_consume
 static void read_ca(const json_t *json, struct ca_state *ret_ca)
 {
     const json_t *known = json_object_get(json, "known");
+    const char *revoked = json_string_value(json_object_get(json, "revoked"));
 
     for (size_t i = 0; i < CA_KNOWN_MOST; i++) {
         const char *text = json_string_value(json_array_get(known, i));
@@ -85,8 +86,10 @@ static void read_ca(const json_t *json, struct ca_state *ret_ca)
     }
     ret_ca->has_baseline = json_is_true(json_object_get(json, "has_baseline"));
     ret_ca->early_at_s = number(json, "early_at");
-    ret_ca->replaced = (unsigned)number(json, "replaced");
-    ret_ca->replaced_at_s = number(json, "replaced_at");
+    if (revoked != NULL)
+        snprintf(ret_ca->revoked, sizeof ret_ca->revoked, "%s", revoked);
+    ret_ca->revoked_count = (unsigned)number(json, "revoked_count");
+    ret_ca->revoked_at_s = number(json, "revoked_at");
     ret_ca->held_until_s = number(json, "held_until");
 }
 
@@ -160,10 +163,10 @@ static json_t *ca_json(const struct ca_state *ca)
 
     for (size_t i = 0; i < CA_KNOWN_MOST && ca->known[i][0] != '\0'; i++)
         json_array_append_new(known, json_string(ca->known[i]));
-    return json_pack("{s:o, s:b, s:I, s:I, s:I, s:I}", "known", known, "has_baseline",
-                     ca->has_baseline, "early_at", (json_int_t)ca->early_at_s, "replaced",
-                     (json_int_t)ca->replaced, "replaced_at", (json_int_t)ca->replaced_at_s,
-                     "held_until", (json_int_t)ca->held_until_s);
+    return json_pack("{s:o, s:b, s:I, s:s, s:I, s:I, s:I}", "known", known, "has_baseline",
+                     ca->has_baseline, "early_at", (json_int_t)ca->early_at_s, "revoked",
+                     ca->revoked, "revoked_count", (json_int_t)ca->revoked_count, "revoked_at",
+                     (json_int_t)ca->revoked_at_s, "held_until", (json_int_t)ca->held_until_s);
 }
 
 static json_t *restart_json(const struct restart_state *restart)

@@ -47,8 +47,9 @@ struct ca_state {
     char known[CA_KNOWN_MOST][KEY_IDENTIFIER_BYTES];
     bool has_baseline;
     uint64_t early_at_s; /* a certificate was asked for early, since there was another issuer */
-    unsigned replaced;   /* certificates that were found revoked, in a row */
-    uint64_t replaced_at_s;
+    char revoked[SERIAL_TEXT_BYTES]; /* of the certificate that was found revoked last; "" none */
+    unsigned revoked_count;          /* certificates that were found revoked, in a row */
+    uint64_t revoked_at_s;           /* when the last of them was found */
     uint64_t held_until_s; /* "held" waits for others to trust its CA; 0: for its notBefore */
 };
 

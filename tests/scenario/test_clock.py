@@ -98,7 +98,8 @@ def test_a_machine_that_boots_in_1970_serves_what_it_has(devca, site, clock, sta
     before, requests = published_set(site), devca.requests("")
     clock.stand_at(10)
     run = start()
-    run.wait_ready()
+    run.wait_event("ready")
+    assert status(site, clock)["state"] == "early", "what is not valid by this clock is not called fresh"
     pass_time(run)
     clock.off_by(0, tell=True)
     run.wait_event("clock-set")
@@ -113,7 +114,7 @@ def test_a_machine_that_boots_in_1970_without_a_certificate_gets_one_when_its_cl
     site.configure(ca, {"web": DAILY})
     clock.stand_at(10)
     run = start()
-    failed = run.wait_event("failed")[0]
+    failed = run.wait_event("login-failed")[0]
     assert failed["class"] == "untrusted" and "is this machine's clock right?" in failed["message"]
     assert ca.requests("auth/") == 0
     clock.off_by(0, tell=True)

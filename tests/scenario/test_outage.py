@@ -81,9 +81,8 @@ def test_a_node_that_is_not_well_is_not_asked_again_over_the_same_connection(dev
     devca.fault("status", path="pki_int/sign", times=1, status=503, errors=["Vault is sealed"])
     connections = devca.proxy.connections
     run = site.run()
-    run.wait_event("failed")
-    assert devca.proxy.connections == connections + 1
     run.wait_event("published")
+    assert len(run.events("failed")) == 1
     assert devca.proxy.connections == connections + 2
     assert run.terminate() == 0
 

@@ -511,9 +511,15 @@ static void what_is_found_revoked_is_replaced_and_the_next_one_later(void **stat
     cert_flow_take_revoked(fixture->flow, "01:02");
     assert_in_range(work->published.due_s, when_now_s() - 2, when_now_s());
     assert_string_equal(work->state.consumer.accepted, "");
+    /* Found again after a restart, it is no other one. */
     cert_work_forget_hurry(work);
     work->published.due_s = when_now_s() + 40000;
     cert_flow_take_revoked(fixture->flow, "01:02");
+    assert_in_range(work->published.due_s, when_now_s() - 2, when_now_s());
+    cert_work_forget_hurry(work);
+    work->published.due_s = when_now_s() + 40000;
+    strcpy(work->published.serial, "01:03");
+    cert_flow_take_revoked(fixture->flow, "01:03");
     assert_in_range(work->published.due_s, when_now_s() + 2690, when_now_s() + 2710);
 }
 
