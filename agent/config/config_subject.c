@@ -141,8 +141,6 @@ static const char *to_ip_address(struct config_scope *scope, const char *item,
         four = true;
         memcpy(&v4, v6.s6_addr + sizeof v6 - sizeof v4, sizeof v4);
     }
-    if (four ? v4.s_addr == 0 : IN6_IS_ADDR_UNSPECIFIED(&v6))
-        return "stands for any address, and no peer connects to it; write the machine's own";
     if (inet_ntop(four ? AF_INET : AF_INET6, four ? (void *)&v4 : (void *)&v6, text, sizeof text) ==
         NULL)
         return not_address_but(item);
@@ -156,7 +154,8 @@ static const char *to_ip_address(struct config_scope *scope, const char *item,
 /* SPIFFE-ID standard, section 2: trust domain and path; `id` is what follows spiffe:// */
 static const char *check_spiffe(const char *id)
 {
-    size_t domain = strspn(id, LOWER_AND_DIGITS ".-_");
+    /* The standard has small letters only; capitals are signed as they are, and advised on. */
+    size_t domain = strspn(id, LOWER_AND_DIGITS UPPER ".-_");
     const char *path = id + domain;
 
     if (strpbrk(id, "?#") != NULL)
@@ -194,39 +193,33 @@ static const char *check_uri_text(const char *item)
     return NULL;
 }
 
-/* Host and port behind "//", the host brought into lower case. */
-static const char *take_host(char *host)
+/* Schemes that say nothing without a host; others have URIs such as file:///etc/x. */
+static bool needs_host(const char *uri)
+{
+    return text_starts(uri, "spiffe:") != NULL || text_starts(uri, "http:") != NULL ||
+           text_starts(uri, "https:") != NULL;
+}
+
+/* Host and port behind "//". */
+static const char *check_host(const char *host, bool is_needed)
 {
     size_t length = strcspn(host, "/?#");
-    char *user_end = memchr(host, '@', length);
-    char *port;
+    const char *user_end = memchr(host, '@', length);
+    const char *port;
 
     if (user_end != NULL) {
         length -= (size_t)(user_end + 1 - host);
         host = user_end + 1;
     }
-    to_lower(host, length);
-    if (length == 0)
+    if (length == 0 && is_needed)
         return "names no host behind //; write one";
+    if (length == 0 && user_end == NULL && *host != '/')
+        return "has nothing behind //, which the CA drops then; write a host or a path";
     port = memrchr(host, ':', length);
     if (port != NULL && memchr(port, ']', length - (size_t)(port - host)) == NULL &&
         strspn(port + 1, "0123456789") + 1 != length - (size_t)(port - host))
         return "has a port that is not a number; write one, or none";
     return NULL;
-}
-
-/* A scheme that only looks like one of the usual ones. */
-static const char *check_scheme(struct config_scope *scope, const char *uri, size_t length)
-{
-    static const char *const usual[] = {"spiffe", "https"};
-    const char *scheme = arena_copy_part(scope->arena, uri, length);
-    const char *near = scheme == NULL ? NULL : text_near(scope->arena, scheme, usual, 2);
-    const char *why;
-
-    if (near == NULL || strcmp(scheme, near) == 0 || strcmp(scheme, "http") == 0)
-        return NULL;
-    why = arena_format(scope->arena, "has a scheme that does not exist; did you mean %s:?", near);
-    return why == NULL ? config_no_memory : why;
 }
 
 static const char *to_uri(struct config_scope *scope, const char *item, const char **ret_uri)
@@ -242,13 +235,11 @@ static const char *to_uri(struct config_scope *scope, const char *item, const ch
         return "is not a URI: SCHEME:REST";
     if (strlen(item) > URI_MOST_BYTES)
         return "is longer than 2048 bytes; shorten it";
-    to_lower(uri, scheme);
+    to_lower(uri, scheme); /* as Go's net/url; the CA and its roles keep the case of the rest */
     *ret_uri = uri;
-    why = check_scheme(scope, uri, scheme);
-    if (why == NULL)
-        why = check_uri_text(uri);
+    why = check_uri_text(uri);
     if (why == NULL && text_starts(uri + scheme, "://") != NULL)
-        why = take_host(uri + scheme + strlen("://"));
+        why = check_host(uri + scheme + strlen("://"), needs_host(uri));
     else if (why == NULL && text_starts(uri, "spiffe:") != NULL)
         why = "is no SPIFFE ID; write spiffe://TRUST-DOMAIN/PATH";
     if (why == NULL && text_starts(uri, "spiffe://") != NULL)

@@ -4,9 +4,9 @@
  * They bring every name into the one form in which it is compared later, which is the one that the
  * CA writes: DNS names and mail domains as lower-case A-labels (IDNA 2008, RFC 5891, by libidn2),
  * IP addresses as inet_ntop(3) writes them, IPv4 ones within IPv6 (RFC 4291 section 2.5.5.2) as
- * IPv4, URIs with scheme and host in lower case. What no CA gives back as it was asked for is
- * refused. The list parsers append to a `struct text_list`; they take the value apart by commas,
- * and expand each item for itself after that.
+ * IPv4, URIs with the scheme in lower case. What no CA gives back as it was asked for is refused.
+ * The list parsers append to a `struct text_list`; they take the value apart by commas, and expand
+ * each item for itself after that.
  */
 #ifndef LEAFD_CONFIG_CONFIG_SUBJECT_H
 #define LEAFD_CONFIG_CONFIG_SUBJECT_H

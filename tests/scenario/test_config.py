@@ -275,16 +275,13 @@ WRONG_ITEMS = [
     ("ip-brackets", HEAD + CERT + "ip_addresses = [::1]\n", 13, "[cert web] ip_addresses:", "is in brackets; leave them"),
     ("ip-zone", HEAD + CERT + "ip_addresses = fe80::1%eth0\n", 13, "[cert web] ip_addresses:", "has a zone"),
     ("ip-name", HEAD + CERT + "ip_addresses = localhost\n", 13, "[cert web] ip_addresses:", "move it to dns_names"),
-    ("ip-any", HEAD + CERT + "ip_addresses = 0.0.0.0\n", 13, "[cert web] ip_addresses:", "stands for any address"),
-    ("ip-any-v6", HEAD + CERT + "ip_addresses = ::\n", 13, "[cert web] ip_addresses:", "stands for any address"),
     ("ip-blank", HEAD + CERT + "ip_addresses = 192.0.2.7 192.0.2.8\n", 13, "[cert web] ip_addresses:", "apart by commas"),
     ("ip-mapped-twice", HEAD + CERT + "ip_addresses = 192.0.2.7, ::ffff:192.0.2.7\n", 13, "[cert web] ip_addresses:",
      '"::ffff:192.0.2.7" is a name twice; write it once'),
     ("ip-second", HEAD + CERT + "ip_addresses = ${env.TWO}\n", 13, "[cert web] ip_addresses:", "a text with a comma"),
     # URIs
-    ("uri-spiffee", HEAD + CERT + "uris = spiffee://example.org/a\n", 13, "[cert web] uris:",
-     '"spiffee://example.org/a" has a scheme that does not exist; did you mean spiffe:?'),
-    ("uri-htps", HEAD + CERT + "uris = htps://example.org/a\n", 13, "[cert web] uris:", "did you mean https:?"),
+    ("uri-nothing", HEAD + CERT + "uris = file://\n", 13, "[cert web] uris:", '"file://" has nothing behind //, which the CA'),
+    ("uri-query-alone", HEAD + CERT + "uris = ldap://?x\n", 13, "[cert web] uris:", "write a host or a path"),
     ("spiffe-no-slashes", HEAD + CERT + "uris = spiffe:example.org/a\n", 13, "[cert web] uris:", "write spiffe://TRUST"),
     ("spiffe-query", HEAD + CERT + "uris = spiffe://example.org/a?b=c\n", 13, "[cert web] uris:", "cannot hold; leave it"),
     ("spiffe-fragment", HEAD + CERT + "uris = spiffe://example.org/a#b\n", 13, "[cert web] uris:", "cannot hold; leave it"),
@@ -300,7 +297,7 @@ WRONG_ITEMS = [
     ("uri-percent", HEAD + CERT + "uris = https://example.org/%zz\n", 13, "[cert web] uris:", "two hex digits; write %25"),
     ("uri-port", HEAD + CERT + "uris = https://example.org:x/\n", 13, "[cert web] uris:", "has a port that is not a number"),
     ("uri-no-host", HEAD + CERT + "uris = https:///a\n", 13, "[cert web] uris:", "names no host"),
-    ("uri-twice-by-case", HEAD + CERT + "uris = HTTPS://X.test/a, https://x.test/a\n", 13, "[cert web] uris:", "twice; write it once"),
+    ("uri-twice-by-case", HEAD + CERT + "uris = HTTPS://X.test/a, https://X.test/a\n", 13, "[cert web] uris:", "twice; write it once"),
     ("uri-second", HEAD + CERT + "uris = spiffe://example.org/${env.TWO}\n", 13, "[cert web] uris:", "a text with a comma"),
     ("uri-long", HEAD + CERT + "uris = https://example.org/" + "x" * 2048 + "\n", 13, "[cert web] uris:", "longer than 2048"),
     ("mail-underscore", HEAD + CERT + "email_addresses = ops@a_b.test\n", 13, "[cert web] email_addresses:",
@@ -458,6 +455,16 @@ def test_a_right_configuration_says_so_and_gives_advice(site):
     assert done.code == 0 and done.err == ""
     assert "the configuration is right: 1 certificate from https://127.0.0.1:1" in done.out
     assert f"{site.file}:7: [cert web] advice: ttl is not set" in done.out
+
+
+def test_names_that_a_ca_signs_are_advised_on_at_most(site):
+    write(site, HEAD + CERT + "ttl = 1h\nuris = spiffee://a.test/x, shttp://a.test/x, spiffe://A.test/x, file:///etc/x\n"
+          "uris = unix:///run/x, ldap:///dc=a, x:/a, x:///, x://u@/a, x://:80/\nip_addresses = 0.0.0.0, ::\n")
+    done = site.command("check")
+    assert done.code == 0, done.err
+    for told in ("did you mean spiffe:?", "did you mean https:?", "a trust domain in uris has capital letters",
+                 "0.0.0.0 and :: in ip_addresses stand for any address"):
+        assert f"{site.file}:7: [cert web] advice: " in done.out and told in done.out, done.out
 
 
 def test_a_group_is_found_however_many_are_in_it(site):

@@ -57,11 +57,34 @@ file = tls.key key
     done = site.once()
     assert done.code == 0, done.err
     text = openssl("x509", "-in", str(site.out() / "tls.crt"), "-noout", "-ext", "subjectAltName")
-    for name in ("DNS:a.example.test", "IP Address:192.0.2.1", "URI:urn:a:B", "URI:https://x.example:8443/A?b=C#D",
-                 "URI:spiffe://example.test/" + "x" * 300):
+    for name in ("DNS:a.example.test", "IP Address:192.0.2.1", "URI:urn:a:B", "URI:https://X.Example:8443/A?b=C#D",
+                 "URI:spiffe://Example.TEST/" + "x" * 300):
         assert name in text, text
     done = site.once()
     assert done.code == 0 and not done.events("wanted"), done.err
+
+
+URIS = ["spiffe://Example.org/X", "https://X.Example.org/Y", "file:///etc/x", "unix:///run/x", "ldap:///dc=a", "spire://a/b",
+        "shttp://a/b", "x://u@/a"]
+
+
+def test_uris_are_issued_as_a_role_that_is_case_sensitive_allows_them(real_ca_server, site):
+    """Neither the CA nor its roles fold hosts; and not every scheme has one."""
+    ca = real_ca_server
+    ca.reset()
+    ca.call("POST", "pki_int/roles/case", {
+        "key_type": "any", "require_cn": False, "allow_any_name": True,
+        "allowed_uri_sans": "spiffe://Example.org/*,https://X.Example.org/*,file:*,unix:*,ldap:*,spire:*,shttp:*,x:*"})
+    site.configure(ca, {"web": "pki_role = case\ndns_names = a.example.test\nuris = SPIFFE:" + ", ".join(URIS)[7:] + """
+file = tls.crt certificate
+file = tls.key key
+"""})
+    done = site.once()
+    assert done.code == 0, done.err
+    text = openssl("x509", "-in", str(site.out() / "tls.crt"), "-noout", "-ext", "subjectAltName")
+    for uri in URIS:
+        assert f"URI:{uri}" in text, text
+    assert not site.once().events("wanted")
 
 
 def test_an_underscore_goes_through_the_csr_where_the_role_permits(ca, site):

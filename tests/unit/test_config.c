@@ -126,8 +126,8 @@ static void names_are_brought_into_one_form(void **state)
     assert_string_equal(names->ip.items[2], "192.0.2.1");
     assert_string_equal(names->uri.items[0], "spiffe://example.org/a");
     assert_string_equal(names->uri.items[1], "urn:a:B");
-    assert_string_equal(names->uri.items[2], "https://x.example:443/A?b=C#D");
-    assert_string_equal(names->uri.items[3], "ldap://[2001:db8::7]/c=GB?objectClass?one");
+    assert_string_equal(names->uri.items[2], "https://X.Example:443/A?b=C#D");
+    assert_string_equal(names->uri.items[3], "ldap://[2001:DB8::7]/c=GB?objectClass?one");
     assert_string_equal(names->email.items[0], "Ops@example.com");
     config_unref(config);
 }

@@ -365,6 +365,44 @@ static void advice_is_given_for_what_is_unwise_and_only_then(void **state)
     assert_non_null(strstr(advice[0], "enforce_hostnames = false"));
 }
 
+/* A CA signs all of these; none of them is refused. */
+static void names_that_a_peer_may_refuse_are_advised_on(void **state)
+{
+    static const struct {
+        const char *uri, *told;
+    } uris[] = {
+        {"spiffe://example.org/A", NULL},
+        {"spiffe://Example.org/a", "in lower case"},
+        {"https://Example.org/A", NULL},
+        {"http://example.org", NULL},
+        {"spire://example.org/a", "did you mean spiffe:?"},
+        {"shttp://example.org", "did you mean https:?"},
+        {"file:///etc/x", NULL},
+        {"spiffee://example.org/a", "did you mean spiffe:?"},
+        {"ldap:///dc=a", NULL},
+        {"spife://Example.org/a", "did you mean spiffe:?"},
+    };
+    static const char *const addresses[] = {"0.0.0.0", "::"};
+    const char *advice[POSTURE_MOST];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(uris); i++) {
+        const struct wish wish = {.ttl_s = DAY, .names.uri = {(const char **)&uris[i].uri, 1}};
+        const struct posture_facts facts = {.wish = &wish};
+        size_t count = posture_advise(&facts, advice);
+
+        assert_int_equal(count, uris[i].told != NULL);
+        assert_true(count == 0 || strstr(advice[0], uris[i].told) != NULL);
+    }
+    for (size_t i = 0; i < COUNT_OF(addresses); i++) {
+        const struct wish wish = {.ttl_s = DAY, .names.ip = {(const char **)&addresses[i], 1}};
+        const struct posture_facts facts = {.wish = &wish};
+
+        assert_int_equal(posture_advise(&facts, advice), 1);
+        assert_non_null(strstr(advice[0], "stand for any address"));
+    }
+}
+
 static void a_life_that_is_cut_and_an_issuer_near_its_end_are_noticed(void **state)
 {
     static const struct {
@@ -414,6 +452,7 @@ int main(void)
         cmocka_unit_test(only_a_500_that_repeats_makes_the_role_a_suspect),
         cmocka_unit_test(a_difference_is_what_is_asked_of_the_ca),
         cmocka_unit_test(advice_is_given_for_what_is_unwise_and_only_then),
+        cmocka_unit_test(names_that_a_peer_may_refuse_are_advised_on),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
