@@ -165,6 +165,11 @@ struct cert_flow *cert_flow_new(struct cert_tools *tools, struct config *config,
     return flow;
 }
 
+void cert_flow_note_end(struct cert_flow *flow)
+{
+    cert_work_note_end(&flow->work);
+}
+
 void cert_flow_free(struct cert_flow *flow)
 {
     if (flow == NULL)

@@ -28,6 +28,9 @@ struct cert_flow *cert_flow_new(struct cert_tools *tools, struct config *config,
                                 const struct cert_config *cert, flow_observer *observer, void *arg,
                                 struct err *err);
 
+/* cert_flow_note_end - starts to note on disk that the process ends in order: cert_work_note_end */
+void cert_flow_note_end(struct cert_flow *flow);
+
 /* cert_flow_free - ends the flow; what is published stays. NULL is fine */
 void cert_flow_free(struct cert_flow *flow);
 

@@ -395,12 +395,16 @@ static void keep_mark(struct cert_job *job)
 bool job_publish(void *arg, struct err *err)
 {
     struct cert_job *job = arg;
+    struct err why;
 
     if (!set_directory_same(job->cert->directory, job->set_fd, err) ||
         !publish_swap(job->set_fd, job->cert, job->draft->generation, job->previous, err))
         return false;
     keep_mark(job);
     publish_links(job->cert, &job->link_failure);
+    /* So that the look that our own renames bring about has nothing to read. */
+    if (!installed_print(job->set_fd, job->cert, job->draft->generation, job->print, &why))
+        job->print[0] = '\0';
     /* The key is on disk now; nothing here needs it any more. */
     secret_wipe(&job->draft->issued.key_pem);
     return true;

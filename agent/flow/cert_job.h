@@ -45,8 +45,8 @@ struct cert_job {
                                          if it waits for others to trust its CA; "" it is not */
     char published[GENERATION_NAME_BYTES]; /* for job_read_disk and job_look: what is known to be
                                               published; "" not known */
-    char print[DIGEST_HEX_BYTES]; /* for and of job_look: how the files look when they are whole; ""
-                                     not known */
+    char print[DIGEST_HEX_BYTES]; /* for and of job_look, of job_publish: how the files look when
+                                     they are whole; "" not known */
     char damage[256];             /* of job_look: what is not as it was written; "" nothing */
     bool is_kept;                 /* of job_read_disk: it failed since another agent works there */
     bool is_seen;  /* of job_read_disk: it failed, but `installed` and `state` tell what can be

@@ -337,7 +337,7 @@ static void on_published(void *arg, const struct err *job_err)
         }
         cert_work_note_published(work, draft->generation, &draft->issued.leaf, draft->issued.end_s,
                                  draft->issued.issued_s);
-        work->look.print[0] = '\0';
+        memcpy(work->look.print, job->print, sizeof work->look.print);
         cert_log_link_failed(work, &job->link_failure);
     }
     revocation = job->revocation;

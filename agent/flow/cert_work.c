@@ -47,14 +47,20 @@ void cert_work_cancel(struct cert_work *work)
     sd_event_source_set_enabled(work->later.later, SD_EVENT_OFF);
 }
 
+void cert_work_note_end(struct cert_work *work)
+{
+    if (work->set_fd < 0 || !work->read_once ||
+        backoff_resume_ms(work->state.try_again_at_s, when_now_s()) == 0)
+        return;
+    work->state.restart.in_order = true;
+    cert_work_save(work);
+}
+
 /* What the next process must know is on disk before this one lets go of the directory. */
 static void finish_saving(struct cert_work *work)
 {
     struct err err;
 
-    if (work->set_fd >= 0 && work->read_once &&
-        backoff_resume_ms(work->state.try_again_at_s, when_now_s()) > 0)
-        work->save_again = work->state.restart.in_order = true;
     if (work->saving != NULL)
         worker_join(work->saving);
     work->saving = slot_drop(work->saving);

@@ -136,6 +136,14 @@ struct cert_work {
 bool cert_work_open(struct cert_work *work, struct cert_tools *tools, struct config *config,
                     const struct cert_config *cert, struct err *err);
 
+/*
+ * cert_work_note_end - starts to note on disk that the process ends in order while it waits
+ *
+ * For the next process, which asks at once then. cert_work_close waits for it; whoever ends many
+ * notes it for all of them first, so that the disk sees them together.
+ */
+void cert_work_note_end(struct cert_work *work);
+
 /* cert_work_close - cancels the stage under way and releases everything */
 void cert_work_close(struct cert_work *work);
 

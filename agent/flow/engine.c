@@ -300,6 +300,8 @@ void engine_recompute(struct engine *engine, int64_t by_s)
 void engine_drop_flows(struct engine *engine)
 {
     for (size_t i = 0; i < engine->count; i++)
+        cert_flow_note_end(engine->flows[i]);
+    for (size_t i = 0; i < engine->count; i++)
         cert_flow_free(engine->flows[i]);
     free(engine->flows);
     engine->flows = NULL;
