@@ -41,15 +41,63 @@ static void destroy_mutual(struct slot *slot)
 /* -- what was heard -------------------------------------------------------------------------------
  */
 
-static bool is_http_error(const char *text)
+/* 0: the answer is not HTTP's. */
+static unsigned http_status(const char *text)
 {
     const char *status = text_starts(text, "HTTP/");
+    char digits[4];
+    uint64_t number = 0;
 
     status = status == NULL ? NULL : strchr(status, ' ');
-    return status != NULL && status[1] == '4';
+    if (status == NULL)
+        return 0;
+    snprintf(digits, sizeof digits, "%s", status + 1);
+    return text_number(digits, UINT16_MAX, &number) ? (unsigned)number : 0;
 }
 
-enum peer_fate peer_fate(const struct tls_talk *talk)
+static bool is_http_error(const char *text)
+{
+    return http_status(text) / 100 == 4;
+}
+
+/* 495 and 496 are nginx's own (ngx_http_request.h), for a certificate that is bad or missing. */
+static enum peer_fate http_fate(const char *text)
+{
+    unsigned status = http_status(text);
+
+    if (status == 495 || status == 496 ||
+        (status == 400 && strcasestr(text, "certificate") != NULL))
+        return PEER_REFUSED;
+    return is_http_error(text) ? PEER_TURNED_AWAY : PEER_TAKEN;
+}
+
+/* A field of an ErrorResponse, PostgreSQL's "Error and Notice Message Fields"; NULL: there is none.
+ */
+static const char *postgres_field(const struct tls_talk *talk, char type)
+{
+    enum { HEAD_BYTES = 5 };
+    const char *at = talk->text + HEAD_BYTES, *end = talk->text + talk->length;
+
+    for (; at < end && *at != '\0'; at += strlen(at) + 1)
+        if (*at == type)
+            return at + 1;
+    return NULL;
+}
+
+/* The server says 28000 of a missing certificate and of a user that it does not let in as well; the
+ * message tells them apart, in English.
+ */
+static enum peer_fate postgres_fate(const struct tls_talk *talk)
+{
+    const char *state = talk->text[0] == 'E' ? postgres_field(talk, 'C') : NULL;
+    const char *message = state == NULL ? NULL : postgres_field(talk, 'M');
+
+    if (message == NULL || strcmp(state, "28000") != 0)
+        return PEER_TAKEN;
+    return strstr(message, "client certificate") != NULL ? PEER_REFUSED : PEER_TURNED_AWAY;
+}
+
+enum peer_fate peer_fate(const struct tls_talk *talk, enum starttls starttls)
 {
     switch (talk->answer) {
     case TLS_ANSWER_REFUSAL:
@@ -57,13 +105,21 @@ enum peer_fate peer_fate(const struct tls_talk *talk)
     case TLS_ANSWER_END:
         return PEER_CLOSED;
     case TLS_ANSWER_DATA:
-        return is_http_error(talk->text) && strcasestr(talk->text, "certificate") != NULL
-                   ? PEER_REFUSED
-                   : PEER_TAKEN;
+        return starttls == STARTTLS_POSTGRES ? postgres_fate(talk) : http_fate(talk->text);
     case TLS_ANSWER_NONE:
         break;
     }
     return PEER_TAKEN;
+}
+
+/* Whether the peer was given what it asked for: a limit or a fault is no such answer. */
+static bool is_served(const struct tls_talk *talk, enum starttls starttls)
+{
+    unsigned status = http_status(talk->text);
+
+    if (talk->answer != TLS_ANSWER_DATA)
+        return false;
+    return starttls == STARTTLS_POSTGRES ? talk->text[0] == 'R' : status >= 100 && status < 400;
 }
 
 bool peer_in_the_clear_is_refused(const struct tls_talk *talk)
@@ -82,39 +138,83 @@ static bool says_no(enum prove_finding *ret_finding, struct err *err, const char
     return err_set(err, ERR_CONSUMER, "%s", text);
 }
 
-/* Whether all is as it should be with the peer that came last. */
-static bool judge(const struct mutual *mutual, struct err *err)
+/* Nobody refuses a peer for want of what he did not ask for. What may have another reason counts if
+ * the peer with a certificate fares better.
+ */
+static bool judge_bare(const struct mutual *mutual, struct err *err)
 {
-    const struct tls_talk *bare = &mutual->talks[PEER_BARE], *last = &mutual->talks[mutual->peer];
-    enum peer_fate fate = peer_fate(last);
-    char said[sizeof last->text];
+    const struct tls_talk *bare = &mutual->talks[PEER_BARE];
+    char text[REQUEST_BYTES];
 
-    if (mutual->peer == PEER_IN_THE_CLEAR)
-        return peer_in_the_clear_is_refused(last) ||
-               says_no(mutual->ret_finding, err, "answers plaintext; let the port speak TLS only");
-    if (mutual->peer == PEER_BARE && fate == PEER_TAKEN)
-        return says_no(mutual->ret_finding, err,
-                       bare->asked ? "answers a peer without a client certificate, though it asks "
-                                     "for one; let it demand and verify one"
-                                   : "answers a peer without a client certificate and does not "
-                                     "ask for one; let it demand and verify one");
-    if (mutual->peer == PEER_BARE)
-        return fate == PEER_REFUSED || (mutual->identity.key != NULL && bare->asked) ||
+    switch (peer_fate(bare, mutual->cert->prove.tls.starttls)) {
+    case PEER_TAKEN:
+        snprintf(text, sizeof text,
+                 "%s a peer without a client certificate%s; let it demand and verify one",
+                 bare->answer == TLS_ANSWER_DATA ? "answers" : "did not refuse",
+                 bare->asked ? ", though it asks for one" : " and does not ask for one");
+        return says_no(mutual->ret_finding, err, text);
+    case PEER_REFUSED:
+        if (bare->asked)
+            return true;
+        break;
+    case PEER_TURNED_AWAY:
+        if (bare->asked && mutual->identity.key != NULL)
+            return true;
+        break;
+    case PEER_CLOSED:
+        return (bare->asked && mutual->identity.key != NULL) ||
                says_no(mutual->ret_finding, err,
                        "hangs up on the request of a peer without a client certificate; nothing "
                        "shows that it does so for want of one");
+    }
+    return says_no(mutual->ret_finding, err,
+                   bare->asked ? "nothing shows that a peer without a certificate is refused: its "
+                                 "request failed for a reason that may be another"
+                               : "nothing shows that a peer without a certificate is refused: the "
+                                 "server does not ask for one; let it demand and verify one");
+}
+
+static bool judge_known(const struct mutual *mutual, struct err *err)
+{
+    enum starttls starttls = mutual->cert->prove.tls.starttls;
+    const struct tls_talk *known = &mutual->talks[PEER_KNOWN];
+    enum peer_fate bare = peer_fate(&mutual->talks[PEER_BARE], starttls);
+    enum peer_fate fate = peer_fate(known, starttls);
+    char said[sizeof known->text];
+
     if (fate == PEER_REFUSED) {
-        text_printable(said, sizeof said, last->text);
+        text_printable(said, sizeof said, known->text);
         *mutual->ret_finding = PROVE_NOT_MUTUAL;
         return err_set(err, ERR_CONSUMER,
                        "refuses a peer that shows the set's own certificate (%.80s); does it trust "
                        "the set's ca for clients?",
                        said);
     }
-    return fate == PEER_TAKEN || peer_fate(bare) == PEER_REFUSED ||
+    if (bare == PEER_TURNED_AWAY)
+        return is_served(known, starttls) ||
+               says_no(mutual->ret_finding, err,
+                       "nothing shows that a peer without a certificate is refused: the request of "
+                       "a peer with one fails as well");
+    return fate != PEER_CLOSED || bare == PEER_REFUSED ||
            says_no(mutual->ret_finding, err,
                    "hangs up on a peer with and without a client certificate alike; nothing shows "
                    "that it demands one");
+}
+
+/* Whether all is as it should be with the peer that came last. */
+static bool judge(const struct mutual *mutual, struct err *err)
+{
+    switch (mutual->peer) {
+    case PEER_BARE:
+        return judge_bare(mutual, err);
+    case PEER_IN_THE_CLEAR:
+        return peer_in_the_clear_is_refused(&mutual->talks[PEER_IN_THE_CLEAR]) ||
+               says_no(mutual->ret_finding, err, "answers plaintext; let the port speak TLS only");
+    case PEER_KNOWN:
+    case PEER_COUNT:
+        break;
+    }
+    return judge_known(mutual, err);
 }
 
 /* -- one peer after the other ---------------------------------------------------------------------
@@ -155,6 +255,24 @@ static void on_talked(void *arg, const struct err *probe_err)
     send_next(mutual);
 }
 
+/* PostgreSQL looks for the certificate when it has heard who wants in (StartupMessage). The other
+ * starttls protocols are heard and not spoken.
+ */
+static void choose_request(const struct mutual *mutual, struct tls_probe_order *order)
+{
+    static const char startup[] = "\0\0\0\x26"
+                                  "\0\3\0\0"
+                                  "user\0leafd\0database\0postgres\0";
+
+    if (order->starttls == STARTTLS_NONE) {
+        order->request = mutual->request;
+        order->request_bytes = strlen(mutual->request);
+    } else if (order->starttls == STARTTLS_POSTGRES) {
+        order->request = startup;
+        order->request_bytes = sizeof startup; /* with the last NUL, which ends the list */
+    }
+}
+
 static void send_next(struct mutual *mutual)
 {
     struct tls_probe_order order = {
@@ -172,7 +290,7 @@ static void send_next(struct mutual *mutual)
         return;
     }
     order.ret_talk = &mutual->talks[mutual->peer];
-    order.request = order.starttls == STARTTLS_NONE ? mutual->request : NULL;
+    choose_request(mutual, &order);
     order.in_the_clear = mutual->peer == PEER_IN_THE_CLEAR;
     order.identity = mutual->peer == PEER_KNOWN ? &mutual->identity : NULL;
     mutual->step =

@@ -3,10 +3,12 @@
  *
  * Three peers come one after the other: one without a certificate, one that speaks in the clear,
  * and one that shows the set's own certificate. The first two must be refused, the third must not.
- * What a refusal looks like: an alert, in the handshake (TLS 1.2) or right behind it (TLS 1.3, RFC
- * 8446 section 4.4.2.4); an HTTP status of 400 and up that speaks of the certificate (nginx,
- * Apache); or that the connection is closed while a peer with a certificate is served. A peer that
- * stands connected and is not refused was taken.
+ * A refusal of the first needs that the server asked for a certificate. It looks like this: an
+ * alert, in the handshake (TLS 1.2) or right behind it (TLS 1.3, RFC 8446 section 4.4.2.4); the
+ * HTTP status 400 that speaks of the certificate, 495 or 496 (nginx); PostgreSQL's error 28000 that
+ * does. Another HTTP status of 400 to 499 or error 28000, and that the connection is closed, count
+ * only if the peer with a certificate fares better. A peer that stands connected and is not refused
+ * was taken.
  */
 #ifndef LEAFD_PROVE_MUTUAL_H
 #define LEAFD_PROVE_MUTUAL_H
@@ -29,10 +31,15 @@ struct slot *mutual_start(const struct prove_tools *tools, struct config *config
                           struct err *err);
 
 /* What became of a peer, by what it heard. */
-enum peer_fate { PEER_TAKEN, PEER_REFUSED, PEER_CLOSED };
+enum peer_fate {
+    PEER_TAKEN,
+    PEER_REFUSED,     /* for want of a certificate, if it was asked for one */
+    PEER_TURNED_AWAY, /* its request failed, maybe for another reason */
+    PEER_CLOSED       /* after its request, without a word */
+};
 
-/* peer_fate - of a peer that spoke TLS; CLOSED: after its request, without a word. Pure */
-enum peer_fate peer_fate(const struct tls_talk *talk);
+/* peer_fate - of a peer that spoke TLS. Pure */
+enum peer_fate peer_fate(const struct tls_talk *talk, enum starttls starttls);
 
 /* peer_in_the_clear_is_refused - the same for one that did not. Pure */
 bool peer_in_the_clear_is_refused(const struct tls_talk *talk);

@@ -277,7 +277,7 @@ static void listen_to(struct tls_probe *probe)
 
 static void ask(struct tls_probe *probe)
 {
-    const char *request = probe->order.request;
+    const struct tls_probe_order *order = &probe->order;
 
     probe->phase = ASKING;
     wait_for(probe, EPOLLIN);
@@ -286,9 +286,9 @@ static void ask(struct tls_probe *probe)
     ERR_clear_error();
     /* What became of it is heard. */
     if (probe->ssl == NULL)
-        (void)!send(probe->fd, request, strlen(request), MSG_NOSIGNAL);
+        (void)!send(probe->fd, order->request, order->request_bytes, MSG_NOSIGNAL);
     else
-        SSL_write(probe->ssl, request, (int)strlen(request));
+        SSL_write(probe->ssl, order->request, (int)order->request_bytes);
     ERR_clear_error();
 }
 

@@ -55,7 +55,8 @@ struct tls_probe_order {
      * probe ends well.
      */
     struct tls_talk *ret_talk;
-    const char *request;
+    const void *request;
+    size_t request_bytes;
     const struct identity *identity; /* what we show when asked for a certificate; or NULL */
     bool in_the_clear;               /* no TLS at all: the request alone */
 };

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from handshake import Client
-from consumers import Apache, Envoy, EnvoyStatic, HaproxyRuntime, Nginx
+from consumers import Apache, Envoy, EnvoyStatic, HaproxyRuntime, Nginx, Postgresql
 from scene import openssl, serial_of, wait_for
 
 CALM = "pki_role = leafd\ndns_names = localhost\nttl = 1h\nprove_timeout = 3s\nkeep_previous = 1s\n"
@@ -236,28 +236,54 @@ def test_a_server_without_its_intermediate_is_not_proven_until_its_configuration
     assert run.terminate() == 0
 
 
-@pytest.mark.parametrize("verify, says", [
-    ("on", None), ("optional", "answers a peer without a client certificate, though it asks for one"),
-    ("off", "answers a peer without a client certificate and does not ask for one")])
-def test_mutual_tls_of_nginx_is_proven_by_peers_that_it_refuses(ca, site, start, verify, says):
-    """nginx shakes hands with everybody, and answers 400 behind the handshake."""
-    nginx = start(type("Mutual", (Nginx,), {"more": f"ssl_verify_client {verify}; ssl_verify_depth 3; "
-                                                    "ssl_client_certificate {out}/ca.pem;"}))
-    site.configure(ca, {nginx.name: lines_of(nginx).replace(nginx.proof(), f"{nginx.proof().strip()} mutual\n")})
+def held_to_be_mutual(site, ca, consumer, says, role="leafd"):
+    """Proven with `mutual`, or not, for the reason `says`."""
+    section = lines_of(consumer).replace("pki_role = leafd", f"pki_role = {role}")
+    site.configure(ca, {consumer.name: section.replace(consumer.proof(), f"{consumer.proof().strip()} mutual\n")})
     run = site.run()
-    run.wait_event("published", nginx.name)
-    nginx.start()
+    run.wait_event("published", consumer.name)
+    consumer.start()
     if says is None:
-        run.wait_event("proven", nginx.name)
+        run.wait_event("proven", consumer.name)
         assert "mutual TLS" in run.events("proven")[-1]["message"]
-        site.becomes(nginx.name, state="fresh", reload="proven")
+        site.becomes(consumer.name, state="fresh", reload="proven")
     else:
-        run.wait_event("proof-failed", nginx.name)
-        site.becomes(nginx.name, state="not-proven", reload="failed")
+        run.wait_event("proof-failed", consumer.name)
+        site.becomes(consumer.name, state="not-proven", reload="failed")
         assert says in site.command("status").out
         assert not run.events("proven")
     assert len(run.events("reloaded")) == 1
     assert run.terminate() == 0
+
+
+GIFT = "optional; return 404 'gift certificate not found'"
+MEMBERS = "optional; if ($ssl_client_verify != SUCCESS) {{ return 403; }} location / {{ return 200 ok; }} #"
+
+
+@pytest.mark.parametrize("verify, role, says", [
+    ("on", "leafd", None), ("on", "server-only", None), (MEMBERS, "leafd", None),
+    (MEMBERS, "server-only", "nothing shows that a peer without a certificate is refused"),
+    ("optional; return 200 ok", "leafd", "answers a peer without a client certificate, though it asks for one"),
+    ("off; return 200 ok", "leafd", "answers a peer without a client certificate and does not ask for one"),
+    ("off; return 403 'this certificate shop is closed'", "server-only", "the server does not ask for one"),
+    (GIFT, "server-only", "nothing shows that a peer without a certificate is refused"),
+    (GIFT, "leafd", "the request of a peer with one fails as well")])
+def test_mutual_tls_of_nginx_is_proven_by_peers_that_it_refuses(ca, site, start, verify, role, says):
+    """nginx shakes hands with everybody, and answers 400 behind the handshake."""
+    nginx = start(type("Mutual", (Nginx,), {"more": f"ssl_verify_depth 3; ssl_client_certificate {{out}}/ca.pem; "
+                                                    f"ssl_verify_client {verify};\n"}))
+    held_to_be_mutual(site, ca, nginx, says, role)
+
+
+@pytest.mark.parametrize("access, says", [
+    ("hostssl all all 127.0.0.1/32 cert", None), ("hostssl all all 127.0.0.1/32 trust clientcert=verify-ca", None),
+    ("hostssl all all 127.0.0.1/32 scram-sha-256", "answers a peer without a client certificate, though it asks for one"),
+    ("hostssl all somebody 127.0.0.1/32 cert", "nothing shows that a peer without a certificate is refused")])
+def test_mutual_tls_of_postgresql_is_proven_behind_the_handshake(ca, site, start, access, says):
+    """It looks for the certificate when it has heard who wants in."""
+    postgres = start(Postgresql)
+    (postgres.data / "pg_hba.conf").write_text(f"{access}\n")
+    held_to_be_mutual(site, ca, postgres, says)
 
 
 def test_an_envoy_that_cannot_reload_is_not_proven_until_it_is_restarted(ca, site, start):

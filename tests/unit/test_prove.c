@@ -820,6 +820,7 @@ static void a_server_that_demands_our_certificate_is_mutual(void **state)
 static void a_server_that_is_not_mutual_is_told_how(void **state)
 {
     static const char answer[] = "HTTP/1.0 200 OK\r\n\r\nhello\n";
+    static const char shop[] = "HTTP/1.0 403 Forbidden\r\n\r\nthis certificate shop is closed\n";
     static const struct row {
         bool demands, trusts, plain;
         const char *http, *text;
@@ -828,6 +829,7 @@ static void a_server_that_is_not_mutual_is_told_how(void **state)
          "mutual: answers a peer without a client certificate and does not ask for one"},
         {false, false, false, NULL,
          "hangs up on the request of a peer without a client certificate; nothing shows"},
+        {false, false, false, shop, "the server does not ask for one"},
         {true, true, true, answer, "mutual: answers plaintext"},
         {true, false, false, answer, "refuses a peer that shows the set's own certificate (tls"},
     };
@@ -851,6 +853,43 @@ static void a_server_that_is_not_mutual_is_told_how(void **state)
     }
 }
 
+/* PostgreSQL's ErrorResponse. */
+static void put_error(struct tls_talk *talk, const char *state, const char *message)
+{
+    int length = snprintf(talk->text, sizeof talk->text, "E....SFATAL%cVFATAL%cC%s%cM%s%c", 0, 0,
+                          state, 0, message, 0);
+
+    talk->answer = TLS_ANSWER_DATA;
+    talk->length = (size_t)length + 1;
+}
+
+static void a_refusal_of_postgresql_speaks_of_the_certificate(void **state)
+{
+    static const struct row {
+        const char *state, *message;
+        enum peer_fate fate;
+    } rows[] = {
+        {"28000", "connection requires a valid client certificate", PEER_REFUSED},
+        {"28000", "certificate authentication failed for user \"leafd\"", PEER_TURNED_AWAY},
+        {"28000", "no pg_hba.conf entry for host \"::1\", user \"leafd\"", PEER_TURNED_AWAY},
+        {"57P03", "the database system is starting up", PEER_TAKEN},
+    };
+    struct tls_talk talk = {.answer = TLS_ANSWER_DATA, .text = "R\0\0\0\x08", .length = 9};
+
+    (void)state;
+    assert_int_equal(peer_fate(&talk, STARTTLS_POSTGRES), PEER_TAKEN);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        put_error(&talk, rows[i].state, rows[i].message);
+        assert_int_equal(peer_fate(&talk, STARTTLS_POSTGRES), rows[i].fate);
+    }
+    /* Cut off, in a field and in front of them. */
+    talk.length = 3;
+    assert_int_equal(peer_fate(&talk, STARTTLS_POSTGRES), PEER_TAKEN);
+    memset(talk.text, 'E', TLS_ANSWER_BYTES);
+    talk.length = TLS_ANSWER_BYTES;
+    assert_int_equal(peer_fate(&talk, STARTTLS_POSTGRES), PEER_TAKEN);
+}
+
 static void a_refusal_is_known_by_what_is_said(void **state)
 {
     static const struct row {
@@ -866,8 +905,12 @@ static void a_refusal_is_known_by_what_is_said(void **state)
          PEER_REFUSED, true},
         {TLS_ANSWER_DATA,
          "HTTP/1.1 400 Bad Request\r\n\r\nThe plain HTTP request was sent to HTTPS port",
-         PEER_TAKEN, true},
-        {TLS_ANSWER_DATA, "HTTP/1.1 400 Bad Request\r\n\r\n", PEER_TAKEN, false},
+         PEER_TURNED_AWAY, true},
+        {TLS_ANSWER_DATA, "HTTP/1.1 400 Bad Request\r\n\r\n", PEER_TURNED_AWAY, false},
+        {TLS_ANSWER_DATA, "HTTP/1.1 496 \r\n\r\n", PEER_REFUSED, false},
+        {TLS_ANSWER_DATA, "HTTP/1.1 403 No\r\n\r\nthis certificate shop", PEER_TURNED_AWAY, false},
+        {TLS_ANSWER_DATA, "HTTP/1.1 404 No\r\n\r\na gift certificate", PEER_TURNED_AWAY, false},
+        {TLS_ANSWER_DATA, "HTTP/1.1 4", PEER_TAKEN, false},
         {TLS_ANSWER_DATA, "HTTP/1.1 200 OK\r\n\r\nSSL certificate", PEER_TAKEN, false},
         {TLS_ANSWER_DATA, "HTTP/1.1 301 Moved\r\nLocation: https://TLS/", PEER_TAKEN, false},
         {TLS_ANSWER_DATA, "\x15\x03\x01", PEER_TAKEN, true},
@@ -879,7 +922,7 @@ static void a_refusal_is_known_by_what_is_said(void **state)
         struct tls_talk talk = {.answer = rows[i].answer, .length = strlen(rows[i].text)};
 
         strcpy(talk.text, rows[i].text);
-        assert_int_equal(peer_fate(&talk), rows[i].fate);
+        assert_int_equal(peer_fate(&talk, STARTTLS_NONE), rows[i].fate);
         assert_int_equal(peer_in_the_clear_is_refused(&talk), rows[i].refuses_plaintext);
     }
 }
@@ -1118,6 +1161,7 @@ int main(void)
         TEST(a_key_that_takes_long_to_verify_is_not_verified),
         TEST(a_server_that_demands_our_certificate_is_mutual),
         TEST(a_server_that_is_not_mutual_is_told_how),
+        TEST(a_refusal_of_postgresql_speaks_of_the_certificate),
         TEST(a_refusal_is_known_by_what_is_said),
         TEST(a_unix_socket_is_asked),
         TEST(a_name_is_looked_up_and_each_address_tried),
