@@ -177,9 +177,19 @@ void step_hold_stranger(struct cert_flow *flow)
     struct cert_work *work = &flow->work;
     struct ca_state *ca = &work->state.ca;
     const char *const texts[] = {work->cert->name, work->draft->issued.leaf.serial, NULL};
+    uint64_t now_s = when_now_s(), spread_s = cert_work_spread_s(work);
+    uint64_t shown_s =
+        ca_news_shown_s(now_s, spread_s, work->published.end_s, digest_spread(texts));
 
-    ca->held_until_s =
-        ca_news_shown_s(when_now_s(), cert_work_spread_s(work), digest_spread(texts));
+    if (shown_s < now_s + spread_s / 2 && !work->told_short_hold) {
+        cert_log_short_hold(work, shown_s);
+        work->told_short_hold = true;
+    }
+    if (shown_s == now_s && spread_s > 0) {
+        step_validate(flow);
+        return;
+    }
+    ca->held_until_s = shown_s;
     memcpy(work->state.held, work->draft->generation, sizeof work->state.held);
     cert_work_leave_held(work);
     cert_work_save(work);

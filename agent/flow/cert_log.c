@@ -245,6 +245,20 @@ void cert_log_hurried(const struct cert_work *work)
         "%s; serial %s is replaced in %s", work->hurry.reason, work->published.serial, wait);
 }
 
+void cert_log_short_hold(const struct cert_work *work, uint64_t shown_s)
+{
+    char shown[WHEN_TEXT_BYTES], wait[DURATION_TEXT_BYTES];
+
+    moment_and_wait(shown_s, shown, wait);
+    log_write(LOG_ADVICE,
+              (const struct log_field[]){
+                  {"CERT", work->cert->name}, {"SERIAL", work->draft->issued.leaf.serial}, {0}},
+              "the CA has a new issuer, and its certificate is shown in %s, before all peers can "
+              "have learned to trust that issuer: the certificate in place ends too soon to wait "
+              "longer; set a longer ttl, an earlier renewal, or a shorter ca_poll and ca_spread",
+              wait);
+}
+
 void cert_log_withdrawn(const struct cert_work *work)
 {
     log_write(LOG_WITHDRAWN,

@@ -44,6 +44,9 @@ void cert_log_waits(const struct cert_work *work, const struct err *err, uint64_
 void cert_log_consumer_failed(const struct cert_work *work, const struct err *err,
                               uint64_t wait_ms);
 
+/* cert_log_short_hold - a new issuer's certificate is shown before its peers can all trust it */
+void cert_log_short_hold(const struct cert_work *work, uint64_t shown_s);
+
 /* cert_log_withdrawn - what is published was revoked and is not replaced */
 void cert_log_withdrawn(const struct cert_work *work);
 

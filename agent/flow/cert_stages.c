@@ -231,15 +231,14 @@ void stage_make_key(struct cert_work *work)
     start_job(work, job, job_make_key, on_job_done);
 }
 
-/* Whether there is time to make a new issuer known before its first certificate is shown. */
+/* Whether a new issuer is to be made known before its first certificate is shown. */
 static bool guards_peers(const struct cert_work *work)
 {
     const struct agent_config *agent = &work->config->agent;
     const struct cert_published *published = &work->published;
 
     return (work->in_time || work->hurry.other_issuer) && work->tools->stays &&
-           agent->ca_poll_s > 0 && work->cert->trust_anchor == NULL && published->usable &&
-           published->end_s > when_now_s() + cert_work_spread_s(work) * 5 / 4;
+           agent->ca_poll_s > 0 && work->cert->trust_anchor == NULL && published->usable;
 }
 
 static void on_vetted(void *arg, const struct err *job_err)

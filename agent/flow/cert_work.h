@@ -124,6 +124,7 @@ struct cert_work {
                         anew without the CA */
     bool in_time;    /* the certificate in the making is a renewal that nothing hurries */
     bool told_lease; /* that the CA leases the certificates with the token */
+    bool told_short_hold; /* that a new issuer cannot be made known in time */
     struct cert_hurry hurry;
     char odd_subject[256]; /* of the last certificate, told already; "" nothing was odd */
     char reason[256];      /* why a certificate is wanted, for the log */

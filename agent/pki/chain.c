@@ -74,6 +74,14 @@ bool chain_is_top(STACK_OF(X509) * certificates, X509 *certificate)
     return true;
 }
 
+bool chain_has_root(STACK_OF(X509) * certificates)
+{
+    for (int i = 0; i < sk_X509_num(certificates); i++)
+        if (X509_self_signed(sk_X509_value(certificates, i), 0) == 1)
+            return true;
+    return false;
+}
+
 static X509_STORE *store_of(STACK_OF(X509) * trusted)
 {
     X509_STORE *store = X509_STORE_new();
@@ -99,7 +107,8 @@ bool chain_verify(X509 *leaf, STACK_OF(X509) * untrusted, STACK_OF(X509) * trust
         X509_STORE_CTX_init(context, store, leaf, untrusted) != 1)
         return crypto_failed(err, ERR_LOCAL, "set up the verification of a chain");
     parameters = X509_STORE_CTX_get0_param(context);
-    X509_VERIFY_PARAM_set_flags(parameters, X509_V_FLAG_PARTIAL_CHAIN);
+    if (!chain_has_root(trusted))
+        X509_VERIFY_PARAM_set_flags(parameters, X509_V_FLAG_PARTIAL_CHAIN);
     X509_VERIFY_PARAM_set_time(parameters, (time_t)at_s);
     X509_VERIFY_PARAM_set_auth_level(parameters, LEAST_STRENGTH_LEVEL);
     X509_VERIFY_PARAM_set_depth(parameters, CHAIN_MOST_ON_PATH);

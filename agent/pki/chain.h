@@ -36,12 +36,16 @@ bool chain_is_top(STACK_OF(X509) * certificates, X509 *certificate);
  * chain_verify - builds a path from `leaf` over `untrusted` to one of `trusted`, checking
  * signatures
  *
- * A trusted certificate need not be self-signed. `at_s` is the moment for which validities are
+ * As OpenSSL peers do, the path goes up to a self-signed certificate, unless none of `trusted` is
+ * one: then it ends at any of them. `at_s` is the moment for which validities are
  * checked. Algorithms below 112 bits of strength are refused. Appends the path to `path`, each
  * certificate signed by the next one. Fails with class untrusted.
  */
 bool chain_verify(X509 *leaf, STACK_OF(X509) * untrusted, STACK_OF(X509) * trusted, uint64_t at_s,
                   STACK_OF(X509) * path, struct err *err);
+
+/* chain_has_root - whether one of them is self-signed */
+bool chain_has_root(STACK_OF(X509) * certificates);
 
 /* chain_has - whether that very certificate is among them */
 bool chain_has(STACK_OF(X509) * certificates, const X509 *certificate);

@@ -156,7 +156,8 @@ static void keep(struct search *search, STACK_OF(X509) * certificates)
         .certificates = certificates,
         .end_s = end_of(certificates, 0),
         .issuers_end_s = end_of(certificates, 1),
-        .is_anchored = !has_anchors(search) || chain_has(search->order->anchors, top),
+        .is_anchored =
+            has_anchors(search) ? chain_has(search->order->anchors, top) : is_self_signed(top),
     };
     size_t at = place_of(paths, &path);
 

@@ -21,10 +21,11 @@ struct path {
     STACK_OF(X509) * certificates; /* the leaf, then each one's issuer */
     uint64_t end_s;                /* the earliest notAfter of them all */
     uint64_t issuers_end_s;        /* the same without the leaf */
-    bool is_anchored;              /* it ends at an anchor; true for all where there are none */
+    bool is_anchored;              /* it ends at an anchor; where there are none: at a root */
 };
 
-/* Initialise with {0}, end with paths_free. The best one comes first. */
+/* Initialise with {0}, end with paths_free. The best one comes first, those that are anchored
+ * before all others. */
 struct paths {
     struct path items[PATH_MOST_FOUND];
     size_t count;

@@ -67,6 +67,32 @@ static X509 *find_missing(const struct served_order *order, STACK_OF(X509) * tru
     return NULL;
 }
 
+/*
+ * Peers look for a path to a root where they trust any. Where what is published reaches none, such
+ * as beside an older CA's root, they can only end at what else they trust.
+ */
+static bool drop_unreached_roots(const struct served_order *order, STACK_OF(X509) * trusted,
+                                 STACK_OF(X509) * chain, struct err *err)
+{
+    CLEANUP(cleanup_certificates) STACK_OF(X509) *roots = sk_X509_new_null();
+    CLEANUP(cleanup_certificates) STACK_OF(X509) *path = sk_X509_new_null();
+    struct err unreached;
+
+    if (roots == NULL || path == NULL)
+        return err_memory(err);
+    for (int i = 0; i < sk_X509_num(trusted); i++)
+        if (X509_self_signed(sk_X509_value(trusted, i), 0) == 1 &&
+            X509_add_cert(roots, sk_X509_value(trusted, i), X509_ADD_FLAG_UP_REF) != 1)
+            return err_memory(err);
+    if (sk_X509_num(roots) == 0 || sk_X509_num(roots) == sk_X509_num(trusted) ||
+        chain_verify(sk_X509_value(order->sent, 0), chain, roots, order->now_s, path, &unreached))
+        return true;
+    for (int i = sk_X509_num(trusted); i-- > 0;)
+        if (chain_has(roots, sk_X509_value(trusted, i)))
+            X509_free(sk_X509_delete(trusted, i));
+    return true;
+}
+
 static bool verify(const struct served_order *order, STACK_OF(X509) * trusted,
                    STACK_OF(X509) * chain, STACK_OF(X509) * path, struct err *err)
 {
@@ -77,6 +103,8 @@ static bool verify(const struct served_order *order, STACK_OF(X509) * trusted,
         err->kind = ERR_LOCAL; /* they were sound when they were written */
         return err_wrap(err, "the published set");
     }
+    if (!drop_unreached_roots(order, trusted, chain, err))
+        return false;
     if (chain_verify(sk_X509_value(order->sent, 0), order->sent, trusted, order->now_s, path, err))
         return true;
     if (err->kind == ERR_LOCAL)

@@ -317,7 +317,11 @@ static bool gather_chain(const struct vetting *vetting, STACK_OF(X509) * chain)
     return true;
 }
 
-/* What a peer must trust: the operator's word for it where there is one, else every path's top. */
+/*
+ * What a peer must trust: the operator's word for it where there is one, else every path's top. A
+ * top that is no root is given only where no path leads to a root: beside a root of its name and
+ * key, OpenSSL takes it for the issuer, and then looks in vain for what signed it.
+ */
 static bool gather_trusted(const struct vetting *vetting, STACK_OF(X509) * trusted)
 {
     const struct paths *paths = vetting->paths;
@@ -327,7 +331,8 @@ static bool gather_trusted(const struct vetting *vetting, STACK_OF(X509) * trust
                X509_add_certs(trusted, vetting->anchors,
                               X509_ADD_FLAG_UP_REF | X509_ADD_FLAG_NO_DUP) == 1;
     for (size_t i = 0; i < paths->count; i++)
-        if (!add_once(trusted, top_of(&paths->items[i])))
+        if (paths->items[i].is_anchored == paths->items[0].is_anchored &&
+            !add_once(trusted, top_of(&paths->items[i])))
             return false;
     return true;
 }

@@ -62,11 +62,20 @@ uint64_t ca_news_wait_ms(const struct ca_wait *wait, uint32_t chance)
     return wait_ms - wait_ms / 8 + share(wait_ms / 4, chance);
 }
 
-uint64_t ca_news_shown_s(uint64_t now_s, uint64_t spread_s, uint32_t spread)
+static uint64_t lesser(uint64_t a, uint64_t b)
 {
-    uint64_t half_s = spread_s / 2;
+    return a < b ? a : b;
+}
 
-    return now_s + half_s + share(spread_s - half_s, spread);
+uint64_t ca_news_shown_s(uint64_t now_s, uint64_t spread_s, uint64_t end_s, uint32_t spread)
+{
+    uint64_t left_s = end_s > now_s ? end_s - now_s : 0;
+    uint64_t most_s = lesser(spread_s, left_s - left_s / 5);
+    uint64_t least_s = lesser(spread_s / 2, most_s);
+
+    return most_s < spread_s / CA_NEWS_SPREAD_POLLS
+               ? now_s
+               : now_s + least_s + share(most_s - least_s, spread);
 }
 
 uint64_t ca_news_replace_s(uint64_t now_s, unsigned replaced, uint64_t life_s)

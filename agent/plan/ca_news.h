@@ -74,9 +74,12 @@ uint64_t ca_news_wait_ms(const struct ca_wait *wait, uint32_t chance);
  * ca_news_shown_s - when the first certificate of a new CA may be shown
  *
  * In the second half of `spread_s` from now on; `spread` is evenly spread over all of uint32_t. Who
- * asks looks at the CA twice and confirms it within the first half, and trusts it then.
+ * asks looks at the CA twice and confirms it within the first half, and trusts it then. The
+ * certificate that is shown meanwhile ends at `end_s`: a fifth of what is left of it is kept in
+ * reserve, so the moment may come earlier. It is now_s if what can be waited for is less than one
+ * of the spread's polls: few would learn in that time.
  */
-uint64_t ca_news_shown_s(uint64_t now_s, uint64_t spread_s, uint32_t spread);
+uint64_t ca_news_shown_s(uint64_t now_s, uint64_t spread_s, uint64_t end_s, uint32_t spread);
 
 /*
  * ca_news_replace_s - when a certificate that was found revoked is replaced

@@ -90,6 +90,22 @@ def test_a_renewal_of_an_issuer_that_peers_do_not_trust_yet_is_not_shown(real_ca
     assert run.terminate() == 0
 
 
+def test_a_regular_renewal_of_a_short_life_announces_a_new_root_first(devca, site):
+    """An hour by the default settings, at 1/90: less than the spread and a quarter is left when it is due."""
+    site.configure(devca, {"web": WEB.replace("1h", "40s")}, agent="ca_poll = 20s\nca_spread = 20s")
+    run = site.run()
+    run.wait_ready()
+    old, serial = issuer_of(site.out() / "tls.crt"), serial_of(site.out() / "tls.crt")
+    with devca.another_root("a root of a short life"):
+        run.wait_event("published", count=2, patience=40)
+        shown = issuer_of(site.out() / "tls.crt"), serial_of(site.out() / "tls.crt"), certificates_in(site.out() / "ca.crt")
+        assert shown == (old, serial, 2), "the new issuer is trusted before its first certificate is shown"
+        run.wait_event("published", count=3, patience=40)
+    assert issuer_of(site.out() / "tls.crt") != old
+    assert not [line for line in run.log() if line["event"] == "failed"]
+    assert run.terminate() == 0
+
+
 def test_a_new_root_is_trusted_by_all_before_anybody_shows_it(real_ca_server, site):
     """Certificates that are due all the time, so that some are renewed before anybody has looked. (real only)"""
     ca = real_ca_server

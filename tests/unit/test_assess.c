@@ -4,6 +4,7 @@
 #include "flow/assess.h"
 #include "flow/reload_state.h"
 #include "plan/ca_news.h"
+#include "plan/renewal.h"
 
 enum { NOW = 1700000000 };
 
@@ -299,15 +300,63 @@ static void everybody_has_confirmed_a_new_issuer_within_half_the_spread(void **s
     uint64_t spread_s = ca_news_spread_s(CA_NEWS_AUTO, 4320);
 
     (void)state;
-    assert_in_range(NOW + learnt_ms / 1000, NOW, ca_news_shown_s(NOW, spread_s, 0));
+    assert_in_range(NOW + learnt_ms / 1000, NOW, ca_news_shown_s(NOW, spread_s, UINT64_MAX, 0));
 }
 
 static void a_new_issuers_certificates_come_in_the_second_half_of_the_spread(void **state)
 {
     (void)state;
-    assert_int_equal(ca_news_shown_s(NOW, 900, 0), NOW + 450);
-    assert_in_range(ca_news_shown_s(NOW, 900, UINT32_MAX), NOW + 890, NOW + 900);
-    assert_int_equal(ca_news_shown_s(NOW, 0, UINT32_MAX), NOW);
+    assert_int_equal(ca_news_shown_s(NOW, 900, UINT64_MAX, 0), NOW + 450);
+    assert_in_range(ca_news_shown_s(NOW, 900, UINT64_MAX, UINT32_MAX), NOW + 890, NOW + 900);
+    assert_int_equal(ca_news_shown_s(NOW, 0, UINT64_MAX, UINT32_MAX), NOW);
+}
+
+/* The certificate in place must last until then, with a reserve. */
+static void a_hold_ends_before_the_certificate_in_place_does(void **state)
+{
+    static const struct {
+        uint64_t spread_s, left_s, least_s, most_s;
+    } cases[] = {
+        /* An hour by the default settings: renewed when 45 to 60 % of it are left. */
+        {1800, 2160, 900, 1728},
+        {1800, 1620, 900, 1296},
+        {1800, 1200, 900, 960},
+        /* Not everybody has learnt by then, but most have. */
+        {1800, 1000, 800, 800},
+        {1800, 375, 300, 300},
+        /* Of no use: nobody has had a poll's time. */
+        {1800, 370, 0, 0},
+        {1800, 0, 0, 0},
+        {60, 3600, 30, 60},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        uint64_t end_s = NOW + cases[i].left_s;
+
+        assert_int_equal(ca_news_shown_s(NOW, cases[i].spread_s, end_s, 0), NOW + cases[i].least_s);
+        assert_in_range(ca_news_shown_s(NOW, cases[i].spread_s, end_s, UINT32_MAX) + 1,
+                        NOW + cases[i].most_s, NOW + cases[i].most_s + 1);
+    }
+    assert_int_equal(ca_news_shown_s(NOW, 1800, NOW - 5, 0), NOW);
+}
+
+/* By the default settings, whatever the lifetime, from an hour on. */
+static void a_regular_renewal_leaves_everybody_the_time_to_learn(void **state)
+{
+    static const uint64_t lives_s[] = {3600, 2 * 3600, 86400, 30 * 86400ULL};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(lives_s); i++) {
+        const struct validity life = {.not_before = NOW, .not_after = NOW + lives_s[i]};
+        const struct renewal_rule rule = {0};
+        uint64_t due_s = renewal_due_s(&life, NOW, &rule, UINT32_MAX);
+        uint64_t spread_s =
+            ca_news_spread_s(CA_NEWS_AUTO, ca_news_poll_s(CA_NEWS_AUTO, lives_s[i]));
+
+        assert_in_range(ca_news_shown_s(due_s, spread_s, life.not_after, 0), due_s + spread_s / 2,
+                        life.not_after - (life.not_after - due_s) / 5);
+    }
 }
 
 static void what_is_revoked_again_and_again_is_replaced_ever_later(void **state)
@@ -333,6 +382,8 @@ int main(void)
         cmocka_unit_test(looks_are_spread_and_back_off),
         cmocka_unit_test(everybody_has_confirmed_a_new_issuer_within_half_the_spread),
         cmocka_unit_test(a_new_issuers_certificates_come_in_the_second_half_of_the_spread),
+        cmocka_unit_test(a_hold_ends_before_the_certificate_in_place_does),
+        cmocka_unit_test(a_regular_renewal_leaves_everybody_the_time_to_learn),
         cmocka_unit_test(what_is_revoked_again_and_again_is_replaced_ever_later),
         cmocka_unit_test(a_wait_does_not_keep_what_is_fresh_from_being_used),
     };

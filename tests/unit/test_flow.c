@@ -73,6 +73,14 @@ static void quiet_failed(const struct cert_work *work, const struct err *err, ui
     assert_in_range(wait_ms, work->ca_rests_until_us == 0 ? 1000 : 0, 1800000);
 }
 
+static unsigned short_holds;
+
+static void traced_short_hold(const struct cert_work *work, uint64_t shown_s)
+{
+    assert_in_range(shown_s, when_now_s() - 1, work->published.end_s);
+    short_holds++;
+}
+
 static void traced_removal(struct cert_work *work)
 {
     (void)work;
@@ -98,6 +106,7 @@ static void traced_removal(struct cert_work *work)
 #define cert_log_wanted             quiet_wanted
 #define cert_log_held               quiet
 #define cert_log_hurried            quiet
+#define cert_log_short_hold         traced_short_hold
 #define cert_log_published          quiet
 #define cert_log_withdrawn          quiet
 #define cert_log_reloaded           quiet
@@ -404,6 +413,7 @@ static void a_stranger_waits_on_disk_while_its_ca_is_announced(void **state)
 
     fixture->config->agent.ca_spread_s = 900;
     work->published.due_s = when_now_s() + 1;
+    work->published.end_s = when_now_s() + 5000;
     deliver(fixture, EV_FRESH);
     deliver(fixture, EV_DUE);
     assert_true(work->in_time);
@@ -419,6 +429,47 @@ static void a_stranger_waits_on_disk_while_its_ca_is_announced(void **state)
     deliver(fixture, EV_DONE);
     assert_string_equal(trace, "stage_recover stage_stage");
     assert_string_equal(work->state.held, "..strange");
+}
+
+/* A stranger is staged while the certificate in place has so long to live. */
+static void stage_stranger(struct fixture *fixture, uint64_t left_s)
+{
+    struct cert_work *work = &fixture->flow->work;
+
+    work->published.due_s = when_now_s() + 1;
+    work->published.end_s = when_now_s() + left_s;
+    deliver(fixture, EV_FRESH);
+    deliver(fixture, EV_DUE);
+    deliver_done(fixture, 5);
+    strcpy(work->draft->generation, "..strange");
+    deliver(fixture, EV_STRANGER);
+}
+
+static void a_stranger_waits_as_long_as_what_is_in_place_permits(void **state)
+{
+    struct fixture *fixture = *state;
+    struct cert_work *work = &fixture->flow->work;
+
+    short_holds = 0;
+    fixture->config->agent.ca_spread_s = 1800;
+    stage_stranger(fixture, 1000);
+    assert_int_equal(fixture->flow->state, FLOW_QUEUED_TO_RESTAGE);
+    assert_in_range(work->state.ca.held_until_s, when_now_s() + 798, when_now_s() + 800);
+    assert_int_equal(short_holds, 1);
+}
+
+static void a_stranger_that_cannot_wait_is_shown_and_that_is_told(void **state)
+{
+    struct fixture *fixture = *state;
+    struct cert_work *work = &fixture->flow->work;
+
+    short_holds = 0;
+    fixture->config->agent.ca_spread_s = 1800;
+    stage_stranger(fixture, 300);
+    assert_int_equal(fixture->flow->state, FLOW_VALIDATING);
+    assert_int_equal(work->state.ca.held_until_s, 0);
+    assert_string_equal(work->state.held, "");
+    assert_int_equal(short_holds, 1);
 }
 
 static void a_stranger_that_waits_is_taken_up_when_its_time_has_come(void **state)
@@ -1101,6 +1152,8 @@ int main(void)
         FLOW_TEST(what_was_held_is_held_on_after_a_restart),
         FLOW_TEST(what_was_held_is_published_after_a_restart_if_its_time_has_come),
         FLOW_TEST(a_stranger_waits_on_disk_while_its_ca_is_announced),
+        FLOW_TEST(a_stranger_waits_as_long_as_what_is_in_place_permits),
+        FLOW_TEST(a_stranger_that_cannot_wait_is_shown_and_that_is_told),
         FLOW_TEST(a_stranger_that_waits_is_taken_up_when_its_time_has_come),
         FLOW_TEST(another_issuer_makes_one_early_renewal_once_it_is_certain),
         FLOW_TEST(who_was_named_from_the_first_is_no_news),

@@ -411,6 +411,42 @@ static void an_intermediate_that_peers_trust_need_not_be_served(void **state)
     close_hierarchy(&all);
 }
 
+/* OpenSSL takes what it trusts for the issuer before what was sent, and goes on to a root. */
+static void a_trusted_top_below_no_root_is_a_dead_end_where_a_root_is_reached(void **state)
+{
+    struct stage *stage = *state;
+    struct hierarchy all, other;
+    struct server_order order;
+    const struct cert_order issuing = {.common_name = "Issuing CA 7", .is_ca = 1, .to_s = 3600};
+    X509 *crossed;
+    char *trusted[2];
+
+    open_hierarchy(stage, &other, 3600);
+    open_hierarchy(stage, &all, 3600);
+    crossed = certs_make(&issuing, all.issuing_key, other.root, other.root_key);
+    order = order_of(stage, "A");
+    stage->wish.limit_s = 0;
+    stage->wish.trusted = (struct text_list){(const char **)trusted, 2};
+    trusted[0] = certs_pem(crossed);
+    trusted[1] = all.root_pem;
+    serve(stage, &order);
+    assert_false(prove(stage));
+    server_stop(&stage->server);
+    assert_int_equal(stage->seen.finding, PROVE_BAD_CHAIN);
+    /* What is published reaches no root: what was trusted of an older CA changes nothing. */
+    stage->wish.chain = (struct text_list){0};
+    order = order_of(stage, "A");
+    free(trusted[0]);
+    trusted[0] = all.issuing_pem;
+    trusted[1] = other.root_pem;
+    serve(stage, &order);
+    assert_true(prove(stage));
+    server_stop(&stage->server);
+    X509_free(crossed);
+    close_hierarchy(&all);
+    close_hierarchy(&other);
+}
+
 static void a_chain_that_does_not_hold_is_told_with_its_fault(void **state)
 {
     static const struct row {
@@ -1155,6 +1191,7 @@ int main(void)
         TEST(no_client_certificate_is_needed),
         TEST(a_leaf_that_is_served_without_its_intermediate_is_not_proven),
         TEST(an_intermediate_that_peers_trust_need_not_be_served),
+        TEST(a_trusted_top_below_no_root_is_a_dead_end_where_a_root_is_reached),
         TEST(a_chain_that_does_not_hold_is_told_with_its_fault),
         TEST(a_dropped_proof_leaves_its_verification_behind),
         TEST(a_server_that_offers_dhe_alone_is_refused_at_once),
