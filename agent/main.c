@@ -264,7 +264,7 @@ static int load_and_run(const struct command *command, const struct options *opt
     struct config_problems problems = {0};
     bool told_to_end = false;
     struct config *config = command->only_looks
-                                ? config_load(options->file, &problems)
+                                ? config_load(options->file, true, &problems)
                                 : configuration_await(options->file, patience_of(command, options),
                                                       &problems, &told_to_end);
     int code = problems.awaits_token ? EXIT_RETRY : EXIT_USAGE;

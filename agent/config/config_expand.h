@@ -26,6 +26,7 @@ struct config_scope {
     struct token_claims claims;
     const char *claims_problem; /* why they could not be read */
     const char *item;           /* of a list: the one being parsed, as it is written; or NULL */
+    bool only_looks;            /* config_load's */
 };
 
 /* Where Kubernetes puts a pod's token unless the pod says otherwise. */

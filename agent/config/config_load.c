@@ -216,7 +216,7 @@ static void fill_certs(struct loading *loading)
             fill_cert(loading, at, &config->certs[config->cert_count++]);
 }
 
-struct config *config_load(const char *file, struct config_problems *problems)
+struct config *config_load(const char *file, bool only_looks, struct config_problems *problems)
 {
     struct loading loading = {.problems = problems};
     struct config *config = calloc(1, sizeof *config);
@@ -232,6 +232,7 @@ struct config *config_load(const char *file, struct config_problems *problems)
     config->document = loading.document;
     loading.config = config;
     loading.scope.arena = &config->arena;
+    loading.scope.only_looks = only_looks;
     read_all(&loading, file);
     for (const struct config_section *at = loading.document->sections; at != NULL; at = at->next)
         check_section(&loading, at);

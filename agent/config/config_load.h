@@ -14,9 +14,11 @@
 /*
  * config_load - reads the configuration that starts with `file`
  *
+ * With `only_looks` it is for a command that looks at what is on disk: files and programs that it
+ * names for the CA and for consumers may be missing, or not be for this user to read.
  * Gives a configuration with one reference, or NULL with `problems` filled. Blocks: reads files and
  * asks the name service for the owners that file lines name.
  */
-struct config *config_load(const char *file, struct config_problems *problems);
+struct config *config_load(const char *file, bool only_looks, struct config_problems *problems);
 
 #endif

@@ -75,11 +75,16 @@ const char *parse_directory(struct config_scope *scope, const char *value, void 
     return why;
 }
 
+bool config_may_use(const struct config_scope *scope, const char *path, int mode)
+{
+    return scope->only_looks || access(path, mode) == 0;
+}
+
 const char *parse_readable_file(struct config_scope *scope, const char *value, void *field)
 {
     const char *why = parse_path(scope, value, field);
 
-    if (why == NULL && access(*(const char **)field, R_OK) != 0)
+    if (why == NULL && !config_may_use(scope, *(const char **)field, R_OK))
         why = "names a file that leafd cannot read; check the path and who may read it";
     return why;
 }
@@ -90,7 +95,8 @@ const char *parse_password_file(struct config_scope *scope, const char *value, v
     const char *why = parse_readable_file(scope, value, field);
     struct err err;
 
-    if (why != NULL || file_read_password(*(const char **)field, &password, &err))
+    if (why != NULL || scope->only_looks ||
+        file_read_password(*(const char **)field, &password, &err))
         return why;
     why = arena_format(scope->arena, "names a file that %s", err.text);
     return why == NULL ? config_no_memory : why;

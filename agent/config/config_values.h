@@ -28,6 +28,9 @@ const char *check_path(const char *path);
 /* parse_directory - `const char *`: as parse_path, and not the root of all */
 config_parser parse_directory;
 
+/* config_may_use - access(2) on a file that the configuration names; true for who only looks */
+bool config_may_use(const struct config_scope *scope, const char *path, int mode);
+
 /* parse_readable_file - `const char *`: an absolute path of a file that can be read now */
 config_parser parse_readable_file;
 

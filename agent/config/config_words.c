@@ -85,7 +85,7 @@ const char *words_argv(struct config_scope *scope, const struct text_list *words
         return "has no program behind exec; write exec /PATH/TO/PROGRAM";
     if (words->items[1][0] != '/')
         return "names a program without its absolute path; there is no shell and no PATH search";
-    if (access(words->items[1], X_OK) != 0)
+    if (!config_may_use(scope, words->items[1], X_OK))
         return "names a program that is not there or may not be executed; check its path and mode";
     for (size_t i = 1; i < words->count; i++)
         if (!text_list_add(argv, scope->arena, words->items[i], strlen(words->items[i])))

@@ -172,7 +172,7 @@ static void check_client_key(const struct config *config, struct config_problems
 
 struct config *configuration_load(const char *file, struct config_problems *problems)
 {
-    struct config *config = config_load(file, problems);
+    struct config *config = config_load(file, false, problems);
 
     if (config == NULL)
         return NULL;

@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     /* A pattern could lead anywhere on the machine that fuzzes. */
     if (memmem(data, size, "include", strlen("include")) != NULL)
         return 0;
-    config = config_load(fuzz_file("leafd.ini", data, size), &problems);
+    config = config_load(fuzz_file("leafd.ini", data, size), false, &problems);
     fuzz_promise((config == NULL) == (problems.count > 0), "a configuration or problems");
     fuzz_promise((problems.count > 0) == (config_problems_first(&problems)[0] != '\0'),
                  "a problem has words");

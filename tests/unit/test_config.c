@@ -53,7 +53,7 @@ static struct config *load(const struct files *files, const char *text)
     struct config *config;
 
     snprintf(path, sizeof path, "%s", put(files, "leafd.ini", text));
-    config = config_load(path, &problems);
+    config = config_load(path, false, &problems);
     if (config == NULL)
         config_problems_print(&problems, stderr);
     config_problems_free(&problems);
