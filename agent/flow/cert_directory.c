@@ -106,7 +106,11 @@ static void end_look(struct cert_work *work, bool found)
 
     bool again = found || look->has_cause;
 
-    look->in_a_row = look->had_cause || found ? look->in_a_row + 1 : 0;
+    if (found || (look->had_cause && !look->swapped))
+        look->in_a_row++;
+    else if (!look->had_cause)
+        look->in_a_row = 0;
+    look->swapped = false;
     look->ended_us = when_boot_us();
     look->has_cause = false;
     if (work->watch == NULL)
@@ -126,8 +130,7 @@ static void on_looked(void *arg, const struct err *err)
     char damage[sizeof look->job->damage];
 
     memcpy(damage, look->job->damage, sizeof damage);
-    /* What was published meanwhile is another set. */
-    if (err->kind == ERR_NONE && strcmp(look->job->published, work->published.generation) == 0) {
+    if (err->kind == ERR_NONE) {
         found = damage[0] != '\0';
         revocation = look->job->revocation;
         memcpy(look->print, look->job->print, sizeof look->print);
@@ -144,6 +147,26 @@ static void on_looked(void *arg, const struct err *err)
     take_mark(work, revocation);
 }
 
+/* Whether a worker may be changing what is published: what is on disk is not what is noted. */
+static bool is_swapping(const struct cert_work *work)
+{
+    return work->job != NULL && work->job->swaps;
+}
+
+void cert_directory_expect_swap(struct cert_work *work, struct cert_job *job)
+{
+    struct cert_look *look = &work->look;
+
+    job->swaps = true;
+    look->swapped = true;
+    if (look->slot == NULL)
+        return;
+    look->slot = slot_drop(look->slot);
+    look->job = NULL;
+    look->has_cause = look->has_cause || look->had_cause;
+    plan_look(work, 0);
+}
+
 static int on_look_due(sd_event_source *source, uint64_t now_us, void *arg)
 {
     struct cert_work *work = arg;
@@ -154,6 +177,10 @@ static int on_look_due(sd_event_source *source, uint64_t now_us, void *arg)
     (void)now_us;
     if (look->slot != NULL)
         return 0;
+    if (is_swapping(work)) {
+        plan_look(work, LOOK_GAP_US);
+        return 0;
+    }
     look->had_cause = look->has_cause;
     look->has_cause = false;
     if (work->set_fd >= 0 && work->published.generation[0] != '\0')

@@ -38,6 +38,14 @@ void cert_directory_remove_previous(struct cert_work *work);
  */
 void cert_directory_watch(struct cert_work *work);
 
+/*
+ * cert_directory_expect_swap - `job` may change what is published, and is about to be the work's
+ *
+ * A look under way is thrown away and begun again, and none begins before the job has ended: it
+ * would hold what is on disk against what was published before.
+ */
+void cert_directory_expect_swap(struct cert_work *work, struct cert_job *job);
+
 /* cert_directory_look - reads the files now, whatever they look like */
 void cert_directory_look(struct cert_work *work);
 

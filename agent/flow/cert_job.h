@@ -51,6 +51,7 @@ struct cert_job {
     bool is_kept;                 /* of job_read_disk: it failed since another agent works there */
     bool is_seen;  /* of job_read_disk: it failed, but `installed` and `state` tell what can be
                       seen of the directory */
+    bool swaps;    /* it may change what is published */
     bool rehearse; /* for job_make_key: try the disk before the CA is asked */
     bool keep_key; /* for job_make_key: use the published key again */
     char current_serial[SERIAL_TEXT_BYTES]; /* for job_vet and job_publish: what is published;

@@ -44,6 +44,8 @@ static void start_job(struct cert_work *work, struct cert_job *job, worker_run *
     enum worker_urgency urgency = run == job_read_disk ? WORK_WHEN_IDLE : WORK_NEXT;
     struct err err;
 
+    if (run == job_read_disk || run == job_publish)
+        cert_directory_expect_swap(work, job);
     work->job = job;
     work->slot =
         worker_start(work->tools->workers, urgency, run, job, cert_job_free, on_done, work, &err);

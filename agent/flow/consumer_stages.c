@@ -3,6 +3,7 @@
 #include "base/child.h"
 #include "base/cleanup.h"
 #include "base/when.h"
+#include "flow/cert_directory.h"
 #include "prove/mutual.h"
 #include "prove/prove.h"
 #include "reload/reload.h"
@@ -292,6 +293,7 @@ void stage_roll_back(struct cert_work *work)
         return;
     }
     memcpy(job->rollback_to, work->previous, sizeof job->rollback_to);
+    cert_directory_expect_swap(work, job);
     work->job = job;
     take_slot(work,
               worker_start(work->tools->workers, WORK_NEXT, job_roll_back, job, cert_job_free,

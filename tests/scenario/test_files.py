@@ -139,6 +139,23 @@ def test_what_leafd_itself_does_is_no_damage_and_wakes_nobody(devca, site):
     assert run.terminate() == 0
 
 
+def test_what_is_being_published_is_no_damage(ca, site):
+    """The looks begin with the rename, and the worker that renamed is not back yet."""
+    site.configure(ca, {"web": WEB}, agent="files_every = 1s")
+    run = site.run(environment=preload("slow_swap"))
+    run.wait_ready()
+    for number in range(1, 4):
+        site.configure(ca, {"web": WEB + f"ip_addresses = 192.0.2.{number}"}, agent="files_every = 1s")
+        run.hangup()
+        run.wait_event("published", "web", count=number + 1)
+    assert not run.events("damaged") and not run.events("failed")
+    # The looks go on, and what somebody does is seen as before.
+    remove_name(site)
+    run.wait_event("damaged", "web")
+    site.becomes("web", state="fresh")
+    assert run.terminate() == 0
+
+
 def test_whoever_goes_on_changing_files_does_not_keep_leafd_busy(ca, site):
     site.configure(ca, {"web": WEB}, agent="files_every = 1s")
     run = site.run()
