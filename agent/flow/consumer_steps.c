@@ -127,6 +127,7 @@ static void note_served(struct cert_work *work, const struct err *err)
     served->foreign = !is_published && !consumer_knows_leaf(consumer, leaf->fingerprint);
     served->not_after_s = is_published ? published->end_s : leaf->not_after_s;
     memcpy(served->serial, is_published ? published->serial : leaf->serial, sizeof served->serial);
+    served->chain_verified = work->seen.chain_verified;
 }
 
 /* -- reload ---------------------------------------------------------------------------------------

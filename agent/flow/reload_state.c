@@ -32,11 +32,18 @@ bool reload_state_is_told(const struct consumer_state *consumer, const struct ce
     return !tells(cert) || strcmp(consumer->reloaded, generation) == 0;
 }
 
+/* A section that asked for no proof was taken for proven without anybody being seen, as were all by
+ * states that tell nothing of what was seen. */
+static bool is_proven(const struct consumer_state *consumer, const char *generation)
+{
+    return strcmp(consumer->proven, generation) == 0 && consumer->served.serial[0] != '\0';
+}
+
 bool reload_state_is_settled(const struct consumer_state *consumer, const struct cert_config *cert,
                              const char *generation)
 {
     return reload_state_is_told(consumer, cert, generation) &&
-           (!proves(cert) || strcmp(consumer->proven, generation) == 0);
+           (!proves(cert) || is_proven(consumer, generation));
 }
 
 enum reload_state reload_state_of(const struct consumer_state *consumer,

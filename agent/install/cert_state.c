@@ -47,6 +47,7 @@ static void read_served(const json_t *json, struct served_state *ret_served)
     ret_served->not_after_s = number(json, "not_after");
     ret_served->seen_s = number(json, "seen_at");
     ret_served->foreign = json_is_true(json_object_get(json, "foreign"));
+    ret_served->chain_verified = json_is_true(json_object_get(json, "chain_verified"));
 }
 
 static void read_known(const json_t *json, struct consumer_state *ret_consumer)
@@ -133,9 +134,9 @@ static json_t *served_json(const struct served_state *served)
 {
     if (served->serial[0] == '\0')
         return json_null();
-    return json_pack("{s:s, s:I, s:I, s:b}", "serial", served->serial, "not_after",
+    return json_pack("{s:s, s:I, s:I, s:b, s:b}", "serial", served->serial, "not_after",
                      (json_int_t)served->not_after_s, "seen_at", (json_int_t)served->seen_s,
-                     "foreign", served->foreign);
+                     "foreign", served->foreign, "chain_verified", served->chain_verified);
 }
 
 static json_t *known_json(const struct consumer_state *consumer)

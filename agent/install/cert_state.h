@@ -20,7 +20,8 @@ enum { KNOWN_LEAVES_MOST = 8, KNOWN_LEAF_BYTES = 16 + 1, CA_KNOWN_MOST = 4 };
 struct served_state {
     char serial[SERIAL_TEXT_BYTES]; /* "" if none was seen */
     uint64_t not_after_s, seen_s;
-    bool foreign; /* a leaf that this set never held */
+    bool foreign;        /* a leaf that this set never held */
+    bool chain_verified; /* the chain that came with it led to what peers trust */
 };
 
 /* What the consumer is known to have done; generations by name, "" for none. */

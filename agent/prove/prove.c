@@ -227,6 +227,7 @@ static void on_verified(void *arg, const struct err *verify_err)
     const struct err err = *verify_err;
 
     proof->step = slot_drop(proof->step);
+    proof->seen.chain_verified = err.kind == ERR_NONE;
     if (err.kind == ERR_NONE)
         take_good(proof);
     else
@@ -274,6 +275,7 @@ static void on_probed(void *arg, const struct err *probe_err)
         return;
     }
     proof->seen.leaf = proof->leaf;
+    proof->seen.chain_verified = false;
     proof->seen.ours = strcmp(proof->leaf.fingerprint, proof->fingerprint) == 0;
     if (proof->seen.ours) {
         take_ours(proof);

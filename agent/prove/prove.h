@@ -44,6 +44,7 @@ struct prove_seen {
     enum prove_finding finding;
     struct served_leaf leaf; /* by tls: of the last sample that showed one, ours or another */
     bool ours;               /* that leaf is the one that was to be served */
+    bool chain_verified;     /* by tls: the chain with it led to one of prove_wish.trusted */
 };
 
 /*

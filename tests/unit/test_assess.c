@@ -103,10 +103,16 @@ static void the_consumer_is_as_far_as_the_state_tells(void **state)
         {RELOAD_EXEC, PROVE_TLS, {.proven = "old"}, RELOAD_STATE_PENDING},
         {RELOAD_EXEC, PROVE_TLS, {.reloaded = "now", .proven = "old"}, RELOAD_STATE_RELOADED},
         {RELOAD_EXEC, PROVE_TLS, {.reloaded = "now", .failures = 1}, RELOAD_STATE_FAILED},
-        {RELOAD_EXEC, PROVE_TLS, {.reloaded = "now", .proven = "now"}, RELOAD_STATE_PROVEN},
+        {RELOAD_EXEC,
+         PROVE_TLS,
+         {.reloaded = "now", .proven = "now", .served.serial = "1"},
+         RELOAD_STATE_PROVEN},
+        /* Nobody was seen: no proof was asked for then, or the state is an older leafd's. */
+        {RELOAD_EXEC, PROVE_TLS, {.reloaded = "now", .proven = "now"}, RELOAD_STATE_RELOADED},
         {RELOAD_EXEC, PROVE_TLS, {.reloaded = "old", .proven = "now"}, RELOAD_STATE_PENDING},
         {RELOAD_NONE, PROVE_TLS, {.proven = "old"}, RELOAD_STATE_PENDING},
-        {RELOAD_NONE, PROVE_TLS, {.proven = "now"}, RELOAD_STATE_PROVEN},
+        {RELOAD_NONE, PROVE_TLS, {.proven = "now", .served.serial = "1"}, RELOAD_STATE_PROVEN},
+        {RELOAD_NONE, PROVE_TLS, {.proven = "now"}, RELOAD_STATE_PENDING},
         {RELOAD_NONE, PROVE_TLS, {.proven = "", .failures = 2}, RELOAD_STATE_FAILED},
     };
 

@@ -1037,6 +1037,8 @@ static void a_failing_ca_keeps_no_consumer_from_what_is_published(void **state)
     take_event(work, EV_FAILED, &away);
     assert_int_equal(fixture->flow->state, FLOW_RELOADING);
     deliver(fixture, EV_DONE);
+    work->seen.finding = PROVE_SERVED;
+    strcpy(work->published.serial, "12:34");
     deliver(fixture, EV_DONE);
     assert_int_equal(fixture->flow->state, FLOW_BACKING_OFF); /* the CA is waited for as before */
     assert_string_equal(work->state.consumer.proven, "new");
