@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { FIRST_PAUSE_US = 50000, PAUSE_MOST_US = 1000000 };
+enum { FIRST_PAUSE_US = 50000, PAUSE_MOST_US = 1000000, GLANCES_MOST = 3 };
 
 /* The order in which certificates are judged: the first that holds is the word. */
 static enum status_word judge(const struct status_row *row, const struct installed *installed,
@@ -53,6 +53,32 @@ static enum status_word judge(const struct status_row *row, const struct install
                                                                        : STATUS_NOT_RELOADED;
 }
 
+/* Reads a set that is replaced meanwhile once more: the files of the old one may be gone. */
+static void glance(int set_fd, const struct cert_config *cert, struct installed *installed)
+{
+    char current[GENERATION_NAME_BYTES];
+
+    for (unsigned tries = 1; tries <= GLANCES_MOST; tries++) {
+        installed_free(installed);
+        installed_glance(set_fd, cert, installed);
+        if (!publish_current(set_fd, current) || strcmp(current, installed->generation) == 0)
+            return;
+    }
+}
+
+/* Whether each file can be found under its name, with what was written to it. */
+static bool is_intact(int set_fd, const struct installed *installed)
+{
+    struct err err;
+
+    if (installed->health == INSTALLED_NOTHING || installed->is_spoiled)
+        return false;
+    for (size_t i = 0; i < installed->record.file_count; i++)
+        if (!publish_name_stands(set_fd, installed->record.files[i].output.name, &err))
+            return false;
+    return true;
+}
+
 static bool fill(struct status *status, struct status_row *row, const struct installed *installed,
                  const struct cert_config *cert, enum revocation revocation)
 {
@@ -73,10 +99,11 @@ static bool fill(struct status *status, struct status_row *row, const struct ins
         row->fingerprint = arena_copy(&status->arena, leaf->fingerprint);
         if (row->serial == NULL || row->fingerprint == NULL)
             return false;
-        row->usable = status->now_s >= row->not_before_s && status->now_s < row->end_s;
+        row->usable =
+            row->is_intact && status->now_s >= row->not_before_s && status->now_s < row->end_s;
         row->reload = reload_state_of(&row->state.consumer, cert, installed->generation);
         if (row->reload == RELOAD_STATE_PROVEN)
-            row->chain = cert->prove.method == PROVE_TLS ? "verified" : "not seen";
+            row->chain = row->state.consumer.served.chain_verified ? "verified" : "not seen";
     }
     row->serves_bad = served_is_bad(&row->state.consumer, cert);
     row->word = judge(row, installed, cert, revocation, status->now_s, &detail);
@@ -101,7 +128,8 @@ static bool read_row(struct status *status, const struct cert_config *cert, stru
         installed.health = INSTALLED_NOTHING;
         snprintf(installed.why, sizeof installed.why, "%.200s", err.text);
     } else {
-        installed_glance(set_fd, cert, &installed);
+        glance(set_fd, cert, &installed);
+        row->is_intact = is_intact(set_fd, &installed);
         if (installed.health < INSTALLED_DAMAGED && !publish_stands(set_fd, cert, &err)) {
             installed.health = INSTALLED_DAMAGED;
             snprintf(installed.why, sizeof installed.why, "%.255s", err.text);

@@ -32,13 +32,14 @@ struct status_row {
     const char *name, *directory;
     enum status_word word;
     bool usable;        /* a sound set that has begun and not ended is in place */
+    bool is_intact;     /* its files are there, under their names, as they were written */
     const char *detail; /* why it is not fresh; "" if it is */
     const char *serial, *fingerprint;
     /* 0 if nothing is published. end_s: the earliest notAfter on its path. */
     uint64_t not_before_s, not_after_s, end_s, due_s;
     enum reload_state reload;
     bool serves_bad;   /* the consumer was seen to serve a leaf that had ended, or a foreign one */
-    const char *chain; /* what the proof showed of the served chain; NULL: not proven */
+    const char *chain; /* what the last proof showed of the served chain; NULL: not proven */
     struct cert_state state;
 };
 

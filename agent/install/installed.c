@@ -41,6 +41,40 @@ struct reading {
     struct secret password; /* of keystores; empty if it is not needed, or cannot be read now */
 };
 
+__attribute__((format(printf, 2, 3))) static void note_spoiled(struct installed *installed,
+                                                               const char *format, ...)
+{
+    char why[sizeof installed->why];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(why, sizeof why, format, args);
+    va_end(args);
+    installed->is_spoiled = true;
+    note(installed, INSTALLED_DAMAGED, "%s", why);
+}
+
+/* The record is the last to be written of a generation, and nothing of it is written again. */
+static bool is_younger_than_record(const struct reading *reading, const char *name)
+{
+    struct stat file, record;
+
+    if (fstatat(reading->fd, name, &file, AT_SYMLINK_NOFOLLOW) != 0 ||
+        fstatat(reading->fd, record_name, &record, AT_SYMLINK_NOFOLLOW) != 0)
+        return false;
+    return file.st_mtim.tv_sec > record.st_mtim.tv_sec ||
+           (file.st_mtim.tv_sec == record.st_mtim.tv_sec &&
+            file.st_mtim.tv_nsec > record.st_mtim.tv_nsec);
+}
+
+static void note_unread(const struct reading *reading, const char *name, const struct err *err)
+{
+    if (!reading->glance || err->errnum != EACCES)
+        note_spoiled(reading->installed, "%s", err->text);
+    else if (is_younger_than_record(reading, name))
+        note_spoiled(reading->installed, "%s was written to after it was published", name);
+}
+
 static void check_file(const struct reading *reading, const struct record_file *file)
 {
     CLEANUP(bytes_free) struct bytes bytes = {.limit = OUTPUT_MOST_BYTES};
@@ -51,13 +85,12 @@ static void check_file(const struct reading *reading, const struct record_file *
     struct err err;
 
     if (!file_read_at(reading->fd, file->output.name, &bytes, &err)) {
-        if (!reading->glance || err.errnum != EACCES)
-            note(installed, INSTALLED_DAMAGED, "%s", err.text);
+        note_unread(reading, file->output.name, &err);
         return;
     }
     digest_add(&digest, bytes_text(&bytes), bytes.length);
     if (!digest_hex(&digest, hex, &err) || strcmp(hex, file->digest) != 0)
-        note(installed, INSTALLED_DAMAGED, "%s was changed", file->output.name);
+        note_spoiled(installed, "%s was changed", file->output.name);
     else if (fstatat(reading->fd, file->output.name, &about, AT_SYMLINK_NOFOLLOW) != 0 ||
              (about.st_mode & 07777) != file->output.mode)
         note(installed, INSTALLED_DAMAGED, "the mode of %s was changed", file->output.name);

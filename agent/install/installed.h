@@ -24,7 +24,9 @@ struct installed {
     enum installed_health health;
     char generation[GENERATION_NAME_BYTES]; /* "" if there is none */
     struct record record;                   /* set unless NOTHING */
-    char why[256];                          /* what is not as it should be, for people */
+    /* A file is missing, or does not hold what was written: not merely a mode or owner. */
+    bool is_spoiled;
+    char why[256]; /* what is not as it should be, for people */
 };
 
 /*
@@ -43,7 +45,7 @@ void installed_read_generation(int set_fd, const char *generation, const struct 
  * installed_glance - the same for somebody who may not be allowed to read keys
  *
  * For `leafd status`: key and certificate are not held against each other, and contents that may
- * not be read are taken for good.
+ * not be read are taken for good unless they were written to after the record was.
  */
 void installed_glance(int set_fd, const struct cert_config *cert, struct installed *ret_installed);
 

@@ -213,17 +213,22 @@ static bool leads_to(int dir_fd, const char *path, const char *wanted)
            ((there == OUR_LINK || there == OTHER_LINK) && strcmp(target, wanted) == 0);
 }
 
+bool publish_name_stands(int set_fd, const char *name, struct err *err)
+{
+    char wanted[PATH_MAX];
+
+    snprintf(wanted, sizeof wanted, "%s%s", below_data, name);
+    return leads_to(set_fd, name, wanted) ||
+           err_set(err, ERR_LOCAL, "%s was removed or replaced", name);
+}
+
 bool publish_stands(int set_fd, const struct cert_config *cert, struct err *err)
 {
     char wanted[PATH_MAX];
 
-    for (size_t i = 0; i < cert->outputs.count; i++) {
-        const char *name = cert->outputs.items[i].name;
-
-        snprintf(wanted, sizeof wanted, "%s%s", below_data, name);
-        if (!leads_to(set_fd, name, wanted))
-            return err_set(err, ERR_LOCAL, "%s was removed or replaced", name);
-    }
+    for (size_t i = 0; i < cert->outputs.count; i++)
+        if (!publish_name_stands(set_fd, cert->outputs.items[i].name, err))
+            return false;
     for (size_t i = 0; i < cert->links.count; i++) {
         const struct outside_link *link = &cert->links.items[i];
 

@@ -47,6 +47,10 @@ bool publish_check_links(const struct cert_config *cert, struct err *err);
  */
 bool publish_links(const struct cert_config *cert, struct err *err);
 
+/* publish_name_stands - whether that visible name leads where leafd made it lead; class local if
+ * not */
+bool publish_name_stands(int set_fd, const char *name, struct err *err);
+
 /*
  * publish_stands - whether every visible name, and every link elsewhere, leads to where it should
  *

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 
+import pytest
 import scene
 from real_ca import free_port
 from scene import WEB, wait_for
@@ -84,6 +85,73 @@ def test_status_needs_no_permission_to_read_keys(ca, site):
     done = as_nobody(site, "status")
     assert done.returncode == 0, done.stderr + done.stdout
     assert "fresh" in done.stdout
+
+
+def spoil(path):
+    path.write_bytes(path.read_bytes().replace(b"A", b"B", 1))
+
+
+def replace_by_foreign_file(path):
+    content = path.read_bytes()
+    path.unlink()
+    path.write_bytes(content)
+
+
+BREAKS = {"key-gone": lambda out: os.unlink(os.path.realpath(out / "tls.key")), "key-corrupt": lambda out: spoil(out / "tls.key"),
+          "certificate-corrupt": lambda out: spoil(out / "tls.crt"), "name-removed": lambda out: (out / "tls.key").unlink(),
+          "name-replaced": lambda out: replace_by_foreign_file(out / "tls.crt")}
+
+
+@pytest.mark.parametrize("broken", BREAKS)
+def test_a_set_whose_files_are_not_what_was_written_is_not_ready(ca, site, broken):
+    site.configure(ca, {"web": WEB})
+    assert site.once().code == 0 and site.command("ready").code == 0
+    let_everybody_read(ca, site)
+    assert as_nobody(site, "ready").returncode == 0
+    BREAKS[broken](site.out())
+    row = site.status()["web"]
+    assert (row["state"], row["usable"]) == ("damaged", False) and row["detail"]
+    assert site.command("ready").code == 1
+    # Nor to somebody who may not read keys.
+    assert as_nobody(site, "ready").returncode == 1
+
+
+def test_a_mode_that_was_changed_is_damage_and_keeps_nobody_from_the_files(ca, site):
+    site.configure(ca, {"web": WEB})
+    assert site.once().code == 0
+    (site.out() / "tls.key").chmod(0o640)
+    os.utime(site.out() / "tls.crt")
+    row = site.status()["web"]
+    assert (row["state"], row["usable"]) == ("damaged", True) and "mode" in row["detail"]
+    assert site.command("ready").code == 0
+
+
+def test_who_only_looks_needs_nothing_that_is_for_the_ca_or_the_consumer(ca, site):
+    """A probe that went wrong for a file of the CA's would take a pod out of its Service."""
+    named = {name: site.folder / name for name in ("ca.pem", "anchor.pem", "tell", "password")}
+    for path in (named["ca.pem"], named["anchor.pem"]):
+        path.write_bytes(open(ca.ca_file, "rb").read())
+    named["tell"].write_text("#!/bin/sh\nexit 0\n")
+    named["tell"].chmod(0o755)
+    named["password"].write_text("changeit-now\n")
+    site.configure(ca, {"web": WEB + f"reload = exec {named['tell']}\nvalidate = exec {named['tell']}\n"
+                                     f"file = web.p12 pkcs12\nkeystore_password_file = {named['password']}"})
+    site.file.write_text(site.file.read_text().replace(f"ca_file = {ca.ca_file}", f"ca_file = {named['ca.pem']}"))
+    assert site.once().code == 0
+    site.file.write_text(site.file.read_text() + f"trust_anchor = {named['anchor.pem']}\n")
+    let_everybody_read(ca, site)
+    for path in named.values():
+        path.chmod(0o700)
+    for command in ("ready", "status"):
+        done = as_nobody(site, command)
+        assert (done.returncode, done.stderr) == (0, ""), done
+    for path in named.values():
+        path.unlink()
+    done = site.command("ready")
+    assert (done.code, done.out, done.err) == (0, "", "")
+    assert site.command("status").code == 0
+    done = site.command("check")
+    assert done.code == 2 and done.err.count("cannot read") == 3 and done.err.count("names a program") == 2, done.err
 
 
 def let_everybody_read(ca, site):

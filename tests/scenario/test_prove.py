@@ -1,4 +1,5 @@
 """What the consumer serves is known, kept over crashes, and rolled back when it refuses."""
+import json
 import os
 import socket
 import ssl
@@ -134,6 +135,40 @@ def test_a_reload_is_proven_by_a_handshake(ca, site, consumer):
     row = site.status()["web"]
     assert (row["state"], row["reload"]) == ("fresh", "proven")
     assert site.once().events("found") and len(consumer.calls()) == 1, "proven once, and kept"
+
+
+def test_what_nobody_saw_is_not_taken_for_proven(ca, site, consumer):
+    """A state of an older leafd says proven, and nothing of what was seen."""
+    site.configure(ca, {"web": WEB + consumer.lines})
+    assert site.once().code == 0
+    row = site.status()["web"]
+    assert row["chain"] == "verified" and row["served"]["serial"] == row["serial"]
+    path = site.out() / "..state"
+    state = json.loads(path.read_text())
+    assert state["consumer"]["served"].pop("chain_verified") is True
+    path.write_text(json.dumps(state))
+    assert site.status()["web"]["chain"] == "not seen"
+    state["consumer"]["served"] = None
+    path.write_text(json.dumps(state))
+    row = site.status()["web"]
+    assert (row["state"], row["chain"], row["served"]) == ("not-proven", None, None)
+    run = site.run()
+    run.wait_event("proven")
+    site.becomes("web", state="fresh", chain="verified")
+    assert not run.events("reloaded") and len(consumer.calls()) == 1, "it is looked at, and not told again"
+    assert run.terminate() == 0
+    path.write_text(json.dumps(state))
+    assert site.once().events("proven")
+    assert site.status()["web"]["chain"] == "verified" and len(consumer.calls()) == 1
+
+
+def test_a_section_that_begins_to_ask_for_a_proof_gets_one(ca, site, consumer):
+    site.configure(ca, {"web": WEB + f"reload = exec {consumer.script}"})
+    assert site.once().code == 0
+    site.configure(ca, {"web": WEB + consumer.lines})
+    assert site.status()["web"]["chain"] is None
+    assert site.once().events("proven") and len(consumer.calls()) == 1
+    assert site.status()["web"]["chain"] == "verified"
 
 
 def test_a_consumer_that_ignores_the_reload_is_reported_until_it_obeys(ca, site, consumer):
