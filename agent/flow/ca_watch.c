@@ -169,7 +169,7 @@ static bool read_issuer(const struct vault_reply *reply, char to[static KEY_IDEN
                         struct err *err)
 {
     const char *pem = vault_ca_certificate(reply);
-    struct certificate_facts facts;
+    struct certificate_facts facts = {0};
     uint64_t now_s = when_now_s();
     struct arena arena = {0};
     bool read = pem == NULL ? err_set(err, ERR_UNTRUSTED, "the reply holds no certificate")

@@ -260,7 +260,8 @@ void cert_work_note_issued(struct cert_work *work, const struct certificate_fact
     if (strcmp(named, leaf->authority_key) != 0)
         cert_work_remember_issuer(work, named);
     ca->has_baseline = named[0] != '\0';
-    if (memcmp(&before, ca, sizeof before) != 0)
+    if (memcmp(before.known, ca->known, sizeof before.known) != 0 ||
+        before.has_baseline != ca->has_baseline)
         cert_work_save(work);
 }
 

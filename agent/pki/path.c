@@ -236,12 +236,10 @@ static bool is_end(const struct search *search, X509 *certificate)
 static void climb(struct search *search, X509 *last, int depth)
 {
     int at = 0, look = 0;
-    bool several;
-    X509 *issuer;
-
+    X509 *issuer = next_issuer(search, last, depth, &look);
     /* Where there is one way only, its signatures are verified when it has been gone. */
-    several = next_issuer(search, last, depth, &look) != NULL &&
-              next_issuer(search, last, depth, &look) != NULL;
+    bool several = issuer != NULL && next_issuer(search, last, depth, &look) != NULL;
+
     while (goes_on(search) && (issuer = next_issuer(search, last, depth, &at)) != NULL) {
         search->steps_taken++;
         if (depth == CHAIN_MOST_ON_PATH) {

@@ -23,7 +23,7 @@ enum name_verdict {
 };
 
 /* fit_name - the verdict on a DNS name, common name or mail address */
-enum name_verdict fit_name(const struct role_terms *role, const char *name);
+enum name_verdict fit_name(const struct role_terms *role, const char *whole);
 
 /* fit_name_uri - the verdict on a URI: allowed, undecided or NAME_DOMAIN */
 enum name_verdict fit_name_uri(const struct role_terms *role, const char *uri);
