@@ -41,6 +41,29 @@ bool file_read_secret(const char *path, struct secret *secret, struct err *err);
  */
 bool file_read_password(const char *path, struct secret *secret, struct err *err);
 
+/*
+ * file_everybody_may_write - whether everybody may write the file, by its mode and its mount
+ *
+ * False if it is not there. What kubelet mounts into a pod is not writable for those who mount it,
+ * whatever its mode, and neither is a read-only file system. Where systemd runs the machine the
+ * mode alone counts: a unit sees as read-only (ProtectSystem=) what others may write. Blocks, as
+ * the two below.
+ */
+bool file_everybody_may_write(const char *path);
+
+/*
+ * file_everybody_may_read - whether everybody may read the file; false if it is not there
+ *
+ * What kubelet mounts is not everybody's: "everybody" are the containers of the pod that mount it.
+ */
+bool file_everybody_may_read(const char *path);
+
+/*
+ * file_is_mounted_alone - whether the file's mode is likely that of a mount and not of its owner:
+ * it lies below /run/secrets, where Docker and Podman put secrets, or on a read-only file system
+ */
+bool file_is_mounted_alone(const char *path);
+
 /* file_write - writes all of it, however often write(2) takes only a part; fails with class local
  */
 bool file_write(int fd, const void *data, size_t length, struct err *err);

@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <ini.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum {
     FILE_MOST_BYTES = 1024 * 1024,
@@ -189,11 +188,9 @@ static int take_entry(void *user, const char *section, const char *key, const ch
 
 static bool read_file(const char *file, struct bytes *bytes, struct err *err)
 {
-    struct stat about;
-
     if (!file_read_at(AT_FDCWD, file, bytes, err))
         return false;
-    if (stat(file, &about) == 0 && (about.st_mode & S_IWOTH) != 0)
+    if (file_everybody_may_write(file))
         return err_set(err, ERR_CONFIG,
                        "everybody may write this file, and it names commands; chmod o-w it");
     if (strlen(bytes_text(bytes)) != bytes->length)

@@ -1,5 +1,6 @@
 #include "flow/configuration.h"
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/when.h"
 #include "config/config_document.h"
@@ -11,7 +12,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* A file that a key names. */
@@ -53,33 +53,6 @@ static size_t credentials_of(const struct config *config, struct named_file file
     return count;
 }
 
-/*
- * What kubelet mounts into the pod: root's, behind a link into ..data, for everybody to read by
- * default; "everybody" are the containers that mount it.
- */
-static bool is_mounted_by_kubelet(const char *path, const struct stat *about)
-{
-    char target[sizeof "..data/"] = {0};
-
-    return about->st_uid == 0 && readlink(path, target, sizeof target - 1) > 0 &&
-           strcmp(target, "..data/") == 0;
-}
-
-static bool everybody_may_read(const char *path)
-{
-    struct stat about;
-
-    return stat(path, &about) == 0 && (about.st_mode & S_IROTH) != 0 &&
-           !is_mounted_by_kubelet(path, &about);
-}
-
-static bool everybody_may_write(const char *path)
-{
-    struct stat about;
-
-    return stat(path, &about) == 0 && (about.st_mode & S_IWOTH) != 0;
-}
-
 static void check_credentials(const struct config *config, struct config_problems *problems)
 {
     struct named_file files[CREDENTIALS];
@@ -88,7 +61,7 @@ static void check_credentials(const struct config *config, struct config_problem
     for (size_t i = 0; i < count; i++) {
         struct config_place place = place_of(config, &files[i]);
 
-        if (everybody_may_write(files[i].path))
+        if (file_everybody_may_write(files[i].path))
             config_problem(problems, &place, "names a file that everybody may write; chmod o-w it");
     }
 }
@@ -118,6 +91,12 @@ static const struct named_file *certificates_of(const struct config *config)
     return files;
 }
 
+/* libcurl reads ca_file, and takes OpenSSL's trusted certificates there. */
+static enum pem_file_form form_of(const struct named_file *file)
+{
+    return strcmp(file->key, "ca_file") == 0 ? PEM_FILE_OR_TRUSTED : PEM_FILE_PLAIN;
+}
+
 static void check_certificates_in(const struct config *config, const struct named_file *file,
                                   struct config_problems *problems)
 {
@@ -125,9 +104,9 @@ static void check_certificates_in(const struct config *config, const struct name
     struct pem_file_facts facts;
     struct err err;
 
-    if (!pem_file_certificates(file->path, &facts, &err))
+    if (!pem_file_certificates(file->path, form_of(file), &facts, &err))
         config_problem(problems, &place, "\"%s\" %s", file->path, err.text);
-    else if (everybody_may_write(file->path))
+    else if (file_everybody_may_write(file->path))
         config_problem(problems, &place,
                        "\"%s\" is a file that everybody may write, and whom leafd trusts stands in "
                        "it; chmod o-w it",
@@ -158,12 +137,12 @@ static void check_client_key(const struct config *config, struct config_problems
     struct config_place place;
     struct err err;
 
-    if (file.path == NULL || everybody_may_write(file.path))
+    if (file.path == NULL || file_everybody_may_write(file.path))
         return;
     place = place_of(config, &file);
     if (!pem_file_key(file.path, config->vault.client_certificate, &err))
         config_problem(problems, &place, "\"%s\" %s", file.path, err.text);
-    else if (everybody_may_read(file.path))
+    else if (file_everybody_may_read(file.path) && !file_is_mounted_alone(file.path))
         config_problem(problems, &place,
                        "\"%s\" is a private key that everybody may read; chmod o-r it, and replace "
                        "it if somebody could have",
@@ -245,9 +224,12 @@ static void advise_on_credential(const struct config *config, const struct named
                        "advice: the file of %s cannot be read now: %s; no login succeeds until it "
                        "can",
                        key, strerrordesc_np(errno));
-    else if (strcmp(key, "role_id_file") != 0 && everybody_may_read(file->path))
-        config_problem(advice, &place, "advice: everybody may read the file of %s; chmod o-r it",
-                       key);
+    else if (strcmp(key, "role_id_file") != 0 && file_everybody_may_read(file->path))
+        config_problem(advice, &place, "advice: everybody may read the file of %s; %s", key,
+                       file_is_mounted_alone(file->path)
+                           ? "chmod o-r it where it is mounted from, or have it mounted so: "
+                             "mode: of a Docker or Podman secret, defaultMode: of a volume"
+                           : "chmod o-r it");
 }
 
 static void advise_on_ends(const struct config *config, struct config_problems *advice)
@@ -261,7 +243,8 @@ static void advise_on_ends(const struct config *config, struct config_problems *
         struct config_place place = place_of(config, at);
         const char *key = place.key;
 
-        if (!pem_file_certificates(at->path, &facts, &err) || facts.end_s > when_now_s())
+        if (!pem_file_certificates(at->path, form_of(at), &facts, &err) ||
+            facts.end_s > when_now_s())
             continue;
         when_text(facts.end_s, end);
         place.key = NULL;

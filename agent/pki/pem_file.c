@@ -35,6 +35,10 @@ static bool tell_what_it_is(const struct bytes *bytes, struct err *err)
         return err_set(err, ERR_LOCAL,
                        "holds a private key and no certificate; name the file with the "
                        "certificates");
+    if (strstr(text, "BEGIN TRUSTED CERTIFICATE-----") != NULL)
+        return err_set(err, ERR_LOCAL,
+                       "holds OpenSSL's TRUSTED CERTIFICATE; write it plain: openssl x509 -in FILE "
+                       "-out FILE.pem");
     if (strstr(text, "CERTIFICATE REQUEST-----") != NULL)
         return err_set(err, ERR_LOCAL,
                        "holds a request for a certificate, and none; name the file with the "
@@ -47,13 +51,15 @@ static bool tell_what_it_is(const struct bytes *bytes, struct err *err)
 }
 
 /* Reads all certificates; false if the one behind these cannot be read. */
-static bool count_certificates(BIO *bio, struct pem_file_facts *facts)
+static bool count_certificates(BIO *bio, enum pem_file_form form, struct pem_file_facts *facts)
 {
+    X509 *(*read_next)(BIO *, X509 **, pem_password_cb *, void *) =
+        form == PEM_FILE_OR_TRUSTED ? PEM_read_bio_X509_AUX : PEM_read_bio_X509;
     struct validity validity;
     unsigned long code;
     X509 *certificate;
 
-    while ((certificate = PEM_read_bio_X509(bio, NULL, crypto_no_password, NULL)) != NULL) {
+    while ((certificate = read_next(bio, NULL, crypto_no_password, NULL)) != NULL) {
         if (certificate_validity(certificate, &validity) && validity.not_after > facts->end_s)
             facts->end_s = validity.not_after;
         X509_free(certificate);
@@ -64,7 +70,8 @@ static bool count_certificates(BIO *bio, struct pem_file_facts *facts)
     return ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE;
 }
 
-bool pem_file_certificates(const char *path, struct pem_file_facts *ret_facts, struct err *err)
+bool pem_file_certificates(const char *path, enum pem_file_form form,
+                           struct pem_file_facts *ret_facts, struct err *err)
 {
     CLEANUP(bytes_free) struct bytes bytes = {.limit = PEM_FILE_MOST_BYTES};
     CLEANUP(cleanup_bio) BIO *bio = NULL;
@@ -75,7 +82,7 @@ bool pem_file_certificates(const char *path, struct pem_file_facts *ret_facts, s
     if (bio == NULL)
         return err_memory(err);
     *ret_facts = (struct pem_file_facts){.bytes = bytes.length};
-    if (!count_certificates(bio, ret_facts))
+    if (!count_certificates(bio, form, ret_facts))
         return err_set(err, ERR_LOCAL,
                        "holds a certificate that cannot be read; write the file anew");
     return ret_facts->certificates > 0 || tell_what_it_is(&bytes, err);
@@ -99,7 +106,7 @@ bool pem_file_key(const char *path, const char *certificate_path, struct err *er
         return err_set(err, ERR_LOCAL,
                        "holds no private key in PEM; name the file with -----BEGIN PRIVATE "
                        "KEY-----");
-    if (!pem_file_certificates(certificate_path, &facts, &why) ||
+    if (!pem_file_certificates(certificate_path, PEM_FILE_PLAIN, &facts, &why) ||
         !file_read_at(AT_FDCWD, certificate_path, &certificate, &why))
         return true; /* which is told of that file */
     return certificate_has_key(bytes_text(&certificate), key, &why) ||

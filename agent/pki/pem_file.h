@@ -17,12 +17,20 @@ struct pem_file_facts {
     uint64_t end_s; /* of the certificate that ends last, in seconds since 1970 */
 };
 
+/* What counts as a certificate. */
+enum pem_file_form {
+    PEM_FILE_PLAIN,
+    PEM_FILE_OR_TRUSTED, /* also BEGIN TRUSTED CERTIFICATE of x509(1), with what it is trusted for
+                          */
+};
+
 /*
  * pem_file_certificates - whether the file holds certificates in PEM, and each can be read
  *
  * Blocks: reads up to 1 MiB.
  */
-bool pem_file_certificates(const char *path, struct pem_file_facts *ret_facts, struct err *err);
+bool pem_file_certificates(const char *path, enum pem_file_form form,
+                           struct pem_file_facts *ret_facts, struct err *err);
 
 /*
  * pem_file_key - whether the file holds a private key in PEM, not encrypted, that belongs to the

@@ -1,11 +1,12 @@
 """Files that a configuration names: held against what their keys say when it is read, not when they are used."""
 import os
 import stat
+import subprocess
 
 import pytest
 
 from clocks import DAY, Clock
-from scene import openssl
+from scene import LEAFD, openssl
 from test_config import CERT, HEAD
 
 EC = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
@@ -173,11 +174,90 @@ def test_what_kubelet_mounts_is_neither_refused_nor_advice(site, made):
     done = site.command("check")
     assert done.code == 0, done.err
     assert "everybody" not in done.out
-    # Somebody else's, and one that may be written, are what they are.
+    # defaultMode of 0777 lets nobody write: kubelet mounts volumes of secrets read-only.
+    for name in ("token", "tls.key"):
+        (volume / "..2026" / name).chmod(0o777)
+    done = site.command("check")
+    assert done.code == 0 and "everybody" not in done.out, done.err
+    # Somebody else's is what it is.
+    (volume / "..2026" / "token").chmod(0o644)
     os.chown(volume / "..2026" / "token", 65534, 65534)
     assert "everybody may read the file of token_file" in site.command("check").out
-    (volume / "..2026" / "tls.key").chmod(0o646)
+    os.chown(volume / "..2026" / "tls.key", 65534, 65534)
     assert site.command("check").code == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
+def test_the_configuration_in_a_volume_of_mode_0777_is_read(site):
+    (site.folder / "..2026").mkdir()
+    (site.folder / "..data").symlink_to("..2026")
+    write(site, HEAD + CERT)
+    site.file.rename(site.folder / "..2026" / "leafd.ini")
+    (site.folder / "..2026" / "leafd.ini").chmod(0o777)
+    site.file.symlink_to("..data/leafd.ini")
+    done = site.command("check")
+    assert done.code == 0, done.err
+
+
+def mounted(site, *steps):
+    """leafd check in a mount namespace of its own."""
+    script = " && ".join([*steps, f'exec "{LEAFD}" check -c "{site.file}"'])
+    return subprocess.run(["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True, check=False,
+                          env=site.environment, timeout=30)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
+def test_on_a_mount_that_is_read_only_nobody_writes(site, made):
+    """Everybody may write each of these by its mode: as -v .../tls:/tls:ro of a folder of modes 0666."""
+    folder = site.folder / "bound"
+    folder.mkdir()
+    for name in ("ca.pem", "ca.key", "secret"):
+        (folder / name).write_bytes((made / name).read_bytes())
+        (folder / name).chmod(0o666)
+    write(site, HEAD.replace("role = leafd", f"role = leafd\ntoken_file = {folder}/secret").replace(
+        "[auth]", f"ca_file = {folder}/ca.pem\nclient_certificate = {folder}/ca.pem\nclient_key = {folder}/ca.key\n[auth]")
+        + CERT + f"trust_anchor = {folder}/ca.pem\nfile = k.p12 pkcs12\nkeystore_password_file = {folder}/secret\n")
+    site.file.chmod(0o666)
+    bind = f"mount --bind {site.folder} {site.folder}"
+    writable = mounted(site, bind)
+    assert writable.returncode == 2 and "everybody may write this file" in writable.stderr
+    read_only = [bind, f"mount -o remount,bind,ro {site.folder}", "mount -t tmpfs tmpfs /run"]
+    done = mounted(site, *read_only)
+    assert done.returncode == 0, done.stderr
+    assert "[vault] advice: everybody may read the file of client_key; chmod o-r it where it is mounted from" in done.stdout
+    assert "mode: of a Docker or Podman secret, defaultMode: of a volume" in done.stdout
+    # A unit of systemd sees read-only what others may write.
+    unit = mounted(site, *read_only, "mkdir -p /run/systemd/system")
+    assert unit.returncode == 2 and "everybody may write this file" in unit.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
+@pytest.mark.parametrize("folder", ["/run/secrets", "/var/run/secrets"])
+def test_a_key_that_docker_puts_there_for_all_to_read_is_advice(site, made, folder):
+    write(site, HEAD.replace(
+        "[auth]", f"client_certificate = {made}/ca.pem\nclient_key = {folder}/ca.key\n[auth]") + CERT)
+    put = ["mount -t tmpfs tmpfs /run", "{ [ -L /var/run ] || mount --bind /run /var/run; }", "mkdir /run/secrets",
+           f"cp {made}/ca.key /run/secrets"]
+    done = mounted(site, *put, "chmod 0444 /run/secrets/ca.key")
+    assert done.returncode == 0, done.stderr
+    assert "advice: everybody may read the file of client_key" in done.stdout and "mode: of a Docker" in done.stdout
+    assert "everybody" not in mounted(site, *put, "chmod 0400 /run/secrets/ca.key").stdout
+    assert mounted(site, *put, "chmod 0666 /run/secrets/ca.key").returncode == 2
+
+
+def test_openssls_trusted_certificates_are_taken_as_ca_file_alone(ca, site, made):
+    """libcurl takes them, and no vetting does."""
+    trusted = site.folder / "trusted.pem"
+    openssl("x509", "-in", str(ca.ca_file), "-trustout", "-addtrust", "serverAuth", "-out", str(trusted))
+    assert "BEGIN TRUSTED CERTIFICATE" in trusted.read_text()
+    lines = "pki_role = leafd\ndns_names = a.example.test\nttl = 1h\nfile = tls.crt fullchain\nfile = tls.key key\n"
+    text = site.configure(ca, {"web": lines}).read_text()
+    site.write(text.replace(f"ca_file = {ca.ca_file}", f"ca_file = {trusted}"))
+    done = site.once()
+    assert done.code == 0, done.err
+    site.configure(ca, {"web": lines + f"trust_anchor = {trusted}\n"})
+    done = site.command("check")
+    assert done.code == 2 and "holds OpenSSL's TRUSTED CERTIFICATE; write it plain: openssl x509 -in" in done.err
 
 
 def test_certificates_that_have_ended_are_advice(site, made):
