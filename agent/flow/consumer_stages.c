@@ -99,7 +99,7 @@ void stage_reload(struct cert_work *work)
     struct slot *slot = NULL;
     struct err err;
 
-    work->seen = (struct prove_seen){.finding = PROVE_UNREACHABLE};
+    work->seen = (struct prove_seen){.finding = PROVE_NOT_LOOKED};
     if (variables.complete)
         slot = reload_start(&tools, work->config, work->cert, variables.items, cert_work_slot_done,
                             work, &err);
@@ -139,15 +139,6 @@ static struct prove_tools prove_tools_of(const struct cert_work *work)
                                 .http = work->tools->http};
 }
 
-static void on_mutual(void *arg, const struct err *err)
-{
-    struct cert_work *work = arg;
-
-    if (err->kind == ERR_NONE)
-        work->seen.finding = PROVE_SERVED;
-    cert_work_slot_done(work, err);
-}
-
 static void on_identity_read(void *arg, const struct err *job_err)
 {
     struct cert_work *work = arg;
@@ -157,7 +148,7 @@ static void on_identity_read(void *arg, const struct err *job_err)
 
     if (err.kind == ERR_NONE)
         slot = mutual_start(&tools, work->config, work->cert, &work->job->identity,
-                            &work->seen.finding, on_mutual, work, &err);
+                            &work->seen.finding, cert_work_slot_done, work, &err);
     work->job = NULL;
     slot_drop(read);
     take_slot(work, slot, &err);
@@ -219,7 +210,7 @@ static void on_record_read(void *arg, const struct err *job_err)
 
 static void start_proof(struct cert_work *work, uint64_t limit_s)
 {
-    work->seen = (struct prove_seen){.finding = PROVE_UNREACHABLE};
+    work->seen = (struct prove_seen){.finding = PROVE_NOT_LOOKED};
     work->proof_limit_s = limit_s;
     if (work->cert->prove.method == PROVE_TLS)
         read_published(work, job_read_record, on_record_read);

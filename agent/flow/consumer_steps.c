@@ -37,11 +37,26 @@ static bool was_stopped(const struct cert_work *work)
 /*
  * Whether it has loaded this very set, and lacks what no reload and no earlier set brings: a server
  * that was given the file with the leaf alone, or that lets anybody in, is mended in its own
- * configuration. It is looked at again, with growing pauses, and left in peace.
+ * configuration. The same holds for one that serves the leaf while the proof failed elsewhere, as
+ * mutual TLS that could not be asked for. It is looked at again, with growing pauses, and left in
+ * peace.
  */
 static bool is_for_a_person(const struct cert_work *work)
 {
-    return work->seen.finding == PROVE_BAD_CHAIN || work->seen.finding == PROVE_NOT_MUTUAL;
+    return work->seen.finding == PROVE_BAD_CHAIN || work->seen.finding == PROVE_NOT_MUTUAL ||
+           work->seen.finding == PROVE_SERVED;
+}
+
+/* Whether nobody answers there. That we could not look says nothing about the consumer. */
+static bool is_nobody_there(const struct cert_flow *flow)
+{
+    return flow->work.seen.finding == PROVE_UNREACHABLE && flow->err->kind != ERR_LOCAL;
+}
+
+/* Whether the look that failed was one at a consumer that had been told, for reasons of our own. */
+static bool is_look_of_ours(const struct cert_flow *flow)
+{
+    return flow->state == FLOW_CHECKING && flow->err->kind == ERR_LOCAL;
 }
 
 bool consumer_is_owed(const struct cert_work *work)
@@ -114,7 +129,7 @@ static void note_served(struct cert_work *work, const struct err *err)
                         (leaf->seen && strcmp(leaf->fingerprint, published->fingerprint) == 0);
 
     if (work->cert->prove.method == PROVE_NONE || err->kind == ERR_LOCAL ||
-        work->seen.finding == PROVE_SAYS_NO)
+        work->seen.finding == PROVE_SAYS_NO || work->seen.finding == PROVE_NOT_LOOKED)
         return;
     if (work->seen.finding == PROVE_UNREACHABLE) {
         *served = (struct served_state){0};
@@ -187,7 +202,9 @@ static void try_later(struct cert_flow *flow)
     }
     cert_log_consumer_failed(work, &work->state.failure, wait_ms);
     flow_rest(flow,
-              was_stopped(work) || is_for_a_person(work) ? FLOW_WAITING : FLOW_RELOAD_BACKING_OFF,
+              was_stopped(work) || is_for_a_person(work) || is_look_of_ours(flow)
+                  ? FLOW_WAITING
+                  : FLOW_RELOAD_BACKING_OFF,
               work->published.due_s, wait_ms);
 }
 
@@ -224,8 +241,8 @@ void step_look_failed(struct cert_flow *flow)
 
     note_served(work, flow->err);
     /* A command of the operator's cannot tell a consumer that is away from one that is behind. */
-    consumer->missing = err.kind != ERR_LOCAL && (work->seen.finding == PROVE_UNREACHABLE ||
-                                                  work->seen.finding == PROVE_SAYS_NO);
+    consumer->missing =
+        is_nobody_there(flow) || (work->seen.finding == PROVE_SAYS_NO && err.kind != ERR_LOCAL);
     consumer->proven[0] = '\0';
     if (consumer->missing)
         err_set(&err, ERR_CONSUMER, "%s", work->nobody);
@@ -265,7 +282,7 @@ void step_proof_failed(struct cert_flow *flow)
     struct consumer_state *consumer = &flow->work.state.consumer;
 
     note_served(&flow->work, flow->err);
-    consumer->missing = flow->work.seen.finding == PROVE_UNREACHABLE;
+    consumer->missing = is_nobody_there(flow);
     /* Whoever goes on serving the old leaf has not noticed; that is no refusal. Nor is it when we
      * could not look for want of memory or descriptors. */
     if (flow->work.seen.finding != PROVE_OTHER_LEAF && !is_for_a_person(&flow->work) &&
@@ -297,6 +314,7 @@ void step_settle(struct cert_flow *flow)
         cert_log_proven(work);
     if (reached != RELOAD_STATE_NONE || failed)
         cert_work_save(work);
+    work->seen.finding = PROVE_NOT_LOOKED; /* what comes next is looked at anew */
     cert_directory_plan_removal(work);
     step_rest_until_due(flow);
 }
@@ -314,11 +332,13 @@ void step_still_proven(struct cert_flow *flow)
 {
     struct cert_work *work = &flow->work;
 
-    note_served(work, flow->err);
-    if (work->state.consumer.failures == 0)
-        step_rest_until_due(flow);
-    else
+    if (work->state.consumer.failures > 0) {
         step_settle(flow);
+        return;
+    }
+    note_served(work, flow->err);
+    work->seen.finding = PROVE_NOT_LOOKED;
+    step_rest_until_due(flow);
 }
 
 void step_proof_lost(struct cert_flow *flow)
@@ -327,9 +347,10 @@ void step_proof_lost(struct cert_flow *flow)
     struct consumer_state *consumer = &work->state.consumer;
 
     note_served(work, flow->err);
-    consumer->proven[0] = '\0';
-    consumer->missing = work->seen.finding == PROVE_UNREACHABLE;
-    if (consumer->missing || is_for_a_person(work)) {
+    if (!is_look_of_ours(flow))
+        consumer->proven[0] = '\0';
+    consumer->missing = is_nobody_there(flow);
+    if (consumer->missing || is_for_a_person(work) || is_look_of_ours(flow)) {
         try_later(flow);
         return;
     }

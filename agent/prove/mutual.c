@@ -328,7 +328,6 @@ struct slot *mutual_start(const struct prove_tools *tools, struct config *config
         mutual->identity = *identity;
         mutual->ret_finding = ret_finding;
         *identity = (struct identity){0};
-        *ret_finding = PROVE_UNREACHABLE;
         snprintf(mutual->request, sizeof mutual->request, "GET / HTTP/1.0\r\nHost: %s\r\n\r\n",
                  name == NULL ? "localhost" : name);
         mutual->step = resolve_start(tools->loop, tools->lookups, &cert->prove.tls, peer_most_us,

@@ -22,8 +22,10 @@
  * Takes *identity, which is {0} afterwards, also when it fails; without a key in it the third peer
  * does not come. It is freed when all have been there. Borrows `cert`, whose prove.method is
  * PROVE_TLS, until it has ended, and `tools` during the call; takes a reference of `config`. Sets
- * *ret_finding to PROVE_NOT_MUTUAL or PROVE_UNREACHABLE before it fails with class consumer; class
- * local if memory ran out. NULL with *err filled if it could not start.
+ * *ret_finding to PROVE_NOT_MUTUAL if a peer was not treated as it should be, and leaves it alone
+ * otherwise: a question that could not be put shows nothing. Failures are class consumer; class
+ * local if memory ran out or the set's own certificate cannot be shown. NULL with *err filled if it
+ * could not start.
  */
 struct slot *mutual_start(const struct prove_tools *tools, struct config *config,
                           const struct cert_config *cert, struct identity *identity,

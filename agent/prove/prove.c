@@ -152,7 +152,7 @@ static void take_bad(struct proof *proof, enum prove_finding finding, const stru
     proof->samples++;
     proof->good = 0;
     if (!proof->narrow || finding != PROVE_UNREACHABLE || why->kind == ERR_LOCAL) {
-        proof->seen.finding = finding;
+        proof->seen.finding = why->kind == ERR_LOCAL ? PROVE_NOT_LOOKED : finding;
         proof->why = *why;
     }
     if (tls && finding != PROVE_BAD_CHAIN)

@@ -31,6 +31,7 @@ struct prove_wish {
 };
 
 enum prove_finding {
+    PROVE_NOT_LOOKED,  /* nothing yet, or leafd itself could not look */
     PROVE_SERVED,      /* the leaf */
     PROVE_OTHER_LEAF,  /* another one, or a reply that does not name it */
     PROVE_NOT_MUTUAL,  /* the leaf, to peers that should be refused (prove/mutual) */

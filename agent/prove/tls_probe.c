@@ -1,5 +1,6 @@
 #include "prove/tls_probe.h"
 
+#include "pki/crypto.h"
 #include "pki/served.h"
 #include "prove/starttls.h"
 
@@ -126,19 +127,24 @@ static bool take_identity(SSL_CTX *context, const struct identity *identity)
                                 SSL_CTX_use_PrivateKey(context, identity->key) == 1);
 }
 
+/* A list is refused as a whole if a provider lacks one of its groups, as FIPS ones lack X25519. */
+static bool take_groups(SSL_CTX *context)
+{
+    return SSL_CTX_set1_groups_list(context, "X25519:P-256:P-384:P-521:X448") == 1 ||
+           SSL_CTX_set1_groups_list(context, "P-256:P-384:P-521") == 1;
+}
+
 static bool open_context(struct tls_probe *probe, struct err *err)
 {
     probe->context = SSL_CTX_new(TLS_client_method());
-    if (probe->context == NULL) {
-        ERR_clear_error();
-        return err_memory(err);
-    }
+    if (probe->context == NULL)
+        return crypto_failed(err, ERR_LOCAL, "make a TLS context");
     if (SSL_CTX_set_cipher_list(probe->context, "ECDHE:!aNULL:!eNULL") != 1 ||
-        SSL_CTX_set1_groups_list(probe->context, "X25519:P-256:P-384:P-521:X448") != 1 ||
-        !take_identity(probe->context, probe->order.identity)) {
-        ERR_clear_error();
-        return err_memory(err);
-    }
+        !take_groups(probe->context))
+        return crypto_failed(err, ERR_LOCAL, "set up key exchange by ECDHE");
+    ERR_clear_error();
+    if (!take_identity(probe->context, probe->order.identity))
+        return crypto_failed(err, ERR_LOCAL, "show the set's own certificate to the consumer");
     SSL_CTX_set_max_cert_list(probe->context, SERVED_MOST_BYTES);
     SSL_CTX_set_verify(probe->context, SSL_VERIFY_PEER, NULL);
     SSL_CTX_set_cert_verify_callback(probe->context, note_leaf, probe);
@@ -156,13 +162,13 @@ static void start_shaking(struct tls_probe *probe)
     struct err err;
 
     probe->phase = SHAKING;
+    ERR_clear_error();
     probe->ssl = SSL_new(probe->context);
     if (probe->ssl == NULL || SSL_set_fd(probe->ssl, probe->fd) != 1 ||
         (order->server_name != NULL &&
          SSL_set_tlsext_host_name(probe->ssl, order->server_name) != 1) ||
         (order->signatures != NULL && SSL_set1_sigalgs_list(probe->ssl, order->signatures) != 1)) {
-        ERR_clear_error();
-        err_memory(&err);
+        crypto_failed(&err, ERR_LOCAL, "begin a TLS connection");
         finish(probe, &err);
         return;
     }

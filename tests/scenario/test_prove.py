@@ -24,6 +24,7 @@ class Consumer:
         self.answer("exit 0")
         self.listens = True
         self.taken = 0
+        self.most = None  # connections that are served; the others are closed at once
         self.context = None
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
@@ -58,6 +59,11 @@ class Consumer:
                 self.taken = len(self.calls())
                 self.load()
             near.settimeout(10)
+            if self.most is not None:
+                self.most -= 1
+                if self.most < 0:
+                    near.close()
+                    continue
             try:
                 with self.context.wrap_socket(near, server_side=True) as tls:
                     tls.recv(1)
@@ -99,6 +105,11 @@ class SlowConsumer(Consumer):
             except OSError:
                 return
             near.settimeout(10)
+            if self.most is not None:
+                self.most -= 1
+                if self.most < 0:
+                    near.close()
+                    continue
             try:
                 with self.context.wrap_socket(near, server_side=True) as tls:
                     tls.recv(1)
@@ -275,6 +286,33 @@ def test_a_consumer_that_is_not_there_yet_does_not_keep_leafd_from_being_ready(c
     site.answers("ready", 0)
     site.becomes("web", reload="failed")
     assert run.terminate() == 0
+
+
+SECURITY_LEVEL_3 = "openssl_conf = all\n[all]\nssl_conf = ssl\n[ssl]\nsystem_default = level\n[level]\nCipherString = DEFAULT:@SECLEVEL=3\n"
+
+
+@pytest.mark.parametrize("why", ["hangs up", "the key is too small to be shown"])
+def test_mutual_tls_that_cannot_be_asked_for_is_told_and_fails_once(devca, site, consumer, tmp_path, why):
+    """The samples are good, and one of the peers behind them does not come about."""
+    lines = WEB + "\nkey_type = rsa-2048\n"
+    site.configure(devca, {"web": lines})
+    assert site.once().code == 0
+    consumer.load()
+    environment = {}
+    if why == "hangs up":
+        consumer.most = 3
+    else:
+        consumer.context.verify_mode = ssl.CERT_REQUIRED
+        consumer.context.load_verify_locations(consumer.out / "ca.crt")
+        (tmp_path / "level.cnf").write_text(SECURITY_LEVEL_3)
+        environment["OPENSSL_CONF"] = str(tmp_path / "level.cnf")
+    site.configure(devca, {"web": lines + f"reload = none\nprove = tls 127.0.0.1:{consumer.port} mutual\nprove_timeout = 3s\n"})
+    done = site.once(environment=environment)
+    assert done.code == 1, done.log()
+    assert not done.events("awaited")
+    told, = done.events("proof-failed")
+    assert ("the TLS handshake failed" if why == "hangs up" else "cannot show the set's own certificate to the consumer: ee key too small") in told["message"]
+    assert site.status()["web"]["failure"]["class"] == ("consumer" if why == "hangs up" else "local")
 
 
 def refuse_all_but(consumer, *generations):

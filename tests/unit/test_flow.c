@@ -902,6 +902,56 @@ static void a_consumer_that_is_away_is_not_woken(void **state)
     assert_int_equal(fixture->flow->work.state.consumer.failures, 0);
 }
 
+static void a_proof_that_fails_beside_the_served_leaf_is_tried_again_in_peace(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct consumer_state *consumer = &fixture->flow->work.state.consumer;
+
+    publish_new(fixture);
+    fixture->flow->work.state.consumer.accepted[0] = '\0';
+    deliver(fixture, EV_DONE);
+    trace[0] = '\0';
+    for (unsigned i = 1; i <= 2 * REFUSALS_ENOUGH; i++) {
+        fixture->flow->work.seen.finding = PROVE_SERVED;
+        deliver(fixture, EV_FAILED);
+        assert_int_equal(fixture->flow->state, FLOW_WAITING);
+        assert_false(consumer->missing);
+        assert_int_equal(consumer->failures, i);
+        assert_int_equal(consumer->refusals, 0);
+        deliver(fixture, EV_RETRY);
+        assert_int_equal(fixture->flow->state, FLOW_CHECKING);
+    }
+    assert_null(strstr(trace, "stage_reload"));
+}
+
+static void a_look_that_leafd_could_not_take_says_nothing_about_the_consumer(void **state)
+{
+    static const struct err short_of = {.kind = ERR_LOCAL, .errnum = EMFILE, .text = "no sockets"};
+    struct fixture *fixture = *state;
+    struct cert_work *work = &fixture->flow->work;
+
+    publish_new(fixture);
+    deliver(fixture, EV_DONE);
+    work->seen.finding = PROVE_UNREACHABLE;
+    take_event(work, EV_FAILED, &short_of);
+    assert_false(work->state.consumer.missing);
+    deliver(fixture, EV_RETRY);
+    deliver_done(fixture, 2);
+    assert_string_equal(work->state.consumer.proven, "new");
+    deliver(fixture, EV_RETRY);
+    assert_int_equal(fixture->flow->state, FLOW_CHECKING);
+    trace[0] = '\0';
+    work->seen.finding = PROVE_NOT_LOOKED;
+    take_event(work, EV_FAILED, &short_of);
+    assert_int_equal(fixture->flow->state, FLOW_WAITING);
+    assert_false(work->state.consumer.missing);
+    assert_string_equal(work->state.consumer.proven, "new");
+    deliver(fixture, EV_RETRY);
+    deliver(fixture, EV_DONE);
+    assert_int_equal(work->state.consumer.failures, 0);
+    assert_null(strstr(trace, "stage_reload"));
+}
+
 /* A reload that found nobody, as with a pidfile that is spelt wrong. */
 static void find_nobody(struct fixture *fixture)
 {
@@ -1177,6 +1227,8 @@ int main(void)
         FLOW_TEST(without_a_good_previous_set_the_new_one_stays),
         FLOW_TEST(a_consumer_that_lost_its_certificate_is_told_again),
         FLOW_TEST(a_consumer_that_is_away_is_not_woken),
+        FLOW_TEST(a_proof_that_fails_beside_the_served_leaf_is_tried_again_in_peace),
+        FLOW_TEST(a_look_that_leafd_could_not_take_says_nothing_about_the_consumer),
         FLOW_TEST(nobody_there_ends_in_a_look_that_finds_who_serves_another_leaf),
         FLOW_TEST(nobody_at_the_address_of_the_proof_either_is_nobody_there),
         FLOW_TEST(somebody_who_serves_the_leaf_though_nobody_was_told_is_proven),

@@ -926,6 +926,21 @@ static void a_refusal_of_postgresql_speaks_of_the_certificate(void **state)
     assert_int_equal(peer_fate(&talk, STARTTLS_POSTGRES), PEER_TAKEN);
 }
 
+static void mutual_tls_that_cannot_be_asked_for_leaves_the_finding_alone(void **state)
+{
+    struct stage *stage = *state;
+    const struct server_order order = order_of(stage, "-");
+    struct hierarchy all;
+
+    open_hierarchy(stage, &all, 3600);
+    serve(stage, &order);
+    stage->seen.finding = PROVE_SERVED;
+    assert_non_null(strstr(ask_for_mutual(stage, &all, true), "mutual: the TLS handshake failed"));
+    assert_int_equal(stage->err.kind, ERR_CONSUMER);
+    assert_int_equal(stage->seen.finding, PROVE_SERVED);
+    close_hierarchy(&all);
+}
+
 static void a_refusal_is_known_by_what_is_said(void **state)
 {
     static const struct row {
@@ -1199,6 +1214,7 @@ int main(void)
         TEST(a_server_that_demands_our_certificate_is_mutual),
         TEST(a_server_that_is_not_mutual_is_told_how),
         TEST(a_refusal_of_postgresql_speaks_of_the_certificate),
+        TEST(mutual_tls_that_cannot_be_asked_for_leaves_the_finding_alone),
         TEST(a_refusal_is_known_by_what_is_said),
         TEST(a_unix_socket_is_asked),
         TEST(a_name_is_looked_up_and_each_address_tried),
