@@ -93,12 +93,6 @@ static void plan_look_for_cause(struct cert_work *work)
         plan_look(work, from_us > now_us ? from_us - now_us : 0);
 }
 
-static void take_mark(struct cert_work *work, enum revocation revocation)
-{
-    if (revocation != REVOCATION_NONE)
-        work->deliver(work, revocation == REVOCATION_FINAL ? EV_WITHDRAWN : EV_REVOKED, NULL);
-}
-
 /* Notes what the look found, and when the next one is. */
 static void end_look(struct cert_work *work, bool found)
 {
@@ -144,7 +138,7 @@ static void on_looked(void *arg, const struct err *err)
         cert_work_give_reason(work, damage);
         work->deliver(work, EV_DAMAGED, NULL);
     }
-    take_mark(work, revocation);
+    cert_work_tell_mark(work, revocation);
 }
 
 /* Whether a worker may be changing what is published: what is on disk is not what is noted. */
@@ -177,6 +171,7 @@ static int on_look_due(sd_event_source *source, uint64_t now_us, void *arg)
     (void)now_us;
     if (look->slot != NULL)
         return 0;
+    look->job = NULL;
     if (is_swapping(work)) {
         plan_look(work, LOOK_GAP_US);
         return 0;
@@ -232,7 +227,7 @@ static int on_directory_changed(sd_event_source *source, const struct inotify_ev
 
     (void)source;
     if (strcmp(name, revoked_mark_name) == 0) {
-        take_mark(work, revoked_mark_read(work->set_fd, work->published.generation));
+        cert_work_tell_mark(work, revoked_mark_read(work->set_fd, work->published.generation));
         return 0;
     }
     if (is_our_doing(work, name))

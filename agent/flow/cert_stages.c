@@ -122,6 +122,7 @@ static enum cert_event take_findings(struct cert_work *work, struct cert_job *jo
     if (findings.revoked)
         work->state.consumer.accepted[0] = '\0';
     take_installed(work, &job->installed, &findings);
+    cert_work_heed(work, job->revocation);
     if (work->state.ca.held_until_s != 0)
         take_waiting(work, job, &findings);
     if (!work->read_once && work->tools->stays)
@@ -323,6 +324,7 @@ static void on_published(void *arg, const struct err *job_err)
     const struct err err = *job_err;
     struct cert_job *job = work->job;
     enum revocation revocation;
+    bool was_heeded;
 
     if (err.kind == ERR_NONE) {
         const struct cert_draft *draft = job->draft;
@@ -336,9 +338,13 @@ static void on_published(void *arg, const struct err *job_err)
             forget_held(work);
             cert_work_note_issued(work, &draft->issued.leaf);
         }
+        was_heeded = strcmp(work->heeded.generation, job->previous) == 0 &&
+                     work->heeded.revocation == job->revocation;
         cert_work_note_published(work, draft->generation, &draft->issued.leaf, draft->issued.end_s,
                                  draft->issued.issued_s);
         memcpy(work->look.print, job->print, sizeof work->look.print);
+        /* The mark goes with the certificate into its other files. */
+        cert_work_heed(work, was_heeded ? job->revocation : REVOCATION_NONE);
         cert_log_link_failed(work, &job->link_failure);
     }
     revocation = job->revocation;
@@ -346,8 +352,8 @@ static void on_published(void *arg, const struct err *job_err)
     work->job = NULL;
     work->slot = slot_drop(work->slot);
     work->deliver(work, err.kind == ERR_NONE ? EV_DONE : EV_FAILED, &err);
-    if (err.kind == ERR_NONE && revocation != REVOCATION_NONE)
-        work->deliver(work, revocation == REVOCATION_FINAL ? EV_WITHDRAWN : EV_REVOKED, NULL);
+    if (err.kind == ERR_NONE)
+        cert_work_tell_mark(work, revocation);
 }
 
 void stage_publish(struct cert_work *work)

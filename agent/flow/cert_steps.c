@@ -76,6 +76,7 @@ void step_queue_due(struct cert_flow *flow)
 void step_queue_revoked(struct cert_flow *flow)
 {
     cert_work_cancel(&flow->work);
+    cert_work_heed(&flow->work, REVOCATION_REPLACED);
     cert_work_give_reason(&flow->work, "the published certificate was revoked");
     /* What was revoked is never gone back to. */
     flow->work.state.consumer.accepted[0] = '\0';
@@ -88,6 +89,7 @@ void step_withdraw(struct cert_flow *flow)
     struct cert_work *work = &flow->work;
 
     cert_work_cancel(work);
+    cert_work_heed(work, REVOCATION_FINAL);
     cert_work_forget_hurry(work);
     work->ca_rests_until_us = 0;
     /* What was revoked is never gone back to. */

@@ -69,15 +69,23 @@ static void finish_saving(struct cert_work *work)
                   "cannot keep the state: %s", err.text);
 }
 
+/* What goes on beside the stages belongs to the directory; the next read of one begins it anew. */
+static void leave_directory(struct cert_work *work)
+{
+    work->removal = sd_event_source_disable_unref(work->removal);
+    work->watch = sd_event_source_disable_unref(work->watch);
+    work->listing = slot_drop(work->listing);
+    work->list_job = NULL;
+    sd_event_source_disable_unref(work->look.timer);
+    slot_drop(work->look.slot);
+    work->look = (struct cert_look){0};
+}
+
 void cert_work_close(struct cert_work *work)
 {
     cert_work_cancel(work);
-    work->listing = slot_drop(work->listing);
     finish_saving(work);
-    sd_event_source_disable_unref(work->removal);
-    sd_event_source_disable_unref(work->watch);
-    sd_event_source_disable_unref(work->look.timer);
-    slot_drop(work->look.slot);
+    leave_directory(work);
     cert_work_leave_held(work);
     cert_work_release(work);
     cert_work_forget_hurry(work);
@@ -96,8 +104,8 @@ void cert_work_adopt(struct cert_work *work, struct config *config, const struct
         close(work->set_fd);
         work->set_fd = -1;
         work->previous[0] = '\0';
-        work->removal = sd_event_source_disable_unref(work->removal);
-        work->look.slot = slot_drop(work->look.slot);
+        leave_directory(work);
+        work->heeded = (struct cert_mark){0};
         work->published = (struct cert_published){0};
         work->state = (struct cert_state){0};
         work->read_once = false;
@@ -168,6 +176,21 @@ void cert_work_save(struct cert_work *work)
     job->state = work->state;
     work->saving = worker_start(work->tools->workers, WORK_NEXT, job_save, job, cert_job_free,
                                 on_saved, work, &err);
+}
+
+void cert_work_heed(struct cert_work *work, enum revocation revocation)
+{
+    work->heeded.revocation = revocation;
+    memcpy(work->heeded.generation, work->published.generation, sizeof work->heeded.generation);
+}
+
+void cert_work_tell_mark(struct cert_work *work, enum revocation revocation)
+{
+    bool is_heeded = work->heeded.revocation == revocation &&
+                     strcmp(work->heeded.generation, work->published.generation) == 0;
+
+    if (revocation != REVOCATION_NONE && !is_heeded)
+        work->deliver(work, revocation == REVOCATION_FINAL ? EV_WITHDRAWN : EV_REVOKED, NULL);
 }
 
 void cert_work_fail(struct cert_work *work, const struct err *err)

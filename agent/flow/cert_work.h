@@ -14,6 +14,7 @@
 #include "flow/credentials.h"
 #include "flow/permits.h"
 #include "http/http_loop.h"
+#include "install/revoked_mark.h"
 #include "prove/prove.h"
 #include "reload/reload_turn.h"
 #include "vault/vault_token.h"
@@ -93,6 +94,12 @@ struct cert_look {
     bool swapped;   /* leafd itself changed names since the last one: it counts for nobody */
 };
 
+/* The mark of revocation that the work already goes by; {0}: none. */
+struct cert_mark {
+    char generation[GENERATION_NAME_BYTES];
+    enum revocation revocation;
+};
+
 struct cert_work {
     struct cert_tools *tools;
     struct config *config; /* a reference of its own; `cert` points into it */
@@ -127,6 +134,7 @@ struct cert_work {
     bool told_lease; /* that the CA leases the certificates with the token */
     bool told_short_hold; /* that a new issuer cannot be made known in time */
     struct cert_hurry hurry;
+    struct cert_mark heeded;
     char odd_subject[256]; /* of the last certificate, told already; "" nothing was odd */
     char reason[256];      /* why a certificate is wanted, for the log */
 
@@ -167,6 +175,17 @@ void cert_work_leave_held(struct cert_work *work);
  * was reported as failed. "" is none.
  */
 void cert_work_remove(struct cert_work *work, const char *generation);
+
+/* cert_work_heed - the work goes by this mark of what is published from now on */
+void cert_work_heed(struct cert_work *work, enum revocation revocation);
+
+/*
+ * cert_work_tell_mark - delivers REVOKED or WITHDRAWN for a mark of what is published
+ *
+ * Nothing for a mark that the work goes by already: it is found at every look, and must not end the
+ * wait after a failure each time.
+ */
+void cert_work_tell_mark(struct cert_work *work, enum revocation revocation);
 
 /* cert_work_save - writes the state to disk, beside the stages; failures are for the debug log */
 void cert_work_save(struct cert_work *work);

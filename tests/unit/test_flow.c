@@ -9,7 +9,11 @@
 #include "flow/cert_stages.h"
 #include "flow/consumer_stages.h"
 
+#include "install/revoked_mark.h"
+
 #include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 static char trace[1024];
 
@@ -1155,6 +1159,137 @@ static void what_the_clock_may_be_to_blame_for_is_tried_again_when_it_is_set(voi
     assert_in_range(left_after_a_step(fixture, ERR_REFUSED, true), 110000, 225000);
 }
 
+/* -- looks at a directory -------------------------------------------------------------------------
+ */
+
+static const char published_name[] = "..2026_11_20_21_28_38.4f2a91";
+
+/* A directory that is watched, with a look at it under way; gives its path for end_look. */
+static void start_look(struct fixture *fixture, char *folder)
+{
+    struct cert_work *work = &fixture->flow->work;
+    struct err err;
+
+    assert_non_null(mkdtemp(folder));
+    fixture->tools.stays = true;
+    assert_true(workers_open(fixture->tools.loop, 1, &fixture->tools.workers, &err));
+    fixture->cert.directory = folder;
+    fixture->config->agent.files_every_s = 600;
+    work->set_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_true(work->set_fd >= 0);
+    strcpy(work->published.generation, published_name);
+    work->published.due_s = when_now_s() + 1000;
+    deliver(fixture, EV_FRESH);
+    cert_directory_watch(work);
+    trace[0] = '\0';
+}
+
+static void look_until_it_ends(struct fixture *fixture)
+{
+    struct cert_look *look = &fixture->flow->work.look;
+
+    cert_directory_look(&fixture->flow->work);
+    for (unsigned i = 0; i < 100 && look->slot == NULL; i++)
+        sd_event_run(fixture->tools.loop, 100000);
+    assert_non_null(look->slot);
+    for (unsigned i = 0; i < 100 && look->slot != NULL; i++)
+        sd_event_run(fixture->tools.loop, 100000);
+    assert_null(look->slot);
+}
+
+static void end_looks(struct fixture *fixture, const char *folder)
+{
+    int folder_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    cert_flow_free(fixture->flow);
+    fixture->flow = NULL;
+    workers_close(fixture->tools.workers);
+    unlinkat(folder_fd, "..revoked", 0);
+    unlinkat(folder_fd, "..state", 0);
+    close(folder_fd);
+    assert_int_equal(rmdir(folder), 0);
+}
+
+static void a_look_ends_with_the_directory_that_it_was_at(void **state)
+{
+    struct fixture *fixture = *state;
+    struct cert_work *work = &fixture->flow->work;
+    struct cert_config moved;
+    char folder[] = "/tmp/leafd-flow.XXXXXX";
+
+    start_look(fixture, folder);
+    cert_directory_look(work);
+    for (unsigned i = 0; i < 100 && work->look.slot == NULL; i++)
+        sd_event_run(fixture->tools.loop, 100000);
+    assert_non_null(work->look.slot);
+    moved = fixture->cert;
+    moved.directory = "/nowhere/either";
+    strcpy(moved.digest, "another");
+    cert_flow_adopt(fixture->flow, fixture->config, &moved);
+    assert_int_equal(fixture->flow->state, FLOW_READING);
+    assert_null(work->look.job);
+    assert_null(work->watch);
+    deliver(fixture, EV_FAILED);
+    /* The job that nobody waits for is freed; nothing that is left of the look reaches it. */
+    for (unsigned i = 0; i < 10; i++)
+        sd_event_run(fixture->tools.loop, 50000);
+    if (work->look.timer != NULL)
+        look_until_it_ends(fixture);
+    /* The next read begins the looks anew. */
+    moved.directory = folder;
+    cert_directory_watch(work);
+    assert_int_equal(sd_event_source_get_enabled(work->look.timer, NULL), 1);
+    assert_non_null(work->watch);
+    work->cert = &fixture->cert;
+    end_looks(fixture, folder);
+}
+
+static void a_mark_ends_one_wait_and_no_more(void **state)
+{
+    struct fixture *fixture = *state;
+    struct cert_work *work = &fixture->flow->work;
+    char folder[] = "/tmp/leafd-flow.XXXXXX";
+    struct err err;
+
+    start_look(fixture, folder);
+    assert_true(revoked_mark_write(work->set_fd, published_name, REVOCATION_REPLACED, &err));
+    look_until_it_ends(fixture);
+    assert_int_equal(fixture->flow->state, FLOW_QUEUED);
+    deliver(fixture, EV_FAILED);
+    assert_int_equal(fixture->flow->state, FLOW_BACKING_OFF);
+    for (unsigned i = 0; i < 3; i++)
+        look_until_it_ends(fixture);
+    assert_int_equal(fixture->flow->state, FLOW_BACKING_OFF);
+    assert_string_equal(trace, "stage_queue");
+    /* What is told now is something else. */
+    assert_true(revoked_mark_write(work->set_fd, published_name, REVOCATION_FINAL, &err));
+    look_until_it_ends(fixture);
+    assert_int_equal(fixture->flow->state, FLOW_WITHDRAWN);
+    assert_true(revoked_mark_write(work->set_fd, published_name, REVOCATION_REPLACED, &err));
+    look_until_it_ends(fixture);
+    assert_int_equal(fixture->flow->state, FLOW_QUEUED);
+    assert_int_equal(bugs, 0);
+    end_looks(fixture, folder);
+}
+
+static void a_mark_that_was_not_heeded_is_told_again(void **state)
+{
+    struct fixture *fixture = *state;
+    struct cert_work *work = &fixture->flow->work;
+    char folder[] = "/tmp/leafd-flow.XXXXXX";
+    struct err err;
+
+    start_look(fixture, folder);
+    flow_enter(fixture->flow, FLOW_QUEUED);
+    assert_true(revoked_mark_write(work->set_fd, published_name, REVOCATION_REPLACED, &err));
+    look_until_it_ends(fixture);
+    assert_int_equal(fixture->flow->state, FLOW_QUEUED);
+    deliver(fixture, EV_FAILED);
+    look_until_it_ends(fixture);
+    assert_int_equal(fixture->flow->state, FLOW_READING);
+    end_looks(fixture, folder);
+}
+
 static void what_was_not_expected_is_logged_as_a_bug_and_changes_nothing(void **state)
 {
     struct fixture *fixture = *state;
@@ -1237,6 +1372,9 @@ int main(void)
         FLOW_TEST(a_failing_ca_keeps_no_consumer_from_what_is_published),
         FLOW_TEST(what_we_are_short_of_is_no_refusal_of_the_consumer),
         FLOW_TEST(what_the_clock_may_be_to_blame_for_is_tried_again_when_it_is_set),
+        FLOW_TEST(a_look_ends_with_the_directory_that_it_was_at),
+        FLOW_TEST(a_mark_ends_one_wait_and_no_more),
+        FLOW_TEST(a_mark_that_was_not_heeded_is_told_again),
         FLOW_TEST(what_was_not_expected_is_logged_as_a_bug_and_changes_nothing),
         cmocka_unit_test(every_state_answers_to_failure_or_rests),
     };
