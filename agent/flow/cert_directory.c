@@ -120,21 +120,23 @@ static void on_looked(void *arg, const struct err *err)
     struct cert_work *work = arg;
     struct cert_look *look = &work->look;
     enum revocation revocation = REVOCATION_NONE;
-    bool found = false;
+    bool found = false, exposed = false;
     char damage[sizeof look->job->damage];
 
     memcpy(damage, look->job->damage, sizeof damage);
     if (err->kind == ERR_NONE) {
         found = damage[0] != '\0';
+        exposed = look->job->is_exposed;
         revocation = look->job->revocation;
         memcpy(look->print, look->job->print, sizeof look->print);
     }
     look->job = NULL;
     look->slot = slot_drop(look->slot);
     end_look(work, found);
-    if (found && look->in_a_row <= LOOKS_TOLD)
+    if (found && (look->in_a_row <= LOOKS_TOLD || exposed))
         cert_log_damaged(work, damage);
     if (found) {
+        look->told = true;
         cert_work_give_reason(work, damage);
         work->deliver(work, EV_DAMAGED, NULL);
     }

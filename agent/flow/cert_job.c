@@ -163,6 +163,16 @@ static bool publish_again(struct cert_job *job, char current[static GENERATION_N
     return publish_swap(job->set_fd, job->cert, current, before, err);
 }
 
+/* They are made anew without a word otherwise. */
+static void note_lost_names(struct cert_job *job)
+{
+    struct err err = {0};
+
+    for (size_t i = 0; i < job->cert->outputs.count && err.kind == ERR_NONE; i++)
+        publish_name_stands(job->set_fd, job->cert->outputs.items[i].name, &err);
+    snprintf(job->damage, sizeof job->damage, "%.255s", err.text);
+}
+
 bool job_read_disk(void *arg, struct err *err)
 {
     struct cert_job *job = arg;
@@ -195,6 +205,7 @@ bool job_read_disk(void *arg, struct err *err)
         return publish_check_links(job->cert, err);
     if (job->installed.health != INSTALLED_WHOLE)
         return true;
+    note_lost_names(job);
     publish_links(job->cert, &job->link_failure);
     /* A crash right behind the swap may have left the visible names undone. */
     return publish_names(job->set_fd, job->cert, err);
@@ -206,6 +217,7 @@ static void find_damage(struct cert_job *job)
     struct err err = {0};
 
     installed_read(job->set_fd, job->cert, &installed);
+    job->is_exposed = installed.is_exposed;
     if (installed.health != INSTALLED_WHOLE)
         snprintf(job->damage, sizeof job->damage, "%s", installed.why);
     else if (strcmp(installed.generation, job->published) != 0)

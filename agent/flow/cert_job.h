@@ -47,13 +47,14 @@ struct cert_job {
                                               published; "" not known */
     char print[DIGEST_HEX_BYTES]; /* for and of job_look, of job_publish: how the files look when
                                      they are whole; "" not known */
-    char damage[256];             /* of job_look: what is not as it was written; "" nothing */
-    bool is_kept;                 /* of job_read_disk: it failed since another agent works there */
-    bool is_seen;  /* of job_read_disk: it failed, but `installed` and `state` tell what can be
-                      seen of the directory */
-    bool swaps;    /* it may change what is published */
-    bool rehearse; /* for job_make_key: try the disk before the CA is asked */
-    bool keep_key; /* for job_make_key: use the published key again */
+    char damage[256]; /* of job_look, and names for job_read_disk: not as left; "" nothing */
+    bool is_kept;     /* of job_read_disk: it failed since another agent works there */
+    bool is_seen;     /* of job_read_disk: it failed, but `installed` and `state` tell what can be
+                         seen of the directory */
+    bool swaps;       /* it may change what is published */
+    bool is_exposed;  /* by job_look: the key may be read by others */
+    bool rehearse;    /* for job_make_key: try the disk before the CA is asked */
+    bool keep_key;    /* for job_make_key: use the published key again */
     char current_serial[SERIAL_TEXT_BYTES]; /* for job_vet and job_publish: what is published;
                                                "" for none */
     struct ca_cache *cache;                 /* for job_vet; outlives the workers */

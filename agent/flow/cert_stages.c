@@ -183,6 +183,18 @@ static enum cert_event take_seen(struct cert_work *work, struct cert_job *job, s
     return event == EV_FRESH ? EV_FRESH : EV_FAILED;
 }
 
+/* What was changed while no agent looked, or just before the configuration was read anew. */
+static void tell_damage(struct cert_work *work, const struct cert_job *job)
+{
+    const struct installed *installed = &job->installed;
+
+    if (!work->look.told && (installed->health == INSTALLED_DAMAGED || installed->is_spoiled))
+        cert_log_damaged(work, installed->why);
+    else if (!work->look.told && job->damage[0] != '\0')
+        cert_log_damaged(work, job->damage);
+    work->look.told = false;
+}
+
 static void on_read(void *arg, const struct err *job_err)
 {
     struct cert_work *work = arg;
@@ -201,6 +213,7 @@ static void on_read(void *arg, const struct err *job_err)
         if (job->revocation == REVOCATION_NONE)
             job->revocation = revoked_mark_read(work->set_fd, job->installed.generation);
         event = take_findings(work, job);
+        tell_damage(work, job);
         take_held(work, job, event);
         work->look.print[0] = '\0'; /* the next look reads it all */
     } else if (job->is_seen) {

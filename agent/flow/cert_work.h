@@ -91,6 +91,7 @@ struct cert_look {
     unsigned in_a_row;            /* looks that had a cause, one after the other */
     bool has_cause; /* something changed, or was found changed: the next look is for that */
     bool had_cause; /* the one under way was */
+    bool told;      /* what is damaged by now was told by a look, or as often before as is told */
     bool swapped;   /* leafd itself changed names since the last one: it counts for nobody */
 };
 

@@ -75,6 +75,22 @@ static void note_unread(const struct reading *reading, const char *name, const s
         note_spoiled(reading->installed, "%s was written to after it was published", name);
 }
 
+static bool exposes(const struct output *output, mode_t mode)
+{
+    return content_holds_key(output->content) && (mode & ~output->mode & (S_IRGRP | S_IROTH)) != 0;
+}
+
+/* Goes before whatever else is wrong: a key that others have read is for a person to replace. */
+static void note_exposed(struct installed *installed, const struct output *output, mode_t mode)
+{
+    installed->is_exposed = true;
+    note(installed, INSTALLED_DAMAGED, "exposed");
+    snprintf(installed->why, sizeof installed->why,
+             "the mode of %s was changed to %04o, and others may have read the key in it; if they "
+             "were not to, revoke the certificate",
+             output->name, (unsigned)mode & 07777);
+}
+
 static void check_file(const struct reading *reading, const struct record_file *file)
 {
     CLEANUP(bytes_free) struct bytes bytes = {.limit = OUTPUT_MOST_BYTES};
@@ -91,8 +107,11 @@ static void check_file(const struct reading *reading, const struct record_file *
     digest_add(&digest, bytes_text(&bytes), bytes.length);
     if (!digest_hex(&digest, hex, &err) || strcmp(hex, file->digest) != 0)
         note_spoiled(installed, "%s was changed", file->output.name);
-    else if (fstatat(reading->fd, file->output.name, &about, AT_SYMLINK_NOFOLLOW) != 0 ||
-             (about.st_mode & 07777) != file->output.mode)
+    if (fstatat(reading->fd, file->output.name, &about, AT_SYMLINK_NOFOLLOW) != 0)
+        note_spoiled(installed, "%s cannot be looked at", file->output.name);
+    else if (exposes(&file->output, about.st_mode))
+        note_exposed(installed, &file->output, about.st_mode);
+    else if ((about.st_mode & 07777) != file->output.mode)
         note(installed, INSTALLED_DAMAGED, "the mode of %s was changed", file->output.name);
     else if ((file->output.owner != OWNER_UNCHANGED && about.st_uid != file->output.owner) ||
              (file->output.group != OWNER_UNCHANGED && about.st_gid != file->output.group))

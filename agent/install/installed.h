@@ -26,7 +26,8 @@ struct installed {
     struct record record;                   /* set unless NOTHING */
     /* A file is missing, or does not hold what was written: not merely a mode or owner. */
     bool is_spoiled;
-    char why[256]; /* what is not as it should be, for people */
+    bool is_exposed; /* a file with the key may be read by more than it was written for */
+    char why[256];   /* what is not as it should be, for people */
 };
 
 /*

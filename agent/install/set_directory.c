@@ -12,13 +12,13 @@
 #include <unistd.h>
 
 /* Whoever may write the directory may exchange the key: nobody but us and root. */
-static bool is_ours(const char *path, const struct stat *about, struct err *err)
+static bool is_private(const char *path, const struct stat *about, uid_t uid, struct err *err)
 {
-    if (about->st_uid != geteuid() && about->st_uid != 0)
+    if (about->st_uid != uid && about->st_uid != 0)
         return err_set(err, ERR_LOCAL,
-                       "%s belongs to uid %u, who could exchange the key, and this leafd runs as "
+                       "%s belongs to uid %u, who could exchange the key, and leafd runs here as "
                        "uid %u; run it as uid %u, or name a directory of its own",
-                       path, (unsigned)about->st_uid, (unsigned)geteuid(), (unsigned)about->st_uid);
+                       path, (unsigned)about->st_uid, (unsigned)uid, (unsigned)about->st_uid);
     if ((about->st_mode & S_IWOTH) != 0)
         return err_set(
             err, ERR_LOCAL,
@@ -32,6 +32,11 @@ static bool is_ours(const char *path, const struct stat *about, struct err *err)
             "which leafd makes",
             path);
     return true;
+}
+
+static bool is_ours(const char *path, const struct stat *about, struct err *err)
+{
+    return is_private(path, about, geteuid(), err);
 }
 
 bool set_directory_look(const char *path, int *ret_fd, struct err *err)
@@ -148,4 +153,13 @@ bool set_directory_is_safe(const char *path, int fd, struct err *err)
     if (fstat(fd, &about) != 0)
         return err_errno(err, ERR_LOCAL, errno, "cannot look at %s", path);
     return is_ours(path, &about, err);
+}
+
+bool set_directory_is_private(const char *path, int fd, const char *generation, struct err *err)
+{
+    struct stat about, made;
+
+    if (fstat(fd, &about) != 0 || fstatat(fd, generation, &made, AT_SYMLINK_NOFOLLOW) != 0)
+        return err_errno(err, ERR_LOCAL, errno, "cannot look at %s", path);
+    return is_private(path, &about, made.st_uid, err);
 }

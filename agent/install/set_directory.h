@@ -45,6 +45,9 @@ bool set_directory_mode(int fd, mode_t mode, struct err *err);
 /* set_directory_is_safe - whether still nobody but us and root may write it; class local if not */
 bool set_directory_is_safe(const char *path, int fd, struct err *err);
 
+/* set_directory_is_private - the same for whoever made the generation in it, asked by anybody */
+bool set_directory_is_private(const char *path, int fd, const char *generation, struct err *err);
+
 /* set_directory_same - whether the path still leads to the open directory; class local if not */
 bool set_directory_same(const char *path, int fd, struct err *err);
 

@@ -139,6 +139,38 @@ def test_what_leafd_itself_does_is_no_damage_and_wakes_nobody(devca, site):
     assert run.terminate() == 0
 
 
+@pytest.mark.parametrize("damage", ["content", "file-removed", "mode", "name-removed"])
+def test_what_was_changed_while_no_agent_looked_is_told(ca, site, damage):
+    site.configure(ca, {"web": WEB})
+    assert site.once().code == 0
+    DAMAGES[damage](site)
+    done = site.once()
+    assert done.code == 0 and len(done.events("damaged")) == 1, done.err
+    assert done.events("damaged")[0]["level"] == "warning"
+    run = site.run()
+    run.wait_ready()
+    DAMAGES[damage](site)
+    # The configuration is another one: it is the reading that finds the damage, or a look just before.
+    site.configure(ca, {"web": WEB + "ip_addresses = 192.0.2.1"})
+    run.hangup()
+    run.wait_event("published", "web")
+    assert len(run.events("damaged")) == 1
+    assert run.terminate() == 0
+
+
+def test_a_key_that_others_could_read_is_told_however_often_it_happens(ca, site):
+    site.configure(ca, {"web": WEB}, agent="files_every = 1s")
+    run = site.run()
+    run.wait_ready()
+    for number in range(1, 6):
+        change_mode(site)
+        run.hangup()
+        told = run.wait_event("damaged", "web", count=number)[-1]
+        assert told["level"] == "warning" and "the mode of tls.key was changed to 0644, and others may have read the key" in told["message"]
+        site.becomes("web", state="fresh")
+    assert run.terminate() == 0
+
+
 def test_what_is_being_published_is_no_damage(ca, site):
     """The looks begin with the rename, and the worker that renamed is not back yet."""
     site.configure(ca, {"web": WEB}, agent="files_every = 1s")
@@ -237,6 +269,8 @@ def test_a_directory_that_others_may_write_by_now_is_told(ca, site):
     run.wait_ready()
     site.out().chmod(0o777)
     run.wait_event("damaged", "web")
+    row = site.status()["web"]
+    assert row["state"] == "damaged" and "may be written by everybody" in row["detail"] and row["usable"]
     assert "may be written by everybody" in run.wait_event("failed", "web")[0]["message"]
     site.out().chmod(0o755)
     run.hangup()
