@@ -8,6 +8,7 @@
 #include "config/config_fill.h"
 #include "config/config_template.h"
 
+#include <errno.h>
 #include <glob.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,13 +33,20 @@ static const char *include_pattern(struct loading *loading, const char *main_fil
                         pattern);
 }
 
+/* For glob(3): a folder that is not there has no files; any other error ends the search. */
+static int ends_search(const char *folder, int error)
+{
+    (void)folder;
+    return error != ENOENT;
+}
+
 static void include(struct loading *loading, const struct config_section *agent,
                     const struct config_entry *entry)
 {
     const char *pattern = include_pattern(loading, agent->file, entry->value);
     const struct config_place place = {agent->file, entry->line, agent->title, entry->key};
     glob_t found = {0};
-    int r = pattern == NULL ? GLOB_NOSPACE : glob(pattern, GLOB_ERR, NULL, &found);
+    int r = pattern == NULL ? GLOB_NOSPACE : glob(pattern, 0, ends_search, &found);
 
     /* A folder without files is fine; a file named in full that is missing is not. */
     if (r == GLOB_NOMATCH && strpbrk(pattern, "*?[") == NULL)

@@ -39,7 +39,7 @@ struct survey {
     struct known_role *roles;
     struct known_issuer *issuers;
     size_t mount_count, role_count, issuer_count;
-    unsigned refused, open;
+    unsigned refused, open; /* lines that say so */
     int code;
 };
 
@@ -59,6 +59,12 @@ __attribute__((format(printf, 1, 2))) static void print_line(const char *format,
     puts(line);
 }
 
+static void count_refused(struct survey *survey, int code)
+{
+    survey->refused++;
+    survey->code = exit_code_worse(survey->code, code);
+}
+
 static void print_findings(struct survey *survey, const struct cert_config *cert,
                            const struct fit_findings *findings)
 {
@@ -72,8 +78,9 @@ static void print_findings(struct survey *survey, const struct cert_config *cert
                    words[finding->grade], finding->text,
                    finding->remedy == NULL ? "" : ". Remedy: ",
                    finding->remedy == NULL ? "" : finding->remedy);
-        survey->refused += finding->grade == FIT_REFUSED;
         survey->open += finding->grade == FIT_OPEN;
+        if (finding->grade == FIT_REFUSED)
+            count_refused(survey, EXIT_REFUSED);
     }
 }
 
@@ -241,7 +248,7 @@ static bool survey_right(struct survey *survey, const struct cert_config *cert)
     print_line("%s:%u: [cert %s] refused: the policies of the token do not let it use %s. Remedy: "
                "add to a policy of the auth role: path \"%s\" { capabilities = [\"update\"] }",
                cert->file, cert->line, cert->name, path, path);
-    survey->refused++;
+    count_refused(survey, EXIT_REFUSED);
     return false;
 }
 
@@ -310,7 +317,7 @@ static void survey_place(struct survey *survey, const struct cert_config *cert)
 
     if (!set_directory_would_open(cert->directory, &err)) {
         print_line("%s:%u: [cert %s] refused: %s", cert->file, cert->line, cert->name, err.text);
-        survey->code = exit_code_worse(survey->code, EXIT_RETRY);
+        count_refused(survey, EXIT_RETRY);
     }
     for (size_t i = 0; i < cert->outputs.count && geteuid() != 0; i++) {
         const struct output *output = &cert->outputs.items[i];
@@ -334,6 +341,20 @@ static bool may_be_spent(const struct auth_config *auth)
            (auth->method == AUTH_APPROLE && auth->secret_id_file != NULL);
 }
 
+/* The CA refused us, or was not asked to the end. */
+static void count_failure(struct survey *survey, const struct err *err)
+{
+    int code = exit_code_of(err);
+
+    printf("%s: %s (%s)\n", code == EXIT_REFUSED ? "refused" : "not asked", err->text,
+           err_kind_name(err->kind));
+    if (code == EXIT_REFUSED)
+        count_refused(survey, code);
+    else
+        survey->open++;
+    survey->code = exit_code_worse(survey->code, code);
+}
+
 static void survey_all(struct survey *survey, bool spend)
 {
     const struct auth_config *auth = &survey->config->auth;
@@ -346,9 +367,9 @@ static void survey_all(struct survey *survey, bool spend)
                "number of uses may be spent by it; check --online --spend logs in all the same\n",
                auth_method_words[auth->method]);
         survey->open++;
+        survey->code = exit_code_worse(survey->code, EXIT_RETRY);
     } else if (!survey_ca(survey, &err)) {
-        printf("%s (%s)\n", err.text, err_kind_name(err.kind));
-        survey->code = exit_code_worse(survey->code, exit_code_of(&err));
+        count_failure(survey, &err);
     }
 }
 
@@ -357,8 +378,6 @@ int check_online(struct config *config, bool spend)
     struct survey survey = {.config = config};
 
     survey_all(&survey, spend);
-    if (survey.refused > 0)
-        survey.code = exit_code_worse(survey.code, EXIT_REFUSED);
     printf("%u would be refused, %u not decided or not asked\n", survey.refused, survey.open);
     vault_reply_free(&survey.rights);
     ask_close(&survey.ask);

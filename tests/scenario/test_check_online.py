@@ -294,11 +294,12 @@ def test_a_secret_id_of_one_use_is_left_for_the_agent(real_ca_server, site):
     secret.write_text(ca.call("POST", "auth/approle/role/leafd/secret-id", {"num_uses": 1})["data"]["secret_id"])
     site.configure(ca, {"web": lines("leafd")},
                    auth=f"method = approle\nrole_id = {ca.role_id}\nsecret_id_file = {secret}")
-    assert named(site, ca).code == 0
+    assert named(site, ca).code == 1
     done = site.once()
     assert done.code == 0, done.err
     done = named(site, ca, "--spend")
     assert done.code == 3 and "invalid role or secret ID" in done.out, done.out
+    assert "1 would be refused, 0 not decided or not asked" in done.out
 
 
 def test_a_credential_that_a_login_may_spend_is_spent_on_demand_only(ca, site):
@@ -307,7 +308,8 @@ def test_a_credential_that_a_login_may_spend_is_spent_on_demand_only(ca, site):
     site.configure(ca, {"web": lines("leafd")},
                    auth=f"method = approle\nrole_id = {ca.role_id}\nsecret_id_file = {secret}")
     done = named(site, ca)
-    assert done.code == 0 and "not asked: the CA" in done.out and "--spend" in done.out, done.out
+    assert done.code == 1 and "not asked: the CA" in done.out and "--spend" in done.out, done.out
+    assert "0 would be refused, 1 not decided or not asked" in done.out
     assert ca.requests("auth/approle/login") == 0
     done = named(site, ca, "--spend")
     assert done.code == 0 and "logged in by approle" in done.out, done.out
@@ -319,3 +321,4 @@ def test_a_directory_that_cannot_be_made_is_named(ca, site):
     shown_to_fail(site)
     done = named(site, ca)
     assert done.code == 1 and has(done.out, "not/there is not there, and uid"), done.out
+    assert "1 would be refused, 0 not decided or not asked" in done.out

@@ -322,7 +322,7 @@ static void includes_add_sections(void **state)
     put(files, "two.conf",
         "[cert two]\npki_role = r\ndirectory = /run/2\ndns_names = a.b\n"
         "file = k key\n");
-    snprintf(text, sizeof text, "%s[agent]\ninclude = *.conf\n", head);
+    snprintf(text, sizeof text, "%s[agent]\ninclude = *.conf\ninclude = nowhere/*.conf\n", head);
     config = load(files, text);
     assert_non_null(config);
     assert_int_equal(config->cert_count, 2);
