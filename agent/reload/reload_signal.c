@@ -9,12 +9,19 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 
-enum { STAT_MOST_BYTES = 4096, PIDFILE_MOST_BYTES = 4096, CLOCK_SLACK_S = 2, NAME_TELLS_BYTES = 3 };
+enum {
+    STAT_MOST_BYTES = 4096,
+    STATUS_MOST_BYTES = 65536,
+    PIDFILE_MOST_BYTES = 4096,
+    CLOCK_SLACK_S = 2,
+    NAME_TELLS_BYTES = 3
+};
 
 /* Of /proc/PID/stat, proc(5): what is needed here. */
 struct process {
@@ -80,6 +87,109 @@ static bool look_at(pid_t pid, struct process *ret_process)
         return false;
     ret_process->parent = (pid_t)parent;
     return true;
+}
+
+/* The mask of signals in a line of /proc/PID/status, proc(5); 0: there is no such line. */
+static uint64_t signal_mask(const char *status, const char *line)
+{
+    const char *at = strstr(status, line);
+
+    return at == NULL ? 0 : strtoull(at + strlen(line), NULL, 16);
+}
+
+/* The first process of a PID namespace is spared what it does not catch: pid_namespaces(7). */
+static bool is_init(const char *status)
+{
+    const char *at = strstr(status, "\nNSpid:");
+    const char *end = at == NULL ? NULL : strchr(at + 1, '\n');
+
+    return end != NULL && end[-1] == '1' && (end[-2] == '\t' || end[-2] == ' ');
+}
+
+/* signal(7), "Standard signals": all others end the process by default. */
+static bool is_harmless(int signal)
+{
+    static const int harmless[] = {SIGCHLD, SIGCONT, SIGURG, SIGWINCH, SIGTSTP, SIGTTIN, SIGTTOU};
+
+    for (size_t i = 0; i < sizeof harmless / sizeof harmless[0]; i++)
+        if (harmless[i] == signal)
+            return true;
+    return false;
+}
+
+/* Whether the operator wants the process ended, for its supervisor to start it anew. */
+static bool is_for_an_end(int signal)
+{
+    return signal == SIGTERM || signal == SIGINT || signal == SIGQUIT;
+}
+
+static bool read_of(pid_t pid, const char *file, struct bytes *bytes)
+{
+    char path[64];
+    struct err err;
+
+    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, file);
+    return file_read_at(AT_FDCWD, path, bytes, &err);
+}
+
+/*
+ * Whether the thread waits for the signal: it blocks it, as for signalfd(2), or is in sigwait(3),
+ * which unblocks it meanwhile. Where the kernel does not show what it sleeps in, it may be that.
+ */
+static bool may_wait_for(pid_t thread, int signal)
+{
+    CLEANUP(bytes_free) struct bytes status = {.limit = STATUS_MOST_BYTES};
+    CLEANUP(bytes_free) struct bytes sleep = {.limit = STAT_MOST_BYTES};
+
+    if (!read_of(thread, "status", &status) || !read_of(thread, "wchan", &sleep))
+        return true;
+    if ((signal_mask(bytes_text(&status), "\nSigBlk:") >> (signal - 1) & 1) != 0)
+        return true;
+    if (strcmp(bytes_text(&sleep), "0") == 0)
+        return strstr(bytes_text(&status), "\nState:\tR") == NULL;
+    return strstr(bytes_text(&sleep), "sigtimedwait") != NULL;
+}
+
+/*
+ * Whether the signal would end the process, instead of making it read its files again. What cannot
+ * be read (hidepid) is not held against it.
+ */
+static bool would_end(pid_t pid, int signal)
+{
+    CLEANUP(close_directory) DIR *threads = NULL;
+    CLEANUP(bytes_free) struct bytes bytes = {.limit = STATUS_MOST_BYTES};
+    const struct dirent *entry;
+    const char *status;
+    char path[64];
+    uint64_t spared, thread;
+
+    if (is_harmless(signal) || is_for_an_end(signal) || !read_of(pid, "status", &bytes))
+        return false;
+    status = bytes_text(&bytes);
+    spared = signal_mask(status, "\nSigIgn:") | signal_mask(status, "\nSigCgt:");
+    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    threads = opendir(path);
+    if (threads == NULL || (spared >> (signal - 1) & 1) != 0 || is_init(status))
+        return false;
+    while ((entry = readdir(threads)) != NULL)
+        if (text_number(entry->d_name, INT_MAX, &thread) && may_wait_for((pid_t)thread, signal))
+            return false;
+    return true;
+}
+
+/* Signals what the pidfd holds, unless that would end it. `source` is where its pid or name stood.
+ */
+static bool signal_process(int pidfd, pid_t pid, const char *name, int signal, const char *source,
+                           struct err *err)
+{
+    if (would_end(pid, signal))
+        return err_set(err, ERR_CONSUMER,
+                       "reload: process %d (%s) would be ended by SIG%s, which it does not catch, "
+                       "and gets none; does %s name the consumer?",
+                       (int)pid, name, sigabbrev_np(signal), source);
+    return signal_pidfd(pidfd, signal) == 0 ||
+           err_errno(err, ERR_CONSUMER, errno, "reload: cannot send SIG%s to process %d (%s)",
+                     sigabbrev_np(signal), (int)pid, name);
 }
 
 static bool read_pidfile(const char *path, pid_t *ret_pid, struct err *err)
@@ -153,10 +263,7 @@ bool reload_signal_pidfile(const char *path, int signal, struct err *err)
                        "reload: %s is left over: the process %d (%s) is younger and not the one it "
                        "named",
                        path, (int)pid, process.name);
-    if (signal_pidfd(pidfd, signal) != 0)
-        return err_errno(err, ERR_CONSUMER, errno, "reload: cannot send SIG%s to process %d (%s)",
-                         sigabbrev_np(signal), (int)pid, process.name);
-    return true;
+    return signal_process(pidfd, pid, process.name, signal, path, err);
 }
 
 static bool is_top(const struct process *process, const char *name)
@@ -176,9 +283,8 @@ static bool signal_if_named(pid_t pid, const char *name, int signal, unsigned *c
     if (pidfd < 0 || !look_at(pid, &process) || strcmp(process.name, name) != 0 ||
         !is_top(&process, name))
         return true;
-    if (signal_pidfd(pidfd, signal) != 0 && errno != ESRCH)
-        return err_errno(err, ERR_CONSUMER, errno, "reload: cannot send SIG%s to process %d (%s)",
-                         sigabbrev_np(signal), (int)pid, name);
+    if (!signal_process(pidfd, pid, name, signal, "the section", err) && err->errnum != ESRCH)
+        return false;
     (*count)++;
     return true;
 }

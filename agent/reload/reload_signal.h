@@ -3,8 +3,11 @@
  *
  * The process is held by a pidfd before it is looked at and signalled through it, so that a pid
  * which the kernel gives to somebody else in between is never signalled. A pidfile that is older
- * than the process it names is left over from another one. Nothing is kept from one reload to the
- * next: the pidfile is read anew, and one that is not there is a failure like any other.
+ * than the process it names is left over from another one. A process that the signal would end,
+ * since it neither catches, blocks nor ignores it, is not the consumer, or one that has not begun
+ * to listen: it is spared. SIGTERM, SIGINT and SIGQUIT are meant to end it and are sent. Nothing is
+ * kept from one reload to the next: the pidfile is read anew, and one that is not there is a
+ * failure like any other.
  */
 #ifndef LEAFD_RELOAD_RELOAD_SIGNAL_H
 #define LEAFD_RELOAD_RELOAD_SIGNAL_H

@@ -162,14 +162,38 @@ def test_an_admin_interface_that_refuses_is_told_again(ca, site, admin):
     assert "the answer is status 400: key does not fit" in told and "second line" not in told and "s3cret" not in told
 
 
+def start_listening(tmp_path):
+    """A process by the name of my-consumer that ends with 7 when it is told."""
+    os.symlink("/bin/sh", tmp_path / "my-consumer")
+    process = subprocess.Popen(  # pylint: disable=consider-using-with
+        [tmp_path / "my-consumer", "-c", "trap 'exit 7' USR1; echo; while :; do sleep 0.05; done"], stdout=subprocess.PIPE)
+    process.stdout.readline()
+    return process
+
+
+def test_a_process_that_the_signal_would_end_is_spared(ca, site, tmp_path):
+    """The pidfile may name another one, to which SIGHUP means what it means by default."""
+    process = subprocess.Popen(["/bin/sleep", "1000"])  # pylint: disable=consider-using-with
+    try:
+        (tmp_path / "odd.pid").write_text(f"{process.pid}\n")
+        site.configure(ca, {"web": WEB + f"reload = signal HUP pidfile {tmp_path}/odd.pid"})
+        done = site.once()
+        assert done.code == 1
+        failed = done.events("reload-failed")[0]
+        assert failed["class"] == "consumer"
+        assert f"process {process.pid} (sleep) would be ended by SIGHUP" in failed["message"]
+        assert process.poll() is None
+    finally:
+        process.kill()
+        process.wait()
+
+
 def test_a_process_is_signalled_by_name(ca, site, tmp_path):
-    consumer = tmp_path / "my-consumer"
-    os.symlink("/bin/sleep", consumer)
-    process = subprocess.Popen([str(consumer), "1000"])  # pylint: disable=consider-using-with
+    process = start_listening(tmp_path)
     try:
         site.configure(ca, {"web": WEB + "reload = signal USR1 process my-consumer"})
         assert site.once().code == 0
-        assert process.wait(timeout=10) == -signal.SIGUSR1
+        assert process.wait(timeout=10) == 7
     finally:
         process.kill()
         process.wait()
@@ -192,11 +216,11 @@ def test_a_pidfile_that_is_not_there_yet_is_looked_for_again(ca, site, tmp_path)
     assert "late.pid" in run.wait_event("awaited")[0]["message"]
     # The state is saved beside the stages, a moment after the event.
     wait_for(lambda: (site.status()["web"]["failure"] or {}).get("class") == "consumer", "the failure to be kept")
-    process = subprocess.Popen(["/bin/sleep", "1000"])  # pylint: disable=consider-using-with
+    process = start_listening(tmp_path)
     try:
         pidfile.write_text(f"{process.pid}\n")
         run.wait_event("reloaded")
-        assert process.wait(timeout=10) == -signal.SIGUSR1
+        assert process.wait(timeout=10) == 7
         assert ca.requests("pki_int/sign/") == 1
     finally:
         process.kill()
@@ -222,15 +246,15 @@ def test_a_consumer_that_starts_after_leafd_is_ready_is_waited_for(ca, site, tmp
 
 def test_a_pidfile_is_believed_after_the_clock_was_set_forward(ca, site, tmp_path):
     """The file tells the wall clock of then: the process looks younger than it, and has its name."""
-    process = subprocess.Popen(["/bin/sleep", "1000"])  # pylint: disable=consider-using-with
+    process = start_listening(tmp_path)
     try:
-        pidfile = tmp_path / "sleep.pid"
+        pidfile = tmp_path / "my-consumer.pid"
         pidfile.write_text(f"{process.pid}\n")
         os.utime(pidfile, (time.time() - 3600, time.time() - 3600))
         site.configure(ca, {"web": WEB + f"reload = signal USR1 pidfile {pidfile}"})
         run = site.run()
         run.wait_event("reloaded")
-        assert process.wait(timeout=10) == -signal.SIGUSR1
+        assert process.wait(timeout=10) == 7
     finally:
         process.kill()
         process.wait()

@@ -41,6 +41,39 @@ static pid_t start(const char *name)
     return pid;
 }
 
+/* What a process does about SIGHUP. */
+enum manner { BY_DEFAULT, IGNORING, CATCHING };
+
+static void exit_with_7(int signal)
+{
+    (void)signal;
+    _exit(7);
+}
+
+/* A process that is not waiting for a signal. */
+static pid_t start_busy(const char *name, enum manner manner)
+{
+    int ready[2];
+    pid_t pid;
+    char c;
+
+    assert_int_equal(pipe(ready), 0);
+    pid = fork();
+    if (pid == 0) {
+        signal(SIGHUP, manner == IGNORING ? SIG_IGN : manner == CATCHING ? exit_with_7 : SIG_DFL);
+        signal(SIGTERM, SIG_DFL);
+        prctl(PR_SET_NAME, name);
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        (void)!write(ready[1], "x", 1);
+        for (;;)
+            pause();
+    }
+    assert_int_equal(read(ready[0], &c, 1), 1);
+    close(ready[0]);
+    close(ready[1]);
+    return pid;
+}
+
 static int exit_of(pid_t pid)
 {
     int status = 0;
@@ -100,6 +133,42 @@ static void a_recycled_pid_is_not_signalled(void **state)
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
     close(fd);
+    unlink(path);
+}
+
+static void a_process_that_the_signal_would_end_is_spared(void **state)
+{
+    char path[] = "/tmp/leafd-unit-XXXXXX", text[64];
+    struct err err = {.kind = ERR_NONE};
+    int status;
+    pid_t pid = start_busy("unit-deaf", BY_DEFAULT);
+
+    (void)state;
+    close(mkstemp(path));
+    snprintf(text, sizeof text, "%d\n", (int)pid);
+    write_pidfile(path, text);
+    assert_false(reload_signal_pidfile(path, SIGHUP, &err));
+    assert_int_equal(err.kind, ERR_CONSUMER);
+    assert_int_equal(err.errnum, 0); /* somebody is there */
+    snprintf(text, sizeof text, "process %d (unit-deaf) would be ended by SIGHUP", (int)pid);
+    assert_non_null(strstr(err.text, text));
+    assert_non_null(strstr(err.text, path));
+    assert_false(reload_signal_process("unit-deaf", SIGUSR1, &err));
+    assert_non_null(strstr(err.text, "would be ended by SIGUSR1"));
+    assert_int_equal(err.errnum, 0);
+    assert_true(reload_signal_pidfile(path, SIGWINCH, &err));
+    assert_int_equal(waitpid(pid, &status, WNOHANG), 0);
+    assert_true(reload_signal_pidfile(path, SIGTERM, &err));
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+
+    pid = start_busy("unit-ignores", IGNORING);
+    assert_true(reload_signal_process("unit-ignores", SIGHUP, &err));
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    pid = start_busy("unit-catches", CATCHING);
+    assert_true(reload_signal_process("unit-catches", SIGHUP, &err));
+    assert_int_equal(exit_of(pid), 7);
     unlink(path);
 }
 
@@ -196,6 +265,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_process_of_a_pidfile_is_signalled),
         cmocka_unit_test(a_recycled_pid_is_not_signalled),
+        cmocka_unit_test(a_process_that_the_signal_would_end_is_spared),
         cmocka_unit_test(a_pidfile_is_read_anew_each_time),
         cmocka_unit_test(a_process_that_has_ended_is_not_taken_for_one_that_runs),
         cmocka_unit_test(what_is_no_pid_is_refused),
