@@ -106,7 +106,8 @@ void served_text(const struct served_state *served, const char *published_serial
     if (served->serial[0] == '\0' || strcmp(served->serial, published_serial) == 0)
         return;
     duration_text(ended ? now_s - served->not_after_s : served->not_after_s - now_s, time);
-    snprintf(to, SERVED_TEXT_BYTES, "the consumer serves %sserial %s, which %s %s%s",
+    snprintf(to, SERVED_TEXT_BYTES,
+             "the consumer was last seen to serve %sserial %s, which %s %s%s",
              served->foreign ? "a certificate that is none of this set's, " : "", served->serial,
              ended ? "ended" : "ends in", time, ended ? " ago" : "");
 }

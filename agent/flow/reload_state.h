@@ -61,9 +61,10 @@ void consumer_forget_tries(struct consumer_state *consumer);
 bool served_is_bad(const struct consumer_state *consumer, const struct cert_config *cert);
 
 /*
- * served_text - which certificate the consumer serves and when that one ends, for people
+ * served_text - which certificate was last seen to be served and when that one ends, for people
  *
- * "" if nobody was seen, or who serves what is published.
+ * A look since then may have shown none, as a command that failed does. "" if nobody was seen, or
+ * who serves what is published.
  */
 void served_text(const struct served_state *served, const char *published_serial, uint64_t now_s,
                  char to[static SERVED_TEXT_BYTES]);

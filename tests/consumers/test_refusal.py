@@ -116,7 +116,7 @@ def test_a_pidfile_that_is_spelt_wrong_does_not_hide_what_is_served(ca, site, st
     run = site.run()
     failed = run.wait_event("reload-failed", nginx.name)[-1]
     assert failed["level"] == "error" and f"serial {old}" in failed["message"], failed
-    assert re.search(f"the consumer serves a certificate that is none of this set's, serial {old}, which ends in (1d|23h59m)",
+    assert re.search(f"was last seen to serve a certificate that is none of this set's, serial {old}, which ends in (1d|23h59m)",
                      failed["message"]), failed
     assert "programm.pid" in failed["message"]
     site.becomes(nginx.name, state="not-reloaded", reload="failed")
@@ -147,13 +147,13 @@ def test_an_expired_certificate_that_is_still_served_is_told_though_nobody_is_fo
     site.configure(ca, {nginx.name: short.replace("program.pid", "programm.pid")})
     run = site.run()
     told = run.wait_event("reload-failed", nginx.name)[-1]
-    assert f"the consumer serves serial {old}, which ends in " in told["message"], told
+    assert f"was last seen to serve serial {old}, which ends in " in told["message"], told
     site.answers("ready", 0)
     wait_for(lambda: [line for line in run.events("reload-failed", nginx.name)
-                      if f"the consumer serves serial {old}, which ended " in line["message"]], "the end to be told")
+                      if f"was last seen to serve serial {old}, which ended " in line["message"]], "the end to be told")
     site.answers("ready", 1)
     done = site.command("status", nginx.name)
-    assert done.code == 1 and f"the consumer serves serial {old}, which ended " in done.out
+    assert done.code == 1 and f"was last seen to serve serial {old}, which ended " in done.out
     nginx.process.send_signal(signal.SIGHUP)
     run.wait_event("proven", nginx.name)
     site.answers("ready", 0)

@@ -192,7 +192,7 @@ def test_a_consumer_that_ignores_the_reload_is_reported_until_it_obeys(ca, site,
     renew(site, ca, run, WEB + consumer.lines, 1)
     failed = run.wait_event("proof-failed")[0]
     assert failed["class"] == "consumer" and old in failed["message"], "which serial it serves instead"
-    assert failed["level"] == "warning" and f"the consumer serves serial {old}, which ends in 59m" in failed["message"]
+    assert failed["level"] == "warning" and f"was last seen to serve serial {old}, which ends in 59m" in failed["message"]
     site.becomes("web", state="not-proven", reload="failed")
     row = site.status()["web"]
     assert row["failure"]["class"] == "consumer"
@@ -261,7 +261,7 @@ def test_a_foreign_certificate_makes_ready_fail_once_it_is_seen(ca, site, consum
     odd = serial_of(tmp_path / "odd.crt")
     failed = run.wait_event("proof-failed")[0]
     assert failed["level"] == "error"
-    assert f"the consumer serves a certificate that is none of this set's, serial {odd}, which ends in" in failed["message"]
+    assert f"was last seen to serve a certificate that is none of this set's, serial {odd}, which ends in" in failed["message"]
     site.answers("ready", 1)
     done = site.command("status")
     assert done.code == 1 and f"none of this set's, serial {odd}" in done.out

@@ -139,23 +139,24 @@ static void a_bad_certificate_is_one_that_had_ended_or_that_the_set_never_held(v
         {PROVE_TLS,
          {.serial = "old", .not_after_s = NOW + 78, .seen_s = NOW - 2},
          false,
-         "the consumer serves serial old, which ends in 1m18s"},
+         "the consumer was last seen to serve serial old, which ends in 1m18s"},
         {PROVE_TLS,
          {.serial = "old", .not_after_s = NOW - 78, .seen_s = NOW - 80},
          false,
-         "the consumer serves serial old, which ended 1m18s ago"},
+         "the consumer was last seen to serve serial old, which ended 1m18s ago"},
         {PROVE_TLS,
          {.serial = "old", .not_after_s = NOW - 78, .seen_s = NOW - 78},
          true,
-         "the consumer serves serial old, which ended 1m18s ago"},
+         "the consumer was last seen to serve serial old, which ended 1m18s ago"},
         {PROVE_NONE,
          {.serial = "old", .not_after_s = NOW - 78, .seen_s = NOW - 78},
          false,
-         "the consumer serves serial old, which ended 1m18s ago"},
+         "the consumer was last seen to serve serial old, which ended 1m18s ago"},
         {PROVE_TLS,
          {.serial = "odd", .not_after_s = NOW + 60, .seen_s = NOW - 2, .foreign = true},
          true,
-         "the consumer serves a certificate that is none of this set's, serial odd, which ends in "
+         "the consumer was last seen to serve a certificate that is none of this set's, serial "
+         "odd, which ends in "
          "1m"},
     };
 
