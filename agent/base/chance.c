@@ -13,3 +13,8 @@ uint32_t chance_draw(void)
         number = (uint32_t)when_boot_us() * 2654435761U;
     return number;
 }
+
+uint64_t chance_share(uint64_t of, uint32_t chance)
+{
+    return (uint64_t)((__uint128_t)of * chance >> 32);
+}

@@ -12,4 +12,7 @@
 /* chance_draw - a random number, evenly spread over uint32_t; never blocks, never fails */
 uint32_t chance_draw(void);
 
+/* chance_share - the share of `of` that a random number stands for, in [0, of); never overflows */
+uint64_t chance_share(uint64_t of, uint32_t chance);
+
 #endif

@@ -42,7 +42,7 @@ static void end_pause(struct cert_flow *flow)
     uint64_t spread_ms = cert_work_spread_s(&flow->work) * 1000 / 8;
 
     if (flow->state == FLOW_BACKING_OFF)
-        alarm_hasten(&flow->alarm, 1 + (spread_ms * chance_draw() >> 32));
+        alarm_hasten(&flow->alarm, 1 + chance_share(spread_ms, chance_draw()));
 }
 
 bool cert_flow_take_issuer(struct cert_flow *flow, const struct ca_named *named)

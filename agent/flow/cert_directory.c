@@ -57,7 +57,7 @@ static uint64_t regular_wait_us(const struct cert_work *work)
 {
     uint64_t every_us = work->config->agent.files_every_s * 1000000;
 
-    return every_us / 2 + (every_us / 1000 * chance_draw() >> 32) * 1000;
+    return every_us / 2 + chance_share(every_us, chance_draw());
 }
 
 /* One change is seen to at once; those who go on changing things are looked at ever more rarely. */

@@ -210,10 +210,10 @@ static void hasten(struct cert_flow *flow, uint64_t wait_ms)
 
 bool cert_flow_try_within(struct cert_flow *flow, uint64_t most_ms)
 {
-    if (flow->state == FLOW_WAITING || flow->state == FLOW_HOLDING)
+    if (flow->state == FLOW_WAITING || flow->state == FLOW_HOLDING || flow->state == FLOW_WITHDRAWN)
         return false;
     if (cert_flow_rests(flow))
-        hasten(flow, most_ms * chance_draw() >> 32);
+        hasten(flow, chance_share(most_ms, chance_draw()));
     return true;
 }
 

@@ -22,7 +22,7 @@ static uint64_t next_check_ms(const struct cert_config *cert)
 
     if (cert->prove.method == PROVE_NONE)
         return 0;
-    return every_ms / 2 + (every_ms * chance_draw() >> 32);
+    return every_ms / 2 + chance_share(every_ms, chance_draw());
 }
 
 /* Whether it took this very set, and is not there: it may have been stopped on purpose. */

@@ -74,6 +74,15 @@ static void end(struct once *once)
         sd_event_exit(once->engine.tools.loop, code_of_all(once));
 }
 
+/* One that was withdrawn stays as it is, however long one waits. */
+static bool is_waited_for(const struct once *once, size_t i)
+{
+    if (once->codes[i] == CODE_NONE_YET)
+        return true;
+    return once->waits && once->codes[i] != EXIT_FINE &&
+           cert_flow_state(once->engine.flows[i]) != FLOW_WITHDRAWN;
+}
+
 static void on_rest(void *arg, struct cert_flow *flow)
 {
     struct once *once = arg;
@@ -82,7 +91,7 @@ static void on_rest(void *arg, struct cert_flow *flow)
         return;
     note_code(once, flow);
     for (size_t i = 0; i < once->engine.count; i++)
-        if (once->codes[i] == CODE_NONE_YET || (once->waits && once->codes[i] != EXIT_FINE))
+        if (is_waited_for(once, i))
             return;
     end(once);
 }

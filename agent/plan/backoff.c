@@ -1,5 +1,6 @@
 #include "plan/backoff.h"
 
+#include "base/chance.h"
 #include "base/when.h"
 
 enum {
@@ -67,7 +68,7 @@ uint64_t backoff_wait_ms(enum err_kind kind, const struct backoff_state *state, 
     /* The jitter goes on top of what the CA asked for, so that not all come back together. */
     window_s = larger(duration_shorter(pace->base_s << doublings, most_s), asked_s / 4);
     window_s = duration_shorter(window_s, BACKOFF_MOST_S - least_s);
-    return larger(least_s * 1000 + (window_s * 1000 * chance >> 32), LEAST_WAIT_MS);
+    return larger(least_s * 1000 + chance_share(window_s * 1000, chance), LEAST_WAIT_MS);
 }
 
 uint64_t backoff_patience_ms(const struct backoff_state *state)

@@ -1,5 +1,7 @@
 #include "plan/ca_news.h"
 
+#include "base/chance.h"
+
 #include <string.h>
 
 enum {
@@ -43,23 +45,18 @@ uint64_t ca_news_spread_s(uint64_t configured, uint64_t poll_s)
     return configured == CA_NEWS_AUTO ? CA_NEWS_SPREAD_POLLS * poll_s : configured;
 }
 
-static uint64_t share(uint64_t of, uint32_t chance)
-{
-    return (uint64_t)((__uint128_t)of * chance >> 32);
-}
-
 uint64_t ca_news_wait_ms(const struct ca_wait *wait, uint32_t chance)
 {
     unsigned doublings = wait->failures < DOUBLINGS_MOST ? wait->failures : DOUBLINGS_MOST;
     uint64_t wait_ms = wait->poll_s * 1000;
 
     if (wait->first)
-        return share(wait_ms, chance);
+        return chance_share(wait_ms, chance);
     if (wait->unsure && wait->failures == 0)
         wait_ms /= 8;
     else
         wait_ms <<= doublings;
-    return wait_ms - wait_ms / 8 + share(wait_ms / 4, chance);
+    return wait_ms - wait_ms / 8 + chance_share(wait_ms / 4, chance);
 }
 
 static uint64_t lesser(uint64_t a, uint64_t b)
@@ -75,7 +72,7 @@ uint64_t ca_news_shown_s(uint64_t now_s, uint64_t spread_s, uint64_t end_s, uint
 
     return most_s < spread_s / CA_NEWS_SPREAD_POLLS
                ? now_s
-               : now_s + least_s + share(most_s - least_s, spread);
+               : now_s + least_s + chance_share(most_s - least_s, spread);
 }
 
 uint64_t ca_news_replace_s(uint64_t now_s, unsigned replaced, uint64_t life_s)

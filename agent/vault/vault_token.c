@@ -7,7 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LEAST_LEFT_S = 5, RENEW_PATIENCE_S = 60, LOOK_UP_AFTER_S = 20, MOST_DOUBLINGS = 5 };
+enum {
+    LEAST_LEFT_S = 5,
+    RENEW_PATIENCE_S = 60,
+    LOOK_UP_AFTER_S = 20,
+    MOST_DOUBLINGS = 5,
+    LOOK_UP_DOUBLINGS = 3
+};
 
 struct waiter {
     struct slot slot;
@@ -32,6 +38,7 @@ struct vault_token {
     struct vault_reply reply;
     struct slot *login, *renewal; /* renewal: or the question about one that was given to us */
     sd_event_source *renew_timer;
+    unsigned look_ups_failed; /* in a row, of the token in use */
     struct waiter *waiters;
 
     unsigned failures;  /* logins that failed in a row */
@@ -77,6 +84,7 @@ static void take_grant(struct vault_token *token)
     token->grant.renewable = grant->renewable;
     token->grant.unknown = grant->unknown;
     token->spent = 0;
+    token->look_ups_failed = 0;
     token->ends_us =
         grant->lease_s == 0 ? UINT64_MAX : when_boot_us() + grant->lease_s * 1000000ULL;
     if (grant->renewable && grant->uses == 0 && grant->lease_s > 3 * LEAST_LEFT_S)
@@ -116,7 +124,7 @@ static void note_failure(struct vault_token *token, struct err *err)
 
     token->failures++;
     token->failed_us = when_boot_us();
-    token->pause_us = most_us / 2 + (most_us / 2 * chance_draw() >> 32);
+    token->pause_us = most_us / 2 + chance_share(most_us / 2, chance_draw());
     if (token->pause_us < err->retry_after_s * 1000000ULL)
         token->pause_us = err->retry_after_s * 1000000ULL;
     tell(token, TOKEN_NOT_GIVEN, err);
@@ -154,6 +162,12 @@ static void on_logged_in(void *arg, const struct err *login_err)
     release_waiters(token, &err);
 }
 
+/* Whether the CA may well answer the same question otherwise: all but its own no. */
+static bool is_passing(const struct err *err)
+{
+    return err->kind != ERR_DENIED && err->kind != ERR_REFUSED;
+}
+
 /* An eighth of what is left, jittered, but half a minute at least. */
 static uint64_t next_renewal_us(const struct vault_token *token)
 {
@@ -161,7 +175,7 @@ static uint64_t next_renewal_us(const struct vault_token *token)
 
     if (wait_us < RENEW_PATIENCE_S * 1000000ULL)
         wait_us = RENEW_PATIENCE_S * 1000000ULL;
-    return wait_us / 2 + (wait_us >> 16) * (chance_draw() >> 16);
+    return wait_us / 2 + chance_share(wait_us, chance_draw());
 }
 
 static void on_renewed(void *arg, const struct err *call_err)
@@ -179,34 +193,59 @@ static void on_renewed(void *arg, const struct err *call_err)
          * does not say that it has: its policies may forbid just this.
          */
         tell(token, TOKEN_NOT_RENEWED, &err);
-        if (err.kind == ERR_TRANSIENT && is_usable(token))
+        if (is_passing(&err) && is_usable(token))
             arm_renewal(token, next_renewal_us(token));
     }
     vault_reply_free(&token->reply);
 }
 
-/* One that cannot be asked about is used as it is until the CA refuses it. */
+/*
+ * A token whose end is not known cannot be renewed in time: the CA is asked again until it has
+ * answered, which is told once.
+ */
+static void note_look_up_failure(struct vault_token *token, struct err *err)
+{
+    unsigned doublings =
+        token->look_ups_failed < LOOK_UP_DOUBLINGS ? token->look_ups_failed : LOOK_UP_DOUBLINGS;
+    uint64_t wait_us = LOOK_UP_AFTER_S * 1000000ULL << doublings;
+
+    err_wrap(err, "asking the CA how long it lives");
+    if (token->look_ups_failed == 0)
+        tell(token, TOKEN_NOT_RENEWED, err);
+    token->look_ups_failed++;
+    token->grant.unknown = is_passing(err);
+    wait_us = wait_us / 2 + chance_share(wait_us / 2, chance_draw());
+    if (wait_us < err->retry_after_s * 1000000ULL)
+        wait_us = err->retry_after_s * 1000000ULL;
+    if (token->grant.unknown)
+        arm_renewal(token, wait_us);
+}
+
+/* One that the CA does not answer for is used as it is until the CA refuses it. */
 static void on_looked_up(void *arg, const struct err *call_err)
 {
     struct vault_token *token = arg;
     struct err err = *call_err;
 
     token->renewal = slot_drop(token->renewal);
-    token->grant.unknown = false;
     if (err.kind == ERR_NONE && vault_lookup_read(&token->reply, &token->coming, &err))
         take_grant(token);
+    else
+        note_look_up_failure(token, &err);
     vault_reply_free(&token->reply);
 }
 
-static bool look_up(struct vault_token *token, struct err *err)
+static void look_up(struct vault_token *token)
 {
     const struct vault_client client = vault_token_client(token);
+    struct err err;
 
     vault_grant_free(&token->coming);
     vault_reply_free(&token->reply);
     token->renewal =
-        vault_lookup_start(&client, &token->grant.token, &token->reply, on_looked_up, token, err);
-    return token->renewal != NULL;
+        vault_lookup_start(&client, &token->grant.token, &token->reply, on_looked_up, token, &err);
+    if (token->renewal == NULL)
+        note_look_up_failure(token, &err);
 }
 
 static int on_renewal_due(sd_event_source *source, uint64_t now_us, void *arg)
@@ -227,7 +266,7 @@ static int on_renewal_due(sd_event_source *source, uint64_t now_us, void *arg)
     if (token->login != NULL || token->renewal != NULL || !is_usable(token))
         return 0;
     if (token->grant.unknown) {
-        look_up(token, &err);
+        look_up(token);
         return 0;
     }
     vault_reply_free(&token->reply);
@@ -398,11 +437,15 @@ const struct secret *vault_token_secret(struct vault_token *token)
 
 void vault_token_note_worked(struct vault_token *token, unsigned number, bool stays)
 {
+    int armed = SD_EVENT_OFF;
+
     if (number == 0 || number != token->number)
         return;
     token->worked_number = number;
-    /* What waits for it goes first: the question may be the last use that it has. */
-    if (stays && token->grant.unknown)
+    /* What waits for it goes first: the question may be the last use that it has. It is put off
+     * once, not by everything that works. */
+    sd_event_source_get_enabled(token->renew_timer, &armed);
+    if (stays && token->grant.unknown && token->renewal == NULL && armed == SD_EVENT_OFF)
         arm_renewal(token, LOOK_UP_AFTER_S * 1000000ULL);
 }
 

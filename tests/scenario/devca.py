@@ -38,7 +38,8 @@ class DevCa:
                        "policy = sign\n"
                        "[auth few]\nbound_subject = system:serviceaccount:demo:app\ntoken_num_uses = 5\n"
                        "[auth single]\nbound_subject = system:serviceaccount:demo:app\ntoken_num_uses = 1\n"
-                       "[auth short]\nbound_subject = system:serviceaccount:demo:app\ntoken_ttl = 20s\n")
+                       "[auth short]\nbound_subject = system:serviceaccount:demo:app\ntoken_ttl = 20s\n"
+                       "[auth minute]\nbound_subject = system:serviceaccount:demo:app\ntoken_ttl = 1m\n")
         self.log = open(folder / "devca.log", "wb")
         self.process = subprocess.Popen(  # pylint: disable=consider-using-with
             [DEVCA, "--listen", "127.0.0.1:0", "--directory", str(folder), "--roles", str(roles), "--jwt-key",

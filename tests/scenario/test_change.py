@@ -194,6 +194,10 @@ def test_once_replaces_what_was_revoked_for_good_only_by_name(ca, site):
     assert site.command("revoke", "--no-reissue", "web").code == 0
     done = site.once()
     assert done.code == 3 and done.events("withdrawn"), done.err
+    begin = time.monotonic()
+    done = site.once("--wait", "40s")
+    assert done.code == 3 and done.events("withdrawn"), done.err
+    assert time.monotonic() - begin < 20, "no wait brings another certificate"
     assert site.status()["web"]["state"] == "revoked"
     assert site.once("web").code == 0
     assert site.status()["web"]["state"] == "fresh"

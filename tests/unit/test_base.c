@@ -3,6 +3,7 @@
 
 #include "base/arena.h"
 #include "base/bytes.h"
+#include "base/chance.h"
 #include "base/digest.h"
 #include "base/err.h"
 #include "base/json_text.h"
@@ -344,6 +345,17 @@ static void json_text_is_what_json_dumps_gives(void **state)
     assert_null(json_text(NULL, 0));
 }
 
+static void a_share_of_any_length_of_time_is_within_it(void **state)
+{
+    const uint64_t ten_years_us = 3652ULL * 86400 * 1000000;
+
+    (void)state;
+    assert_int_equal(chance_share(ten_years_us, 0), 0);
+    assert_int_equal(chance_share(ten_years_us, 1U << 31), ten_years_us / 2);
+    assert_int_equal(chance_share(UINT64_MAX, UINT32_MAX) >> 32, UINT32_MAX - 1);
+    assert_int_equal(chance_share(1, UINT32_MAX), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -363,6 +375,7 @@ int main(void)
         cmocka_unit_test(moments_are_written_in_utc),
         cmocka_unit_test(digests_of_parts_equal_those_of_the_whole),
         cmocka_unit_test(the_spread_is_stable_and_even),
+        cmocka_unit_test(a_share_of_any_length_of_time_is_within_it),
     };
 
     /* As main() does it, before OpenSSL takes its first block. */
