@@ -19,13 +19,32 @@ static void complain(const struct checking *checking, const char *kind, const ch
     config_problem(checking->problems, &place, "%s", text);
 }
 
+/* The item, or "${...}" where showing it would show what an expansion stands for: where it is
+ * written nowhere as it is. */
+static const char *shown(const struct checking *checking, const char *key, const char *item)
+{
+    bool expands = false;
+
+    for (const struct config_section *section = checking->document->sections; section != NULL;
+         section = section->next)
+        for (const struct config_entry *entry = section->entries; entry != NULL;
+             entry = entry->next) {
+            if (strcmp(entry->key, key) != 0)
+                continue;
+            if (strcasestr(entry->value, item) != NULL)
+                return item;
+            expands |= strstr(entry->value, "${") != NULL;
+        }
+    return expands ? "${...}" : item;
+}
+
 /* The same about an item of a certificate's key. */
 static void complain_of(const struct checking *checking, const struct cert_config *cert,
                         const char *key, const char *item, const char *text)
 {
     struct config_place place = config_place_of(checking->document, "cert", cert->name, key);
 
-    config_problem(checking->problems, &place, "\"%s\" %s", item, text);
+    config_problem(checking->problems, &place, "\"%s\" %s", shown(checking, key, item), text);
 }
 
 static void check_vault(const struct checking *checking)
@@ -109,7 +128,7 @@ static void check_underscores(const struct checking *checking, const struct cert
         config_problem(checking->problems, &place,
                        "\"%s\" holds an underscore, and the CA drops such names from a request; "
                        "write it without, or let the CSR carry it: %s",
-                       cert->wish.names.dns.items[i],
+                       shown(checking, "dns_names", cert->wish.names.dns.items[i]),
                        cert->request_names ? "request_names = no" : "key_source = local");
     }
 }
@@ -275,26 +294,27 @@ static void check_claims(const struct checking *checking, const struct claim *fi
     const char *key = second->link ? "link" : "directory";
     struct config_place place = config_place_of(checking->document, "cert", second->cert, key);
     bool same = strcmp(first->path, second->path) == 0;
+    const char *path = shown(checking, key, second->path);
 
     if (same && second->link)
         config_problem(checking->problems, &place,
                        "\"%s\" is also a %s of [cert %s]; a path leads to one set, write another",
-                       second->path, first->link ? "link" : "directory", first->cert);
+                       path, first->link ? "link" : "directory", first->cert);
     else if (same)
         config_problem(checking->problems, &place,
                        "\"%s\" is also the directory of [cert %s]; a set has its directory to "
                        "itself, write for example .../${cert.name}",
-                       second->path, first->cert);
+                       path, first->cert);
     else if (!first->link && lies_in(second->path, first->path))
         config_problem(checking->problems, &place,
                        "\"%s\" lies inside the directory of [cert %s]; a set has its directory to "
                        "itself, write a path beside it",
-                       second->path, first->cert);
+                       path, first->cert);
     else if (first->link && lies_in(second->path, first->path))
         config_problem(checking->problems, &place,
                        "\"%s\" lies below a link of [cert %s], which is no directory; write "
                        "another path",
-                       second->path, first->cert);
+                       path, first->cert);
 }
 
 static size_t collect_claims(const struct config *config, struct claim *claims)

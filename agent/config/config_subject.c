@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <idn2.h>
+#include <openssl/asn1.h>
 
 #include <ctype.h>
 #include <string.h>
@@ -11,7 +12,7 @@
 enum {
     DOMAIN_MOST_BYTES = 253,
     LABEL_MOST_BYTES = 63,
-    COMMON_NAME_MOST_BYTES = 64,
+    COMMON_NAME_MOST = 64,
     URI_MOST_BYTES = 2048 /* the SPIFFE-ID standard's, section 2.3 */
 };
 
@@ -307,17 +308,34 @@ static const char *add_items(struct config_scope *scope, const char *value, item
     return why;
 }
 
+/* A text that can be a UTF8String (RFC 5280 section 4.1.2.4); counts its characters. */
+static const char *check_characters(const char *text, size_t *ret_count)
+{
+    const unsigned char *at = (const unsigned char *)text;
+    int left = (int)strlen(text), length;
+    unsigned long character;
+
+    *ret_count = 0;
+    for (; left > 0; at += length, left -= length, ++*ret_count) {
+        length = UTF8_getc(at, left, &character);
+        if (length <= 0)
+            return "is not UTF-8; write it in UTF-8";
+        if (character < ' ' || (character >= 0x7f && character < 0xa0))
+            return "holds a control character; leave it out";
+    }
+    return NULL;
+}
+
 const char *parse_common_name(struct config_scope *scope, const char *value, void *field)
 {
     const char **name = field;
     const char *why = parse_text(scope, value, field);
+    size_t count = 0;
 
-    if (why == NULL && strlen(*name) > COMMON_NAME_MOST_BYTES)
-        return "is longer than the 64 bytes that X.509 allows; use dns_names and leave it out";
-    for (const char *at = *name; why == NULL && *at != '\0'; at++)
-        if ((unsigned char)*at < ' ' || (unsigned char)*at > '~')
-            return "holds a character outside printable ASCII; use dns_names, which take any "
-                   "alphabet";
+    if (why == NULL)
+        why = check_characters(*name, &count);
+    if (why == NULL && count > COMMON_NAME_MOST)
+        return "is longer than the 64 characters that X.509 allows; use dns_names and leave it out";
     return why;
 }
 
@@ -325,10 +343,17 @@ const char *parse_common_name(struct config_scope *scope, const char *value, voi
  * RFC 5280 appendix A.1. */
 static const struct subject_type {
     const char *name;
-    size_t most_bytes;
+    size_t most;
+    bool is_printable_string;
 } subject_types[] = {
-    {"C", 2},   {"ST", 128},     {"L", 128},         {"O", 64},
-    {"OU", 64}, {"street", 128}, {"postalCode", 40}, {"serialNumber", 64},
+    {"C", 2, true},
+    {"ST", 128, false},
+    {"L", 128, false},
+    {"O", 64, false},
+    {"OU", 64, false},
+    {"street", 128, false},
+    {"postalCode", 40, false},
+    {"serialNumber", 64, true},
 };
 
 enum { SUBJECT_MOST_PARTS = 16 };
@@ -342,16 +367,33 @@ static const struct subject_type *subject_type_of(const char *item, size_t lengt
     return NULL;
 }
 
+/* X.520 and RFC 5280 appendix A.1: PrintableString, and two letters of ISO 3166 for a country. */
+static const char *check_printable_string(const struct subject_type *type, const char *value)
+{
+    const char *set = LOWER_AND_DIGITS UPPER " '()+,-./:=?";
+
+    if (strcmp(type->name, "C") == 0 && (strlen(value) != 2 || !isalpha((unsigned char)value[0]) ||
+                                         !isalpha((unsigned char)value[1])))
+        return "is not a country, which is two letters; write for example C=DE";
+    if (value[strspn(value, set)] != '\0')
+        return "holds a character that a serial number cannot have; use letters, digits, blanks "
+               "and '()+,-./:=?";
+    return NULL;
+}
+
 static const char *check_subject_value(const struct subject_type *type, const char *value)
 {
-    if (*value == '\0')
+    size_t count;
+    const char *why = check_characters(value, &count);
+
+    if (why != NULL)
+        return why;
+    if (count == 0)
         return "has no value; write TYPE=VALUE, such as O=My Organization";
-    if (strlen(value) > type->most_bytes)
-        return "is longer than X.509 allows, which is 2 bytes for C, 64 for O and OU; shorten it";
-    for (const char *at = value; *at != '\0'; at++)
-        if ((unsigned char)*at < ' ' || (unsigned char)*at > '~')
-            return "holds a character outside printable ASCII; write it in ASCII";
-    return NULL;
+    if (count > type->most)
+        return "is longer than X.509 allows, which is 2 letters for C, and 64 characters for O and "
+               "OU; shorten it";
+    return type->is_printable_string ? check_printable_string(type, value) : NULL;
 }
 
 /* Takes one part, up to a comma without a backslash, off *at, without its backslashes. */

@@ -65,6 +65,8 @@ WRONG = [
      "write dns_names, ip_addresses"),
     ("odd-dns-name", HEAD + CERT.replace("a.example.test", "a..b"), 9, "[cert web] dns_names:",
      "labels of letters, digits"),
+    ("underscore-in-what-is-drawn", HEAD + CERT.replace("a.example.test", "${env.HIDDEN}") + "request_names = yes\n", 9,
+     "[cert web] dns_names:", '"${...}" holds an underscore'),
     ("underscore-in-request", HEAD + CERT.replace("a.example", "a_b") + "request_names = yes\n", 9,
      "[cert web] dns_names:", "let the CSR carry it: request_names = no"),
     ("inner-wildcard", HEAD + CERT.replace("a.example.test", "a.*.test"), 9, "[cert web] dns_names:", "labels"),
@@ -73,7 +75,7 @@ WRONG = [
     ("odd-ip", HEAD + CERT + "ip_addresses = 300.1.1.1\n", 13, "[cert web] ip_addresses:", "ip_addresses = 192.0.2.7"),
     ("odd-uri", HEAD + CERT + "uris = no scheme\n", 13, "[cert web] uris:", "SCHEME:REST"),
     ("odd-email", HEAD + CERT + "email_addresses = nobody\n", 13, "[cert web] email_addresses:", "LOCAL@DOMAIN"),
-    ("long-cn", HEAD + CERT + "common_name = " + "x" * 65 + "\n", 13, "[cert web] common_name:", "64 bytes"),
+    ("long-cn", HEAD + CERT + "common_name = " + "x" * 65 + "\n", 13, "[cert web] common_name:", "64 characters"),
     ("odd-mount", HEAD + CERT + "pki_mount = pki//x\n", 13, "[cert web] pki_mount:", "single slashes"),
     ("odd-pki-role", HEAD + CERT.replace("= web\n", "= a/b\n"), 8, "[cert web] pki_role:", "a name in the CA's API"),
     ("odd-duration", HEAD + CERT + "ttl = 24\n", 13, "[cert web] ttl:", "write for example ttl = 24h"),
@@ -347,7 +349,7 @@ WRONG_ITEMS = [
     ("near-word", HEAD + CERT + "key_type = rsa2048\n", 13, "[cert web] key_type:", "did you mean rsa-2048?"),
     ("near-keys", HEAD + CERT + "prove_ever = 1h\n", 13, "[cert web] prove_ever:", "did you mean prove_every?"),
 ]
-ENVIRONMENT = {"TWO": "admin.example.test,a.test", "NONE": "", "ORDERS": "info; shutdown", "LONG": "x" * 3000}
+ENVIRONMENT = {"HIDDEN": "hidden_value.example.test", "TWO": "admin.example.test,a.test", "NONE": "", "ORDERS": "info; shutdown", "LONG": "x" * 3000}
 
 
 def write(site, text):

@@ -161,8 +161,17 @@ static void a_subject_is_taken_apart_as_names_are_written(void **state)
         "O=a,,OU=b",
         "X=a",
         "O=a, O=a",
-        "O=a\xc3\xbc",
+        "O=a\xc3",
+        "O=a\xed\xa0\x80",
+        "O=a\xc2\x85",
+        "O=a\x07",
         "C=GER",
+        "C=X",
+        "C=!!",
+        "C=1a",
+        "C=\xc3\xbc",
+        "serialNumber=a_b",
+        "serialNumber=a\xc3\xbc",
         "=a",
         "O=a\\, Inc,",
         "OU",
@@ -172,18 +181,20 @@ static void a_subject_is_taken_apart_as_names_are_written(void **state)
         "O=a,DC=b",
         "O=${env.NO_SUCH_NAME}",
     };
-    struct config *config = load_cert(
-        *state, "dns_names = a.b\nfile = k key\n"
-                "subject = o=Example\\, Inc, ou=Team A ,C=DE\nsubject = OU=Team B\\\\C\n");
+    struct config *config =
+        load_cert(*state, "dns_names = a.b\nfile = k key\n"
+                          "subject = o=Example\\, Inc, ou=Team A ,C=DE\nsubject = OU=Team B\\\\C, "
+                          "L=M\xc3\xbcnchen\n");
     const struct text_list *subject;
 
     assert_non_null(config);
     subject = &config->certs[0].wish.names.subject;
-    assert_int_equal(subject->count, 4);
+    assert_int_equal(subject->count, 5);
     assert_string_equal(subject->items[0], "O=Example, Inc");
     assert_string_equal(subject->items[1], "OU=Team A");
     assert_string_equal(subject->items[2], "C=DE");
     assert_string_equal(subject->items[3], "OU=Team B\\C");
+    assert_string_equal(subject->items[4], "L=M\xc3\xbcnchen");
     config_unref(config);
     for (size_t i = 0; i < COUNT_OF(wrong); i++) {
         char text[256];
