@@ -13,6 +13,8 @@
 
 enum { CLAIMS_MOST_BYTES = 8 * 1024 };
 
+static const double FURTHEST_END_S = 253402300799.0; /* the last second of the year 9999 */
+
 /* base64url without padding (RFC 7515 appendix C) to bytes; the length, or -1. */
 static int decode(const char *from, size_t length, unsigned char *to)
 {
@@ -48,36 +50,30 @@ static const char *claim(const json_t *claims, const char *outer, const char *in
     return text == NULL ? NULL : arena_copy(arena, text);
 }
 
-/* The claims of the JWT in a file; NULL, with err, if they cannot be read. */
-static json_t *load(const char *token_file, struct err *err)
+/* The claims of a JWT; NULL if it is none. */
+static json_t *parse(const char *token)
 {
-    CLEANUP(secret_wipe) struct secret token = {0};
     unsigned char decoded[CLAIMS_MOST_BYTES + 4];
-    json_t *claims = NULL;
-    const char *start, *end = NULL;
+    const char *start = strchr(token, '.'), *end = NULL;
     int length = -1;
 
-    if (!file_read_secret(token_file, &token, err))
-        return NULL;
-    start = strchr(secret_expose(&token), '.');
     if (start != NULL)
         end = strchr(++start, '.');
     if (end != NULL)
         length = decode(start, (size_t)(end - start), decoded);
-    if (length > 0)
-        claims = json_loadb((char *)decoded, (size_t)length, JSON_REJECT_DUPLICATES, NULL);
-    if (claims == NULL)
-        err_set(err, ERR_LOCAL, "%s is not a Kubernetes ServiceAccount token", token_file);
-    return claims;
+    return length <= 0 ? NULL
+                       : json_loadb((char *)decoded, (size_t)length, JSON_REJECT_DUPLICATES, NULL);
 }
 
 bool token_claims_read(const char *token_file, struct arena *arena, struct token_claims *ret_claims,
                        struct err *err)
 {
-    json_auto_t *claims = load(token_file, err);
+    CLEANUP(secret_wipe) struct secret token = {0};
+    json_auto_t *claims = NULL;
 
-    if (claims == NULL)
+    if (!file_read_secret(token_file, &token, err))
         return false;
+    claims = parse(secret_expose(&token));
     if (!json_is_object(json_object_get(claims, "kubernetes.io")))
         return err_set(err, ERR_LOCAL, "%s is not a Kubernetes ServiceAccount token", token_file);
     ret_claims->namespace = claim(claims, "namespace", NULL, arena);
@@ -95,14 +91,20 @@ static const char *audience(const json_t *claims)
     return text == NULL ? "none" : text;
 }
 
-bool token_claims_tell(const char *token_file, uint64_t now_s, char to[static CLAIMS_TEXT_BYTES])
+/* NumericDate (RFC 7519 section 2) in seconds; 0: none, or further off than any clock goes. */
+static uint64_t end_of(const json_t *claims)
 {
-    struct err err;
-    json_auto_t *claims = load(token_file, &err);
+    double ends = json_number_value(json_object_get(claims, "exp"));
+
+    return ends >= 1 && ends <= FURTHEST_END_S ? (uint64_t)ends : 0;
+}
+
+bool token_claims_tell(const char *token, uint64_t now_s, char to[static CLAIMS_TEXT_BYTES])
+{
+    json_auto_t *claims = parse(token);
     const char *subject = json_string_value(json_object_get(claims, "sub"));
     const char *account = subject == NULL ? NULL : text_starts(subject, "system:serviceaccount:");
-    json_int_t ends = (json_int_t)json_number_value(json_object_get(claims, "exp"));
-    uint64_t ends_s = ends > 0 ? (uint64_t)ends : 0;
+    uint64_t ends_s = end_of(claims);
     char said[CLAIMS_TEXT_BYTES], apart[DURATION_TEXT_BYTES];
 
     if (claims == NULL)

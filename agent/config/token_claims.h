@@ -29,8 +29,8 @@ enum { CLAIMS_TEXT_BYTES = 256 };
  * token_claims_tell - what a JWT says of itself, for a login that was denied
  *
  * Whose it is, for which audience, and when it ends; never the token. False, with nothing written,
- * if the file holds no JWT. Blocks on the file, as a login does.
+ * if it is no JWT.
  */
-bool token_claims_tell(const char *token_file, uint64_t now_s, char to[static CLAIMS_TEXT_BYTES]);
+bool token_claims_tell(const char *token, uint64_t now_s, char to[static CLAIMS_TEXT_BYTES]);
 
 #endif

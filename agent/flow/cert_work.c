@@ -219,6 +219,7 @@ void cert_work_note_published(struct cert_work *work, const char *generation,
     if (strcmp(published->serial, leaf->serial) != 0)
         cert_work_forget_hurry(work);
     consumer_note_leaf(&work->state.consumer, leaf->fingerprint);
+    work->asked_with[0] = '\0';
     published->usable = true;
     published->validity = leaf->validity;
     published->end_s = end_s;
@@ -332,7 +333,7 @@ uint64_t cert_work_shorter_wait_ms(const struct cert_work *work)
 {
     uint64_t most_ms = cert_work_patience_ms(work);
 
-    return most_ms / 2 + (most_ms / 2 * chance_draw() >> 32);
+    return most_ms / 2 + chance_share(most_ms / 2, chance_draw());
 }
 
 /* The consumer has no more time than the certificate that it serves. */
@@ -398,8 +399,14 @@ uint64_t cert_work_note_failure(struct cert_work *work, const struct err *err)
 {
     enum err_kind pace = err->kind == ERR_CONSUMER ? ERR_REFUSED : err->kind;
 
-    credential_stamp(work->config, work->state.restart.asked_with);
-    credential_watch_arm(work->tools->credentials, work->config);
+    char *asked_with = work->state.restart.asked_with;
+
+    /* What failed before the CA was asked. */
+    if (work->asked_with[0] == '\0')
+        credential_stamp(work->config, work->asked_with);
+    memcpy(asked_with, work->asked_with, sizeof work->asked_with);
+    work->asked_with[0] = '\0';
+    credential_watch_arm(work->tools->credentials, work->config, asked_with);
     return note(work, err, pace, ++work->state.failures);
 }
 

@@ -136,6 +136,7 @@ struct cert_work {
     bool told_short_hold; /* that a new issuer cannot be made known in time */
     struct cert_hurry hurry;
     struct cert_mark heeded;
+    char asked_with[DIGEST_HEX_BYTES]; /* credential_stamp at the start of this try; "" not begun */
     char odd_subject[256]; /* of the last certificate, told already; "" nothing was odd */
     char reason[256];      /* why a certificate is wanted, for the log */
 

@@ -94,7 +94,8 @@ bool credential_watch_open(sd_event *loop, credentials_seen *on_seen, void *arg,
     return true;
 }
 
-void credential_watch_arm(struct credential_watch *watch, const struct config *config)
+void credential_watch_arm(struct credential_watch *watch, const struct config *config,
+                          const char *asked_with)
 {
     int enabled = SD_EVENT_OFF;
 
@@ -104,9 +105,12 @@ void credential_watch_arm(struct credential_watch *watch, const struct config *c
         config_unref(watch->config);
         watch->config = config_ref((struct config *)config);
     } else if (sd_event_source_get_enabled(watch->timer, &enabled) > 0) {
+        /* Somebody asked before a change, and somebody after it: the next look tells it. */
+        if (strcmp(watch->stamp, asked_with) != 0)
+            watch->stamp[0] = '\0';
         return;
     }
-    credential_stamp(config, watch->stamp);
+    snprintf(watch->stamp, sizeof watch->stamp, "%s", asked_with);
     arm(watch);
 }
 

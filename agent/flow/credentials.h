@@ -28,9 +28,14 @@ typedef bool credentials_seen(void *arg, bool changed);
 bool credential_watch_open(sd_event *loop, credentials_seen *on_seen, void *arg,
                            struct credential_watch **ret_watch, struct err *err);
 
-/* credential_watch_arm - looks every few seconds from now on; takes over what there is now unless
- * it is armed already. NULL is fine */
-void credential_watch_arm(struct credential_watch *watch, const struct config *config);
+/*
+ * credential_watch_arm - looks every few seconds from now on for what differs from `asked_with`
+ *
+ * That is the credential_stamp of what the CA was asked with: what was put right while it was asked
+ * is a change as well. NULL for the watch is fine.
+ */
+void credential_watch_arm(struct credential_watch *watch, const struct config *config,
+                          const char *asked_with);
 
 /* credential_watch_close - ends it; NULL is fine */
 void credential_watch_close(struct credential_watch *watch);

@@ -120,8 +120,10 @@ bool trust_bundle_announce(const struct text_list *tops, struct issued *issued, 
         struct certificate_facts facts;
         const char *pem = arena_copy(&issued->arena, tops->items[i]);
 
-        if (pem == NULL || !certificate_read(pem, &issued->arena, &facts, err))
-            return pem != NULL || err_memory(err);
+        if (pem == NULL)
+            return err_memory(err);
+        if (!certificate_read(pem, &issued->arena, &facts, err))
+            return false;
         old[issued->old_ca_count++] = (struct old_ca){.pem = pem,
                                                       .last_current_s = when_now_s(),
                                                       .not_after_s = facts.validity.not_after,

@@ -19,6 +19,7 @@ struct login {
     struct vault_grant *grant;
     struct err denied;
     enum auth_method method;
+    char claims[CLAIMS_TEXT_BYTES]; /* what the token that was sent says of itself; "" none was */
 };
 
 static void destroy_login(struct slot *slot)
@@ -74,17 +75,6 @@ bool vault_lookup_read(const struct vault_reply *reply, struct vault_grant *gran
     return true;
 }
 
-/* What the token says of itself: the CA's 403 names none of it. */
-static void add_claims(const struct login *login, struct err *err)
-{
-    char said[CLAIMS_TEXT_BYTES];
-
-    if (login->method != AUTH_KUBERNETES && login->method != AUTH_JWT)
-        return;
-    if (token_claims_tell(login->config->auth.token_file, when_now_s(), said))
-        err_append(err, "; %s", said);
-}
-
 /*
  * A mount that is not there takes no login, so that the CA wants a token for the path and answers
  * 403 to the empty login as well; one that is there complains of what is missing in it.
@@ -137,7 +127,9 @@ static void on_called(void *arg, const struct err *call_err)
     if (err.kind == ERR_REFUSED && err.http_status == 400)
         err.kind = ERR_DENIED;
     if (err.kind == ERR_DENIED) {
-        add_claims(login, &err);
+        /* The CA's 403 names none of it. */
+        if (login->claims[0] != '\0')
+            err_append(&err, "; %s", login->claims);
         if (err.http_status == 403 && strstr(err.text, "permission denied") != NULL &&
             probe_mount(login, &err))
             return;
@@ -197,11 +189,16 @@ static bool send_login(struct login *login, const struct vault_client *client, s
     json_auto_t *body = json_object();
     char path[PATH_BYTES];
     const struct vault_order order = {.method = "POST", .path = path, .body = body};
+    const char *jwt;
 
     if (body == NULL)
         return err_memory(err);
     if (!fill[auth->method](auth, body, err))
         return false;
+    /* By the time of an answer another one may be in the file. */
+    jwt = json_string_value(json_object_get(body, "jwt"));
+    if (jwt != NULL)
+        token_claims_tell(jwt, when_now_s(), login->claims);
     snprintf(path, sizeof path, "auth/%s/login", auth->mount);
     login->call = vault_call_start(client, &order, &login->reply, on_called, login, err);
     return login->call != NULL;

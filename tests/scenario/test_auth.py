@@ -66,6 +66,22 @@ def test_the_token_file_is_read_anew_at_every_login(ca, site):
     assert run.terminate() == 0
 
 
+def test_a_token_that_is_replaced_while_the_old_one_is_judged_is_tried_at_once(devca, site):
+    """And what is told of the token that was denied is what that one said, and not its successor."""
+    devca.token_file.write_text(devca.tokens.make(life_s=-1000))
+    devca.fault("delay", path="auth/jwt/login", times=1, ms=3000)
+    site.configure(devca, {"web": WEB})
+    run = site.run()
+    wait_for(lambda: devca.requests("auth/jwt/login"), "a login")
+    devca.token_file.write_text(devca.tokens.make())
+    failed, = run.wait_event("login-failed")
+    begin = time.monotonic()
+    assert "and ended 16m4" in failed["message"], failed
+    run.wait_event("published")
+    assert time.monotonic() - begin < 12, "not the half minute of a denial"
+    assert run.terminate() == 0
+
+
 def test_a_403_costs_one_fresh_login_and_the_certificate_comes(ca, site):
     site.configure(ca, {"web": WEB})
     run = site.run()
@@ -198,6 +214,30 @@ def test_a_token_for_one_call_that_was_given_is_not_spent_on_a_question(ca, site
         assert not run.events("failed")
         assert run.terminate() == 0
     assert ca.requests("auth/token/lookup-self") == 0
+
+
+@pytest.mark.parametrize("case", ["look-up-fails", "look-up-denied", "busy"])
+def test_a_token_that_was_given_is_renewed_before_it_ends(devca, site, tmp_path, case):
+    """Its end is asked for once it has been of use: a failure of that is tried again, and no other success puts it off."""
+    (tmp_path / "client-token").write_text(login(devca, "minute"))
+    certs = {"web": WEB}
+    if case == "busy":
+        certs = {f"c{number}": WEB.replace("ttl = 1h", "ttl = 30s") for number in range(6)}
+    else:
+        devca.fault("status", path="auth/token/lookup-self", times=1, status=503 if case == "look-up-fails" else 403)
+    site.configure(devca, certs, auth=f"method = token\ntoken_file = {tmp_path}/client-token", agent="ca_poll = 0")
+    run = site.run()
+    run.wait_event("published", count=len(certs))
+    if case == "look-up-denied":
+        lost, = run.wait_event("token-lost", patience=40)
+        assert lost["class"] == "denied" and "how long it lives" in lost["message"]
+        assert devca.requests("auth/token/renew-self") == 0
+    else:
+        wait_for(lambda: devca.requests("auth/token/renew-self"), "the renewal", 58)
+        assert len(run.events("token-lost")) == (case == "look-up-fails")
+        assert devca.requests("auth/token/lookup-self") == 1 + (case == "look-up-fails")
+    assert not run.events("login-failed")
+    assert run.terminate() == 0
 
 
 # -- why a login was denied ---------------------------------------------------------------------------

@@ -693,6 +693,21 @@ static void the_old_ca_goes_when_its_time_is_over(void **state)
     assert_int_equal(certificates_in(set, "ca.crt"), 1);
 }
 
+static void a_top_that_cannot_be_read_is_not_announced_in_silence(void **state)
+{
+    struct set *set = *state;
+    struct text_list tops = set->issued.ca_pem;
+    struct err err = {0};
+
+    assert_true(trust_bundle_announce(&tops, &set->issued, &err));
+    assert_int_equal(set->issued.old_ca_count, tops.count);
+    assert_true(set->issued.old_cas[0].is_announced);
+    tops = (struct text_list){0};
+    assert_true(text_list_add(&tops, &set->issued.arena, "no certificate", 14));
+    assert_false(trust_bundle_announce(&tops, &set->issued, &err));
+    assert_int_equal(err.kind, ERR_UNTRUSTED);
+}
+
 static void a_trust_anchor_alone_decides(void **state)
 {
     struct set *set = *state;
@@ -762,6 +777,7 @@ int main(void)
         cmocka_unit_test(no_more_old_cas_stay_than_the_most),
         SET_TEST(a_new_ca_stands_beside_the_old_one_for_a_while),
         SET_TEST(the_old_ca_goes_when_its_time_is_over),
+        SET_TEST(a_top_that_cannot_be_read_is_not_announced_in_silence),
         SET_TEST(a_trust_anchor_alone_decides),
         SET_TEST(a_damaged_set_still_tells_its_old_cas),
         SET_TEST(a_record_of_the_first_version_is_read),

@@ -1,6 +1,7 @@
 /* What each status of the CA means, and that nothing is believed about a body. */
 #include "unit.h"
 
+#include "config/token_claims.h"
 #include "vault/vault_describe.h"
 #include "vault/vault_login.h"
 #include "vault/vault_reply.h"
@@ -274,6 +275,28 @@ static void an_issuer_is_known_by_its_certificate(void **state)
     arena_free(&arena);
 }
 
+static void the_end_of_a_token_is_told_whatever_it_claims(void **state)
+{
+    /* {"sub":"a","exp":N} in base64url, for N of 1e300, -1e300, 1100 and 900 at second 1000. */
+    static const struct {
+        const char *token, *says;
+    } table[] = {
+        {"x.eyJzdWIiOiJhIiwiZXhwIjoxZTMwMH0.y", "and does not end"},
+        {"x.eyJzdWIiOiJhIiwiZXhwIjotMWUzMDB9.y", "and does not end"},
+        {"x.eyJzdWIiOiJhIiwiZXhwIjoxMTAwfQ.y", "and ends in 1m40s"},
+        {"x.eyJzdWIiOiJhIiwiZXhwIjo5MDB9.y", "and ended 1m40s ago"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(table); i++) {
+        char said[CLAIMS_TEXT_BYTES];
+
+        assert_true(token_claims_tell(table[i].token, 1000, said));
+        assert_non_null(strstr(said, table[i].says));
+    }
+    assert_false(token_claims_tell("hvs.opaque", 1000, (char[CLAIMS_TEXT_BYTES]){0}));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -286,6 +309,7 @@ int main(void)
         cmocka_unit_test(a_login_without_a_usable_token_is_a_failure),
         cmocka_unit_test(what_a_role_lacks_has_the_engines_default),
         cmocka_unit_test(an_issuer_is_known_by_its_certificate),
+        cmocka_unit_test(the_end_of_a_token_is_told_whatever_it_claims),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
