@@ -114,7 +114,6 @@ static uint64_t replace_at_s(struct cert_work *work)
 
 void cert_flow_take_revoked(struct cert_flow *flow, const char *serial)
 {
-    static const char reason[] = "the CA has revoked the published certificate";
     struct cert_work *work = &flow->work;
     uint64_t due_s;
 
@@ -123,9 +122,13 @@ void cert_flow_take_revoked(struct cert_flow *flow, const char *serial)
         strcmp(work->published.serial, serial) != 0)
         return;
     due_s = replace_at_s(work);
+    /* What is held costs the CA nothing: it is shown now, though not all peers trust it yet. */
+    if (work->state.ca.held_until_s != 0)
+        work->state.ca.held_until_s = due_s = when_now_s();
+    work->state.ca.replace_at_s = due_s;
     /* What was revoked is never gone back to. */
     work->state.consumer.accepted[0] = '\0';
-    hurry(flow, due_s, false, reason);
+    hurry(flow, due_s, false, CA_REVOKED);
 }
 
 static void on_list_read(void *arg, const struct err *job_err)
@@ -139,10 +142,12 @@ static void on_list_read(void *arg, const struct err *job_err)
     work->list_job = NULL;
     work->listing = slot_drop(work->listing);
     if (err.kind != ERR_NONE)
-        log_write(LOG_ADVICE, (const struct log_field[]){{"CERT", work->cert->name}, {0}},
+        log_write(work->told_list ? LOG_DETAIL : LOG_ADVICE,
+                  (const struct log_field[]){{"CERT", work->cert->name}, {0}},
                   "cannot see whether the certificate was revoked: %s", err.text);
     else if (serial[0] != '\0')
         cert_flow_take_revoked(flow, serial);
+    work->told_list = err.kind != ERR_NONE;
 }
 
 void cert_flow_take_list(struct cert_flow *flow, const char *serial, const char *pem)

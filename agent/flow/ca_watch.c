@@ -12,7 +12,17 @@ enum {
     ISSUER_ID_BYTES = 64,
     ISSUERS_MOST = 64,            /* of a mount, among which the one that signed ours is sought */
     LIST_BYTES_A_LOOK = 8 * 1024, /* of a revocation list, on average */
-    LOOKS_WITHOUT_LIST_MOST = 20
+    LOOKS_WITHOUT_LIST_MOST = 20,
+    FAILURES_UNTOLD = 3 /* looks in a row that may fail for a while before it is told */
+};
+
+/* What is looked for, in turn. */
+enum aim { AIM_ISSUER, AIM_OWN, AIM_COUNT };
+
+/* How the looks for it went. */
+struct luck {
+    unsigned failures; /* in a row */
+    bool told;
 };
 
 /* A place with its schedule and what is known of it. */
@@ -20,8 +30,9 @@ struct site {
     struct site *next;
     struct ca_place place; /* texts of our own */
     uint64_t next_us;      /* on the boot clock */
-    unsigned failures;     /* looks in a row */
-    bool has_looked, asks_own, complained;
+    unsigned failures;     /* looks in a row, whatever they look for */
+    enum aim aim;
+    struct luck luck[AIM_COUNT];
 
     char named[KEY_IDENTIFIER_BYTES], settled[KEY_IDENTIFIER_BYTES];
     unsigned in_a_row;
@@ -42,7 +53,10 @@ struct ca_watch {
     struct site *at; /* the look under way; NULL: none */
     struct slot *slot;
     struct vault_reply reply, issuers;
-    size_t number, issuer; /* of the certificate and the issuer asked about */
+    struct vault_reply list; /* of this look: of the issuer that site->list_key names */
+    bool skips_list;         /* this look does without one */
+    bool failed_in_part;     /* one of our certificates could not be told about */
+    size_t number, issuer;   /* of the certificate and the issuer asked about */
     struct ca_own own;
     bool unsure;
 };
@@ -85,10 +99,8 @@ static void arm(const struct ca_watch *watch)
 
 static uint64_t draw_next_us(const struct ca_watch *watch, const struct site *site, bool unsure)
 {
-    const struct ca_wait wait = {.poll_s = poll_s(watch, site),
-                                 .failures = site->failures,
-                                 .first = !site->has_looked,
-                                 .unsure = unsure};
+    const struct ca_wait wait = {
+        .poll_s = poll_s(watch, site), .failures = site->failures, .unsure = unsure};
 
     return when_boot_us() + ca_news_wait_ms(&wait, chance_draw()) * 1000;
 }
@@ -99,40 +111,64 @@ static void end_request(struct ca_watch *watch)
     vault_reply_free(&watch->reply);
 }
 
+static const char *const aim_texts[] = {
+    [AIM_ISSUER] = "there is another issuer at",
+    [AIM_OWN] = "a certificate was revoked by",
+};
+
+static void note_success(struct site *site)
+{
+    struct luck *luck = &site->luck[site->aim];
+
+    if (luck->told)
+        log_write_milder(LOG_LEVEL_INFO, LOG_ADVICE, NULL, "can see again whether %s %s",
+                         aim_texts[site->aim], site->place.mount);
+    *luck = (struct luck){0};
+}
+
+/*
+ * A CA that does not answer for a while is told of where certificates are asked for; here it is a
+ * detail. What keeps the looks from succeeding is told once.
+ */
+static void note_failure(struct site *site, const struct err *err)
+{
+    struct luck *luck = &site->luck[site->aim];
+    bool stays =
+        (err->kind != ERR_TRANSIENT && err->kind != ERR_LOCAL) || luck->failures >= FAILURES_UNTOLD;
+
+    log_write(stays && !luck->told ? LOG_ADVICE : LOG_DETAIL, NULL, "cannot see whether %s %s: %s",
+              aim_texts[site->aim], site->place.mount, err->text);
+    luck->told |= stays;
+}
+
+static void drop_replies(struct ca_watch *watch)
+{
+    end_request(watch);
+    vault_reply_free(&watch->issuers);
+    vault_reply_free(&watch->list);
+}
+
 static void end_look(struct ca_watch *watch, bool well)
 {
     struct site *site = watch->at;
 
-    end_request(watch);
-    vault_reply_free(&watch->issuers);
+    drop_replies(watch);
     watch->at = NULL;
+    if (well && !watch->failed_in_part)
+        note_success(site);
+    else
+        site->luck[site->aim].failures++;
     site->failures = well ? 0 : site->failures + 1;
     site->next_us = draw_next_us(watch, site, watch->unsure);
-    site->has_looked |= well;
-    /* What was not answered is asked again. */
-    if (well && !watch->unsure)
-        site->asks_own = !site->asks_own;
+    /* One that always fails does not keep the other from being looked for. */
+    if (!watch->unsure)
+        site->aim = site->aim == AIM_ISSUER ? AIM_OWN : AIM_ISSUER;
     arm(watch);
-}
-
-/*
- * A CA that does not answer is told of where certificates are asked for; here it is a detail. What
- * keeps the looks from ever succeeding is told once.
- */
-static void note_failure(struct site *site, const char *cannot, const struct err *err)
-{
-    bool stays = err->kind != ERR_TRANSIENT && err->kind != ERR_LOCAL && !site->complained;
-
-    site->complained |= stays;
-    log_write(stays ? LOG_ADVICE : LOG_DETAIL, NULL, "cannot see whether %s %s: %s", cannot,
-              site->place.mount, err->text);
 }
 
 static void fail_look(struct ca_watch *watch, const struct err *err)
 {
-    note_failure(
-        watch->at,
-        watch->at->asks_own ? "a certificate was revoked by" : "there is another issuer at", err);
+    note_failure(watch->at, err);
     end_look(watch, false);
 }
 
@@ -145,7 +181,8 @@ static void fail_own(struct ca_watch *watch, const struct err *err)
         fail_look(watch, err);
         return;
     }
-    note_failure(watch->at, "a certificate was revoked by", err);
+    note_failure(watch->at, err);
+    watch->failed_in_part = true;
     ask_next_own(watch);
 }
 
@@ -223,24 +260,34 @@ static void on_issuer(void *arg, const struct err *issuer_err)
 /* -- revocation lists, for what the CA has not stored ---------------------------------------------
  */
 
+/* One list tells about every certificate of its issuer, so each look fetches it once. */
+static void use_list(struct ca_watch *watch)
+{
+    const char *pem = vault_ca_list(&watch->list);
+
+    if (pem != NULL)
+        watch->listener.on_list(watch->listener.arg, &watch->own, pem);
+    ask_next_own(watch);
+}
+
 static void on_list(void *arg, const struct err *err)
 {
     struct ca_watch *watch = arg;
     struct site *site = watch->at;
     const char *pem = err->kind == ERR_NONE ? vault_ca_list(&watch->reply) : NULL;
+    size_t looks = pem == NULL ? 0 : strlen(pem) / LIST_BYTES_A_LOOK;
 
     if (err->kind != ERR_NONE) {
         fail_own(watch, err);
         return;
     }
-    if (pem != NULL) {
-        size_t looks = strlen(pem) / LIST_BYTES_A_LOOK;
-
-        site->looks_without_list =
-            looks < LOOKS_WITHOUT_LIST_MOST ? (unsigned)looks : LOOKS_WITHOUT_LIST_MOST;
-        watch->listener.on_list(watch->listener.arg, &watch->own, pem);
-    }
-    ask_next_own(watch);
+    if (looks > LOOKS_WITHOUT_LIST_MOST)
+        looks = LOOKS_WITHOUT_LIST_MOST;
+    if (looks > site->looks_without_list)
+        site->looks_without_list = (unsigned)looks;
+    watch->list = watch->reply;
+    watch->reply = (struct vault_reply){0};
+    use_list(watch);
 }
 
 static void ask_list(struct ca_watch *watch, const char *issuer)
@@ -249,6 +296,7 @@ static void ask_list(struct ca_watch *watch, const char *issuer)
     struct err err;
 
     end_request(watch);
+    vault_reply_free(&watch->list);
     go_on_if(watch,
              vault_ca_list_start(&client, watch->at->place.mount, issuer, &watch->reply, on_list,
                                  watch, &err),
@@ -315,10 +363,13 @@ static void find_list(struct ca_watch *watch)
 {
     const struct site *site = watch->at;
     const struct vault_client client = client_of(watch);
+    bool has_list = vault_ca_list(&watch->list) != NULL;
     struct err err;
 
-    if (site->looks_without_list > 0) {
+    if (watch->skips_list) {
         ask_next_own(watch);
+    } else if (has_list && strcmp(site->list_key, watch->own.authority_key) == 0) {
+        use_list(watch);
     } else if (strcmp(site->list_key, watch->own.authority_key) == 0) {
         ask_list(watch, site->list_id);
     } else {
@@ -358,8 +409,6 @@ static void ask_next_own(struct ca_watch *watch)
     end_request(watch);
     if (!watch->listener.give_own(watch->listener.arg, &site->place, watch->number++,
                                   &watch->own)) {
-        if (site->looks_without_list > 0)
-            site->looks_without_list--;
         end_look(watch, true);
         return;
     }
@@ -379,14 +428,17 @@ static void look(struct ca_watch *watch, struct site *site)
 
     watch->at = site;
     watch->number = 0;
-    watch->unsure = false;
-    if (site->asks_own)
+    watch->unsure = watch->failed_in_part = false;
+    if (site->aim == AIM_OWN) {
+        watch->skips_list = site->looks_without_list > 0;
+        site->looks_without_list -= watch->skips_list;
         ask_next_own(watch);
-    else
+    } else {
         go_on_if(watch,
                  vault_ca_issuer_start(&client, site->place.mount, site->place.issuer,
                                        site->since_s, &watch->reply, on_issuer, watch, &err),
                  &err);
+    }
 }
 
 static int on_timer(sd_event_source *source, uint64_t now_us, void *arg)
@@ -432,7 +484,8 @@ static bool add(struct ca_watch *watch, const struct ca_place *place, struct err
         free_site(site);
         return err_memory(err);
     }
-    site->next_us = when_boot_us();
+    /* Agents that start together do not look together. */
+    site->next_us = when_boot_us() + ca_news_first_ms(poll_s(watch, site), chance_draw()) * 1000;
     site->next = watch->sites;
     watch->sites = site;
     return true;
@@ -456,7 +509,8 @@ static void keep_due(const struct ca_watch *watch, struct site *site)
 
     if (site->next_us > next_us)
         site->next_us = next_us;
-    site->complained = false;
+    for (size_t i = 0; i < AIM_COUNT; i++)
+        site->luck[i].told = false;
 }
 
 bool ca_watch_use(struct ca_watch *watch, struct config *config, struct err *err)
@@ -465,8 +519,7 @@ bool ca_watch_use(struct ca_watch *watch, struct config *config, struct err *err
     bool added = true;
 
     /* A look under way is begun again: its texts are of the old configuration. */
-    end_request(watch);
-    vault_reply_free(&watch->issuers);
+    drop_replies(watch);
     watch->at = NULL;
     config_ref(config);
     config_unref(watch->config);
@@ -527,8 +580,7 @@ void ca_watch_free(struct ca_watch *watch)
 {
     if (watch == NULL)
         return;
-    end_request(watch);
-    vault_reply_free(&watch->issuers);
+    drop_replies(watch);
     sd_event_source_disable_unref(watch->timer);
     while (watch->sites != NULL) {
         struct site *site = watch->sites;

@@ -50,7 +50,7 @@ struct ca_watch_listener {
 struct ca_watch;
 
 /*
- * ca_watch_new - starts looking, at once and then every [agent] ca_poll
+ * ca_watch_new - starts looking, at a random moment of the first [agent] ca_poll, then once in each
  *
  * Borrows `http`, takes a reference of `config`. NULL with *err filled, class local.
  */

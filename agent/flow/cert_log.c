@@ -325,20 +325,41 @@ static void log_other_path(const struct cert_work *work, const struct issued *is
               end, left);
 }
 
-void cert_log_ends(const struct cert_work *work, const struct issued *issued)
+/* Whether it is another fact than the last time, which is noted; "" is none. */
+static bool is_told_anew(char last[static 128], const char fact[static 128])
+{
+    bool anew = fact[0] != '\0' && strcmp(last, fact) != 0;
+
+    memcpy(last, fact, 128);
+    return anew;
+}
+
+void cert_log_ends(struct cert_work *work, const struct issued *issued)
 {
     uint64_t now_s = issued->issued_s, asked_s = work->cert->wish.ttl_s;
     uint64_t given_s = issued->end_s > now_s ? issued->end_s - now_s : 0;
     uint64_t left_s = issued->issuers_end_s > now_s ? issued->issuers_end_s - now_s : 0;
-
+    uint64_t life_s = asked_s > given_s ? asked_s : given_s;
     bool is_cut = renewal_life_is_cut(asked_s, given_s);
     bool issuer_cuts = is_cut && issued->issuers_end_s <= issued->end_s;
+    struct told_ends ends = {0};
 
+    /* By tenths of the life, and by lives: moments differ with each renewal. No tenth changes at a
+     * half or a quarter, which a role may well cut a life to. */
     if (is_cut)
-        log_cut_life(work, issued, given_s);
-    if (!issuer_cuts && renewal_is_near_end(left_s, asked_s > given_s ? asked_s : given_s))
-        log_issuer_near_end(work, issued);
+        snprintf(ends.cut, sizeof ends.cut, "%llu %s",
+                 (unsigned long long)((given_s * 10 + asked_s * 3 / 10) / asked_s),
+                 issuer_cuts ? issued->first_to_end : "");
+    if (!issuer_cuts && renewal_is_near_end(left_s, life_s))
+        snprintf(ends.near, sizeof ends.near, "%llu %s", (unsigned long long)(left_s / life_s),
+                 issued->first_to_end);
     if (issued->soonest_end_s < issued->end_s)
+        snprintf(ends.other, sizeof ends.other, "%llu", (unsigned long long)issued->soonest_end_s);
+    if (is_told_anew(work->told_ends.cut, ends.cut))
+        log_cut_life(work, issued, given_s);
+    if (is_told_anew(work->told_ends.near, ends.near))
+        log_issuer_near_end(work, issued);
+    if (is_told_anew(work->told_ends.other, ends.other))
         log_other_path(work, issued);
 }
 

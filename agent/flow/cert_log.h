@@ -68,8 +68,9 @@ void cert_log_hurried(const struct cert_work *work);
 /* cert_log_warnings - what the CA warned about in its reply */
 void cert_log_warnings(const struct cert_work *work);
 
-/* cert_log_ends - what of the new certificate ends sooner than one would think; once for each */
-void cert_log_ends(const struct cert_work *work, const struct issued *issued);
+/* cert_log_ends - what of the new certificate ends sooner than one would think, unless it was told
+ * of the one before; notes that in the work */
+void cert_log_ends(struct cert_work *work, const struct issued *issued);
 
 /* cert_log_odd_subject - what of the new certificate's subject is not as asked; nothing if "" */
 void cert_log_odd_subject(const struct cert_work *work, const struct issued *issued);

@@ -66,6 +66,19 @@ static enum cert_event event_of(enum verdict verdict)
     return events[verdict];
 }
 
+/* What an earlier process learnt of the CA. */
+static void take_found_revoked(struct cert_work *work)
+{
+    const struct ca_state *ca = &work->state.ca;
+    struct cert_published *published = &work->published;
+
+    if (!work->tools->stays || strcmp(ca->revoked, published->serial) != 0)
+        return;
+    work->hurry = (struct cert_hurry){.due_s = ca->replace_at_s, .reason = CA_REVOKED};
+    if (ca->replace_at_s < published->due_s)
+        published->due_s = ca->replace_at_s;
+}
+
 /* Takes over what is installed. */
 static void take_installed(struct cert_work *work, const struct installed *installed,
                            struct findings *findings)
@@ -79,6 +92,7 @@ static void take_installed(struct cert_work *work, const struct installed *insta
         cert_work_note_published(work, installed->generation, &installed->record.leaf,
                                  installed->record.end_s, installed->record.issued_s);
         work->published.usable = findings->now_s < work->published.end_s;
+        take_found_revoked(work);
         findings->difference = difference_between(&installed->record.request, &wanted);
     }
     findings->health = installed->health;

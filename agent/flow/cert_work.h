@@ -45,6 +45,9 @@ enum cert_event {
 #define CA_ANNOUNCING                                                                              \
     "the CA has a new issuer, which is to be trusted before its first certificate is shown"
 
+/* Why one is replaced, in the same way. */
+#define CA_REVOKED "the CA has revoked the published certificate"
+
 /* What all certificates share; borrowed, and the same for all of them. */
 struct cert_tools {
     sd_event *loop;
@@ -134,9 +137,13 @@ struct cert_work {
     bool in_time;    /* the certificate in the making is a renewal that nothing hurries */
     bool told_lease; /* that the CA leases the certificates with the token */
     bool told_short_hold; /* that a new issuer cannot be made known in time */
+    bool told_list;       /* that a revocation list could not be believed */
     struct cert_hurry hurry;
     struct cert_mark heeded;
     char asked_with[DIGEST_HEX_BYTES]; /* credential_stamp at the start of this try; "" not begun */
+    struct told_ends {
+        char cut[128], near[128], other[128];
+    } told_ends;           /* of the last certificate, likewise: what ends and how soon */
     char odd_subject[256]; /* of the last certificate, told already; "" nothing was odd */
     char reason[256];      /* why a certificate is wanted, for the log */
 

@@ -66,10 +66,25 @@ static unsigned thread_count(void)
     return cores * 2 > WORKER_THREADS_MOST ? WORKER_THREADS_MOST : (unsigned)cores * 2;
 }
 
+/* Before the first flow is made, the life that is asked for is all there is to go by. */
+static uint64_t wished_life_s(const struct config *config, const struct ca_place *place)
+{
+    uint64_t shortest_s = 0;
+
+    for (size_t i = 0; i < config->cert_count; i++) {
+        const struct ca_place its = ca_place_of(&config->certs[i]);
+        uint64_t life_s = config->certs[i].wish.ttl_s;
+
+        if (ca_place_is(&its, place) && life_s != 0)
+            shortest_s = shortest_s == 0 || life_s < shortest_s ? life_s : shortest_s;
+    }
+    return shortest_s;
+}
+
 static uint64_t ca_life_s(void *arg, const struct ca_place *place)
 {
     const struct engine *engine = arg;
-    uint64_t shortest_s = 0;
+    uint64_t shortest_s = engine->count == 0 ? wished_life_s(engine->config, place) : 0;
 
     for (size_t i = 0; i < engine->count; i++)
         if (cert_flow_is_of(engine->flows[i], place)) {

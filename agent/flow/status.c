@@ -12,6 +12,12 @@
 
 enum { FIRST_PAUSE_US = 50000, PAUSE_MOST_US = 1000000, GLANCES_MOST = 3 };
 
+/* By the agent, at the CA. */
+static bool is_found_revoked(const struct status_row *row)
+{
+    return row->serial[0] != '\0' && strcmp(row->state.ca.revoked, row->serial) == 0;
+}
+
 /* The order in which certificates are judged: the first that holds is the word. */
 static enum status_word judge(const struct status_row *row, const struct installed *installed,
                               const struct cert_config *cert, enum revocation revocation,
@@ -34,7 +40,7 @@ static enum status_word judge(const struct status_row *row, const struct install
     if (now_s < row->not_before_s)
         return STATUS_EARLY;
     *ret_detail = "";
-    if (revocation == REVOCATION_REPLACED)
+    if (revocation == REVOCATION_REPLACED || is_found_revoked(row))
         return STATUS_REVOKED;
     *ret_detail = "the consumer refused a newer certificate";
     if (consumer->refused[0] != '\0')
@@ -99,6 +105,8 @@ static bool fill(struct status *status, struct status_row *row, const struct ins
         row->fingerprint = arena_copy(&status->arena, leaf->fingerprint);
         if (row->serial == NULL || row->fingerprint == NULL)
             return false;
+        if (is_found_revoked(row))
+            row->due_s = duration_shorter(row->due_s, row->state.ca.replace_at_s);
         row->usable =
             row->is_intact && status->now_s >= row->not_before_s && status->now_s < row->end_s;
         row->reload = reload_state_of(&row->state.consumer, cert, installed->generation);

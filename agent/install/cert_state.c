@@ -91,6 +91,7 @@ static void read_ca(const json_t *json, struct ca_state *ret_ca)
         snprintf(ret_ca->revoked, sizeof ret_ca->revoked, "%s", revoked);
     ret_ca->revoked_count = (unsigned)number(json, "revoked_count");
     ret_ca->revoked_at_s = number(json, "revoked_at");
+    ret_ca->replace_at_s = number(json, "replace_at");
     ret_ca->held_until_s = number(json, "held_until");
 }
 
@@ -164,10 +165,11 @@ static json_t *ca_json(const struct ca_state *ca)
 
     for (size_t i = 0; i < CA_KNOWN_MOST && ca->known[i][0] != '\0'; i++)
         json_array_append_new(known, json_string(ca->known[i]));
-    return json_pack("{s:o, s:b, s:I, s:s, s:I, s:I, s:I}", "known", known, "has_baseline",
+    return json_pack("{s:o, s:b, s:I, s:s, s:I, s:I, s:I, s:I}", "known", known, "has_baseline",
                      ca->has_baseline, "early_at", (json_int_t)ca->early_at_s, "revoked",
                      ca->revoked, "revoked_count", (json_int_t)ca->revoked_count, "revoked_at",
-                     (json_int_t)ca->revoked_at_s, "held_until", (json_int_t)ca->held_until_s);
+                     (json_int_t)ca->revoked_at_s, "replace_at", (json_int_t)ca->replace_at_s,
+                     "held_until", (json_int_t)ca->held_until_s);
 }
 
 static json_t *restart_json(const struct restart_state *restart)

@@ -51,6 +51,7 @@ struct ca_state {
     char revoked[SERIAL_TEXT_BYTES]; /* of the certificate that was found revoked last; "" none */
     unsigned revoked_count;          /* certificates that were found revoked, in a row */
     uint64_t revoked_at_s;           /* when the last of them was found */
+    uint64_t replace_at_s;           /* when it is to be replaced */
     uint64_t held_until_s; /* "held" waits for others to trust its CA; 0: for its notBefore */
 };
 

@@ -45,13 +45,16 @@ uint64_t ca_news_spread_s(uint64_t configured, uint64_t poll_s)
     return configured == CA_NEWS_AUTO ? CA_NEWS_SPREAD_POLLS * poll_s : configured;
 }
 
+uint64_t ca_news_first_ms(uint64_t poll_s, uint32_t chance)
+{
+    return chance_share(poll_s * 1000, chance);
+}
+
 uint64_t ca_news_wait_ms(const struct ca_wait *wait, uint32_t chance)
 {
     unsigned doublings = wait->failures < DOUBLINGS_MOST ? wait->failures : DOUBLINGS_MOST;
     uint64_t wait_ms = wait->poll_s * 1000;
 
-    if (wait->first)
-        return chance_share(wait_ms, chance);
     if (wait->unsure && wait->failures == 0)
         wait_ms /= 8;
     else

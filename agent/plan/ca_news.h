@@ -55,17 +55,20 @@ uint64_t ca_news_poll_s(uint64_t configured, uint64_t life_s);
  * the poll */
 uint64_t ca_news_spread_s(uint64_t configured, uint64_t poll_s);
 
+/* ca_news_first_ms - the milliseconds until the first look: anywhere in the poll's length */
+uint64_t ca_news_first_ms(uint64_t poll_s, uint32_t chance);
+
 struct ca_wait {
     uint64_t poll_s;
     unsigned failures; /* in a row */
-    bool first, unsure;
+    bool unsure;
 };
 
 /*
  * ca_news_wait_ms - the milliseconds until the next look
  *
  * Within an eighth of the poll's length, from `chance`, which is evenly spread over uint32_t, so
- * that a fleet does not ask together. Anywhere in it if `first`. After failures up to four times as
+ * that a fleet does not ask together. After failures up to four times as
  * long; after an unsure look an eighth of it.
  */
 uint64_t ca_news_wait_ms(const struct ca_wait *wait, uint32_t chance);

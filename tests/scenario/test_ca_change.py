@@ -1,6 +1,10 @@
 """The CA changes: certificates follow without a human, and nobody meets one that it cannot verify yet."""
+import datetime
 import subprocess
 import threading
+import time
+
+import pytest
 
 from scene import WEB, openssl, serial_of, wait_for
 
@@ -52,6 +56,7 @@ def test_a_new_issuer_signs_every_certificate_anew_and_no_peer_fails(ca, site):
     site.configure(ca, {name: WEB for name in names}, agent=POLLING)
     run = site.run()
     run.wait_ready()
+    more_looks(ca, 2)
     old = {name: issuer_of(site.out(name) / "tls.crt") for name in names}
     before = ca.requests("pki_int/sign/")
     verifier = Verifier([site.out(name) for name in names])
@@ -91,11 +96,13 @@ def test_a_renewal_of_an_issuer_that_peers_do_not_trust_yet_is_not_shown(real_ca
 
 
 def test_a_regular_renewal_of_a_short_life_announces_a_new_root_first(devca, site):
-    """An hour by the default settings, at 1/90: less than the spread and a quarter is left when it is due."""
-    site.configure(devca, {"web": WEB.replace("1h", "40s")}, agent="ca_poll = 20s\nca_spread = 20s")
+    """An hour by the default settings, at 1/60: less than the spread and a quarter is left when it is due."""
+    site.configure(devca, {"web": WEB.replace("1h", "60s")}, agent="ca_poll = 5s\nca_spread = 30s")
     run = site.run()
     run.wait_ready()
     old, serial = issuer_of(site.out() / "tls.crt"), serial_of(site.out() / "tls.crt")
+    due = datetime.datetime.fromisoformat(site.status()["web"]["renewal"].replace("Z", "+00:00")).timestamp()
+    wait_for(lambda: time.time() > due - 1.5, "the last moment before it is due, so that no look finds the root first")
     with devca.another_root("a root of a short life"):
         run.wait_event("published", count=2, patience=40)
         shown = issuer_of(site.out() / "tls.crt"), serial_of(site.out() / "tls.crt"), certificates_in(site.out() / "ca.crt")
@@ -152,6 +159,89 @@ def test_a_revoked_certificate_stays_wanted_when_the_first_try_fails(devca, site
     assert run.terminate() == 0
 
 
+def test_a_certificate_that_was_found_revoked_is_revoked_after_a_restart_too(devca, site):
+    site.configure(devca, {"web": WEB}, agent=POLLING)
+    run = site.run()
+    run.wait_ready()
+    serial = serial_of(site.out() / "tls.crt")
+    devca.fault("status", path="pki_int/sign", times=0, status=503)
+    devca.revoke(serial)
+    run.wait_event("failed", "web")
+    row = site.status()["web"]
+    assert (row["state"], row["serial"], row["usable"]) == ("revoked", serial, True)
+    assert run.terminate() == 0
+    devca.fault("status", path="issuer/default", times=0, status=503)
+    devca.fault("status", path="/cert/", times=0, status=503)
+    run = site.run()
+    run.wait_event("failed", "web")
+    assert "revoked" in run.events("wanted")[0]["message"] or "due" in run.events("wanted")[0]["message"]
+    assert site.status()["web"]["state"] == "revoked"
+    assert not run.events("ca-changed"), "the CA did not tell it again"
+    devca.call("DELETE", "devca/faults")
+    wait_for(lambda: serial_of(site.out() / "tls.crt") != serial, "another certificate")
+    wait_for(lambda: site.status()["web"]["state"] == "fresh", "a certificate that nobody revoked")
+    assert run.terminate() == 0
+
+
+def test_a_revocation_while_a_new_issuers_leaf_is_held_ends_the_hold(ca, site):
+    site.configure(ca, {"web": WEB}, agent="ca_poll = 1s\nca_spread = 5m")
+    run = site.run()
+    run.wait_ready()
+    more_looks(ca, 2)
+    serial = serial_of(site.out() / "tls.crt")
+    with ca.another_root("a root that is held"):
+        run.wait_event("published", count=2)
+        assert serial_of(site.out() / "tls.crt") == serial
+        ca.revoke(serial)
+        wait_for(lambda: serial_of(site.out() / "tls.crt") != serial, "what was held", patience=30)
+        assert ca.requests("pki_int/sign/") == 2, "nothing else was asked for"
+    assert run.terminate() == 0
+
+
+@pytest.mark.parametrize("path, cannot", [("issuer/default", "there is another issuer at"),
+                                          ("/cert/", "a certificate was revoked by")])
+def test_looks_that_fail_are_told_once_and_starve_no_others(devca, site, path, cannot):
+    site.configure(devca, {"web": WEB}, agent=POLLING)
+    devca.fault("status", path=path, times=0, status=503)
+    run = site.run()
+    run.wait_ready()
+    before = devca.requests("pki_int/issuer/"), devca.requests("pki_int/cert/")
+    wait_for(lambda: devca.requests("pki_int/issuer/") >= before[0] + 5 and devca.requests("pki_int/cert/") >= before[1] + 5,
+             "looks of either kind")
+    told = [line["message"] for line in run.events("advice") if f"cannot see whether {cannot}" in line["message"]]
+    assert len(told) == 1, told
+    devca.call("DELETE", "devca/faults")
+    wait_for(lambda: [line for line in run.events("advice") if f"can see again whether {cannot}" in line["message"]],
+             "the good news")
+    assert run.terminate() == 0
+
+
+def lists_of(devca):
+    return sum(count for path, count in devca.all_requests().items() if path.endswith("/crl"))
+
+
+def test_one_long_list_tells_about_every_certificate(devca, site):
+    """Long enough for the next looks to do without it."""
+    names = ["a", "b", "c"]
+    site.configure(devca, {name: WEB.replace("leafd", "unstored") for name in names}, agent=POLLING)
+    token = devca.call("POST", "v1/auth/jwt/login", {"role": "leafd", "jwt": devca.tokens.make()})["auth"]["client_token"]
+    for _ in range(200):
+        made = devca.call("POST", "v1/pki_int/issue/issue-ec", {"common_name": "a.example.test", "ttl": "1h"}, token)["data"]
+        devca.call("POST", "v1/pki_int/revoke", {"serial_number": made["serial_number"]}, token)
+    run = site.run()
+    run.wait_ready()
+    serials = {name: serial_of(site.out(name) / "tls.crt") for name in names}
+    wait_for(lambda: lists_of(devca) > 0, "the first list")
+    before = lists_of(devca)
+    for name in names:
+        pem = (site.out(name) / "tls.crt").read_text().split("-----END CERTIFICATE-----")[0]
+        devca.call("POST", "v1/pki_int/revoke", {"certificate": pem + "-----END CERTIFICATE-----\n"}, token)
+    wait_for(lambda: lists_of(devca) > before, "the next list")
+    wait_for(lambda: all(serial_of(site.out(name) / "tls.crt") != serials[name] for name in names), "other certificates",
+             patience=10)
+    assert run.terminate() == 0
+
+
 def test_a_certificate_that_is_revoked_while_its_files_are_written_anew_is_replaced(ca, site, tmp_path):
     lint = tmp_path / "lint"
     lint.write_text(f"#!/bin/sh\ntouch {tmp_path}/asked\nwhile [ -e {tmp_path}/block ]; do sleep 0.05; done\n")
@@ -189,6 +279,7 @@ def test_a_role_with_an_issuer_of_its_own_is_not_asked_again_and_again(real_ca_s
     site.configure(ca, {"web": WEB.replace("leafd", "pinned")}, agent=POLLING)
     run = site.run()
     run.wait_ready()
+    more_looks(ca, 2)
     ca.rotate()
     run.wait_event("ca-changed")
     run.wait_event("published", count=2)
@@ -264,6 +355,7 @@ def test_a_new_root_is_announced_and_its_leaf_is_held(ca, site):
     site.configure(ca, {"web": WEB}, agent="ca_poll = 1s\nca_spread = 20s")
     run = site.run()
     run.wait_ready()
+    more_looks(ca, 2)
     old = serial_of(site.out() / "tls.crt")
     with ca.another_root("a new root"):
         run.wait_event("published", count=2)
@@ -283,6 +375,7 @@ def test_a_ca_that_was_announced_in_vain_is_dropped(ca, site):
     site.configure(ca, {"web": WEB}, agent="ca_poll = 1s\nca_spread = 10m")
     run = site.run()
     run.wait_ready()
+    more_looks(ca, 2)
     with ca.another_root("a root that goes again"):
         run.wait_event("published", count=2)
     assert certificates_in(site.out() / "ca.crt") == 2
@@ -298,6 +391,7 @@ def test_two_nodes_out_of_step_cost_no_more_than_one_early_renewal(devca, site):
     site.configure(devca, {"web": WEB}, agent=POLLING)
     run = site.run()
     run.wait_ready()
+    more_looks(devca, 2)
     devca.fault("alternating-issuers", path="issuer/default", times=0)
     more_looks(devca, 16)
     assert devca.requests("pki_int/sign/") <= 2, run.events("wanted")
@@ -357,8 +451,9 @@ def test_a_list_of_somebody_else_is_not_believed(devca, site):
     devca.fault("foreign-list", path="/crl", times=0)
     told = run.wait_event("advice", "web")[0]["message"]
     assert "not signed by the issuer" in told
-    more_looks(devca, 4)
+    more_looks(devca, 6)
     assert serial_of(site.out() / "tls.crt") == serial and not run.events("ca-changed")
+    assert len([line for line in run.events("advice") if "not signed by" in line["message"]]) == 1, "not at every look"
     assert run.terminate() == 0
 
 
@@ -413,6 +508,7 @@ def test_a_ca_that_does_not_answer_is_looked_at_again(ca, site):
     site.configure(ca, {"web": WEB}, agent=POLLING)
     run = site.run()
     run.wait_ready()
+    more_looks(ca, 2)
     old = issuer_of(site.out() / "tls.crt")
     ca.proxy.cut()
     ca.rotate()

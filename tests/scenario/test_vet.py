@@ -149,6 +149,13 @@ def test_a_life_that_the_role_cuts_is_told_once(devca, site):
     told = [line for line in done.events("advice") if "that ttl asks for; look at max_ttl" in line["message"]]
     assert len(told) == 1, done.err
     assert not site.once().events("advice")
+    run = site.run()
+    run.wait_ready()
+    for count in (1, 2):
+        assert site.command("revoke", "web").code == 0
+        run.wait_event("published", count=count)
+    assert len([line for line in run.events("advice") if "that ttl asks for" in line["message"]]) == 1, "not at each renewal"
+    assert run.terminate() == 0
 
 
 def test_a_real_issuer_that_ends_before_its_leaves_ends_them(real_ca_server, site, clock):

@@ -281,7 +281,6 @@ static void looks_are_spread_and_back_off(void **state)
         struct ca_wait wait;
         uint64_t least_ms, most_ms;
     } cases[] = {
-        {{.poll_s = 800, .first = true}, 0, 800000},
         {{.poll_s = 800}, 700000, 900000},
         {{.poll_s = 800, .unsure = true}, 87500, 112500},
         {{.poll_s = 800, .failures = 1}, 1400000, 1800000},
@@ -296,6 +295,8 @@ static void looks_are_spread_and_back_off(void **state)
         assert_in_range(ca_news_wait_ms(&cases[i].wait, UINT32_MAX), cases[i].most_ms - 2,
                         cases[i].most_ms);
     }
+    assert_int_equal(ca_news_first_ms(800, 0), 0);
+    assert_in_range(ca_news_first_ms(800, UINT32_MAX), 799990, 800000);
 }
 
 /* Else a leaf could be shown before everybody trusts its CA. */

@@ -578,6 +578,23 @@ static void what_is_found_revoked_is_replaced_and_the_next_one_later(void **stat
     assert_in_range(work->published.due_s, when_now_s() + 2690, when_now_s() + 2710);
 }
 
+static void a_revocation_ends_the_hold_of_a_new_issuers_leaf(void **state)
+{
+    struct fixture *fixture = *state;
+    struct cert_work *work = wait_with_leaf(fixture);
+
+    strcpy(work->state.held, "..strange");
+    work->state.ca.held_until_s = work->published.due_s = when_now_s() + 3000;
+    trace[0] = '\0';
+    cert_flow_take_revoked(fixture->flow, "01:02");
+    assert_in_range(work->state.ca.held_until_s, when_now_s() - 2, when_now_s());
+    assert_in_range(work->published.due_s, when_now_s() - 2, when_now_s());
+    assert_string_equal(work->state.ca.revoked, "01:02");
+    assert_int_equal(work->state.ca.replace_at_s, work->published.due_s);
+    deliver(fixture, EV_DUE);
+    assert_string_equal(trace, "stage_read");
+}
+
 static void a_held_certificate_hears_of_a_changed_section(void **state)
 {
     struct fixture *fixture = *state;
@@ -1346,6 +1363,7 @@ int main(void)
         FLOW_TEST(who_was_named_from_the_first_is_no_news),
         FLOW_TEST(a_new_issuer_ends_a_pause),
         FLOW_TEST(what_is_found_revoked_is_replaced_and_the_next_one_later),
+        FLOW_TEST(a_revocation_ends_the_hold_of_a_new_issuers_leaf),
         FLOW_TEST(a_held_certificate_hears_of_a_changed_section),
         FLOW_TEST(what_failed_is_tried_at_once_with_a_new_configuration),
         FLOW_TEST(a_failed_reload_is_tried_again_without_issuing),

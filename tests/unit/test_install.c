@@ -541,6 +541,7 @@ static void the_state_survives_and_damage_reads_as_none(void **state)
                                       .revoked = "12:34",
                                       .revoked_count = 2,
                                       .revoked_at_s = 1700000300,
+                                      .replace_at_s = 1700000350,
                                       .held_until_s = 1700000400},
                                .consumer = {.accepted = "..2026_11_20_21_28_37.a1b2c3",
                                             .reloaded = "..2026_11_20_21_28_38.a1b2c3",
