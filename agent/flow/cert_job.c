@@ -126,6 +126,7 @@ static void see(struct cert_job *job, const struct err *why)
         job->installed.health = INSTALLED_NOTHING;
     else {
         installed_glance(set_fd, job->cert, &job->installed);
+        installed_judge_names(set_fd, job->cert, &job->installed);
         cert_state_read(set_fd, &job->state);
         job->revocation = revoked_mark_read(set_fd, job->installed.generation);
     }
@@ -214,16 +215,16 @@ bool job_read_disk(void *arg, struct err *err)
 static void find_damage(struct cert_job *job)
 {
     CLEANUP(installed_free) struct installed installed = {0};
-    struct err err = {0};
 
     installed_read(job->set_fd, job->cert, &installed);
     job->is_exposed = installed.is_exposed;
+    if (installed.health == INSTALLED_WHOLE && strcmp(installed.generation, job->published) != 0) {
+        snprintf(job->damage, sizeof job->damage, "..data was replaced");
+        return;
+    }
+    installed_judge_names(job->set_fd, job->cert, &installed);
     if (installed.health != INSTALLED_WHOLE)
         snprintf(job->damage, sizeof job->damage, "%s", installed.why);
-    else if (strcmp(installed.generation, job->published) != 0)
-        snprintf(job->damage, sizeof job->damage, "..data was replaced");
-    else if (!publish_stands(job->set_fd, job->cert, &err))
-        snprintf(job->damage, sizeof job->damage, "%.255s", err.text);
 }
 
 bool job_look(void *arg, struct err *err)

@@ -103,15 +103,9 @@ static void take_installed(struct cert_work *work, const struct installed *insta
     findings->settled = reload_state_is_settled(consumer, work->cert, installed->generation);
 }
 
-/* What waits for others to trust its CA: it is due then, and its CA is announced until then. */
-static void take_waiting(struct cert_work *work, const struct cert_job *job,
-                         struct findings *findings)
+/* What waits for others to trust its CA: its CA is announced until then. */
+static void take_waiting(const struct cert_job *job, struct findings *findings)
 {
-    if (job->draft == NULL) {
-        work->state.ca.held_until_s = 0;
-        return;
-    }
-    findings->due_s = work->published.due_s = work->state.ca.held_until_s;
     if (job->is_unannounced && findings->health == INSTALLED_WHOLE) {
         findings->health = INSTALLED_UNWANTED;
         findings->why = CA_ANNOUNCING;
@@ -135,10 +129,13 @@ static enum cert_event take_findings(struct cert_work *work, struct cert_job *jo
     /* What was revoked is never gone back to. */
     if (findings.revoked)
         work->state.consumer.accepted[0] = '\0';
+    /* What was to be waited for is lost: it is due when it is due again. */
+    if (job->draft == NULL && !job->is_kept)
+        work->state.ca.held_until_s = 0;
     take_installed(work, &job->installed, &findings);
     cert_work_heed(work, job->revocation);
     if (work->state.ca.held_until_s != 0)
-        take_waiting(work, job, &findings);
+        take_waiting(job, &findings);
     if (!work->read_once && work->tools->stays)
         findings.try_again_at_s = cert_work_left_wait_s(work);
     work->read_once = true;
@@ -150,15 +147,6 @@ static enum cert_event take_findings(struct cert_work *work, struct cert_job *jo
     verdict = assess(&findings, &reason);
     cert_work_give_reason(work, reason);
     return event_of(verdict);
-}
-
-static void forget_held(struct cert_work *work)
-{
-    if (work->state.held[0] == '\0')
-        return;
-    work->state.held[0] = '\0';
-    work->state.ca.held_until_s = 0;
-    cert_work_save(work);
 }
 
 /* What was held is waited for again, or is not wanted any more. */
@@ -175,7 +163,7 @@ static void take_held(struct cert_work *work, struct cert_job *job, enum cert_ev
     }
     if (job->draft != NULL)
         cert_work_remove(work, job->draft->generation);
-    forget_held(work);
+    cert_work_forget_held(work);
 }
 
 /* What was seen of a directory that is not ours to work in: memory is not to tell otherwise, and
@@ -362,7 +350,7 @@ static void on_published(void *arg, const struct err *job_err)
         cert_directory_note_previous(work, job->previous);
         /* The same certificate in other files leaves alone what waits. */
         if (strcmp(work->published.serial, draft->issued.leaf.serial) != 0) {
-            forget_held(work);
+            cert_work_forget_held(work);
             cert_work_note_issued(work, &draft->issued.leaf);
         }
         was_heeded = strcmp(work->heeded.generation, job->previous) == 0 &&

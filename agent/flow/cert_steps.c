@@ -90,6 +90,7 @@ void step_withdraw(struct cert_flow *flow)
 
     cert_work_cancel(work);
     cert_work_heed(work, REVOCATION_FINAL);
+    cert_work_forget_held(work);
     cert_work_forget_hurry(work);
     work->ca_rests_until_us = 0;
     /* What was revoked is never gone back to. */

@@ -149,6 +149,16 @@ void cert_work_release(struct cert_work *work)
     work->permit = slot_drop(work->permit);
 }
 
+void cert_work_forget_held(struct cert_work *work)
+{
+    if (work->state.held[0] == '\0')
+        return;
+    cert_work_remove(work, work->state.held);
+    work->state.held[0] = '\0';
+    work->state.ca.held_until_s = 0;
+    cert_work_save(work);
+}
+
 static void on_saved(void *arg, const struct err *err)
 {
     struct cert_work *work = arg;

@@ -173,6 +173,9 @@ void cert_work_adopt(struct cert_work *work, struct config *config, const struct
  * only reloads */
 void cert_work_release(struct cert_work *work);
 
+/* cert_work_forget_held - removes what is held, key included, unless it is published by now */
+void cert_work_forget_held(struct cert_work *work);
+
 /* cert_work_leave_held - gives up the draft that is held, and leaves its generation on disk for the
  * next look at it */
 void cert_work_leave_held(struct cert_work *work);

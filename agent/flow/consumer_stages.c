@@ -290,4 +290,6 @@ void stage_roll_back(struct cert_work *work)
               worker_start(work->tools->workers, WORK_NEXT, job_roll_back, job, cert_job_free,
                            on_rolled_back, work, &err),
               &err);
+    if (work->slot == NULL)
+        work->job = NULL;
 }

@@ -138,9 +138,9 @@ static bool read_row(struct status *status, const struct cert_config *cert, stru
     } else {
         glance(set_fd, cert, &installed);
         row->is_intact = is_intact(set_fd, &installed);
+        installed_judge_names(set_fd, cert, &installed);
         if (installed.health < INSTALLED_DAMAGED &&
-            (!publish_stands(set_fd, cert, &err) ||
-             !set_directory_is_private(cert->directory, set_fd, installed.generation, &err))) {
+            !set_directory_is_private(cert->directory, set_fd, installed.generation, &err)) {
             installed.health = INSTALLED_DAMAGED;
             snprintf(installed.why, sizeof installed.why, "%.255s", err.text);
         }

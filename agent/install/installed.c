@@ -428,6 +428,16 @@ bool installed_recover(int set_fd, const struct cert_config *cert,
     return false;
 }
 
+void installed_judge_names(int set_fd, const struct cert_config *cert, struct installed *installed)
+{
+    struct err err;
+
+    if (installed->health >= INSTALLED_DAMAGED || publish_stands(set_fd, cert, &err))
+        return;
+    installed->health = INSTALLED_DAMAGED;
+    snprintf(installed->why, sizeof installed->why, "%.255s", err.text);
+}
+
 void installed_free(struct installed *installed)
 {
     arena_free(&installed->arena);

@@ -51,6 +51,14 @@ void installed_read_generation(int set_fd, const char *generation, const struct 
 void installed_glance(int set_fd, const struct cert_config *cert, struct installed *ret_installed);
 
 /*
+ * installed_judge_names - a set that its visible names or links elsewhere do not lead to is damaged
+ *
+ * The last word on whether what was read is whole, for all who ask: whoever reads files by their
+ * names gets none, or others, however whole the generation is.
+ */
+void installed_judge_names(int set_fd, const struct cert_config *cert, struct installed *installed);
+
+/*
  * installed_print - a digest of all that can be seen of a published generation without reading it
  *
  * Where its names and links lead; mode, owner, size, times and inode of its files. Whoever writes

@@ -1,5 +1,6 @@
 """The CA changes: certificates follow without a human, and nobody meets one that it cannot verify yet."""
 import datetime
+import shutil
 import subprocess
 import threading
 import time
@@ -368,6 +369,45 @@ def test_a_new_root_is_announced_and_its_leaf_is_held(ca, site):
         wait_for(lambda: serial_of(site.out() / "tls.crt") != old, "the leaf that was held")
         assert ca.requests("pki_int/sign/") == 2
         assert run.terminate() == 0
+
+
+def generations_of(site):
+    return sorted(path.name for path in site.out().iterdir() if path.name.startswith("..20"))
+
+
+def test_a_held_key_goes_when_nobody_wants_another_certificate(devca, site):
+    site.configure(devca, {"web": WEB + "keep_previous = 1s\n"}, agent="ca_poll = 1s\nca_spread = 10m")
+    run = site.run()
+    run.wait_ready()
+    with devca.another_root("a new root"):
+        run.wait_event("published", count=2)
+        wait_for(lambda: len(generations_of(site)) == 2, "what is published and what is held")
+        assert site.command("revoke", "--no-reissue", "web").code == 0
+        run.wait_event("withdrawn")
+        wait_for(lambda: len(generations_of(site)) == 1, "the end of what was held")
+        assert site.command("revoke", "web").code == 0
+        run.wait_event("published", count=3)
+        wait_for(lambda: len(generations_of(site)) == 1, "the end of what was published")
+    assert run.terminate() == 0
+
+
+def test_what_is_due_is_asked_for_when_what_was_held_is_lost(devca, site):
+    agent = "ca_poll = 1s\nca_spread = 10m"
+    site.configure(devca, {"web": WEB}, agent=agent)
+    run = site.run()
+    run.wait_ready()
+    with devca.another_root("a new root"):
+        run.wait_event("published", count=2)
+        due = site.status()["web"]["renewal"]
+        run.kill()
+        current = (site.out() / "..data").readlink().name
+        for name in generations_of(site):
+            if name != current:
+                shutil.rmtree(site.out() / name)
+        run = site.run()
+        run.wait_event("found")
+        assert run.events("found")[0]["due"] == due
+    assert run.terminate() == 0
 
 
 def test_a_ca_that_was_announced_in_vain_is_dropped(ca, site):

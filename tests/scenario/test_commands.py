@@ -250,6 +250,20 @@ def test_once_beside_an_agent_leaves_the_set_to_it_and_ends_by_what_is_there(ca,
     assert run.terminate() == 0
 
 
+def test_once_beside_an_agent_sees_a_name_that_is_gone(devca, site):
+    """By the same judgement as `status`, which calls it damaged."""
+    site.configure(devca, {"web": WEB}, agent="files_every = 0\nca_poll = 0")
+    run = site.run()
+    run.wait_ready()
+    run.process.send_signal(signal.SIGSTOP)
+    (site.out() / "tls.crt").unlink()
+    done, row = site.once(), site.status()["web"]
+    run.process.send_signal(signal.SIGCONT)
+    assert row["state"] == "damaged", row
+    assert done.code == 1 and "is not fresh yet" in done.events("failed")[0]["message"], done.err
+    assert run.terminate() == 0
+
+
 def test_root_in_the_directory_of_another_user_gets_no_harmful_advice(ca, site):
     """A chown to root, which was the advice, locks the agent out."""
     agent = 40001
