@@ -2,6 +2,7 @@
 
 #include "base/chance.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "plan/ca_news.h"
 #include "vault/vault_ca.h"
 
@@ -513,19 +514,13 @@ static void keep_due(const struct ca_watch *watch, struct site *site)
         site->luck[i].told = false;
 }
 
-static bool is_same_ca(const struct vault_config *a, const struct vault_config *b)
-{
-    const char *left = a->namespace == NULL ? "" : a->namespace;
-    const char *right = b->namespace == NULL ? "" : b->namespace;
-
-    return strcmp(a->address, b->address) == 0 && strcmp(left, right) == 0;
-}
-
 bool ca_watch_use(struct ca_watch *watch, struct config *config, struct err *err)
 {
     struct site **at = &watch->sites;
     /* What one CA named says nothing of another. */
-    bool same = watch->config != NULL && is_same_ca(&watch->config->vault, &config->vault);
+    bool same = watch->config != NULL &&
+                strcmp(watch->config->vault.address, config->vault.address) == 0 &&
+                text_equal(watch->config->vault.namespace, config->vault.namespace);
     bool added = true;
 
     /* A look under way is begun again: its texts are of the old configuration. */
