@@ -76,6 +76,7 @@ WRONG = [
     ("odd-uri", HEAD + CERT + "uris = no scheme\n", 13, "[cert web] uris:", "SCHEME:REST"),
     ("odd-email", HEAD + CERT + "email_addresses = nobody\n", 13, "[cert web] email_addresses:", "LOCAL@DOMAIN"),
     ("long-cn", HEAD + CERT + "common_name = " + "x" * 65 + "\n", 13, "[cert web] common_name:", "64 characters"),
+    ("foreign-cn", HEAD + CERT + "common_name = Zo\u00eb\n", 13, "[cert web] common_name:", "use dns_names, which take any"),
     ("odd-mount", HEAD + CERT + "pki_mount = pki//x\n", 13, "[cert web] pki_mount:", "single slashes"),
     ("odd-pki-role", HEAD + CERT.replace("= web\n", "= a/b\n"), 8, "[cert web] pki_role:", "a name in the CA's API"),
     ("odd-duration", HEAD + CERT + "ttl = 24\n", 13, "[cert web] ttl:", "write for example ttl = 24h"),
