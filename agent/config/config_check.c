@@ -63,20 +63,6 @@ static void check_vault(const struct checking *checking)
                  "is longer than timeout, which covers it; make it shorter");
 }
 
-static void check_agent(const struct checking *checking)
-{
-    const struct agent_config *agent = &checking->config->agent;
-
-    /* As plan/ca_news has it: two looks, and more that confirm them, within half of it. */
-    bool is_set = agent->ca_spread_s != UINT64_MAX && agent->ca_poll_s != UINT64_MAX;
-
-    if (is_set && agent->ca_spread_s / 6 < agent->ca_poll_s)
-        complain(
-            checking, "agent", "", "ca_spread",
-            "is shorter than six times ca_poll, so that certificates of a new CA could be shown "
-            "before everybody trusts it; make it longer");
-}
-
 /* Which keys of [auth] a method needs, and which it reads at all. */
 static void check_auth_key(const struct checking *checking, const char *key, const char *value,
                            bool reads, bool needs)
@@ -367,7 +353,6 @@ void config_check(const struct config *config, const struct config_document *doc
 
     check_vault(&checking);
     check_auth(&checking);
-    check_agent(&checking);
     if (config->cert_count == 0)
         config_problem(problems,
                        &(struct config_place){

@@ -7,6 +7,7 @@
 #include "config/config_load.h"
 #include "pki/chain.h"
 #include "pki/pem_file.h"
+#include "plan/ca_news.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -66,11 +67,34 @@ static void check_credentials(const struct config *config, struct config_problem
     }
 }
 
-/* Every file of certificates once, however many sections name it; the end of the list is "". */
+static int by_path(const void *a, const void *b)
+{
+    const struct named_file *first = a, *second = b;
+    int order = strcmp(first->path, second->path);
+
+    if (order == 0)
+        order = strcmp(first->key, second->key);
+    return order != 0 ? order : strcmp(first->section, second->section);
+}
+
+/* Leaves each file once for each key, at the section whose name comes first. */
+static void drop_repeated(struct named_file *files, size_t count)
+{
+    size_t kept = 0;
+
+    if (count > 0)
+        qsort(files, count, sizeof *files, by_path);
+    for (size_t i = 0; i < count; i++)
+        if (kept == 0 || strcmp(files[i].path, files[kept - 1].path) != 0 ||
+            strcmp(files[i].key, files[kept - 1].key) != 0)
+            files[kept++] = files[i];
+    files[kept] = (struct named_file){0};
+}
+
+/* Every file of certificates once, however many sections name it; behind the last one is {0}. */
 static const struct named_file *certificates_of(const struct config *config)
 {
     struct named_file *files = calloc(config->cert_count + 3, sizeof *files);
-    const char *before = NULL;
     size_t count = 0;
 
     if (files == NULL)
@@ -83,11 +107,11 @@ static const struct named_file *certificates_of(const struct config *config)
     for (size_t i = 0; i < config->cert_count; i++) {
         const struct cert_config *cert = &config->certs[i];
 
-        if (cert->trust_anchor == NULL || text_equal(cert->trust_anchor, before))
-            continue;
-        before = cert->trust_anchor;
-        files[count++] = (struct named_file){"cert", cert->name, "trust_anchor", before};
+        if (cert->trust_anchor != NULL)
+            files[count++] =
+                (struct named_file){"cert", cert->name, "trust_anchor", cert->trust_anchor};
     }
+    drop_repeated(files, count);
     return files;
 }
 
@@ -97,27 +121,37 @@ static enum pem_file_form form_of(const struct named_file *file)
     return strcmp(file->key, "ca_file") == 0 ? PEM_FILE_OR_TRUSTED : PEM_FILE_PLAIN;
 }
 
+/* False with *err filled in words that follow the file's name. */
+static bool is_good(const struct named_file *file, struct err *err)
+{
+    struct pem_file_facts facts;
+
+    if (!pem_file_certificates(file->path, form_of(file), &facts, err))
+        return false;
+    if (file_everybody_may_write(file->path))
+        return err_set(err, ERR_LOCAL,
+                       "is a file that everybody may write, and whom leafd trusts stands in it; "
+                       "chmod o-w it");
+    if (strcmp(file->key, "trust_anchor") == 0 &&
+        (facts.certificates > CHAIN_MOST_CERTIFICATES || facts.bytes > CHAIN_MOST_BYTES))
+        return err_set(err, ERR_LOCAL,
+                       "holds %zu certificates in %zu bytes, and at most %d in %d are taken; name "
+                       "a file with those alone that this certificate hangs on",
+                       facts.certificates, facts.bytes, CHAIN_MOST_CERTIFICATES, CHAIN_MOST_BYTES);
+    return true;
+}
+
+/* The place is searched for when it is needed: that takes as long as there are sections. */
 static void check_certificates_in(const struct config *config, const struct named_file *file,
                                   struct config_problems *problems)
 {
-    struct config_place place = place_of(config, file);
-    struct pem_file_facts facts;
+    struct config_place place;
     struct err err;
 
-    if (!pem_file_certificates(file->path, form_of(file), &facts, &err))
-        config_problem(problems, &place, "\"%s\" %s", file->path, err.text);
-    else if (file_everybody_may_write(file->path))
-        config_problem(problems, &place,
-                       "\"%s\" is a file that everybody may write, and whom leafd trusts stands in "
-                       "it; chmod o-w it",
-                       file->path);
-    else if (strcmp(file->key, "trust_anchor") == 0 &&
-             (facts.certificates > CHAIN_MOST_CERTIFICATES || facts.bytes > CHAIN_MOST_BYTES))
-        config_problem(
-            problems, &place,
-            "\"%s\" holds %zu certificates in %zu bytes, and at most %d in %d are taken; "
-            "name a file with those alone that this certificate hangs on",
-            file->path, facts.certificates, facts.bytes, CHAIN_MOST_CERTIFICATES, CHAIN_MOST_BYTES);
+    if (is_good(file, &err))
+        return;
+    place = place_of(config, file);
+    config_problem(problems, &place, "\"%s\" %s", file->path, err.text);
 }
 
 static void check_certificates(const struct config *config, struct config_problems *problems)
@@ -240,18 +274,18 @@ static void advise_on_ends(const struct config *config, struct config_problems *
     struct err err;
 
     for (const struct named_file *at = files; at != NULL && at->path != NULL; at++) {
-        struct config_place place = place_of(config, at);
-        const char *key = place.key;
+        struct config_place place;
 
         if (!pem_file_certificates(at->path, form_of(at), &facts, &err) ||
             facts.end_s > when_now_s())
             continue;
         when_text(facts.end_s, end);
+        place = place_of(config, at);
         place.key = NULL;
         config_problem(advice, &place,
                        "advice: no certificate in %s is valid any more: the last "
                        "ended at %s; put the new ones into it",
-                       key, end);
+                       at->key, end);
     }
     free((void *)files);
 }
@@ -268,6 +302,36 @@ static void advise_on_passwords(const struct config *config, struct config_probl
     }
 }
 
+/* What was written when the polls were shorter goes on, and the larger time counts. */
+static void advise_on_spread(const struct config *config, struct config_problems *advice)
+{
+    const struct agent_config *agent = &config->agent;
+    bool follows_life = agent->ca_poll_s == CA_NEWS_AUTO;
+    char written[DURATION_TEXT_BYTES], counts[DURATION_TEXT_BYTES];
+
+    if (agent->ca_spread_s == CA_NEWS_AUTO)
+        return;
+    for (size_t i = 0; i < config->cert_count && (i == 0 || follows_life); i++) {
+        const struct cert_config *cert = &config->certs[i];
+        uint64_t poll_s = ca_news_poll_s(agent->ca_poll_s, cert->wish.ttl_s);
+        uint64_t spread_s = ca_news_spread_s(agent->ca_spread_s, poll_s);
+        struct config_place place;
+
+        if (spread_s == agent->ca_spread_s)
+            continue;
+        place = follows_life ? config_place_of(config->document, "cert", cert->name, "ttl")
+                             : config_place_of(config->document, "agent", "", "ca_spread");
+        place.key = NULL;
+        duration_text(agent->ca_spread_s, written);
+        duration_text(spread_s, counts);
+        config_problem(advice, &place,
+                       "advice: ca_spread = %s is less than %d times ca_poll, so %s counts: a "
+                       "certificate of a new CA is shown only after everybody looked; write "
+                       "ca_spread = auto",
+                       written, CA_NEWS_SPREAD_POLLS, counts);
+    }
+}
+
 void configuration_advise(const struct config *config, struct config_problems *advice)
 {
     struct named_file files[CREDENTIALS];
@@ -277,5 +341,6 @@ void configuration_advise(const struct config *config, struct config_problems *a
         advise_on_credential(config, &files[i], advice);
     advise_on_passwords(config, advice);
     advise_on_ends(config, advice);
+    advise_on_spread(config, advice);
     config_problems_sort(advice);
 }

@@ -32,8 +32,8 @@ struct config *configuration_await(const char *file, uint64_t most_s,
 /*
  * configuration_advise - adds what is unwise about these files
  *
- * Credentials that are not there yet or that everybody may read, and certificates that have ended.
- * Blocks: looks at files.
+ * Credentials that are not there yet or that everybody may read, certificates that have ended, and
+ * a ca_spread that is raised. Blocks: looks at files.
  */
 void configuration_advise(const struct config *config, struct config_problems *advice);
 

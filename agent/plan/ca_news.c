@@ -42,7 +42,9 @@ uint64_t ca_news_poll_s(uint64_t configured, uint64_t life_s)
 
 uint64_t ca_news_spread_s(uint64_t configured, uint64_t poll_s)
 {
-    return configured == CA_NEWS_AUTO ? CA_NEWS_SPREAD_POLLS * poll_s : configured;
+    uint64_t least_s = CA_NEWS_SPREAD_POLLS * poll_s;
+
+    return configured == CA_NEWS_AUTO || configured < least_s ? least_s : configured;
 }
 
 uint64_t ca_news_first_ms(uint64_t poll_s, uint32_t chance)

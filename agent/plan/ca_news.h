@@ -51,8 +51,12 @@ bool ca_news_is_early(uint64_t early_at_s, uint64_t life_s, uint64_t now_s);
  */
 uint64_t ca_news_poll_s(uint64_t configured, uint64_t life_s);
 
-/* ca_news_spread_s - the seconds over which certificates of a new CA come; CA_NEWS_AUTO follows
- * the poll */
+/*
+ * ca_news_spread_s - the seconds over which certificates of a new CA come
+ *
+ * CA_NEWS_AUTO, and whatever is less, is CA_NEWS_SPREAD_POLLS polls: in less not everybody has
+ * looked when the first of them is shown.
+ */
 uint64_t ca_news_spread_s(uint64_t configured, uint64_t poll_s);
 
 /* ca_news_first_ms - the milliseconds until the first look: anywhere in the poll's length */

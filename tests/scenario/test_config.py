@@ -481,3 +481,16 @@ def test_a_name_service_that_is_down_is_told_apart_from_a_name_that_does_not_exi
     done = site.command("check", environment=preload("name_service"))
     assert done.code == 2
     assert f"{site.file}:13: [cert web] file: \"web.pem combined 0640 :away\" names a group that cannot be looked up now: Input/output error" in done.err
+
+
+@pytest.mark.parametrize("agent, place, counts", [
+    ("ca_spread = 15m", "[cert web]", "7h12m"),
+    ("ca_poll = 5m\nca_spread = 15m", "[agent]", "30m"),
+])
+def test_a_spread_of_few_polls_is_raised_and_told(site, agent, place, counts):
+    """What was the default once stands in configurations: they go on."""
+    write(site, HEAD + f"{agent}\n" + CERT + "ttl = 24h\n")
+    done = site.command("check")
+    assert done.code == 0, done.err
+    told, = [line for line in done.out.splitlines() if "ca_spread" in line]
+    assert place in told and f"ca_spread = 15m is less than 6 times ca_poll, so {counts} counts" in told

@@ -298,3 +298,19 @@ def test_a_hangup_refuses_a_file_without_certificates_and_goes_on(ca, site, made
     assert "is empty; put certificates into it" in broken[0]["message"]
     assert run.process.poll() is None and site.status()["web"]["state"] == "fresh"
     assert stat.S_IMODE(os.stat(site.out() / "tls.key").st_mode) == 0o600
+
+
+def test_a_trust_anchor_is_read_once_however_many_sections_name_it(site, made, tmp_path):
+    """Two files that alternate over the sections; `check` looks whether they are good, and when they end."""
+    for name in "ab":
+        (tmp_path / f"{name}.pem").write_text((made / "ca.pem").read_text())
+    sections = [CERT.replace("web]", f"c{i}]").replace("OUT", f"OUT/{i}") + f"trust_anchor = {tmp_path}/{'ab'[i % 2]}.pem\n"
+                for i in range(100)]
+    write(site, HEAD + "".join(sections))
+    trace = tmp_path / "trace"
+    done = subprocess.run(["strace", "-f", "-e", "trace=open,openat", "-o", trace, LEAFD, "check", "-c", site.file],
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for name in "ab":
+        opened = [line for line in trace.read_text().splitlines() if f"{tmp_path}/{name}.pem" in line]
+        assert 1 <= len(opened) <= 2, len(opened)

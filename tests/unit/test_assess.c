@@ -272,7 +272,10 @@ static void the_ca_is_looked_at_every_twentieth_of_a_life(void **state)
     for (size_t i = 0; i < COUNT_OF(cases); i++)
         assert_int_equal(ca_news_poll_s(cases[i].configured, cases[i].life_s), cases[i].poll_s);
     assert_int_equal(ca_news_spread_s(CA_NEWS_AUTO, 300), 1800);
-    assert_int_equal(ca_news_spread_s(900, 300), 900);
+    assert_int_equal(ca_news_spread_s(900, 300), 1800);
+    assert_int_equal(ca_news_spread_s(900, 4320), 25920);
+    assert_int_equal(ca_news_spread_s(3600, 300), 3600);
+    assert_int_equal(ca_news_spread_s(900, 0), 900);
 }
 
 static void looks_are_spread_and_back_off(void **state)
