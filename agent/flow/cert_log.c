@@ -129,6 +129,14 @@ void cert_log_failed(const struct cert_work *work, const struct err *err, uint64
     log_failure(work, LOG_FAILED, LOG_LEVEL_ERR, err, wait_ms, outlook);
 }
 
+/* Whether nobody shows a certificate: nothing is served that could run out. */
+static bool nothing_is_served(const struct cert_work *work)
+{
+    return work->cert->prove.method != PROVE_NONE &&
+           work->state.consumer.served.serial[0] == '\0' &&
+           (work->state.consumer.missing || work->seen.finding == PROVE_NO_TLS);
+}
+
 /* A consumer that was told, and still has a third of a life to serve its older certificate, does
  * its work for now. */
 static enum log_level consumer_level(const struct cert_work *work, bool told)
@@ -141,6 +149,8 @@ static enum log_level consumer_level(const struct cert_work *work, bool told)
         (served->not_after_s - now_s) * 3 >
             published->end_s - duration_shorter(published->validity.not_before, published->end_s);
 
+    if (nothing_is_served(work))
+        return work->failed_alike ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING;
     return told && has_time ? LOG_LEVEL_WARNING : LOG_LEVEL_ERR;
 }
 

@@ -123,6 +123,7 @@ struct cert_work {
     struct cert_published published;
     struct cert_state state;
     char previous[GENERATION_NAME_BYTES]; /* kept for its readers, and to go back to; "" none */
+    bool failed_alike;                    /* the consumer, the last two times */
     struct prove_seen seen;               /* by the last look at what the consumer serves */
     uint64_t proof_limit_s;               /* of the proof under way */
     char nobody[192];                     /* why a reload found nobody, while that look goes on */

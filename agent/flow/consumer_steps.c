@@ -131,7 +131,7 @@ static void note_served(struct cert_work *work, const struct err *err)
     if (work->cert->prove.method == PROVE_NONE || err->kind == ERR_LOCAL ||
         work->seen.finding == PROVE_SAYS_NO || work->seen.finding == PROVE_NOT_LOOKED)
         return;
-    if (work->seen.finding == PROVE_UNREACHABLE) {
+    if (work->seen.finding == PROVE_UNREACHABLE || work->seen.finding == PROVE_NO_TLS) {
         *served = (struct served_state){0};
         return;
     }
@@ -189,6 +189,8 @@ static void try_later(struct cert_flow *flow)
     const struct cert_state before = work->state;
     uint64_t wait_ms = cert_work_note_refusal(work, flow->err);
 
+    work->failed_alike =
+        before.consumer.failures > 0 && strcmp(before.failure.text, work->state.failure.text) == 0;
     if (rollback_is_due(&work->state.consumer, work->cert, work->published.generation,
                         work->previous)) {
         work->ca_rests_until_us = 0; /* what was refused is the failure now */

@@ -151,7 +151,8 @@ static void take_bad(struct proof *proof, enum prove_finding finding, const stru
 
     proof->samples++;
     proof->good = 0;
-    if (!proof->narrow || finding != PROVE_UNREACHABLE || why->kind == ERR_LOCAL) {
+    if (!proof->narrow || (finding != PROVE_UNREACHABLE && finding != PROVE_NO_TLS) ||
+        why->kind == ERR_LOCAL) {
         proof->seen.finding = why->kind == ERR_LOCAL ? PROVE_NOT_LOOKED : finding;
         proof->why = *why;
     }
@@ -271,7 +272,7 @@ static void on_probed(void *arg, const struct err *probe_err)
 
     proof->step = slot_drop(proof->step);
     if (err.kind != ERR_NONE) {
-        take_bad(proof, PROVE_UNREACHABLE, &err);
+        take_bad(proof, proof->leaf.answered ? PROVE_NO_TLS : PROVE_UNREACHABLE, &err);
         return;
     }
     proof->seen.leaf = proof->leaf;

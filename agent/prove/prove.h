@@ -36,7 +36,8 @@ enum prove_finding {
     PROVE_OTHER_LEAF,  /* another one, or a reply that does not name it */
     PROVE_NOT_MUTUAL,  /* the leaf, to peers that should be refused (prove/mutual) */
     PROVE_BAD_CHAIN,   /* the leaf, with a chain that does not lead to what peers trust */
-    PROVE_UNREACHABLE, /* nothing: no connection, no TLS, no good reply */
+    PROVE_NO_TLS,      /* nothing: somebody is there, and TLS fails */
+    PROVE_UNREACHABLE, /* nothing: no connection, no good reply */
     PROVE_SAYS_NO      /* the command failed */
 };
 

@@ -33,6 +33,7 @@ struct tls_probe {
     enum starttls_step step;
     struct served_leaf *leaf;
     bool too_long; /* the key of the leaf */
+    bool answered; /* as in struct served_leaf, over all addresses */
 };
 
 static void hang_up(struct tls_probe *probe)
@@ -59,6 +60,7 @@ static void destroy_probe(struct slot *slot)
 static void finish(struct tls_probe *probe, const struct err *err)
 {
     hang_up(probe);
+    probe->leaf->answered = probe->answered;
     sd_event_source_set_enabled(probe->limit, SD_EVENT_OFF);
     slot_finish(&probe->slot, err);
 }
@@ -447,6 +449,7 @@ static void on_connected(struct tls_probe *probe)
         try_next(probe, &err);
         return;
     }
+    probe->answered = true;
     if (probe->order.in_the_clear) {
         ask(probe);
         return;

@@ -19,6 +19,7 @@
 
 struct served_leaf {
     bool seen;
+    bool answered; /* an address took the connection, whatever came of it */
     char serial[SERIAL_TEXT_BYTES];
     char fingerprint[DIGEST_HEX_BYTES]; /* SHA-256, as certificate_facts has it */
     uint64_t not_after_s;

@@ -315,6 +315,27 @@ def test_mutual_tls_that_cannot_be_asked_for_is_told_and_fails_once(devca, site,
     assert site.status()["web"]["failure"]["class"] == ("consumer" if why == "hangs up" else "local")
 
 
+def test_somebody_whose_tls_fails_is_there_and_told_of_once(ca, site):
+    """A warning, and then nothing louder than info, as long as it is the same."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as odd:
+        def talk():
+            try:
+                while True:
+                    with odd.accept()[0] as connection:
+                        connection.sendall(b"220 mail.example.test ESMTP\r\n")
+                        connection.recv(4096)
+            except OSError:
+                pass
+        threading.Thread(target=talk, daemon=True).start()
+        site.configure(ca, {"web": WEB + f"prove = tls 127.0.0.1:{odd.getsockname()[1]}\nprove_timeout = 1s"})
+        run = site.run()
+        failed = run.wait_event("proof-failed", count=3)
+        assert "is TLS spoken there" in failed[0]["message"]
+        assert [line["level"] for line in failed[:3]] == ["warning", "info", "info"]
+        assert not run.events("awaited")
+        assert run.terminate() == 0
+
+
 def refuse_all_but(consumer, *generations):
     """The consumer takes only these generations."""
     consumer.answer("case $LEAFD_GENERATION in " + "".join(f"*{name}) exit 0;; " for name in generations) + "*) "

@@ -973,6 +973,26 @@ static void a_look_that_leafd_could_not_take_says_nothing_about_the_consumer(voi
     assert_null(strstr(trace, "stage_reload"));
 }
 
+static void somebody_whose_tls_fails_is_not_awaited(void **state)
+{
+    struct fixture *fixture = *state;
+    struct cert_work *work = &fixture->flow->work;
+
+    publish_new(fixture);
+    work->state.consumer.accepted[0] = '\0';
+    deliver(fixture, EV_DONE);
+    assert_int_equal(fixture->flow->state, FLOW_PROVING);
+    work->seen = (struct prove_seen){.finding = PROVE_NO_TLS};
+    deliver(fixture, EV_FAILED);
+    assert_false(work->failed_alike);
+    assert_false(consumer_is_awaited(&work->state.consumer));
+    deliver(fixture, EV_RETRY);
+    deliver(fixture, EV_DONE);
+    work->seen = (struct prove_seen){.finding = PROVE_NO_TLS};
+    deliver(fixture, EV_FAILED);
+    assert_true(work->failed_alike);
+}
+
 /* A reload that found nobody, as with a pidfile that is spelt wrong. */
 static void find_nobody(struct fixture *fixture)
 {
@@ -1382,6 +1402,7 @@ int main(void)
         FLOW_TEST(a_consumer_that_is_away_is_not_woken),
         FLOW_TEST(a_proof_that_fails_beside_the_served_leaf_is_tried_again_in_peace),
         FLOW_TEST(a_look_that_leafd_could_not_take_says_nothing_about_the_consumer),
+        FLOW_TEST(somebody_whose_tls_fails_is_not_awaited),
         FLOW_TEST(nobody_there_ends_in_a_look_that_finds_who_serves_another_leaf),
         FLOW_TEST(nobody_at_the_address_of_the_proof_either_is_nobody_there),
         FLOW_TEST(somebody_who_serves_the_leaf_though_nobody_was_told_is_proven),

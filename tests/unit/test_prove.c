@@ -522,7 +522,7 @@ static void a_server_that_offers_dhe_alone_is_refused_at_once(void **state)
     stage->wish.limit_s = 0;
     assert_false(prove(stage));
     server_stop(&stage->server);
-    assert_int_equal(stage->seen.finding, PROVE_UNREACHABLE);
+    assert_int_equal(stage->seen.finding, PROVE_NO_TLS);
     assert_non_null(strstr(stage->err.text, "leafd offers key exchange by ECDHE only"));
     X509_free(leaf);
     EVP_PKEY_free(key);
@@ -580,7 +580,7 @@ static void a_key_that_takes_long_to_verify_is_not_verified(void **state)
         serve(stage, &order);
         assert_false(prove(stage));
         server_stop(&stage->server);
-        assert_int_equal(stage->seen.finding, PROVE_UNREACHABLE);
+        assert_int_equal(stage->seen.finding, PROVE_NO_TLS);
         assert_non_null(strstr(stage->err.text, rows[i].text));
         X509_free(leaf);
         X509_free(issuer);
@@ -673,7 +673,7 @@ static void plain_text_is_told_as_such(void **state)
     stage->wish.limit_s = 0;
     assert_false(prove(stage));
     server_stop(&stage->server);
-    assert_int_equal(stage->seen.finding, PROVE_UNREACHABLE);
+    assert_int_equal(stage->seen.finding, PROVE_NO_TLS);
     assert_non_null(strstr(stage->err.text, "is TLS spoken there, or is starttls needed?"));
 }
 
@@ -701,7 +701,7 @@ static void a_black_hole_does_not_hold_the_loop(void **state)
     assert_false(prove(stage));
     sd_event_source_disable_unref(tick);
     close(fd);
-    assert_int_equal(stage->seen.finding, PROVE_UNREACHABLE);
+    assert_int_equal(stage->seen.finding, PROVE_NO_TLS);
     assert_non_null(strstr(stage->err.text, "does not end in time"));
     assert_true(stage->ticks > 10);
 }
@@ -758,7 +758,7 @@ static void a_server_without_starttls_is_told(void **state)
     stage->wish.limit_s = 0;
     assert_false(prove(stage));
     server_stop(&stage->server);
-    assert_int_equal(stage->seen.finding, PROVE_UNREACHABLE);
+    assert_int_equal(stage->seen.finding, PROVE_NO_TLS);
     assert_non_null(strstr(stage->err.text, "starttls imap: the server says no: 220-mail"));
 }
 
