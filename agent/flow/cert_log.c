@@ -350,7 +350,7 @@ void cert_log_ends(struct cert_work *work, const struct issued *issued)
     uint64_t given_s = issued->end_s > now_s ? issued->end_s - now_s : 0;
     uint64_t left_s = issued->issuers_end_s > now_s ? issued->issuers_end_s - now_s : 0;
     uint64_t life_s = asked_s > given_s ? asked_s : given_s;
-    bool is_cut = renewal_life_is_cut(asked_s, given_s);
+    bool is_cut = asked_s > 0 && renewal_life_is_cut(asked_s, given_s);
     bool issuer_cuts = is_cut && issued->issuers_end_s <= issued->end_s;
     struct told_ends ends = {0};
 
@@ -360,7 +360,7 @@ void cert_log_ends(struct cert_work *work, const struct issued *issued)
         snprintf(ends.cut, sizeof ends.cut, "%llu %s",
                  (unsigned long long)((given_s * 10 + asked_s * 3 / 10) / asked_s),
                  issuer_cuts ? issued->first_to_end : "");
-    if (!issuer_cuts && renewal_is_near_end(left_s, life_s))
+    if (!issuer_cuts && life_s > 0 && renewal_is_near_end(left_s, life_s))
         snprintf(ends.near, sizeof ends.near, "%llu %s", (unsigned long long)(left_s / life_s),
                  issued->first_to_end);
     if (issued->soonest_end_s < issued->end_s)
