@@ -122,6 +122,7 @@ def test_a_new_root_is_trusted_by_all_before_anybody_shows_it(real_ca_server, si
     site.configure(ca, {name: WEB.replace("1h", "40s") + "renew_at = 20%..60%" for name in names}, agent=POLLING)
     run = site.run()
     run.wait_ready()
+    more_looks(ca, 2)
     old = {name: issuer_of(site.out(name) / "tls.crt") for name in names}
     verifier = Verifier([site.out(name) for name in names])
     try:
@@ -379,6 +380,7 @@ def test_a_held_key_goes_when_nobody_wants_another_certificate(devca, site):
     site.configure(devca, {"web": WEB + "keep_previous = 1s\n"}, agent="ca_poll = 1s\nca_spread = 10m")
     run = site.run()
     run.wait_ready()
+    more_looks(devca, 2)
     with devca.another_root("a new root"):
         run.wait_event("published", count=2)
         wait_for(lambda: len(generations_of(site)) == 2, "what is published and what is held")
@@ -396,6 +398,7 @@ def test_what_is_due_is_asked_for_when_what_was_held_is_lost(devca, site):
     site.configure(devca, {"web": WEB}, agent=agent)
     run = site.run()
     run.wait_ready()
+    more_looks(devca, 2)
     with devca.another_root("a new root"):
         run.wait_event("published", count=2)
         due = site.status()["web"]["renewal"]

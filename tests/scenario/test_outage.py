@@ -1,4 +1,6 @@
 """The CA is away, slow, or wrong: what is in place stays, and leafd says what it does."""
+import datetime
+import math
 import os
 import re
 import time
@@ -178,7 +180,7 @@ def test_a_crash_loop_does_not_hammer_the_ca(ca, site):
     site.configure(ca, {"web": WEB.replace("leafd", "needs-cn").replace("ttl = 1h", "ttl = 24h")})
     run = site.run()
     run.wait_event("failed")
-    wait_for(lambda: (site.out() / "..state").exists(), "the state")
+    wait_for(lambda: site.status()["web"]["failure"], "the failure in the state")
     run.kill()
     asked = ca.requests("pki_int/sign/")
     for _ in range(5):
@@ -479,7 +481,7 @@ def test_files_that_cannot_be_mended_are_no_reason_not_to_tell_the_consumer(devc
 
 
 def test_files_that_are_spoiled_again_and_again_do_not_hasten_the_tries(devca, site):
-    """A reload that changes them, say: the pause between two tries grows, and once is enough."""
+    """A reload that changes them, say: they are mended after ever longer pauses, and the CA is asked when it is its turn."""
     spoil = site.folder / "spoil"
     spoil.write_text("#!/bin/sh\nchmod 0640 $LEAFD_GENERATION/tls.key\n")
     spoil.chmod(0o755)
@@ -487,8 +489,12 @@ def test_files_that_are_spoiled_again_and_again_do_not_hasten_the_tries(devca, s
     run = site.run()
     run.wait_event("reloaded")
     devca.proxy.cut()
-    run.wait_event("failed", count=4)
-    assert len(run.events("reloaded")) == 2
+    failed = run.wait_event("failed", count=4)
+    moments = [datetime.datetime.fromisoformat(line["time"]).timestamp() for line in failed]
+    for before, after, line in zip(moments, moments[1:], failed):
+        assert after - before >= int(line["next_try_ms"]) / 1000 - 1, "times have whole seconds"
+    mended = [datetime.datetime.fromisoformat(line["time"]).timestamp() for line in run.events("reloaded")]
+    assert 2 <= len(mended) < 4 + math.log2(mended[-1] - mended[0] + 1), mended
     assert site.status()["web"]["failure"]["failures"] >= 3
     assert run.terminate() == 0
 
