@@ -148,11 +148,11 @@ static void back_off(struct life *life, const struct err *err)
         state.lifetime_s =
             life->published.not_after - renewal_start_s(&life->published, life->issued_s);
     }
-    wait_ms = backoff_wait_ms(backoff_kind(err, life->failures), &state, draw(life));
+    wait_ms = backoff_wait_ms(err->kind, &state, draw(life));
     if (wait_ms < 1000 || wait_ms > BACKOFF_MOST_S * 1000ULL)
         breach(life, "a wait that is too short or too long");
     life->waits++;
-    life->failure = backoff_kind(err, life->failures);
+    life->failure = err->kind;
     life->try_again_at_s = now_s + wait_ms / 1000;
     life->until_s = life->now_s + (int64_t)(wait_ms / 1000);
     life->state = BACKING_OFF;
@@ -276,6 +276,7 @@ static void read_disk(struct life *life, bool is_first)
     case VERDICT_RELOAD:
     case VERDICT_PROVE:
     case VERDICT_RESTAGE:
+    case VERDICT_WITHDRAWN:
         breach(life, "a verdict that nothing calls for");
         break;
     }

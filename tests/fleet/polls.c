@@ -7,13 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DAY_S = 86400, BOOT_S = 60 };
+/* Of a life, when a regular renewal is due at the latest: 55 % of it are over then. */
+enum { DAY_S = 86400, BOOT_S = 60, LEAST_LEFT_PERCENT = 45 };
 
 /* One agent's looks. */
 struct looker {
     uint64_t at_ms;
     unsigned failures, in_a_row;
-    bool has_looked, asks_own, learnt;
+    bool asks_own, learnt;
 };
 
 /* xorshift64* (Vigna 2016): the agents' own chance, apart from that of their renewals. */
@@ -59,7 +60,7 @@ static void look(struct run *run, struct looker *looker)
     const struct polls_plan *plan = run->plan;
     uint32_t now_s = (uint32_t)(looker->at_ms / 1000);
     bool away = now_s >= plan->away_from_s && now_s < plan->away_to_s, unsure = false;
-    struct ca_wait wait = {.poll_s = run->poll_s, .first = !looker->has_looked};
+    struct ca_wait wait = {.poll_s = run->poll_s};
 
     count(run, now_s);
     if (now_s >= DAY_S) {
@@ -69,8 +70,7 @@ static void look(struct run *run, struct looker *looker)
     if (!away)
         unsure = take(run, looker, now_s);
     looker->failures = away ? looker->failures + 1 : 0;
-    looker->has_looked |= !away;
-    if (!away && !unsure)
+    if (!unsure)
         looker->asks_own = !looker->asks_own;
     wait.failures = looker->failures;
     wait.unsure = unsure;
@@ -94,6 +94,8 @@ void polls_run(const struct polls_plan *plan, struct polls *ret_polls)
     for (uint32_t i = 0; i < plan->agents; i++) {
         struct looker looker = {.at_ms = (uint64_t)draw(&run.random) * BOOT_S * 1000 >> 32};
 
+        looker.at_ms += ca_news_first_ms(run.poll_s, draw(&run.random));
+
         while (looker.at_ms / 1000 < run.end_s)
             look(&run, &looker);
     }
@@ -105,7 +107,7 @@ void polls_run(const struct polls_plan *plan, struct polls *ret_polls)
     }
     ret_polls->a_day = (double)run.looks / plan->agents / (plan->days - 1);
     ret_polls->bytes_a_day = (double)run.bytes / plan->agents / (plan->days - 1);
-    ret_polls->first_shown_s =
-        (uint32_t)ca_news_shown_s(0, ca_news_spread_s(CA_NEWS_AUTO, run.poll_s), 0);
+    ret_polls->first_shown_s = (uint32_t)ca_news_shown_s(
+        0, ca_news_spread_s(CA_NEWS_AUTO, run.poll_s), plan->life_s / 100 * LEAST_LEFT_PERCENT, 0);
     free(run.per_second);
 }

@@ -18,7 +18,13 @@ static void try_state(const uint8_t *data, size_t size)
     fuzz_promise(state.failure.kind < ERR_KIND_COUNT, "a class that exists");
     fuzz_promise(memchr(state.consumer.reloaded, '\0', sizeof state.consumer.reloaded) != NULL,
                  "a generation's name ends");
-    fuzz_promise(memchr(state.signer, '\0', sizeof state.signer) != NULL, "a text ends");
+    fuzz_promise(memchr(state.ca.revoked, '\0', sizeof state.ca.revoked) != NULL, "a text ends");
+    for (size_t i = 0; i < CA_KNOWN_MOST; i++)
+        fuzz_promise(memchr(state.ca.known[i], '\0', sizeof state.ca.known[i]) != NULL,
+                     "a key identifier ends");
+    fuzz_promise(memchr(state.consumer.served.serial, '\0', sizeof state.consumer.served.serial) !=
+                     NULL,
+                 "a serial number ends");
     close(set_fd);
 }
 
