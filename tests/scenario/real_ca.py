@@ -277,7 +277,8 @@ class RealCa:
         self.proxy.mend()
         self.review.ill = None
         self.token_file.write_text(self.tokens.make() + "\n")
-        self.since = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + f".{time.time_ns() % 10**9:09d}Z"
+        now_ns = time.time_ns()
+        self.since = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now_ns // 10**9)) + f".{now_ns % 10**9:09d}Z"
 
     def stop(self):
         self.proxy.cut()
