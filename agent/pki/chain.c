@@ -60,6 +60,14 @@ bool chain_parse(const char *pem, STACK_OF(X509) * certificates, struct err *err
     return true;
 }
 
+bool chain_parse_all(const struct text_list *texts, STACK_OF(X509) * certificates, struct err *err)
+{
+    for (size_t i = 0; i < texts->count; i++)
+        if (!chain_parse(texts->items[i], certificates, err))
+            return false;
+    return true;
+}
+
 bool chain_is_top(STACK_OF(X509) * certificates, X509 *certificate)
 {
     /* Two issues of one root with the same key have issued each other, and neither needs to. */

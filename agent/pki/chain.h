@@ -22,6 +22,9 @@ enum { CHAIN_MOST_CERTIFICATES = 32, CHAIN_MOST_BYTES = 64 * 1024, CHAIN_MOST_ON
  */
 bool chain_parse(const char *pem, STACK_OF(X509) * certificates, struct err *err);
 
+/* chain_parse_all - the same for each text of a list */
+bool chain_parse_all(const struct text_list *texts, STACK_OF(X509) * certificates, struct err *err);
+
 /*
  * chain_add - takes a certificate into `certificates`, unless it is there already
  *

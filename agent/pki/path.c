@@ -310,14 +310,6 @@ void paths_free(struct paths *paths)
     *paths = (struct paths){0};
 }
 
-static bool parse_all(const struct text_list *list, STACK_OF(X509) * certificates, struct err *err)
-{
-    for (size_t i = 0; i < list->count; i++)
-        if (!chain_parse(list->items[i], certificates, err))
-            return false;
-    return true;
-}
-
 uint64_t path_end_of_texts(const char *leaf_pem, const struct text_list *chain_pem,
                            const struct text_list *ca_pem, uint64_t at_s)
 {
@@ -332,7 +324,7 @@ uint64_t path_end_of_texts(const char *leaf_pem, const struct text_list *chain_p
     if (leaf == NULL || chain == NULL || ca == NULL || !chain_parse(leaf_pem, leaf, &err))
         return 0;
     order.leaf = sk_X509_value(leaf, 0);
-    if (!parse_all(chain_pem, chain, &err) || !parse_all(ca_pem, ca, &err) ||
+    if (!chain_parse_all(chain_pem, chain, &err) || !chain_parse_all(ca_pem, ca, &err) ||
         !paths_find(&order, &paths, &err))
         return end_of(leaf, 0);
     end_s = paths.items[0].end_s;

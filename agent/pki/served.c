@@ -24,14 +24,6 @@ bool served_key_is_cheap(const X509 *leaf)
     return cheap;
 }
 
-static bool parse_all(const struct text_list *texts, STACK_OF(X509) * to, struct err *err)
-{
-    for (size_t i = 0; i < texts->count; i++)
-        if (!chain_parse(texts->items[i], to, err))
-            return false;
-    return true;
-}
-
 /* A subject's common name, else all of its name. What a certificate says is made printable. */
 static void write_name(X509 *certificate, char to[static NAME_BYTES])
 {
@@ -99,7 +91,8 @@ static bool verify(const struct served_order *order, STACK_OF(X509) * trusted,
     X509 *missing;
     char name[NAME_BYTES];
 
-    if (!parse_all(order->trusted, trusted, err) || !parse_all(order->chain, chain, err)) {
+    if (!chain_parse_all(order->trusted, trusted, err) ||
+        !chain_parse_all(order->chain, chain, err)) {
         err->kind = ERR_LOCAL; /* they were sound when they were written */
         return err_wrap(err, "the published set");
     }
