@@ -79,19 +79,26 @@ static const struct authority *find_issuer(const struct devca *devca, const char
     return issuer;
 }
 
-/* Here the texts end with a line break, unlike those of `sign`. */
+/* The issuer and what is above it; here the texts end with a line break, unlike those of `sign`. */
+static json_t *chain_of(const struct authority *issuer)
+{
+    json_t *chain = json_array();
+
+    for (const struct authority *at = issuer; at != NULL; at = at->parent)
+        MUST(json_array_append_new(chain, json_sprintf("%s\n", at->pem)) == 0);
+    return chain;
+}
+
 void pki_issuer_json(struct devca *devca, struct request *request, struct reply *reply)
 {
     const struct authority *issuer = find_issuer(devca, request->captured[0], reply);
-    json_t *chain, *data;
+    json_t *data;
 
     if (issuer == NULL)
         return;
-    chain = json_array();
-    for (const struct authority *at = issuer; at != NULL; at = at->parent)
-        MUST(json_array_append_new(chain, json_sprintf("%s\n", at->pem)) == 0);
     data = json_pack("{s:o, s:o, s:s, s:s}", "certificate", json_sprintf("%s\n", issuer->pem),
-                     "ca_chain", chain, "issuer_id", issuer->id, "issuer_name", issuer->name);
+                     "ca_chain", chain_of(issuer), "issuer_id", issuer->id, "issuer_name",
+                     issuer->name);
     MUST(data != NULL);
     reply_data(reply, data, "pki");
 }
@@ -100,17 +107,15 @@ void pki_issuer_json(struct devca *devca, struct request *request, struct reply 
 void pki_issuer(struct devca *devca, struct request *request, struct reply *reply)
 {
     const struct authority *issuer = find_issuer(devca, request->captured[0], reply);
-    json_t *chain, *data;
+    json_t *data;
 
     if (issuer == NULL)
         return;
-    chain = json_array();
-    for (const struct authority *at = issuer; at != NULL; at = at->parent)
-        MUST(json_array_append_new(chain, json_sprintf("%s\n", at->pem)) == 0);
     data = json_pack("{s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:b, s:n}", "certificate",
-                     json_sprintf("%s\n", issuer->pem), "ca_chain", chain, "issuer_id", issuer->id,
-                     "issuer_name", issuer->name, "key_id", issuer->may_sign ? issuer->key_id : "",
-                     "leaf_not_after_behavior", "permit", "usage",
+                     json_sprintf("%s\n", issuer->pem), "ca_chain", chain_of(issuer), "issuer_id",
+                     issuer->id, "issuer_name", issuer->name, "key_id",
+                     issuer->may_sign ? issuer->key_id : "", "leaf_not_after_behavior", "permit",
+                     "usage",
                      issuer->may_sign ? "crl-signing,issuing-certificates,ocsp-signing,read-only"
                                       : "crl-signing,ocsp-signing,read-only",
                      "revoked", 0, "manual_chain");
