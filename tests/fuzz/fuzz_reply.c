@@ -31,8 +31,9 @@ static void fit_role(const struct vault_reply *reply)
 {
     static const char *dns[] = {"a.b.test", "*.b.test"}, *ip[] = {"192.0.2.1", "2001:db8::1"},
                       *uri[] = {"spiffe://a/b"}, *mail[] = {"me@b.test"};
-    const struct wish wish = {.names = {"a.b.test", {dns, 2}, {ip, 2}, {uri, 1}, {mail, 1}},
-                              .usage = USAGE_SERVER};
+    const struct wish wish = {
+        .names = {"a.b.test", {dns, 2}, {ip, 2}, {uri, 1}, {mail, 1}, {NULL, 0}},
+        .usage = USAGE_SERVER};
     const struct fit_request request = {
         .wish = &wish, .pki_mount = "pki", .pki_role = "web", .issuer = "default"};
     struct arena arena = {0};
