@@ -1,0 +1,372 @@
+#include "base/trust.h"
+
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+enum { LINKS_MOST = 40 /* as the kernel: path_resolution(7) */, NUMBERS_BYTES = 256 };
+
+/* What a descriptor is to the one who judges it. */
+enum place {
+    ON_THE_WAY, /* a directory in which one name is looked up */
+    THE_END     /* a file or a directory whose content counts */
+};
+
+/* -- judging --------------------------------------------------------------------------------------
+ */
+
+static bool read_numbers(const char *path, char text[NUMBERS_BYTES])
+{
+    CLEANUP(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    ssize_t got = fd < 0 ? -1 : read(fd, text, NUMBERS_BYTES - 1);
+
+    text[got < 0 ? 0 : got] = '\0';
+    return got > 0;
+}
+
+/* Whether the uid is that of nobody in particular, in a user namespace that maps only some. */
+static bool is_overflow(uid_t uid)
+{
+    char text[NUMBERS_BYTES];
+    unsigned long first, outside, count;
+
+    if (!read_numbers("/proc/sys/kernel/overflowuid", text) ||
+        strtoul(text, NULL, 10) != (unsigned long)uid || !read_numbers("/proc/self/uid_map", text))
+        return false;
+    return sscanf(text, "%lu %lu %lu", &first, &outside, &count) == 3 && count < UINT32_MAX;
+}
+
+static bool is_read_only(int fd)
+{
+    struct statvfs about;
+
+    return fstatvfs(fd, &about) == 0 && (about.f_flag & ST_RDONLY) != 0 &&
+           access("/run/systemd/system", F_OK) != 0; /* sd_booted(3) */
+}
+
+static bool refuse(struct err *err)
+{
+    err->errnum = EPERM;
+    return false;
+}
+
+static const char *harm(mode_t mode)
+{
+    return S_ISDIR(mode) ? "can exchange what lies in it" : "can change it";
+}
+
+static bool refuse_owner(const struct trust *trust, const char *path, const struct statx *about,
+                         struct err *err)
+{
+    if (trust->user == 0)
+        err_set(err, ERR_LOCAL,
+                "%s belongs to uid %u, who %s; chown it to root, or run leafd as uid %u", path,
+                about->stx_uid, harm(about->stx_mode), about->stx_uid);
+    else
+        err_set(err, ERR_LOCAL,
+                "%s belongs to uid %u, who %s, and leafd trusts root and uid %u here; chown it to "
+                "one of them, or run leafd as uid %u",
+                path, about->stx_uid, harm(about->stx_mode), (unsigned)trust->user, about->stx_uid);
+    return refuse(err);
+}
+
+static bool refuse_mode(const char *path, const struct statx *about, struct err *err)
+{
+    if ((about->stx_mode & S_IWOTH) != 0)
+        err_set(err, ERR_LOCAL, "%s may be written by everybody, who %s; chmod o-w it", path,
+                harm(about->stx_mode));
+    else
+        err_set(err, ERR_LOCAL,
+                "%s may be written by its group, or through an access control list: they %s; chmod "
+                "g-w it",
+                path, harm(about->stx_mode));
+    return refuse(err);
+}
+
+static bool judge(struct trust *trust, int fd, const char *path, enum place place, struct err *err)
+{
+    struct statx about;
+    bool of_root, is_writable;
+
+    if (statx(fd, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &about) != 0)
+        return err_errno(err, ERR_LOCAL, errno, "cannot look at %s", path);
+    of_root = about.stx_uid == 0 || is_overflow(about.stx_uid);
+    is_writable = !S_ISLNK(about.stx_mode) && (about.stx_mode & (S_IWGRP | S_IWOTH)) != 0 &&
+                  (place == THE_END || (about.stx_mode & S_ISVTX) == 0);
+    if ((of_root || about.stx_uid == trust->user) && !is_writable)
+        return true;
+    if (is_read_only(fd))
+        return true;
+    if (!of_root && about.stx_uid != trust->user)
+        return refuse_owner(trust, path, &about, err);
+    if (!of_root || !S_ISDIR(about.stx_mode) || (about.stx_attributes & STATX_ATTR_MOUNT_ROOT) == 0)
+        return refuse_mode(path, &about, err);
+    if (trust->advice[0] == '\0')
+        snprintf(trust->advice, sizeof trust->advice,
+                 "%s is a mount that others may write: every container that mounts it can exchange "
+                 "what lies in it",
+                 path);
+    return true;
+}
+
+bool trust_check_fd(struct trust *trust, int fd, const char *path, struct err *err)
+{
+    trust->advice[0] = '\0';
+    return judge(trust, fd, path, THE_END, err);
+}
+
+/* -- walking --------------------------------------------------------------------------------------
+ */
+
+struct walk {
+    struct trust *trust;
+    int fd;              /* where it stands: a directory, judged */
+    char here[PATH_MAX]; /* the same as a path without links, for texts */
+    char rest[PATH_MAX]; /* what is left of the way */
+    unsigned links;
+};
+
+static bool is_too_long(struct err *err)
+{
+    return err_errno(err, ERR_LOCAL, ENAMETOOLONG, "cannot follow the path");
+}
+
+static bool start_at_root(struct walk *walk, struct err *err)
+{
+    close_fd(&walk->fd);
+    strcpy(walk->here, "/");
+    walk->fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (walk->fd < 0)
+        return err_errno(err, ERR_LOCAL, errno, "cannot open /");
+    return judge(walk->trust, walk->fd, "/", ON_THE_WAY, err);
+}
+
+static bool start(struct walk *walk, struct trust *trust, const char *path, struct err *err)
+{
+    char here[PATH_MAX] = "";
+    int length;
+
+    *walk = (struct walk){.trust = trust, .fd = -1};
+    trust->advice[0] = '\0';
+    if (path[0] != '/' && getcwd(here, sizeof here) == NULL)
+        return err_errno(err, ERR_LOCAL, errno, "cannot tell the working directory");
+    length = snprintf(walk->rest, sizeof walk->rest, "%s/%s", here, path);
+    if (length < 0 || (size_t)length >= sizeof walk->rest)
+        return is_too_long(err);
+    return start_at_root(walk, err);
+}
+
+/* Takes the next component; false if there is none. *ret_is_last: nothing but slashes follows. */
+static bool next_name(struct walk *walk, char name[NAME_MAX + 1], bool *ret_is_last, bool *ret_fits)
+{
+    const char *from = walk->rest + strspn(walk->rest, "/");
+    size_t length = strcspn(from, "/"), after;
+
+    *ret_fits = length <= NAME_MAX;
+    if (length == 0 || !*ret_fits)
+        return false;
+    memcpy(name, from, length);
+    name[length] = '\0';
+    after = strspn(from + length, "/");
+    *ret_is_last = from[length + after] == '\0';
+    memmove(walk->rest, from + length, strlen(from + length) + 1);
+    return true;
+}
+
+/* The path of `name` in the directory where the walk stands. */
+static bool path_of(const struct walk *walk, const char *name, char path[PATH_MAX])
+{
+    int length = snprintf(path, PATH_MAX, "%s%s%s", walk->here,
+                          strcmp(walk->here, "/") == 0 ? "" : "/", name);
+
+    return length >= 0 && length < PATH_MAX;
+}
+
+static void cut_last(char *path)
+{
+    char *slash = strrchr(path, '/');
+
+    slash[slash == path ? 1 : 0] = '\0';
+}
+
+/* Opens without following or waiting; O_DIRECTORY comes first since it alone mounts an automount
+ * point: open(2), O_PATH. */
+static int look_up(int dir_fd, const char *name)
+{
+    int fd = openat(dir_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+    if (fd < 0 && (errno == ENOTDIR || errno == ELOOP))
+        fd = openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    return fd;
+}
+
+/* Puts the link's target in front of what is left of the way. */
+static bool follow(struct walk *walk, int link_fd, const char *path, struct err *err)
+{
+    char target[PATH_MAX], rest[PATH_MAX];
+    ssize_t length = readlinkat(link_fd, "", target, sizeof target - 1);
+
+    if (length <= 0)
+        return err_errno(err, ERR_LOCAL, length == 0 ? ENOENT : errno, "cannot read the link %s",
+                         path);
+    target[length] = '\0';
+    if (++walk->links > LINKS_MOST)
+        return err_errno(err, ERR_LOCAL, ELOOP, "cannot follow %s", path);
+    memcpy(rest, walk->rest, sizeof rest);
+    if ((size_t)length + strlen(rest) + 1 >= sizeof walk->rest)
+        return is_too_long(err);
+    strcpy(stpcpy(stpcpy(walk->rest, target), "/"), rest);
+    return target[0] != '/' || start_at_root(walk, err);
+}
+
+static bool enter(struct walk *walk, int *fd, const char *name, const char *path, struct err *err)
+{
+    close_fd(&walk->fd);
+    walk->fd = take_fd(fd);
+    if (strcmp(name, "..") == 0)
+        cut_last(walk->here);
+    else
+        memmove(walk->here, path, strlen(path) + 1);
+    return judge(walk->trust, walk->fd, walk->here, ON_THE_WAY, err);
+}
+
+/*
+ * Goes one component on. A directory is entered and a link taken into the rest of the way; what is
+ * neither ends the walk, with its name in `ret_end`.
+ */
+static bool step(struct walk *walk, const char *name, bool is_last, char ret_end[NAME_MAX + 1],
+                 struct err *err)
+{
+    char path[PATH_MAX];
+    CLEANUP(close_fd) int fd = look_up(walk->fd, name);
+    struct stat about;
+
+    if (!path_of(walk, name, path))
+        return is_too_long(err);
+    if (fd < 0 || fstat(fd, &about) != 0)
+        return err_errno(err, ERR_LOCAL, errno, "cannot open %s", path);
+    if (S_ISDIR(about.st_mode))
+        return enter(walk, &fd, name, path, err);
+    if (S_ISLNK(about.st_mode))
+        return judge(walk->trust, fd, path, ON_THE_WAY, err) && follow(walk, fd, path, err);
+    if (!is_last)
+        return err_errno(err, ERR_LOCAL, ENOTDIR, "cannot open %s", path);
+    strcpy(ret_end, name);
+    return true;
+}
+
+/* Walks to the end. `ret_end` is "" where it ends in a directory, else the name of a file in it. */
+static bool walk_on(struct walk *walk, char ret_end[NAME_MAX + 1], struct err *err)
+{
+    char name[NAME_MAX + 1];
+    bool is_last = false, fits = true;
+
+    ret_end[0] = '\0';
+    while (ret_end[0] == '\0' && next_name(walk, name, &is_last, &fits))
+        if (strcmp(name, ".") != 0 && !step(walk, name, is_last, ret_end, err))
+            return false;
+    return fits || is_too_long(err);
+}
+
+/* Walks to a directory; *ret_fd can only be looked up in. */
+static bool walk_to_directory(struct trust *trust, const char *path, int *ret_fd, struct err *err)
+{
+    struct walk walk;
+    char end[NAME_MAX + 1] = "";
+    bool opened = start(&walk, trust, path, err) && walk_on(&walk, end, err);
+
+    if (opened && end[0] != '\0')
+        opened = err_errno(err, ERR_LOCAL, ENOTDIR, "cannot open the directory %s", path);
+    if (opened)
+        *ret_fd = take_fd(&walk.fd);
+    close_fd(&walk.fd);
+    return opened;
+}
+
+bool trust_open_directory(struct trust *trust, const char *path, int *ret_fd, struct err *err)
+{
+    CLEANUP(close_fd) int fd = -1;
+
+    if (!walk_to_directory(trust, path, &fd, err))
+        return false;
+    *ret_fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return *ret_fd >= 0 || err_errno(err, ERR_LOCAL, errno, "cannot open the directory %s", path);
+}
+
+static bool open_end(const struct walk *walk, const char *name, const char *path, int *ret_fd,
+                     struct err *err)
+{
+    CLEANUP(close_fd) int fd = -1;
+    char whole[PATH_MAX];
+    struct stat about;
+
+    if (!path_of(walk, name, whole))
+        return is_too_long(err);
+    if (name[0] == '\0' || fstatat(walk->fd, name, &about, AT_SYMLINK_NOFOLLOW) != 0 ||
+        !S_ISREG(about.st_mode))
+        return err_set(err, ERR_LOCAL, "%s is not a regular file", path);
+    /* O_NONBLOCK: should a FIFO have taken its place by now, it must not stall the loop. */
+    fd = openat(walk->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (fd < 0)
+        return err_errno(err, ERR_LOCAL, errno, "cannot open %s", path);
+    if (fstat(fd, &about) != 0 || !S_ISREG(about.st_mode))
+        return err_set(err, ERR_LOCAL, "%s is not a regular file", path);
+    if (!judge(walk->trust, fd, whole, THE_END, err))
+        return false;
+    *ret_fd = take_fd(&fd);
+    return true;
+}
+
+bool trust_open_file(struct trust *trust, const char *path, int *ret_fd, struct err *err)
+{
+    struct walk walk;
+    char end[NAME_MAX + 1];
+    bool opened = start(&walk, trust, path, err) && walk_on(&walk, end, err) &&
+                  open_end(&walk, end, path, ret_fd, err);
+
+    close_fd(&walk.fd);
+    return opened;
+}
+
+bool trust_open_parent(struct trust *trust, const char *path, int *ret_fd, const char **ret_name,
+                       struct err *err)
+{
+    const char *slash = strrchr(path, '/');
+    const char *name = slash == NULL ? path : slash + 1;
+    char parent[PATH_MAX];
+    int length = snprintf(parent, sizeof parent, "%.*s", (int)(name - path), path);
+
+    if (name[0] == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+        return err_set(err, ERR_LOCAL, "%s does not end in a name", path);
+    if (length < 0 || (size_t)length >= sizeof parent)
+        return is_too_long(err);
+    *ret_name = name;
+    return walk_to_directory(trust, parent[0] == '\0' ? "." : parent, ret_fd, err);
+}
+
+/* -- who answers ----------------------------------------------------------------------------------
+ */
+
+bool trust_peer(int socket_fd, uid_t user, const char *path, struct err *err)
+{
+    struct ucred peer;
+    socklen_t size = sizeof peer;
+
+    if (getsockopt(socket_fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
+        return err_errno(err, ERR_LOCAL, errno, "cannot tell who listens at %s", path);
+    if (peer.uid == 0 || peer.uid == geteuid() || peer.uid == user)
+        return true;
+    err_set(err, ERR_LOCAL, "uid %u listens at %s, and neither root nor uid %u", (unsigned)peer.uid,
+            path, (unsigned)user);
+    return refuse(err);
+}
