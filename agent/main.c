@@ -5,7 +5,7 @@
  * is loaded, and the command's room takes over.
  */
 #include "base/log.h"
-#include "base/secret.h"
+#include "base/shortage.h"
 #include "config/config_load.h"
 #include "flow/check.h"
 #include "flow/check_online.h"
@@ -290,7 +290,7 @@ int main(int argc, char **argv)
     const struct command *command;
     int option, code;
 
-    if (!secret_wipe_libraries())
+    if (!shortage_watch_libraries())
         return complain("OpenSSL was used before it was set up", NULL);
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (argc < 2)

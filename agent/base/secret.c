@@ -1,10 +1,8 @@
 #include "base/secret.h"
 
-#include "base/shortage.h"
-
-#include <jansson.h>
 #include <openssl/crypto.h>
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <malloc.h>
 #include <stdlib.h>
@@ -63,75 +61,68 @@ void secret_wipe(struct secret *secret)
     *secret = (struct secret){0};
 }
 
-static void *note_if_none(void *block)
+/* -- every block that is freed --------------------------------------------------------------------
+ *
+ * Libraries copy tokens and keys into blocks of their own, and not all take an allocator: libcurl
+ * before 8.11.1 gives nghttp2 none, and the C library has buffers of its own. So the program's own
+ * free() and realloc() stand in front of the C library's for all of them (malloc(3) may be replaced
+ * by any program; M_PERTURB of mallopt(3) spares what glibc keeps in its per-thread cache).
+ * Sanitizers bring their own, and find what is read after it was freed.
+ */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HAS_SANITIZER 1
+#elif defined(__has_feature)
+#define HAS_SANITIZER                                                                              \
+    (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                        \
+     __has_feature(memory_sanitizer))
+#else
+#define HAS_SANITIZER 0
+#endif
+
+#if !HAS_SANITIZER
+
+static void give_back(void *block)
 {
+    static void (*_Atomic next_free)(void *);
+    void (*give)(void *) = next_free;
+
+    if (give == NULL) {
+        *(void **)&give = dlsym(RTLD_NEXT, "free");
+        next_free = give;
+    }
+    give(block);
+}
+
+__attribute__((visibility("default"))) void free(void *block)
+{
+    int kept = errno;
+
     if (block == NULL)
-        shortage_note(ENOMEM);
-    return block;
+        return;
+    explicit_bzero(block, malloc_usable_size(block));
+    give_back(block);
+    errno = kept;
 }
 
-void *secret_malloc(size_t bytes)
-{
-    return note_if_none(malloc(bytes));
-}
-
-void *secret_calloc(size_t count, size_t bytes)
-{
-    return note_if_none(calloc(count, bytes));
-}
-
-void secret_free(void *block)
-{
-    if (block != NULL)
-        explicit_bzero(block, malloc_usable_size(block));
-    free(block);
-}
-
-void *secret_realloc(void *block, size_t bytes)
+/* Moves by itself, so that the block it leaves is wiped. */
+__attribute__((visibility("default"))) void *realloc(void *block, size_t bytes)
 {
     size_t old = block == NULL ? 0 : malloc_usable_size(block);
     void *moved;
 
-    if (bytes <= old && bytes != 0)
+    if (block != NULL && bytes == 0) {
+        free(block);
+        return NULL;
+    }
+    if (block != NULL && bytes <= old && bytes >= old / 2)
         return block;
-    moved = secret_malloc(bytes == 0 ? 1 : bytes);
+    moved = malloc(bytes);
     if (moved == NULL)
         return NULL;
-    if (block != NULL) {
+    if (block != NULL)
         memcpy(moved, block, old < bytes ? old : bytes);
-        secret_free(block);
-    }
+    free(block);
     return moved;
 }
 
-char *secret_strdup(const char *text)
-{
-    return note_if_none(strdup(text));
-}
-
-static void *openssl_malloc(size_t bytes, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    return secret_malloc(bytes);
-}
-
-static void *openssl_realloc(void *block, size_t bytes, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    return secret_realloc(block, bytes);
-}
-
-static void openssl_free(void *block, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    secret_free(block);
-}
-
-bool secret_wipe_libraries(void)
-{
-    json_set_alloc_funcs(secret_malloc, secret_free);
-    return CRYPTO_set_mem_functions(openssl_malloc, openssl_realloc, openssl_free) == 1;
-}
+#endif

@@ -5,6 +5,9 @@
  * A secret has one owner; its cleanup wipes it. Only the few places that must hand the bytes on
  * (a request's header or body, the file of a key) look inside, through secret_expose.
  * See OPENSSL_secure_malloc(3).
+ *
+ * What libraries copy of a secret lies in blocks of the common heap. secret.c also holds the
+ * program's free() and realloc(), which wipe every block of the process that is given back.
  */
 #ifndef LEAFD_BASE_SECRET_H
 #define LEAFD_BASE_SECRET_H
@@ -46,29 +49,5 @@ bool secret_same(const struct secret *a, const struct secret *b);
 
 /* secret_wipe - wipes and frees; an empty secret is fine; also the release for CLEANUP */
 void secret_wipe(struct secret *secret);
-
-/*
- * secret_wipe_libraries - makes OpenSSL and jansson wipe every block that they free
- *
- * The libraries copy tokens and keys into blocks of their own. Called first thing in main; http/
- * sets the allocators below for libcurl likewise. False if OpenSSL has already allocated. See
- * CRYPTO_set_mem_functions(3) and jansson's json_set_alloc_funcs.
- */
-bool secret_wipe_libraries(void);
-
-/* secret_malloc - malloc() for libraries whose freed blocks must be wiped */
-void *secret_malloc(size_t bytes);
-
-/* secret_calloc - calloc() for libraries whose freed blocks must be wiped */
-void *secret_calloc(size_t count, size_t bytes);
-
-/* secret_realloc - realloc() that wipes the block it moves away from */
-void *secret_realloc(void *block, size_t bytes);
-
-/* secret_free - free() that wipes the block first; NULL is fine */
-void secret_free(void *block);
-
-/* secret_strdup - strdup() for libraries whose freed blocks must be wiped */
-char *secret_strdup(const char *text);
 
 #endif

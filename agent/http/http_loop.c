@@ -1,10 +1,10 @@
 #include "http/http_loop.h"
 
-#include "base/secret.h"
+#include "base/shortage.h"
 
 #include <stdlib.h>
 
-enum { REST_AFTER_S = 60 };
+enum { REST_AFTER_S = 5 };
 
 struct http_loop {
     sd_event *event;
@@ -18,8 +18,8 @@ struct http_loop {
 
 bool http_library_open(struct err *err)
 {
-    CURLcode code = curl_global_init_mem(CURL_GLOBAL_DEFAULT, secret_malloc, secret_free,
-                                         secret_realloc, secret_strdup, secret_calloc);
+    CURLcode code = curl_global_init_mem(CURL_GLOBAL_DEFAULT, shortage_malloc, free,
+                                         shortage_realloc, shortage_strdup, shortage_calloc);
 
     return code == CURLE_OK ||
            err_set(err, ERR_LOCAL, "cannot set up libcurl: %s", curl_easy_strerror(code));

@@ -3,9 +3,10 @@
  *
  * All calls share one pool, so that they share one HTTP/2 connection where the server offers it,
  * else a few HTTP/1.1 ones; at most `max_in_flight` are on the wire and the rest wait in order.
- * After a call that failed, and after ten minutes, the next ones use new connections. After a
- * minute without calls the pool is closed: an idle agent holds no connection, no TLS session and no
- * cached CA store, and starts with fresh DNS when it wakes up.
+ * After a call that failed, and after ten minutes, the next ones use new connections. After five
+ * seconds without calls the pool is closed: an idle agent holds no connection, no TLS session, no
+ * cached CA store and, since HTTP/2 keeps the headers of a connection, no second copy of the token,
+ * and starts with fresh DNS when it wakes up.
  */
 #ifndef LEAFD_HTTP_HTTP_LOOP_H
 #define LEAFD_HTTP_HTTP_LOOP_H
@@ -23,7 +24,7 @@ struct http_dated {
 
 typedef void http_date_seen(void *arg, const struct http_dated *dated);
 
-/* http_library_open - sets libcurl up for the process, its freed memory wiped; before all else */
+/* http_library_open - sets libcurl up for the process; before all else */
 bool http_library_open(struct err *err);
 
 /*

@@ -1,10 +1,14 @@
 """No secret leaves the process: not by log, status, arguments, environment of others, core or file mode."""
 import os
 import resource
+import signal
 import subprocess
 
+import pytest
+
+from memory_scan import forms_of_key, forms_of_text, huffman, mappings, scan, texts_like
 from test_commands import let_everybody_read
-from scene import LEAFD, WEB, wait_for
+from scene import LEAFD, SANITIZED, WEB, Site, wait_for
 
 
 def secrets_of(ca, site):
@@ -81,33 +85,107 @@ def test_equals_may_not_look_into_the_process(devca, site):
             run.terminate()
 
 
-def test_memory_holds_no_key_once_it_is_published(ca, site):
-    """What a published key was made of is wiped; only its file has it."""
-    site.configure(ca, {"web": WEB})
-    run = site.run()
-    run.wait_ready()
-    key = (site.out() / "tls.key").read_text().splitlines()
-    wait_for(lambda: not memory_has(run.pid, key[1].encode()), "the key to be wiped", patience=10)
-    assert not memory_has(run.pid, ca.token_file.read_text().strip().split(".")[2].encode()), "the JWT"
-    assert run.terminate() == 0
+PASSWORD = "a-password-for-keystores-5Zr8"
+KEYSTORES = "file = k.der key-der\nfile = k.p12 pkcs12\nfile = t.p12 truststore\n"
+PLOT = 32768  # bytes at the end of the heap
+own_free = pytest.mark.skipif(SANITIZED, reason="a sanitizer keeps what is freed, and does not wipe it")
 
 
-def memory_has(pid, needle):
-    """Whether a writable mapping of the process holds the bytes; root may look where others may not."""
-    with open(f"/proc/{pid}/maps", encoding="ascii") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
-        for line in maps:
-            span, rights = line.split()[:2]
-            begin, end = (int(x, 16) for x in span.split("-"))
-            # AddressSanitizer's shadow is terabytes of nothing.
-            if "rw" not in rights or "[v" in line or end - begin > 1 << 32:
-                continue
+class Keeper:
+    """A running agent with every kind of key and store, logged in by one method."""
+
+    def __init__(self, ca, folder, method):
+        self.ca, self.site = ca, Site(folder)
+        folder.mkdir()
+        texts = {"password": PASSWORD, "secret-id": ca.secret_id(), "jwt": ca.tokens.make()}
+        for name, text in texts.items():
+            (folder / name).write_text(text + "\n")
+            (folder / name).chmod(0o600)
+        auth = f"method = {method}\nrole = leafd\ntoken_file = {folder}/jwt"
+        if method == "approle":
+            auth = f"method = approle\nrole_id = {ca.role_id}\nsecret_id_file = {folder}/secret-id"
+        stores = WEB + KEYSTORES + f"keystore_password_file = {folder}/password\n"
+        self.site.configure(ca, {
+            "ec": stores, "rsa": stores + "key_type = rsa-2048\n", "ed25519": WEB + "key_type = ed25519\n",
+            "old": stores + "keystore_encryption = legacy\nkey_encoding = traditional\n",
+            "made-there": WEB.replace("= leafd", "= issue-ec") + "key_source = vault\n"}, auth=auth)
+        self.texts, self.run, self.secrets = texts, None, {}
+
+    def start(self):
+        self.run = self.site.run()
+        self.run.wait_ready()
+        texts = self.texts
+        self.secrets = {"password": forms_of_text(PASSWORD), "secret-id": forms_of_text(texts["secret-id"]),
+                        "jwt": forms_of_text(texts["jwt"].split(".")[2])}
+        for cert in ("ec", "rsa", "ed25519", "old", "made-there"):
+            self.secrets[f"key of {cert}"] = forms_of_key((self.site.out(cert) / "tls.key").read_text())
+        self.secrets["token"] = forms_of_text(self.find_token())
+
+    def find_token(self):
+        """The token that the agent has: a text of that shape which the CA takes for one."""
+        prefix = "v1/" if self.ca.kind == "devca" else ""
+        for text in texts_like(self.run.pid, rb"\b(?:hvs|s)\.[A-Za-z0-9_-]{20,}"):
             try:
-                memory.seek(begin)
-                if needle in memory.read(end - begin):
-                    return True
-            except (OSError, ValueError):
+                self.ca.call("GET", f"{prefix}auth/token/lookup-self", token=text)
+                return text
+            except AssertionError:
                 continue
-    return False
+        raise AssertionError("no token is found")
+
+
+@pytest.fixture
+def keep(tmp_path):
+    """Starts keepers, and ends them."""
+    kept = []
+
+    def start(ca, method):
+        kept.append(Keeper(ca, tmp_path / method, method))
+        kept[-1].start()
+        return kept[-1]
+
+    yield start
+    for keeper in kept:
+        keeper.site.end()
+
+
+@own_free
+def test_an_idle_agent_has_one_copy_of_its_token_which_is_locked_and_no_other_secret(ca, keep):
+    """All that it can write is searched when its connections have ended, by HTTP/2 to the real CA."""
+    keepers = [keep(ca, method) for method in ("kubernetes", "jwt", "approle")]
+    wait_for(lambda: not ca.proxy.pairs, "the connections of idle agents to end")
+    for keeper in keepers:
+        found = scan(keeper.run.pid, keeper.secrets)
+        assert [copy.name for copy in found] == ["token"], found
+        assert found[0].locked, found
+        assert keeper.run.terminate() == 0
+
+
+@own_free
+def test_the_search_of_the_memory_finds_every_form_that_is_planted(devca, keep):
+    """Half of each is written over the end of the heap, while the agent is stopped."""
+    assert huffman(b"www.example.com").hex() == "f1e3c2e5f23a6ba0ab90f4ff", "RFC 7541, C.4.1"
+    keeper = keep(devca, "approle")
+    pid = keeper.run.pid
+    end = next(m[1] for m in mappings(pid) if m[2] == "[heap]")
+    os.kill(pid, signal.SIGSTOP)
+    known = {copy.address for copy in scan(pid, keeper.secrets)}
+    wanted, at = set(), end - PLOT
+    with open(f"/proc/{pid}/mem", "r+b", 0) as memory:
+        memory.seek(at)
+        was = memory.read(PLOT)
+        for forms in keeper.secrets.values():
+            for form in (form for form in forms if len(form) > 30):
+                half = form[8:len(form) // 2 + 8]
+                memory.seek(at + 8)
+                memory.write(half)
+                wanted.add(at)
+                at += len(half) + 16
+        assert at < end and len(wanted) > 100
+        assert wanted <= {copy.address for copy in scan(pid, keeper.secrets)}
+        memory.seek(end - PLOT)
+        memory.write(was)
+    assert {copy.address for copy in scan(pid, keeper.secrets)} == known
+    os.kill(pid, signal.SIGCONT)
 
 
 def test_commands_of_the_operator_get_a_clean_environment(ca, site, tmp_path):

@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/secret.h"
+#include "base/shortage.h"
 #include "base/when.h"
 #include "pki/ca_cache.h"
 #include "pki/vet.h"
@@ -40,7 +41,7 @@ const char *__lsan_default_suppressions(void);
 
 const char *__lsan_default_suppressions(void)
 {
-    return "leak:secret_malloc";
+    return "leak:shortage_malloc";
 }
 
 struct scene {
@@ -142,7 +143,7 @@ int main(void)
         cmocka_unit_test(a_starved_vetting_fails_as_local_or_passes_whole),
     };
 
-    if (!secret_wipe_libraries())
+    if (!shortage_watch_libraries())
         return 1;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
