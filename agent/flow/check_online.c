@@ -4,7 +4,7 @@
 #include "flow/ask.h"
 #include "flow/exit_code.h"
 #include "install/set_directory.h"
-#include "plan/fit.h"
+#include "plan/fit_identity.h"
 #include "vault/vault_describe.h"
 
 #include <stdarg.h>
@@ -35,6 +35,8 @@ struct survey {
     struct ask ask;
     struct arena arena;
     struct vault_reply rights;
+    struct identity_terms identity;
+    bool identity_asked;
     struct known_mount *mounts;
     struct known_role *roles;
     struct known_issuer *issuers;
@@ -232,6 +234,41 @@ static const struct issuer_terms *find_issuer(struct survey *survey, const struc
     return read_issuer(survey, path, &issuer->terms, err) ? &issuer->terms : NULL;
 }
 
+/* What the CA says is no path before it was looked at. */
+static bool is_entity_id(const char *text)
+{
+    return text != NULL && text[0] != '\0' && strspn(text, "0123456789abcdef-") == strlen(text);
+}
+
+/*
+ * The entity behind the token, which the policy `default` lets every token read; once, and after
+ * all else, since a token may be good for a few calls only. Where it is not known the templates of
+ * roles are not decided: no failure.
+ */
+static bool read_identity(struct survey *survey, struct err *err)
+{
+    struct vault_reply token = {0}, entity = {0};
+    const char *id = NULL, *path = NULL;
+    bool read = true;
+
+    if (survey->identity_asked)
+        return true;
+    survey->identity_asked = true;
+    if (ask_describe(&survey->ask, "auth/token/lookup-self", &token, err))
+        id = vault_reply_text(&token, "data", "entity_id");
+    if (is_entity_id(id)) {
+        path = arena_format(&survey->arena, "identity/entity/id/%s", id);
+        if (path == NULL)
+            read = err_memory(err);
+        else if (ask_describe(&survey->ask, path, &entity, err))
+            read = vault_identity_read(&entity, survey->config->auth.mount, &survey->arena,
+                                       &survey->identity, err);
+    }
+    vault_reply_free(&token);
+    vault_reply_free(&entity);
+    return read;
+}
+
 /* -- a section ------------------------------------------------------------------------------------
  */
 
@@ -252,6 +289,43 @@ static bool survey_right(struct survey *survey, const struct cert_config *cert)
     return false;
 }
 
+static bool add_names(struct survey *survey, const struct names *names, struct names *all)
+{
+    const struct text_list *from[] = {&names->dns, &names->ip, &names->uri, &names->email};
+    struct text_list *to[] = {&all->dns, &all->ip, &all->uri, &all->email};
+    const char *common = names->common_name;
+
+    for (size_t i = 0; i < sizeof from / sizeof *from; i++)
+        for (size_t j = 0; j < from[i]->count; j++)
+            if (!text_list_add(to[i], &survey->arena, from[i]->items[j], strlen(from[i]->items[j])))
+                return false;
+    return common == NULL || text_list_add(&all->dns, &survey->arena, common, strlen(common));
+}
+
+/* Whether the role would sign names of others; told once, at the first section that uses it. */
+static bool find_strangers(struct survey *survey, const struct cert_config *cert,
+                           const struct role_terms *role, struct fit_findings *findings)
+{
+    const struct config *config = survey->config;
+    struct fit_use use = {.pki_mount = cert->pki_mount, .pki_role = cert->pki_role};
+    bool is_first = true;
+
+    for (size_t i = 0; i < config->cert_count; i++) {
+        const struct cert_config *other = &config->certs[i];
+
+        if (strcmp(other->pki_mount, cert->pki_mount) != 0 ||
+            strcmp(other->pki_role, cert->pki_role) != 0)
+            continue;
+        if (is_first && other != cert)
+            return true;
+        is_first = false;
+        if (!add_names(survey, &other->wish.names, &use.names))
+            return false;
+    }
+    return role->known != TERMS_KNOWN ||
+           fit_identity_find(&use, role, &survey->identity, &survey->arena, findings);
+}
+
 static bool survey_cert(struct survey *survey, const struct cert_config *cert, struct err *err)
 {
     const struct issuer_terms no_issuer = {.known = TERMS_MISSING};
@@ -261,6 +335,7 @@ static bool survey_cert(struct survey *survey, const struct cert_config *cert, s
         .pki_mount = cert->pki_mount,
         .pki_role = cert->pki_role,
         .issuer = cert->issuer,
+        .identity = &survey->identity,
         .key_from_ca = cert->key_source == KEY_FROM_VAULT,
         .request_names = cert->request_names,
         .now_s = when_now_s(),
@@ -275,9 +350,10 @@ static bool survey_cert(struct survey *survey, const struct cert_config *cert, s
         request.issuer = role->known == TERMS_KNOWN ? role->issuer_ref : "default";
     if (role->known != TERMS_MISSING && mount->known != TERMS_MISSING)
         issuer = find_issuer(survey, cert, request.issuer, err);
-    if (issuer == NULL)
+    if (issuer == NULL || (role->known == TERMS_KNOWN && !read_identity(survey, err)))
         return false;
-    if (!fit_find(&request, mount, role, issuer, &survey->arena, &findings))
+    if (!fit_find(&request, mount, role, issuer, &survey->arena, &findings) ||
+        !find_strangers(survey, cert, role, &findings))
         return err_memory(err);
     print_findings(survey, cert, &findings);
     return true;

@@ -14,6 +14,7 @@ struct fitting {
     const struct fit_request *request;
     const struct mount_terms *mount;
     const struct role_terms *role;
+    const struct role_terms *filled; /* the same with its templates filled in */
     const struct issuer_terms *issuer;
     struct arena *arena;
     struct fit_findings *findings;
@@ -70,6 +71,13 @@ static const char *joined(struct fitting *fitting, const struct text_list *list)
     return list->count == 0 ? "nothing" : text;
 }
 
+/* As one value of a command: the list and one more. */
+static const char *joined_with(struct fitting *fitting, const struct text_list *list,
+                               const char *more)
+{
+    return list->count == 0 ? more : say(fitting, "%s,%s", joined(fitting, list), more);
+}
+
 /* -- names ----------------------------------------------------------------------------------------
  */
 
@@ -97,8 +105,8 @@ static const struct cause {
 static void judge_name(struct fitting *fitting, const char *kind, const char *key, const char *name)
 {
     const struct role_terms *role = fitting->role;
-    enum name_verdict verdict = fit_name(role, name);
-    const char *allowed = joined(fitting, &role->allowed_domains);
+    enum name_verdict verdict = fit_name(fitting->filled, name);
+    const char *allowed = joined(fitting, &fitting->filled->allowed_domains);
     const char *here = say(fitting, "change %s", key);
 
     if (verdict == NAME_ALLOWED)
@@ -118,9 +126,8 @@ static void judge_name(struct fitting *fitting, const char *kind, const char *ke
         add(fitting, FIT_REFUSED,
             say(fitting, "the %s %s is not allowed: allowed_domains is %s", kind, name, allowed),
             either(fitting, here,
-                   say(fitting, "allowed_domains=%s%s%s allow_bare_domains=true",
-                       role->allowed_domains.count == 0 ? "" : allowed,
-                       role->allowed_domains.count == 0 ? "" : ",", name)));
+                   say(fitting, "allowed_domains=%s allow_bare_domains=true",
+                       joined_with(fitting, &role->allowed_domains, name))));
     else
         add(fitting, FIT_REFUSED,
             say(fitting, "the %s %s is not allowed: %s (allowed_domains is %s)", kind, name,
@@ -207,11 +214,11 @@ static void judge_uris(struct fitting *fitting)
 {
     const struct role_terms *role = fitting->role;
     const struct text_list *uris = &fitting->request->wish->names.uri;
-    const char *allowed = joined(fitting, &role->allowed_uri_sans);
+    const char *allowed = joined(fitting, &fitting->filled->allowed_uri_sans);
 
     for (size_t i = 0; i < uris->count; i++) {
         const char *uri = uris->items[i];
-        enum name_verdict verdict = fit_name_uri(role, uri);
+        enum name_verdict verdict = fit_name_uri(fitting->filled, uri);
 
         if (verdict == NAME_UNDECIDED)
             add(fitting, FIT_OPEN,
@@ -224,9 +231,8 @@ static void judge_uris(struct fitting *fitting)
             add(fitting, FIT_REFUSED,
                 say(fitting, "the URI %s is not allowed: allowed_uri_sans is %s", uri, allowed),
                 either(fitting, "change uris",
-                       say(fitting, "allowed_uri_sans=%s%s%s",
-                           role->allowed_uri_sans.count == 0 ? "" : allowed,
-                           role->allowed_uri_sans.count == 0 ? "" : ",", uri)));
+                       say(fitting, "allowed_uri_sans=%s",
+                           joined_with(fitting, &role->allowed_uri_sans, uri))));
     }
 }
 
@@ -505,8 +511,11 @@ bool fit_find(const struct fit_request *request, const struct mount_terms *mount
               const struct role_terms *role, const struct issuer_terms *issuer, struct arena *arena,
               struct fit_findings *findings)
 {
-    struct fitting fitting = {request, mount, role, issuer, arena, findings, false};
+    struct role_terms filled;
+    struct fitting fitting = {request, mount, role, &filled, issuer, arena, findings, false};
 
+    if (!fit_name_fill(role, request->identity, arena, &filled))
+        return false;
     if (!judge_mount(&fitting))
         return !fitting.no_memory;
     if (role->known == TERMS_MISSING)

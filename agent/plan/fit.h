@@ -21,8 +21,9 @@ struct fit_request {
     const struct wish *wish;
     const char *pki_mount, *pki_role;
     const char *issuer; /* reference: the section's, else the role's, else "default" */
-    bool key_from_ca;   /* issue in place of sign */
-    bool request_names; /* names as request fields beside the CSR's */
+    const struct identity_terms *identity; /* fills in the role's templates; NULL: not known */
+    bool key_from_ca;                      /* issue in place of sign */
+    bool request_names;                    /* names as request fields beside the CSR's */
     uint64_t now_s;
 };
 

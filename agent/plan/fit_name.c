@@ -222,3 +222,66 @@ enum name_verdict fit_name_ip(const struct role_terms *role, const char *address
             return NAME_ALLOWED;
     return role->allowed_ip_sans_cidr.count == 0 ? NAME_ALLOWED : NAME_DOMAIN;
 }
+
+/* -- templates ------------------------------------------------------------------------------------
+ */
+
+const char *fit_name_value(const struct identity_terms *identity, const char *name, size_t length)
+{
+    for (size_t i = 0; i < identity->names.count; i++)
+        if (strlen(identity->names.items[i]) == length &&
+            memcmp(identity->names.items[i], name, length) == 0)
+            return identity->values.items[i];
+    return NULL;
+}
+
+/* The pattern with its templates filled in; see fit_name_fill. NULL: memory. */
+static const char *fill(const char *pattern, const struct identity_terms *identity,
+                        struct arena *arena)
+{
+    const char *filled = "", *from = pattern, *open, *close, *value;
+
+    while (filled != NULL && (open = strstr(from, "{{")) != NULL) {
+        const char *name = open + 2, *end;
+
+        close = strstr(name, "}}");
+        if (close == NULL)
+            return pattern; /* no template for the CA either */
+        for (end = close; end > name && isspace((unsigned char)end[-1]); end--)
+            ;
+        while (name < end && isspace((unsigned char)*name))
+            name++;
+        value = fit_name_value(identity, name, (size_t)(end - name));
+        if (value == NULL)
+            return text_starts(name, "identity.entity.") == NULL ? pattern : "";
+        filled = arena_format(arena, "%s%.*s%s", filled, (int)(open - from), from, value);
+        from = close + 2;
+    }
+    return filled == NULL ? NULL : arena_format(arena, "%s%s", filled, from);
+}
+
+static bool fill_all(const struct text_list *from, const struct identity_terms *identity,
+                     struct arena *arena, struct text_list *to)
+{
+    *to = (struct text_list){0};
+    for (size_t i = 0; i < from->count; i++) {
+        const char *filled =
+            is_template(from->items[i]) ? fill(from->items[i], identity, arena) : from->items[i];
+
+        if (filled == NULL || !text_list_add(to, arena, filled, strlen(filled)))
+            return false;
+    }
+    return true;
+}
+
+bool fit_name_fill(const struct role_terms *role, const struct identity_terms *identity,
+                   struct arena *arena, struct role_terms *ret_role)
+{
+    *ret_role = *role;
+    if (identity == NULL || identity->known != TERMS_KNOWN)
+        return true;
+    return (!role->allowed_domains_template ||
+            fill_all(&role->allowed_domains, identity, arena, &ret_role->allowed_domains)) &&
+           (!role->allowed_uri_sans_template ||
+            fill_all(&role->allowed_uri_sans, identity, arena, &ret_role->allowed_uri_sans));
+}

@@ -1,8 +1,8 @@
 /*
  * fit_name - whether a role of the PKI engine allows a name
  *
- * As validateNames, validateURISAN and go-glob of Vault and OpenBao decide it, with the reason.
- * Pure.
+ * As validateNames, validateURISAN, go-glob and identitytpl of Vault and OpenBao decide it, with
+ * the reason. Pure.
  */
 #ifndef LEAFD_PLAN_FIT_NAME_H
 #define LEAFD_PLAN_FIT_NAME_H
@@ -33,5 +33,19 @@ enum name_verdict fit_name_ip(const struct role_terms *role, const char *address
 
 /* fit_name_is_host - whether the engine takes the text for a host's name, wildcard included */
 bool fit_name_is_host(const char *name);
+
+/* fit_name_value - what the identity has under a name of `length` bytes; NULL: nothing */
+const char *fit_name_value(const struct identity_terms *identity, const char *name, size_t length);
+
+/*
+ * fit_name_fill - the role as it stands for the identity behind the token
+ *
+ * In *ret_role the templates of names are filled in. One that asks for what the identity does not
+ * have becomes "", which allows nothing, as at the CA; one that cannot be decided here stays. With
+ * an identity that is not known all stay. Texts are in the arena, or the role's own. False if
+ * memory ran out.
+ */
+bool fit_name_fill(const struct role_terms *role, const struct identity_terms *identity,
+                   struct arena *arena, struct role_terms *ret_role);
 
 #endif

@@ -29,8 +29,9 @@ struct mount_terms {
 struct role_terms {
     enum terms_known known;
     const char *not_asked_why; /* where it is not known: what the CA answered */
-    struct text_list allowed_domains, allowed_uri_sans, allowed_ip_sans_cidr, cn_validations,
-        key_usage, ext_key_usage, ext_key_usage_oids;
+    struct text_list allowed_domains, allowed_uri_sans, allowed_ip_sans_cidr, allowed_other_sans,
+        cn_validations, key_usage, ext_key_usage, ext_key_usage_oids;
+    bool knows_networks; /* the server has allowed_ip_sans_cidr: OpenBao */
     bool allow_any_name, allow_bare_domains, allow_glob_domains, allow_ip_sans, allow_localhost,
         allow_subdomains, allow_token_displayname, allow_wildcard_certificates,
         allowed_domains_template, allowed_uri_sans_template, client_flag, code_signing_flag,
@@ -41,6 +42,16 @@ struct role_terms {
     uint64_t ttl_s, max_ttl_s;
     const char *not_after;  /* "" or a moment that every certificate gets */
     const char *issuer_ref; /* "default" where none is set */
+};
+
+/*
+ * The identity behind the token: what templates of roles may name, such as
+ * "identity.entity.aliases.ACCESSOR.metadata.service_account_name", and beside it what it is.
+ */
+struct identity_terms {
+    enum terms_known known; /* never missing: a token without one is not known */
+    struct text_list names, values;
+    const char *accessor; /* of the mount that we logged in by; NULL: not known */
 };
 
 enum leaf_not_after { LEAF_ERR, LEAF_TRUNCATE, LEAF_PERMIT, LEAF_NOT_KNOWN };

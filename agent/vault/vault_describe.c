@@ -116,6 +116,7 @@ static const struct list_option {
     {"allowed_domains", offsetof(struct role_terms, allowed_domains)},
     {"allowed_uri_sans", offsetof(struct role_terms, allowed_uri_sans)},
     {"allowed_ip_sans_cidr", offsetof(struct role_terms, allowed_ip_sans_cidr)},
+    {"allowed_other_sans", offsetof(struct role_terms, allowed_other_sans)},
     {"cn_validations", offsetof(struct role_terms, cn_validations)},
     {"key_usage", offsetof(struct role_terms, key_usage)},
     {"ext_key_usage", offsetof(struct role_terms, ext_key_usage)},
@@ -160,6 +161,7 @@ bool vault_role_read(const struct vault_reply *reply, struct arena *arena,
         .key_bits = take_number(data, "key_bits"),
         .not_after = take_text(data, "not_after", arena, ""),
         .issuer_ref = take_text(data, "issuer_ref", arena, "default"),
+        .knows_networks = json_object_get(data, "allowed_ip_sans_cidr") != NULL,
     };
     /* What is no duration is not known, as if it were not there. */
     vault_reply_seconds(reply, "data", "ttl", &ret_terms->ttl_s, err);
@@ -179,6 +181,74 @@ bool vault_role_read(const struct vault_reply *reply, struct arena *arena,
                        (struct text_list *)((char *)ret_terms + list_options[i].offset)))
             return err_memory(err);
     return true;
+}
+
+/* -- the identity behind the token ----------------------------------------------------------------
+ */
+
+/* One that templates may name, below `prefix`. */
+static bool take_value(struct identity_terms *terms, struct arena *arena, const char *prefix,
+                       const char *name, const json_t *value)
+{
+    const char *text = json_string_value(value);
+    const char *whole = arena_format(arena, "identity.entity.%s%s", prefix, name);
+
+    return text == NULL ||
+           (whole != NULL && text_list_add(&terms->names, arena, whole, strlen(whole)) &&
+            text_list_add(&terms->values, arena, text, strlen(text)));
+}
+
+/* What the entity and each of its aliases have alike. */
+static bool take_person(struct identity_terms *terms, struct arena *arena, const char *prefix,
+                        const json_t *person)
+{
+    static const char *const kinds[] = {"metadata", "custom_metadata"};
+    const json_t *value;
+    const char *key;
+
+    if (!take_value(terms, arena, prefix, "id", json_object_get(person, "id")) ||
+        !take_value(terms, arena, prefix, "name", json_object_get(person, "name")))
+        return false;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        const char *below = arena_format(arena, "%s%s.", prefix, kinds[i]);
+
+        json_object_foreach ((json_t *)json_object_get(person, kinds[i]), key, value) {
+            if (below == NULL || !take_value(terms, arena, below, key, value))
+                return false;
+        }
+    }
+    return true;
+}
+
+/* Whether an alias comes from the mount: "auth/kubernetes/" is that of "kubernetes". */
+static bool is_of_mount(const json_t *alias, const char *mount)
+{
+    const char *path = json_string_value(json_object_get(alias, "mount_path"));
+    const char *rest = path == NULL ? NULL : text_starts(path, "auth/");
+
+    rest = rest == NULL || mount == NULL ? NULL : text_starts(rest, mount);
+    return rest != NULL && strcmp(rest, "/") == 0;
+}
+
+bool vault_identity_read(const struct vault_reply *reply, const char *mount, struct arena *arena,
+                         struct identity_terms *ret_terms, struct err *err)
+{
+    const json_t *data = json_object_get(reply->json, "data");
+    const json_t *aliases = json_object_get(data, "aliases");
+    bool taken;
+
+    *ret_terms = (struct identity_terms){.known = TERMS_KNOWN};
+    taken = take_person(ret_terms, arena, "", data);
+    for (size_t i = 0; taken && i < json_array_size(aliases); i++) {
+        const json_t *alias = json_array_get(aliases, i);
+        const char *accessor = take_text(alias, "mount_accessor", arena, "");
+        const char *prefix = accessor == NULL ? NULL : arena_format(arena, "aliases.%s.", accessor);
+
+        if (is_of_mount(alias, mount))
+            ret_terms->accessor = accessor;
+        taken = prefix != NULL && take_person(ret_terms, arena, prefix, alias);
+    }
+    return taken || err_memory(err);
 }
 
 static enum leaf_not_after take_behaviour(const json_t *data)

@@ -8,6 +8,8 @@
  *   role     GET  MOUNT/roles/ROLE                   a policy with `read`
  *   issuer   GET  MOUNT/issuer/REF                   a policy with `read`
  *            GET  MOUNT/issuer/REF/json              everybody; the certificate alone
+ *   identity GET  auth/token/lookup-self             which the policy `default` allows, as the next
+ *            GET  identity/entity/id/ID
  */
 #ifndef LEAFD_VAULT_VAULT_DESCRIBE_H
 #define LEAFD_VAULT_VAULT_DESCRIBE_H
@@ -60,5 +62,13 @@ bool vault_role_read(const struct vault_reply *reply, struct arena *arena,
  * without a certificate */
 bool vault_issuer_read(const struct vault_reply *reply, struct arena *arena,
                        struct issuer_terms *ret_terms, struct err *err);
+
+/*
+ * vault_identity_read - the same for the entity behind the token
+ *
+ * `mount` is that of the login, below auth/; NULL: none is ours.
+ */
+bool vault_identity_read(const struct vault_reply *reply, const char *mount, struct arena *arena,
+                         struct identity_terms *ret_terms, struct err *err);
 
 #endif

@@ -1,7 +1,7 @@
 /* An answer of the CA: two bytes of status, then any body. */
 #include "fuzz.h"
 
-#include "plan/fit.h"
+#include "plan/fit_identity.h"
 #include "vault/vault_describe.h"
 #include "vault/vault_login.h"
 #include "vault/vault_reply.h"
@@ -34,8 +34,13 @@ static void fit_role(const struct vault_reply *reply)
     const struct wish wish = {
         .names = {"a.b.test", {dns, 2}, {ip, 2}, {uri, 1}, {mail, 1}, {NULL, 0}},
         .usage = USAGE_SERVER};
-    const struct fit_request request = {
-        .wish = &wish, .pki_mount = "pki", .pki_role = "web", .issuer = "default"};
+    struct identity_terms identity;
+    const struct fit_request request = {.wish = &wish,
+                                        .pki_mount = "pki",
+                                        .pki_role = "web",
+                                        .issuer = "default",
+                                        .identity = &identity};
+    const struct fit_use use = {.pki_mount = "pki", .pki_role = "web", .names = wish.names};
     struct arena arena = {0};
     struct mount_terms mount;
     struct role_terms role;
@@ -46,9 +51,11 @@ static void fit_role(const struct vault_reply *reply)
     if (!vault_issuer_read(reply, &arena, &issuer, &err))
         issuer = (struct issuer_terms){.known = TERMS_NOT_ASKED, .not_asked_why = err.text};
     if (vault_mount_read(reply, &arena, &mount, &err) &&
-        vault_role_read(reply, &arena, &role, &err)) {
+        vault_role_read(reply, &arena, &role, &err) &&
+        vault_identity_read(reply, "kubernetes", &arena, &identity, &err)) {
         mount.type = "pki";
         fit_find(&request, &mount, &role, &issuer, &arena, &findings);
+        fit_identity_find(&use, &role, &identity, &arena, &findings);
     }
     for (size_t i = 0; i < findings.count; i++)
         fuzz_promise(findings.items[i].text[0] != '\0', "a finding says what it is");

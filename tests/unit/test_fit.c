@@ -2,7 +2,7 @@
 #include "unit.h"
 
 #include "base/when.h"
-#include "plan/fit.h"
+#include "plan/fit_identity.h"
 #include "plan/fit_name.h"
 
 #include <string.h>
@@ -346,6 +346,187 @@ static void lives_are_held_against_role_mount_and_issuer(void **state)
     expect(&scene, FIT_ADVICE, "serial number", "no_store=false");
 }
 
+/* -- names of others ------------------------------------------------------------------------------
+ */
+
+#define ALIAS     "identity.entity.aliases.a1."
+#define NAMESPACE "{{" ALIAS "metadata.service_account_namespace}}"
+#define ACCOUNT   "{{ " ALIAS "metadata.service_account_name }}"
+
+static const char *identity_names[] = {"identity.entity.id", ALIAS "name",
+                                       ALIAS "metadata.service_account_namespace",
+                                       ALIAS "metadata.service_account_name"};
+static const char *identity_values[] = {"1234", "uid", "shop", "web"};
+static const struct identity_terms pod = {
+    TERMS_KNOWN, {identity_names, 4}, {identity_values, 4}, "a1"};
+
+static void templates_are_filled_in_as_the_engine_does(void **state)
+{
+    static const struct {
+        const char *pattern, *filled;
+    } cases[] = {
+        {"a.test", "a.test"},
+        {ACCOUNT "." NAMESPACE ".svc", "web.shop.svc"},
+        {"*." NAMESPACE, "*.shop"},
+        {"x{{identity.entity.id}}", "x1234"},
+        {"{{identity.entity.name}}.test", ""},
+        {"{{identity.entity.aliases.a2.name}}.test", ""},
+        {"{{identity.groups.names.ops.id}}.test", "{{identity.groups.names.ops.id}}.test"},
+        {"{{identity.entity.id", "{{identity.entity.id"},
+        {"{{}}", "{{}}"},
+    };
+    struct identity_terms unknown = pod;
+
+    (void)state;
+    unknown.known = TERMS_NOT_ASKED;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct role_terms filled,
+            role = role_with(TEMPLATE, (struct text_list)LIST(cases[i].pattern));
+        struct arena arena = {0};
+
+        assert_true(fit_name_fill(&role, &pod, &arena, &filled));
+        assert_string_equal(filled.allowed_domains.items[0], cases[i].filled);
+        assert_true(fit_name_fill(&role, &unknown, &arena, &filled));
+        assert_string_equal(filled.allowed_domains.items[0], cases[i].pattern);
+        role.allowed_domains_template = false;
+        assert_true(fit_name_fill(&role, &pod, &arena, &filled));
+        assert_string_equal(filled.allowed_domains.items[0], cases[i].pattern);
+        arena_free(&arena);
+    }
+}
+
+/* Finds what is wrong with a role for our names; NULL words: nothing. */
+static void expect_strangers(const struct role_terms *role, const struct names *names,
+                             const struct identity_terms *identity, const char *words,
+                             const char *remedy)
+{
+    const struct fit_use use = {.pki_mount = "pki", .pki_role = "r", .names = *names};
+    struct arena arena = {0};
+    struct fit_findings findings = {0};
+
+    assert_true(fit_identity_find(&use, role, identity, &arena, &findings));
+    if (findings.count != (words != NULL))
+        fail_msg("%s: %s", words == NULL ? "nothing" : words,
+                 findings.count == 0 ? "nothing" : findings.items[0].text);
+    if (words != NULL && strstr(findings.items[0].text, words) == NULL)
+        fail_msg("%s, not: %s", findings.items[0].text, words);
+    if (remedy != NULL && strstr(findings.items[0].remedy, remedy) == NULL)
+        fail_msg("%s, not: %s", findings.items[0].remedy, remedy);
+    arena_free(&arena);
+}
+
+static void hosts_of_others_are_found(void **state)
+{
+    static const struct {
+        unsigned flags;
+        const char *domain, *own, *words, *remedy; /* NULL words: no danger */
+    } cases[] = {
+        {BARE, "web.shop.svc", "web.shop.svc", NULL, NULL},
+        {BARE | BELOW, "web.shop.svc", "web.shop.svc", NULL, NULL},
+        {BELOW, "shop.svc", "web.shop.svc", "somebody-else.shop.svc",
+         "allowed_domains='{{" ALIAS "metadata.service_account_name}}." NAMESPACE
+         ".svc' allow_bare_domains=true allow_subdomains=false"},
+        {BELOW, "example.com", "api.example.com", "somebody-else.example.com",
+         "allowed_domains='api.example.com' allow_bare_domains=true allow_subdomains=false; "
+         "others"},
+        {BELOW, "svc", "web.shop.svc", "somebody-else.shop.svc", NULL},
+        {BELOW | WILD, "shop.svc", "*.shop.svc", "somebody-else.shop.svc",
+         "allowed_domains='*.shop.svc' allow_bare_domains=true"},
+        {BARE, "api.shop.svc", "web.shop.svc", "such as api.shop.svc", NULL},
+        {0, "api.shop.svc", "web.shop.svc", NULL, NULL}, /* allows nothing at all */
+        {BARE, "", "web.shop.svc", NULL, NULL},
+        {GLOB, "*.svc", "web.shop.svc", "somebody-else.shop.svc", "allow_glob_domains=false"},
+        {GLOB, "web.*", "web.shop.svc", "web.somebody-else.svc", NULL},
+        {GLOB, "*.elsewhere", "web.shop.svc", "such as *.elsewhere", NULL},
+        {BELOW, "elsewhere", "web.shop.svc", "somebody-else.elsewhere", NULL},
+        {ANY, "", "web.shop.svc", "every DNS name",
+         "allow_any_name=false allowed_domains_template"},
+        {BARE | TEMPLATE, ACCOUNT "." NAMESPACE ".svc", "web.shop.svc", NULL, NULL},
+        {BELOW | TEMPLATE, ACCOUNT "." NAMESPACE ".svc", "a.web.shop.svc", NULL, NULL},
+        {BELOW | TEMPLATE, NAMESPACE ".svc", "web.shop.svc", "somebody-else.shop.svc", NULL},
+        {BELOW | TEMPLATE, NAMESPACE ".svc", "api.shop.svc", "somebody-else.shop.svc", NULL},
+        {BARE | TEMPLATE, "{{identity.groups.names.g.name}}.svc", "web.shop.svc", NULL, NULL},
+        {BARE | TEMPLATE, "{{identity.entity.aliases.other.name}}.svc", "web.svc", NULL, NULL},
+        {DISPLAY, "", "kubernetes-shop-web", NULL, NULL},
+        {LOCAL, "", "localhost", NULL, NULL},
+        {BARE, "shop.svc", "web@shop.svc", "such as shop.svc", "allowed_domains='web@shop.svc'"},
+        {BELOW, "svc", "web@shop.svc", "somebody-else@shop.svc", NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct role_terms role = role_with(cases[i].flags, (struct text_list)LIST(cases[i].domain));
+        const struct names names = {.dns = LIST(cases[i].own)};
+
+        role.allow_ip_sans = false;
+        expect_strangers(&role, &names, &pod, cases[i].words, cases[i].remedy);
+    }
+}
+
+static void other_names_of_others_are_found(void **state)
+{
+    static const struct {
+        const char *pattern, *own, *words, *remedy;
+    } uris[] = {
+        {"spiffe://td/ns/shop/sa/*", "spiffe://td/ns/shop/sa/web", "/ns/shop/sa/somebody-else",
+         "allowed_uri_sans_template=true allowed_uri_sans='spiffe://td/ns/" NAMESPACE "/sa/{{"},
+        {"spiffe://td/ns/shop/sa/web", "spiffe://td/ns/shop/sa/web", NULL, NULL},
+        {"spiffe://td/ns/*/sa/web", "spiffe://td/ns/shop/sa/web", "/ns/somebody-else/sa/web", NULL},
+        {"spiffe://td/ns/shop/sa/web/*", "spiffe://td/ns/shop/sa/web/a", NULL, NULL},
+        {"spiffe://td/ns/" NAMESPACE "/sa/" ACCOUNT, "spiffe://td/ns/shop/sa/web", NULL, NULL},
+        {"spiffe://td/ns/" NAMESPACE "/sa/" ACCOUNT "/*", "spiffe://td/ns/shop/sa/web/a", NULL,
+         NULL},
+        {"spiffe://td/ns/" NAMESPACE "/sa/*", "spiffe://td/ns/shop/sa/web", "sa/somebody-else",
+         NULL},
+        {"*", "urn:web", "urn:websomebody-else", "allowed_uri_sans='urn:web'; others"},
+        {"spiffe://td/api", "spiffe://td/web", "such as spiffe://td/api", NULL},
+        {"spiffe://td/" NAMESPACE, "spiffe://td/web", NULL, NULL},
+    };
+    const struct names nothing = {0}, addresses = {.ip = LIST("10.0.0.1", "::1")};
+    struct role_terms role = {.allow_ip_sans = true};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(uris); i++) {
+        const struct names names = {.uri = LIST(uris[i].own)};
+        const struct role_terms by_uri = {.allowed_uri_sans = LIST(uris[i].pattern),
+                                          .allowed_uri_sans_template = true};
+
+        expect_strangers(&by_uri, &names, &pod, uris[i].words, uris[i].remedy);
+    }
+    expect_strangers(&role, &nothing, &pod, "every IP address", "allow_ip_sans=false");
+    expect_strangers(&role, &addresses, &pod, NULL, NULL);
+    role.knows_networks = true;
+    expect_strangers(&role, &addresses, &pod, "every IP address",
+                     "allowed_ip_sans_cidr=10.0.0.1/32,::1/128; others");
+    role.allowed_ip_sans_cidr = (struct text_list)LIST("10.0.0.0/8");
+    expect_strangers(&role, &addresses, &pod, NULL, NULL);
+    role = (struct role_terms){.cn_validations = LIST("disabled")};
+    expect_strangers(&role, &nothing, &pod, "every common name", "cn_validations=email,hostname");
+    role = (struct role_terms){.allowed_other_sans = LIST("1.2.3;utf8:a", "1.2.3;utf8:*@a")};
+    expect_strangers(&role, &nothing, &pod, "has 1.2.3;utf8:*@a", "allowed_other_sans=''");
+}
+
+/* By approle, or with an identity that may not be read, there is no ServiceAccount to go by. */
+static void a_login_that_is_no_pod_is_judged_by_its_names(void **state)
+{
+    const struct identity_terms host = {
+        TERMS_KNOWN, {identity_names, 2}, {identity_values, 2}, "a1"};
+    const struct names names = {.dns = LIST("web.uid.example.com")};
+    struct role_terms role = role_with(
+        BELOW | TEMPLATE, (struct text_list)LIST("{{" ALIAS "name}}.example.com", "other.net"));
+
+    (void)state;
+    role.allow_ip_sans = false;
+    expect_strangers(&role, &names, &host, "somebody-else.other.net",
+                     "allowed_domains='{{" ALIAS "name}}.example.com,web.uid.example.com'");
+    role.allowed_domains.count = 1;
+    expect_strangers(&role, &names, &host, NULL, NULL);
+    expect_strangers(&role, &names, NULL, NULL, NULL);
+    role.allowed_domains = (struct text_list)LIST("example.com");
+    expect_strangers(&role, &names, NULL, "somebody-else.uid.example.com",
+                     "allowed_domains='web.uid.example.com' allow_bare_domains=true");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -355,6 +536,10 @@ int main(void)
         cmocka_unit_test(names_that_do_not_arrive_are_told),
         cmocka_unit_test(keys_and_uses_are_held_against_the_role),
         cmocka_unit_test(lives_are_held_against_role_mount_and_issuer),
+        cmocka_unit_test(templates_are_filled_in_as_the_engine_does),
+        cmocka_unit_test(hosts_of_others_are_found),
+        cmocka_unit_test(other_names_of_others_are_found),
+        cmocka_unit_test(a_login_that_is_no_pod_is_judged_by_its_names),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

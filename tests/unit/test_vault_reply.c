@@ -247,6 +247,45 @@ static void what_a_role_lacks_has_the_engines_default(void **state)
     arena_free(&arena);
 }
 
+static void an_identity_is_known_by_what_templates_call_it(void **state)
+{
+    static const char *const names[] = {"identity.entity.id",
+                                        "identity.entity.name",
+                                        "identity.entity.metadata.team",
+                                        "identity.entity.aliases.a2.id",
+                                        "identity.entity.aliases.a2.metadata.service_account_name",
+                                        "identity.entity.aliases.a2.custom_metadata.host"};
+    struct arena arena = {0};
+    struct identity_terms identity;
+    struct vault_reply reply;
+    struct err err;
+
+    (void)state;
+    assert_true(
+        parse(200,
+              "{\"data\":{\"id\":\"1\",\"name\":\"e\",\"metadata\":{\"team\":\"x\",\"n\":7},"
+              "\"aliases\":[{\"mount_accessor\":\"a1\",\"mount_path\":\"auth/k8s-two/\"},7,"
+              "{\"id\":\"2\",\"mount_accessor\":\"a2\",\"mount_path\":\"auth/k8s/\","
+              "\"metadata\":{\"service_account_name\":\"web\"},"
+              "\"custom_metadata\":{\"host\":\"h\"}}]}}",
+              &reply, &err));
+    assert_true(vault_identity_read(&reply, "k8s", &arena, &identity, &err));
+    assert_int_equal(identity.known, TERMS_KNOWN);
+    assert_string_equal(identity.accessor, "a2");
+    assert_int_equal(identity.names.count, COUNT_OF(names));
+    assert_int_equal(identity.values.count, COUNT_OF(names));
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        assert_string_equal(identity.names.items[i], names[i]);
+    assert_true(vault_identity_read(&reply, "k8s-two/", &arena, &identity, &err));
+    assert_null(identity.accessor);
+    vault_reply_free(&reply);
+    assert_true(parse(200, "{\"data\":[]}", &reply, &err));
+    assert_true(vault_identity_read(&reply, NULL, &arena, &identity, &err));
+    assert_int_equal(identity.names.count, 0);
+    vault_reply_free(&reply);
+    arena_free(&arena);
+}
+
 static void an_issuer_is_known_by_its_certificate(void **state)
 {
     struct arena arena = {0};
@@ -308,6 +347,7 @@ int main(void)
         cmocka_unit_test(a_lease_is_read_or_refused_and_never_taken_for_ever),
         cmocka_unit_test(a_login_without_a_usable_token_is_a_failure),
         cmocka_unit_test(what_a_role_lacks_has_the_engines_default),
+        cmocka_unit_test(an_identity_is_known_by_what_templates_call_it),
         cmocka_unit_test(an_issuer_is_known_by_its_certificate),
         cmocka_unit_test(the_end_of_a_token_is_told_whatever_it_claims),
     };
