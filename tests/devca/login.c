@@ -116,7 +116,12 @@ static bool by_jwt(struct devca *devca, struct request *request, struct fields *
     if (subject == NULL)
         return reply_error(reply, 400, "claim \"sub\" not found in token");
     ret_guest->display_name = arena_format(&request->arena, "jwt-%s", subject);
-    ret_guest->metadata = json_pack("{s:s}", "role", role);
+    /* As with claim_mappings from /kubernetes.io/namespace and /kubernetes.io/serviceaccount/name.
+     */
+    ret_guest->metadata =
+        json_pack("{s:s, s:s, s:s}", "role", role, "service_account_name",
+                  claim_text(claims, "serviceaccount", "name"), "service_account_namespace",
+                  claim_text(claims, NULL, "namespace"));
     return true;
 }
 

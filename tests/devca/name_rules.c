@@ -109,7 +109,7 @@ static bool is_in_domain(const struct pki_role *role, const struct name *name, c
     const char *bare = name->is_email ? name->host : name->whole;
     size_t length = strlen(name->host), domain_length = strlen(domain);
 
-    if (strcmp(domain, "*") == 0)
+    if (role->allow_glob_domains && strchr(domain, '*') != NULL && matches(domain, name->whole))
         return true;
     if (role->allow_bare_domains && strcasecmp(bare, domain) == 0)
         return true;

@@ -189,8 +189,9 @@ void pki_role(struct devca *devca, struct request *request, struct reply *reply)
     more = json_pack(
         "{s:b, s:b, s:b, s:b, s:b, s:b, s:[ss], s:[], s:[], s:[sss], s:s, s:I, s:I, "
         "s:I, s:s, s:s, s:I}",
-        "allow_glob_domains", 0, "allow_token_displayname", 0, "allowed_domains_template", 0,
-        "allowed_uri_sans_template", 0, "email_protection_flag", 0, "generate_lease", 0,
+        "allow_glob_domains", role->allow_glob_domains, "allow_token_displayname", 0,
+        "allowed_domains_template", role->allowed_domains_template, "allowed_uri_sans_template",
+        role->allowed_uri_sans_template, "email_protection_flag", 0, "generate_lease", 0,
         "cn_validations", "email", "hostname", "ext_key_usage", "ext_key_usage_oids", "key_usage",
         "DigitalSignature", "KeyAgreement", "KeyEncipherment", "key_type", role->key_type,
         "key_bits", (json_int_t)role->key_bits, "ttl", (json_int_t)role->ttl_s, "max_ttl",

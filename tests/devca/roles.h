@@ -17,10 +17,13 @@
 struct pki_role {
     struct pki_role *next;
     const char *name;
-    struct text_list allowed_domains;  /* "*" is any */
+    struct text_list allowed_domains;
     struct text_list allowed_uri_sans; /* with * for any text; empty: none */
-    bool allow_any_name, allow_bare_domains, allow_ip_sans, allow_localhost, allow_subdomains,
-        allow_wildcard_certificates, client_flag, enforce_hostnames, no_store, require_cn,
+    /* the templates: {{identity.entity.aliases.ACCESSOR.metadata.KEY}}, ACCESSOR as entity.h has it
+     */
+    bool allow_any_name, allow_bare_domains, allow_glob_domains, allow_ip_sans, allow_localhost,
+        allow_subdomains, allow_wildcard_certificates, allowed_domains_template,
+        allowed_uri_sans_template, client_flag, enforce_hostnames, no_store, require_cn,
         server_flag, use_csr_common_name, use_csr_sans;
     bool generate_lease;       /* as if it were leased: only the reply says so */
     const char *issuer_ref;    /* NULL: the default one */

@@ -2,6 +2,7 @@
 
 #include "control.h"
 #include "devca.h"
+#include "entity.h"
 #include "health.h"
 #include "login.h"
 #include "must.h"
@@ -34,6 +35,7 @@ static const struct route vault_routes[] = {
     {VERB_WRITE, "sys/capabilities-self", token_capabilities, OWN, KIND_OTHER},
 
     {VERB_READ, "sys/internal/ui/mounts/+", pki_mount, OWN, KIND_OTHER},
+    {VERB_READ, "identity/entity/id/+", entity_read, OWN, KIND_OTHER},
 
     {VERB_WRITE, "auth/+/login", login, OPEN, KIND_LOGIN},
     {VERB_READ, "auth/token/lookup-self", token_lookup, OWN, KIND_OTHER},

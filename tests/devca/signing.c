@@ -3,6 +3,7 @@
 #include "base/when.h"
 
 #include "devca.h"
+#include "entity.h"
 #include "leaf.h"
 #include "mint.h"
 #include "must.h"
@@ -36,8 +37,12 @@ static bool find_role(struct task *task)
     const char *const *captured = task->request->captured;
     const char *name = captured[1] == NULL ? captured[0] : captured[1];
 
-    task->role = roles_pki(&task->devca->roles, name);
-    return task->role != NULL || reply_error(task->reply, 400, "unknown role: %s", name);
+    const struct pki_role *role = roles_pki(&task->devca->roles, name);
+
+    if (role == NULL)
+        return reply_error(task->reply, 400, "unknown role: %s", name);
+    task->role = entity_role(task->devca, task->request->holder, &task->request->arena, role);
+    return true;
 }
 
 static bool find_issuer(struct task *task)

@@ -8,14 +8,14 @@ import urllib.error
 import urllib.request
 
 import scene
-from roles import ROLES
+from roles import ROLES, with_accessors
 from tokens import TokenMaker
 
 DEVCA = os.environ.get("DEVCA", os.path.join(os.path.dirname(__file__), "..", "devca", "devca"))
 
 
 def ini_value(value):
-    return {True: "yes", False: "no"}.get(value, value)
+    return ", ".join(value) if isinstance(value, list) else {True: "yes", False: "no"}.get(value, value)
 
 
 class DevCa:
@@ -29,6 +29,7 @@ class DevCa:
         roles = folder / "roles.ini"
         with open(roles, "w", encoding="utf-8") as file:
             for name, settings in ROLES.items():
+                settings = with_accessors(settings, self.accessor)
                 file.write(f"[role {name}]\n" + "".join(f"{k} = {ini_value(v)}\n" for k, v in settings.items()))
             file.write("[auth leafd]\nbound_subject = system:serviceaccount:demo:app\ntoken_ttl = 10m\n"
                        "[auth powerless]\nbound_subject = system:serviceaccount:demo:app\ntoken_ttl = 10m\n"
@@ -39,7 +40,8 @@ class DevCa:
                        "[auth few]\nbound_subject = system:serviceaccount:demo:app\ntoken_num_uses = 5\n"
                        "[auth single]\nbound_subject = system:serviceaccount:demo:app\ntoken_num_uses = 1\n"
                        "[auth short]\nbound_subject = system:serviceaccount:demo:app\ntoken_ttl = 20s\n"
-                       "[auth minute]\nbound_subject = system:serviceaccount:demo:app\ntoken_ttl = 1m\n")
+                       "[auth minute]\nbound_subject = system:serviceaccount:demo:app\ntoken_ttl = 1m\n"
+                       "[auth anybody]\ntoken_ttl = 10m\n")
         self.log = open(folder / "devca.log", "wb")
         self.process = subprocess.Popen(  # pylint: disable=consider-using-with
             [DEVCA, "--listen", "127.0.0.1:0", "--directory", str(folder), "--roles", str(roles), "--jwt-key",
@@ -66,6 +68,10 @@ class DevCa:
         except urllib.error.HTTPError as failure:
             raise AssertionError(f"{method} {path}: {failure.code} {failure.read().decode()}") from failure
         return json.loads(text) if text else {}
+
+    @staticmethod
+    def accessor(mount):
+        return f"auth_{mount}_devca"
 
     # -- what scenarios use ---------------------------------------------------------------------------
 

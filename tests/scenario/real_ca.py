@@ -14,7 +14,7 @@ import urllib.error
 import urllib.request
 
 import scene
-from roles import ROLES
+from roles import ROLES, with_accessors
 from tokens import TokenMaker, TokenReview
 
 BUILD = os.path.join(os.path.dirname(__file__), "..", "vault", "build")
@@ -46,7 +46,7 @@ class RealCa:
     mount = "pki_int"
 
     def __init__(self, binary, folder, prefix=(), audit=True):
-        self.folder = folder
+        self.folder, self.binary = folder, binary
         self.tls = folder / "tls"
         self.tls.mkdir()
         self.log = open(folder / "server.log", "wb")
@@ -107,8 +107,6 @@ class RealCa:
         root = self.call("GET", "pki/cert/ca")["data"]["certificate"]
         self.root_file = self.folder / "root.pem"
         self.root_file.write_text(root + "\n")
-        for name, settings in ROLES.items():
-            self.call("POST", f"pki_int/roles/{name}", settings)
 
     def rotate(self):
         """A new intermediate, which is the default issuer from now on."""
@@ -222,7 +220,21 @@ class RealCa:
             "bound_subject": "system:serviceaccount:demo:app", "token_ttl": "10m", "token_num_uses": 1})
         self.call("POST", "auth/approle/role/leafd", {"token_policies": ["leafd"], "token_ttl": "10m"})
         self.role_id = self.call("GET", "auth/approle/role/leafd/role-id")["data"]["role_id"]
+        # any ServiceAccount, with what a jwt login says of it under the names that kubernetes has
+        self.call("POST", "auth/kubernetes/role/anybody", {
+            "bound_service_account_names": ["*"], "bound_service_account_namespaces": ["*"],
+            "audience": "vault", "token_policies": ["leafd"], "token_ttl": "10m"})
+        self.call("POST", "auth/jwt/role/anybody", {
+            "role_type": "jwt", "user_claim": "sub", "bound_audiences": ["vault"], "token_policies": ["leafd"],
+            "token_ttl": "10m", "claim_mappings": {
+                "/kubernetes.io/namespace": "service_account_namespace",
+                "/kubernetes.io/serviceaccount/name": "service_account_name"}})
+        for name, settings in ROLES.items():
+            self.call("POST", f"pki_int/roles/{name}", with_accessors(settings, self.accessor))
         self.set_up_cert_auth()
+
+    def accessor(self, mount):
+        return self.call("GET", f"sys/auth/{mount}")["data"]["accessor"]
 
     def set_up_cert_auth(self):
         made = self.call("POST", "pki/roles/client", {"allow_any_name": True, "key_type": "ec", "max_ttl": "24h"})

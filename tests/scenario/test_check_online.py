@@ -273,7 +273,7 @@ def test_what_fits_is_found_to_fit_and_issued(ca, site):
     assert done.code == 0, done.err
 
 
-def test_what_a_template_decides_is_told_as_open(real_ca_server, site):
+def test_what_a_template_decides_is_held_against_the_login(real_ca_server, site):
     ca = real_ca_server
     ca.reset()
     ca.call("POST", "pki_int/roles/case", {
@@ -281,10 +281,11 @@ def test_what_a_template_decides_is_told_as_open(real_ca_server, site):
         "allowed_domains_template": True, "allow_bare_domains": True, "allowed_uri_sans_template": True,
         "allowed_uri_sans": "spiffe://{{identity.entity.name}}/*"})
     site.configure(ca, {"web": lines("case", more="uris = spiffe://a/b")})
+    shown_to_fail(site)
     done = named(site, ca)
-    assert done.code == 0, done.out
-    assert has(done.out, "not decided: whether the DNS name a.example.test is allowed depends on the identity")
-    assert has(done.out, "not decided: whether the URI spiffe://a/b is allowed depends on the identity")
+    assert done.code == 3, done.out
+    assert has(done.out, r"refused: the DNS name a.example.test is not allowed: allowed_domains is entity_\w+(\.root)?\.test\.")
+    assert has(done.out, r"refused: the URI spiffe://a/b is not allowed: allowed_uri_sans is spiffe://entity_\w+(\.root)?/\*")
 
 
 def test_a_secret_id_of_one_use_is_left_for_the_agent(real_ca_server, site):
