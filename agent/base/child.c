@@ -4,11 +4,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -140,6 +143,27 @@ static int on_limit(sd_event_source *source, uint64_t now_us, void *arg)
     return 0;
 }
 
+/*
+ * What leafd was given to signal a consumer, or to give a file away, is not for a command of the
+ * operator's: ambient capabilities would outlive exec, and inheritable ones would add to those of a
+ * file. They count for a thread, and this one starts the command: capabilities(7). Its own,
+ * permitted and effective, stay.
+ */
+static int keep_capabilities_here(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3];
+
+    /* EINVAL: a kernel before 4.3 knows no ambient ones. */
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0 && errno != EINVAL)
+        return errno;
+    if (syscall(SYS_capget, &header, sets) != 0)
+        return errno;
+    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
+        sets[i].inheritable = 0;
+    return syscall(SYS_capset, &header, sets) == 0 ? 0 : errno;
+}
+
 static int spawn(const struct child_order *order, int output_fd, pid_t *ret_pid)
 {
     posix_spawn_file_actions_t actions;
@@ -215,7 +239,9 @@ struct slot *child_start(sd_event *loop, const struct child_order *order, slot_d
     }
     child->output_fd = pipe_fds[0];
     fcntl(pipe_fds[1], F_SETFL, 0); /* the command's end blocks as usual */
-    r = spawn(order, pipe_fds[1], &child->pid);
+    r = keep_capabilities_here();
+    if (r == 0)
+        r = spawn(order, pipe_fds[1], &child->pid);
     close(pipe_fds[1]);
     if (r != 0) {
         child->pid = 0;

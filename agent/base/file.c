@@ -13,7 +13,7 @@
 
 enum { SECRET_FILE_MOST_BYTES = 64 * 1024, PASSWORD_MOST_BYTES = 1024, READ_AT_ONCE_BYTES = 4096 };
 
-static bool fill_from(int fd, const char *name, struct bytes *bytes, struct err *err)
+bool file_read(int fd, const char *name, struct bytes *bytes, struct err *err)
 {
     char part[READ_AT_ONCE_BYTES];
     ssize_t got;
@@ -48,7 +48,7 @@ bool file_read_at(int dir_fd, const char *name, struct bytes *bytes, struct err 
         return err_errno(err, ERR_LOCAL, errno, "cannot look at %s", name);
     if (!S_ISREG(about.st_mode))
         return err_set(err, ERR_LOCAL, "%s is not a regular file", name);
-    return fill_from(fd, name, bytes, err);
+    return file_read(fd, name, bytes, err);
 }
 
 bool file_read_secret(const char *path, struct secret *secret, struct err *err)

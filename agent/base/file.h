@@ -24,6 +24,9 @@
  */
 bool file_read_at(int dir_fd, const char *name, struct bytes *bytes, struct err *err);
 
+/* file_read - adds the rest of an open regular file; as file_read_at, `name` is for the text */
+bool file_read(int fd, const char *name, struct bytes *bytes, struct err *err);
+
 /*
  * file_read_secret - reads a token or password file, without the white space around its content
  *

@@ -68,7 +68,11 @@ static const char *harm(mode_t mode)
 static bool refuse_owner(const struct trust *trust, const char *path, const struct statx *about,
                          struct err *err)
 {
-    if (trust->user == 0)
+    if (trust->who != NULL)
+        err_set(err, ERR_LOCAL,
+                "%s belongs to uid %u, who %s; it must belong to root or to %s (uid %u)", path,
+                about->stx_uid, harm(about->stx_mode), trust->who, (unsigned)trust->user);
+    else if (trust->user == 0)
         err_set(err, ERR_LOCAL,
                 "%s belongs to uid %u, who %s; chown it to root, or run leafd as uid %u", path,
                 about->stx_uid, harm(about->stx_mode), about->stx_uid);

@@ -30,6 +30,7 @@
 /* Initialise with {.user = geteuid()}, and use it for as many paths as are to be judged so. */
 struct trust {
     uid_t user;                  /* who may write beside root */
+    const char *who;             /* for texts: who that is; NULL: this process runs as it */
     char advice[ERR_TEXT_BYTES]; /* of the last path: what is unwise and yet no fault; "" nothing */
 };
 

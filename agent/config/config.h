@@ -127,6 +127,7 @@ struct reload_action {
     enum reload_verb verb;
     int signal;
     const char *target; /* pidfile's path, process name, unit's name, or socket's path */
+    int64_t user;       /* of process and socket: whose it may be beside root and us, or -1 */
     struct text_list argv;
     const char *method; /* of http: "POST" */
     struct http_target http;

@@ -86,6 +86,11 @@ const char *config_owner(struct config_scope *scope, const char *name, int64_t *
     return number_of(scope, user_number, "an owner", name, ret_owner);
 }
 
+const char *config_user(struct config_scope *scope, const char *name, int64_t *ret_user)
+{
+    return number_of(scope, user_number, "a user", name, ret_user);
+}
+
 const char *config_group(struct config_scope *scope, const char *name, int64_t *ret_group)
 {
     return number_of(scope, group_number, "a group", name, ret_group);

@@ -14,6 +14,9 @@
 /* config_owner - the number of the user `name`; returns what is wrong, or NULL */
 const char *config_owner(struct config_scope *scope, const char *name, int64_t *ret_owner);
 
+/* config_user - likewise, of a user who owns no file but a process */
+const char *config_user(struct config_scope *scope, const char *name, int64_t *ret_user);
+
 /* config_group - the number of the group `name`; returns what is wrong, or NULL */
 const char *config_group(struct config_scope *scope, const char *name, int64_t *ret_group);
 

@@ -1,5 +1,7 @@
 #include "config/config_reload.h"
 
+#include "base/trust_process.h"
+#include "config/config_owner.h"
 #include "config/config_target.h"
 #include "config/config_words.h"
 
@@ -7,7 +9,7 @@
 #include <string.h>
 #include <sys/un.h>
 
-enum { UNIT_NAME_MOST_BYTES = 255, PROCESS_NAME_MOST_BYTES = 15 };
+enum { UNIT_NAME_MOST_BYTES = 255 };
 
 static int signal_number(const char *name)
 {
@@ -20,12 +22,30 @@ static int signal_number(const char *name)
     return 0;
 }
 
-static const char *take_signal(const struct text_list *words, struct reload_action *action)
+#define SIGNAL_FORMS "is not signal SIGNAL pidfile PATH or signal SIGNAL process NAME [user NAME]"
+
+static const char *take_process(struct config_scope *scope, const struct text_list *words,
+                                struct reload_action *action)
+{
+    action->verb = RELOAD_SIGNAL_PROCESS;
+    if (strcmp(words->items[2], "process") != 0)
+        return SIGNAL_FORMS;
+    if (strlen(words->items[3]) > PROCESS_NAME_MOST_BYTES)
+        return "has a process name of more than the 15 bytes that the kernel keeps";
+    if (words->count == 4)
+        return NULL;
+    if (words->count != 6 || strcmp(words->items[4], "user") != 0)
+        return SIGNAL_FORMS;
+    return config_user(scope, words->items[5], &action->user);
+}
+
+static const char *take_signal(struct config_scope *scope, const struct text_list *words,
+                               struct reload_action *action)
 {
     const char *name;
 
-    if (words->count != 4)
-        return "is not signal SIGNAL pidfile PATH or signal SIGNAL process NAME";
+    if (words->count < 4)
+        return SIGNAL_FORMS;
     name = text_starts(words->items[1], "SIG");
     action->signal = signal_number(name == NULL ? words->items[1] : name);
     if (action->signal == 0)
@@ -33,16 +53,12 @@ static const char *take_signal(const struct text_list *words, struct reload_acti
     if (action->signal == SIGKILL || action->signal == SIGSTOP)
         return "names a signal that no program can answer by reloading";
     action->target = words->items[3];
-    if (strcmp(words->items[2], "pidfile") == 0) {
-        action->verb = RELOAD_SIGNAL_PIDFILE;
-        return words->items[3][0] == '/' ? NULL : "has a pidfile without an absolute path";
-    }
-    action->verb = RELOAD_SIGNAL_PROCESS;
-    if (strcmp(words->items[2], "process") != 0)
-        return "is not signal SIGNAL pidfile PATH or signal SIGNAL process NAME";
-    return strlen(words->items[3]) <= PROCESS_NAME_MOST_BYTES
-               ? NULL
-               : "has a process name of more than the 15 bytes that the kernel keeps";
+    if (strcmp(words->items[2], "pidfile") != 0)
+        return take_process(scope, words, action);
+    action->verb = RELOAD_SIGNAL_PIDFILE;
+    if (words->count != 4)
+        return SIGNAL_FORMS;
+    return words->items[3][0] == '/' ? NULL : "has a pidfile without an absolute path";
 }
 
 /* What a unit's name may hold: systemd.unit(5). */
@@ -106,25 +122,28 @@ static const char *check_expanded(struct config_scope *scope, const char *value,
 static const char *take_socket(struct config_scope *scope, const char *value,
                                const struct text_list *words, struct reload_action *action)
 {
+    size_t first = words->count > 3 && strcmp(words->items[2], "user") == 0 ? 4 : 2;
     size_t count = words->count;
-    const char *line = "";
+    const char *line = "", *why;
 
     if (count > 3 && strcmp(words->items[count - 2], "<<") == 0) {
         action->payload = words->items[count - 1];
         count -= 2;
     }
-    if (count < 3)
-        return "is not socket PATH TEXT... [<< NAME]";
+    if (count <= first)
+        return "is not socket PATH [user NAME] TEXT... [<< NAME]";
     if (words->items[1][0] != '/')
         return "has a socket without an absolute path";
     if (strlen(words->items[1]) >= sizeof((struct sockaddr_un *)0)->sun_path)
         return "has a socket whose path is longer than the kernel takes, 107 bytes";
-    for (size_t i = 2; i < count; i++) {
+    if (first == 4 && (why = config_user(scope, words->items[3], &action->user)) != NULL)
+        return why;
+    for (size_t i = first; i < count; i++) {
         if (strcmp(words->items[i], "<<") == 0)
             return "has << in another place than before the last word, the name of a file";
         if (has_control(words->items[i]))
             return "has a line break or another control character in the text to send";
-        line = arena_format(scope->arena, "%s%s%s", line, i > 2 ? " " : "", words->items[i]);
+        line = arena_format(scope->arena, "%s%s%s", line, i > first ? " " : "", words->items[i]);
         if (line == NULL)
             return config_no_memory;
     }
@@ -154,7 +173,7 @@ const char *parse_reload(struct config_scope *scope, const char *value, void *fi
 {
     struct reload_list *list = field;
     struct text_list words = {0};
-    struct reload_action action = {0}, *added;
+    struct reload_action action = {.user = -1}, *added;
     const char *why = words_split(scope, value, &words);
 
     if (why != NULL)
@@ -164,7 +183,7 @@ const char *parse_reload(struct config_scope *scope, const char *value, void *fi
     if (strcmp(words.items[0], "none") == 0 && words.count == 1) {
         action.verb = RELOAD_NONE;
     } else if (strcmp(words.items[0], "signal") == 0) {
-        why = take_signal(&words, &action);
+        why = take_signal(scope, &words, &action);
     } else if (strcmp(words.items[0], "exec") == 0) {
         action.verb = RELOAD_EXEC;
         why = words_argv(scope, &words, &action.argv);

@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { VARIABLES_MOST = 16 };
 
@@ -61,6 +62,12 @@ static bool start_unit(struct reload *reload, const struct reload_action *action
     return reload->step != NULL;
 }
 
+/* Whose the process or socket may be beside ours. */
+static uid_t user_of(const struct reload_action *action)
+{
+    return action->user < 0 ? geteuid() : (uid_t)action->user;
+}
+
 /* Says the line, if it is our turn at the socket; else asks for the turn, and is called again. */
 static bool start_socket(struct reload *reload, const struct reload_action *action, struct err *err)
 {
@@ -81,6 +88,7 @@ static bool start_socket(struct reload *reload, const struct reload_action *acti
     }
     reload->order = (struct socket_order){
         .socket = action->target,
+        .user = user_of(action),
         .line = action->line,
         .payload = payload,
         .limit_s = reload->cert->command_timeout_s,
@@ -98,7 +106,9 @@ static bool carry_out(struct reload *reload, const struct reload_action *action,
     case RELOAD_SIGNAL_PIDFILE:
         return reload_signal_pidfile(action->target, action->signal, err);
     case RELOAD_SIGNAL_PROCESS:
-        return reload_signal_process(action->target, action->signal, err);
+        return reload_signal_process(
+            &(struct reload_process){.name = action->target, .user = user_of(action)},
+            action->signal, err);
     case RELOAD_EXEC:
         *ret_waits = true;
         return start_command(reload, action, err);

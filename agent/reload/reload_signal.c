@@ -4,6 +4,8 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "base/trust.h"
+#include "base/trust_process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,13 +25,6 @@ enum {
     NAME_TELLS_BYTES = 3
 };
 
-/* Of /proc/PID/stat, proc(5): what is needed here. */
-struct process {
-    char name[32];
-    pid_t parent;
-    uint64_t started_ticks; /* since boot */
-};
-
 /* glibc 2.36 brings these; Debian 11's does not. */
 static int open_pidfd(pid_t pid)
 {
@@ -39,54 +34,6 @@ static int open_pidfd(pid_t pid)
 static int signal_pidfd(int pidfd, int signal)
 {
     return (int)syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0);
-}
-
-/* The number in the field that lies so many fields behind the name; false if there is none. */
-static bool read_field(const char *behind_name, unsigned field, uint64_t *ret_number)
-{
-    char digits[32];
-    size_t length;
-
-    for (; field > 0; field--) {
-        behind_name = strchr(behind_name, ' ');
-        if (behind_name++ == NULL)
-            return false;
-    }
-    length = strcspn(behind_name, " \n");
-    if (length >= sizeof digits)
-        return false;
-    memcpy(digits, behind_name, length);
-    digits[length] = '\0';
-    return text_number(digits, UINT64_MAX, ret_number);
-}
-
-/* False if there is no such process, or one that has ended and that its parent has not fetched: it
- * can be signalled still, and to no effect.
- */
-static bool look_at(pid_t pid, struct process *ret_process)
-{
-    CLEANUP(bytes_free) struct bytes bytes = {.limit = STAT_MOST_BYTES};
-    const char *open, *close;
-    uint64_t parent;
-    char path[64];
-    struct err err;
-
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    if (!file_read_at(AT_FDCWD, path, &bytes, &err))
-        return false;
-    /* The name stands in parentheses and may itself hold some: the last one closes it. */
-    open = strchr(bytes_text(&bytes), '(');
-    close = strrchr(bytes_text(&bytes), ')');
-    if (open == NULL || close == NULL || close < open || text_starts(close, ") Z") != NULL ||
-        text_starts(close, ") X") != NULL)
-        return false;
-    snprintf(ret_process->name, sizeof ret_process->name, "%.*s", (int)(close - open - 1),
-             open + 1);
-    /* The state is the first field behind the name, the parent the second, starttime the 20th. */
-    if (!read_field(close, 2, &parent) || !read_field(close, 20, &ret_process->started_ticks))
-        return false;
-    ret_process->parent = (pid_t)parent;
-    return true;
 }
 
 /* The mask of signals in a line of /proc/PID/status, proc(5); 0: there is no such line. */
@@ -179,36 +126,19 @@ static bool would_end(pid_t pid, int signal)
 
 /* Signals what the pidfd holds, unless that would end it. `source` is where its pid or name stood.
  */
-static bool signal_process(int pidfd, pid_t pid, const char *name, int signal, const char *source,
-                           struct err *err)
+static bool signal_process(int pidfd, const struct trust_process *process, int signal,
+                           const char *source, struct err *err)
 {
-    if (would_end(pid, signal))
+    int pid = (int)process->pid;
+
+    if (would_end(process->pid, signal))
         return err_set(err, ERR_CONSUMER,
                        "reload: process %d (%s) would be ended by SIG%s, which it does not catch, "
                        "and gets none; does %s name the consumer?",
-                       (int)pid, name, sigabbrev_np(signal), source);
+                       pid, process->name, sigabbrev_np(signal), source);
     return signal_pidfd(pidfd, signal) == 0 ||
            err_errno(err, ERR_CONSUMER, errno, "reload: cannot send SIG%s to process %d (%s)",
-                     sigabbrev_np(signal), (int)pid, name);
-}
-
-static bool read_pidfile(const char *path, pid_t *ret_pid, struct err *err)
-{
-    CLEANUP(bytes_free) struct bytes bytes = {.limit = PIDFILE_MOST_BYTES};
-    char text[PIDFILE_MOST_BYTES + 1];
-    uint64_t pid;
-
-    if (!file_read_at(AT_FDCWD, path, &bytes, err)) {
-        err->kind = ERR_CONSUMER;
-        return err_wrap(err, "reload");
-    }
-    snprintf(text, sizeof text, "%s", bytes_text(&bytes));
-    /* PostgreSQL's postmaster.pid holds more lines, with paths in them; the pid is the first. */
-    text[strcspn(text, "\n")] = '\0';
-    if (!text_number(text_trim(text), INT_MAX, &pid) || pid < 2)
-        return err_set(err, ERR_CONSUMER, "reload: %s holds no pid", path);
-    *ret_pid = (pid_t)pid;
-    return true;
+                     sigabbrev_np(signal), pid, process->name);
 }
 
 /* There is nobody to tell yet: the flow knows that by the errno (consumer_steps). */
@@ -218,19 +148,78 @@ static bool nobody_is_there(struct err *err)
     return false;
 }
 
+/* -- by pidfile -----------------------------------------------------------------------------------
+ */
+
+static bool take_pid(const struct bytes *bytes, const char *path, pid_t *ret_pid, struct err *err)
+{
+    char text[PIDFILE_MOST_BYTES + 1];
+    uint64_t pid;
+
+    snprintf(text, sizeof text, "%s", bytes_text(bytes));
+    /* PostgreSQL's postmaster.pid holds more lines, with paths in them; the pid is the first. */
+    text[strcspn(text, "\n")] = '\0';
+    if (!text_number(text_trim(text), INT_MAX, &pid) || pid < 2)
+        return err_set(err, ERR_CONSUMER, "reload: %s holds no pid", path);
+    *ret_pid = (pid_t)pid;
+    return true;
+}
+
+/* What the file says, whoever wrote it: of whom it speaks decides who may have written it. */
+static bool read_pidfile(const char *path, pid_t *ret_pid, struct err *err)
+{
+    CLEANUP(bytes_free) struct bytes bytes = {.limit = PIDFILE_MOST_BYTES};
+
+    if (!file_read_at(AT_FDCWD, path, &bytes, err)) {
+        err->kind = ERR_CONSUMER;
+        return err_wrap(err, "reload");
+    }
+    return take_pid(&bytes, path, ret_pid, err);
+}
+
+/*
+ * Opens the file again, as one that only root or the user of the process can have put there, and
+ * that speaks of the same process still. This is systemd's rule for PIDFile=, with the user of the
+ * process in place of the unit's cgroup: whoever could have written the pid can signal the process
+ * himself.
+ */
+static bool open_trusted(const char *path, const struct trust_process *process, int *ret_fd,
+                         struct err *err)
+{
+    CLEANUP(bytes_free) struct bytes bytes = {.limit = PIDFILE_MOST_BYTES};
+    CLEANUP(close_fd) int fd = -1;
+    struct trust trust = {.user = process->user, .who = "the user of the process that it names"};
+    pid_t pid = 0;
+
+    if (!trust_open_file(&trust, path, &fd, err)) {
+        if (err->errnum == ENOENT)
+            err->kind = ERR_CONSUMER;
+        return err_wrap(err, "reload: process %d (%s) gets no signal", (int)process->pid,
+                        process->name);
+    }
+    if (!file_read(fd, path, &bytes, err))
+        return err_wrap(err, "reload");
+    if (!take_pid(&bytes, path, &pid, err))
+        return false;
+    if (pid != process->pid)
+        return err_set(err, ERR_CONSUMER, "reload: %s changed while it was read", path);
+    *ret_fd = take_fd(&fd);
+    return true;
+}
+
 /*
  * Whether the process started before the pidfile was written, as the one that it names must have.
  *
  * The file tells the wall clock of then and the process the boot clock, so that one which looks
  * younger may be the right one, if the clock was set forward since.
  */
-static bool is_older_than_file(const struct process *process, const char *path)
+static bool is_older_than_file(const struct trust_process *process, int fd)
 {
     struct timespec boot, wall;
     struct stat about;
     time_t started;
 
-    if (stat(path, &about) != 0)
+    if (fstat(fd, &about) != 0)
         return false;
     clock_gettime(CLOCK_BOOTTIME, &boot);
     clock_gettime(CLOCK_REALTIME, &wall);
@@ -240,60 +229,105 @@ static bool is_older_than_file(const struct process *process, const char *path)
 }
 
 /* Whether the process has a name of the pidfile's path, as nginx has of /run/nginx.pid. */
-static bool is_named_in(const struct process *process, const char *path)
+static bool is_named_in(const struct trust_process *process, const char *path)
 {
     return strlen(process->name) >= NAME_TELLS_BYTES && strstr(path, process->name) != NULL;
 }
 
 bool reload_signal_pidfile(const char *path, int signal, struct err *err)
 {
-    CLEANUP(close_fd) int pidfd = -1;
-    struct process process;
+    CLEANUP(close_fd) int pidfd = -1, fd = -1;
+    struct trust_process process;
     pid_t pid = 0;
 
     if (!read_pidfile(path, &pid, err))
         return false;
     pidfd = open_pidfd(pid);
-    if (pidfd < 0 || !look_at(pid, &process))
+    if (pidfd < 0 || !trust_process_read(pid, &process))
         return err_set(err, ERR_CONSUMER, "reload: the process %d that %s names does not run",
                        (int)pid, path) ||
                nobody_is_there(err);
-    if (!is_older_than_file(&process, path) && !is_named_in(&process, path))
+    if (!open_trusted(path, &process, &fd, err))
+        return false;
+    if (!is_older_than_file(&process, fd) && !is_named_in(&process, path))
         return err_set(err, ERR_CONSUMER,
                        "reload: %s is left over: the process %d (%s) is younger and not the one it "
                        "named",
                        path, (int)pid, process.name);
-    return signal_process(pidfd, pid, process.name, signal, path, err);
+    return signal_process(pidfd, &process, signal, path, err);
 }
 
-static bool is_top(const struct process *process, const char *name)
-{
-    struct process parent;
+/* -- by name --------------------------------------------------------------------------------------
+ */
 
-    return !look_at(process->parent, &parent) || strcmp(parent.name, name) != 0;
+/* A process of the name, and of somebody who may own a consumer of ours. */
+struct candidate {
+    struct trust_process process;
+    int pidfd;
+    enum trust_program program;
+};
+
+struct search {
+    const struct reload_process *wanted;
+    struct candidate *found;
+    size_t count;
+    struct trust_process foreign; /* one that is somebody else's; pid 0: there is none */
+    bool elsewhere;               /* there is one in another PID namespace */
+};
+
+static void end_search(struct search *search)
+{
+    for (size_t i = 0; i < search->count; i++)
+        close_fd(&search->found[i].pidfd);
+    free(search->found);
 }
 
-/* Signals the process if it is one of that name and the topmost; counts it then. */
-static bool signal_if_named(pid_t pid, const char *name, int signal, unsigned *count,
-                            struct err *err)
+static bool is_top(const struct trust_process *process)
 {
-    CLEANUP(close_fd) int pidfd = open_pidfd(pid);
-    struct process process;
+    struct trust_process parent;
 
-    if (pidfd < 0 || !look_at(pid, &process) || strcmp(process.name, name) != 0 ||
-        !is_top(&process, name))
-        return true;
-    if (!signal_process(pidfd, pid, name, signal, "the section", err) && err->errnum != ESRCH)
+    return !trust_process_read(process->parent, &parent) || strcmp(parent.name, process->name) != 0;
+}
+
+static bool is_wanted(struct search *search, const struct trust_process *process)
+{
+    const struct reload_process *wanted = search->wanted;
+
+    if (strcmp(process->name, wanted->name) != 0 || !is_top(process))
         return false;
-    (*count)++;
+    if (!trust_process_is_in_our_namespace(process->pid)) {
+        search->elsewhere = true;
+        return false;
+    }
+    if (process->user == geteuid() || process->user == wanted->user)
+        return true;
+    search->foreign = *process;
+    return false;
+}
+
+/* Keeps the process if it may be the consumer; false if memory ran out. */
+static bool look_at(struct search *search, pid_t pid)
+{
+    /* Held before it is looked at: its pid is then nobody else's. */
+    CLEANUP(close_fd) int pidfd = open_pidfd(pid);
+    struct candidate one, *found;
+
+    if (pidfd < 0 || !trust_process_read(pid, &one.process) || !is_wanted(search, &one.process))
+        return true;
+    found = reallocarray(search->found, search->count + 1, sizeof *found);
+    if (found == NULL)
+        return false;
+    one.pidfd = take_fd(&pidfd);
+    one.program = trust_process_program(&one.process);
+    search->found = found;
+    search->found[search->count++] = one;
     return true;
 }
 
-bool reload_signal_process(const char *name, int signal, struct err *err)
+static bool look_at_all(struct search *search, struct err *err)
 {
     CLEANUP(close_directory) DIR *processes = opendir("/proc");
     const struct dirent *entry;
-    unsigned count = 0;
 
     if (processes == NULL)
         return err_errno(err, ERR_CONSUMER, errno, "reload: cannot list /proc");
@@ -301,13 +335,71 @@ bool reload_signal_process(const char *name, int signal, struct err *err)
         uint64_t pid;
 
         if (text_number(entry->d_name, INT_MAX, &pid) && (pid_t)pid != getpid() &&
-            !signal_if_named((pid_t)pid, name, signal, &count, err))
-            return false;
+            !look_at(search, (pid_t)pid))
+            return err_memory(err);
     }
-    if (count == 0)
-        return err_set(err, ERR_CONSUMER,
-                       "reload: no process is named %s; in a pod, is shareProcessNamespace set?",
-                       name) ||
-               nobody_is_there(err);
     return true;
+}
+
+/*
+ * Whether some of those found execute a program of the name. Then others only call themselves so:
+ * what anybody runs by a link of that name to a program that becomes root, such as sudo.
+ */
+static bool has_program(const struct search *search)
+{
+    for (size_t i = 0; i < search->count; i++)
+        if (search->found[i].program == TRUST_PROGRAM_NAMED)
+            return true;
+    return false;
+}
+
+static bool tell_nobody(const struct search *search, struct err *err)
+{
+    const char *name = search->wanted->name;
+
+    if (search->foreign.pid != 0) {
+        err_set(
+            err, ERR_CONSUMER,
+            "reload: process %d (%s) is uid %u's, and only those of leafd's own user (uid %u) or "
+            "of one that the line names are signalled; if it is the consumer, write: process %s "
+            "user %u",
+            (int)search->foreign.pid, name, (unsigned)search->foreign.user, (unsigned)geteuid(),
+            name, (unsigned)search->foreign.user);
+        if (geteuid() != 0)
+            err_append(err, ", and run leafd as that user, in a pod by the same runAsUser, or with "
+                            "CAP_KILL");
+    } else if (search->elsewhere) {
+        err_set(err, ERR_CONSUMER,
+                "reload: processes named %s are in other PID namespaces only, as in a container, "
+                "and get no signal; run leafd beside the consumer, in a pod with "
+                "shareProcessNamespace",
+                name);
+    } else {
+        err_set(err, ERR_CONSUMER,
+                "reload: no process is named %s; in a pod, is shareProcessNamespace set?", name);
+    }
+    return nobody_is_there(err);
+}
+
+bool reload_signal_process(const struct reload_process *wanted, int signal, struct err *err)
+{
+    CLEANUP(end_search) struct search search = {.wanted = wanted};
+    bool told = false, failed = false;
+    struct err failure;
+
+    if (!look_at_all(&search, err))
+        return false;
+    for (size_t i = 0; i < search.count; i++) {
+        const struct candidate *one = &search.found[i];
+
+        if (one->program == TRUST_PROGRAM_OTHER && has_program(&search))
+            continue;
+        if (signal_process(one->pidfd, &one->process, signal, "the section", &failure)) {
+            told = true;
+        } else if (failure.errnum != ESRCH) {
+            *err = failure;
+            failed = true;
+        }
+    }
+    return told || (!failed && tell_nobody(&search, err));
 }

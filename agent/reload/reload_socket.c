@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/secret.h"
 #include "base/text.h"
+#include "base/trust.h"
 #include "reload/reload_answer.h"
 
 #include <errno.h>
@@ -13,6 +14,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 enum {
@@ -268,14 +270,50 @@ static int on_knock(sd_event_source *source, uint64_t now_us, void *arg)
     return 0;
 }
 
+static bool refuse(const struct socket_order *order, struct err *err)
+{
+    if (err->errnum == ENOENT)
+        return err_errno(err, ERR_CONSUMER, ENOENT, "reload: cannot connect to %s", order->socket);
+    err_wrap(err, "reload: nothing is sent");
+    if (err->errnum == EPERM)
+        err_append(err, "; write `socket PATH user NAME` if that is the consumer's user");
+    return false;
+}
+
+/*
+ * Opens what is to be connected to, so that nothing else can take its place between judgement and
+ * connect(2). A link would lead out of the directory that was judged.
+ */
+static bool find_socket(const struct socket_order *order, int *ret_fd, struct err *err)
+{
+    CLEANUP(close_fd) int dir_fd = -1;
+    struct trust trust = {.user = order->user};
+    const char *name = NULL;
+    struct stat about;
+
+    if (!trust_open_parent(&trust, order->socket, &dir_fd, &name, err))
+        return refuse(order, err);
+    *ret_fd = openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (*ret_fd < 0 || fstat(*ret_fd, &about) != 0)
+        return err_errno(err, ERR_CONSUMER, errno, "reload: cannot connect to %s", order->socket);
+    if (S_ISLNK(about.st_mode))
+        return err_set(err, ERR_LOCAL,
+                       "reload: %s is a link, which is not followed; name the socket itself",
+                       order->socket);
+    return true;
+}
+
 /* A Unix socket connects at once, or not at all, or says EAGAIN: its queue is full, connect(2). */
 static bool open_connection(struct conversation *talk, struct err *err)
 {
+    CLEANUP(close_fd) int socket_fd = -1;
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     const char *path = talk->order->socket;
     int r;
 
-    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    if (!find_socket(talk->order, &socket_fd, err))
+        return false;
+    snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d", socket_fd);
     talk->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (talk->fd < 0)
         return err_errno(err, ERR_LOCAL, errno, "reload: cannot make a socket");
@@ -284,6 +322,10 @@ static bool open_connection(struct conversation *talk, struct err *err)
         err_errno(err, ERR_CONSUMER, errno, "reload: cannot connect to %s", path);
         close_fd(&talk->fd);
         return false;
+    }
+    if (r == 0 && !trust_peer(talk->fd, talk->order->user, path, err)) {
+        close_fd(&talk->fd);
+        return refuse(talk->order, err);
     }
     if (r != 0)
         r = sd_event_add_time_relative(talk->loop, &talk->knock, CLOCK_BOOTTIME,

@@ -6,6 +6,10 @@
  * it is aborted on a further connection, so that the next try and other certificates find none
  * open.
  *
+ * Nothing is sent before it is clear who listens: the socket lies in a directory that nobody but
+ * root and the user may write, nor any on the way to it, so that no other socket can take its
+ * place, and it was one of them or we ourselves who called listen(2) (base/trust).
+ *
  * A payload is sent as HAProxy takes it: " <<" behind the line, then the file without its empty
  * lines, then an empty line. It may be a private key: it stays in a secret, and no part of it that
  * a consumer sends back gets into a text.
@@ -19,6 +23,7 @@
 
 struct socket_order {
     const char *socket;  /* absolute path */
+    uid_t user;          /* who may listen there beside root and our own user; else geteuid() */
     const char *line;    /* what to say, without a line break */
     const char *payload; /* path of the file to send along; NULL: none */
     uint64_t limit_s;    /* time limit, at least 1 */
@@ -27,9 +32,9 @@ struct socket_order {
 /*
  * reload_socket_start - says the line
  *
- * Borrows `order` and its texts until it has ended. Failures are class consumer. Dropping the slot
- * closes the connection. NULL with *err filled if the file cannot be read or nobody listens (class
- * consumer), or memory ran out (class local).
+ * Borrows `order` and its texts until it has ended. Failures are class consumer, or local where
+ * somebody else may listen. Dropping the slot closes the connection. NULL with *err filled if the
+ * file cannot be read or nobody listens (class consumer), or memory ran out (class local).
  */
 struct slot *reload_socket_start(sd_event *loop, const struct socket_order *order,
                                  slot_done *on_done, void *arg, struct err *err);

@@ -74,6 +74,12 @@ static pid_t start_busy(const char *name, enum manner manner)
     return pid;
 }
 
+static bool signal_named(const char *name, int signal, struct err *err)
+{
+    return reload_signal_process(&(struct reload_process){.name = name, .user = geteuid()}, signal,
+                                 err);
+}
+
 static int exit_of(pid_t pid)
 {
     int status = 0;
@@ -153,7 +159,7 @@ static void a_process_that_the_signal_would_end_is_spared(void **state)
     snprintf(text, sizeof text, "process %d (unit-deaf) would be ended by SIGHUP", (int)pid);
     assert_non_null(strstr(err.text, text));
     assert_non_null(strstr(err.text, path));
-    assert_false(reload_signal_process("unit-deaf", SIGUSR1, &err));
+    assert_false(signal_named("unit-deaf", SIGUSR1, &err));
     assert_non_null(strstr(err.text, "would be ended by SIGUSR1"));
     assert_int_equal(err.errnum, 0);
     assert_true(reload_signal_pidfile(path, SIGWINCH, &err));
@@ -163,11 +169,11 @@ static void a_process_that_the_signal_would_end_is_spared(void **state)
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
 
     pid = start_busy("unit-ignores", IGNORING);
-    assert_true(reload_signal_process("unit-ignores", SIGHUP, &err));
+    assert_true(signal_named("unit-ignores", SIGHUP, &err));
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
     pid = start_busy("unit-catches", CATCHING);
-    assert_true(reload_signal_process("unit-catches", SIGHUP, &err));
+    assert_true(signal_named("unit-catches", SIGHUP, &err));
     assert_int_equal(exit_of(pid), 7);
     unlink(path);
 }
@@ -210,7 +216,7 @@ static void a_process_that_has_ended_is_not_taken_for_one_that_runs(void **state
     assert_int_equal(kill(pid, 0), 0);
     assert_false(reload_signal_pidfile(path, SIGHUP, &err));
     assert_non_null(strstr(err.text, "does not run"));
-    assert_false(reload_signal_process("unit-zombie", SIGHUP, &err));
+    assert_false(signal_named("unit-zombie", SIGHUP, &err));
     assert_non_null(strstr(err.text, "no process is named unit-zombie"));
     waitpid(pid, NULL, 0);
     unlink(path);
@@ -240,13 +246,13 @@ static void processes_are_found_by_name(void **state)
     struct err err;
 
     (void)state;
-    assert_true(reload_signal_process("unit-named", SIGHUP, &err));
+    assert_true(signal_named("unit-named", SIGHUP, &err));
     assert_int_equal(exit_of(one), 7);
     assert_int_equal(exit_of(two), 7);
     assert_int_equal(kill(other, 0), 0);
     kill(other, SIGKILL);
     waitpid(other, NULL, 0);
-    assert_false(reload_signal_process("unit-named", SIGHUP, &err));
+    assert_false(signal_named("unit-named", SIGHUP, &err));
     assert_non_null(strstr(err.text, "no process is named unit-named"));
 }
 
@@ -256,7 +262,7 @@ static void a_name_with_parentheses_is_no_trap(void **state)
     struct err err;
 
     (void)state;
-    assert_true(reload_signal_process("a) R 1 (b", SIGHUP, &err));
+    assert_true(signal_named("a) R 1 (b", SIGHUP, &err));
     assert_int_equal(exit_of(pid), 7);
 }
 

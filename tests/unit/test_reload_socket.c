@@ -41,7 +41,8 @@ static int open_bench(void **state)
     snprintf(bench->file, sizeof bench->file, "%s/site.pem", bench->folder);
     bench->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     strcpy(address.sun_path, bench->path);
-    bench->order = (struct socket_order){.socket = bench->path, .line = "reload", .limit_s = 60};
+    bench->order = (struct socket_order){
+        .socket = bench->path, .user = geteuid(), .line = "reload", .limit_s = 60};
     return bind(bench->listener, (const struct sockaddr *)&address, sizeof address) != 0 ||
            listen(bench->listener, 8) != 0;
 }

@@ -1,0 +1,321 @@
+"""Who answers here: pidfiles, names and sockets are anybody's; consumers are of root, of ourselves, or of a user who is named."""
+import os
+import pathlib
+import shutil
+import subprocess
+
+import pytest
+
+from scene import LEAFD, WEB, wait_for
+
+STRANGER = 4242
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+
+# Calls itself by a name and ends with 7 when it is told; "deaf" leaves the signal to the kernel, which would end it.
+NAMED = """
+import ctypes, os, signal, sys
+libc = ctypes.CDLL(None)
+libc.prctl(1, signal.SIGKILL)
+libc.prctl(15, sys.argv[1].encode())
+if sys.argv[2] != "deaf":
+    signal.signal(signal.SIGUSR1, lambda *_: os._exit(7))
+print("x", flush=True)
+while True:
+    signal.pause()
+"""
+# Listens at a path and writes what it hears to another.
+LISTENER = """
+import os, socket, sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+os.chmod(sys.argv[1], 0o777)
+listener.listen(8)
+print("x", flush=True)
+while True:
+    heard, _ = listener.accept()
+    with open(sys.argv[2], "ab") as file:
+        while True:
+            part = heard.recv(65536)
+            file.write(part)
+            if not part or part.endswith(b"\\n\\n"):
+                break
+    try:
+        heard.sendall(b"done\\n\\n")
+    except BrokenPipeError:
+        pass
+    heard.close()
+"""
+
+
+@pytest.fixture
+def start():
+    """Starts programs, as root or as somebody else, waits until they say that they are ready, and ends them."""
+    started = []
+
+    def run(*command, user=0):
+        process = subprocess.Popen(  # pylint: disable=consider-using-with
+            [str(word) for word in command], stdout=subprocess.PIPE, user=user, group=user, extra_groups=[])
+        started.append(process)
+        assert process.stdout.readline(), command
+        return process
+    run.named = lambda name, manner="told", user=0: run("/usr/bin/python3", "-c", NAMED, name, manner, user=user)
+    yield run
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+@pytest.fixture
+def name():
+    """What a consumer is called: other tests run beside this one, and signal theirs."""
+    return f"peer-{os.getpid()}"
+
+
+def open_up(folder):
+    """Lets everybody pass through what pytest keeps to root."""
+    for path in (folder, *folder.parents):
+        if path.stat().st_mode & 0o055 != 0o055:
+            path.chmod(path.stat().st_mode | 0o055)
+
+
+def is_spared(process):
+    return process.poll() is None
+
+
+def was_told(process):
+    return process.wait(timeout=10) == 7
+
+
+# -- by name ------------------------------------------------------------------------------------------
+
+def test_a_process_of_another_user_is_neither_signalled_nor_in_the_way(devca, site, start, name):
+    consumer = start.named(name)
+    strangers = [start.named(name, manner, STRANGER) for manner in ("told", "deaf")]
+    site.configure(devca, {"web": WEB + "reload = signal USR1 process " + name})
+    done = site.once()
+    assert done.code == 0 and done.events("reloaded"), done.err
+    assert was_told(consumer)
+    assert all(is_spared(stranger) for stranger in strangers)
+
+
+def test_a_consumer_of_another_user_is_named_by_the_message_and_told_when_the_section_names_him(devca, site, start, name):
+    consumer = start.named(name, user=STRANGER)
+    site.configure(devca, {"web": WEB + "reload = signal USR1 process " + name})
+    message = site.once().events("awaited")[0]["message"]
+    assert f"process {consumer.pid} ({name}) is uid {STRANGER}'s" in message
+    assert f"write: process {name} user {STRANGER}" in message
+    assert is_spared(consumer)
+    site.configure(devca, {"web": WEB + f"reload = signal USR1 process {name} user {STRANGER}"})
+    assert site.once().events("reloaded")
+    assert was_told(consumer)
+
+
+def test_a_set_user_id_program_is_of_whoever_runs_it(devca, site, start, name, tmp_path):
+    """It may be called as the consumer is, and is root's by its effective uid."""
+    program = tmp_path / name
+    shutil.copy("/usr/bin/yes", program)
+    program.chmod(0o4755)
+    open_up(tmp_path)
+    start(program, user=STRANGER)
+    site.configure(devca, {"web": WEB + "reload = signal USR1 process " + name})
+    done = site.once()
+    assert done.code == 0 and "is uid 4242's" in done.events("awaited")[0]["message"]
+
+
+def test_who_only_calls_himself_so_is_spared_where_a_program_of_the_name_runs(devca, site, start, name, tmp_path):
+    """A stranger gets a root process of any name by a link to sudo."""
+    shutil.copy("/bin/sh", tmp_path / name)
+    consumer = start(tmp_path / name, "-c", "trap 'exit 7' USR1; echo; while :; do sleep 0.05; done")
+    other = start.named(name)
+    site.configure(devca, {"web": WEB + "reload = signal USR1 process " + name})
+    assert site.once().events("reloaded")
+    assert was_told(consumer) and is_spared(other)
+
+
+def test_a_process_of_another_pid_namespace_gets_no_signal(devca, site, start, name):
+    """As that of a container on the same machine, whose root is root."""
+    process = start("unshare", "--pid", "--fork", "--kill-child", "/usr/bin/python3", "-c", NAMED, name, "told")
+    site.configure(devca, {"web": WEB + "reload = signal USR1 process " + name})
+    done = site.once()
+    assert done.code == 0 and is_spared(process)
+    assert "are in other PID namespaces only" in done.events("awaited")[0]["message"]
+
+
+def test_a_failure_is_one_only_if_nobody_could_be_told(devca, site, start, name):
+    start.named(name, "deaf")
+    site.configure(devca, {"web": WEB + "reload = signal USR1 process " + name})
+    done = site.once()
+    assert done.code == 1 and "would be ended by SIGUSR1" in done.events("reload-failed")[0]["message"]
+    consumer = start.named(name)
+    assert site.once().events("reloaded")
+    assert was_told(consumer)
+
+
+# -- by pidfile ---------------------------------------------------------------------------------------
+
+def put_pidfile(folder, pid, owner=0, mode=0o644):
+    folder.mkdir()
+    pidfile = folder / "consumer.pid"
+    pidfile.write_text(f"{pid}\n")
+    pidfile.chmod(mode)
+    os.chown(pidfile, owner, owner)
+    return pidfile
+
+
+def their_own(folder, pid):
+    pidfile = put_pidfile(folder, pid, STRANGER)
+    os.chown(folder, STRANGER, STRANGER)
+    return pidfile, f"{folder} belongs to uid {STRANGER}"
+
+
+def in_a_sticky_directory(folder, pid):
+    pidfile = put_pidfile(folder, pid, STRANGER)
+    folder.chmod(0o1777)
+    return pidfile, f"{pidfile} belongs to uid {STRANGER}"
+
+
+def writable(folder, pid):
+    pidfile = put_pidfile(folder, pid, mode=0o666)
+    return pidfile, f"{pidfile} may be written by everybody"
+
+
+def in_a_writable_directory(folder, pid):
+    pidfile = put_pidfile(folder, pid)
+    folder.chmod(0o777)
+    return pidfile, f"{folder} may be written by everybody"
+
+
+def behind_a_strangers_link(folder, pid):
+    put_pidfile(folder, pid)
+    theirs = folder.with_name("theirs")
+    theirs.mkdir()
+    (theirs / "consumer.pid").symlink_to(folder / "consumer.pid")
+    os.chown(theirs, STRANGER, STRANGER)
+    return theirs / "consumer.pid", f"{theirs} belongs to uid {STRANGER}"
+
+
+@pytest.mark.parametrize("how", [their_own, in_a_sticky_directory, writable, in_a_writable_directory, behind_a_strangers_link])
+def test_a_pidfile_that_a_stranger_could_have_written_signals_nobody(devca, site, start, name, tmp_path, how):
+    """He writes the pid of root's process into it, and SIGTERM into his mind."""
+    process = start.named(name)
+    pidfile, why = how(tmp_path / "run", process.pid)
+    site.configure(devca, {"web": WEB + f"reload = signal USR1 pidfile {pidfile}"})
+    done = site.once()
+    assert is_spared(process)
+    failed = done.events("reload-failed")[0]
+    assert done.code == 1 and failed["class"] == "local"
+    assert f"process {process.pid} ({name}) gets no signal: {why}" in failed["message"]
+    assert "belongs to" not in why or "it must belong to root or to the user of the process" in failed["message"]
+
+
+def test_a_consumers_own_pidfile_signals_it(devca, site, start, name, tmp_path):
+    """As PostgreSQL's: its directory, its file, its process; and one that root wrote for it."""
+    for number, owner in enumerate((STRANGER, 0)):
+        process = start.named(name, user=STRANGER)
+        pidfile = put_pidfile(tmp_path / f"run-{number}", process.pid, owner)
+        os.chown(pidfile.parent, STRANGER, STRANGER)
+        site.configure(devca, {f"web-{number}": WEB + f"reload = signal USR1 pidfile {pidfile}"})
+        assert site.once().events("reloaded")
+        assert was_told(process)
+
+
+# -- sockets ------------------------------------------------------------------------------------------
+
+def socket_section(path, options=""):
+    return WEB + f"reload = socket {path}{options} load << tls.key"
+
+
+def test_the_key_goes_to_no_socket_at_which_a_stranger_listens(devca, site, start, tmp_path):
+    """He took the place in a sticky directory before the consumer started."""
+    open_up(tmp_path)
+    folder, heard = tmp_path / "run", tmp_path / "heard"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    heard.touch()
+    os.chown(heard, STRANGER, STRANGER)
+    start("/usr/bin/python3", "-c", LISTENER, folder / "sock", heard, user=STRANGER)
+    site.configure(devca, {"web": socket_section(folder / "sock")})
+    done = site.once()
+    assert heard.read_bytes() == b""
+    failed = done.events("reload-failed")[0]
+    assert done.code == 1 and failed["class"] == "local"
+    assert f"nothing is sent: uid {STRANGER} listens at {folder}/sock" in failed["message"]
+    assert "socket PATH user NAME" in failed["message"]
+    site.configure(devca, {"web": socket_section(folder / "sock", f" user {STRANGER}")})
+    done = site.once()
+    assert done.code == 0 and done.events("reloaded"), done.err
+    wait_for(lambda: b"PRIVATE KEY" in heard.read_bytes(), "the one who is named to hear it")
+
+
+@pytest.mark.parametrize("how", ["everybody", "group", "stranger", "link", "link on the way"])
+def test_the_key_goes_to_no_socket_that_a_stranger_could_exchange(devca, site, start, tmp_path, how):
+    """Any daemon of root's that logs what it hears would do for him."""
+    folder, heard = tmp_path / "run", tmp_path / "heard"
+    folder.mkdir()
+    heard.touch()
+    start("/usr/bin/python3", "-c", LISTENER, folder / "sock", heard)
+    path = folder / "sock"
+    if how == "everybody":
+        folder.chmod(0o777)
+    elif how == "group":
+        folder.chmod(0o775)
+    elif how == "stranger":
+        os.chown(folder, STRANGER, STRANGER)
+    else:
+        theirs = tmp_path / "theirs"
+        theirs.mkdir()
+        if how == "link":
+            (theirs / "sock").symlink_to(path)
+            path = theirs / "sock"
+        else:
+            (theirs / "way").symlink_to(folder)
+            os.chown(theirs, STRANGER, STRANGER)
+            path = theirs / "way" / "sock"
+    site.configure(devca, {"web": socket_section(path)})
+    done = site.once()
+    assert heard.read_bytes() == b""
+    assert done.code == 1 and done.events("reload-failed")[0]["class"] == "local"
+    assert str(path if how == "link" else path.parents[1] if how == "link on the way" else folder) in done.events("reload-failed")[0]["message"]
+
+
+def test_a_socket_of_the_consumers_user_in_his_directory_is_named(devca, site, start, tmp_path):
+    open_up(tmp_path)
+    folder = tmp_path / "run"
+    folder.mkdir()
+    os.chown(folder, STRANGER, STRANGER)
+    start("/usr/bin/python3", "-c", LISTENER, folder / "sock", folder / "heard", user=STRANGER)
+    site.configure(devca, {"web": socket_section(folder / "sock", f" user {STRANGER}")})
+    assert site.once().events("reloaded")
+    assert b"load <<\n-----BEGIN PRIVATE KEY" in (folder / "heard").read_bytes()
+
+
+def test_a_socket_deeper_than_the_kernel_takes_paths_is_still_none(devca, site):
+    site.configure(devca, {"web": socket_section("/run/" + "x" * 120)})
+    assert "107 bytes" in site.command("check").err
+
+
+# -- commands -----------------------------------------------------------------------------------------
+
+def test_a_command_inherits_no_capability(devca, site, tmp_path):
+    """With the drop-in for owners, a command of the operator's could read all files of the machine."""
+    open_up(tmp_path)
+    open_up(pathlib.Path(devca.ca_file).parent)
+    told, script = tmp_path / "told", tmp_path / "script"
+    script.write_text(f"#!/bin/sh\n(grep -E 'CapInh|CapPrm|CapEff|CapAmb' /proc/self/status; cat /etc/shadow) >{told}/it 2>&1\n:\n")
+    script.chmod(0o755)
+    told.mkdir()
+    out = tmp_path / "out"
+    out.mkdir()
+    for path in (told, out):
+        os.chown(path, STRANGER, STRANGER)
+    site.configure(devca, {"web": WEB + f"reload = exec {script}\ndirectory = {out}"})
+    site.file.chmod(0o644)
+    caps = "+dac_read_search,+kill"
+    done = subprocess.run(["setpriv", f"--reuid={STRANGER}", f"--regid={STRANGER}", "--clear-groups", f"--inh-caps=-all,{caps}",
+                           f"--ambient-caps=-all,{caps}", LEAFD, "once", "-c", str(site.file)], capture_output=True, text=True,
+                          check=False, env=site.environment)
+    assert done.returncode == 0, done.stderr
+    text = (told / "it").read_text()
+    assert {line.split()[1] for line in text.splitlines() if line.startswith("Cap")} == {"0" * 16}
+    assert "Permission denied" in text and "root:" not in text
