@@ -263,11 +263,15 @@ static int load_and_run(const struct command *command, const struct options *opt
 {
     struct config_problems problems = {0};
     bool told_to_end = false;
-    struct config *config = command->only_looks
-                                ? config_load(options->file, true, &problems)
-                                : configuration_await(options->file, patience_of(command, options),
-                                                      &problems, &told_to_end);
-    int code = problems.awaits_token ? EXIT_RETRY : EXIT_USAGE;
+    struct config *config;
+    int code;
+
+    if (command->only_looks || (command->run == run_check && !options->online))
+        sandbox_relax();
+    config = command->only_looks ? config_load(options->file, true, &problems)
+                                 : configuration_await(options->file, patience_of(command, options),
+                                                       &problems, &told_to_end);
+    code = problems.awaits_token ? EXIT_RETRY : EXIT_USAGE;
 
     if (told_to_end) {
         code = command->run == run_daemon ? EXIT_FINE : EXIT_RETRY;
@@ -290,6 +294,7 @@ int main(int argc, char **argv)
     const struct command *command;
     int option, code;
 
+    sandbox_begin();
     if (!shortage_watch_libraries())
         return complain("OpenSSL was used before it was set up", NULL);
     setvbuf(stdout, NULL, _IOLBF, 0);

@@ -1,5 +1,6 @@
 #include "config/config_check.h"
 
+#include "base/environment.h"
 #include "base/text.h"
 
 #include <stdlib.h>
@@ -82,12 +83,11 @@ static void check_auth(const struct checking *checking)
     enum auth_method method = auth->method;
     bool jwt = method == AUTH_KUBERNETES || method == AUTH_JWT;
     bool approle = method == AUTH_APPROLE;
-    bool no_token = getenv("BAO_TOKEN") == NULL && getenv("VAULT_TOKEN") == NULL;
 
     check_auth_key(checking, "role", auth->role, jwt || method == AUTH_CERT,
                    method == AUTH_KUBERNETES);
     check_auth_key(checking, "token_file", auth->token_file, jwt || method == AUTH_TOKEN,
-                   method == AUTH_JWT || (method == AUTH_TOKEN && no_token));
+                   method == AUTH_JWT || (method == AUTH_TOKEN && !environment_has_token()));
     check_auth_key(checking, "role_id", auth->role_id, approle,
                    approle && auth->role_id_file == NULL);
     check_auth_key(checking, "role_id_file", auth->role_id_file, approle, false);

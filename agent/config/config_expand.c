@@ -1,5 +1,6 @@
 #include "config/config_expand.h"
 
+#include "base/environment.h"
 #include "base/text.h"
 
 #include <stdlib.h>
@@ -52,9 +53,14 @@ static const char *host_name(struct config_scope *scope)
 
 static const char *environment(struct config_scope *scope, const char *name, const char **ret_why)
 {
-    const char *value = getenv(name);
+    const char *value = environment_get(name);
 
-    if (value == NULL)
+    if (environment_is_token(name))
+        *ret_why = arena_format(scope->arena,
+                                "uses ${env.%s}, which is a token: it is for [auth] method = token "
+                                "and goes nowhere else",
+                                name);
+    else if (value == NULL)
         *ret_why = arena_format(scope->arena,
                                 "uses ${env.%s}, which the environment does not hold; set it for "
                                 "leafd",

@@ -1,5 +1,6 @@
 #include "config/config_fill.h"
 
+#include "base/environment.h"
 #include "base/text.h"
 
 #include <stdlib.h>
@@ -13,7 +14,7 @@ static const char *from_environment(const struct config_key *key, struct arena *
                             arena_format(arena, "VAULT_%s", key->environment)};
 
     for (size_t i = 0; i < 2; i++) {
-        const char *value = names[i] == NULL ? NULL : getenv(names[i]);
+        const char *value = names[i] == NULL ? NULL : environment_get(names[i]);
 
         /* OpenBao's rule: BAO_X that is set goes before VAULT_X, even when it is empty. */
         if (value != NULL)

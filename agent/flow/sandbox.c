@@ -1,13 +1,16 @@
 #include "flow/sandbox.h"
 
+#include "base/environment.h"
 #include "base/log.h"
 #include "base/secret.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum {
     SECURE_HEAP_LEAST_BYTES = 256 * 1024,
@@ -18,19 +21,25 @@ enum {
     FILES_AT_ONCE = 512 /* the CA's connections, workers' files, and all that is open for long */
 };
 
-static bool block_signals(struct err *err)
+/* The signals that the event loop takes from a descriptor; sigprocmask(2) takes any set. */
+static void mask_signals(int how)
 {
-    sigset_t blocked;
+    sigset_t ours;
 
-    sigemptyset(&blocked);
-    sigaddset(&blocked, SIGTERM);
-    sigaddset(&blocked, SIGINT);
-    sigaddset(&blocked, SIGHUP);
-    sigaddset(&blocked, SIGCHLD);
-    if (sigprocmask(SIG_BLOCK, &blocked, NULL) != 0)
-        return err_errno(err, ERR_LOCAL, errno, "cannot block signals");
-    signal(SIGPIPE, SIG_IGN);
-    return true;
+    sigemptyset(&ours);
+    sigaddset(&ours, SIGTERM);
+    sigaddset(&ours, SIGINT);
+    sigaddset(&ours, SIGHUP);
+    sigaddset(&ours, SIGCHLD);
+    sigprocmask(how, &ours, NULL);
+}
+
+/* A file that is opened while one of them is closed becomes it, and gets what is printed. */
+static void open_standard_files(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDWR) < 0)
+            _exit(1);
 }
 
 /* Only the soft limit: the hard one would go to every command, and to what a command starts. */
@@ -66,13 +75,28 @@ static size_t secure_heap_bytes(size_t certs)
     return bytes;
 }
 
+void sandbox_begin(void)
+{
+    umask(077);
+    mask_signals(SIG_BLOCK);
+    leave_no_core();
+    environment_narrow();
+    open_standard_files();
+}
+
+void sandbox_relax(void)
+{
+    environment_forget_token();
+    mask_signals(SIG_UNBLOCK);
+}
+
 bool sandbox_enter(size_t certs, struct err *err)
 {
     bool locked = false;
 
-    umask(077);
-    leave_no_core();
-    if (!block_signals(err) || !secret_heap_open(secure_heap_bytes(certs), &locked, err))
+    mask_signals(SIG_BLOCK);
+    signal(SIGPIPE, SIG_IGN);
+    if (!secret_heap_open(secure_heap_bytes(certs), &locked, err) || !environment_take_token(err))
         return false;
     if (!locked)
         log_write(LOG_ADVICE, NULL,

@@ -9,12 +9,23 @@
 #include <stddef.h>
 
 /*
- * sandbox_enter - no core dumps, no ptrace by equals, umask 077, signals blocked, secrets locked
- * away
+ * sandbox_begin - what cannot wait for the configuration; the first thing in main
  *
- * Blocks SIGTERM, SIGINT, SIGHUP and SIGCHLD for the event loop and ignores SIGPIPE. `certs` sizes
- * the secure heap. Once a process, before threads are started and before OpenSSL makes a key. Fails
- * with class local.
+ * No core dumps, no ptrace by equals, umask 077; standard input, output and error lead somewhere,
+ * so that no file of ours becomes one of them; SIGTERM, SIGINT, SIGHUP and SIGCHLD are blocked, so
+ * that one that comes before the event loop waits for it; the environment is narrowed.
+ */
+void sandbox_begin(void);
+
+/* sandbox_relax - for a process that only looks: signals end it, and it has no use for a token */
+void sandbox_relax(void);
+
+/*
+ * sandbox_enter - locks secrets away, before the first login or key
+ *
+ * Blocks the signals of sandbox_begin again and ignores SIGPIPE. `certs` sizes the secure heap,
+ * onto which the token of the environment moves. Once a process, before threads are started and
+ * before OpenSSL makes a key. Fails with class local.
  */
 bool sandbox_enter(size_t certs, struct err *err);
 

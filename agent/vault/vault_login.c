@@ -1,6 +1,7 @@
 #include "vault/vault_login.h"
 
 #include "base/cleanup.h"
+#include "base/environment.h"
 #include "base/file.h"
 #include "base/when.h"
 #include "config/token_claims.h"
@@ -206,15 +207,13 @@ static bool send_login(struct login *login, const struct vault_client *client, s
 
 static bool read_token(const struct auth_config *auth, struct secret *ret_token, struct err *err)
 {
-    const char *token = getenv("BAO_TOKEN");
+    const struct secret *token = environment_token();
 
     if (auth->token_file != NULL)
         return file_read_secret(auth->token_file, ret_token, err);
     if (token == NULL)
-        token = getenv("VAULT_TOKEN");
-    if (token == NULL)
         return err_set(err, ERR_LOCAL, "there is neither token_file nor VAULT_TOKEN");
-    return secret_copy(ret_token, token, strlen(token), err);
+    return secret_copy(ret_token, secret_expose(token), token->length, err);
 }
 
 /* It is taken as it is: what the CA knows of it is asked once it has been of use. */

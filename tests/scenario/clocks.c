@@ -26,6 +26,7 @@
 
 static _Atomic int64_t *offset_ns;
 static atomic_int notice = -1;
+static const char *notice_path;
 
 __attribute__((constructor)) static void map_page(void)
 {
@@ -37,6 +38,8 @@ __attribute__((constructor)) static void map_page(void)
         abort();
     close(fd);
     offset_ns = page;
+    /* By the time it is needed the program may have cleared its environment. */
+    notice_path = getenv("CLOCK_NOTICE");
 }
 
 int clock_gettime(clockid_t id, struct timespec *now)
@@ -75,11 +78,9 @@ int gettimeofday(struct timeval *ret_now, void *zone)
 
 int timerfd_create(clockid_t id, int flags)
 {
-    const char *path = getenv("CLOCK_NOTICE");
-
-    if (id != CLOCK_REALTIME || path == NULL)
+    if (id != CLOCK_REALTIME || notice_path == NULL)
         return (int)syscall(SYS_timerfd_create, id, flags);
-    notice = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    notice = open(notice_path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
     return notice;
 }
 

@@ -1,0 +1,106 @@
+"""What leafd does before anything else: signals wait, the environment gives no orders, files belong to nobody else."""
+import os
+import signal
+import subprocess
+
+from preloads import preload
+from scene import LEAFD, WEB, wait_for
+from test_auth import login
+
+# An OpenSSL configuration that loads code, as a foreign OPENSSL_CONF would: it leaves a file where it was loaded from.
+FOREIGN = r"""
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdio.h>
+
+int OSSL_provider_init(const void *handle, const void *in, const void **out, void **context)
+{
+    (void)handle, (void)in, (void)out, (void)context;
+    return 0;
+}
+
+__attribute__((constructor)) static void tell(void)
+{
+    char path[512];
+    Dl_info about;
+
+    dladdr((void *)tell, &about);
+    snprintf(path, sizeof path, "%s.loaded", about.dli_fname);
+    open(path, O_CREAT | O_WRONLY, 0644);
+}
+"""
+
+
+def foreign_provider(folder):
+    """(openssl.cnf, the file that tells that its provider was loaded)"""
+    module = folder / "foreign.so"
+    (folder / "foreign.c").write_text(FOREIGN)
+    subprocess.run(["cc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-o", str(module), str(folder / "foreign.c")], check=True)
+    (folder / "openssl.cnf").write_text(
+        f"openssl_conf = init\n[init]\nproviders = providers\n[providers]\ndefault = usual\nforeign = foreign\n"
+        f"[usual]\nactivate = 1\n[foreign]\nmodule = {module}\nactivate = 1\n")
+    return folder / "openssl.cnf", folder / "foreign.so.loaded"
+
+
+def test_the_environment_of_whoever_starts_it_gives_libraries_no_orders(ca, site):
+    configuration, loaded = foreign_provider(site.folder)
+    keys = site.folder / "session-keys"
+    orders = {"OPENSSL_CONF": str(configuration), "SSLKEYLOGFILE": str(keys)}
+    subprocess.run(["openssl", "list", "-providers"], env={**site.environment, **orders}, capture_output=True, check=False)
+    assert loaded.exists(), "OpenSSL itself obeys it"
+    loaded.unlink()
+    site.configure(ca, {"web": WEB})
+    assert site.once(environment=orders).code == 0
+    assert not keys.exists(), keys.read_text()
+    assert not loaded.exists(), "a foreign provider was loaded"
+
+
+def test_the_token_does_not_stay_in_the_environment(ca, site):
+    token = login(ca)
+    site.configure(ca, {"web": WEB + "dns_names = ${env.FLAVOUR}.example.test\n"}, auth="method = token")
+    run = site.run(environment={"VAULT_TOKEN": token, "BAO_TOKEN": token, "FLAVOUR": "vanilla"})
+    run.wait_ready()
+    with open(f"/proc/{run.pid}/environ", "rb") as environment:
+        seen = environment.read()
+    assert token.encode() not in seen
+    assert b"FLAVOUR=vanilla" in seen
+    site.configure(ca, {"web": WEB + "dns_names = ${env.VAULT_TOKEN}.example.test\n"}, auth="method = token")
+    checked = site.command("check", environment={"VAULT_TOKEN": token})
+    assert checked.code == 2 and "is a token" in checked.err, checked.err
+    assert token not in checked.err + checked.out
+    assert run.terminate() == 0
+
+
+def test_a_signal_of_the_first_milliseconds_waits_for_the_loop(devca, site):
+    site.configure(devca, {"web": WEB})
+    run = site.run(environment={**preload("early_signal"), "EARLY_SIGNAL": str(int(signal.SIGHUP))})
+    run.wait_event("config-applied")
+    run.wait_ready()
+    assert run.terminate() == 0
+    run = site.run(environment={**preload("early_signal"), "EARLY_SIGNAL": str(int(signal.SIGTERM))})
+    assert run.process.wait(timeout=60) == 0
+    assert run.events("stopping")
+
+
+def test_a_command_that_only_looks_can_be_ended(devca, site):
+    site.configure(devca, {"web": WEB})
+    with subprocess.Popen([LEAFD, "ready", "-w", "1h", "-c", str(site.file)], env=site.environment) as looking:
+        try:
+            wait_for(lambda: "nanosleep" in open(f"/proc/{looking.pid}/wchan", encoding="ascii").read(), "it to wait")
+            looking.send_signal(signal.SIGINT)
+            assert looking.wait(timeout=60) == -signal.SIGINT
+        finally:
+            looking.kill()
+
+
+def test_closed_standard_files_never_become_files_of_leafd(devca, site):
+    """With descriptor 2 closed, the first file that is opened would become it and get what the log says."""
+    site.configure(devca, {"web": WEB})
+    with subprocess.Popen(["sh", "-c", 'exec "$0" run -c "$1" <&- >&- 2>&-', LEAFD, str(site.file)],
+                          env=site.environment) as run:
+        try:
+            site.becomes("web", state="fresh")
+            assert [os.readlink(f"/proc/{run.pid}/fd/{fd}") for fd in range(3)] == ["/dev/null"] * 3
+        finally:
+            run.terminate()
+        assert run.wait(timeout=60) == 0
