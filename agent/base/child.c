@@ -1,6 +1,7 @@
 #include "base/child.h"
 
 #include "base/cleanup.h"
+#include "base/trust.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -215,6 +216,23 @@ static int watch(struct child *child, sd_event *loop)
     return r;
 }
 
+/*
+ * Judged anew each time: it may be months since the configuration was read. It is run by its path
+ * all the same, since a script's interpreter opens the path again. Nobody who is not trusted can
+ * exchange what lies on a path that has just been judged from the root.
+ */
+static bool judge_program(const struct child *child, const char *program, struct err *err)
+{
+    struct trust trust = {.user = geteuid()};
+
+    if (trust_check_file(&trust, program, X_OK, err))
+        return true;
+    if (err->errnum != EPERM && err->errnum != 0)
+        return err_errno(err, ERR_CONSUMER, err->errnum, "cannot start %s", child->what);
+    err->kind = ERR_CONSUMER;
+    return err_wrap(err, "cannot start %s", child->what);
+}
+
 struct slot *child_start(sd_event *loop, const struct child_order *order, slot_done *on_done,
                          void *arg, struct err *err)
 {
@@ -230,6 +248,10 @@ struct slot *child_start(sd_event *loop, const struct child_order *order, slot_d
     snprintf(child->what, sizeof child->what, "%s: %s", order->what, order->argv->items[0]);
     if (!slot_open(&child->slot, loop, destroy_child, on_done, arg, err)) {
         free(child);
+        return NULL;
+    }
+    if (!judge_program(child, order->argv->items[0], err)) {
+        destroy_child(&child->slot);
         return NULL;
     }
     if (pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK) != 0) {

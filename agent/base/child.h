@@ -1,8 +1,9 @@
 /*
  * child - runs a command of the operator's, for a limited time
  *
- * No shell: an argument vector with an absolute program. The environment is clean (PATH, plus what
- * the caller names), standard input is /dev/null, every other descriptor is closed, and no
+ * No shell: an argument vector with an absolute program, which only root and our user may write
+ * (base/trust; the interpreter of a script is not looked at). The environment is clean (PATH, plus
+ * what the caller names), standard input is /dev/null, every other descriptor is closed, and no
  * ambient or inheritable capability of ours reaches it, and it is a process group of its own, which
  * gets SIGTERM at the time limit and SIGKILL two seconds later. The last line that it prints goes
  * into the error text when it fails.

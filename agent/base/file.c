@@ -1,14 +1,13 @@
 #include "base/file.h"
 
 #include "base/cleanup.h"
-#include "base/text.h"
+#include "base/trust.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 enum { SECRET_FILE_MOST_BYTES = 64 * 1024, PASSWORD_MOST_BYTES = 1024, READ_AT_ONCE_BYTES = 4096 };
@@ -51,13 +50,21 @@ bool file_read_at(int dir_fd, const char *name, struct bytes *bytes, struct err 
     return file_read(fd, name, bytes, err);
 }
 
+bool file_read_trusted(const char *path, struct bytes *bytes, struct err *err)
+{
+    CLEANUP(close_fd) int fd = -1;
+    struct trust trust = {.user = geteuid()};
+
+    return trust_open_file(&trust, path, &fd, err) && file_read(fd, path, bytes, err);
+}
+
 bool file_read_secret(const char *path, struct secret *secret, struct err *err)
 {
     CLEANUP(bytes_free) struct bytes bytes = {.limit = SECRET_FILE_MOST_BYTES};
     const char *start;
     size_t length;
 
-    if (!file_read_at(AT_FDCWD, path, &bytes, err))
+    if (!file_read_trusted(path, &bytes, err))
         return false;
     start = bytes_text(&bytes) + strspn(bytes_text(&bytes), " \t\r\n");
     length = strlen(start);
@@ -89,60 +96,20 @@ bool file_read_password(const char *path, struct secret *secret, struct err *err
     CLEANUP(bytes_free) struct bytes bytes = {.limit = PASSWORD_MOST_BYTES};
     size_t length;
 
-    if (access(path, F_OK) != 0)
-        return err_errno(err, ERR_LOCAL, errno, "cannot be looked at");
-    if (file_everybody_may_write(path))
-        return err_set(err, ERR_LOCAL, "everybody may write; chmod o-w it");
-    if (!file_read_at(AT_FDCWD, path, &bytes, err))
-        return err_set(err, ERR_LOCAL, "cannot be read, or is longer than %d bytes",
+    if (!file_read_trusted(path, &bytes, err)) {
+        if (err->errnum == EPERM)
+            return err_wrap(err, "cannot be trusted");
+        if (err->errnum != 0)
+            return err_errno(err, ERR_LOCAL, err->errnum, "cannot be read");
+        return err_set(err, ERR_LOCAL, "is no regular file, or is longer than %d bytes",
                        PASSWORD_MOST_BYTES);
+    }
     length = bytes.length;
     if (length > 0 && bytes.data[length - 1] == '\n')
         length--;
     if (length > 0 && length < bytes.length && bytes.data[length - 1] == '\r')
         length--;
     return check_password(bytes.data, length, err) && secret_copy(secret, bytes.data, length, err);
-}
-
-/* Root's, behind a link into ..data, as kubelet's volumes of secrets and tokens are. */
-static bool is_mounted_by_kubelet(const char *path, const struct stat *about)
-{
-    char target[sizeof "..data/"] = {0};
-
-    return about->st_uid == 0 && readlink(path, target, sizeof target - 1) > 0 &&
-           strcmp(target, "..data/") == 0;
-}
-
-static bool is_read_only(const char *path)
-{
-    struct statvfs about;
-
-    return statvfs(path, &about) == 0 && (about.f_flag & ST_RDONLY) != 0 &&
-           access("/run/systemd/system", F_OK) != 0; /* sd_booted(3) */
-}
-
-static bool everybody_has(const char *path, mode_t bit)
-{
-    struct stat about;
-
-    return stat(path, &about) == 0 && (about.st_mode & bit) != 0 &&
-           !is_mounted_by_kubelet(path, &about);
-}
-
-bool file_everybody_may_write(const char *path)
-{
-    return everybody_has(path, S_IWOTH) && !is_read_only(path);
-}
-
-bool file_everybody_may_read(const char *path)
-{
-    return everybody_has(path, S_IROTH);
-}
-
-bool file_is_mounted_alone(const char *path)
-{
-    return text_starts(path, "/run/secrets/") != NULL ||
-           text_starts(path, "/var/run/secrets/") != NULL || is_read_only(path);
 }
 
 bool file_write(int fd, const void *data, size_t length, struct err *err)

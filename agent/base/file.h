@@ -28,10 +28,17 @@ bool file_read_at(int dir_fd, const char *name, struct bytes *bytes, struct err 
 bool file_read(int fd, const char *name, struct bytes *bytes, struct err *err);
 
 /*
+ * file_read_trusted - as file_read_at, of a file that only root and this process's user may write
+ *
+ * Judged is what is read, and everything on the way to it: trust_open_file.
+ */
+bool file_read_trusted(const char *path, struct bytes *bytes, struct err *err);
+
+/*
  * file_read_secret - reads a token or password file, without the white space around its content
  *
  * Replaces what is in `secret`. Fails with class local; an empty file, one over 64 KiB, or one with
- * control characters inside is a failure.
+ * control characters inside is a failure, and so is one that others may write.
  */
 bool file_read_secret(const char *path, struct secret *secret, struct err *err);
 
@@ -40,32 +47,9 @@ bool file_read_secret(const char *path, struct secret *secret, struct err *err);
  *
  * Replaces what is in `secret`. Printable ASCII only, since Java takes nothing else (PBEKey of its
  * provider SunJCE); white space inside and around counts. Fails with class local in words that
- * follow "the file": empty, over 1 KiB, several lines, a file that everybody may write.
+ * follow "the file": empty, over 1 KiB, several lines, a file that others may write.
  */
 bool file_read_password(const char *path, struct secret *secret, struct err *err);
-
-/*
- * file_everybody_may_write - whether everybody may write the file, by its mode and its mount
- *
- * False if it is not there. What kubelet mounts into a pod is not writable for those who mount it,
- * whatever its mode, and neither is a read-only file system. Where systemd runs the machine the
- * mode alone counts: a unit sees as read-only (ProtectSystem=) what others may write. Blocks, as
- * the two below.
- */
-bool file_everybody_may_write(const char *path);
-
-/*
- * file_everybody_may_read - whether everybody may read the file; false if it is not there
- *
- * What kubelet mounts is not everybody's: "everybody" are the containers of the pod that mount it.
- */
-bool file_everybody_may_read(const char *path);
-
-/*
- * file_is_mounted_alone - whether the file's mode is likely that of a mount and not of its owner:
- * it lies below /run/secrets, where Docker and Podman put secrets, or on a read-only file system
- */
-bool file_is_mounted_alone(const char *path);
 
 /* file_write - writes all of it, however often write(2) takes only a part; fails with class local
  */

@@ -1,6 +1,7 @@
 #include "base/trust.h"
 
 #include "base/cleanup.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -162,6 +163,7 @@ static bool start(struct walk *walk, struct trust *trust, const char *path, stru
 
     *walk = (struct walk){.trust = trust, .fd = -1};
     trust->advice[0] = '\0';
+    trust->through_volume = false;
     if (path[0] != '/' && getcwd(here, sizeof here) == NULL)
         return err_errno(err, ERR_LOCAL, errno, "cannot tell the working directory");
     length = snprintf(walk->rest, sizeof walk->rest, "%s/%s", here, path);
@@ -218,6 +220,7 @@ static int look_up(int dir_fd, const char *name)
 static bool follow(struct walk *walk, int link_fd, const char *path, struct err *err)
 {
     char target[PATH_MAX], rest[PATH_MAX];
+    struct stat about;
     ssize_t length = readlinkat(link_fd, "", target, sizeof target - 1);
 
     if (length <= 0)
@@ -226,6 +229,9 @@ static bool follow(struct walk *walk, int link_fd, const char *path, struct err 
     target[length] = '\0';
     if (++walk->links > LINKS_MOST)
         return err_errno(err, ERR_LOCAL, ELOOP, "cannot follow %s", path);
+    if (text_starts(target, "..data/") != NULL && fstat(link_fd, &about) == 0 &&
+        (about.st_uid == 0 || is_overflow(about.st_uid)))
+        walk->trust->through_volume = true;
     memcpy(rest, walk->rest, sizeof rest);
     if ((size_t)length + strlen(rest) + 1 >= sizeof walk->rest)
         return is_too_long(err);
@@ -307,8 +313,11 @@ bool trust_open_directory(struct trust *trust, const char *path, int *ret_fd, st
     return *ret_fd >= 0 || err_errno(err, ERR_LOCAL, errno, "cannot open the directory %s", path);
 }
 
-static bool open_end(const struct walk *walk, const char *name, const char *path, int *ret_fd,
-                     struct err *err)
+/* O_NONBLOCK: should a FIFO have taken the file's place by now, it must not stall the loop. */
+enum { TO_READ = O_RDONLY | O_NONBLOCK | O_NOCTTY, TO_LOOK = O_PATH };
+
+static bool open_end(const struct walk *walk, const char *name, const char *path, int how,
+                     int *ret_fd, struct err *err)
 {
     CLEANUP(close_fd) int fd = -1;
     char whole[PATH_MAX];
@@ -319,8 +328,7 @@ static bool open_end(const struct walk *walk, const char *name, const char *path
     if (name[0] == '\0' || fstatat(walk->fd, name, &about, AT_SYMLINK_NOFOLLOW) != 0 ||
         !S_ISREG(about.st_mode))
         return err_set(err, ERR_LOCAL, "%s is not a regular file", path);
-    /* O_NONBLOCK: should a FIFO have taken its place by now, it must not stall the loop. */
-    fd = openat(walk->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    fd = openat(walk->fd, name, how | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return err_errno(err, ERR_LOCAL, errno, "cannot open %s", path);
     if (fstat(fd, &about) != 0 || !S_ISREG(about.st_mode))
@@ -336,10 +344,38 @@ bool trust_open_file(struct trust *trust, const char *path, int *ret_fd, struct 
     struct walk walk;
     char end[NAME_MAX + 1];
     bool opened = start(&walk, trust, path, err) && walk_on(&walk, end, err) &&
-                  open_end(&walk, end, path, ret_fd, err);
+                  open_end(&walk, end, path, TO_READ, ret_fd, err);
 
     close_fd(&walk.fd);
     return opened;
+}
+
+bool trust_check_file(struct trust *trust, const char *path, int how, struct err *err)
+{
+    CLEANUP(close_fd) int fd = -1;
+    struct walk walk;
+    char end[NAME_MAX + 1];
+    bool good = start(&walk, trust, path, err) && walk_on(&walk, end, err) &&
+                open_end(&walk, end, path, TO_LOOK, &fd, err);
+
+    if (good && faccessat(walk.fd, end, how, 0) != 0)
+        good = err_errno(err, ERR_LOCAL, errno, "cannot use %s", path);
+    close_fd(&walk.fd);
+    return good;
+}
+
+enum trust_readers trust_readers(const struct trust *trust, int fd, const char *path)
+{
+    struct stat about;
+
+    if (fstat(fd, &about) != 0 || (about.st_mode & S_IROTH) == 0)
+        return TRUST_NOBODY_ELSE;
+    if (trust->through_volume && (about.st_uid == 0 || is_overflow(about.st_uid)))
+        return TRUST_POD;
+    return is_read_only(fd) || text_starts(path, "/run/secrets/") != NULL ||
+                   text_starts(path, "/var/run/secrets/") != NULL
+               ? TRUST_MOUNT
+               : TRUST_EVERYBODY;
 }
 
 bool trust_open_parent(struct trust *trust, const char *path, int *ret_fd, const char **ret_name,

@@ -32,6 +32,7 @@ struct trust {
     uid_t user;                  /* who may write beside root */
     const char *who;             /* for texts: who that is; NULL: this process runs as it */
     char advice[ERR_TEXT_BYTES]; /* of the last path: what is unwise and yet no fault; "" nothing */
+    bool through_volume;         /* the last path led through root's link into ..data of kubelet */
 };
 
 /*
@@ -50,6 +51,30 @@ bool trust_open_directory(struct trust *trust, const char *path, int *ret_fd, st
  * The rest as for trust_open_directory. Opened without waiting; a device or FIFO is not opened.
  */
 bool trust_open_file(struct trust *trust, const char *path, int *ret_fd, struct err *err);
+
+/*
+ * trust_check_file - judges a regular file and all on the way to it, and whether we may use it
+ *
+ * `how` is R_OK or X_OK of access(2). Nothing is read, so that a program need not be readable. The
+ * rest as for trust_open_directory; errnum is EACCES where it is not for us to use.
+ */
+bool trust_check_file(struct trust *trust, const char *path, int how, struct err *err);
+
+/* Who may read a file beside its owner and its group. */
+enum trust_readers {
+    TRUST_NOBODY_ELSE,
+    TRUST_POD,      /* the containers that mount this volume of kubelet */
+    TRUST_MOUNT,    /* whoever gets at a mount whose mode is likely not the owner's choice */
+    TRUST_EVERYBODY /* on this machine */
+};
+
+/*
+ * trust_readers - who may read the file that trust_open_file opened last, by its mode and its mount
+ *
+ * TRUST_MOUNT is a file on a read-only mount, or below /run/secrets, where Docker and Podman put
+ * theirs for all to read.
+ */
+enum trust_readers trust_readers(const struct trust *trust, int fd, const char *path);
 
 /*
  * trust_open_parent - opens the directory of something that is to be made, connected to or replaced

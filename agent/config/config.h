@@ -233,6 +233,7 @@ struct config {
     char session_digest[DIGEST_HEX_BYTES]; /* of [vault] and [auth] */
     /* All sections as they were written, for the places of messages. */
     const struct config_document *document;
+    struct text_list advice; /* on who may write these files and what they name: config_trust */
 };
 
 /* config_ref - takes one more reference */

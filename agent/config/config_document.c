@@ -114,8 +114,8 @@ static bool on_entry(void *arg, const char *key, const char *value, unsigned lin
     return entry->key != NULL && entry->value != NULL;
 }
 
-void config_document_read(struct config_document *document, struct arena *arena, const char *file,
-                          struct config_problems *problems)
+void config_document_read(struct config_document *document, struct arena *arena, int fd,
+                          const char *file, struct config_problems *problems)
 {
     struct reading reading = {document, arena, arena_copy(arena, file), problems, NULL};
     const struct ini_reader reader = {on_section, on_entry, &reading};
@@ -125,7 +125,7 @@ void config_document_read(struct config_document *document, struct arena *arena,
     if (reading.file == NULL)
         config_problem(problems, &(struct config_place){.file = file}, "memory ran out");
     else
-        document->bytes += ini_lines_read(reading.file, &reader, problems);
+        document->bytes += ini_lines_read(fd, reading.file, &reader, problems);
     if (document->bytes > ALL_FILES_MOST_BYTES)
         config_problem(problems, &(struct config_place){.file = file},
                        "brings all files of the configuration over 8 MiB together; include fewer");

@@ -35,14 +35,14 @@ struct config_document {
 };
 
 /*
- * config_document_read - adds the sections of one file
+ * config_document_read - adds the sections of one file, which is open; `file` is its name
  *
  * Everything lives in `arena`. A section that is there already is a problem, and so are files of
  * more than 8 MiB together. Key repetition is left to config_keys, which knows the keys that hold
  * lists.
  */
-void config_document_read(struct config_document *document, struct arena *arena, const char *file,
-                          struct config_problems *problems);
+void config_document_read(struct config_document *document, struct arena *arena, int fd,
+                          const char *file, struct config_problems *problems);
 
 /* config_section_find - the section of that kind and name ("" for none), or NULL */
 struct config_section *config_section_find(const struct config_document *document, const char *kind,

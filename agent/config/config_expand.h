@@ -12,6 +12,7 @@
 
 #include "base/arena.h"
 #include "config/config.h"
+#include "config/config_trust.h"
 #include "config/token_claims.h"
 
 #include <stdbool.h>
@@ -26,7 +27,7 @@ struct config_scope {
     struct token_claims claims;
     const char *claims_problem; /* why they could not be read */
     const char *item;           /* of a list: the one being parsed, as it is written; or NULL */
-    bool only_looks;            /* config_load's */
+    struct config_trust trust;
 };
 
 /* Where Kubernetes puts a pod's token unless the pod says otherwise. */

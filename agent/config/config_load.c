@@ -9,7 +9,6 @@
 #include "config/config_template.h"
 
 #include <errno.h>
-#include <glob.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,11 +32,21 @@ static const char *include_pattern(struct loading *loading, const char *main_fil
                         pattern);
 }
 
-/* For glob(3): a folder that is not there has no files; any other error ends the search. */
-static int ends_search(const char *folder, int error)
+/* That it is not there is a matter of the line; of a pattern over directories, some may lack it. */
+static void include_one(struct loading *loading, const struct config_place *place,
+                        const char *pattern, const char *path)
 {
-    (void)folder;
-    return error != ENOENT;
+    CLEANUP(close_fd) int fd = -1;
+    struct err err;
+    bool given = strpbrk(pattern, "*?[") == NULL;
+
+    if (config_trust_open(&loading->scope.trust, path, &fd, &err))
+        config_document_read(loading->document, &loading->config->arena, fd, path,
+                             loading->problems);
+    else if (err.errnum != ENOENT && err.errnum != ENOTDIR)
+        config_problem(loading->problems, &(struct config_place){.file = path}, "%s", err.text);
+    else if (given)
+        config_problem(loading->problems, place, "\"%s\" is not there; check the path", pattern);
 }
 
 static void include(struct loading *loading, const struct config_section *agent,
@@ -45,25 +54,36 @@ static void include(struct loading *loading, const struct config_section *agent,
 {
     const char *pattern = include_pattern(loading, agent->file, entry->value);
     const struct config_place place = {agent->file, entry->line, agent->title, entry->key};
-    glob_t found = {0};
-    int r = pattern == NULL ? GLOB_NOSPACE : glob(pattern, 0, ends_search, &found);
+    struct text_list found = {0};
+    struct err err;
 
     /* A folder without files is fine; a file named in full that is missing is not. */
-    if (r == GLOB_NOMATCH && strpbrk(pattern, "*?[") == NULL)
-        config_problem(loading->problems, &place, "\"%s\" is not there; check the path", pattern);
-    else if (r != 0 && r != GLOB_NOMATCH)
-        config_problem(loading->problems, &place, "cannot be searched; check who may read it");
-    for (size_t i = 0; r == 0 && i < found.gl_pathc; i++)
-        config_document_read(loading->document, &loading->config->arena, found.gl_pathv[i],
+    if (pattern == NULL)
+        config_problem(loading->problems, &place, "memory ran out");
+    else if (!config_trust_search(&loading->scope.trust, pattern, &found, &err))
+        config_problem(loading->problems, &place, "cannot be searched: %s", err.text);
+    for (size_t i = 0; i < found.count; i++)
+        include_one(loading, &place, pattern, found.items[i]);
+}
+
+/* The first file, which the command line names. */
+static void read_main(struct loading *loading, const char *file)
+{
+    CLEANUP(close_fd) int fd = -1;
+    struct err err;
+
+    if (config_trust_open(&loading->scope.trust, file, &fd, &err))
+        config_document_read(loading->document, &loading->config->arena, fd, file,
                              loading->problems);
-    globfree(&found);
+    else
+        config_problem(loading->problems, &(struct config_place){.file = file}, "%s", err.text);
 }
 
 static void read_all(struct loading *loading, const char *file)
 {
     const struct config_section *agent;
 
-    config_document_read(loading->document, &loading->config->arena, file, loading->problems);
+    read_main(loading, file);
     agent = config_section_find(loading->document, "agent", "");
     for (struct config_entry *entry = config_entry_find(agent, "include"); entry != NULL;
          entry = entry->next) {
@@ -133,6 +153,18 @@ static void fill_section(struct loading *loading, const char *kind, unsigned sec
     config_fill(&filling);
 }
 
+/* The default, which stands in no line and is judged all the same. */
+static void take_pods_token(struct loading *loading)
+{
+    const struct config_place place = config_place_of(loading->document, "auth", "", "token_file");
+    const char *why =
+        config_trust_file(&loading->scope.trust, config_service_account_token, R_OK, NULL);
+
+    loading->config->auth.token_file = config_service_account_token;
+    if (why != NULL)
+        config_problem(loading->problems, &place, "%s", why);
+}
+
 static void fill_session(struct loading *loading)
 {
     CLEANUP(digest_drop) struct digest session = {0}, agent = {0};
@@ -146,7 +178,7 @@ static void fill_session(struct loading *loading)
     if (config->auth.mount == NULL)
         config->auth.mount = auth_method_words[config->auth.method];
     if (config->auth.token_file == NULL && config->auth.method == AUTH_KUBERNETES)
-        config->auth.token_file = config_service_account_token;
+        take_pods_token(loading);
     if (!digest_hex(&session, config->session_digest, &err))
         config_problem(loading->problems, &(struct config_place){0}, "%s", err.text);
 }
@@ -240,7 +272,7 @@ struct config *config_load(const char *file, bool only_looks, struct config_prob
     config->document = loading.document;
     loading.config = config;
     loading.scope.arena = &config->arena;
-    loading.scope.only_looks = only_looks;
+    config_trust_start(&loading.scope.trust, file, only_looks, &config->arena, &config->advice);
     read_all(&loading, file);
     for (const struct config_section *at = loading.document->sections; at != NULL; at = at->next)
         check_section(&loading, at);

@@ -16,6 +16,7 @@
  *
  * With `only_looks` it is for a command that looks at what is on disk: files and programs that it
  * names for the CA and for consumers may be missing, or not be for this user to read.
+ * Files that others may write, or exchange, are refused: config_trust.
  * Gives a configuration with one reference, or NULL with `problems` filled. Blocks: reads files and
  * asks the name service for the owners that file lines name.
  */

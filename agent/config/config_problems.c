@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PROBLEM_BYTES = 512 };
+enum { PROBLEM_BYTES = 1024 };
 
 struct config_problem {
     struct config_problem *next;

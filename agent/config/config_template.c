@@ -1,12 +1,12 @@
 #include "config/config_template.h"
 
+#include "base/cleanup.h"
 #include "base/text.h"
 #include "config/config_fill.h"
 #include "config/config_values.h"
 
-#include <dirent.h>
+#include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { NAMES_MOST = 1000 };
 
@@ -24,8 +24,12 @@ static struct config_template *find(const struct config_templates *templates, co
     return NULL;
 }
 
-/* The path of the template's file, or NULL if neither folder has it. */
-static const char *locate(const struct config_templates *templates, const char *name)
+/*
+ * Opens the template's file. The path that was opened, or that cannot be trusted, with *err; NULL
+ * if neither folder has one that can be read.
+ */
+static const char *locate(const struct config_templates *templates, const char *name, int *ret_fd,
+                          struct err *err)
 {
     const char *const folders[] = {templates->directory, LEAFD_TEMPLATE_DIRECTORY};
 
@@ -34,7 +38,8 @@ static const char *locate(const struct config_templates *templates, const char *
                                ? NULL
                                : arena_format(templates->arena, "%s/%s.ini", folders[i], name);
 
-        if (path != NULL && access(path, R_OK) == 0)
+        if (path != NULL && (config_trust_open(&templates->scope->trust, path, ret_fd, err) ||
+                             (err->errnum != ENOENT && err->errnum != EACCES)))
             return path;
     }
     return NULL;
@@ -80,13 +85,13 @@ static void tell_missing(const struct config_templates *templates, const struct 
                        own, LEAFD_TEMPLATE_DIRECTORY);
 }
 
-static struct config_section *read_template(const struct config_templates *templates,
+static struct config_section *read_template(const struct config_templates *templates, int fd,
                                             const char *path)
 {
     struct config_document document = {0};
     struct config_section *section;
 
-    config_document_read(&document, templates->arena, path, templates->problems);
+    config_document_read(&document, templates->arena, fd, path, templates->problems);
     section = config_section_find(&document, "template", "");
     if (section == NULL || section->next != NULL || document.sections != section)
         config_problem(templates->problems, &(struct config_place){.file = path},
@@ -100,10 +105,12 @@ struct config_section *config_template_of(struct config_templates *templates,
                                           const struct config_section *cert,
                                           const struct config_section *defaults)
 {
+    CLEANUP(close_fd) int fd = -1;
     const struct config_section *from = cert;
     const struct config_entry *entry = config_entry_find(cert, "template");
     struct config_template *template;
     const char *name = NULL, *path;
+    struct err err;
 
     if (entry == NULL) {
         from = defaults;
@@ -120,12 +127,14 @@ struct config_section *config_template_of(struct config_templates *templates,
         return NULL;
     *template = (struct config_template){.next = templates->known, .name = name};
     templates->known = template;
-    path = locate(templates, name);
+    path = locate(templates, name, &fd, &err);
     if (path == NULL)
         tell_missing(templates,
                      &(struct config_place){from->file, entry->line, from->title, "template"},
                      name);
+    else if (fd < 0)
+        config_problem(templates->problems, &(struct config_place){.file = path}, "%s", err.text);
     else
-        template->section = read_template(templates, path);
+        template->section = read_template(templates, fd, path);
     return template->section;
 }

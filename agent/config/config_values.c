@@ -75,18 +75,29 @@ const char *parse_directory(struct config_scope *scope, const char *value, void 
     return why;
 }
 
-bool config_may_use(const struct config_scope *scope, const char *path, int mode)
-{
-    return scope->only_looks || access(path, mode) == 0;
-}
-
 const char *parse_readable_file(struct config_scope *scope, const char *value, void *field)
 {
     const char *why = parse_path(scope, value, field);
 
-    if (why == NULL && !config_may_use(scope, *(const char **)field, R_OK))
-        why = "names a file that leafd cannot read; check the path and who may read it";
+    if (why == NULL)
+        why = config_trust_file(&scope->trust, *(const char **)field, R_OK,
+                                "names a file that leafd cannot read; check the path and who may "
+                                "read it");
     return why;
+}
+
+const char *parse_credential_file(struct config_scope *scope, const char *value, void *field)
+{
+    const char *why = parse_path(scope, value, field);
+
+    return why != NULL ? why : config_trust_file(&scope->trust, *(const char **)field, R_OK, NULL);
+}
+
+const char *parse_ca_directory(struct config_scope *scope, const char *value, void *field)
+{
+    const char *why = parse_path(scope, value, field);
+
+    return why != NULL ? why : config_trust_directory(&scope->trust, *(const char **)field);
 }
 
 const char *parse_password_file(struct config_scope *scope, const char *value, void *field)
@@ -95,7 +106,7 @@ const char *parse_password_file(struct config_scope *scope, const char *value, v
     const char *why = parse_readable_file(scope, value, field);
     struct err err;
 
-    if (why != NULL || scope->only_looks ||
+    if (why != NULL || scope->trust.only_looks ||
         file_read_password(*(const char **)field, &password, &err))
         return why;
     why = arena_format(scope->arena, "names a file that %s", err.text);

@@ -28,11 +28,16 @@ const char *check_path(const char *path);
 /* parse_directory - `const char *`: as parse_path, and not the root of all */
 config_parser parse_directory;
 
-/* config_may_use - access(2) on a file that the configuration names; true for who only looks */
-bool config_may_use(const struct config_scope *scope, const char *path, int mode);
-
-/* parse_readable_file - `const char *`: an absolute path of a file that can be read now */
+/* parse_readable_file - `const char *`: an absolute path of a file that can be read now, and that
+ * others cannot write */
 config_parser parse_readable_file;
+
+/* parse_credential_file - the same, but it may come later */
+config_parser parse_credential_file;
+
+/* parse_ca_directory - `const char *`: an absolute path of a directory in which others can write
+ * nothing; it may come later */
+config_parser parse_ca_directory;
 
 /* parse_password_file - `const char *`: as parse_readable_file, and what it holds can be a password
  */

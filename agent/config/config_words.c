@@ -81,12 +81,17 @@ const char *words_split(struct config_scope *scope, const char *value, struct te
 const char *words_argv(struct config_scope *scope, const struct text_list *words,
                        struct text_list *argv)
 {
+    const char *why;
+
     if (words->count < 2)
         return "has no program behind exec; write exec /PATH/TO/PROGRAM";
     if (words->items[1][0] != '/')
         return "names a program without its absolute path; there is no shell and no PATH search";
-    if (!config_may_use(scope, words->items[1], X_OK))
-        return "names a program that is not there or may not be executed; check its path and mode";
+    why = config_trust_file(&scope->trust, words->items[1], X_OK,
+                            "names a program that is not there or may not be executed; check its "
+                            "path and mode");
+    if (why != NULL)
+        return why;
     for (size_t i = 1; i < words->count; i++)
         if (!text_list_add(argv, scope->arena, words->items[i], strlen(words->items[i])))
             return config_no_memory;

@@ -24,7 +24,8 @@ const char *words_split(struct config_scope *scope, const char *value, struct te
 /*
  * words_argv - appends the arguments of exec PROGRAM [ARGUMENT...]
  *
- * The program must be an absolute path that can be executed. Returns what is wrong, or NULL.
+ * The program must be an absolute path that can be executed, and that others cannot write. Returns
+ * what is wrong, or NULL.
  */
 const char *words_argv(struct config_scope *scope, const struct text_list *words,
                        struct text_list *argv);

@@ -5,7 +5,6 @@
 #include "base/err.h"
 #include "base/file.h"
 
-#include <fcntl.h>
 #include <ini.h>
 #include <string.h>
 
@@ -186,26 +185,23 @@ static int take_entry(void *user, const char *section, const char *key, const ch
     return 1;
 }
 
-static bool read_file(const char *file, struct bytes *bytes, struct err *err)
+static bool read_text(int fd, const char *file, struct bytes *bytes, struct err *err)
 {
-    if (!file_read_at(AT_FDCWD, file, bytes, err))
+    if (!file_read(fd, file, bytes, err))
         return false;
-    if (file_everybody_may_write(file))
-        return err_set(err, ERR_CONFIG,
-                       "everybody may write this file, and it names commands; chmod o-w it");
     if (strlen(bytes_text(bytes)) != bytes->length)
         return err_set(err, ERR_CONFIG, "the file holds a NUL byte; it is not a text file");
     return true;
 }
 
-size_t ini_lines_read(const char *file, const struct ini_reader *reader,
+size_t ini_lines_read(int fd, const char *file, const struct ini_reader *reader,
                       struct config_problems *problems)
 {
     CLEANUP(bytes_free) struct bytes bytes = {.limit = FILE_MOST_BYTES};
     struct lines lines = {.file = file, .reader = reader, .problems = problems};
     struct err err;
 
-    if (!read_file(file, &bytes, &err)) {
+    if (!read_text(fd, file, &bytes, &err)) {
         config_problem(problems, &(struct config_place){.file = file}, "%s", err.text);
         return 0;
     }

@@ -1,7 +1,8 @@
 #include "flow/configuration.h"
 
-#include "base/file.h"
+#include "base/cleanup.h"
 #include "base/log.h"
+#include "base/trust.h"
 #include "base/when.h"
 #include "config/config_document.h"
 #include "config/config_load.h"
@@ -9,7 +10,6 @@
 #include "pki/pem_file.h"
 #include "plan/ca_news.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,19 +52,6 @@ static size_t credentials_of(const struct config *config, struct named_file file
         if (all[i].path != NULL)
             files[count++] = all[i];
     return count;
-}
-
-static void check_credentials(const struct config *config, struct config_problems *problems)
-{
-    struct named_file files[CREDENTIALS];
-    size_t count = credentials_of(config, files);
-
-    for (size_t i = 0; i < count; i++) {
-        struct config_place place = place_of(config, &files[i]);
-
-        if (file_everybody_may_write(files[i].path))
-            config_problem(problems, &place, "names a file that everybody may write; chmod o-w it");
-    }
 }
 
 static int by_path(const void *a, const void *b)
@@ -128,10 +115,6 @@ static bool is_good(const struct named_file *file, struct err *err)
 
     if (!pem_file_certificates(file->path, form_of(file), &facts, err))
         return false;
-    if (file_everybody_may_write(file->path))
-        return err_set(err, ERR_LOCAL,
-                       "is a file that everybody may write, and whom leafd trusts stands in it; "
-                       "chmod o-w it");
     if (strcmp(file->key, "trust_anchor") == 0 &&
         (facts.certificates > CHAIN_MOST_CERTIFICATES || facts.bytes > CHAIN_MOST_BYTES))
         return err_set(err, ERR_LOCAL,
@@ -165,18 +148,31 @@ static void check_certificates(const struct config *config, struct config_proble
     free((void *)files);
 }
 
+/* Who may read a file that nobody else may write; false if it cannot be read. */
+static bool may_read(const char *path, enum trust_readers *ret_readers, struct err *err)
+{
+    CLEANUP(close_fd) int fd = -1;
+    struct trust trust = {.user = geteuid()};
+
+    if (!trust_open_file(&trust, path, &fd, err))
+        return false;
+    *ret_readers = trust_readers(&trust, fd, path);
+    return true;
+}
+
 static void check_client_key(const struct config *config, struct config_problems *problems)
 {
     const struct named_file file = {"vault", "", "client_key", config->vault.client_key};
+    enum trust_readers readers;
     struct config_place place;
     struct err err;
 
-    if (file.path == NULL || file_everybody_may_write(file.path))
+    if (file.path == NULL)
         return;
     place = place_of(config, &file);
     if (!pem_file_key(file.path, config->vault.client_certificate, &err))
         config_problem(problems, &place, "\"%s\" %s", file.path, err.text);
-    else if (file_everybody_may_read(file.path) && !file_is_mounted_alone(file.path))
+    else if (may_read(file.path, &readers, &err) && readers == TRUST_EVERYBODY)
         config_problem(problems, &place,
                        "\"%s\" is a private key that everybody may read; chmod o-r it, and replace "
                        "it if somebody could have",
@@ -189,7 +185,6 @@ struct config *configuration_load(const char *file, struct config_problems *prob
 
     if (config == NULL)
         return NULL;
-    check_credentials(config, problems);
     check_certificates(config, problems);
     check_client_key(config, problems);
     if (problems->count == 0)
@@ -248,19 +243,21 @@ static void advise_on_credential(const struct config *config, const struct named
 {
     struct config_place place = place_of(config, file);
     const char *key = place.key;
+    enum trust_readers readers;
+    struct err err;
 
     /* A default stands in no file: then the section is the place. */
     if (place.line == 0)
         place = config_place_of(config->document, file->kind, file->section, file->key);
     place.key = NULL;
-    if (access(file->path, R_OK) != 0)
+    if (!may_read(file->path, &readers, &err))
         config_problem(advice, &place,
                        "advice: the file of %s cannot be read now: %s; no login succeeds until it "
                        "can",
-                       key, strerrordesc_np(errno));
-    else if (strcmp(key, "role_id_file") != 0 && file_everybody_may_read(file->path))
+                       key, err.errnum == 0 ? "it is no file" : strerrordesc_np(err.errnum));
+    else if (strcmp(key, "role_id_file") != 0 && readers >= TRUST_MOUNT)
         config_problem(advice, &place, "advice: everybody may read the file of %s; %s", key,
-                       file_is_mounted_alone(file->path)
+                       readers == TRUST_MOUNT
                            ? "chmod o-r it where it is mounted from, or have it mounted so: "
                              "mode: of a Docker or Podman secret, defaultMode: of a volume"
                            : "chmod o-r it");
@@ -302,6 +299,16 @@ static void advise_on_passwords(const struct config *config, struct config_probl
     }
 }
 
+/* What is unwise about who may write the files: it has no line, but a directory. */
+static void advise_on_trust(const struct config *config, struct config_problems *advice)
+{
+    const struct config_section *first = config->document->sections;
+
+    for (size_t i = 0; i < config->advice.count; i++)
+        config_problem(advice, &(struct config_place){.file = first == NULL ? NULL : first->file},
+                       "advice: %s", config->advice.items[i]);
+}
+
 /* What was written when the polls were shorter goes on, and the larger time counts. */
 static void advise_on_spread(const struct config *config, struct config_problems *advice)
 {
@@ -341,6 +348,7 @@ void configuration_advise(const struct config *config, struct config_problems *a
         advise_on_credential(config, &files[i], advice);
     advise_on_passwords(config, advice);
     advise_on_ends(config, advice);
+    advise_on_trust(config, advice);
     advise_on_spread(config, advice);
     config_problems_sort(advice);
 }

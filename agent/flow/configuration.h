@@ -13,9 +13,9 @@
 /*
  * configuration_load - reads the configuration that starts with `file`, and the files it names
  *
- * As config_load; refused are besides: files that hold no certificates where they should, a client
- * key that does not fit or that everybody may read, credentials that everybody may write. Gives a
- * configuration with one reference, or NULL with `problems` filled. Blocks.
+ * As config_load; refused are besides: files that hold no certificates where they should, and a
+ * client key that does not fit or that everybody may read. Gives a configuration with one
+ * reference, or NULL with `problems` filled. Blocks.
  */
 struct config *configuration_load(const char *file, struct config_problems *problems);
 
@@ -32,8 +32,8 @@ struct config *configuration_await(const char *file, uint64_t most_s,
 /*
  * configuration_advise - adds what is unwise about these files
  *
- * Credentials that are not there yet or that everybody may read, certificates that have ended, and
- * a ca_spread that is raised. Blocks: looks at files.
+ * Credentials that are not there yet or that everybody may read, mounts that others may write,
+ * certificates that have ended, and a ca_spread that is raised. Blocks: looks at files.
  */
 void configuration_advise(const struct config *config, struct config_problems *advice);
 

@@ -9,15 +9,17 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
-#include <fcntl.h>
+#include <errno.h>
 #include <string.h>
 
 enum { PEM_FILE_MOST_BYTES = 1024 * 1024, DER_SEQUENCE = 0x30 };
 
 static bool read_text(const char *path, struct bytes *bytes, struct err *err)
 {
-    if (file_read_at(AT_FDCWD, path, bytes, err))
+    if (file_read_trusted(path, bytes, err))
         return true;
+    if (err->errnum == EPERM)
+        return err_wrap(err, "cannot be trusted");
     if (err->errnum != 0)
         return err_errno(err, ERR_LOCAL, err->errnum, "cannot be read; check who may read it");
     return err_set(err, ERR_LOCAL,
@@ -107,7 +109,7 @@ bool pem_file_key(const char *path, const char *certificate_path, struct err *er
                        "holds no private key in PEM; name the file with -----BEGIN PRIVATE "
                        "KEY-----");
     if (!pem_file_certificates(certificate_path, PEM_FILE_PLAIN, &facts, &why) ||
-        !file_read_at(AT_FDCWD, certificate_path, &certificate, &why))
+        !file_read_trusted(certificate_path, &certificate, &why))
         return true; /* which is told of that file */
     return certificate_has_key(bytes_text(&certificate), key, &why) ||
            err_set(err, ERR_LOCAL,

@@ -11,7 +11,6 @@
 
 #include <openssl/err.h>
 
-#include <fcntl.h>
 #include <string.h>
 
 /* Everything a rule may look at. */
@@ -256,7 +255,7 @@ static bool read_anchors(struct vetting *vetting, struct err *err)
     CLEANUP(bytes_free) struct bytes bytes = {.limit = CHAIN_MOST_BYTES};
     const char *path = vetting->order->trust_anchor;
 
-    if (!file_read_at(AT_FDCWD, path, &bytes, err))
+    if (!file_read_trusted(path, &bytes, err))
         return err_wrap(err, "trust_anchor");
     if (ca_cache_parse(vetting->order->cache, bytes_text(&bytes), vetting->anchors, err))
         return true;

@@ -1,10 +1,12 @@
 #include "roles.h"
 
+#include "base/cleanup.h"
 #include "base/when.h"
 #include "config/ini_lines.h"
 
 #include "must.h"
 
+#include <fcntl.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -279,12 +281,17 @@ void roles_read(struct roles *roles, const char *file, struct config_problems *p
 {
     struct reading reading = {.roles = roles, .file = file, .problems = problems};
     const struct ini_reader reader = {on_section, on_entry, &reading};
+    CLEANUP(close_fd) int fd = -1;
 
     if (file == NULL) {
         add_built_in(roles);
         return;
     }
-    ini_lines_read(file, &reader, problems);
+    fd = open(file, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        complain(&reading, 0, NULL, "the file cannot be opened");
+    else
+        ini_lines_read(fd, file, &reader, problems);
     reading.section = NULL;
     if (problems->count == 0 && (roles->pki == NULL || roles->auth == NULL))
         complain(&reading, 0, NULL, "a [role NAME] and an [auth NAME] section are needed");

@@ -1,11 +1,15 @@
 """What a scenario is made of: a site with its configuration, a running leafd, a service manager, a proxy."""
+import atexit
+import functools
 import json
 import os
 import re
 import selectors
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -13,6 +17,7 @@ LEAFD = os.environ.get("LEAFD", os.path.join(os.path.dirname(__file__), "..", ".
 SOURCE = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 with open(LEAFD, "rb") as program:
     SANITIZED = b"__asan_init" in program.read()
+os.umask(0o022)  # a configuration that its group may write is refused
 PATIENCE_S = float(os.environ.get("LEAFD_TEST_PATIENCE", "60"))
 
 
@@ -26,6 +31,17 @@ def wait_for(condition, what, patience=PATIENCE_S):
         if time.monotonic() > end:
             raise AssertionError(f"waited {patience} s in vain: {what() if callable(what) else what}")
         time.sleep(0.02)
+
+
+@functools.cache
+def templates():
+    """A copy of leafd's templates that is ours: a checkout may be another user's, whom root's leafd does not trust."""
+    folder = tempfile.mkdtemp(prefix="leafd-templates-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.chmod(folder, 0o755)
+    for name in os.listdir(os.path.join(SOURCE, "templates")):
+        shutil.copyfile(os.path.join(SOURCE, "templates", name), os.path.join(folder, name))
+    return folder
 
 
 def openssl(*arguments, data=None):
@@ -212,7 +228,7 @@ class Site:
     def configure(self, ca, certs, auth=None, agent="", defaults="", vault=""):
         """The usual configuration: `certs` maps a name to its lines; {out} is the set's directory."""
         text = f"[vault]\naddress = {ca.address}\nca_file = {ca.ca_file}\n{vault}\n[auth]\n{auth or ca.auth}\n" \
-               f"[agent]\nlog_format = json\ntemplate_directory = {SOURCE}/templates\n{agent}\n[defaults]\n{defaults}\n"
+               f"[agent]\nlog_format = json\ntemplate_directory = {templates()}\n{agent}\n[defaults]\n{defaults}\n"
         for name, lines in certs.items():
             if "pki_mount" not in lines:
                 lines = f"pki_mount = {ca.mount}\n{lines}"

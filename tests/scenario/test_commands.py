@@ -410,15 +410,3 @@ def test_check_tells_what_a_template_gave_and_what_the_section_has_in_its_place(
     assert "    file = fullchain.pem fullchain" in lines[at:]
     own = [line for line in lines if "reload =" in line]
     assert len(own) == 1 and own[0].startswith("    reload = signal HUP process nginx    (the section's own, line ")
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes users")
-def test_a_fresh_machine_has_what_the_first_command_needs(tmp_path):
-    """README: the files of sysusers.d and tmpfiles.d make user and directory, before the first start."""
-    (tmp_path / "etc").mkdir()
-    for tool, line in (["systemd-sysusers"], "sysusers"), (["systemd-tmpfiles", "--create"], "tmpfiles"):
-        subprocess.run([*tool, f"--root={tmp_path}", f"{scene.SOURCE}/contrib/systemd/leafd.{line}"], check=True)
-    user = next(line for line in (tmp_path / "etc/passwd").read_text().splitlines() if line.startswith("leafd:"))
-    made = (tmp_path / "var/lib/leafd").stat()
-    assert (made.st_uid, made.st_gid) == tuple(int(part) for part in user.split(":")[2:4])
-    assert made.st_mode & 0o7777 == 0o755

@@ -5,7 +5,7 @@ import os
 import pytest
 import yaml
 
-from scene import SOURCE
+from scene import SOURCE, templates
 
 MANIFESTS = sorted(glob.glob(os.path.join(SOURCE, "contrib", "k8s", "*.yaml")))
 
@@ -23,6 +23,6 @@ def test_the_configuration_of_a_manifest_is_right(devca, site, path):
                         ("/run/leafd", site.folder)):
         assert there in text
         text = text.replace(there, str(here))
-    site.write(f"{text}\n[agent]\ntemplate_directory = {SOURCE}/templates\n")
+    site.write(f"{text}\n[agent]\ntemplate_directory = {templates()}\n")
     done = site.command("check")
     assert done.code == 0, done.out + done.err

@@ -1,7 +1,6 @@
 """What `make install` and systemd-tmpfiles leave on a machine: the configuration's directory is root's."""
 import os
 import re
-import shutil
 import stat
 import subprocess
 
@@ -23,15 +22,14 @@ def installed(tmp_path_factory):
     return root
 
 
-def tmpfiles(root):
-    """What systemd-tmpfiles does at every boot, below another root."""
-    if not shutil.which("systemd-tmpfiles"):
-        pytest.skip("there is no systemd-tmpfiles")
+def boot(root):
+    """What systemd-sysusers and systemd-tmpfiles do at every boot, below another root; gives leafd's uid and gid."""
     (root / "etc").mkdir(exist_ok=True)
-    (root / "etc" / "passwd").write_text("root:x:0:0::/:\nleafd:x:990:990::/:\n")
-    (root / "etc" / "group").write_text("root:x:0:\nleafd:x:990:\n")
-    made, = root.rglob("lib/tmpfiles.d/leafd.conf")
-    subprocess.run(["systemd-tmpfiles", f"--root={root}", "--create", made], check=True)
+    for tool, folder in (["systemd-sysusers"], "sysusers.d"), (["systemd-tmpfiles", "--create"], "tmpfiles.d"):
+        made, = root.rglob(f"lib/{folder}/leafd.conf")
+        subprocess.run([*tool, f"--root={root}", made], check=True)
+    user = next(line for line in (root / "etc/passwd").read_text().splitlines() if line.startswith("leafd:"))
+    return tuple(int(part) for part in user.split(":")[2:4])
 
 
 def configuration(root):
@@ -40,24 +38,26 @@ def configuration(root):
     return folder
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can install")
-def test_the_configuration_belongs_to_root(installed):
-    folder = configuration(installed)
-    assert folder.is_dir()
-    assert (folder.stat().st_uid, stat.S_IMODE(folder.stat().st_mode)) == (0, 0o755)
-    tmpfiles(installed)
-    assert folder.stat().st_uid == 0 and (installed / "var" / "lib" / "leafd").stat().st_uid == 990
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes users")
+def test_a_fresh_machine_has_what_the_first_command_needs(installed):
+    """README: before the first start; and the configuration, which names commands, is not the user's."""
+    configured = configuration(installed).stat()
+    assert (configured.st_uid, stat.S_IMODE(configured.st_mode)) == (0, 0o755)
+    user = boot(installed)
+    assert configuration(installed).stat().st_uid == 0
+    made = (installed / "var/lib/leafd").stat()
+    assert (made.st_uid, made.st_gid, stat.S_IMODE(made.st_mode)) == (*user, 0o755)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_a_directory_that_an_earlier_unit_gave_away_is_roots_again(installed):
     """Its mode and group, by which an operator keeps others out, stay."""
     folder = configuration(installed)
-    os.chown(folder, 990, 990)
+    os.chown(folder, *boot(installed))
     folder.chmod(0o750)
-    tmpfiles(installed)
+    _, group = boot(installed)
     about = folder.stat()
-    assert (about.st_uid, about.st_gid, stat.S_IMODE(about.st_mode)) == (0, 990, 0o750)
+    assert (about.st_uid, about.st_gid, stat.S_IMODE(about.st_mode)) == (0, group, 0o750)
 
 
 def test_the_service_can_only_read_its_configuration(installed):

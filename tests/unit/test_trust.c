@@ -181,6 +181,54 @@ static void the_user_who_is_trusted_may_own_it(void **state)
     assert_true(trust_open_file(&trust, place("u/file"), &fd, &err));
 }
 
+static void a_program_is_judged_and_need_not_be_readable(void **state)
+{
+    struct trust trust = {.user = geteuid()};
+    struct err err;
+
+    (void)state;
+    make_directory("x", 0755, geteuid());
+    make_file("x/program", 0111, geteuid());
+    make_file("x/text", 0400, geteuid());
+    make_file("x/open", 0777, geteuid());
+    assert_true(trust_check_file(&trust, place("x/program"), X_OK, &err));
+    assert_true(trust_check_file(&trust, place("x/text"), R_OK, &err));
+    assert_false(trust_check_file(&trust, place("x/text"), X_OK, &err));
+    assert_int_equal(err.errnum, EACCES);
+    assert_false(trust_check_file(&trust, place("x/open"), X_OK, &err));
+    assert_int_equal(err.errnum, EPERM);
+    assert_false(trust_check_file(&trust, place("x/none"), X_OK, &err));
+    assert_int_equal(err.errnum, ENOENT);
+    assert_false(trust_check_file(&trust, place("x"), X_OK, &err));
+    assert_int_equal(err.errnum, 0);
+}
+
+static enum trust_readers readers_of(const char *name)
+{
+    struct trust trust = {.user = geteuid()};
+    CLEANUP(close_fd) int fd = -1;
+    struct err err;
+
+    assert_true(trust_open_file(&trust, place(name), &fd, &err));
+    return trust_readers(&trust, fd, place(name));
+}
+
+static void who_may_read_is_told(void **state)
+{
+    (void)state;
+    make_directory("r", 0755, geteuid());
+    make_directory("r/..2026", 0755, geteuid());
+    make_file("r/..2026/token", 0644, geteuid());
+    make_link("r/..data", "..2026", geteuid());
+    make_link("r/token", "..data/token", geteuid());
+    make_file("r/own", 0640, geteuid());
+    make_file("r/open", 0644, geteuid());
+    assert_int_equal(readers_of("r/own"), TRUST_NOBODY_ELSE);
+    assert_int_equal(readers_of("r/open"), TRUST_EVERYBODY);
+    assert_int_equal(readers_of("r/..data/token"), TRUST_EVERYBODY);
+    assert_int_equal(readers_of("r/token"), geteuid() == 0 ? TRUST_POD : TRUST_EVERYBODY);
+}
+
 static void what_is_no_file_is_not_opened(void **state)
 {
     char text[ERR_TEXT_BYTES];
@@ -277,6 +325,8 @@ int main(void)
         TRUST_TEST(each_component_that_others_may_write_is_named),
         TRUST_TEST(what_belongs_to_another_user_is_refused),
         TRUST_TEST(the_user_who_is_trusted_may_own_it),
+        TRUST_TEST(a_program_is_judged_and_need_not_be_readable),
+        TRUST_TEST(who_may_read_is_told),
         TRUST_TEST(what_is_no_file_is_not_opened),
         TRUST_TEST(the_parent_of_what_is_to_be_made_is_judged),
         TRUST_TEST(a_relative_path_is_judged_from_the_root),
