@@ -233,11 +233,24 @@ static bool judge_program(const struct child *child, const char *program, struct
     return err_wrap(err, "cannot start %s", child->what);
 }
 
+/* Makes the pipe for what the command prints; *ret_fd is the command's end. */
+static bool open_output(struct child *child, int *ret_fd, struct err *err)
+{
+    int fds[2];
+
+    if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) != 0)
+        return err_errno(err, ERR_LOCAL, errno, "cannot make a pipe for %s", child->what);
+    child->output_fd = fds[0];
+    fcntl(fds[1], F_SETFL, 0); /* the command's end blocks as usual */
+    *ret_fd = fds[1];
+    return true;
+}
+
 struct slot *child_start(sd_event *loop, const struct child_order *order, slot_done *on_done,
                          void *arg, struct err *err)
 {
     struct child *child = calloc(1, sizeof *child);
-    int pipe_fds[2], r;
+    int output_fd, r;
 
     if (child == NULL) {
         err_memory(err);
@@ -250,21 +263,14 @@ struct slot *child_start(sd_event *loop, const struct child_order *order, slot_d
         free(child);
         return NULL;
     }
-    if (!judge_program(child, order->argv->items[0], err)) {
+    if (!judge_program(child, order->argv->items[0], err) || !open_output(child, &output_fd, err)) {
         destroy_child(&child->slot);
         return NULL;
     }
-    if (pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK) != 0) {
-        err_errno(err, ERR_LOCAL, errno, "cannot make a pipe for %s", child->what);
-        destroy_child(&child->slot);
-        return NULL;
-    }
-    child->output_fd = pipe_fds[0];
-    fcntl(pipe_fds[1], F_SETFL, 0); /* the command's end blocks as usual */
     r = keep_capabilities_here();
     if (r == 0)
-        r = spawn(order, pipe_fds[1], &child->pid);
-    close(pipe_fds[1]);
+        r = spawn(order, output_fd, &child->pid);
+    close(output_fd);
     if (r != 0) {
         child->pid = 0;
         err_errno(err, ERR_CONSUMER, r, "cannot start %s", child->what);
