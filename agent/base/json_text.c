@@ -32,3 +32,18 @@ char *json_text(const json_t *json, size_t flags)
         text = text_within(json, flags, length, &length);
     return text;
 }
+
+json_t *json_words(const char *words)
+{
+    json_t *json = json_string(words);
+    char *plain = json == NULL ? strdup(words) : NULL;
+
+    if (plain == NULL)
+        return json;
+    for (char *at = plain; *at != '\0'; at++)
+        if ((unsigned char)*at > 0x7f)
+            *at = '?';
+    json = json_string(plain);
+    free(plain);
+    return json;
+}

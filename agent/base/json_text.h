@@ -13,4 +13,12 @@
  * or for NULL */
 char *json_text(const json_t *json, size_t flags);
 
+/*
+ * json_words - words that came from outside, or may have been cut, as a JSON text
+ *
+ * JSON is UTF-8: of words that are not, every byte outside ASCII becomes '?'. Without this, one
+ * path in another encoding takes a whole document away. NULL if memory ran out.
+ */
+json_t *json_words(const char *words);
+
 #endif

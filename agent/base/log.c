@@ -141,7 +141,7 @@ static void write_json(const struct kind *kind, const struct log_field *fields, 
     for (; line != NULL && fields != NULL && fields->name != NULL; fields++) {
         lower_case(name, sizeof name, fields->name);
         if (fields->value != NULL)
-            json_object_set_new(line, name, json_string(fields->value));
+            json_object_set_new(line, name, json_words(fields->value));
     }
     text = json_text(line, JSON_COMPACT);
     if (text != NULL)

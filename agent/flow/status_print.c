@@ -88,8 +88,8 @@ static json_t *failure_json(const struct cert_state *state)
 {
     if (state->failure.kind == ERR_NONE)
         return json_null();
-    return json_pack("{s:s, s:s, s:i, s:i, s:o, s:o}", "class", err_kind_name(state->failure.kind),
-                     "error", state->failure.text, "failures", (int)state->failures,
+    return json_pack("{s:s, s:o, s:i, s:i, s:o, s:o}", "class", err_kind_name(state->failure.kind),
+                     "error", json_words(state->failure.text), "failures", (int)state->failures,
                      "reload_failures", (int)state->consumer.failures, "failed_at",
                      moment_json(state->failed_at_s), "try_again_at",
                      moment_json(state->try_again_at_s));
@@ -99,21 +99,21 @@ static json_t *served_json(const struct served_state *served)
 {
     if (served->serial[0] == '\0')
         return json_null();
-    return json_pack("{s:s, s:o, s:o, s:b}", "serial", served->serial, "not_after",
+    return json_pack("{s:o, s:o, s:o, s:b}", "serial", json_words(served->serial), "not_after",
                      moment_json(served->not_after_s), "seen_at", moment_json(served->seen_s),
                      "foreign", served->foreign);
 }
 
 static json_t *row_json(const struct status_row *row)
 {
-    return json_pack("{s:s, s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:s?, s:o, s:o}",
-                     "cert", row->name, "state", words[row->word], "reload",
-                     reload_state_name(row->reload), "usable", row->usable, "detail", row->detail,
-                     "directory", row->directory, "serial", row->serial, "sha256", row->fingerprint,
-                     "not_before", moment_json(row->not_before_s), "not_after",
-                     moment_json(row->not_after_s), "end", moment_json(row->end_s), "renewal",
-                     moment_json(row->due_s), "chain", row->chain, "failure",
-                     failure_json(&row->state), "served", served_json(&row->state.consumer.served));
+    return json_pack(
+        "{s:s, s:s, s:s, s:b, s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:s?, s:o, s:o}", "cert",
+        row->name, "state", words[row->word], "reload", reload_state_name(row->reload), "usable",
+        row->usable, "detail", json_words(row->detail), "directory", json_words(row->directory),
+        "serial", row->serial, "sha256", row->fingerprint, "not_before",
+        moment_json(row->not_before_s), "not_after", moment_json(row->not_after_s), "end",
+        moment_json(row->end_s), "renewal", moment_json(row->due_s), "chain", row->chain, "failure",
+        failure_json(&row->state), "served", served_json(&row->state.consumer.served));
 }
 
 bool status_print_json(const struct status *status, FILE *to)

@@ -41,7 +41,7 @@ static void read_served(const json_t *json, struct served_state *ret_served)
 {
     const char *serial = json_string_value(json_object_get(json, "serial"));
 
-    if (serial == NULL)
+    if (serial == NULL || serial[0] == '\0')
         return;
     snprintf(ret_served->serial, sizeof ret_served->serial, "%s", serial);
     ret_served->not_after_s = number(json, "not_after");
@@ -52,11 +52,13 @@ static void read_served(const json_t *json, struct served_state *ret_served)
 
 static void read_known(const json_t *json, struct consumer_state *ret_consumer)
 {
+    size_t count = 0;
+
     for (size_t i = 0; i < KNOWN_LEAVES_MOST; i++) {
         const char *leaf = json_string_value(json_array_get(json, i));
 
-        if (leaf != NULL)
-            snprintf(ret_consumer->known[i], KNOWN_LEAF_BYTES, "%s", leaf);
+        if (leaf != NULL && leaf[0] != '\0')
+            snprintf(ret_consumer->known[count++], KNOWN_LEAF_BYTES, "%s", leaf);
     }
 }
 
@@ -78,12 +80,13 @@ static void read_ca(const json_t *json, struct ca_state *ret_ca)
 {
     const json_t *known = json_object_get(json, "known");
     const char *revoked = json_string_value(json_object_get(json, "revoked"));
+    size_t count = 0;
 
     for (size_t i = 0; i < CA_KNOWN_MOST; i++) {
         const char *text = json_string_value(json_array_get(known, i));
 
-        if (text != NULL)
-            snprintf(ret_ca->known[i], sizeof ret_ca->known[i], "%s", text);
+        if (text != NULL && text[0] != '\0')
+            snprintf(ret_ca->known[count++], KEY_IDENTIFIER_BYTES, "%s", text);
     }
     ret_ca->has_baseline = json_is_true(json_object_get(json, "has_baseline"));
     ret_ca->early_at_s = number(json, "early_at");
@@ -135,7 +138,7 @@ static json_t *served_json(const struct served_state *served)
 {
     if (served->serial[0] == '\0')
         return json_null();
-    return json_pack("{s:s, s:I, s:I, s:b, s:b}", "serial", served->serial, "not_after",
+    return json_pack("{s:o, s:I, s:I, s:b, s:b}", "serial", json_words(served->serial), "not_after",
                      (json_int_t)served->not_after_s, "seen_at", (json_int_t)served->seen_s,
                      "foreign", served->foreign, "chain_verified", served->chain_verified);
 }
@@ -145,7 +148,7 @@ static json_t *known_json(const struct consumer_state *consumer)
     json_t *json = json_array();
 
     for (size_t i = 0; i < KNOWN_LEAVES_MOST && consumer->known[i][0] != '\0'; i++)
-        json_array_append_new(json, json_string(consumer->known[i]));
+        json_array_append_new(json, json_words(consumer->known[i]));
     return json;
 }
 
@@ -164,28 +167,28 @@ static json_t *ca_json(const struct ca_state *ca)
     json_t *known = json_array();
 
     for (size_t i = 0; i < CA_KNOWN_MOST && ca->known[i][0] != '\0'; i++)
-        json_array_append_new(known, json_string(ca->known[i]));
-    return json_pack("{s:o, s:b, s:I, s:s, s:I, s:I, s:I, s:I}", "known", known, "has_baseline",
+        json_array_append_new(known, json_words(ca->known[i]));
+    return json_pack("{s:o, s:b, s:I, s:o, s:I, s:I, s:I, s:I}", "known", known, "has_baseline",
                      ca->has_baseline, "early_at", (json_int_t)ca->early_at_s, "revoked",
-                     ca->revoked, "revoked_count", (json_int_t)ca->revoked_count, "revoked_at",
-                     (json_int_t)ca->revoked_at_s, "replace_at", (json_int_t)ca->replace_at_s,
-                     "held_until", (json_int_t)ca->held_until_s);
+                     json_words(ca->revoked), "revoked_count", (json_int_t)ca->revoked_count,
+                     "revoked_at", (json_int_t)ca->revoked_at_s, "replace_at",
+                     (json_int_t)ca->replace_at_s, "held_until", (json_int_t)ca->held_until_s);
 }
 
 static json_t *restart_json(const struct restart_state *restart)
 {
-    return json_pack("{s:b, s:I, s:I, s:s}", "in_order", restart->in_order, "count",
+    return json_pack("{s:b, s:I, s:I, s:o}", "in_order", restart->in_order, "count",
                      (json_int_t)restart->count, "since", (json_int_t)restart->since_s,
-                     "asked_with", restart->asked_with);
+                     "asked_with", json_words(restart->asked_with));
 }
 
 bool cert_state_write(int set_fd, const struct cert_state *state, struct err *err)
 {
     json_auto_t *json = json_pack(
-        "{s:i, s:I, s:I, s:I, s:s, s:s, s:o, s:s, s:o, s:o}", "version", STATE_VERSION, "failures",
+        "{s:i, s:I, s:I, s:I, s:s, s:o, s:o, s:s, s:o, s:o}", "version", STATE_VERSION, "failures",
         (json_int_t)state->failures, "failed_at", (json_int_t)state->failed_at_s, "try_again_at",
         (json_int_t)state->try_again_at_s, "class", err_kind_name(state->failure.kind), "error",
-        state->failure.text, "ca", ca_json(&state->ca), "held", state->held, "consumer",
+        json_words(state->failure.text), "ca", ca_json(&state->ca), "held", state->held, "consumer",
         consumer_json(&state->consumer), "restart", restart_json(&state->restart));
     CLEANUP(free_memory) char *text = json_text(json, JSON_INDENT(1));
 

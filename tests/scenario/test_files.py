@@ -276,3 +276,14 @@ def test_a_directory_that_others_may_write_by_now_is_told(ca, site):
     run.hangup()
     site.becomes("web", state="fresh")
     assert run.terminate() == 0
+
+
+def test_a_directory_whose_name_is_no_utf8_takes_no_words_away(devca, site):
+    """JSON is UTF-8, paths are any bytes: one odd byte of a path must not silence the status, the state or the log."""
+    directory = os.fsencode(site.folder) + b"/caf\xe9"
+    site.configure(devca, {"web": WEB + "directory = @@", "db": WEB})
+    site.file.write_bytes(site.file.read_bytes().replace(b"@@", directory))
+    assert site.once().code == 0
+    rows = site.status()
+    assert rows["web"]["state"] == rows["db"]["state"] == "fresh"
+    assert rows["web"]["directory"] == f"{site.folder}/caf?"

@@ -621,6 +621,43 @@ static void traditional_keys_are_written_where_wanted(void **state)
     assert_int_equal(health_of(set), INSTALLED_WHOLE);
 }
 
+/* A failure that names a path is cut where its room ends, which may be inside a character. */
+static void a_state_with_words_that_are_no_utf8_is_written(void **state)
+{
+    struct set *set = *state;
+    struct cert_state saved = {.failures = 1, .failure = {.kind = ERR_LOCAL}}, found;
+    struct err err;
+
+    memset(saved.failure.text, 'x', 5);
+    for (size_t i = 5; i + 2 < sizeof saved.failure.text; i += 2)
+        memcpy(saved.failure.text + i, "\xc3\xbc", 2);
+    saved.failure.text[sizeof saved.failure.text - 2] = '\xc3';
+    assert_true(cert_state_write(set->fd, &saved, &err));
+    cert_state_read(set->fd, &found);
+    assert_int_equal(found.failures, 1);
+    assert_int_equal(strncmp(found.failure.text, "xxxxx??", 7), 0);
+}
+
+static void gaps_in_what_is_known_end_with_the_next_writing(void **state)
+{
+    static const char text[] =
+        "{\"version\": 2, \"ca\": {\"known\": [null, \"bb\"]}, \"consumer\": "
+        "{\"known\": [\"\", 1, \"aa\"], \"served\": {\"serial\": \"\", "
+        "\"seen_at\": 4}}}";
+    struct set *set = *state;
+    struct cert_state found;
+    struct err err;
+
+    assert_true(file_replace_at(set->fd, "..state", 0600, text, strlen(text), &err));
+    for (int i = 0; i < 2; i++) {
+        cert_state_read(set->fd, &found);
+        assert_string_equal(found.ca.known[0], "bb");
+        assert_string_equal(found.consumer.known[0], "aa");
+        assert_int_equal(found.consumer.served.seen_s, 0);
+        assert_true(cert_state_write(set->fd, &found, &err));
+    }
+}
+
 int main(void)
 {
 #define SET_TEST(name) cmocka_unit_test_setup_teardown(name, make_set, remove_set)
@@ -642,6 +679,8 @@ int main(void)
         cmocka_unit_test(only_names_of_the_form_are_generations),
         SET_TEST(what_may_be_published_is_not_taken_for_something_else),
         SET_TEST(the_state_survives_and_damage_reads_as_none),
+        SET_TEST(a_state_with_words_that_are_no_utf8_is_written),
+        SET_TEST(gaps_in_what_is_known_end_with_the_next_writing),
         SET_TEST(a_revoked_mark_holds_for_one_generation),
         SET_TEST(traditional_keys_are_written_where_wanted),
     };
