@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/json_text.h"
+#include "base/text.h"
 
 #include <jansson.h>
 
@@ -12,11 +13,28 @@
     "- \"@type\": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret\n"          \
     "  name: %s\n"
 
-/* A text in double quotes, as JSON and therefore YAML writes it; NULL if it is not UTF-8. */
+/* Whether YAML has the character at the start of this UTF-8 in a text, and as no line break: YAML
+ * 1.2 section 5.1, and of YAML 1.1 NEL, LS and PS. What is below a space JSON writes otherwise. */
+static bool yaml_has(const char *at)
+{
+    static const char *const odd[] = {"\x7f",         "\xe2\x80\xa8", "\xe2\x80\xa9",
+                                      "\xef\xbb\xbf", "\xef\xbf\xbe", "\xef\xbf\xbf"};
+
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++)
+        if (text_starts(at, odd[i]) != NULL)
+            return false;
+    return at[0] != '\xc2' || (unsigned char)at[1] >= 0xa0; /* C1, U+0080 to U+009F */
+}
+
+/* A text in double quotes, as JSON and therefore YAML writes it; NULL if it is not UTF-8, or not
+ * printable. */
 static char *quote(const char *text)
 {
     json_auto_t *string = json_string(text);
 
+    for (const char *at = text; *at != '\0'; at++)
+        if (!yaml_has(at))
+            return NULL;
     return json_text(string, JSON_ENCODE_ANY);
 }
 
@@ -44,8 +62,9 @@ static bool finish(int written, char **text, struct err *err)
 
 static bool cannot_name(struct err *err)
 {
-    return err_set(err, ERR_LOCAL,
-                   "cannot name the set's files for Envoy; is the path of directory UTF-8?");
+    return err_set(
+        err, ERR_LOCAL,
+        "cannot name the set's files for Envoy; are sds_name and directory printable UTF-8?");
 }
 
 bool output_sds_certificate(const struct cert_config *cert, char **ret_text, struct err *err)
