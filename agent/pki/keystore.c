@@ -150,11 +150,25 @@ static PKCS12 *read_store(const char *der, size_t length)
     return store;
 }
 
+/* Whether its MAC shows that it was written by somebody who knows the password. */
+static bool is_authentic(PKCS12 *store, const struct secret *password)
+{
+    const ASN1_INTEGER *times = NULL;
+    long stretches = 1; /* where it says nothing: RFC 7292 section 4 */
+
+    if (store == NULL || PKCS12_mac_present(store) != 1)
+        return false;
+    PKCS12_get0_mac(NULL, NULL, NULL, &times, store);
+    if (times != NULL)
+        stretches = ASN1_INTEGER_get(times);
+    return stretches >= 1 && stretches <= KEYSTORE_MOST_STRETCHES &&
+           PKCS12_verify_mac(store, secret_expose(password), (int)password->length) == 1;
+}
+
 bool keystore_opens(const char *der, size_t length, const struct secret *password)
 {
     CLEANUP(cleanup_pkcs12) PKCS12 *store = read_store(der, length);
-    bool opens = store != NULL && PKCS12_mac_present(store) == 1 &&
-                 PKCS12_verify_mac(store, secret_expose(password), (int)password->length) == 1;
+    bool opens = is_authentic(store, password);
 
     ERR_clear_error();
     return opens;
@@ -168,7 +182,8 @@ bool keystore_key(const char *der, size_t length, const struct secret *password,
 
     if (store == NULL)
         return err_set(err, ERR_LOCAL, "it is no PKCS#12 file");
-    if (PKCS12_parse(store, secret_expose(password), &key, NULL, NULL) != 1 || key == NULL)
+    if (!is_authentic(store, password) ||
+        PKCS12_parse(store, secret_expose(password), &key, NULL, NULL) != 1 || key == NULL)
         return crypto_failed(err, ERR_LOCAL, "open a keystore");
     *ret_key = key;
     return true;

@@ -40,10 +40,19 @@ bool keystore_make(const struct keystore_lock *lock, const char *alias, const EV
 bool keystore_trust(const struct keystore_lock *lock, const struct text_list *ca_pem,
                     struct bytes *ret_der, struct err *err);
 
-/* keystore_opens - whether this is a PKCS#12 file that the password opens */
+/* So often a password is stretched at most to open what claims to be ours, where it is 10,000
+ * times: a number of the file's own choice could take hours. */
+enum { KEYSTORE_MOST_STRETCHES = 100000 };
+
+/* keystore_opens - whether this is a PKCS#12 file with a MAC that the password opens */
 bool keystore_opens(const char *der, size_t length, const struct secret *password);
 
-/* keystore_key - the private key in it; the caller owns *ret_key. Fails with class local */
+/*
+ * keystore_key - the private key in it; the caller owns *ret_key
+ *
+ * Nothing inside is looked at before the MAC has shown that whoever wrote it knows the password.
+ * Fails with class local.
+ */
 bool keystore_key(const char *der, size_t length, const struct secret *password, EVP_PKEY **ret_key,
                   struct err *err);
 

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/when.h"
 #include "install/installed.h"
+#include "install/output_sds.h"
 #include "install/outputs.h"
 #include "install/publish.h"
 #include "install/set_directory.h"
@@ -480,6 +481,73 @@ static void envoy_is_told_of_the_visible_names(void **state)
     bytes_free(&bytes);
 }
 
+/* YAML knows no such characters, or takes them for line breaks. */
+static void what_envoy_would_misread_is_not_written(void **state)
+{
+    static const char *const names[] = {"a\x7f", "a\xc2\x85", "a\xe2\x80\xa8", "\xef\xbb\xbf",
+                                        "a\xe9"};
+    struct set *set = *state;
+    struct err err;
+    char *text;
+
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        set->cert.sds_name = names[i];
+        err = (struct err){.kind = ERR_NONE};
+        assert_false(output_sds_certificate(&set->cert, &text, &err));
+        assert_int_equal(err.kind, ERR_LOCAL);
+        assert_non_null(strstr(err.text, "printable"));
+    }
+    set->cert.sds_name = "w\xc3\xa9"
+                         "b \xf0\x9f\x98\x80";
+    assert_true(output_sds_certificate(&set->cert, &text, &err));
+    assert_non_null(strstr(text, set->cert.sds_name));
+    free(text);
+}
+
+/* Who may write the file, but does not know its password, cannot have us stretch it for hours. */
+static void a_keystore_that_takes_hours_to_open_is_not_opened(void **state)
+{
+    static const struct {
+        long times;
+        bool opens;
+    } cases[] = {{1, true},
+                 {KEYSTORE_MOST_STRETCHES, true},
+                 {KEYSTORE_MOST_STRETCHES + 1, false},
+                 {0x7fffffff, false}};
+    struct secret password = secret_of("changeit");
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        EVP_PKEY *key = certs_key(0), *again = NULL;
+        PKCS12 *store = PKCS12_create("changeit", "x", key, NULL, NULL, -1, -1, 1, 1, 0);
+        const ASN1_INTEGER *times;
+        unsigned char *der = NULL;
+        struct err err;
+        int length;
+
+        assert_non_null(store);
+        if (cases[i].opens)
+            assert_int_equal(
+                PKCS12_set_mac(store, "changeit", 8, NULL, 0, (int)cases[i].times, EVP_sha256()),
+                1);
+        else
+            PKCS12_set_mac(store, "changeit", 8, NULL, 0, 2, EVP_sha256());
+        PKCS12_get0_mac(NULL, NULL, NULL, &times, store);
+        if (!cases[i].opens)
+            ASN1_INTEGER_set((ASN1_INTEGER *)times, cases[i].times);
+        length = i2d_PKCS12(store, &der);
+        assert_true(length > 0);
+        assert_int_equal(keystore_opens((char *)der, (size_t)length, &password), cases[i].opens);
+        assert_int_equal(keystore_key((char *)der, (size_t)length, &password, &again, &err),
+                         cases[i].opens);
+        EVP_PKEY_free(again);
+        OPENSSL_free(der);
+        PKCS12_free(store);
+        EVP_PKEY_free(key);
+    }
+    secret_wipe(&password);
+}
+
 static void the_key_is_found_again_in_whatever_holds_it(void **state)
 {
     static const enum content contents[] = {CONTENT_KEY, CONTENT_COMBINED, CONTENT_BUNDLE,
@@ -770,6 +838,8 @@ int main(void)
         SET_TEST(a_password_file_holds_one_line_of_ascii),
         SET_TEST(a_set_in_all_formats_is_written_and_found_whole),
         SET_TEST(envoy_is_told_of_the_visible_names),
+        SET_TEST(what_envoy_would_misread_is_not_written),
+        cmocka_unit_test(a_keystore_that_takes_hours_to_open_is_not_opened),
         SET_TEST(the_key_is_found_again_in_whatever_holds_it),
         SET_TEST(another_password_has_the_keystores_written_anew),
         SET_TEST(another_format_has_the_files_written_anew),
