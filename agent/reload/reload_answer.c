@@ -22,7 +22,7 @@ struct order {
     size_t prefix_length;
 };
 
-enum { KIND_COUNT = 3 };
+enum { KIND_COUNT = 3, NAME_MOST_BYTES = 4096 /* PATH_MAX */ };
 
 static const char *const steps[STEP_COUNT] = {
     [STEP_SET] = "set", [STEP_COMMIT] = "commit", [STEP_ABORT] = "abort"};
@@ -71,9 +71,22 @@ static struct order read_order(const char *line)
     return order;
 }
 
+/* Whether a line may be made of what the consumer says: ';' begins a further command there, and a
+ * backslash hides what follows (management guide, 9.3). */
+static bool is_one_word(struct word word)
+{
+    for (size_t i = 0; i < word.length; i++) {
+        unsigned char c = (unsigned char)word.at[i];
+
+        if (c <= ' ' || c == 0x7f || c == ';' || c == '\\')
+            return false;
+    }
+    return word.length <= NAME_MOST_BYTES;
+}
+
 /*
- * What "Transaction created for certificate NAME!" or "... updated ..." names; empty: no such line.
- * For a CA file and a revocation list HAProxy begins with a small letter.
+ * What "Transaction created for certificate NAME!" or "... updated ..." names; empty: no such line,
+ * or no name. For a CA file and a revocation list HAProxy begins with a small letter.
  */
 static struct word told_name(const char *answer)
 {
@@ -88,7 +101,7 @@ static struct word told_name(const char *answer)
         last = word;
     if (last.length > 0 && last.at[last.length - 1] == '!')
         last.length--;
-    return last;
+    return is_one_word(last) ? last : (struct word){.at = answer};
 }
 
 /* The name without .key and its like, which HAProxy keeps together with the certificate. */

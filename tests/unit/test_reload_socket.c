@@ -220,6 +220,25 @@ static void what_is_undone_is_what_was_begun(void **state)
     arena_free(&arena);
 }
 
+/* HAProxy takes several commands in a line, apart by ';': what it answers is none of them. */
+static void a_name_in_the_answer_adds_no_command(void **state)
+{
+    static const char *const names[] = {"b.pem;shutdown", "b.pem\x1b[2J", "b\\;x",
+                                        "b.pem\rquit",    "b.pem\tx",     "b\x7f"};
+    struct arena arena = {0};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        const char *answer =
+            arena_format(&arena, "Transaction updated for certificate %s!\n", names[i]);
+
+        assert_non_null(reload_answer_problem("set ssl cert a.pem", answer));
+        assert_string_equal(reload_answer_undo(&arena, "set ssl cert a.pem", answer),
+                            "abort ssl cert a.pem");
+    }
+    arena_free(&arena);
+}
+
 /* -- conversations --------------------------------------------------------------------------------
  */
 
@@ -543,6 +562,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(haproxys_answers_are_judged_by_their_words),
         cmocka_unit_test(what_is_undone_is_what_was_begun),
+        cmocka_unit_test(a_name_in_the_answer_adds_no_command),
         SOCKET_TEST(a_line_is_said_and_its_answer_read_in_pieces),
         SOCKET_TEST(an_empty_line_ends_an_answer_on_an_open_connection),
         SOCKET_TEST(a_payload_is_sent_without_its_empty_lines),
