@@ -50,3 +50,18 @@ void fuzz_promise(bool kept, const char *what)
     fprintf(stderr, "fuzz: broken promise: %s\n", what);
     abort();
 }
+
+void fuzz_words(const char *text, const char *what)
+{
+    bool printable = text[0] != '\0';
+
+    for (; *text != '\0'; text++)
+        printable = printable && *text >= ' ' && *text <= '~';
+    fuzz_promise(printable, what);
+}
+
+void fuzz_failure(const struct err *err)
+{
+    fuzz_promise(err->kind > ERR_NONE && err->kind < ERR_KIND_COUNT, "a failure has a class");
+    fuzz_words(err->text, "a failure has printable words");
+}

@@ -8,6 +8,8 @@
 #ifndef LEAFD_TESTS_FUZZ_H
 #define LEAFD_TESTS_FUZZ_H
 
+#include "base/err.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,5 +25,11 @@ const char *fuzz_file(const char *name, const uint8_t *data, size_t size);
 
 /* fuzz_promise - stops the process if a promise was not kept */
 void fuzz_promise(bool kept, const char *what);
+
+/* fuzz_words - stops the process if this is no text for people: empty, or not printable ASCII */
+void fuzz_words(const char *text, const char *what);
+
+/* fuzz_failure - stops the process if a failure has no class or no words for people */
+void fuzz_failure(const struct err *err);
 
 #endif

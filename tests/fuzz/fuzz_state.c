@@ -1,0 +1,182 @@
+/* The state of a set, "..state": as any bytes on the disk, and as any state that is written. */
+#include "fuzz.h"
+
+#include "install/cert_state.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* What is left of the input; an end without end reads as zeros. */
+struct input {
+    const uint8_t *at, *end;
+};
+
+static uint64_t take(struct input *input, size_t bytes)
+{
+    uint64_t value = 0;
+
+    while (bytes-- > 0)
+        value = value << 8 | (input->at < input->end ? *input->at++ : 0);
+    return value;
+}
+
+static void take_text(struct input *input, char *to, size_t size)
+{
+    size_t length = take(input, 2) % size;
+
+    for (size_t i = 0; i < length; i++)
+        to[i] = (char)take(input, 1);
+    to[length] = '\0';
+}
+
+static void take_generation(struct input *input, char to[static GENERATION_NAME_BYTES])
+{
+    if ((take(input, 1) & 1) != 0)
+        snprintf(to, GENERATION_NAME_BYTES, "..2026_11_%02u_21_28_41.%06x",
+                 (unsigned)take(input, 1) % 100, (unsigned)take(input, 3));
+}
+
+static uint64_t take_moment(struct input *input)
+{
+    return take(input, 8) >> 1;
+}
+
+static void take_consumer(struct input *input, struct consumer_state *consumer)
+{
+    take_generation(input, consumer->accepted);
+    take_generation(input, consumer->reloaded);
+    take_generation(input, consumer->proven);
+    take_generation(input, consumer->refused);
+    consumer->failures = (unsigned)take(input, 4);
+    consumer->refusals = (unsigned)take(input, 4);
+    consumer->missing = take(input, 1) & 1;
+    consumer->insists = take(input, 1) & 1;
+    take_text(input, consumer->served.serial, sizeof consumer->served.serial);
+    if (consumer->served.serial[0] != '\0') {
+        consumer->served.not_after_s = take_moment(input);
+        consumer->served.seen_s = take_moment(input);
+        consumer->served.foreign = take(input, 1) & 1;
+        consumer->served.chain_verified = take(input, 1) & 1;
+    }
+    for (size_t i = 0; i < KNOWN_LEAVES_MOST; i++) {
+        take_text(input, consumer->known[i], KNOWN_LEAF_BYTES);
+        if (consumer->known[i][0] == '\0')
+            return;
+    }
+}
+
+static void take_ca(struct input *input, struct ca_state *ca)
+{
+    ca->has_baseline = take(input, 1) & 1;
+    ca->early_at_s = take_moment(input);
+    take_text(input, ca->revoked, sizeof ca->revoked);
+    ca->revoked_count = (unsigned)take(input, 4);
+    ca->revoked_at_s = take_moment(input);
+    ca->replace_at_s = take_moment(input);
+    ca->held_until_s = take_moment(input);
+    for (size_t i = 0; i < CA_KNOWN_MOST; i++) {
+        take_text(input, ca->known[i], KEY_IDENTIFIER_BYTES);
+        if (ca->known[i][0] == '\0')
+            return;
+    }
+}
+
+static void take_state(struct input *input, struct cert_state *state)
+{
+    state->failures = (unsigned)take(input, 4);
+    state->failed_at_s = take_moment(input);
+    state->try_again_at_s = take_moment(input);
+    state->failure.kind = (enum err_kind)(take(input, 1) % ERR_KIND_COUNT);
+    take_text(input, state->failure.text, sizeof state->failure.text);
+    take_generation(input, state->held);
+    state->restart.in_order = take(input, 1) & 1;
+    state->restart.count = (unsigned)take(input, 4);
+    state->restart.since_s = take_moment(input);
+    take_text(input, state->restart.asked_with, sizeof state->restart.asked_with);
+    take_consumer(input, &state->consumer);
+    take_ca(input, &state->ca);
+}
+
+static bool is_text(const char *text)
+{
+    bool plain = true;
+
+    for (; *text != '\0'; text++)
+        plain = plain && (unsigned char)*text < 0x80;
+    return plain;
+}
+
+/* Bytes that are no UTF-8 are not kept; that is no reason to lose the rest. */
+static void promise_text(const char *written, const char *read, const char *what)
+{
+    fuzz_promise(strcmp(written, read) == 0 || !is_text(written), what);
+}
+
+static bool same_consumer(const struct consumer_state *a, const struct consumer_state *b)
+{
+    for (size_t i = 0; i < KNOWN_LEAVES_MOST; i++)
+        promise_text(a->known[i], b->known[i], "a leaf that was known is known");
+    promise_text(a->served.serial, b->served.serial, "the serial number served");
+    return strcmp(a->accepted, b->accepted) == 0 && strcmp(a->reloaded, b->reloaded) == 0 &&
+           strcmp(a->proven, b->proven) == 0 && strcmp(a->refused, b->refused) == 0 &&
+           a->failures == b->failures && a->refusals == b->refusals && a->missing == b->missing &&
+           a->insists == b->insists && a->served.not_after_s == b->served.not_after_s &&
+           a->served.seen_s == b->served.seen_s && a->served.foreign == b->served.foreign &&
+           a->served.chain_verified == b->served.chain_verified;
+}
+
+static bool same_ca(const struct ca_state *a, const struct ca_state *b)
+{
+    for (size_t i = 0; i < CA_KNOWN_MOST; i++)
+        promise_text(a->known[i], b->known[i], "an issuer that was known is known");
+    promise_text(a->revoked, b->revoked, "the serial number revoked");
+    return a->has_baseline == b->has_baseline && a->early_at_s == b->early_at_s &&
+           a->revoked_count == b->revoked_count && a->revoked_at_s == b->revoked_at_s &&
+           a->replace_at_s == b->replace_at_s && a->held_until_s == b->held_until_s;
+}
+
+/* Written and read again, it is the same. */
+static void try_write(int set_fd, const struct cert_state *state)
+{
+    struct cert_state again;
+    struct err err;
+
+    fuzz_promise(cert_state_write(set_fd, state, &err), "every state can be written");
+    cert_state_read(set_fd, &again);
+    fuzz_promise(state->failures == again.failures && state->failed_at_s == again.failed_at_s &&
+                     state->try_again_at_s == again.try_again_at_s &&
+                     state->failure.kind == again.failure.kind &&
+                     strcmp(state->held, again.held) == 0,
+                 "what was written is read: the failures");
+    promise_text(state->failure.text, again.failure.text, "what was written is read: the text");
+    promise_text(state->restart.asked_with, again.restart.asked_with, "the credential's stamp");
+    fuzz_promise(state->restart.in_order == again.restart.in_order &&
+                     state->restart.count == again.restart.count &&
+                     state->restart.since_s == again.restart.since_s,
+                 "what was written is read: the restarts");
+    fuzz_promise(same_ca(&state->ca, &again.ca), "what was written is read: the CA");
+    fuzz_promise(same_consumer(&state->consumer, &again.consumer),
+                 "what was written is read: the consumer");
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    int set_fd = open(fuzz_directory(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct cert_state *state = calloc(1, sizeof *state); /* its ends are watched there */
+
+    fuzz_promise(set_fd >= 0 && state != NULL, "a directory");
+    if (size > 0 && data[0] == '{') {
+        fuzz_file("..state", data, size);
+        cert_state_read(set_fd, state);
+        fuzz_promise(state->failure.kind < ERR_KIND_COUNT, "a class that exists");
+    } else {
+        take_state(&(struct input){data, data + size}, state);
+    }
+    try_write(set_fd, state);
+    free(state);
+    close(set_fd);
+    return 0;
+}
