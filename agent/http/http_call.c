@@ -5,7 +5,8 @@
 #include "base/when.h"
 #include "http/http_class.h"
 
-#include <openssl/x509_vfy.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@ enum { CLOCK_SET_MS = 1000 }; /* wall and boot clock drift apart by less during 
 
 DEFINE_CLEANUP(cleanup_url, CURLU *, curl_url_cleanup)
 DEFINE_CLEANUP(cleanup_curl_text, char *, curl_free)
+DEFINE_CLEANUP(cleanup_names, GENERAL_NAMES *, GENERAL_NAMES_free)
 
 struct http_call {
     struct slot slot;
@@ -55,9 +57,52 @@ static const char *advise(const struct http_call *call, CURLcode how)
     if (how != CURLE_PEER_FAILED_VERIFICATION)
         return "";
     curl_easy_getinfo(call->transfer.easy, CURLINFO_SSL_VERIFYRESULT, &found);
+    if (found == X509_V_ERR_HOSTNAME_MISMATCH)
+        return "; the server's certificate has neither a DNS name nor an IP address as "
+               "subjectAltName, and its common name does not count (RFC 9525); have one issued "
+               "with the server's name as subjectAltName";
     return found == X509_V_ERR_CERT_NOT_YET_VALID || found == X509_V_ERR_CERT_HAS_EXPIRED
                ? "; is this machine's clock right?"
                : "";
+}
+
+/* -- who the server is ----------------------------------------------------------------------------
+ */
+
+static bool names_a_host(const X509 *certificate)
+{
+    CLEANUP(cleanup_names)
+    GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+
+    for (int i = 0; names != NULL && i < sk_GENERAL_NAME_num(names); i++) {
+        int type = sk_GENERAL_NAME_value(names, i)->type;
+
+        if (type == GEN_DNS || type == GEN_IPADD)
+            return true;
+    }
+    return false;
+}
+
+/*
+ * Where a certificate has no such name, libcurl compares the common name, which RFC 9525 section 2
+ * has done away with: anything may stand there. libcurl leaves the names to itself and never
+ * verifies them through OpenSSL, so that the error is ours alone.
+ */
+static int on_verified(int good, X509_STORE_CTX *store)
+{
+    if (!good || X509_STORE_CTX_get_error_depth(store) != 0 ||
+        names_a_host(X509_STORE_CTX_get_current_cert(store)))
+        return good;
+    X509_STORE_CTX_set_error(store, X509_V_ERR_HOSTNAME_MISMATCH);
+    return 0;
+}
+
+static CURLcode on_tls_context(CURL *easy, void *context, void *arg)
+{
+    (void)easy;
+    (void)arg;
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, on_verified);
+    return CURLE_OK;
 }
 
 static void describe(const struct http_call *call, CURLcode how, struct err *err)
@@ -262,6 +307,8 @@ static bool set_trust(CURL *easy, const struct http_peer *peer)
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
     curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);
+    if (curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_tls_context) != CURLE_OK)
+        return false;
     /* Both are set: the one left alone would go on trusting the whole system store beside ours. */
     if ((peer->ca_file != NULL || peer->ca_path != NULL) &&
         (!set_text(easy, CURLOPT_CAINFO, peer->ca_file) ||

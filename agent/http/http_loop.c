@@ -3,6 +3,7 @@
 #include "base/shortage.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { REST_AFTER_S = 5 };
 
@@ -21,8 +22,15 @@ bool http_library_open(struct err *err)
     CURLcode code = curl_global_init_mem(CURL_GLOBAL_DEFAULT, shortage_malloc, free,
                                          shortage_realloc, shortage_strdup, shortage_calloc);
 
-    return code == CURLE_OK ||
-           err_set(err, ERR_LOCAL, "cannot set up libcurl: %s", curl_easy_strerror(code));
+    const char *tls = curl_version_info(CURLVERSION_NOW)->ssl_version;
+
+    if (code != CURLE_OK)
+        return err_set(err, ERR_LOCAL, "cannot set up libcurl: %s", curl_easy_strerror(code));
+    /* How the server is verified is set at OpenSSL, see http_call.c. */
+    return (tls != NULL && strstr(tls, "OpenSSL/") != NULL) ||
+           err_set(err, ERR_LOCAL,
+                   "this libcurl does TLS by %s; install the one that uses OpenSSL (libcurl4)",
+                   tls == NULL ? "nothing" : tls);
 }
 
 static void on_turned(void *arg);
