@@ -35,6 +35,7 @@ static const struct kind kinds[LOG_EVENT_COUNT] = {
     [LOG_LOGIN_FAILED] = {"login-failed", LOG_LEVEL_WARNING, "c6f4273acbe64111a892186a45ece437"},
     [LOG_TOKEN_RENEWED] = {"token-renewed", LOG_LEVEL_DEBUG, "494789872ca54e6782398bbe87211373"},
     [LOG_TOKEN_LOST] = {"token-lost", LOG_LEVEL_NOTICE, "21cbce125c534dfba354710352e743d7"},
+    [LOG_REDIRECTED] = {"redirected", LOG_LEVEL_WARNING, "849721cd059647b3884cdb09e49de74b"},
     [LOG_FOUND] = {"found", LOG_LEVEL_INFO, "ebfc4e6c92bc4dd2af9a7ae89eed1170"},
     [LOG_KEPT] = {"kept", LOG_LEVEL_INFO, "7f8500d40b0046b998dd9f42c9ac654e"},
     [LOG_DAMAGED] = {"damaged", LOG_LEVEL_WARNING, "d56eeb7a93ea4b5bbe2d8e18e10d3699"},

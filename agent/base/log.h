@@ -23,6 +23,7 @@ enum log_event {
     LOG_LOGIN_FAILED,
     LOG_TOKEN_RENEWED,
     LOG_TOKEN_LOST,
+    LOG_REDIRECTED,
     LOG_FOUND,
     LOG_KEPT,
     LOG_DAMAGED,

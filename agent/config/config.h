@@ -27,6 +27,19 @@ enum auth_method {
     AUTH_METHOD_COUNT
 };
 
+/* A server of the CA beside the one in `address`. */
+struct redirect_host {
+    const char *host; /* a name or an address, without brackets */
+    uint16_t port;    /* 0: any */
+};
+
+/* redirects = no | same-host | HOST[:PORT], ...: where requests may go that the CA sends on */
+struct redirect_rule {
+    bool none, same_host;        /* as they were written */
+    struct redirect_host *hosts; /* beside the host of `address` */
+    size_t count;
+};
+
 /* [vault]: where the CA is and how it is trusted. A text that was not given is NULL. */
 struct vault_config {
     const char *address; /* https://HOST[:PORT], no path */
@@ -36,6 +49,7 @@ struct vault_config {
     const char *client_certificate, *client_key;
     const char *proxy;
     uint64_t timeout_s, connect_timeout_s;
+    struct redirect_rule redirects;
 };
 
 /* [auth]: how to log in. */

@@ -38,6 +38,9 @@ const struct config_key config_keys[] = {
      .example = "30s"},
     {"connect_timeout", VAULT(connect_timeout_s), .parse = parse_duration, .fallback = "10s",
      .type = "duration", .example = "10s"},
+    {"redirects", VAULT(redirects), .parse = parse_redirects, .repeats = true,
+     .fallback = "same-host", .type = "no, same-host or list of HOST[:PORT]",
+     .example = "vault-1.example.com:8200, vault-2.example.com:8200"},
 
     {"method", AUTH(method), .parse = parse_auth_method, .fallback = "kubernetes", .type = "word",
      .example = "kubernetes"},

@@ -229,3 +229,56 @@ const char *parse_proxy(struct config_scope *scope, const char *value, void *fie
         return "does not start with http:// or https://";
     return take_origin(scope, host, proxy);
 }
+
+static const char *add_redirect(struct config_scope *scope, const char *item,
+                                struct redirect_rule *rule)
+{
+    struct redirect_host *hosts;
+    struct authority authority = {0};
+    const char *why;
+    uint64_t port = 0;
+
+    if (strstr(item, "://") != NULL || strchr(item, '/') != NULL || strchr(item, '@') != NULL)
+        return "is a URL; write HOST or HOST:PORT";
+    why = target_parse_authority(scope, item, &authority);
+    if (why != NULL)
+        return why;
+    if (authority.port != NULL && !text_number(authority.port, UINT16_MAX, &port))
+        return "has no port behind its colon; write HOST:PORT";
+    hosts = arena_take(scope->arena, (rule->count + 1) * sizeof *hosts);
+    if (hosts == NULL)
+        return config_no_memory;
+    if (rule->count > 0)
+        memcpy(hosts, rule->hosts, rule->count * sizeof *hosts);
+    hosts[rule->count++] = (struct redirect_host){authority.host, (uint16_t)port};
+    rule->hosts = hosts;
+    return NULL;
+}
+
+const char *parse_redirects(struct config_scope *scope, const char *value, void *field)
+{
+    struct redirect_rule *rule = field;
+    struct text_list items = {0};
+    const char *why = NULL;
+    bool empty = false;
+
+    if (strstr(value, "${") != NULL)
+        return "holds a ${...}, which is not replaced here: the environment has no say in where "
+               "the token goes; write the names out";
+    if (!text_list_split(&items, scope->arena, value, ",", &empty))
+        return config_no_memory;
+    if (empty)
+        return "holds an empty item; write hosts apart by single commas";
+    for (size_t i = 0; i < items.count && why == NULL; i++) {
+        scope->item = items.items[i];
+        if (strcmp(items.items[i], "no") == 0)
+            rule->none = true;
+        else if (strcmp(items.items[i], "same-host") == 0)
+            rule->same_host = true;
+        else
+            why = add_redirect(scope, items.items[i], rule);
+    }
+    if (why == NULL && rule->none && (rule->same_host || rule->count > 0))
+        why = "says no beside other words; keep either";
+    return why;
+}

@@ -42,4 +42,11 @@ config_parser parse_address;
 /* parse_proxy - `const char *`: an http:// or https:// URL of a proxy */
 config_parser parse_proxy;
 
+/*
+ * parse_redirects - a `struct redirect_rule`: no, same-host, or HOST[:PORT] apart by commas
+ *
+ * Nothing is expanded: the environment has no say in where the token goes.
+ */
+config_parser parse_redirects;
+
 #endif

@@ -56,6 +56,28 @@ static void on_token_change(void *arg, enum token_change change, uint64_t lease_
     }
 }
 
+/* Once for each change: the next request to the same standby is redirected in the same way. */
+static void on_redirect(void *arg, const struct http_redirect *redirect)
+{
+    struct engine *engine = arg;
+    bool follows = redirect->why_not == NULL;
+    const struct log_field fields[] = {
+        {"FROM", redirect->from}, {"TO", redirect->to}, {"FOLLOWED", follows ? "yes" : "no"}, {0}};
+    char now[sizeof engine->redirect_told];
+
+    snprintf(now, sizeof now, "%s %s %d", redirect->from, redirect->to, follows);
+    if (strcmp(now, engine->redirect_told) == 0)
+        return;
+    memcpy(engine->redirect_told, now, sizeof now);
+    if (follows)
+        log_write_milder(LOG_LEVEL_NOTICE, LOG_REDIRECTED, fields,
+                         "the CA at %s redirects to %s, where requests go now, with the token",
+                         redirect->from, redirect->to);
+    else
+        log_write(LOG_REDIRECTED, fields, "the CA at %s redirects to %s: %s", redirect->from,
+                  redirect->to, redirect->why_not);
+}
+
 /* Disk and signatures: more threads than cores pay off where the disk makes them wait. */
 static unsigned thread_count(void)
 {
@@ -191,6 +213,7 @@ bool engine_open(struct engine *engine, struct config *config, bool stays, flow_
         return false;
     set_limits(engine);
     clock_skew_watch(&engine->skew, engine->http);
+    http_loop_watch_redirects(engine->http, on_redirect, engine);
     return !stays || (credential_watch_open(engine->tools.loop, on_credentials, engine,
                                             &engine->tools.credentials, err) &&
                       watch_ca(engine, err));

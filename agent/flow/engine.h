@@ -7,11 +7,15 @@
 #include "flow/ca_watch.h"
 #include "flow/cert_flow.h"
 #include "flow/clock_skew.h"
+#include "http/http_origin.h"
+
+enum { ENGINE_REDIRECT_BYTES = 2 * HTTP_ORIGIN_BYTES + 8 };
 
 struct engine {
     struct cert_tools tools;
     struct http_loop *http;
     struct clock_skew skew;
+    char redirect_told[ENGINE_REDIRECT_BYTES]; /* the last that the log was told; "": none */
     int64_t hurries_paid_us; /* on the boot clock: what setting the clock has cost, see may_hurry */
     struct ca_watch *watch;  /* NULL for a one-shot run */
     struct config *config;

@@ -15,6 +15,8 @@ struct http_loop {
     struct http_transfer *first, **end; /* queued */
     http_date_seen *on_dated;           /* NULL: nobody watches */
     void *dated_arg;
+    http_redirect_seen *on_redirect; /* NULL: nobody watches */
+    void *redirect_arg;
 };
 
 bool http_library_open(struct err *err)
@@ -139,6 +141,23 @@ void http_loop_tell_date(const struct http_loop *loop, const struct http_dated *
 {
     if (loop->on_dated != NULL)
         loop->on_dated(loop->dated_arg, dated);
+}
+
+void http_loop_watch_redirects(struct http_loop *loop, http_redirect_seen *on_redirect, void *arg)
+{
+    loop->on_redirect = on_redirect;
+    loop->redirect_arg = arg;
+}
+
+void http_loop_tell_redirect(const struct http_loop *loop, const struct http_redirect *redirect)
+{
+    if (loop->on_redirect != NULL)
+        loop->on_redirect(loop->redirect_arg, redirect);
+}
+
+void http_loop_renew(struct http_loop *loop)
+{
+    leave_pool(loop);
 }
 
 sd_event *http_loop_event(struct http_loop *loop)

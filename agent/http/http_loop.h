@@ -24,6 +24,14 @@ struct http_dated {
 
 typedef void http_date_seen(void *arg, const struct http_dated *dated);
 
+/* A reply that sent a request on to another server; HOST:PORT of both. */
+struct http_redirect {
+    const char *from, *to;
+    const char *why_not; /* NULL: it was followed */
+};
+
+typedef void http_redirect_seen(void *arg, const struct http_redirect *redirect);
+
 /* http_library_open - sets libcurl up for the process; before all else */
 bool http_library_open(struct err *err);
 
@@ -47,6 +55,15 @@ void http_loop_watch_dates(struct http_loop *loop, http_date_seen *on_dated, voi
 
 /* http_loop_tell_date - tells whoever watches the dates */
 void http_loop_tell_date(const struct http_loop *loop, const struct http_dated *dated);
+
+/* http_loop_watch_redirects - calls on_redirect for every reply that sends a request on */
+void http_loop_watch_redirects(struct http_loop *loop, http_redirect_seen *on_redirect, void *arg);
+
+/* http_loop_tell_redirect - tells whoever watches the redirects */
+void http_loop_tell_redirect(const struct http_loop *loop, const struct http_redirect *redirect);
+
+/* http_loop_renew - the next transfers use new connections, which may lead to another server */
+void http_loop_renew(struct http_loop *loop);
 
 /* http_loop_event - the event loop that it runs in, borrowed */
 sd_event *http_loop_event(struct http_loop *loop);

@@ -4,6 +4,7 @@
 #include "base/json_text.h"
 #include "base/text.h"
 #include "http/http_call.h"
+#include "http/http_origin.h"
 
 #include <string.h>
 
@@ -97,25 +98,84 @@ static void note_redirect(struct vault_call *call)
     memcpy(call->target, to, sizeof call->target);
 }
 
+static bool is_listed(const struct redirect_rule *rule, const struct http_origin *to)
+{
+    for (size_t i = 0; i < rule->count; i++)
+        if ((rule->hosts[i].port == 0 || rule->hosts[i].port == to->port) &&
+            http_origin_is_at(to, rule->hosts[i].host))
+            return true;
+    return false;
+}
+
+/*
+ * Whether the call may go there. The host of the address has had the request already. Who else may
+ * have token and credentials is for leafd.ini to say: what the trust covers is more than the CA
+ * where it is a company's root or the system's.
+ */
+static bool may_follow(const struct vault_call *call, const struct http_origin *from,
+                       const struct http_origin *to, struct err *err)
+{
+    const struct redirect_rule *rule = &call->config->vault.redirects;
+    char target[HTTP_ORIGIN_BYTES];
+
+    if (call->redirected[0] != '\0')
+        return err_set(err, ERR_TRANSIENT, "redirected twice; the CA has no leader just now");
+    if (!to->tls)
+        return err_set(
+            err, ERR_UNTRUSTED,
+            "redirected to somewhere without https; the CA's api_addr must be an https URL");
+    if (to->user)
+        return err_set(err, ERR_UNTRUSTED,
+                       "redirected to a URL with a user in it; the CA's api_addr must have none");
+    if (!rule->none && (http_origin_is_at(to, from->host) || is_listed(rule, to)))
+        return true;
+    http_origin_text(to, target);
+    return err_set(err, ERR_TRANSIENT,
+                   "redirects there are not followed, and nothing was sent there; if it is a "
+                   "server of the CA, write redirects = %s in [vault] of leafd.ini%s, or let "
+                   "address lead to the active server",
+                   target,
+                   rule->none        ? " in place of no"
+                   : rule->count > 0 ? " as one more line"
+                                     : "");
+}
+
+/* One of the server that we know is verified by the name for it. */
+static bool send_on(struct vault_call *call, const struct http_origin *from,
+                    const struct http_origin *to, const char *url, struct err *err)
+{
+    if (!http_origin_is_at(to, from->host))
+        call->peer.tls_server_name = NULL;
+    return send_to(call, url, err);
+}
+
 static void follow(struct vault_call *call)
 {
-    bool again = call->redirected[0] != '\0';
-    char url[HTTP_LOCATION_BYTES];
+    char url[HTTP_LOCATION_BYTES], from_text[HTTP_ORIGIN_BYTES], to_text[HTTP_ORIGIN_BYTES];
+    struct http_redirect redirect = {.from = from_text, .to = to_text};
+    struct http_origin from, to;
     struct err err;
+    bool follows;
 
     memcpy(url, call->response.location, sizeof url);
-    note_redirect(call);
-    if (again)
-        err_set(&err, ERR_TRANSIENT, "redirected twice; the CA has no leader just now");
-    else if (strncmp(url, "https://", strlen("https://")) != 0)
-        err_set(&err, ERR_UNTRUSTED,
-                "redirected to somewhere without https; the CA's api_addr must be an https URL");
-    else {
-        /* The name to verify is one of the address that we know, not of where it sends us. */
-        call->peer.tls_server_name = NULL;
-        if (send_to(call, url, &err))
-            return;
+    if (!http_origin_of(call->redirected[0] == '\0' ? call->config->vault.address : call->target,
+                        &from) ||
+        !http_origin_of(url, &to)) {
+        err_set(&err, ERR_TRANSIENT, "redirected to what is no URL of a server");
+        finish(call, &err);
+        return;
     }
+    follows = may_follow(call, &from, &to, &err);
+    http_origin_text(&from, from_text);
+    http_origin_text(&to, to_text);
+    redirect.why_not = follows ? NULL : err.text;
+    http_loop_tell_redirect(call->loop, &redirect);
+    note_redirect(call);
+    if (follows && send_on(call, &from, &to, url, &err))
+        return;
+    /* A new connection may lead to another server, which needs not redirect. */
+    if (!follows)
+        http_loop_renew(call->loop);
     finish(call, &err);
 }
 

@@ -2,8 +2,8 @@
  * vault_call - one request to the CA's HTTP API
  *
  * Adds what every request carries (X-Vault-Request, the namespace, the token) and follows a
- * standby's 307 by our own rules: one hop, https only, verified against the same CAs. The token
- * never goes anywhere that these do not vouch for.
+ * standby's 307 by our own rules: one hop, https only, verified against the same CAs, and only to
+ * the host of the address and those that `redirects` names. Each is told to the loop.
  */
 #ifndef LEAFD_VAULT_VAULT_CALL_H
 #define LEAFD_VAULT_VAULT_CALL_H

@@ -1,12 +1,18 @@
 """Whom leafd takes for the CA, and where its token goes: names in certificates, and redirects."""
 import contextlib
 import http.server
+import json
+import os
 import ssl
+import subprocess
 import threading
+import urllib.error
+import urllib.request
 
 import pytest
 
-from scene import WEB, openssl
+from real_ca import find_real_ca, free_port, version_of
+from scene import WEB, Proxy, is_published, openssl, wait_for
 
 
 # -- a server of our own ----------------------------------------------------------------------------------------------
@@ -17,6 +23,7 @@ class Listener:
 
     def __init__(self, folder, name, extension):
         self.folder, self.connections, self.requests = folder, 0, []
+        self.reply = lambda *_: (503, {}, b"")
         self.ca_file = folder / "own-ca.pem"
         if not self.ca_file.exists():
             openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
@@ -41,14 +48,17 @@ class Listener:
                 pass
 
         class Handler(http.server.BaseHTTPRequestHandler):
-            """Keeps what comes, and has nothing to give."""
+            """Keeps what comes."""
 
             def answer(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                listener.requests.append((self.command, self.path, dict(self.headers), body))
-                self.send_response(503)
-                self.send_header("Content-Length", "0")
+                listener.requests.append((self.path, dict(self.headers), body))
+                status, headers, reply = listener.reply(self.command, self.path, self.headers, body)
+                self.send_response(status)
+                for name, value in {**headers, "Content-Length": str(len(reply))}.items():
+                    self.send_header(name, value)
                 self.end_headers()
+                self.wfile.write(reply)
 
             do_GET = do_POST = answer
 
@@ -120,3 +130,214 @@ def test_a_consumers_interface_that_has_its_name_as_common_name_only_is_not_aske
             message = next(line for line in done.events(event) if line["cert"] == cert)["message"]
             assert "neither a DNS name nor an IP address as subjectAltName" in message, message
         assert server.connections > 0 and not server.requests
+
+
+# -- redirects --------------------------------------------------------------------------------------------------------
+
+
+def trust_both(devca, site, server, vault=""):
+    """A ca_file that vouches for the CA and for a server of somebody else's, as a company's root does."""
+    both = site.folder / "both.pem"
+    both.write_text(open(devca.ca_file, encoding="ascii").read() + server.ca_file.read_text())
+    site.configure(devca, {"web": WEB}, vault=vault)
+    site.write(site.file.read_text().replace(f"ca_file = {devca.ca_file}", f"ca_file = {both}"))
+
+
+@pytest.mark.parametrize("where, event, stolen", [("auth/jwt/login", "login-failed", "eyJ"), ("pki_int/sign", "failed", "hvs.")])
+def test_a_redirect_to_a_host_that_nobody_named_takes_nothing_there(devca, site, tmp_path, where, event, stolen):
+    """Neither JWT nor token, not even a connection; and the message has the line that would let it."""
+    with listening(tmp_path) as thief:
+        line = f"redirects = localhost:{thief.port}"
+        for vault, says in (("", line), ("redirects = vault.example.test, other.example.test:8200", line + " in [vault] of leafd.ini as one more line"),
+                            ("redirects = localhost:1", line), ("redirects = no", line + " in [vault] of leafd.ini in place of no")):
+            trust_both(devca, site, thief, vault)
+            devca.fault("redirect", path=where, times=1, location=f"https://localhost:{thief.port}/v1/{where}")
+            done = site.once()
+            message = done.events(event)[0]["message"]
+            assert says in message and f"redirected by {devca.address} to https://localhost:{thief.port}:" in message, message
+            told, = done.events("redirected")
+            assert (told["from"], told["to"], told["followed"]) == \
+                (devca.address.split("//")[1], f"localhost:{thief.port}", "no"), told
+            assert done.code == 1 and done.events(event)[0]["class"] == "transient"
+            assert not is_published(site.out())
+        assert thief.connections == 0 and not thief.requests
+        # With that line it goes there: so the server could have had it.
+        trust_both(devca, site, thief, f"redirects = LOCALHOST.\n{line}")
+        devca.fault("redirect", path=where, times=1, location=f"https://localhost:{thief.port}/v1/{where}")
+        told, = site.once().events("redirected")
+        assert told["followed"] == "yes" and told["level"] == "notice"
+        (_, headers, body), = thief.requests
+        assert stolen in headers.get("X-Vault-Token", "") + body.decode()
+
+
+def test_redirects_within_the_host_of_the_address_are_followed_and_told_once(devca, site):
+    """By default at any port; by `no` not even these. What is the same again is told once."""
+    location = f"{devca.direct}/v1/pki_int/issuer/default/sign/leafd"
+    for vault in ("", "redirects = same-host", "redirects = vault.example.test"):
+        certs = [f"{name}-{len(vault)}" for name in "abc"]
+        site.configure(devca, {name: WEB for name in certs}, vault=vault)
+        devca.fault("redirect", path="pki_int/sign", times=len(certs), location=location)
+        done = site.once()
+        assert done.code == 0 and len(done.events("published")) == 3, done.err
+        assert [line["followed"] for line in done.events("redirected")] == ["yes"], done.err
+    site.configure(devca, {"none": WEB}, vault="redirects = no")
+    devca.fault("redirect", path="pki_int/sign", times=1, location=location)
+    assert "in place of no" in site.once().events("failed")[0]["message"]
+
+
+def test_a_redirect_that_brings_a_user_along_is_refused(devca, site):
+    site.configure(devca, {"web": WEB})
+    for user in ("somebody@", "somebody:secret@", ":secret@"):
+        location = devca.direct.replace("https://", f"https://{user}") + "/v1/pki_int/sign/leafd"
+        devca.fault("redirect", path="pki_int/sign", times=1, location=location)
+        done = site.once()
+        assert "a URL with a user in it" in done.events("failed")[0]["message"], user
+        assert done.events("failed")[0]["class"] == "untrusted"
+
+
+def test_the_name_to_verify_holds_for_redirects_within_the_host(devca, site, tmp_path):
+    """Where tls_server_name says who answers at the address, the same one answers at its other port."""
+    with listening(tmp_path, "x", "DNS:vault.example.test") as server:
+        site.configure(devca, {"web": WEB}, vault="tls_server_name = vault.example.test")
+        site.write(site.file.read_text().replace(devca.address, f"https://127.0.0.1:{server.port}")
+                   .replace(devca.ca_file, str(server.ca_file)))
+        server.reply = lambda command, path, *_: (503, {}, b"") if path == "/there" else \
+            (307, {"Location": f"https://127.0.0.1:{server.port}/there"}, b"")
+        assert "the CA answered 503" in site.once().events("login-failed")[0]["message"]
+        assert [path for path, _, _ in server.requests] == ["/v1/auth/jwt/login", "/there"]
+
+
+def test_after_a_redirect_that_is_not_followed_a_new_connection_may_lead_to_the_leader(devca, site):
+    """Behind a balancer each connection leads to one of the servers, and the next one may be the right one."""
+    site.configure(devca, {"web": WEB})
+    devca.fault("redirect", path="pki_int/sign", times=1, location="https://localhost:1/v1/pki_int/sign/leafd")
+    before = devca.proxy.connections
+    run = site.run()
+    run.wait_event("published")
+    assert devca.proxy.connections == before + 2
+    assert run.terminate() == 0
+
+
+# -- a real standby ---------------------------------------------------------------------------------------------------
+
+
+class Pair:
+    """Two real servers over Raft, and a front that keeps the standby from forwarding: it has to redirect."""
+
+    def __init__(self, binary, folder, own):
+        self.folder, self.own, self.binary, self.processes = folder, own, binary, []
+        self.context = ssl.create_default_context(cafile=str(own.ca_file))
+        self.ports = [free_port(), free_port()]
+        self.leader_door = Proxy(("127.0.0.1", self.ports[0]))
+        self.start(0, self.leader_door.port)
+        made = self.call(0, "PUT", "sys/init", {"secret_shares": 1, "secret_threshold": 1})
+        self.key, self.token = made["keys"][0], made["root_token"]
+        self.call(0, "PUT", "sys/unseal", {"key": self.key})
+        wait_for(lambda: self.health(0) == 200, "a leader")
+        self.start(1, self.ports[1])
+        self.call(1, "PUT", "sys/storage/raft/join", {"leader_api_addr": f"https://localhost:{self.ports[0]}",
+                                                      "leader_ca_cert": own.ca_file.read_text()})
+        wait_for(self.unseal_standby, "a standby")
+        self.call(0, "POST", "sys/mounts/pki_int", {"type": "pki"})
+        self.call(0, "POST", "pki_int/root/generate/internal", {"common_name": "pair", "key_type": "ec", "ttl": "8760h"})
+        self.call(0, "POST", "pki_int/roles/leafd", {"allow_any_name": True, "key_type": "any", "require_cn": False})
+
+    def start(self, number, api_port):
+        place, cluster = self.folder / f"node-{number}", free_port()
+        (place / "raft").mkdir(parents=True)
+        vault = version_of(self.binary).startswith("Vault")
+        (place / "server.hcl").write_text(f'''
+            storage "raft" {{
+                path = "{place}/raft"
+                node_id = "node-{number}"
+            }}
+            listener "tcp" {{
+                address = "127.0.0.1:{self.ports[number]}"
+                cluster_address = "127.0.0.1:{cluster}"
+                tls_cert_file = "{self.own.folder}/own.pem"
+                tls_key_file = "{self.own.folder}/own.key"
+            }}
+            api_addr = "https://localhost:{api_port}"
+            cluster_addr = "https://127.0.0.1:{cluster}"
+            {"disable_mlock = true" if vault else ""}
+            ''')
+        self.processes.append(subprocess.Popen(  # pylint: disable=consider-using-with
+            [self.binary, "server", f"-config={place}/server.hcl"], stdout=open(place / "log", "wb"), stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL, env={"PATH": os.environ["PATH"], "HOME": str(place)}))
+        wait_for(lambda: self.health(number) is not None, "a server")
+
+    def call(self, number, method, path, body=None):
+        request = urllib.request.Request(f"https://localhost:{self.ports[number]}/v1/{path}", method=method,
+                                         data=json.dumps(body).encode(), headers={"X-Vault-Token": getattr(self, "token", "")})
+        with urllib.request.urlopen(request, context=self.context, timeout=30) as reply:
+            text = reply.read()
+        return json.loads(text) if text else {}
+
+    def health(self, number):
+        try:
+            with urllib.request.urlopen(f"https://localhost:{self.ports[number]}/v1/sys/health", context=self.context,
+                                        timeout=5) as reply:
+                return reply.status
+        except urllib.error.HTTPError as answer:
+            return answer.code
+        except OSError:
+            return None
+
+    def unseal_standby(self):
+        if self.health(1) == 503:
+            try:
+                self.call(1, "PUT", "sys/unseal", {"key": self.key})
+            except urllib.error.HTTPError:
+                pass
+        return self.health(1) == 429
+
+    def pass_on(self, command, path, headers, body):
+        """What a balancer does: the request as it came, to the standby, with one header more."""
+        class Kept(urllib.request.HTTPRedirectHandler):
+            """Follows nothing."""
+
+            def redirect_request(self, *_):  # pylint: disable=arguments-differ
+                return None
+
+        taken = {name: value for name, value in headers.items() if name.startswith("X-Vault")}
+        request = urllib.request.Request(f"https://localhost:{self.ports[1]}{path}", data=body, method=command,
+                                         headers={**taken, "X-Vault-No-Request-Forwarding": "true"})
+        opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=self.context), Kept)
+        try:
+            with opener.open(request, timeout=30) as reply:
+                return reply.status, {}, reply.read()
+        except urllib.error.HTTPError as answer:
+            return answer.code, {"Location": answer.headers["Location"]} if answer.headers["Location"] else {}, answer.read()
+
+    def stop(self):
+        self.leader_door.cut()
+        for process in self.processes:
+            process.kill()
+            process.wait()
+
+
+def test_a_real_standby_that_redirects_is_followed_to_the_leader_that_is_named(site, tmp_path):
+    """Over Raft, with forwarding kept from it: by default nothing reaches the leader, named it signs."""
+    binary, why = find_real_ca()
+    if binary is None:
+        pytest.skip(f"no real CA: {why}")
+    with listening(tmp_path) as front:
+        pair = Pair(binary, tmp_path, front)
+        try:
+            front.reply = pair.pass_on
+            (tmp_path / "token").write_text(pair.token + "\n")
+            (tmp_path / "token").chmod(0o600)
+            leader = f"localhost:{pair.leader_door.port}"
+            for vault, code in (("", 1), (f"redirects = {leader}", 0)):
+                site.write(f"[vault]\naddress = https://127.0.0.1:{front.port}\nca_file = {front.ca_file}\n{vault}\n"
+                           f"[auth]\nmethod = token\ntoken_file = {tmp_path}/token\n[agent]\nlog_format = json\n"
+                           f"[cert web]\npki_mount = pki_int\n{WEB}directory = {site.out()}\n")
+                done = site.once()
+                assert done.code == code, done.err
+                told, = done.events("redirected")
+                assert (told["to"], told["followed"]) == (leader, "yes" if vault else "no"), told
+                if not vault:
+                    assert f"redirects = {leader} in [vault]" in done.events("failed")[0]["message"]
+                    assert pair.leader_door.connections == 0
+        finally:
+            pair.stop()

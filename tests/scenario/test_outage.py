@@ -343,7 +343,7 @@ def test_a_standby_that_redirects_is_followed_once_and_over_tls_only(devca, site
             ("plain", f"http://127.0.0.1:{devca.proxy.port}/v1/pki_int/sign/leafd", "without https"),
             ("twice", f"{devca.direct}/v1/pki_int/sign/leafd", "redirected twice"),
             ("foreign", "https://localhost:1/v1/pki_int/sign/leafd?ticket=secret", "onnect")):
-        site.configure(devca, {name: WEB})
+        site.configure(devca, {name: WEB}, vault="redirects = localhost")
         devca.fault("redirect", path="pki_int/sign", times=2, location=location)
         done = site.once()
         assert done.code == 1

@@ -5,6 +5,7 @@
 #include "base/when.h"
 #include "http/http_call.h"
 #include "http/http_class.h"
+#include "http/http_origin.h"
 #include "servers.h"
 
 #include <arpa/inet.h>
@@ -430,6 +431,59 @@ static void the_systems_cas_are_never_trusted_beside_those_that_are_named(void *
     }
 }
 
+static void a_url_leads_where_libcurl_would_go(void **state)
+{
+    static const struct {
+        const char *url, *host; /* NULL: nowhere */
+        bool tls, user;
+        unsigned port;
+        const char *same, *other;
+    } cases[] = {
+        {"https://ca.example.test/v1/x", "ca.example.test", true, false, 443, "CA.example.test.",
+         "example.test"},
+        {"HTTPS://CA.Example.TEST.:8200/", "ca.example.test", true, false, 8200, "ca.example.test",
+         "ca.example.test.org"},
+        {"http://ca.example.test:8200", "ca.example.test", false, false, 8200, "ca.example.test",
+         "a.example.test"},
+        {"https://ca.example.test@evil.test:8200/", "evil.test", true, true, 8200, "evil.test",
+         "ca.example.test"},
+        {"https://ca.example.test:8200@evil.test/", "evil.test", true, true, 443, "evil.test",
+         "ca.example.test"},
+        {"https://evil.test/@ca.example.test:8200", "evil.test", true, false, 443, "evil.test",
+         "ca.example.test"},
+        {"https://evil.test?ca.example.test:8200/", "evil.test", true, false, 443, "evil.test",
+         "ca.example.test"},
+        {"https://evil.test#@ca.example.test/", "evil.test", true, false, 443, "evil.test",
+         "ca.example.test"},
+        {"https://evil.test\\@ca.example.test/", "ca.example.test", true, true, 443,
+         "ca.example.test", "evil.test"},
+        {"https://%63a.example.test/", "ca.example.test", true, false, 443, "ca.example.test",
+         "example.test"},
+        {"https://[2001:DB8::1]:8200/", "2001:db8::1", true, false, 8200, "2001:0db8:0:0::1",
+         "2001:db8::2"},
+        {"https://192.0.2.1/", "192.0.2.1", true, false, 443, "192.0.2.1", "192.0.2.10"},
+        {"https://127.1/", "127.0.0.1", true, false, 443, "127.0.0.1", "127.1"},
+        {"ftp://ca.example.test/", "ca.example.test", false, false, 21, "ca.example.test", "x"},
+        {"/v1", NULL, false, false, 0, NULL, NULL},
+        {"https://ca.example.test:99999/", NULL, false, false, 0, NULL, NULL},
+        {"", NULL, false, false, 0, NULL, NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct http_origin origin;
+        bool read = http_origin_of(cases[i].url, &origin);
+
+        if (cases[i].host == NULL && !read)
+            continue;
+        if (!read || cases[i].host == NULL || strcmp(origin.host, cases[i].host) != 0 ||
+            origin.tls != cases[i].tls || origin.user != cases[i].user ||
+            origin.port != cases[i].port || !http_origin_is_at(&origin, cases[i].same) ||
+            http_origin_is_at(&origin, cases[i].other))
+            fail_msg("%s leads to %s:%u", cases[i].url, origin.host, (unsigned)origin.port);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -441,6 +495,7 @@ int main(void)
                                         open_fixture, close_fixture),
         cmocka_unit_test_setup_teardown(the_call_after_it_is_driven_again, open_fixture,
                                         close_fixture),
+        cmocka_unit_test(a_url_leads_where_libcurl_would_go),
         cmocka_unit_test(every_code_of_libcurl_has_its_class),
         cmocka_unit_test(a_retry_after_is_obeyed_within_bounds_or_ignored),
         cmocka_unit_test_setup_teardown(a_retry_after_by_date_is_held_against_the_replys_own_date,
