@@ -6,7 +6,8 @@
  * Drives the rules that ship (plan/renewal, plan/backoff, flow/assess) in the order in which flow/
  * does, against a CA that goes away, throttles and forbids, and a machine that is suspended,
  * restarted, crashes in a loop and has its clock set: an hour, a day or ten years to and fro, and
- * to 1970. One agent of each kind lives through an outage of all the ten years.
+ * to 1970. One agent of each kind lives through an outage of all the ten years (CVE-2025-55753: the
+ * wait of mod_md overflowed to nothing after 30 days of failures).
  *
  * Exit status 1 unless: no wait is shorter than a second or longer than 30 minutes; no hour sees
  * more requests than main() allows; and whenever CA, clock and machine have been in

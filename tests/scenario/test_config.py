@@ -465,7 +465,10 @@ def test_a_wrong_environment_is_told(site):
 
 
 def test_values_are_not_repeated_in_what_is_told(site):
-    """A token in the wrong place must not reach the log of the pipeline."""
+    """A token in the wrong place must not reach the log of the pipeline.
+
+    CVE-2022-38149 and CVE-2026-87993: consul-template told secrets in the errors of templates.
+    """
     write(site, HEAD.replace("role = leafd", "role = leafd\ntoken_file = CANARY") +
           CERT.replace("a.example.test", "${env.PASSWORD}") + "ttl = hvs.CANARY\nkey_type = eyJCANARY\n"
           "keystore_password_file = CANARY\nreload = exec true CANARY\nprove = http https://u:CANARY@a/ x\n"

@@ -44,6 +44,7 @@ def refusals(done):
 
 @pytest.mark.parametrize("method", ["kubernetes", "jwt"])
 def test_a_bound_role_gives_a_login_its_own_names_and_no_others(ca, site, method):
+    """CVE-2021-27098 and CVE-2021-27099: at SPIRE one login could take the identity of another."""
     sections = {"own": f"pki_role = bound\n{OWN}{FILES}"}
     sections.update({name: f"pki_role = bound\n{names}{FILES}" for name, names in OTHERS.items()})
     site.configure(ca, sections, auth=login(ca, site, method))

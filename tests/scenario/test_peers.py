@@ -197,7 +197,10 @@ def behind_a_strangers_link(folder, pid):
 
 @pytest.mark.parametrize("how", [their_own, in_a_sticky_directory, writable, in_a_writable_directory, behind_a_strangers_link])
 def test_a_pidfile_that_a_stranger_could_have_written_signals_nobody(devca, site, start, name, tmp_path, how):
-    """He writes the pid of root's process into it, and SIGTERM into his mind."""
+    """He writes the pid of root's process into it, and SIGTERM into his mind.
+
+    CVE-2011-1784: keepalived's pidfiles could be written by everybody, who so chose which process root ended.
+    """
     process = start.named(name)
     pidfile, why = how(tmp_path / "run", process.pid)
     site.configure(devca, {"web": WEB + f"reload = signal USR1 pidfile {pidfile}"})

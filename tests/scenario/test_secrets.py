@@ -21,6 +21,7 @@ def secrets_of(ca, site):
 
 
 def test_nothing_that_leafd_prints_holds_a_secret(ca, site):
+    """CVE-2022-38149, CVE-2026-87993 (consul-template) and GHSA-444v-8vxr-p36h (OpenBao's agent): secrets in what is printed."""
     site.configure(ca, {"web": WEB + "reload = exec /usr/bin/env"}, agent="log_level = debug")
     run = site.run()
     run.wait_ready()
@@ -36,7 +37,10 @@ def test_nothing_that_leafd_prints_holds_a_secret(ca, site):
 
 
 def test_a_key_is_never_readable_by_others_not_even_for_a_moment(ca, site):
-    """Every chmod, open and write of a run, as strace saw them: the mode comes before the content."""
+    """Every chmod, open and write of a run, as strace saw them: the mode comes before the content.
+
+    CVE-2023-1672: tang's keys were readable until their chmod.
+    """
     site.configure(ca, {"web": WEB})
     trace = site.folder / "trace"
     done = subprocess.run(["strace", "-f", "-o", str(trace), "-e", "trace=openat,fchmod,chmod,fchown,write",

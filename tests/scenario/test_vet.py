@@ -45,6 +45,7 @@ BY_ROLE = {"missing-san", "extra-san", "other-name", "wrong-cn", "no-digital-sig
 @pytest.mark.parametrize("fault, parameters, lines, says", BREACHES,
                          ids=[f"{f}-{l.split(' ')[0]}".rstrip("-") for f, _, l, _ in BREACHES])
 def test_a_reply_that_breaks_a_rule_changes_nothing(devca, site, clock, fault, parameters, lines, says):
+    """wrong-key is cert-manager #8380: the certificate of another key was stored."""
     # A role that allows any type of key only signs: what type would it make?
     web = WEB.replace("leafd", "issue-ec") + lines if "key_source" in lines else WEB + lines
     site.configure(devca, {"web": web})

@@ -2,7 +2,8 @@
 """shape.py [SOURCE]: holds the shape of agent/ against the rules that HACKING.md gives.
 
 Includes point down the layers and make no circles, files and functions stay readable, headers stand alone and document
-every function, secrets are looked into only where HACKING.md says so, and the table of keys agrees with leafd.ini(5).
+every function, secrets are looked into only where HACKING.md says so, the table of keys agrees with leafd.ini(5), and each promise of
+SECURITY.md names the tests that hold it.
 Needs python3, universal-ctags and a C compiler. Exit status 0, 1 with every breach named, 77 if a tool is missing.
 """
 import json
@@ -196,12 +197,78 @@ def check_templates():
             breach(path, "is not in Makefile.am's dist_template_DATA")
 
 
+def known_tests():
+    """Each test by its name, with the text that it has: functions of Python and C, with what stands above them."""
+    found = {}
+    for folder, _, names in os.walk(os.path.join(SOURCE, "tests")):
+        for name in names:
+            text = read(os.path.join(folder, name)) if name.endswith((".py", ".c")) else ""
+            if name.endswith(".py"):
+                found.update(re.findall(r"^def (test_\w+)(.*?)(?=^\S|\Z)", text.replace("\n)", "\n )"), re.M | re.S))
+            elif name.startswith("test_"):
+                found.update((test, above) for above, test in re.findall(
+                    r"^((?:/\*(?:(?!\*/).)*\*/\n)?)static void (\w+)\(void \*\*state\)", text, re.M | re.S))
+    return found
+
+
+WEAKNESS = r"(?:CVE-\d{4}-\d+|GHSA(?:-\w{4}){3}|VA-\d+-\d+-\d+|#\d{4,})\b"
+
+
+def check_security():
+    """Each promise of SECURITY.md is one sentence with its tests, and each published weakness is named by its tests."""
+    path = os.path.join(SOURCE, "SECURITY.md")
+    tests = known_tests()
+
+    def text_of(test):
+        if test.startswith("tests/"):
+            return read(os.path.join(SOURCE, test)) if os.path.isfile(os.path.join(SOURCE, test)) else None
+        return tests.get(test)
+
+    def held(names, what):
+        if not names:
+            breach(path, f"names no test for: {what}")
+        for name in names:
+            if text_of(name) is None:
+                breach(path, f"names a test that is not there: {name}")
+        return [text_of(name) or "" for name in names]
+
+    counts = [0, 0]
+    for section in read(path).split("\n## ")[1:]:
+        title, _, body = section.partition("\n")
+        if title in ("What is not promised", "Reporting"):
+            continue
+        for line in filter(None, body.split("\n")):
+            promise = re.fullmatch(r"- ([^\[]+\.) \[([^\]]*)\]", line)
+            row = re.fullmatch(r"\| (.*?) \| (.*) \|", line)
+            if promise:
+                counts[0] += 1
+                held(re.findall(r"`([\w/.]+)`", promise.group(2)), promise.group(1))
+                if re.search(r"[.!?] ", promise.group(1)):
+                    breach(path, f"has two sentences in one promise: {promise.group(1)}")
+            elif row and row.group(1) not in ("what was published", "---"):
+                counts[1] += 1
+                texts = held(re.findall(r"`([\w/.]+)`", row.group(2)), row.group(1))
+                weaknesses = re.findall(WEAKNESS, row.group(1))
+                if not weaknesses:
+                    breach(path, f"has a published weakness without its number: {row.group(1)}")
+                for weakness in weaknesses:
+                    if not any(weakness in text for text in texts):
+                        breach(path, f"has {weakness} held by no test that names it")
+                if not all(any(weakness in text for weakness in weaknesses) for text in texts):
+                    breach(path, f"names a test that names none of {', '.join(weaknesses)}")
+            elif not row:
+                breach(path, f"says what no test holds: {line}")
+    if not all(counts):
+        breach(path, f"has {counts[0]} promises and {counts[1]} published weaknesses")
+
+
 def main():
     if not shutil.which("ctags") or not shutil.which(os.environ.get("CC", "cc").split()[0]):
         print("shape: ctags or a compiler is missing; skipped")
         sys.exit(77)
     for check in (check_layers, check_circles, check_lengths, check_headers_stand_alone, check_documentation,
-                  check_secrets, check_log_levels, check_log_events, check_classes, check_man_page, check_templates):
+                  check_secrets, check_log_levels, check_log_events, check_classes, check_man_page, check_templates,
+                  check_security):
         check()
     for line in breaches:
         print(line)
