@@ -4,6 +4,7 @@
  * Nothing here knows certificates: a command is looked up, its options are read, the configuration
  * is loaded, and the command's room takes over.
  */
+#include "base/keeper.h"
 #include "base/log.h"
 #include "base/shortage.h"
 #include "config/config_load.h"
@@ -294,6 +295,8 @@ int main(int argc, char **argv)
     const struct command *command;
     int option, code;
 
+    if (keeper_is_wanted(argc, argv))
+        return keeper_run(argv);
     sandbox_begin();
     if (!shortage_watch_libraries())
         return complain("OpenSSL was used before it was set up", NULL);

@@ -1,6 +1,7 @@
 #include "base/child.h"
 
 #include "base/cleanup.h"
+#include "base/keeper.h"
 #include "base/trust.h"
 
 #include <errno.h>
@@ -16,13 +17,18 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { OUTPUT_BYTES = 256, WHAT_BYTES = 128, KILL_AFTER_S = 2, PARTS_A_TURN = 16 };
+enum {
+    OUTPUT_BYTES = 256,
+    WHAT_BYTES = 128,
+    KEEPER_LATE_AFTER_S = 10, /* behind the time limit: nothing that it does takes so long */
+    PARTS_A_TURN = 16
+};
 
 struct child {
     struct slot slot;
     sd_event_source *exit, *output, *limit;
-    int output_fd;
-    pid_t pid; /* and process group; 0 when it has ended */
+    int output_fd, report_fd;
+    pid_t pid; /* the keeper; 0 when it has ended */
     bool timed_out;
     uint64_t limit_s;
     char what[WHAT_BYTES];
@@ -31,18 +37,30 @@ struct child {
     bool line_ended;
 };
 
+/* The keeper ends all of it by itself; from now on the loop only fetches it. */
+static void leave_alone(struct child *child)
+{
+    kill(child->pid, SIGINT);
+    sd_event_source_set_child_process_own(child->exit, false);
+    sd_event_source_set_userdata(child->exit, NULL);
+    sd_event_source_set_floating(child->exit, true);
+    child->exit = sd_event_source_unref(child->exit);
+}
+
 static void destroy_child(struct slot *slot)
 {
     struct child *child = (struct child *)slot;
 
-    if (child->pid > 0)
-        kill(-child->pid, SIGKILL);
-    /* The source owns the process: unref reaps what was just killed. */
+    if (child->pid > 0 && child->exit == NULL)
+        kill(child->pid, SIGINT);
+    else if (child->pid > 0)
+        leave_alone(child);
+    /* A source that is still ours owns the keeper: unref kills and reaps it. */
     sd_event_source_disable_unref(child->exit);
     sd_event_source_disable_unref(child->output);
     sd_event_source_disable_unref(child->limit);
-    if (child->output_fd >= 0)
-        close(child->output_fd);
+    close_fd(&child->output_fd);
+    close_fd(&child->report_fd);
     slot_close(&child->slot);
     free(child);
 }
@@ -88,7 +106,7 @@ static int on_output(sd_event_source *source, int fd, uint32_t events, void *arg
     return 0;
 }
 
-static void describe(struct child *child, const siginfo_t *how, struct err *err)
+static void describe(struct child *child, const struct keeper_report *how, struct err *err)
 {
     char said[OUTPUT_BYTES];
 
@@ -97,11 +115,13 @@ static void describe(struct child *child, const siginfo_t *how, struct err *err)
     if (child->timed_out)
         err_set(err, ERR_CONSUMER, "%s did not end within %llus and was killed", child->what,
                 (unsigned long long)child->limit_s);
-    else if (how->si_code == CLD_EXITED)
-        err_set(err, ERR_CONSUMER, "%s exited with status %d", child->what, how->si_status);
+    else if (how->errnum != 0)
+        err_errno(err, ERR_CONSUMER, how->errnum, "cannot start %s", child->what);
+    else if (how->code == CLD_EXITED)
+        err_set(err, ERR_CONSUMER, "%s exited with status %d", child->what, how->status);
     else
         err_set(err, ERR_CONSUMER, "%s was killed by SIG%s", child->what,
-                sigabbrev_np(how->si_status));
+                sigabbrev_np(how->status));
     if (said[0] != '\0') {
         size_t used = strlen(err->text);
 
@@ -109,23 +129,26 @@ static void describe(struct child *child, const siginfo_t *how, struct err *err)
     }
 }
 
-static int on_exit_of(sd_event_source *source, const siginfo_t *how, void *arg)
+static int on_exit_of(sd_event_source *source, const siginfo_t *keeper_end, void *arg)
 {
     struct child *child = arg;
+    struct keeper_report how;
     struct err err;
 
-    (void)source;
-    drain(child);
-    /* The command is not reaped before this returns, so the group is still ours: what it started
-     * and what did not heed SIGTERM must not meet the next try. */
-    if (child->timed_out)
-        kill(-child->pid, SIGKILL);
+    if (child == NULL) {
+        sd_event_source_set_floating(source, false);
+        return 0;
+    }
     child->pid = 0;
-    if (!child->timed_out && how->si_code == CLD_EXITED && how->si_status == 0) {
+    drain(child);
+    /* A keeper that was killed tells nothing: then its own end is told. */
+    if (read(child->report_fd, &how, sizeof how) != (ssize_t)sizeof how)
+        how = (struct keeper_report){.code = keeper_end->si_code, .status = keeper_end->si_status};
+    if (!child->timed_out && how.errnum == 0 && how.code == CLD_EXITED && how.status == 0) {
         slot_finish(&child->slot, NULL);
         return 0;
     }
-    describe(child, how, &err);
+    describe(child, &how, &err);
     slot_finish(&child->slot, &err);
     return 0;
 }
@@ -137,9 +160,10 @@ static int on_limit(sd_event_source *source, uint64_t now_us, void *arg)
     (void)now_us;
     if (child->pid == 0)
         return 0;
-    kill(-child->pid, child->timed_out ? SIGKILL : SIGTERM);
+    kill(child->pid, child->timed_out ? SIGKILL : SIGTERM);
     child->timed_out = true;
-    sd_event_source_set_time_relative(source, KILL_AFTER_S * 1000000ULL);
+    sd_event_source_set_time_relative(source,
+                                      (KEEPER_KILL_AFTER_S + KEEPER_LATE_AFTER_S) * 1000000ULL);
     sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
     return 0;
 }
@@ -165,32 +189,38 @@ static int keep_capabilities_here(void)
     return syscall(SYS_capset, &header, sets) == 0 ? 0 : errno;
 }
 
-static int spawn(const struct child_order *order, int output_fd, pid_t *ret_pid)
+static int spawn(const struct child_order *order, int output_fd, int report_fd, pid_t *ret_pid)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
-    sigset_t none, all;
-    char **argv = calloc(order->argv->count + 1, sizeof *argv);
+    sigset_t heard, all;
+    const char **argv = calloc(order->argv->count + 2, sizeof *argv);
     int r;
 
     if (argv == NULL)
         return ENOMEM;
-    memcpy(argv, order->argv->items, order->argv->count * sizeof *argv);
-    sigemptyset(&none);
+    argv[0] = KEEPER_NAME;
+    memcpy(argv + 1, order->argv->items, order->argv->count * sizeof *argv);
+    sigemptyset(&heard);
+    sigaddset(&heard, SIGTERM);
+    sigaddset(&heard, SIGINT);
+    sigaddset(&heard, SIGCHLD);
     sigfillset(&all);
     posix_spawnattr_init(&attributes);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
                                               POSIX_SPAWN_SETSIGDEF);
     posix_spawnattr_setpgroup(&attributes, 0);
-    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigmask(&attributes, &heard);
     posix_spawnattr_setsigdefault(&attributes, &all);
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_adddup2(&actions, output_fd, STDOUT_FILENO);
     posix_spawn_file_actions_adddup2(&actions, output_fd, STDERR_FILENO);
     /* Ours are O_CLOEXEC; whoever started leafd may have left others open. */
-    posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
-    r = posix_spawn(ret_pid, argv[0], &actions, &attributes, argv, (char *const *)order->variables);
+    posix_spawn_file_actions_adddup2(&actions, report_fd, KEEPER_REPORT_FD);
+    posix_spawn_file_actions_addclosefrom_np(&actions, KEEPER_REPORT_FD + 1);
+    r = posix_spawn(ret_pid, KEEPER_PROGRAM, &actions, &attributes, (char *const *)argv,
+                    (char *const *)order->variables);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
     free(argv);
@@ -233,16 +263,16 @@ static bool judge_program(const struct child *child, const char *program, struct
     return err_wrap(err, "cannot start %s", child->what);
 }
 
-/* Makes the pipe for what the command prints; *ret_fd is the command's end. */
-static bool open_output(struct child *child, int *ret_fd, struct err *err)
+/* The other end blocks as usual. */
+static bool open_pipe(const struct child *child, int *ret_ours, int *ret_theirs, struct err *err)
 {
     int fds[2];
 
     if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) != 0)
         return err_errno(err, ERR_LOCAL, errno, "cannot make a pipe for %s", child->what);
-    child->output_fd = fds[0];
-    fcntl(fds[1], F_SETFL, 0); /* the command's end blocks as usual */
-    *ret_fd = fds[1];
+    *ret_ours = fds[0];
+    *ret_theirs = fds[1];
+    fcntl(fds[1], F_SETFL, 0);
     return true;
 }
 
@@ -250,27 +280,29 @@ struct slot *child_start(sd_event *loop, const struct child_order *order, slot_d
                          void *arg, struct err *err)
 {
     struct child *child = calloc(1, sizeof *child);
-    int output_fd, r;
+    CLEANUP(close_fd) int output_fd = -1, report_fd = -1;
+    int r;
 
     if (child == NULL) {
         err_memory(err);
         return NULL;
     }
-    child->output_fd = -1;
+    child->output_fd = child->report_fd = -1;
     child->limit_s = order->limit_s;
     snprintf(child->what, sizeof child->what, "%s: %s", order->what, order->argv->items[0]);
     if (!slot_open(&child->slot, loop, destroy_child, on_done, arg, err)) {
         free(child);
         return NULL;
     }
-    if (!judge_program(child, order->argv->items[0], err) || !open_output(child, &output_fd, err)) {
+    if (!judge_program(child, order->argv->items[0], err) ||
+        !open_pipe(child, &child->output_fd, &output_fd, err) ||
+        !open_pipe(child, &child->report_fd, &report_fd, err)) {
         destroy_child(&child->slot);
         return NULL;
     }
     r = keep_capabilities_here();
     if (r == 0)
-        r = spawn(order, output_fd, &child->pid);
-    close(output_fd);
+        r = spawn(order, output_fd, report_fd, &child->pid);
     if (r != 0) {
         child->pid = 0;
         err_errno(err, ERR_CONSUMER, r, "cannot start %s", child->what);

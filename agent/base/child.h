@@ -4,9 +4,10 @@
  * No shell: an argument vector with an absolute program, which only root and our user may write
  * (base/trust; the interpreter of a script is not looked at). The environment is clean (PATH, plus
  * what the caller names), standard input is /dev/null, every other descriptor is closed, and no
- * ambient or inheritable capability of ours reaches it, and it is a process group of its own, which
- * gets SIGTERM at the time limit and SIGKILL two seconds later. The last line that it prints goes
- * into the error text when it fails.
+ * ambient or inheritable capability of ours reaches it. It is a process group of its own, which
+ * gets SIGTERM at the time limit and two seconds for it; then everything that it started is killed,
+ * as it is when the command ends, also what has left its group and session (base/keeper). The last
+ * line that it prints goes into the error text when it fails.
  *
  * SIGCHLD is blocked in the whole program: sd-event watches children by pidfd
  * (sd_event_add_child(3)).
@@ -30,7 +31,8 @@ struct child_order {
  * child_start - starts the command
  *
  * Borrows `order` and all it points to only during the call. Ends well when the command exits with
- * status 0; everything else is class consumer. Dropping the slot kills the group. NULL with *err
+ * status 0; everything else is class consumer. Dropping the slot kills it with
+ * all that it started, a moment later. NULL with *err
  * filled if the program cannot be started (class consumer) or memory ran out (class local).
  */
 struct slot *child_start(sd_event *loop, const struct child_order *order, slot_done *on_done,

@@ -2,14 +2,15 @@
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 
 import pytest
 
+from attacker import ATTACKER, needs_root, open_the_way
 from scene import LEAFD, WEB, wait_for
 
-STRANGER = 4242
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+pytestmark = needs_root
 
 # Calls itself by a name and ends with 7 when it is told; "deaf" leaves the signal to the kernel, which would end it.
 NAMED = """
@@ -72,13 +73,6 @@ def name():
     return f"peer-{os.getpid()}"
 
 
-def open_up(folder):
-    """Lets everybody pass through what pytest keeps to root."""
-    for path in (folder, *folder.parents):
-        if path.stat().st_mode & 0o055 != 0o055:
-            path.chmod(path.stat().st_mode | 0o055)
-
-
 def is_spared(process):
     return process.poll() is None
 
@@ -91,7 +85,7 @@ def was_told(process):
 
 def test_a_process_of_another_user_is_neither_signalled_nor_in_the_way(devca, site, start, name):
     consumer = start.named(name)
-    strangers = [start.named(name, manner, STRANGER) for manner in ("told", "deaf")]
+    strangers = [start.named(name, manner, ATTACKER) for manner in ("told", "deaf")]
     site.configure(devca, {"web": WEB + "reload = signal USR1 process " + name})
     done = site.once()
     assert done.code == 0 and done.events("reloaded"), done.err
@@ -100,13 +94,13 @@ def test_a_process_of_another_user_is_neither_signalled_nor_in_the_way(devca, si
 
 
 def test_a_consumer_of_another_user_is_named_by_the_message_and_told_when_the_section_names_him(devca, site, start, name):
-    consumer = start.named(name, user=STRANGER)
+    consumer = start.named(name, user=ATTACKER)
     site.configure(devca, {"web": WEB + "reload = signal USR1 process " + name})
     message = site.once().events("awaited")[0]["message"]
-    assert f"process {consumer.pid} ({name}) is uid {STRANGER}'s" in message
-    assert f"write: process {name} user {STRANGER}" in message
+    assert f"process {consumer.pid} ({name}) is uid {ATTACKER}'s" in message
+    assert f"write: process {name} user {ATTACKER}" in message
     assert is_spared(consumer)
-    site.configure(devca, {"web": WEB + f"reload = signal USR1 process {name} user {STRANGER}"})
+    site.configure(devca, {"web": WEB + f"reload = signal USR1 process {name} user {ATTACKER}"})
     assert site.once().events("reloaded")
     assert was_told(consumer)
 
@@ -116,8 +110,8 @@ def test_a_set_user_id_program_is_of_whoever_runs_it(devca, site, start, name, t
     program = tmp_path / name
     shutil.copy("/usr/bin/yes", program)
     program.chmod(0o4755)
-    open_up(tmp_path)
-    start(program, user=STRANGER)
+    open_the_way(tmp_path / "run")
+    start(program, user=ATTACKER)
     site.configure(devca, {"web": WEB + "reload = signal USR1 process " + name})
     done = site.once()
     assert done.code == 0 and "is uid 4242's" in done.events("awaited")[0]["message"]
@@ -164,15 +158,15 @@ def put_pidfile(folder, pid, owner=0, mode=0o644):
 
 
 def their_own(folder, pid):
-    pidfile = put_pidfile(folder, pid, STRANGER)
-    os.chown(folder, STRANGER, STRANGER)
-    return pidfile, f"{folder} belongs to uid {STRANGER}"
+    pidfile = put_pidfile(folder, pid, ATTACKER)
+    os.chown(folder, ATTACKER, ATTACKER)
+    return pidfile, f"{folder} belongs to uid {ATTACKER}"
 
 
 def in_a_sticky_directory(folder, pid):
-    pidfile = put_pidfile(folder, pid, STRANGER)
+    pidfile = put_pidfile(folder, pid, ATTACKER)
     folder.chmod(0o1777)
-    return pidfile, f"{pidfile} belongs to uid {STRANGER}"
+    return pidfile, f"{pidfile} belongs to uid {ATTACKER}"
 
 
 def writable(folder, pid):
@@ -191,8 +185,8 @@ def behind_a_strangers_link(folder, pid):
     theirs = folder.with_name("theirs")
     theirs.mkdir()
     (theirs / "consumer.pid").symlink_to(folder / "consumer.pid")
-    os.chown(theirs, STRANGER, STRANGER)
-    return theirs / "consumer.pid", f"{theirs} belongs to uid {STRANGER}"
+    os.chown(theirs, ATTACKER, ATTACKER)
+    return theirs / "consumer.pid", f"{theirs} belongs to uid {ATTACKER}"
 
 
 @pytest.mark.parametrize("how", [their_own, in_a_sticky_directory, writable, in_a_writable_directory, behind_a_strangers_link])
@@ -214,10 +208,10 @@ def test_a_pidfile_that_a_stranger_could_have_written_signals_nobody(devca, site
 
 def test_a_consumers_own_pidfile_signals_it(devca, site, start, name, tmp_path):
     """As PostgreSQL's: its directory, its file, its process; and one that root wrote for it."""
-    for number, owner in enumerate((STRANGER, 0)):
-        process = start.named(name, user=STRANGER)
+    for number, owner in enumerate((ATTACKER, 0)):
+        process = start.named(name, user=ATTACKER)
         pidfile = put_pidfile(tmp_path / f"run-{number}", process.pid, owner)
-        os.chown(pidfile.parent, STRANGER, STRANGER)
+        os.chown(pidfile.parent, ATTACKER, ATTACKER)
         site.configure(devca, {f"web-{number}": WEB + f"reload = signal USR1 pidfile {pidfile}"})
         assert site.once().events("reloaded")
         assert was_told(process)
@@ -231,21 +225,21 @@ def socket_section(path, options=""):
 
 def test_the_key_goes_to_no_socket_at_which_a_stranger_listens(devca, site, start, tmp_path):
     """He took the place in a sticky directory before the consumer started."""
-    open_up(tmp_path)
+    open_the_way(tmp_path / "run")
     folder, heard = tmp_path / "run", tmp_path / "heard"
     folder.mkdir()
     folder.chmod(0o1777)
     heard.touch()
-    os.chown(heard, STRANGER, STRANGER)
-    start("/usr/bin/python3", "-c", LISTENER, folder / "sock", heard, user=STRANGER)
+    os.chown(heard, ATTACKER, ATTACKER)
+    start("/usr/bin/python3", "-c", LISTENER, folder / "sock", heard, user=ATTACKER)
     site.configure(devca, {"web": socket_section(folder / "sock")})
     done = site.once()
     assert heard.read_bytes() == b""
     failed = done.events("reload-failed")[0]
     assert done.code == 1 and failed["class"] == "local"
-    assert f"nothing is sent: uid {STRANGER} listens at {folder}/sock" in failed["message"]
+    assert f"nothing is sent: uid {ATTACKER} listens at {folder}/sock" in failed["message"]
     assert "socket PATH user NAME" in failed["message"]
-    site.configure(devca, {"web": socket_section(folder / "sock", f" user {STRANGER}")})
+    site.configure(devca, {"web": socket_section(folder / "sock", f" user {ATTACKER}")})
     done = site.once()
     assert done.code == 0 and done.events("reloaded"), done.err
     wait_for(lambda: b"PRIVATE KEY" in heard.read_bytes(), "the one who is named to hear it")
@@ -264,7 +258,7 @@ def test_the_key_goes_to_no_socket_that_a_stranger_could_exchange(devca, site, s
     elif how == "group":
         folder.chmod(0o775)
     elif how == "stranger":
-        os.chown(folder, STRANGER, STRANGER)
+        os.chown(folder, ATTACKER, ATTACKER)
     else:
         theirs = tmp_path / "theirs"
         theirs.mkdir()
@@ -273,7 +267,7 @@ def test_the_key_goes_to_no_socket_that_a_stranger_could_exchange(devca, site, s
             path = theirs / "sock"
         else:
             (theirs / "way").symlink_to(folder)
-            os.chown(theirs, STRANGER, STRANGER)
+            os.chown(theirs, ATTACKER, ATTACKER)
             path = theirs / "way" / "sock"
     site.configure(devca, {"web": socket_section(path)})
     done = site.once()
@@ -283,12 +277,12 @@ def test_the_key_goes_to_no_socket_that_a_stranger_could_exchange(devca, site, s
 
 
 def test_a_socket_of_the_consumers_user_in_his_directory_is_named(devca, site, start, tmp_path):
-    open_up(tmp_path)
+    open_the_way(tmp_path / "run")
     folder = tmp_path / "run"
     folder.mkdir()
-    os.chown(folder, STRANGER, STRANGER)
-    start("/usr/bin/python3", "-c", LISTENER, folder / "sock", folder / "heard", user=STRANGER)
-    site.configure(devca, {"web": socket_section(folder / "sock", f" user {STRANGER}")})
+    os.chown(folder, ATTACKER, ATTACKER)
+    start("/usr/bin/python3", "-c", LISTENER, folder / "sock", folder / "heard", user=ATTACKER)
+    site.configure(devca, {"web": socket_section(folder / "sock", f" user {ATTACKER}")})
     assert site.once().events("reloaded")
     assert b"load <<\n-----BEGIN PRIVATE KEY" in (folder / "heard").read_bytes()
 
@@ -302,8 +296,8 @@ def test_a_socket_deeper_than_the_kernel_takes_paths_is_still_none(devca, site):
 
 def test_a_command_inherits_no_capability(devca, site, tmp_path):
     """With the drop-in for owners, a command of the operator's could read all files of the machine."""
-    open_up(tmp_path)
-    open_up(pathlib.Path(devca.ca_file).parent)
+    open_the_way(tmp_path / "run")
+    open_the_way(pathlib.Path(devca.ca_file))
     told, script = tmp_path / "told", tmp_path / "script"
     script.write_text(f"#!/bin/sh\n(grep -E 'CapInh|CapPrm|CapEff|CapAmb' /proc/self/status; cat /etc/shadow) >{told}/it 2>&1\n:\n")
     script.chmod(0o755)
@@ -311,14 +305,31 @@ def test_a_command_inherits_no_capability(devca, site, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     for path in (told, out):
-        os.chown(path, STRANGER, STRANGER)
+        os.chown(path, ATTACKER, ATTACKER)
     site.configure(devca, {"web": WEB + f"reload = exec {script}\ndirectory = {out}"})
     site.file.chmod(0o644)
     caps = "+dac_read_search,+kill"
-    done = subprocess.run(["setpriv", f"--reuid={STRANGER}", f"--regid={STRANGER}", "--clear-groups", f"--inh-caps=-all,{caps}",
+    done = subprocess.run(["setpriv", f"--reuid={ATTACKER}", f"--regid={ATTACKER}", "--clear-groups", f"--inh-caps=-all,{caps}",
                            f"--ambient-caps=-all,{caps}", LEAFD, "once", "-c", str(site.file)], capture_output=True, text=True,
                           check=False, env=site.environment)
     assert done.returncode == 0, done.stderr
     text = (told / "it").read_text()
     assert {line.split()[1] for line in text.splitlines() if line.startswith("Cap")} == {"0" * 16}
     assert "Permission denied" in text and "root:" not in text
+
+
+@pytest.mark.parametrize("end", ["exit 0", "exec sleep 1000"])
+def test_what_a_command_started_ends_with_it(devca, site, tmp_path, end):
+    """Also in a session of its own, whose parent has ended: else each try leaves one more behind."""
+    noted, script = tmp_path / "noted", tmp_path / "script"
+    script.write_text(f"#!/bin/sh\n(setsid sh -c 'echo $$ >{noted}; exec sleep 1000' &)\n"
+                      f"until [ -s {noted} ]; do sleep 0.01; done\n{end}\n")
+    script.chmod(0o755)
+    site.configure(devca, {"web": WEB + f"reload = exec {script}\ncommand_timeout = 2s"})
+    assert site.once().code == (0 if end == "exit 0" else 1)
+    pid = int(noted.read_text())
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+    raise AssertionError("it was left behind")

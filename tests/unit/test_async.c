@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include "base/child.h"
+#include "base/keeper.h"
 #include "base/when.h"
 #include "base/worker.h"
 #include "flow/alarm.h"
@@ -282,29 +283,130 @@ static void a_command_that_heeds_its_time_is_not_outlived_by_its_children(void *
     outlive_the_time_limit(*state, "");
 }
 
+/* Runs the loop until no child is left: the loop fetches them, not we. */
+static void await_no_child(struct heard *heard)
+{
+    siginfo_t how;
+    int r = 0;
+
+    for (int tries = 0; tries < 500 && r == 0; tries++) {
+        sd_event_run(heard->loop, 10000);
+        r = waitid(P_ALL, 0, &how, WEXITED | WNOHANG | WNOWAIT);
+    }
+    assert_int_equal(r, -1);
+    assert_int_equal(errno, ECHILD);
+}
+
 static void a_dropped_command_is_killed_and_reaped(void **state)
 {
     struct heard *heard = *state;
     struct slot *slot = run(heard, "while :; do sleep 1; done", 60);
 
     slot_drop(slot);
-    sd_event_run(heard->loop, 1000);
+    await_no_child(heard);
     assert_int_equal(heard->times, 0);
-    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
-    assert_int_equal(errno, ECHILD);
 }
 
-static void a_program_that_is_not_there_fails_at_once(void **state)
+/* The pid that a script wrote, once it is whole. */
+static pid_t await_pid(const char *path)
+{
+    int pid = 0;
+
+    for (int tries = 0; tries < 500 && pid == 0; tries++) {
+        FILE *file = fopen(path, "r");
+        char end = 0;
+
+        if (file == NULL || fscanf(file, "%d%c", &pid, &end) != 2 || end != '\n')
+            pid = 0;
+        if (file != NULL)
+            fclose(file);
+        usleep(10000);
+    }
+    assert_true(pid > 0);
+    return pid;
+}
+
+enum how_it_ends { BY_ITSELF, BY_FAILING, AT_THE_LIMIT, DROPPED };
+
+/* A daemon of its own session, whose parent has ended, as nohup and setsid make it. */
+static void start_a_daemon_and_end(struct heard *heard, enum how_it_ends how)
+{
+    static const char *const ends[] = {"exit 0", "exit 3", "while :; do sleep 1; done",
+                                       "while :; do sleep 1; done"};
+    char path[] = "/tmp/leafd-unit-XXXXXX", script[256];
+    struct slot *slot;
+    pid_t pid;
+
+    close(mkstemp(path));
+    snprintf(script, sizeof script,
+             "(setsid sh -c 'trap \"\" TERM HUP; echo $$ >%s; exec sleep 1000' &) ; "
+             "until [ -s %s ]; do sleep 0.01; done; %s",
+             path, path, ends[how]);
+    slot = run(heard, script, how == AT_THE_LIMIT ? 1 : 60);
+    if (how != DROPPED)
+        turn(heard, UINT64_MAX);
+    pid = await_pid(path);
+    if (how == DROPPED)
+        assert_int_equal(kill(pid, 0), 0);
+    slot_drop(slot);
+    await_no_child(heard);
+    assert_int_equal(kill(pid, 0), -1);
+    if (how != DROPPED)
+        assert_int_equal(heard->err.kind, how == BY_ITSELF ? ERR_NONE : ERR_CONSUMER);
+    unlink(path);
+}
+
+static void what_a_command_left_behind_ends_with_it(void **state)
+{
+    struct heard *heard = *state;
+
+    for (enum how_it_ends how = BY_ITSELF; how <= DROPPED; how++) {
+        heard->times = 0;
+        start_a_daemon_and_end(heard, how);
+    }
+}
+
+/* One whose parent is this process, though no command started it, and another command's. */
+static void what_others_started_does_not_end_with_a_command(void **state)
+{
+    struct heard *heard = *state, other_heard = {.loop = heard->loop};
+    struct slot *other = run(&other_heard, "setsid sleep 0.5 & wait $!", 60), *slot;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        setsid();
+        pause();
+    }
+    slot = run(heard, "exit 0", 60);
+    turn(heard, UINT64_MAX);
+    slot_drop(slot);
+    assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
+    kill(pid, SIGKILL);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    turn(&other_heard, UINT64_MAX);
+    assert_int_equal(other_heard.err.kind, ERR_NONE);
+    slot_drop(other);
+    await_no_child(heard);
+}
+
+static void a_program_that_is_not_there_fails(void **state)
 {
     struct heard *heard = *state;
     const char *argv[] = {"/no/such/program"};
     const struct text_list list = {argv, 1};
     const struct child_order order = {"validate", &list, (const char *[]){NULL}, 5};
+    struct slot *slot;
     struct err err;
 
-    assert_null(child_start(heard->loop, &order, hear, heard, &err));
+    slot = child_start(heard->loop, &order, hear, heard, &err);
+    if (slot != NULL) {
+        turn(heard, UINT64_MAX);
+        err = heard->err;
+    }
     assert_int_equal(err.kind, ERR_CONSUMER);
-    assert_non_null(strstr(err.text, "/no/such/program"));
+    assert_int_equal(err.errnum, ENOENT);
+    assert_non_null(strstr(err.text, "cannot start validate: /no/such/program"));
+    slot_drop(slot);
 }
 
 /* -- permits and alarms ---------------------------------------------------------------------------
@@ -389,7 +491,7 @@ static void an_alarm_rings_for_whichever_comes_first(void **state)
     alarm_close(&alarm);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 #define ASYNC_TEST(name) cmocka_unit_test_setup_teardown(name, open_loop, close_loop)
     const struct CMUnitTest tests[] = {
@@ -403,11 +505,15 @@ int main(void)
         ASYNC_TEST(a_command_over_its_time_is_killed_with_its_children),
         ASYNC_TEST(a_command_that_heeds_its_time_is_not_outlived_by_its_children),
         ASYNC_TEST(a_dropped_command_is_killed_and_reaped),
-        ASYNC_TEST(a_program_that_is_not_there_fails_at_once),
+        ASYNC_TEST(what_a_command_left_behind_ends_with_it),
+        ASYNC_TEST(what_others_started_does_not_end_with_a_command),
+        ASYNC_TEST(a_program_that_is_not_there_fails),
         ASYNC_TEST(permits_are_granted_in_line_and_given_back),
         ASYNC_TEST(a_group_that_hangs_leaves_half_of_the_permits_to_the_others),
         ASYNC_TEST(an_alarm_rings_for_whichever_comes_first),
     };
 
+    if (keeper_is_wanted(argc, argv))
+        return keeper_run(argv);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

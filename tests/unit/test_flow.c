@@ -4,6 +4,7 @@
  */
 #include "unit.h"
 
+#include "base/keeper.h"
 #include "flow/cert_directory.h"
 #include "flow/cert_log.h"
 #include "flow/cert_stages.h"
@@ -1358,7 +1359,7 @@ static void every_state_answers_to_failure_or_rests(void **state)
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 #define FLOW_TEST(name) cmocka_unit_test_setup_teardown(name, open_flow, close_flow)
     const struct CMUnitTest tests[] = {
@@ -1418,5 +1419,7 @@ int main(void)
         cmocka_unit_test(every_state_answers_to_failure_or_rests),
     };
 
+    if (keeper_is_wanted(argc, argv))
+        return keeper_run(argv);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

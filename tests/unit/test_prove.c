@@ -1,6 +1,7 @@
 /* What a consumer serves is found out, whatever else it does. */
 #include "unit.h"
 
+#include "base/keeper.h"
 #include "certs.h"
 #include "http/http_call.h"
 #include "pki/certificate.h"
@@ -1189,7 +1190,7 @@ static void a_reload_that_is_refused_by_http_tells_status_and_first_line(void **
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_stage, close_stage)
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         TEST(three_handshakes_with_the_leaf_prove_it),
@@ -1241,5 +1242,7 @@ int main(void)
     sigaddset(&child, SIGCHLD);
     sigprocmask(SIG_BLOCK, &child, NULL);
     signal(SIGPIPE, SIG_IGN);
+    if (keeper_is_wanted(argc, argv))
+        return keeper_run(argv);
     return cmocka_run_group_tests_name("prove", tests, NULL, NULL);
 }

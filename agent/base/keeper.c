@@ -1,0 +1,153 @@
+#include "base/keeper.h"
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "base/trust_process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+
+enum { KILL_ROUND_MS = 20, KILL_ROUNDS_MOST = 100 };
+
+struct keeper {
+    pid_t command; /* and its process group; 0 when it was fetched */
+    sigset_t heard;
+    struct keeper_report report;
+};
+
+bool keeper_is_wanted(int argc, char *const *argv)
+{
+    return argc > 1 && strcmp(argv[0], KEEPER_NAME) == 0;
+}
+
+static int start_command(struct keeper *keeper, char *const *argv)
+{
+    posix_spawnattr_t attributes;
+    sigset_t none, all;
+    int r;
+
+    sigemptyset(&none);
+    sigfillset(&all);
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
+                                              POSIX_SPAWN_SETSIGDEF);
+    posix_spawnattr_setpgroup(&attributes, 0);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigdefault(&attributes, &all);
+    r = posix_spawn(&keeper->command, argv[0], NULL, &attributes, argv, environ);
+    posix_spawnattr_destroy(&attributes);
+    return r;
+}
+
+/* Fetches who has ended, the command and what it left; false if no child is left. */
+static bool fetch(struct keeper *keeper)
+{
+    siginfo_t how;
+
+    for (;;) {
+        how.si_pid = 0;
+        if (waitid(P_ALL, 0, &how, WEXITED | WNOHANG) != 0)
+            return false;
+        if (how.si_pid == 0)
+            return true;
+        if (how.si_pid != keeper->command)
+            continue;
+        keeper->command = 0;
+        keeper->report.code = how.si_code;
+        keeper->report.status = how.si_status;
+    }
+}
+
+/* What is left of the time, at least a moment; false if there is none. */
+static bool time_left(const struct timespec *end, struct timespec *ret_left)
+{
+    struct timespec now;
+    int64_t left_ms;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    left_ms = (end->tv_sec - now.tv_sec) * 1000 + (end->tv_nsec - now.tv_nsec) / 1000000;
+    *ret_left = (struct timespec){.tv_sec = left_ms / 1000, .tv_nsec = left_ms % 1000 * 1000000};
+    return left_ms > 0;
+}
+
+/* Waits for the command, or until it is to be killed. */
+static void stay(struct keeper *keeper)
+{
+    struct timespec end = {0}, left;
+    bool told = false;
+
+    while (fetch(keeper) && keeper->command != 0 && (!told || time_left(&end, &left))) {
+        int signal = sigtimedwait(&keeper->heard, NULL, told ? &left : NULL);
+
+        if (signal == SIGINT)
+            return;
+        if (signal == SIGTERM && !told) {
+            clock_gettime(CLOCK_MONOTONIC, &end);
+            end.tv_sec += KEEPER_KILL_AFTER_S;
+            kill(-keeper->command, SIGTERM);
+            told = true;
+        }
+    }
+}
+
+/* Their children become ours when they end, and are met in the next round. */
+static void kill_children(void)
+{
+    CLEANUP(close_directory) DIR *processes = opendir("/proc");
+    const struct dirent *entry;
+    struct trust_process process;
+    uint64_t pid;
+
+    while (processes != NULL && (entry = readdir(processes)) != NULL)
+        if (text_number(entry->d_name, INT_MAX, &pid) && trust_process_read((pid_t)pid, &process) &&
+            process.parent == getpid())
+            kill(process.pid, SIGKILL);
+}
+
+/* Nothing is left behind, but what does not end: it sleeps in the kernel, or has become root's. */
+static void end_all(struct keeper *keeper)
+{
+    static const struct timespec round = {.tv_nsec = KILL_ROUND_MS * 1000000L};
+
+    for (unsigned i = 0; i < KILL_ROUNDS_MOST && fetch(keeper); i++) {
+        if (keeper->command != 0)
+            kill(-keeper->command, SIGKILL);
+        kill_children();
+        sigtimedwait(&keeper->heard, NULL, &round);
+    }
+}
+
+int keeper_run(char *const *argv)
+{
+    struct keeper keeper = {0};
+
+    sigemptyset(&keeper.heard);
+    sigaddset(&keeper.heard, SIGTERM);
+    sigaddset(&keeper.heard, SIGINT);
+    sigaddset(&keeper.heard, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &keeper.heard, NULL);
+    prctl(PR_SET_NAME, KEEPER_NAME);
+    fcntl(KEEPER_REPORT_FD, F_SETFD, FD_CLOEXEC);
+    /* A command whose leafd was killed is made up for by the next one, and must not meet it. */
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
+        keeper.report.errnum = errno;
+    if (keeper.report.errnum == 0)
+        keeper.report.errnum = start_command(&keeper, argv + 1);
+    if (keeper.report.errnum == 0) {
+        stay(&keeper);
+        end_all(&keeper);
+    }
+    /* Shorter than a pipe's PIPE_BUF: at once or not at all. */
+    return write(KEEPER_REPORT_FD, &keeper.report, sizeof keeper.report) ==
+                   (ssize_t)sizeof keeper.report
+               ? 0
+               : 1;
+}
