@@ -294,28 +294,82 @@ def test_a_socket_deeper_than_the_kernel_takes_paths_is_still_none(devca, site):
 
 # -- commands -----------------------------------------------------------------------------------------
 
-def test_a_command_inherits_no_capability(devca, site, tmp_path):
-    """With the drop-in for owners, a command of the operator's could read all files of the machine."""
+def run_as(site, command, *words):
+    """leafd as the attacker's number, who is nobody special here, by setpriv with those words."""
+    return subprocess.run(["setpriv", f"--reuid={ATTACKER}", f"--regid={ATTACKER}", *words, LEAFD, *command, "-c", str(site.file)],
+                          capture_output=True, text=True, check=False, env=site.environment)
+
+
+@pytest.fixture
+def theirs(devca, site, tmp_path):
+    """Folders of a leafd that does not run as root, and the way to what it reads."""
     open_the_way(tmp_path / "run")
     open_the_way(pathlib.Path(devca.ca_file))
-    told, script = tmp_path / "told", tmp_path / "script"
+
+    def make(name):
+        folder = tmp_path / name
+        folder.mkdir()
+        os.chown(folder, ATTACKER, ATTACKER)
+        return folder
+
+    def configure(lines):
+        site.configure(devca, {"web": lines})
+        site.file.chmod(0o644)
+    make.configure = configure
+    return make
+
+
+def test_a_command_inherits_no_capability(site, theirs, tmp_path):
+    """With the drop-in for owners, a command of the operator's could read all files of the machine."""
+    told, script = theirs("told"), tmp_path / "script"
     script.write_text(f"#!/bin/sh\n(grep -E 'CapInh|CapPrm|CapEff|CapAmb' /proc/self/status; cat /etc/shadow) >{told}/it 2>&1\n:\n")
     script.chmod(0o755)
-    told.mkdir()
-    out = tmp_path / "out"
-    out.mkdir()
-    for path in (told, out):
-        os.chown(path, ATTACKER, ATTACKER)
-    site.configure(devca, {"web": WEB + f"reload = exec {script}\ndirectory = {out}"})
-    site.file.chmod(0o644)
+    theirs.configure(WEB + f"reload = exec {script}\ndirectory = {theirs('out')}")
     caps = "+dac_read_search,+kill"
-    done = subprocess.run(["setpriv", f"--reuid={ATTACKER}", f"--regid={ATTACKER}", "--clear-groups", f"--inh-caps=-all,{caps}",
-                           f"--ambient-caps=-all,{caps}", LEAFD, "once", "-c", str(site.file)], capture_output=True, text=True,
-                          check=False, env=site.environment)
+    done = run_as(site, ["once"], "--clear-groups", f"--inh-caps=-all,{caps}", f"--ambient-caps=-all,{caps}")
     assert done.returncode == 0, done.stderr
     text = (told / "it").read_text()
     assert {line.split()[1] for line in text.splitlines() if line.startswith("Cap")} == {"0" * 16}
     assert "Permission denied" in text and "root:" not in text
+
+
+NO_CAPABILITY = ("--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all", "--no-new-privs")
+
+
+def test_a_key_for_a_group_needs_no_capability(site, theirs):
+    """As leafd.service with SupplementaryGroups=ssl-cert and `0640 leafd:ssl-cert` has it."""
+    group, out = 4343, theirs("out")
+    theirs.configure(WEB.replace("file = tls.key key", f"file = tls.key key 0640 {ATTACKER}:{group}") + f"directory = {out}")
+    for _ in range(2):
+        done = run_as(site, ["once"], f"--groups={group}", *NO_CAPABILITY)
+        assert done.returncode == 0, done.stderr
+    assert done.stderr.count('"event":"published"') == 0, "the second start takes the set as it is"
+    key = out / "tls.key"
+    assert (key.stat().st_uid, key.stat().st_gid, key.stat().st_mode & 0o777) == (ATTACKER, group, 0o640)
+    for gid, code in ((group, 0), (5555, 1)):
+        read = subprocess.run(["cat", key], user=5555, group=gid, extra_groups=[], capture_output=True, check=False)
+        assert read.returncode == code, gid
+
+
+def test_an_agent_of_the_consumers_user_owns_the_key_and_signals_without_a_capability(site, theirs, start, name):
+    """As leafd@postgres.service: PostgreSQL wants a key of its own, 0600."""
+    consumer, out = start.named(name, user=ATTACKER), theirs("out")
+    theirs.configure(WEB + f"directory = {out}\nreload = signal USR1 process {name}")
+    done = run_as(site, ["once"], "--clear-groups", *NO_CAPABILITY)
+    assert done.returncode == 0, done.stderr
+    assert was_told(consumer)
+    assert (out / "tls.key").stat().st_uid == ATTACKER and (out / "tls.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_an_agent_without_capabilities_talks_to_the_socket_of_a_root_process(site, theirs, start, tmp_path):
+    folder, heard = tmp_path / "run", tmp_path / "heard"
+    folder.mkdir()
+    heard.touch()
+    start("/usr/bin/python3", "-c", LISTENER, folder / "sock", heard)
+    theirs.configure(socket_section(folder / "sock") + f"\ndirectory = {theirs('out')}")
+    done = run_as(site, ["once"], "--clear-groups", *NO_CAPABILITY)
+    assert done.returncode == 0 and '"event":"reloaded"' in done.stderr, done.stderr
+    assert b"PRIVATE KEY" in heard.read_bytes()
 
 
 @pytest.mark.parametrize("end", ["exit 0", "exec sleep 1000"])
