@@ -15,12 +15,14 @@ enum strike_action {
     STRIKE_KILL,    /* SIGKILL */
     STRIKE_CUT,     /* the file system of `mount` loses its power, then SIGKILL */
     STRIKE_FAIL,    /* the call fails with `errnum` */
-    STRIKE_SHORTEN  /* a write takes one byte only */
+    STRIKE_SHORTEN, /* a write takes one byte only */
+    STRIKE_HOLD /* the command is held, a byte is sent to `socket`, and it goes on with a reply */
 };
 
 enum strike_scope {
     SCOPE_WORK, /* every call from the moment on that the agent sets its umask */
-    SCOPE_SET   /* every call that touches the set's directory or handles a child process */
+    SCOPE_SET   /* every call that touches `directory`, or what is below it, or handles a child
+                   process */
 };
 
 struct strike_orders {
@@ -32,9 +34,11 @@ struct strike_orders {
     volatile uint32_t seen;    /* back: calls so far */
     volatile uint32_t struck;  /* back: whether it happened */
     volatile uint32_t call;    /* back: the number of the call that was struck */
+    volatile uint32_t until;   /* STRIKE_HOLD: held once more before this call; 0: never */
+    volatile int32_t socket;   /* of STRIKE_HOLD, open when strike starts; 0: none */
     volatile uint32_t spare;
     char mount[256];     /* where the cut file system is mounted */
-    char directory[256]; /* what SCOPE_SET is about */
+    char directory[256]; /* what SCOPE_SET is about, mostly the set's directory */
     char what[256];      /* back: the path that the struck call was about */
 };
 

@@ -62,6 +62,13 @@ struct call_shape {
 
 static const struct call_shape shapes[] = {
     {SYS_openat, 0, 1},
+    {SYS_openat2, 0, 1},
+    {SYS_statx, 0, 1},
+    {SYS_faccessat, 0, 1},
+    {SYS_faccessat2, 0, 1},
+    {SYS_mknodat, 0, 1},
+    {SYS_name_to_handle_at, 0, 1},
+    {SYS_utimensat, 0, 1},
     {SYS_mkdirat, 0, 1},
     {SYS_unlinkat, 0, 1},
     {SYS_symlinkat, 1, 2},
@@ -81,6 +88,26 @@ static const struct call_shape shapes[] = {
     {SYS_fcntl, 0, -1},
     {SYS_getdents64, 0, -1},
     {SYS_lseek, 0, -1},
+    {SYS_fstatfs, 0, -1},
+    {SYS_ftruncate, 0, -1},
+    {SYS_pread64, 0, -1},
+    {SYS_writev, 0, -1},
+    {SYS_fgetxattr, 0, -1},
+    {SYS_fsetxattr, 0, -1},
+    {SYS_fremovexattr, 0, -1},
+    {SYS_flistxattr, 0, -1},
+    {SYS_access, -1, 0},
+    {SYS_statfs, -1, 0},
+    {SYS_getxattr, -1, 0},
+    {SYS_lgetxattr, -1, 0},
+    {SYS_setxattr, -1, 0},
+    {SYS_removexattr, -1, 0},
+    {SYS_chown, -1, 0},
+    {SYS_lchown, -1, 0},
+    {SYS_rename, -1, 0},
+    {SYS_link, -1, 1},
+    {SYS_symlink, -1, 1},
+    {SYS_execve, -1, 0},
     {SYS_mkdir, -1, 0},
     {SYS_chmod, -1, 0},
     {SYS_rmdir, -1, 0},
@@ -145,7 +172,8 @@ static bool touches_set(pid_t thread, const struct __ptrace_syscall_info *info)
 
     for (size_t i = 0; i < sizeof child_calls / sizeof *child_calls; i++)
         if ((long)info->entry.nr == child_calls[i]) {
-            snprintf(orders->what, sizeof orders->what, "a child");
+            if (!orders->struck)
+                snprintf(orders->what, sizeof orders->what, "a child");
             return true;
         }
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
@@ -236,6 +264,21 @@ static bool shorten_call(pid_t thread, uint64_t number)
     return true;
 }
 
+/* Until the other end of the socket has done what it wanted to do in between. */
+static void hold_command(void)
+{
+    char byte = 'h';
+    ssize_t got;
+
+    if (write(orders->socket, &byte, 1) != 1)
+        die("nobody to hold for");
+    do
+        got = read(orders->socket, &byte, 1);
+    while (got < 0 && errno == EINTR);
+    if (got != 1)
+        die("held for nobody");
+}
+
 static void strike_call(pid_t thread, uint64_t number)
 {
     bool done = true;
@@ -252,6 +295,9 @@ static void strike_call(pid_t thread, uint64_t number)
         break;
     case STRIKE_SHORTEN:
         done = shorten_call(thread, number);
+        break;
+    case STRIKE_HOLD:
+        hold_command();
         break;
     }
     orders->call = (uint32_t)number;
@@ -270,6 +316,8 @@ static void on_entry(pid_t thread, const struct __ptrace_syscall_info *info)
         open_mount();
         syncfs(mount_fd);
     }
+    if (orders->action == STRIKE_HOLD && orders->struck && orders->seen == orders->until)
+        hold_command();
     if (orders->struck || orders->seen != orders->at)
         return;
     if (orders->after) {
@@ -390,6 +438,8 @@ int main(int argc, char **argv)
         fd < 0 ? MAP_FAILED : mmap(NULL, sizeof *orders, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (orders == MAP_FAILED)
         die(argv[1]);
+    if (orders->socket > 0)
+        fcntl(orders->socket, F_SETFD, FD_CLOEXEC);
     start(argv + 2);
     sigaction(SIGTERM, &hand_on, NULL);
     sigaction(SIGHUP, &hand_on, NULL);

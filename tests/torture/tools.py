@@ -13,7 +13,7 @@ STRIKE = os.path.join(BUILD, "tests", "torture", "strike")
 STARVE = os.path.join(BUILD, "tests", "torture", "starve.so")
 COMPILE = ["-std=gnu17", "-D_GNU_SOURCE", "-O2", "-g", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror"]
 
-COUNT, KILL, CUT, FAIL, SHORTEN = range(5)
+COUNT, KILL, CUT, FAIL, SHORTEN, HOLD = range(6)
 WORK, SET = range(2)
 
 
@@ -64,11 +64,11 @@ class Orders:
 
 class StrikeOrders(Orders):
     """What strike is to do."""
-    FIELDS = ("action", "scope", "at", "after", "errnum", "sync_at", "seen", "struck", "call", "spare")
-    TEXTS = {"mount": 40, "directory": 296, "what": 552}
+    FIELDS = ("action", "scope", "at", "after", "errnum", "sync_at", "seen", "struck", "call", "until", "socket", "spare")
+    TEXTS = {"mount": 48, "directory": 304, "what": 560}
 
     def __init__(self, path):
-        super().__init__(path, 808)
+        super().__init__(path, 816)
         build_strike()
 
     def put_text(self, name, text):
@@ -77,8 +77,9 @@ class StrikeOrders(Orders):
     def what(self):
         return struct.unpack_from("256s", self.page, self.TEXTS["what"])[0].split(b"\0")[0].decode(errors="replace")
 
-    def arm(self, action, at, *, after=0, errnum=0, sync_at=0, scope=WORK):
-        self.put(action=COUNT, at=0, seen=0, struck=0, call=0, after=after, errnum=errnum, sync_at=sync_at, scope=scope)
+    def arm(self, action, at, *, after=0, errnum=0, sync_at=0, until=0, scope=WORK):
+        self.put(action=COUNT, at=0, seen=0, struck=0, call=0, after=after, errnum=errnum, sync_at=sync_at, until=until,
+                 scope=scope)
         self.put_text("what", "")
         self.put(at=at, action=action)
 
