@@ -34,6 +34,7 @@
     }
 
 DEFINE_CLEANUP(close_directory, DIR *, closedir)
+DEFINE_CLEANUP(close_file, FILE *, fclose)
 
 /* free_memory - releases a malloc()ed block of any type when its owner goes out of scope */
 static inline void free_memory(void *owner)

@@ -1,5 +1,6 @@
 #include "base/file.h"
 
+#include "base/chance.h"
 #include "base/cleanup.h"
 #include "base/trust.h"
 
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 enum { SECRET_FILE_MOST_BYTES = 64 * 1024, PASSWORD_MOST_BYTES = 1024, READ_AT_ONCE_BYTES = 4096 };
@@ -138,20 +140,87 @@ bool file_finish(int *fd, struct err *err)
     return true;
 }
 
+/* -- what is made anew ----------------------------------------------------------------------------
+ */
+
+/* As acl(5) keeps them: that of the file, and that which a directory gives to what is made in it.
+ */
+static const char access_acl[] = "system.posix_acl_access";
+static const char default_acl[] = "system.posix_acl_default";
+
+static bool drop_attribute(int fd, const char *name, struct err *err)
+{
+    return fremovexattr(fd, name) == 0 || errno == ENODATA || errno == EOPNOTSUPP ||
+           errno == ENOSYS ||
+           err_errno(err, ERR_LOCAL, errno, "cannot remove the access control list from it");
+}
+
+bool file_drop_acl(int fd, struct err *err)
+{
+    struct stat about;
+
+    if (fstat(fd, &about) != 0)
+        return err_errno(err, ERR_LOCAL, errno, "cannot look at it");
+    return drop_attribute(fd, access_acl, err) &&
+           (!S_ISDIR(about.st_mode) || drop_attribute(fd, default_acl, err));
+}
+
+bool file_has_acl(int fd)
+{
+    return fgetxattr(fd, access_acl, NULL, 0) > 0;
+}
+
+bool file_gives_acl(int dir_fd)
+{
+    return fgetxattr(dir_fd, default_acl, NULL, 0) > 0;
+}
+
+/* A directory that holds something is nothing of ours, and nobody's to delete here. */
+static bool move_aside(int dir_fd, const char *name, struct err *err)
+{
+    char aside[NAME_MAX + 1];
+
+    snprintf(aside, sizeof aside, "%.220s.aside-%08x", name, chance_draw());
+    return renameat(dir_fd, name, dir_fd, aside) == 0 ||
+           err_errno(err, ERR_LOCAL, errno, "cannot move the directory %s out of the way", name);
+}
+
+bool file_make_way(int dir_fd, const char *name, struct err *err)
+{
+    if (unlinkat(dir_fd, name, 0) == 0 || errno == ENOENT)
+        return true;
+    if (errno != EISDIR)
+        return err_errno(err, ERR_LOCAL, errno, "cannot remove the old %s", name);
+    return unlinkat(dir_fd, name, AT_REMOVEDIR) == 0 || move_aside(dir_fd, name, err);
+}
+
 static bool write_new(int dir_fd, const char *name, mode_t mode, const void *data, size_t length,
                       struct err *err)
 {
     CLEANUP(close_fd) int fd = -1;
 
-    if (unlinkat(dir_fd, name, 0) != 0 && errno != ENOENT)
-        return err_errno(err, ERR_LOCAL, errno, "cannot remove what is left of it");
+    if (!file_make_way(dir_fd, name, err))
+        return false;
     fd =
-        openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW, mode);
+        openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW, 0600);
     if (fd < 0)
         return err_errno(err, ERR_LOCAL, errno, "cannot create it");
+    if (!file_drop_acl(fd, err))
+        return false;
     if (fchmod(fd, mode) != 0)
         return err_errno(err, ERR_LOCAL, errno, "cannot set its mode");
     return file_write(fd, data, length, err) && file_finish(&fd, err);
+}
+
+/* Puts the new file in place; a directory that bears its name gives way. */
+static bool rename_into(int dir_fd, const char *fresh, const char *name, struct err *err)
+{
+    if (renameat(dir_fd, fresh, dir_fd, name) == 0)
+        return true;
+    if (errno == EISDIR && file_make_way(dir_fd, name, err) &&
+        renameat(dir_fd, fresh, dir_fd, name) == 0)
+        return true;
+    return err_errno(err, ERR_LOCAL, errno, "cannot rename %s to %s", fresh, name);
 }
 
 bool file_replace_at(int dir_fd, const char *name, mode_t mode, const void *data, size_t length,
@@ -165,8 +234,7 @@ bool file_replace_at(int dir_fd, const char *name, mode_t mode, const void *data
         unlinkat(dir_fd, fresh, 0);
         return err_wrap(err, "cannot write %s", fresh);
     }
-    if (renameat(dir_fd, fresh, dir_fd, name) != 0) {
-        err_errno(err, ERR_LOCAL, errno, "cannot rename %s to %s", fresh, name);
+    if (!rename_into(dir_fd, fresh, name, err)) {
         unlinkat(dir_fd, fresh, 0);
         return false;
     }

@@ -63,10 +63,34 @@ bool file_write(int fd, const void *data, size_t length, struct err *err);
 bool file_finish(int *fd, struct err *err);
 
 /*
+ * file_drop_acl - takes access control lists from a file or directory that was made a moment ago
+ *
+ * What is made in a directory with a default list has a list from the start, and there chmod(2)
+ * sets only the most that the list allows: a file 0640 may be read by all whom it names (acl(5)).
+ * For what has no content yet; sets no mode. Fails with class local, in words for the file's name.
+ */
+bool file_drop_acl(int fd, struct err *err);
+
+/* file_has_acl - whether an access control list allows more or less than the mode tells */
+bool file_has_acl(int fd);
+
+/* file_gives_acl - whether what others make in the directory gets an access control list from it */
+bool file_gives_acl(int dir_fd);
+
+/*
+ * file_make_way - removes what bears a name that is to be made anew; nothing there is fine
+ *
+ * For names that only leafd uses. An empty directory is removed; one that holds something is not of
+ * leafd's making, and is renamed to "NAME.aside-XXXXXXXX". Fails with class local.
+ */
+bool file_make_way(int dir_fd, const char *name, struct err *err);
+
+/*
  * file_replace_at - puts a small file in place of `name` in one rename
  *
  * The content is synced under "NAME.new" first and the directory after the rename, so that the name
- * holds the old content or the new one, whatever happens. Fails with class local.
+ * holds the old content or the new one, whatever happens. Both names are leafd's own, as for
+ * file_make_way. The file has no access control list. Fails with class local.
  */
 bool file_replace_at(int dir_fd, const char *name, mode_t mode, const void *data, size_t length,
                      struct err *err);

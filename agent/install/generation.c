@@ -77,6 +77,8 @@ static bool open_file(const struct staging *staging, const struct output *output
 
     if (fd < 0)
         return err_errno(err, ERR_LOCAL, errno, "cannot create it");
+    if (!file_drop_acl(fd, err))
+        return false;
     /* Both before the content, and the mode first: afterwards it is not ours to change. */
     if (fchmod(fd, output->mode) != 0)
         return err_errno(err, ERR_LOCAL, errno, "cannot set its mode");

@@ -81,14 +81,49 @@ static bool exposes(const struct output *output, mode_t mode)
 }
 
 /* Goes before whatever else is wrong: a key that others have read is for a person to replace. */
-static void note_exposed(struct installed *installed, const struct output *output, mode_t mode)
+__attribute__((format(printf, 2, 3))) static void note_exposed(struct installed *installed,
+                                                               const char *format, ...)
 {
+    va_list args;
+
     installed->is_exposed = true;
     note(installed, INSTALLED_DAMAGED, "exposed");
-    snprintf(installed->why, sizeof installed->why,
-             "the mode of %s was changed to %04o, and others may have read the key in it; if they "
-             "were not to, revoke the certificate",
-             output->name, (unsigned)mode & 07777);
+    va_start(args, format);
+    vsnprintf(installed->why, sizeof installed->why, format, args);
+    va_end(args);
+}
+
+/* Whom a list names beside owner and group does not show in the mode. */
+static bool is_listed(const struct reading *reading, const struct output *output)
+{
+    CLEANUP(close_fd) int fd = -1;
+
+    if (!content_holds_key(output->content))
+        return false;
+    fd = openat(reading->fd, output->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    return fd >= 0 && file_has_acl(fd);
+}
+
+static void check_mode(const struct reading *reading, const struct output *output,
+                       const struct stat *about)
+{
+    struct installed *installed = reading->installed;
+
+    if (exposes(output, about->st_mode))
+        note_exposed(installed,
+                     "the mode of %s was changed to %04o, and others may have read the key in it; "
+                     "if they were not to, revoke the certificate",
+                     output->name, (unsigned)about->st_mode & 07777);
+    else if (is_listed(reading, output))
+        note_exposed(installed,
+                     "%s has an access control list, and whom it names may have read the key; if "
+                     "they were not to, revoke the certificate",
+                     output->name);
+    else if ((about->st_mode & 07777) != output->mode)
+        note(installed, INSTALLED_DAMAGED, "the mode of %s was changed", output->name);
+    else if ((output->owner != OWNER_UNCHANGED && about->st_uid != output->owner) ||
+             (output->group != OWNER_UNCHANGED && about->st_gid != output->group))
+        note(installed, INSTALLED_DAMAGED, "the owner of %s was changed", output->name);
 }
 
 static void check_file(const struct reading *reading, const struct record_file *file)
@@ -109,13 +144,8 @@ static void check_file(const struct reading *reading, const struct record_file *
         note_spoiled(installed, "%s was changed", file->output.name);
     if (fstatat(reading->fd, file->output.name, &about, AT_SYMLINK_NOFOLLOW) != 0)
         note_spoiled(installed, "%s cannot be looked at", file->output.name);
-    else if (exposes(&file->output, about.st_mode))
-        note_exposed(installed, &file->output, about.st_mode);
-    else if ((about.st_mode & 07777) != file->output.mode)
-        note(installed, INSTALLED_DAMAGED, "the mode of %s was changed", file->output.name);
-    else if ((file->output.owner != OWNER_UNCHANGED && about.st_uid != file->output.owner) ||
-             (file->output.group != OWNER_UNCHANGED && about.st_gid != file->output.group))
-        note(installed, INSTALLED_DAMAGED, "the owner of %s was changed", file->output.name);
+    else
+        check_mode(reading, &file->output, &about);
 }
 
 /* All keystores of a generation were made with one password, and trying it takes milliseconds. */

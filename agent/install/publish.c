@@ -1,8 +1,10 @@
 #include "install/publish.h"
 
 #include "base/cleanup.h"
+#include "base/file.h"
 #include "base/shortage.h"
 #include "base/text.h"
+#include "base/trust.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -56,12 +58,20 @@ bool publish_may_be(int set_fd, const char *generation)
     return true;
 }
 
+void publish_leave_only(int set_fd)
+{
+    char current[GENERATION_NAME_BYTES] = "";
+
+    if (publish_current(set_fd, current) || !publish_may_be(set_fd, ""))
+        generation_sweep(set_fd, current, "", "");
+}
+
 static bool replace_link(int dir_fd, const char *name, const char *fresh, const char *target,
                          struct err *err)
 {
     /* A link of that name is left only by a crash: AtomicWriter fails on it for good, we do not. */
-    if (unlinkat(dir_fd, fresh, 0) != 0 && errno != ENOENT)
-        return err_errno(err, ERR_LOCAL, errno, "cannot remove the old %s", fresh);
+    if (!file_make_way(dir_fd, fresh, err))
+        return false;
     if (symlinkat(target, dir_fd, fresh) != 0)
         return err_errno(err, ERR_LOCAL, errno, "cannot make the link %s", fresh);
     if (renameat(dir_fd, fresh, dir_fd, name) == 0)
@@ -149,11 +159,12 @@ static void remove_stale_names(int set_fd, const struct cert_config *cert, bool 
  */
 
 /* Whether the link is made already, or its place is ours to take. */
-static bool check_link(const struct cert_config *cert, const struct outside_link *link,
-                       const char *wanted, bool *ret_made, struct err *err)
+static bool check_link(int dir_fd, const char *name, const struct cert_config *cert,
+                       const struct outside_link *link, const char *wanted, bool *ret_made,
+                       struct err *err)
 {
     char target[PATH_MAX];
-    enum what_is_there there = look(AT_FDCWD, link->path, target);
+    enum what_is_there there = look(dir_fd, name, target);
     const char *rest = text_starts(target, cert->directory);
 
     *ret_made = there == OTHER_LINK && strcmp(target, wanted) == 0;
@@ -165,18 +176,44 @@ static bool check_link(const struct cert_config *cert, const struct outside_link
                    link->path);
 }
 
+/* Nothing is made or replaced where others could have led the path to. */
+static bool place_link(const struct cert_config *cert, const struct outside_link *link,
+                       const char *wanted, bool only_check, struct err *err)
+{
+    struct trust trust = {.user = geteuid()};
+    CLEANUP(close_fd) int dir_fd = -1;
+    char fresh[NAME_MAX + 1];
+    const char *name;
+    bool made;
+
+    if (!trust_open_parent(&trust, link->path, &dir_fd, &name, err))
+        return (only_check && err->errnum == ENOENT) || err_wrap(err, "the link %s", link->path);
+    snprintf(fresh, sizeof fresh, "%.200s%s", name, link_new_suffix);
+    return check_link(dir_fd, name, cert, link, wanted, &made, err) &&
+           (made || only_check || replace_link(dir_fd, name, fresh, wanted, err));
+}
+
+bool publish_may_link(const struct outside_link *link, struct err *err)
+{
+    struct trust trust = {.user = geteuid()};
+    CLEANUP(close_fd) int dir_fd = -1;
+    const char *name;
+
+    return trust_open_parent(&trust, link->path, &dir_fd, &name, err) || err->errnum != EPERM ||
+           err_wrap(err, "the link %s", link->path);
+}
+
 static bool make_link(const struct cert_config *cert, const struct outside_link *link,
                       bool only_check, struct err *err)
 {
-    char wanted[PATH_MAX], fresh[PATH_MAX];
+    char wanted[PATH_MAX];
     bool made;
 
     if ((size_t)snprintf(wanted, sizeof wanted, "%s/%s", cert->directory, link->name) >=
-            sizeof wanted ||
-        (size_t)snprintf(fresh, sizeof fresh, "%s%s", link->path, link_new_suffix) >= sizeof fresh)
+        sizeof wanted)
         return err_set(err, ERR_LOCAL, "the path of a link is too long");
-    return check_link(cert, link, wanted, &made, err) &&
-           (made || only_check || replace_link(AT_FDCWD, link->path, fresh, wanted, err));
+    return check_link(AT_FDCWD, link->path, cert, link, wanted, &made, err) &&
+           (made || place_link(cert, link, wanted, only_check, err));
 }
 
 bool publish_check_links(const struct cert_config *cert, struct err *err)

@@ -39,6 +39,10 @@ bool publish_names(int set_fd, const struct cert_config *cert, struct err *err);
 /* publish_check_links - whether every link elsewhere can be made: class local, with the path */
 bool publish_check_links(const struct cert_config *cert, struct err *err);
 
+/* publish_may_link - whether nobody but us and root may exchange the link; class local if not. One
+ * whose directory is not there, or may not be looked at, is nobody's. */
+bool publish_may_link(const struct outside_link *link, struct err *err);
+
 /*
  * publish_links - makes the links elsewhere
  *
@@ -64,6 +68,12 @@ bool publish_stands(int set_fd, const struct cert_config *cert, struct err *err)
  * True as well if it cannot be told: what may be published is never removed.
  */
 bool publish_may_be(int set_fd, const char *generation);
+
+/*
+ * publish_leave_only - removes every generation but the published one; nothing while that is not
+ * known
+ */
+void publish_leave_only(int set_fd);
 
 /* publish_current - the name of the published generation; false if there is none of ours */
 bool publish_current(int set_fd, char ret_name[static GENERATION_NAME_BYTES]);
