@@ -181,7 +181,7 @@ static int on_look_due(sd_event_source *source, uint64_t now_us, void *arg)
     look->had_cause = look->has_cause;
     look->has_cause = false;
     if (work->set_fd >= 0 && work->published.generation[0] != '\0')
-        look->job = cert_job_new(work->config, work->cert, work->set_fd, NULL, &err);
+        look->job = cert_job_new(work->config, work->cert, work->set_fd, work->lock_fd, NULL, &err);
     if (look->job != NULL) {
         memcpy(look->job->published, work->published.generation, sizeof look->job->published);
         memcpy(look->job->print, look->print, sizeof look->job->print);

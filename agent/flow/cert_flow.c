@@ -170,6 +170,11 @@ void cert_flow_note_end(struct cert_flow *flow)
     cert_work_note_end(&flow->work);
 }
 
+void cert_flow_abandon(struct cert_flow *flow, const struct config *config)
+{
+    cert_work_abandon(&flow->work, config);
+}
+
 void cert_flow_free(struct cert_flow *flow)
 {
     if (flow == NULL)

@@ -31,6 +31,9 @@ struct cert_flow *cert_flow_new(struct cert_tools *tools, struct config *config,
 /* cert_flow_note_end - starts to note on disk that the process ends in order: cert_work_note_end */
 void cert_flow_note_end(struct cert_flow *flow);
 
+/* cert_flow_abandon - the flow is about to end for good: cert_work_abandon */
+void cert_flow_abandon(struct cert_flow *flow, const struct config *config);
+
 /* cert_flow_free - ends the flow; what is published stays. NULL is fine */
 void cert_flow_free(struct cert_flow *flow);
 

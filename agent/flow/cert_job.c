@@ -39,8 +39,15 @@ void cert_draft_free(struct cert_draft *draft)
     free(draft);
 }
 
+static bool duplicate(int fd, int *ret_fd, struct err *err)
+{
+    *ret_fd = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    return fd < 0 || *ret_fd >= 0 ||
+           err_errno(err, ERR_LOCAL, errno, "cannot duplicate a descriptor");
+}
+
 struct cert_job *cert_job_new(struct config *config, const struct cert_config *cert, int set_fd,
-                              struct cert_draft *draft, struct err *err)
+                              int lock_fd, struct cert_draft *draft, struct err *err)
 {
     struct cert_job *job = calloc(1, sizeof *job);
 
@@ -52,21 +59,21 @@ struct cert_job *cert_job_new(struct config *config, const struct cert_config *c
     job->config = config_ref(config);
     job->cert = cert;
     job->draft = draft;
-    job->set_fd = set_fd < 0 ? -1 : fcntl(set_fd, F_DUPFD_CLOEXEC, 3);
-    if (set_fd >= 0 && job->set_fd < 0) {
-        err_errno(err, ERR_LOCAL, errno, "cannot duplicate a descriptor");
-        cert_job_free(job);
-        return NULL;
-    }
-    return job;
+    job->set_fd = job->lock_fd = -1;
+    if (duplicate(set_fd, &job->set_fd, err) && duplicate(lock_fd, &job->lock_fd, err))
+        return job;
+    cert_job_free(job);
+    return NULL;
 }
 
 void cert_job_free(void *arg)
 {
     struct cert_job *job = arg;
 
-    if (job->set_fd >= 0)
-        close(job->set_fd);
+    if (job->set_fd >= 0 && job->is_last)
+        publish_leave_only(job->set_fd);
+    close_fd(&job->set_fd);
+    close_fd(&job->lock_fd);
     cert_draft_free(job->draft);
     installed_free(&job->installed);
     bytes_free(&job->list);
@@ -138,10 +145,13 @@ static bool open_set(struct cert_job *job, struct err *err)
     const char *path = job->cert->directory;
 
     /* What was moved or mounted over since is opened anew, and locked anew. */
-    if (job->set_fd >= 0 && !set_directory_same(path, job->set_fd, err))
+    if (job->set_fd >= 0 && !set_directory_same(path, job->set_fd, job->lock_fd, err)) {
         close_fd(&job->set_fd);
-    if (job->set_fd >= 0 ? set_directory_is_safe(path, job->set_fd, err)
-                         : set_directory_open(path, job->cert->directory_mode, &job->set_fd, err))
+        close_fd(&job->lock_fd);
+    }
+    if (job->set_fd >= 0
+            ? set_directory_is_safe(path, job->set_fd, err)
+            : set_directory_open(path, job->cert->directory_mode, &job->set_fd, &job->lock_fd, err))
         return true;
     see(job, err);
     return false;
@@ -184,6 +194,7 @@ bool job_read_disk(void *arg, struct err *err)
         return false;
     publish_current(job->set_fd, current);
     cert_state_read(job->set_fd, &job->state);
+    cert_state_hide(job->set_fd);
     if (!publish_again(job, current, err))
         return false;
     /* What the consumer took last is what may have to be gone back to. */
@@ -234,7 +245,7 @@ bool job_look(void *arg, struct err *err)
 
     shortage_forget();
     job->revocation = revoked_mark_read(job->set_fd, job->published);
-    if (!set_directory_same(job->cert->directory, job->set_fd, err) ||
+    if (!set_directory_same(job->cert->directory, job->set_fd, job->lock_fd, err) ||
         !set_directory_is_safe(job->cert->directory, job->set_fd, err)) {
         snprintf(job->damage, sizeof job->damage, "%.255s", err->text);
         return true;
@@ -383,7 +394,7 @@ bool job_stage(void *arg, struct err *err)
     struct cert_job *job = arg;
 
     shortage_forget();
-    if (!set_directory_same(job->cert->directory, job->set_fd, err) ||
+    if (!set_directory_same(job->cert->directory, job->set_fd, job->lock_fd, err) ||
         !set_directory_is_safe(job->cert->directory, job->set_fd, err) ||
         !trust_bundle_fill(job->set_fd, job->cert, &job->draft->issued, err) || err_shortage(err))
         return false;
@@ -410,7 +421,7 @@ bool job_publish(void *arg, struct err *err)
     struct cert_job *job = arg;
     struct err why;
 
-    if (!set_directory_same(job->cert->directory, job->set_fd, err) ||
+    if (!set_directory_same(job->cert->directory, job->set_fd, job->lock_fd, err) ||
         !publish_swap(job->set_fd, job->cert, job->draft->generation, job->previous, err))
         return false;
     keep_mark(job);
@@ -459,7 +470,7 @@ bool job_roll_back(void *arg, struct err *err)
     struct cert_job *job = arg;
     struct installed *target = &job->installed;
 
-    if (!set_directory_same(job->cert->directory, job->set_fd, err))
+    if (!set_directory_same(job->cert->directory, job->set_fd, job->lock_fd, err))
         return false;
     installed_read_generation(job->set_fd, job->rollback_to, job->cert, target);
     if (target->health != INSTALLED_WHOLE)

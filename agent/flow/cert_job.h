@@ -33,7 +33,7 @@ struct cert_draft {
 struct cert_job {
     struct config *config;
     const struct cert_config *cert;
-    int set_fd;               /* -1 until the directory is open */
+    int set_fd, lock_fd;      /* -1 until the directory is open */
     struct cert_draft *draft; /* NULL where the job needs none */
 
     struct installed installed; /* of job_read_disk */
@@ -51,6 +51,7 @@ struct cert_job {
     bool is_kept;     /* of job_read_disk: it failed since another agent works there */
     bool is_seen;     /* of job_read_disk: it failed, but `installed` and `state` tell what can be
                          seen of the directory */
+    bool is_last;     /* of its directory: whatever it did, only what is published stays there */
     bool swaps;       /* it may change what is published */
     bool is_exposed;  /* by job_look: the key may be read by others */
     bool rehearse;    /* for job_make_key: try the disk before the CA is asked */
@@ -80,10 +81,10 @@ void cert_draft_free(struct cert_draft *draft);
 /*
  * cert_job_new - a job for this certificate; takes the draft, also when it fails
  *
- * `set_fd` is duplicated; -1 for none. NULL with *err filled, class local.
+ * Both descriptors are duplicated; -1 for none. NULL with *err filled, class local.
  */
 struct cert_job *cert_job_new(struct config *config, const struct cert_config *cert, int set_fd,
-                              struct cert_draft *draft, struct err *err);
+                              int lock_fd, struct cert_draft *draft, struct err *err);
 
 /* cert_job_free - a worker_free */
 void cert_job_free(void *arg);

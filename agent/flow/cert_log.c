@@ -41,13 +41,12 @@ void cert_log_found(const struct cert_work *work)
     log_published(work, LOG_FOUND, "found on disk:");
 }
 
-void cert_log_kept(const struct cert_work *work)
+void cert_log_kept(const struct cert_work *work, const struct err *who)
 {
     log_write(LOG_KEPT,
               (const struct log_field[]){
                   {"CERT", work->cert->name}, {"DIRECTORY", work->cert->directory}, {0}},
-              "another leafd works in %s and keeps the certificate fresh; nothing is done here",
-              work->cert->directory);
+              "%s; the certificate is fresh, and nothing is done here", who->text);
 }
 
 void cert_log_damaged(const struct cert_work *work, const char *what)

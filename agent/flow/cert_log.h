@@ -12,8 +12,8 @@
 /* cert_log_found - a good certificate is on disk; nothing is asked of the CA */
 void cert_log_found(const struct cert_work *work);
 
-/* cert_log_kept - another agent keeps the set, and has done all */
-void cert_log_kept(const struct cert_work *work);
+/* cert_log_kept - another agent keeps the set, as `who` tells, and has done all */
+void cert_log_kept(const struct cert_work *work, const struct err *who);
 
 /* cert_log_damaged - files, names or links of the set are not as leafd left them */
 void cert_log_damaged(const struct cert_work *work, const char *what);

@@ -28,8 +28,8 @@ static void on_job_done(void *arg, const struct err *job_err)
 static struct cert_job *new_job(struct cert_work *work)
 {
     struct err err;
-    struct cert_job *job =
-        cert_job_new(work->config, work->cert, work->set_fd, TAKE(work->draft), &err);
+    struct cert_job *job = cert_job_new(work->config, work->cert, work->set_fd, work->lock_fd,
+                                        TAKE(work->draft), &err);
 
     if (job == NULL)
         cert_work_fail(work, &err);
@@ -179,7 +179,7 @@ static enum cert_event take_seen(struct cert_work *work, struct cert_job *job, s
     }
     event = take_findings(work, job);
     if (event == EV_FRESH)
-        cert_log_kept(work);
+        cert_log_kept(work, err);
     else
         err_wrap(err, "the certificate is not fresh yet");
     return event == EV_FRESH ? EV_FRESH : EV_FAILED;
@@ -204,10 +204,9 @@ static void on_read(void *arg, const struct err *job_err)
     struct err err = *job_err;
     enum cert_event event = EV_FAILED;
 
-    if (work->set_fd >= 0)
-        close(work->set_fd);
-    work->set_fd = job->set_fd;
-    job->set_fd = -1;
+    cert_work_close_set(work);
+    work->set_fd = take_fd(&job->set_fd);
+    work->lock_fd = take_fd(&job->lock_fd);
     if (err.kind == ERR_NONE) {
         cert_log_link_failed(work, &job->link_failure);
         cert_directory_watch(work);

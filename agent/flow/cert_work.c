@@ -1,6 +1,7 @@
 #include "flow/cert_work.h"
 
 #include "base/chance.h"
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "base/when.h"
 #include "flow/reload_state.h"
@@ -32,7 +33,7 @@ static void destroy_later(struct slot *slot)
 bool cert_work_open(struct cert_work *work, struct cert_tools *tools, struct config *config,
                     const struct cert_config *cert, struct err *err)
 {
-    *work = (struct cert_work){.tools = tools, .set_fd = -1};
+    *work = (struct cert_work){.tools = tools, .set_fd = -1, .lock_fd = -1};
     if (!slot_open(&work->later, tools->loop, destroy_later, on_later, work, err))
         return false;
     work->config = config_ref(config);
@@ -81,6 +82,12 @@ static void leave_directory(struct cert_work *work)
     work->look = (struct cert_look){0};
 }
 
+void cert_work_close_set(struct cert_work *work)
+{
+    close_fd(&work->set_fd);
+    close_fd(&work->lock_fd);
+}
+
 void cert_work_close(struct cert_work *work)
 {
     cert_work_cancel(work);
@@ -90,9 +97,27 @@ void cert_work_close(struct cert_work *work)
     cert_work_release(work);
     cert_work_forget_hurry(work);
     slot_close(&work->later);
-    if (work->set_fd >= 0)
-        close(work->set_fd);
+    cert_work_close_set(work);
     config_unref(work->config);
+}
+
+static bool is_used(const struct config *config, const char *directory)
+{
+    for (size_t i = 0; i < config->cert_count; i++)
+        if (strcmp(config->certs[i].directory, directory) == 0)
+            return true;
+    return false;
+}
+
+void cert_work_abandon(struct cert_work *work, const struct config *config)
+{
+    if (work->set_fd < 0 || is_used(config, work->cert->directory))
+        return;
+    /* What a worker is doing may be the publication itself. */
+    if (work->job != NULL)
+        work->job->is_last = true;
+    else
+        publish_leave_only(work->set_fd);
 }
 
 void cert_work_adopt(struct cert_work *work, struct config *config, const struct cert_config *cert)
@@ -101,8 +126,8 @@ void cert_work_adopt(struct cert_work *work, struct config *config, const struct
 
     if (moved) {
         cert_work_release(work);
-        close(work->set_fd);
-        work->set_fd = -1;
+        cert_work_abandon(work, config);
+        cert_work_close_set(work);
         work->previous[0] = '\0';
         leave_directory(work);
         work->heeded = (struct cert_mark){0};
@@ -180,7 +205,7 @@ void cert_work_save(struct cert_work *work)
     work->save_again = work->saving != NULL;
     if (work->save_again || work->set_fd < 0)
         return;
-    job = cert_job_new(work->config, work->cert, work->set_fd, NULL, &err);
+    job = cert_job_new(work->config, work->cert, work->set_fd, work->lock_fd, NULL, &err);
     if (job == NULL)
         return;
     job->state = work->state;

@@ -108,7 +108,7 @@ struct cert_work {
     struct cert_tools *tools;
     struct config *config; /* a reference of its own; `cert` points into it */
     const struct cert_config *cert;
-    int set_fd; /* the set's directory, open and locked; -1 before */
+    int set_fd, lock_fd; /* the set's directory, open, and its lock; -1 before */
 
     struct slot *slot;    /* the stage under way */
     struct cert_job *job; /* of that stage, if a worker does it; borrowed */
@@ -164,8 +164,19 @@ bool cert_work_open(struct cert_work *work, struct cert_tools *tools, struct con
  */
 void cert_work_note_end(struct cert_work *work);
 
+/* cert_work_close_set - closes the set's directory and gives up its lock */
+void cert_work_close_set(struct cert_work *work);
+
 /* cert_work_close - cancels the stage under way and releases everything */
 void cert_work_close(struct cert_work *work);
+
+/*
+ * cert_work_abandon - leaves only what is published in a directory that `config` has no use for
+ *
+ * The generation before and what is staged or held hold keys that nobody would remove any more. A
+ * stage under way is left to end first. Goes before cert_work_close.
+ */
+void cert_work_abandon(struct cert_work *work, const struct config *config);
 
 /* cert_work_adopt - goes on with the section of another configuration; between stages only */
 void cert_work_adopt(struct cert_work *work, struct config *config, const struct cert_config *cert);

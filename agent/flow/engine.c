@@ -281,7 +281,8 @@ static void forget_removed(struct engine *engine)
             continue;
         }
         log_write(LOG_FORGOTTEN, (const struct log_field[]){{"CERT", cert_flow_name(flow)}, {0}},
-                  "not in the configuration any more; its files stay where they are");
+                  "not in the configuration any more; what is published stays where it is");
+        cert_flow_abandon(flow, engine->config);
         cert_flow_free(flow);
     }
     engine->count = kept;

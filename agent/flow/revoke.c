@@ -6,10 +6,10 @@
 #include "install/installed.h"
 #include "install/revoked_mark.h"
 #include "install/set_directory.h"
+#include "install/set_lock.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 
 /* Revokes one certificate; *ret_agent tells whether an agent works in its directory. */
 static bool revoke_one(struct ask *ask, const struct cert_config *cert, bool reissue,
@@ -17,6 +17,7 @@ static bool revoke_one(struct ask *ask, const struct cert_config *cert, bool rei
 {
     CLEANUP(installed_free) struct installed installed = {0};
     CLEANUP(close_fd) int set_fd = -1;
+    struct err who;
 
     if (!set_directory_look(cert->directory, &set_fd, err))
         return false;
@@ -27,7 +28,7 @@ static bool revoke_one(struct ask *ask, const struct cert_config *cert, bool rei
                     installed.record.leaf_pem, err))
         return false;
     printf("[cert %s] revoked serial %s\n", cert->name, installed.record.leaf.serial);
-    *ret_agent = flock(set_fd, LOCK_EX | LOCK_NB) != 0;
+    *ret_agent = set_lock_is_held(set_fd, cert->directory, &who);
     return revoked_mark_write(set_fd, installed.generation,
                               reissue ? REVOCATION_REPLACED : REVOCATION_FINAL, err);
 }

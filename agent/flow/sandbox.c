@@ -16,8 +16,9 @@ enum {
     SECURE_HEAP_LEAST_BYTES = 256 * 1024,
     SECURE_HEAP_MOST_BYTES = 16 * 1024 * 1024,
     SECURE_BYTES_PER_CERT =
-        512,            /* a P-256 key as PEM, with room: for those that wait for notBefore */
-    FILES_PER_CERT = 7, /* directories, a command's pipes and process, the sockets of a proof */
+        512, /* a P-256 key as PEM, with room: for those that wait for notBefore */
+    FILES_PER_CERT =
+        9, /* directories, locks, a command's pipes and process, the sockets of a proof */
     FILES_AT_ONCE = 512 /* the CA's connections, workers' files, and all that is open for long */
 };
 

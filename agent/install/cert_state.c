@@ -7,7 +7,10 @@
 
 #include <jansson.h>
 
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { STATE_VERSION = 2, STATE_MOST_BYTES = 16 * 1024 };
 
@@ -109,7 +112,7 @@ static void read_restart(const json_t *json, struct restart_state *ret_restart)
         snprintf(ret_restart->asked_with, sizeof ret_restart->asked_with, "%s", text);
 }
 
-void cert_state_read(int set_fd, struct cert_state *ret_state)
+bool cert_state_read(int set_fd, struct cert_state *ret_state)
 {
     CLEANUP(bytes_free) struct bytes bytes = {.limit = STATE_MOST_BYTES};
     json_auto_t *json = NULL;
@@ -117,10 +120,11 @@ void cert_state_read(int set_fd, struct cert_state *ret_state)
     struct err err;
 
     *ret_state = (struct cert_state){0};
-    if (file_read_at(set_fd, state_name, &bytes, &err))
-        json = json_loadb(bytes_text(&bytes), bytes.length, JSON_REJECT_DUPLICATES, NULL);
+    if (!file_read_at(set_fd, state_name, &bytes, &err))
+        return err.errnum != EACCES;
+    json = json_loadb(bytes_text(&bytes), bytes.length, JSON_REJECT_DUPLICATES, NULL);
     if (number(json, "version") != STATE_VERSION)
-        return;
+        return true;
     ret_state->failures = (unsigned)number(json, "failures");
     ret_state->failed_at_s = number(json, "failed_at");
     ret_state->try_again_at_s = number(json, "try_again_at");
@@ -132,6 +136,17 @@ void cert_state_read(int set_fd, struct cert_state *ret_state)
     read_generation(json, "held", ret_state->held);
     read_consumer(json_object_get(json, "consumer"), &ret_state->consumer);
     read_restart(json_object_get(json, "restart"), &ret_state->restart);
+    return true;
+}
+
+void cert_state_hide(int set_fd)
+{
+    CLEANUP(close_fd)
+    int fd = openat(set_fd, state_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    struct stat about;
+
+    if (fd >= 0 && fstat(fd, &about) == 0 && S_ISREG(about.st_mode) && (about.st_mode & 077) != 0)
+        (void)!fchmod(fd, 0600);
 }
 
 static json_t *served_json(const struct served_state *served)
@@ -194,5 +209,5 @@ bool cert_state_write(int set_fd, const struct cert_state *state, struct err *er
 
     if (text == NULL)
         return err_memory(err);
-    return file_replace_at(set_fd, state_name, 0644, text, strlen(text), err);
+    return file_replace_at(set_fd, state_name, 0600, text, strlen(text), err);
 }

@@ -74,8 +74,16 @@ struct cert_state {
     struct restart_state restart;
 };
 
-/* cert_state_read - reads the state; {0} if there is none */
-void cert_state_read(int set_fd, struct cert_state *ret_state);
+/*
+ * cert_state_read - reads the state; {0} if there is none, or none that could be used
+ *
+ * False if there is one that this user may not read: it is for root and the set's owner alone,
+ * since it repeats what the CA, consumers and commands have said.
+ */
+bool cert_state_read(int set_fd, struct cert_state *ret_state);
+
+/* cert_state_hide - takes the right to read it from others, which the first agents left to them */
+void cert_state_hide(int set_fd);
 
 /* cert_state_write - replaces the state, durably; blocks on the disk; fails with class local */
 bool cert_state_write(int set_fd, const struct cert_state *state, struct err *err);

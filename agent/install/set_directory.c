@@ -1,13 +1,13 @@
 #include "install/set_directory.h"
 
 #include "base/cleanup.h"
+#include "base/file.h"
+#include "base/trust.h"
+#include "install/set_lock.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -39,9 +39,10 @@ static bool is_ours(const char *path, const struct stat *about, struct err *err)
     return is_private(path, about, geteuid(), err);
 }
 
-bool set_directory_look(const char *path, int *ret_fd, struct err *err)
+/* Never through a link: what is exchanged for one is nothing of ours. */
+static bool open_at(int parent_fd, const char *name, const char *path, int *ret_fd, struct err *err)
 {
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
     if (fd < 0 && (errno == ELOOP || errno == ENOTDIR))
         return err_set(err, ERR_LOCAL,
@@ -52,10 +53,17 @@ bool set_directory_look(const char *path, int *ret_fd, struct err *err)
     return true;
 }
 
+bool set_directory_look(const char *path, int *ret_fd, struct err *err)
+{
+    return open_at(AT_FDCWD, path, path, ret_fd, err);
+}
+
 bool set_directory_mode(int fd, mode_t mode, struct err *err)
 {
     struct stat about;
 
+    if (!file_drop_acl(fd, err))
+        return false;
     if (fstat(fd, &about) != 0)
         return err_errno(err, ERR_LOCAL, errno, "cannot look at it");
     if (fchmod(fd, (mode & 0777) | (about.st_mode & S_ISGID)) != 0)
@@ -63,103 +71,196 @@ bool set_directory_mode(int fd, mode_t mode, struct err *err)
     return true;
 }
 
-static bool make(const char *path, mode_t mode, struct err *err)
-{
-    if (mkdir(path, mode) == 0) {
-        CLEANUP(close_fd) int fd = -1;
-
-        /* The umask took bits away; the directory is empty, so this is early enough. */
-        return set_directory_look(path, &fd, err) &&
-               (set_directory_mode(fd, mode, err) || err_wrap(err, "%s", path));
-    }
-    if (errno == EEXIST)
-        return true;
-    return err_errno(err, ERR_LOCAL, errno, "cannot make the directory %s", path);
-}
-
-bool set_directory_open(const char *path, mode_t mode, int *ret_fd, struct err *err)
+/* Gives the directory that was made, if it was; it is empty, so that its mode can wait until it is
+ * open. */
+static bool make(int parent_fd, const char *name, const char *path, mode_t mode, int *ret_fd,
+                 struct err *err)
 {
     CLEANUP(close_fd) int fd = -1;
     struct stat about;
 
-    if (!make(path, mode, err) || !set_directory_look(path, &fd, err))
+    if (mkdirat(parent_fd, name, 0700) != 0)
+        return errno == EEXIST
+                   ? open_at(parent_fd, name, path, ret_fd, err)
+                   : err_errno(err, ERR_LOCAL, errno, "cannot make the directory %s", path);
+    if (!open_at(parent_fd, name, path, &fd, err))
+        return false;
+    if (fstat(fd, &about) != 0 || about.st_uid != geteuid())
+        return err_set(err, ERR_LOCAL, "%s was replaced while leafd made it", path);
+    if (!set_directory_mode(fd, mode, err))
+        return err_wrap(err, "%s", path);
+    *ret_fd = take_fd(&fd);
+    return true;
+}
+
+/* The directory above it, if nobody but root and the user may exchange what lies in it. */
+static bool open_parent(const char *path, uid_t user, int *ret_fd, const char **ret_name,
+                        struct err *err)
+{
+    struct trust trust = {.user = user};
+
+    return trust_open_parent(&trust, path, ret_fd, ret_name, err) ||
+           (err->errnum == ENOENT &&
+            err_wrap(err, "the directory %s is not there, and leafd cannot make it", path));
+}
+
+static bool open_or_make(const char *path, mode_t mode, int *ret_fd, struct err *err)
+{
+    CLEANUP(close_fd) int parent_fd = -1;
+    CLEANUP(close_fd) int fd = -1;
+    const char *name;
+    struct stat about;
+
+    if (!open_parent(path, geteuid(), &parent_fd, &name, err))
+        return false;
+    if (!open_at(parent_fd, name, path, &fd, err) &&
+        (err->errnum != ENOENT || !make(parent_fd, name, path, mode, &fd, err)))
         return false;
     if (fstat(fd, &about) != 0)
         return err_errno(err, ERR_LOCAL, errno, "cannot look at %s", path);
-    /* The lock first: where an agent works, nobody else has to be told whose directory it is. */
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        if (errno != EWOULDBLOCK)
-            return err_errno(err, ERR_LOCAL, errno, "cannot lock %s", path);
-        err_set(err, ERR_LOCAL, "another leafd works in %s", path);
-        err->errnum = EWOULDBLOCK;
-        return false;
-    }
     if (!is_ours(path, &about, err))
         return false;
     *ret_fd = take_fd(&fd);
     return true;
 }
 
-/* The directory above, in which it would be made. */
-static bool would_make(const char *path, struct err *err)
+/* Whether the agent of the directory's own owner works in a directory that is not ours to work in:
+ * then nobody has to be told whose it is. */
+static bool is_kept(const char *path, struct err *ret_who)
 {
-    const char *slash = strrchr(path, '/');
-    char parent[PATH_MAX];
+    CLEANUP(close_fd) int parent_fd = -1;
+    CLEANUP(close_fd) int fd = -1;
+    const char *name;
+    struct stat about;
+    struct err err;
 
-    if (slash == NULL || (size_t)(slash - path) >= sizeof parent)
-        return err_set(err, ERR_LOCAL, "%s is no absolute path", path);
-    snprintf(parent, sizeof parent, "%.*s", slash == path ? 1 : (int)(slash - path), path);
-    if (faccessat(AT_FDCWD, parent, W_OK | X_OK, AT_EACCESS) != 0)
-        return err_errno(err, ERR_LOCAL, errno,
-                         "the directory %s is not there, and uid %u cannot make it in %s", path,
-                         (unsigned)geteuid(), parent);
+    return set_directory_look(path, &fd, &err) && fstat(fd, &about) == 0 &&
+           is_private(path, &about, about.st_uid, &err) &&
+           open_parent(path, about.st_uid, &parent_fd, &name, &err) &&
+           set_lock_is_held(fd, path, ret_who);
+}
+
+bool set_directory_open(const char *path, mode_t mode, int *ret_fd, int *ret_lock_fd,
+                        struct err *err)
+{
+    CLEANUP(close_fd) int fd = -1;
+    struct err who;
+
+    if (!open_or_make(path, mode, &fd, err)) {
+        if (is_kept(path, &who))
+            *err = who;
+        return false;
+    }
+    if (!set_lock_take(fd, path, ret_lock_fd, err))
+        return false;
+    *ret_fd = take_fd(&fd);
     return true;
 }
 
 bool set_directory_would_open(const char *path, struct err *err)
 {
+    CLEANUP(close_fd) int parent_fd = -1;
     CLEANUP(close_fd) int fd = -1;
+    const char *name;
     struct stat about;
 
-    if (lstat(path, &about) != 0 && errno == ENOENT)
-        return would_make(path, err);
-    if (!set_directory_look(path, &fd, err))
+    if (!open_parent(path, geteuid(), &parent_fd, &name, err))
+        return false;
+    if (fstatat(parent_fd, name, &about, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT)
+        return faccessat(parent_fd, ".", W_OK | X_OK, AT_EACCESS) == 0 ||
+               err_errno(err, ERR_LOCAL, errno,
+                         "the directory %s is not there, and uid %u cannot make it", path,
+                         (unsigned)geteuid());
+    if (!open_at(parent_fd, name, path, &fd, err))
         return false;
     if (fstat(fd, &about) != 0)
         return err_errno(err, ERR_LOCAL, errno, "cannot look at %s", path);
     if (!is_ours(path, &about, err))
         return false;
-    if (faccessat(AT_FDCWD, path, W_OK | X_OK, AT_EACCESS) != 0)
+    if (faccessat(parent_fd, name, W_OK | X_OK, AT_EACCESS) != 0)
         return err_errno(err, ERR_LOCAL, errno, "uid %u cannot write %s", (unsigned)geteuid(),
                          path);
     return true;
 }
 
-bool set_directory_same(const char *path, int fd, struct err *err)
+/* Whoever made it so wanted others to read what comes into it. */
+static void remark_acl(int dir_fd, const char *path, struct set_directory_remarks *remarks)
+{
+    CLEANUP(close_fd) int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (remarks->advice[0] == '\0' && fd >= 0 && file_gives_acl(fd))
+        snprintf(remarks->advice, sizeof remarks->advice,
+                 "%s has a default access control list, and what leafd makes gets none: whom the "
+                 "list names cannot read keys; give the file a group (file = NAME key 0640 :GROUP)",
+                 path);
+}
+
+void set_directory_remark(const char *path, struct set_directory_remarks *ret_remarks)
+{
+    CLEANUP(close_fd) int parent_fd = -1;
+    CLEANUP(close_fd) int fd = -1;
+    struct trust trust = {.user = geteuid()};
+    struct stat about;
+    const char *name;
+    struct err err;
+    bool safe = true;
+
+    *ret_remarks = (struct set_directory_remarks){.is_there = false};
+    ret_remarks->is_there = set_directory_look(path, &fd, &err) && fstat(fd, &about) == 0;
+    if (ret_remarks->is_there) {
+        trust.user = about.st_uid;
+        safe = is_private(path, &about, about.st_uid, &err);
+    }
+    if (safe && !trust_open_parent(&trust, path, &parent_fd, &name, &err))
+        safe = err.errnum != EPERM;
+    if (!safe)
+        snprintf(ret_remarks->refusal, sizeof ret_remarks->refusal, "%s", err.text);
+    snprintf(ret_remarks->advice, sizeof ret_remarks->advice, "%s", trust.advice);
+    if (fd >= 0)
+        remark_acl(fd, path, ret_remarks);
+    else if (parent_fd >= 0)
+        remark_acl(parent_fd, "the directory above", ret_remarks);
+}
+
+static bool is_same(int parent_fd, const char *name, const char *path, int fd, struct err *err)
 {
     struct stat held, named;
 
-    if (fstat(fd, &held) != 0 || lstat(path, &named) != 0)
+    if (fstat(fd, &held) != 0 || fstatat(parent_fd, name, &named, AT_SYMLINK_NOFOLLOW) != 0)
         return err_errno(err, ERR_LOCAL, errno, "cannot look at %s", path);
     if (held.st_dev != named.st_dev || held.st_ino != named.st_ino)
         return err_set(err, ERR_LOCAL, "%s was replaced by another directory", path);
     return true;
 }
 
-bool set_directory_is_safe(const char *path, int fd, struct err *err)
+bool set_directory_same(const char *path, int fd, int lock_fd, struct err *err)
 {
+    return is_same(AT_FDCWD, path, path, fd, err) && set_lock_stands(fd, path, lock_fd, err);
+}
+
+/* Whether nobody but root and the user may write the open directory, or lead its path elsewhere. */
+static bool is_safe(const char *path, int fd, uid_t user, struct err *err)
+{
+    CLEANUP(close_fd) int parent_fd = -1;
+    const char *name;
     struct stat about;
 
     if (fstat(fd, &about) != 0)
         return err_errno(err, ERR_LOCAL, errno, "cannot look at %s", path);
-    return is_ours(path, &about, err);
+    return is_private(path, &about, user, err) && open_parent(path, user, &parent_fd, &name, err) &&
+           is_same(parent_fd, name, path, fd, err);
+}
+
+bool set_directory_is_safe(const char *path, int fd, struct err *err)
+{
+    return is_safe(path, fd, geteuid(), err);
 }
 
 bool set_directory_is_private(const char *path, int fd, const char *generation, struct err *err)
 {
-    struct stat about, made;
+    struct stat made;
 
-    if (fstat(fd, &about) != 0 || fstatat(fd, generation, &made, AT_SYMLINK_NOFOLLOW) != 0)
+    if (fstatat(fd, generation, &made, AT_SYMLINK_NOFOLLOW) != 0)
         return err_errno(err, ERR_LOCAL, errno, "cannot look at %s", path);
-    return is_private(path, &about, made.st_uid, err);
+    return is_safe(path, fd, made.st_uid, err);
 }

@@ -39,7 +39,7 @@ static const struct output file_kinds[] = {
 
 struct set {
     char path[64], password_file[96];
-    int fd;
+    int fd, lock_fd;
     struct output outputs[COUNT_OF(file_kinds)];
     struct cert_config cert;
     struct issued issued;
@@ -126,7 +126,7 @@ static int make_set(void **state)
     write_password(set, "changeit\n");
     issue_anew(set);
     *state = set;
-    return !set_directory_open(set->path, 0755, &set->fd, &err);
+    return !set_directory_open(set->path, 0755, &set->fd, &set->lock_fd, &err);
 }
 
 static int remove_set(void **state)
@@ -135,6 +135,7 @@ static int remove_set(void **state)
     char command[256];
 
     close(set->fd);
+    close(set->lock_fd);
     issued_free(&set->issued);
     snprintf(command, sizeof command, "rm -rf %s %s", set->path, set->password_file);
     free(set);

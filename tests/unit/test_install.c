@@ -12,6 +12,7 @@
 #include "install/publish.h"
 #include "install/revoked_mark.h"
 #include "install/set_directory.h"
+#include "install/set_lock.h"
 #include "pki/key.h"
 
 #include <jansson.h>
@@ -19,11 +20,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 struct set {
     char path[64];
-    int fd;
+    int fd, lock_fd;
     struct output outputs[7];
     struct cert_config cert;
     struct issued issued;
@@ -88,7 +90,7 @@ static int make_set(void **state)
     set->cert.outputs.count = COUNT_OF(set->outputs);
     fill_issued(&set->issued, "a.example.com");
     *state = set;
-    return !set_directory_open(set->path, 0755, &set->fd, &err);
+    return !set_directory_open(set->path, 0755, &set->fd, &set->lock_fd, &err);
 }
 
 static int remove_set(void **state)
@@ -97,6 +99,7 @@ static int remove_set(void **state)
     char command[256];
 
     close(set->fd);
+    close(set->lock_fd);
     issued_free(&set->issued);
     snprintf(command, sizeof command, "chmod -R u+w %s; rm -rf %s", set->path, set->path);
     if (system(command) != 0)
@@ -462,13 +465,61 @@ static void a_directory_has_one_agent(void **state)
 {
     struct set *set = *state;
     struct err err;
-    int fd;
+    int fd, lock_fd;
 
-    assert_false(set_directory_open(set->path, 0755, &fd, &err));
+    assert_false(set_directory_open(set->path, 0755, &fd, &lock_fd, &err));
     assert_non_null(strstr(err.text, "another leafd works in"));
     assert_true(set_directory_look(set->path, &fd, &err));
-    assert_true(set_directory_same(set->path, fd, &err));
+    assert_true(set_directory_same(set->path, fd, set->lock_fd, &err));
+    assert_true(set_lock_is_held(fd, set->path, &err));
+    assert_non_null(strstr(err.text, "another leafd works in"));
     close(fd);
+}
+
+/* Whoever removes the lock gets no second agent in, and the first one notices. */
+static void a_lock_that_is_removed_is_missed(void **state)
+{
+    struct set *set = *state;
+    struct err err;
+    int fd, lock_fd;
+
+    assert_int_equal(unlinkat(set->fd, "..lock", 0), 0);
+    assert_false(set_directory_open(set->path, 0755, &fd, &lock_fd, &err));
+    assert_int_equal(err.errnum, EWOULDBLOCK);
+    assert_false(set_directory_same(set->path, set->fd, set->lock_fd, &err));
+    assert_non_null(strstr(err.text, "..lock was removed or replaced"));
+    close(set->fd);
+    close(set->lock_fd);
+    assert_true(set_directory_open(set->path, 0755, &set->fd, &set->lock_fd, &err));
+    assert_true(set_directory_same(set->path, set->fd, set->lock_fd, &err));
+}
+
+/* What others could have opened, and hold a lock on, is none. */
+static void a_lock_that_is_none_gives_way(void **state)
+{
+    struct set *set = *state;
+    struct stat about;
+    struct err err;
+    int others;
+
+    for (int kind = 0; kind < 4; kind++) {
+        close(set->fd);
+        close(set->lock_fd);
+        assert_true(set_directory_look(set->path, &set->fd, &err));
+        assert_int_equal(unlinkat(set->fd, "..lock", 0), 0);
+        others = kind == 0 ? openat(set->fd, "..lock", O_CREAT | O_RDWR, 0600) : -1;
+        assert_true(kind == 0   ? fchmod(others, 0644) == 0 && flock(others, LOCK_EX) == 0
+                    : kind == 1 ? symlinkat("/etc/passwd", set->fd, "..lock") == 0
+                    : kind == 2 ? mkfifoat(set->fd, "..lock", 0600) == 0
+                                : mkdirat(set->fd, "..lock", 0700) == 0);
+        close(set->fd);
+        assert_true(set_directory_open(set->path, 0755, &set->fd, &set->lock_fd, &err));
+        assert_int_equal(fstatat(set->fd, "..lock", &about, AT_SYMLINK_NOFOLLOW), 0);
+        assert_true(S_ISREG(about.st_mode) && (about.st_mode & 0777) == 0600);
+        assert_true(set_directory_same(set->path, set->fd, set->lock_fd, &err));
+        if (others >= 0)
+            close(others);
+    }
 }
 
 static void a_directory_that_others_may_write_is_refused(void **state)
@@ -476,24 +527,32 @@ static void a_directory_that_others_may_write_is_refused(void **state)
     struct set *set = *state;
     char path[128];
     struct err err;
-    int fd;
+    int fd, lock_fd;
 
     snprintf(path, sizeof path, "%s/sub", set->path);
-    assert_true(set_directory_open(path, 0750, &fd, &err));
+    assert_true(set_directory_open(path, 0750, &fd, &lock_fd, &err));
     close(fd);
+    close(lock_fd);
     assert_int_equal(chmod(path, 0777), 0);
-    assert_false(set_directory_open(path, 0750, &fd, &err));
+    assert_false(set_directory_open(path, 0750, &fd, &lock_fd, &err));
     assert_int_equal(chmod(path, 0775), 0);
-    assert_false(set_directory_open(path, 0750, &fd, &err));
+    assert_false(set_directory_open(path, 0750, &fd, &lock_fd, &err));
     assert_int_equal(chmod(path, 0755), 0);
-    assert_true(set_directory_open(path, 0750, &fd, &err));
+    assert_true(set_directory_open(path, 0750, &fd, &lock_fd, &err));
+    assert_int_equal(unlinkat(fd, "..lock", 0), 0);
     assert_int_equal(rmdir(path), 0);
     assert_int_equal(mkdir(path, 0755), 0);
-    assert_false(set_directory_same(path, fd, &err));
+    assert_false(set_directory_same(path, fd, lock_fd, &err));
     close(fd);
+    close(lock_fd);
     assert_int_equal(rmdir(path), 0);
     assert_int_equal(symlink("/tmp", path), 0);
-    assert_false(set_directory_open(path, 0750, &fd, &err));
+    assert_false(set_directory_open(path, 0750, &fd, &lock_fd, &err));
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(chmod(set->path, 0775), 0);
+    assert_false(set_directory_open(path, 0750, &fd, &lock_fd, &err));
+    assert_non_null(strstr(err.text, set->path));
+    assert_int_equal(faccessat(set->fd, "sub", F_OK, AT_SYMLINK_NOFOLLOW), -1);
 }
 
 static void only_names_of_the_form_are_generations(void **state)
@@ -675,6 +734,8 @@ int main(void)
         SET_TEST(links_elsewhere_lead_into_the_set),
         SET_TEST(a_rehearsal_leaves_nothing_behind),
         SET_TEST(a_directory_has_one_agent),
+        SET_TEST(a_lock_that_is_removed_is_missed),
+        SET_TEST(a_lock_that_is_none_gives_way),
         SET_TEST(a_directory_that_others_may_write_is_refused),
         cmocka_unit_test(only_names_of_the_form_are_generations),
         SET_TEST(what_may_be_published_is_not_taken_for_something_else),
