@@ -21,6 +21,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 struct options {
     const char *file;
@@ -69,7 +70,8 @@ static const char usage[] =
     "      --help          show this\n"
     "      --version       show the version\n"
     "\n"
-    "Exit codes: 0 fine, 1 worth retrying, 2 usage or configuration, 3 refused or denied.\n"
+    "Exit codes: 0 fine, 1 worth retrying, 2 usage or configuration, 3 refused or denied,\n"
+    "4 not for this user to read.\n"
     "See leafd(8), leafd.ini(5), leafd-templates(7).\n";
 
 /* -- the commands ---------------------------------------------------------------------------------
@@ -111,10 +113,10 @@ static int run_once(struct config *config, const struct options *options)
 
 static int run_check(struct config *config, const struct options *options)
 {
-    int code = EXIT_FINE;
+    /* With --online the directories are tried as this user. */
+    int code = check_print(config, !options->online) ? EXIT_FINE : EXIT_RETRY;
     struct err err;
 
-    check_print(config);
     if (options->online) {
         log_setup(LOG_FORMAT_TEXT, LOG_LEVEL_ERR);
         if (!prepare(config, &err))
@@ -123,6 +125,14 @@ static int run_check(struct config *config, const struct options *options)
     }
     config_unref(config);
     return code;
+}
+
+/* What the agent notes is not for everybody, and without it nothing is said to be well. */
+static int tell_hidden(void)
+{
+    fprintf(stderr, "leafd: user %u may not read all of it; run it as root or as the set's owner\n",
+            (unsigned)geteuid());
+    return EXIT_HIDDEN;
 }
 
 static int run_status(struct config *config, const struct options *options)
@@ -138,6 +148,8 @@ static int run_status(struct config *config, const struct options *options)
     else if (!status_print_json(&status, stdout))
         fprintf(stderr, "leafd: cannot write the status\n");
     code = status_all_fresh(&status) ? EXIT_FINE : EXIT_RETRY;
+    if (status_is_hidden(&status))
+        code = tell_hidden();
     status_free(&status);
     config_unref(config);
     return code;
@@ -145,12 +157,14 @@ static int run_status(struct config *config, const struct options *options)
 
 static int run_ready(struct config *config, const struct options *options)
 {
+    bool ready, hidden;
     struct err err;
-    bool ready;
 
-    if (!status_wait_ready(config, options->wait_s, &ready, &err))
+    if (!status_wait_ready(config, options->wait_s, &ready, &hidden, &err))
         return fail(config, &err);
     config_unref(config);
+    if (!ready && hidden)
+        return tell_hidden();
     return ready ? EXIT_FINE : EXIT_RETRY;
 }
 

@@ -2,10 +2,13 @@
 
 #include "config/config_document.h"
 #include "flow/configuration.h"
+#include "install/publish.h"
+#include "install/set_directory.h"
 #include "plan/posture.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static size_t print_advice(const struct cert_config *cert)
 {
@@ -50,10 +53,64 @@ static void print_template(const struct cert_config *cert)
             printf("    %s = %s    (the section's own, line %u)\n", at->key, at->value, at->line);
 }
 
-void check_print(const struct config *config)
+/* One line about a certificate's section. */
+static void print_about(const struct cert_config *cert, const char *what, const char *text)
+{
+    printf("%s:%u: [cert %s] %s: %s\n", cert->file, cert->line, cert->name, what, text);
+}
+
+/*
+ * Who else may write the directory of the set; false if the agent would refuse it. Where it is not
+ * there, root does not know as whom the agent will run.
+ */
+static bool print_directory(const struct cert_config *cert, size_t *advice)
+{
+    struct set_directory_remarks remarks;
+    bool refused;
+
+    set_directory_remark(cert->directory, &remarks);
+    refused = remarks.refusal[0] != '\0' && (remarks.is_there || geteuid() != 0);
+    if (remarks.refusal[0] != '\0')
+        print_about(cert, refused ? "refused" : "advice: run by root, leafd refuses the directory",
+                    remarks.refusal);
+    if (remarks.advice[0] != '\0')
+        print_about(cert, "advice", remarks.advice);
+    *advice += remarks.refusal[0] != '\0' && !refused;
+    *advice += remarks.advice[0] != '\0';
+    return !refused;
+}
+
+static bool print_links(const struct cert_config *cert)
+{
+    bool right = true;
+
+    for (size_t i = 0; i < cert->links.count; i++) {
+        struct err err;
+
+        if (publish_may_link(&cert->links.items[i], &err))
+            continue;
+        print_about(cert, "refused", err.text);
+        right = false;
+    }
+    return right;
+}
+
+static bool print_places(const struct config *config, size_t *advice)
+{
+    bool right = true;
+
+    for (size_t i = 0; i < config->cert_count; i++) {
+        right &= print_directory(&config->certs[i], advice);
+        right &= print_links(&config->certs[i]);
+    }
+    return right;
+}
+
+bool check_print(const struct config *config, bool places)
 {
     struct config_problems files = {0};
     size_t advice = 0;
+    bool right = true;
 
     for (size_t i = 0; i < config->cert_count; i++)
         print_template(&config->certs[i]);
@@ -63,7 +120,10 @@ void check_print(const struct config *config)
     config_problems_print(&files, stdout);
     advice += files.count;
     config_problems_free(&files);
+    if (places)
+        right = print_places(config, &advice);
     printf("the configuration is right: %zu certificate%s from %s, %zu piece%s of advice\n",
            config->cert_count, config->cert_count == 1 ? "" : "s", config->vault.address, advice,
            advice == 1 ? "" : "s");
+    return right;
 }

@@ -6,8 +6,12 @@
 
 #include "config/config.h"
 
-/* check_print - prints what templates gave, each certificate's advice and a closing line; borrows
- * `config` */
-void check_print(const struct config *config);
+/*
+ * check_print - prints what templates gave, each certificate's advice, and a closing line
+ *
+ * With `places`, also who else may write the directories of sets and links. Borrows `config`. False
+ * if the agent would refuse one of them.
+ */
+bool check_print(const struct config *config, bool places);
 
 #endif

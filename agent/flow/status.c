@@ -7,6 +7,7 @@
 #include "install/set_directory.h"
 #include "plan/renewal.h"
 
+#include <errno.h>
 #include <string.h>
 #include <time.h>
 
@@ -29,7 +30,7 @@ static enum status_word judge(const struct status_row *row, const struct install
 
     *ret_detail = installed->why;
     if (installed->health == INSTALLED_NOTHING)
-        return STATUS_MISSING;
+        return row->is_hidden ? STATUS_UNKNOWN : STATUS_MISSING;
     *ret_detail = "it is not replaced until `leafd revoke` or `leafd once` names it";
     if (revocation == REVOCATION_FINAL)
         return STATUS_REVOKED;
@@ -53,6 +54,10 @@ static enum status_word judge(const struct status_row *row, const struct install
         return STATUS_CHANGED;
     if (now_s >= row->due_s)
         return STATUS_DUE;
+    *ret_detail = "what the agent noted may be read by root and by the set's owner only";
+    if (row->is_hidden)
+        return STATUS_UNKNOWN;
+    *ret_detail = "";
     if (reload_state_is_settled(consumer, cert, installed->generation))
         return STATUS_FRESH;
     return reload_state_is_told(consumer, cert, installed->generation) ? STATUS_NOT_PROVEN
@@ -134,6 +139,7 @@ static bool read_row(struct status *status, const struct cert_config *cert, stru
     row->directory = arena_copy(&status->arena, cert->directory);
     if (!set_directory_look(cert->directory, &set_fd, &err)) {
         installed.health = INSTALLED_NOTHING;
+        row->is_hidden = err.errnum == EACCES;
         snprintf(installed.why, sizeof installed.why, "%.200s", err.text);
     } else {
         glance(set_fd, cert, &installed);
@@ -144,7 +150,7 @@ static bool read_row(struct status *status, const struct cert_config *cert, stru
             installed.health = INSTALLED_DAMAGED;
             snprintf(installed.why, sizeof installed.why, "%.255s", err.text);
         }
-        cert_state_read(set_fd, &row->state);
+        row->is_hidden = !cert_state_read(set_fd, &row->state);
         revocation = revoked_mark_read(set_fd, installed.generation);
     }
     return row->name != NULL && row->directory != NULL &&
@@ -173,6 +179,14 @@ bool status_read(const struct config *config, const char *const *names, size_t c
     return true;
 }
 
+bool status_is_hidden(const struct status *status)
+{
+    for (size_t i = 0; i < status->count; i++)
+        if (status->rows[i].is_hidden)
+            return true;
+    return false;
+}
+
 bool status_all_fresh(const struct status *status)
 {
     for (size_t i = 0; i < status->count; i++)
@@ -190,7 +204,7 @@ bool status_is_ready(const struct status *status)
 }
 
 bool status_wait_ready(const struct config *config, uint64_t wait_s, bool *ret_ready,
-                       struct err *err)
+                       bool *ret_hidden, struct err *err)
 {
     uint64_t now_us = when_boot_us(), end_us = now_us + wait_s * 1000000;
     uint64_t pause_us = FIRST_PAUSE_US;
@@ -201,6 +215,7 @@ bool status_wait_ready(const struct config *config, uint64_t wait_s, bool *ret_r
         if (!status_read(config, NULL, 0, &status, err))
             return false;
         *ret_ready = status_is_ready(&status);
+        *ret_hidden = status_is_hidden(&status);
         status_free(&status);
         now_us = when_boot_us();
         if (*ret_ready || now_us >= end_us)

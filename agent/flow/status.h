@@ -24,6 +24,7 @@ enum status_word {
     STATUS_EARLY,        /* it is not valid yet: the clock of this machine went back */
     STATUS_EXPIRED,
     STATUS_MISSING, /* nothing is published, or nothing that could be used */
+    STATUS_UNKNOWN, /* this user may not read what would tell */
     STATUS_WORD_COUNT
 };
 
@@ -38,6 +39,7 @@ struct status_row {
     /* 0 if nothing is published. end_s: the earliest notAfter on its path. */
     uint64_t not_before_s, not_after_s, end_s, due_s;
     enum reload_state reload;
+    bool is_hidden;    /* this user may not read all of it: the state, or the directory */
     bool serves_bad;   /* the consumer was seen to serve a leaf that had ended, or a foreign one */
     const char *chain; /* what the last proof showed of the served chain; NULL: not proven */
     struct cert_state state;
@@ -60,6 +62,9 @@ struct status {
 bool status_read(const struct config *config, const char *const *names, size_t count,
                  struct status *ret_status, struct err *err);
 
+/* status_is_hidden - whether there is a row of which this user may not read all */
+bool status_is_hidden(const struct status *status);
+
 /* status_all_fresh - whether every row is fresh */
 bool status_all_fresh(const struct status *status);
 
@@ -67,18 +72,19 @@ bool status_all_fresh(const struct status *status);
  * status_is_ready - whether each set is usable and no finished proof showed a bad certificate
  *
  * Bad is one that had ended, or that the set never held. A reload or proof that is under way, or
- * that nobody answered, does not count: the consumer may wait for leafd to be ready.
+ * that nobody answered, does not count: the consumer may wait for leafd to be ready. Nor does one
+ * that this user may not read of: then the files alone tell.
  */
 bool status_is_ready(const struct status *status);
 
 /*
  * status_wait_ready - the same for all certificates, looked at until it is so or the time is over
  *
- * Blocks for `wait_s` seconds at most, and looks once a second; 0 looks once. Fails with class
- * local without memory.
+ * Blocks for `wait_s` seconds at most, and looks once a second; 0 looks once. *ret_hidden: this
+ * user may not read all that would tell. Fails with class local without memory.
  */
 bool status_wait_ready(const struct config *config, uint64_t wait_s, bool *ret_ready,
-                       struct err *err);
+                       bool *ret_hidden, struct err *err);
 
 /* status_free - frees what was read; also the release for CLEANUP */
 void status_free(struct status *status);

@@ -20,6 +20,7 @@ static const char *const words[STATUS_WORD_COUNT] = {
     [STATUS_EARLY] = "early",
     [STATUS_EXPIRED] = "expired",
     [STATUS_MISSING] = "missing",
+    [STATUS_UNKNOWN] = "unknown",
 };
 
 /* "in 5h12m", "3m ago", or "-" for a moment that is not known. */
