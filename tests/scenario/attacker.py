@@ -30,3 +30,15 @@ def let_through_acl(path, rights, user=ATTACKER):
                (0x10, rights | mode >> 3 & 7, nobody), (0x20, mode & 7, nobody)]
     os.setxattr(path, "system.posix_acl_access",
                 struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries))
+
+
+def give_acl(path, user=ATTACKER):
+    """setfacl -d -m u:USER:rx on a directory: what is made in it may be read by that user as well."""
+    nobody = 0xffffffff
+    entries = [(0x01, 7, nobody), (0x02, 5, user), (0x04, 5, nobody), (0x10, 5, nobody), (0x20, 5, nobody)]
+    os.setxattr(path, "system.posix_acl_default",
+                struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries))
+
+
+def has_acl(path):
+    return any(name.startswith("system.posix_acl") for name in os.listxattr(path, follow_symlinks=False))

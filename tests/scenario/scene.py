@@ -320,4 +320,4 @@ def snapshot(folder, but=None):
 
 def is_published(folder):
     """Whether anything is published or staged there."""
-    return folder.exists() and any(not name.startswith("..state") for name in os.listdir(folder))
+    return folder.exists() and any(not name.startswith(("..state", "..lock")) for name in os.listdir(folder))

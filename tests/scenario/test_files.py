@@ -225,12 +225,12 @@ def inotify_instances(pid):
     return found
 
 
-def test_all_sets_share_one_watch_and_idle_sets_hold_one_descriptor(devca, site):
+def test_all_sets_share_one_watch_and_idle_sets_hold_two_descriptors(devca, site):
     site.configure(devca, {f"c{i}": WEB for i in range(40)})
     run = site.run()
     run.wait_ready()
     assert inotify_instances(run.pid) == 1
-    wait_for(lambda: len(os.listdir(f"/proc/{run.pid}/fd")) < 40 + 40, "the connections to be closed")
+    wait_for(lambda: len(os.listdir(f"/proc/{run.pid}/fd")) < 2 * 40 + 40, "the connections to be closed")
     assert run.terminate() == 0
 
 

@@ -78,7 +78,7 @@ def test_nothing_is_left_of_a_first_reply_that_breaks_a_rule(devca, site):
     site.configure(devca, {"web": WEB})
     devca.fault("wrong-key", times=0)
     assert site.once().code == 1
-    assert sorted(p.name for p in site.out().iterdir()) == ["..state"]
+    assert sorted(p.name for p in site.out().iterdir()) == ["..lock", "..state"]
 
 
 def test_a_certificate_of_the_future_is_waited_out_while_the_old_one_serves(devca, site):

@@ -1,0 +1,483 @@
+"""Whose a set is: its lock, its notes, the way to it, and what others left in it."""
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import scene
+from attacker import ATTACKER, as_attacker, give_acl, has_acl, let_through_acl, needs_root
+from preloads import preload
+from scene import wait_for
+from test_commands import let_everybody_read
+
+# With a reload, so that there is something to note about the consumer.
+WEB = scene.WEB + "reload = exec /bin/true\n"
+
+
+def generations(folder):
+    return sorted(name for name in os.listdir(folder) if name.startswith("..2"))
+
+
+def keys_below(folder):
+    """Every file below it that holds a private key."""
+    return [os.path.join(where, name) for where, _, names in os.walk(folder) for name in names
+            if not os.path.islink(os.path.join(where, name)) and b"PRIVATE KEY" in open(os.path.join(where, name), "rb").read()]
+
+
+# -- what others left --------------------------------------------------------------------------------
+
+IN_THE_WAY = ["..data_tmp", "tls.crt.leafd-new", "..state", "..state.new", "../elsewhere.key.leafd-new"]
+
+
+@pytest.mark.parametrize("left", ["empty", "full"])
+def test_a_directory_at_a_name_of_leafds_own_does_not_keep_it_from_publishing(ca, site, left):
+    """What holds something is moved aside with all that is in it; nothing is deleted that leafd did not make."""
+    site.out().mkdir()
+    for name in IN_THE_WAY:
+        (site.out() / name).mkdir()
+        if left == "full":
+            (site.out() / name / "deeper").mkdir()
+            (site.out() / name / "deeper" / "file").write_text(name)
+    site.configure(ca, {"web": WEB + f"link = {site.folder}/elsewhere.key tls.key\n"})
+    done = site.once()
+    assert done.code == 0 and not done.events("link-failed"), done.err
+    assert site.status()["web"]["state"] == "fresh"
+    assert (site.folder / "elsewhere.key").read_text() == (site.out() / "tls.key").read_text()
+    assert (site.out() / "..state").is_file()
+    aside = [path for folder in (site.folder, site.out()) for path in folder.iterdir() if ".aside-" in path.name]
+    assert sorted((path / "deeper" / "file").read_text() for path in aside) == (sorted(IN_THE_WAY) if left == "full" else [])
+    # And so it stays: the next publication finds nothing in its way.
+    site.configure(ca, {"web": WEB + f"ip_addresses = 192.0.2.1\nlink = {site.folder}/elsewhere.key tls.key\n"})
+    assert site.once().code == 0
+    assert len([name for name in os.listdir(site.out()) if ".aside-" in name]) == (4 if left == "full" else 0)
+
+
+def test_a_removed_section_leaves_one_generation_and_one_key(ca, site):
+    """What is published stays for whoever reads it; nobody would ever remove what is beside it."""
+    slow, program = site.folder / "validated", site.folder / "validate"
+    program.write_text(f"#!/bin/sh\ntouch {slow}\nexec sleep 1000\n")
+    program.chmod(0o755)
+    keep = "keep_previous = 1h\n"
+    sections = {name: WEB + keep for name in ("gone", "moved", "renamed", "stays")}
+    sections["staged"] = WEB + keep
+    site.configure(ca, sections)
+    run = site.run()
+    run.wait_ready()
+    again = {name: lines + "ip_addresses = 192.0.2.1\n" for name, lines in sections.items()}
+    again["staged"] += f"validate = exec {program}\ncommand_timeout = 1h\n"
+    site.configure(ca, again)
+    run.hangup()
+    for name in ("gone", "moved", "renamed", "stays"):
+        run.wait_event("published", name, count=2)
+        wait_for(lambda name=name: len(generations(site.out(name))) == 2, "two generations")
+    wait_for(slow.exists, "something staged")
+    assert len(keys_below(site.out("staged"))) == 2
+    again["named"] = again.pop("renamed") + f"directory = {site.out('renamed')}\n"
+    again["moved"] += f"directory = {site.out('elsewhere')}\n"
+    del again["gone"], again["staged"]
+    site.configure(ca, again)
+    before = {name: (site.out(name) / "tls.key").read_bytes() for name in ("gone", "staged", "moved")}
+    run.hangup()
+    run.wait_event("forgotten", "gone")
+    run.wait_event("forgotten", "staged")
+    run.wait_event("published", "moved", count=3)
+    for name, key in before.items():
+        wait_for(lambda name=name: len(keys_below(site.out(name))) == 1, lambda name=name: keys_below(site.out(name)))
+        assert generations(site.out(name)) == [os.readlink(site.out(name) / "..data")]
+        assert (site.out(name) / "tls.key").read_bytes() == key
+    assert len(generations(site.out("stays"))) == 2 and not run.events("bug")
+    assert run.terminate() == 0
+
+
+# -- what others may read ----------------------------------------------------------------------------
+
+@needs_root
+def test_what_the_agent_notes_is_for_root_and_the_sets_owner_alone(ca, site):
+    site.configure(ca, {"web": WEB})
+    assert site.once().code == 0
+    let_everybody_read(ca, site)
+    state = site.out() / "..state"
+    assert stat.S_IMODE(state.stat().st_mode) == 0o600
+    for command in (["status"], ["status", "--json"]):
+        done = as_attacker(scene.LEAFD, command[0], "-c", str(site.file), *command[1:])
+        assert done.returncode == 4, done
+        assert "run it as root or as the set's owner" in done.stderr
+        if "--json" in command:
+            assert json.loads(done.stdout)[0]["state"] == "unknown" and json.loads(done.stdout)[0]["usable"]
+    assert site.command("status").code == 0
+    # Whoever orders a consumer behind leafd goes by the files.
+    assert as_attacker(scene.LEAFD, "ready", "-c", str(site.file)).returncode == 0
+    # What the files alone tell is told to all, and a directory that is closed is not called missing.
+    os.unlink(os.path.realpath(site.out() / "tls.crt"))
+    done = as_attacker(scene.LEAFD, "status", "-c", str(site.file))
+    assert done.returncode == 4 and "damaged" in done.stdout
+    site.out().chmod(0o750)
+    done = as_attacker(scene.LEAFD, "status", "--json", "-c", str(site.file))
+    assert done.returncode == 4 and json.loads(done.stdout)[0]["state"] == "unknown"
+    done = as_attacker(scene.LEAFD, "ready", "-c", str(site.file))
+    assert done.returncode == 4 and "run it as root or as the set's owner" in done.stderr
+
+
+def test_notes_that_an_older_agent_left_readable_are_closed_at_the_start(devca, site):
+    site.configure(devca, {"web": WEB})
+    assert site.once().code == 0
+    (site.out() / "..state").chmod(0o644)
+    before = (site.out() / "..state").stat().st_ino
+    run = site.run()
+    run.wait_ready()
+    about = (site.out() / "..state").stat()
+    assert (about.st_ino, stat.S_IMODE(about.st_mode)) == (before, 0o600), "by its mode alone: nothing else has changed"
+    assert run.terminate() == 0
+
+
+# -- access control lists ----------------------------------------------------------------------------
+
+@needs_root
+@pytest.mark.parametrize("whose", ["set", "parent"])
+def test_a_default_acl_of_a_directory_lets_nobody_read_a_key(ca, site, whose):
+    site.out().mkdir()
+    give_acl(site.out())
+    directory = site.out() if whose == "set" else site.out() / "made"
+    site.configure(ca, {"web": WEB.replace("tls.key key", "tls.key key 0640") + f"directory = {directory}\n"})
+    let_everybody_read(ca, site)
+    assert site.once().code == 0
+    assert as_attacker("cat", str(directory / "tls.crt")).returncode == 0
+    assert "denied" in as_attacker("cat", str(directory / "tls.key")).stderr
+    generation = os.path.realpath(directory / "..data")
+    made = [generation, *(os.path.join(generation, name) for name in os.listdir(generation)), directory / "..state"]
+    assert [path for path in made if has_acl(path)] == []
+    assert whose == "set" or not has_acl(directory)
+    assert stat.S_IMODE(os.stat(directory / "tls.key").st_mode) == 0o640
+
+
+@needs_root
+def test_a_key_that_an_acl_opened_is_told_and_staged_anew(ca, site):
+    """As an older agent left it below a default ACL, or as somebody gave it since: the mode shows nothing."""
+    site.configure(ca, {"web": WEB.replace("tls.key key", "tls.key key 0640")}, agent="files_every = 1s")
+    let_everybody_read(ca, site)
+    run = site.run()
+    run.wait_ready()
+    key = os.path.realpath(site.out() / "tls.key")
+    let_through_acl(path=Path(key), rights=4)
+    assert stat.S_IMODE(os.stat(key).st_mode) == 0o640
+    assert "PRIVATE KEY" in as_attacker("cat", key).stdout
+    told = run.wait_event("damaged", "web")[0]
+    assert "tls.key has an access control list" in told["message"] and told["level"] == "warning"
+    site.becomes("web", state="fresh")
+    assert not has_acl(os.path.realpath(site.out() / "tls.key")) and ca.requests("pki_int/sign/") == 1
+    assert run.terminate() == 0
+
+
+# -- one agent, and whose lock counts ----------------------------------------------------------------
+
+HOLDER = """import fcntl, os, sys, time
+fd = os.open(sys.argv[1], os.O_RDONLY)
+fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+if len(sys.argv) > 2:
+    open("/proc/self/comm", "w").write(sys.argv[2])
+print("locked", flush=True)
+sys.stdin.read()
+"""
+
+
+def hold_lock(path, user=0, name=None):
+    """A process that holds the lock of flock(2) until it is let go."""
+    started = subprocess.Popen(["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", sys.executable, "-c", HOLDER,
+                                str(path), *([name] if name else [])], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
+    return started if started.stdout.readline() == "locked\n" else pytest.fail(started.communicate()[1])
+
+
+def let_go(holder):
+    holder.communicate("")
+
+
+@needs_root
+def test_who_may_only_read_a_set_does_not_keep_it_from_being_renewed(ca, site):
+    site.configure(ca, {"web": WEB})
+    assert site.once().code == 0
+    let_everybody_read(ca, site)
+    holder = hold_lock(site.out(), ATTACKER, name="leafd")
+    try:
+        site.configure(ca, {"web": WEB + "ip_addresses = 192.0.2.1\n"})
+        done = site.once()
+        assert done.code == 0 and done.events("published"), done.err
+        run = site.run()
+        run.wait_ready()
+        site.configure(ca, {"web": WEB + "ip_addresses = 192.0.2.2\n"})
+        run.hangup()
+        run.wait_event("published", "web")
+        # What does lock a set, nobody else can open, however leafd came by it.
+        assert stat.S_IMODE((site.out() / "..lock").stat().st_mode) == 0o600
+        assert "denied" in as_attacker("cat", site.out() / "..lock").stderr
+        assert run.terminate() == 0
+    finally:
+        let_go(holder)
+
+
+@needs_root
+def test_a_lock_that_others_could_open_is_replaced(devca, site):
+    """Left so by somebody's chmod or chown: who has it open may hold it for ever."""
+    site.configure(devca, {"web": WEB})
+    site.out().mkdir()
+    (site.out() / "..lock").touch(mode=0o644)
+    os.chown(site.out() / "..lock", ATTACKER, ATTACKER)
+    let_everybody_read(devca, site)
+    holder = hold_lock(site.out() / "..lock", ATTACKER)
+    try:
+        done = site.once()
+        assert done.code == 0, done.err
+        about = (site.out() / "..lock").stat()
+        assert (about.st_uid, stat.S_IMODE(about.st_mode)) == (0, 0o600)
+    finally:
+        let_go(holder)
+
+
+@needs_root
+def test_another_agent_is_told_by_its_process_and_the_disk_is_told_all_the_same(ca, site):
+    """Also one of the first agents, which lock the directory itself and know no other lock."""
+    site.configure(ca, {"web": WEB})
+    assert site.once().code == 0
+    run = site.run()
+    run.wait_ready()
+    done = site.once()
+    assert done.code == 0
+    assert f"another leafd works in {site.out()}: process {run.pid}" in done.events("kept")[0]["message"]
+    again = site.run()
+    told = again.wait_event("failed")[0]["message"]
+    assert f"process {run.pid}" in told and "left" in told, told
+    again.kill()
+    assert run.terminate() == 0
+    holder = hold_lock(site.out(), name="leafd")
+    try:
+        done = site.once()
+        assert done.code == 0 and f"process {holder.pid}" in done.events("kept")[0]["message"], done.err
+        assert site.status()["web"]["state"] == "fresh"
+    finally:
+        let_go(holder)
+    assert not site.once().events("kept")
+
+
+def test_a_lock_that_is_removed_is_taken_again_and_lets_no_second_agent_in(ca, site):
+    site.configure(ca, {"web": WEB}, agent="files_every = 1s")
+    run = site.run()
+    run.wait_ready()
+    site.becomes("web", state="fresh")
+    run.process.send_signal(signal.SIGSTOP)
+    (site.out() / "..lock").unlink()
+    done = site.once()
+    assert f"process {run.pid}" in done.events("kept")[0]["message"], done.err
+    run.process.send_signal(signal.SIGCONT)
+    assert "..lock was removed or replaced" in run.wait_event("damaged", "web")[0]["message"]
+    wait_for((site.out() / "..lock").exists, "the lock to be there again")
+    site.becomes("web", state="fresh")
+    assert site.once().events("kept")
+    assert ca.requests("pki_int/sign/") == 1 and run.terminate() == 0
+
+
+@needs_root
+def test_root_leaves_nothing_in_a_set_that_belongs_to_another_user(ca, site):
+    """What root made there, the set's own agent could not open any more."""
+    owner = 40001
+    site.configure(ca, {"web": WEB})
+    let_everybody_read(ca, site)
+    site.out().mkdir()
+    os.chown(site.out(), owner, owner)
+    done = site.once()
+    assert done.code == 1 and f"belongs to uid {owner}" in done.events("failed")[0]["message"]
+    assert f"run it as uid {owner}" in done.events("failed")[0]["message"] and os.listdir(site.out()) == []
+    agent = subprocess.Popen(["setpriv", f"--reuid={owner}", f"--regid={owner}", "--clear-groups", scene.LEAFD, "run", "-c",
+                              str(site.file)], stderr=subprocess.DEVNULL)
+    try:
+        wait_for((site.out() / "tls.crt").exists, "the owner's agent to publish")
+        assert (site.out() / "..lock").stat().st_uid == owner
+        done = site.once()
+        assert done.code in (0, 1) and f"process {agent.pid}" in done.err, done.err
+    finally:
+        agent.terminate()
+        agent.wait()
+    assert as_attacker(scene.LEAFD, "once", "-c", site.file, user=owner).returncode == 0
+
+
+# -- the way to a set --------------------------------------------------------------------------------
+
+def refused_places(site):
+    """Ways that others may lead elsewhere: what is below each, and the component that is to be named."""
+    def made(name, mode=0o755, owner=0, group=0):
+        path = site.folder / name
+        path.mkdir(parents=True)
+        os.chown(path, owner, group)
+        path.chmod(mode)
+        return path
+
+    links = made("links", owner=ATTACKER)
+    safe = made("safe")
+    os.symlink(safe, links / "to-safe")
+    os.lchown(links / "to-safe", ATTACKER, ATTACKER)
+    sticky = made("sticky", 0o1777)
+    os.symlink(safe, sticky / "to-safe")
+    os.lchown(sticky / "to-safe", ATTACKER, ATTACKER)
+    acl = made("acl", 0o755)
+    let_through_acl(acl, 7)
+    made("grandparent", owner=ATTACKER)
+    return {"owner": (made("owner", owner=ATTACKER), "owner belongs to uid 4242"),
+            "everybody": (made("everybody", 0o777), "everybody may be written by everybody"),
+            "group": (made("group", 0o775, group=ATTACKER), "group may be written by its group"),
+            "acl": (acl, "acl may be written by its group, or through an access control list"),
+            "grandparent": (made("grandparent/parent"), "grandparent belongs to uid 4242"),
+            "link": (links / "to-safe", "links belongs to uid 4242"),
+            "sticky-link": (sticky / "to-safe", "sticky/to-safe belongs to uid 4242")}
+
+
+@needs_root
+def test_a_way_that_others_may_lead_elsewhere_is_refused_with_its_component(devca, site):
+    """By run and once; by check before; status and ready go on telling what is there."""
+    site.folder.chmod(0o755)
+    places = refused_places(site)
+    site.configure(devca, {name: WEB + f"directory = {place}/tls\n" for name, (place, _) in places.items()})
+    checked = site.command("check")
+    done = site.once()
+    run = site.run()
+    for name, (place, told) in places.items():
+        refused = [line for line in done.events("failed") if line["cert"] == name]
+        assert len(refused) == 1 and told in refused[0]["message"] and refused[0]["class"] == "local", (name, done.err)
+        assert told in run.wait_event("failed", name)[0]["message"]
+        assert any(f"[cert {name}] " in line and told in line for line in checked.out.splitlines()), checked.out
+        assert list(place.iterdir()) == [], "nothing is made there"
+    assert done.code == 1 and not done.events("published") and devca.requests("pki_int/") == 0
+    assert run.terminate() == 0
+
+
+@needs_root
+def test_a_way_that_became_open_is_told_and_nothing_more_is_staged(ca, site):
+    """A set that an older agent made below another user's directory stays in place, and is told as long as it is."""
+    home = site.folder / "home"
+    home.mkdir()
+    site.configure(ca, {"web": WEB + f"directory = {home}/tls\n"}, agent="files_every = 1s")
+    run = site.run()
+    run.wait_ready()
+    before = scene.snapshot(home / "tls", but="..state")
+    os.chown(home, ATTACKER, ATTACKER)
+    told = run.wait_event("failed", "web")[0]["message"]
+    assert "home belongs to uid 4242, who can exchange what lies in it; chown it to root, or run leafd as uid 4242" in told
+    done = site.once()
+    assert done.code == 1 and "home belongs to uid 4242" in done.err
+    row = site.status()["web"]
+    assert row["state"] == "damaged" and "home belongs to uid 4242" in row["detail"] and row["usable"]
+    assert site.command("ready").code == 0
+    checked = site.command("check")
+    assert checked.code == 1 and "[cert web] refused: " in checked.out and "home belongs to uid 4242" in checked.out
+    assert scene.snapshot(home / "tls", but="..state") == before and ca.requests("pki_int/sign/") == 1
+    os.chown(home, 0, 0)
+    run.hangup()
+    site.becomes("web", state="fresh")
+    assert site.command("check").code == 0 and run.terminate() == 0
+
+
+@needs_root
+def test_a_set_belongs_below_its_own_users_home(ca, site):
+    """What root is refused, the user itself may: the remedy that the message names."""
+    owner, home = 40001, site.folder / "home"
+    home.mkdir()
+    os.chown(home, owner, owner)
+    site.configure(ca, {"web": WEB + f"directory = {home}/tls\n"})
+    let_everybody_read(ca, site)
+    assert site.once().code == 1
+    done = as_attacker(scene.LEAFD, "once", "-c", site.file, user=owner)
+    assert done.returncode == 0, done.stderr
+
+
+@needs_root
+@pytest.mark.parametrize("volume", ["mode=0777", "mode=2777,gid=40002", "mode=2775,gid=40002"])
+def test_the_root_of_a_volume_is_advice(ca, site, request, volume):
+    """As Kubernetes mounts an emptyDir, with and without fsGroup: root's, and writable by whoever mounts it."""
+    mount = site.folder / "volume"
+    mount.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", volume, "tmpfs", mount], check=True)
+    request.addfinalizer(lambda: subprocess.run(["umount", mount], check=True))
+    site.configure(ca, {"web": WEB + f"directory = {mount}/web\n"})
+    let_everybody_read(ca, site)
+    done = subprocess.run(["setpriv", "--reuid=40001", "--regid=40001", "--groups=40002", scene.LEAFD, "once", "-c", site.file],
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    checked = site.command("check")
+    assert checked.code == 0 and "[cert web] advice: " in checked.out and "volume is a mount that others may write" in checked.out
+    # A directory in it that is not the mount is as any other.
+    os.mkdir(mount / "below")
+    os.chmod(mount / "below", 0o777)
+    site.configure(ca, {"web": WEB + f"directory = {mount}/below/web\n"})
+    assert "below may be written by everybody" in site.once().events("failed")[0]["message"]
+
+
+@needs_root
+def test_a_link_is_made_only_where_others_cannot_exchange_it(ca, site):
+    """Root would remove and make links wherever the owner of its directory leads it to."""
+    home, target = site.folder / "home", site.folder / "target"
+    home.mkdir()
+    target.mkdir()
+    (target / "server.key.leafd-new").write_text("root's own")
+    os.symlink(target, home / "tls")
+    os.lchown(home / "tls", ATTACKER, ATTACKER)
+    os.chown(home, ATTACKER, ATTACKER)
+    site.configure(ca, {"web": WEB + f"link = {home}/tls/server.key tls.key\n"})
+    done = site.once()
+    assert done.code == 1 and "home belongs to uid 4242" in done.events("failed")[0]["message"], done.err
+    assert ca.requests("pki_int/sign/") == 0
+    checked = site.command("check")
+    assert checked.code == 1 and f"the link {home}/tls/server.key: " in checked.out, checked.out
+    # A set that is there already goes on without it.
+    site.configure(ca, {"web": WEB})
+    assert site.once().code == 0
+    site.configure(ca, {"web": WEB + f"ip_addresses = 192.0.2.1\nlink = {home}/tls/server.key tls.key\n"})
+    done = site.once()
+    assert done.events("published") and "home belongs to uid 4242" in done.events("link-failed")[0]["message"], done.err
+    assert os.listdir(target) == ["server.key.leafd-new"] and (target / "server.key.leafd-new").read_text() == "root's own"
+
+
+@needs_root
+def test_a_default_acl_above_a_set_is_told(devca, site):
+    site.configure(devca, {"web": WEB})
+    give_acl(site.folder)
+    checked = site.command("check")
+    assert checked.code == 0 and "has a default access control list" in checked.out
+
+
+EXCHANGER = """import os, sys, time
+victim, name = sys.argv[1:]
+for number in range(1000):
+    os.mkdir(name)
+    print("ready", flush=True)
+    while not os.access(name + "/tls", os.F_OK):
+        pass
+    os.rename(name, f"{name}-{number}")
+    os.symlink(victim, name)
+    time.sleep(0.3)
+    os.unlink(name)
+"""
+
+
+@needs_root
+def test_a_directory_that_is_exchanged_while_root_makes_it_changes_nothing_of_others(devca, site):
+    """The parent's owner puts a link in its place, by which the path leads into a directory of root's."""
+    home, victim = site.folder / "home", site.folder / "victim"
+    home.mkdir()
+    os.chown(home, ATTACKER, ATTACKER)
+    victim.mkdir(mode=0o700)
+    (victim / "tls").mkdir(mode=0o700)
+    site.configure(devca, {"web": WEB + f"directory = {home}/a/tls\n"})
+    let_everybody_read(devca, site)
+    devca.fault("status", path="pki_int/", times=0, status=503)
+    exchanger = subprocess.Popen(["setpriv", f"--reuid={ATTACKER}", f"--regid={ATTACKER}", "--clear-groups", sys.executable, "-c",
+                                  EXCHANGER, str(victim), str(home / "a")], stdout=subprocess.PIPE, text=True)
+    try:
+        assert exchanger.stdout.readline() == "ready\n"
+        for _ in range(2):
+            assert site.once(environment=preload("slow_mkdir")).code == 1
+            assert stat.S_IMODE((victim / "tls").stat().st_mode) == 0o700 and os.listdir(victim / "tls") == []
+    finally:
+        exchanger.kill()
+        exchanger.wait()
