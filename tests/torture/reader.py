@@ -135,7 +135,7 @@ def read_set(path):
         check_names(found, path, folder)
         check_secrecy(found, path)
         found.leftovers = [name for name in sorted(os.listdir(folder))
-                           if name not in NAMES + ("..data", "..state", found.generation)]
+                           if name not in NAMES + ("..data", "..state", "..lock", found.generation)]
     finally:
         os.close(folder)
     return found
