@@ -18,7 +18,7 @@ enum reload_state {
     RELOAD_STATE_RELOADED, /* it was told */
     RELOAD_STATE_PROVEN,   /* it was seen to serve it */
     RELOAD_STATE_FAILED,   /* it could not be told, or does not serve it */
-    RELOAD_STATE_COUNT
+    RELOAD_STATE_COUNT     /* not known, for who may not read it */
 };
 
 /* reload_state_of - how far the consumer is with that generation */

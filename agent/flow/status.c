@@ -114,7 +114,9 @@ static bool fill(struct status *status, struct status_row *row, const struct ins
             row->due_s = duration_shorter(row->due_s, row->state.ca.replace_at_s);
         row->usable =
             row->is_intact && status->now_s >= row->not_before_s && status->now_s < row->end_s;
-        row->reload = reload_state_of(&row->state.consumer, cert, installed->generation);
+        row->reload = row->is_hidden
+                          ? RELOAD_STATE_COUNT
+                          : reload_state_of(&row->state.consumer, cert, installed->generation);
         if (row->reload == RELOAD_STATE_PROVEN)
             row->chain = row->state.consumer.served.chain_verified ? "verified" : "not seen";
     }

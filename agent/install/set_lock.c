@@ -62,8 +62,8 @@ static bool refuse(const char *path, pid_t holder, struct err *err)
         err_set(err, ERR_LOCAL, "another leafd works in %s: process %d", path, (int)holder);
     else
         err_set(err, ERR_LOCAL,
-                "another leafd works in %s: a process that cannot be seen from here, as those of "
-                "other containers",
+                "another leafd works in %s: a process that cannot be seen from here, as one of "
+                "another container",
                 path);
     err->errnum = EWOULDBLOCK;
     return false;
