@@ -383,10 +383,10 @@ def make_program(path, text):
     return path
 
 
-def test_a_hangup_refuses_what_another_may_write_by_now_and_goes_on(devca, site):
+def test_a_hangup_refuses_what_another_may_write_by_now_and_goes_on(ca, site):
     canary = site.folder / "canary"
     program = make_program(site.folder / "program", f"id >>{canary}")
-    site.configure(devca, {"web": WEB + f"reload = exec {program}\n"})
+    site.configure(ca, {"web": WEB + f"reload = exec {program}\n"})
     run = site.run()
     run.wait_ready()
     run.wait_event("reloaded", "web")
@@ -418,11 +418,11 @@ def test_a_program_is_judged_again_right_before_it_is_run(devca, site, key):
     assert not canary.exists()
 
 
-def test_a_running_agent_judges_a_program_at_every_run(devca, site):
+def test_a_running_agent_judges_a_program_at_every_run(ca, site):
     folder, canary = site.folder / "bin", site.folder / "canary"
     folder.mkdir()
     program = make_program(folder / "program", f"id >>{canary}")
-    site.configure(devca, {"web": WEB + f"validate = exec {program}\n"}, agent="files_every = 1s")
+    site.configure(ca, {"web": WEB + f"validate = exec {program}\n"}, agent="files_every = 1s")
     run = site.run()
     run.wait_ready()
     before = canary.read_text()
@@ -433,17 +433,17 @@ def test_a_running_agent_judges_a_program_at_every_run(devca, site):
     assert canary.read_text() == before
 
 
-def test_a_credential_is_judged_at_every_login(devca, site):
+def test_a_credential_is_judged_at_every_login(ca, site):
     """What another may write by then is not sent to the CA."""
     token = site.folder / "token"
-    shutil.copy(devca.token_file, token)
-    site.configure(devca, {"web": WEB}, auth=devca.auth.replace(str(devca.token_file), str(token)))
+    shutil.copy(ca.token_file, token)
+    site.configure(ca, {"web": WEB}, auth=ca.auth.replace(str(ca.token_file), str(token)))
     assert str(token) in site.file.read_text()
-    devca.proxy.cut()
+    ca.proxy.cut()
     run = site.run()
     run.wait_event("failed")
     token.chmod(0o666)
-    devca.proxy.mend()
+    ca.proxy.mend()
     wait_for(lambda: any(f"{token} {ALL}" in line["message"] for line in run.log()), "the credential to be refused")
     assert not site.out().exists() or not is_published(site.out())
     token.chmod(0o600)
