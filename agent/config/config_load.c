@@ -61,7 +61,8 @@ static void include(struct loading *loading, const struct config_section *agent,
     if (pattern == NULL)
         config_problem(loading->problems, &place, "memory ran out");
     else if (!config_trust_search(&loading->scope.trust, pattern, &found, &err))
-        config_problem(loading->problems, &place, "cannot be searched: %s", err.text);
+        config_problem(loading->problems, &place, "%s%s", err.text,
+                       err.errnum == EACCES ? "; check who may read it" : "");
     for (size_t i = 0; i < found.count; i++)
         include_one(loading, &place, pattern, found.items[i]);
 }

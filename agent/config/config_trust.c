@@ -19,7 +19,7 @@ void config_trust_start(struct config_trust *trust, const char *file, bool only_
 
     *trust = (struct config_trust){
         .trust = {.user = geteuid()}, .only_looks = only_looks, .arena = arena, .advice = advice};
-    if (only_looks && stat(file, &about) == 0)
+    if (only_looks && stat(file, &about) == 0 && about.st_uid != 0)
         trust->trust.user = about.st_uid;
 }
 

@@ -313,6 +313,7 @@ def test_of_a_pattern_over_directories_each_is_judged(site):
     os.chown(site.folder / "conf" / "b", ATTACKER, -1)
     refuses(site, site.folder / "conf" / "b", BELONGS)
     write(site, agent="include = conf/[a-c]/*.ini")
+    assert f"{site.file}:8: [agent] include: cannot be trusted" in site.command("check").err
     assert refuses(site, site.folder / "conf" / "b", BELONGS).count("\n") == 1
     write(site, agent="include = conf/[ac]/?.ini")
     assert site.command("check").code == 0
@@ -371,6 +372,12 @@ def test_who_only_looks_may_look_at_the_configuration_of_another(site):
             for command in ("status", "ready"):
                 done = as_attacker(LEAFD, command, "-c", site.file, user=user)
                 assert done.returncode == 1 and done.stderr == "", (owner, user, done.stderr)
+    # Root's file in a directory of the agent's own user: what the agent takes, its probe takes as well.
+    os.chown(site.file, 0, -1)
+    os.chown(site.folder, ATTACKER, -1)
+    assert as_attacker(LEAFD, "check", "-c", site.file).returncode == 2  # for /no/such alone
+    assert as_attacker(LEAFD, "ready", "-c", site.file).returncode == 1
+    assert as_attacker(LEAFD, "ready", "-c", site.file, user=ATTACKER + 1).returncode == 2
     site.folder.chmod(0o777)
     assert as_attacker(LEAFD, "status", "-c", site.file).returncode == 2
 
