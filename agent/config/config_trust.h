@@ -3,10 +3,10 @@
  *
  * Its files name commands, the files that it names say whom leafd is and whom it trusts, and its
  * commands run with leafd's rights: who may write one of them, or a directory on the way, has these
- * rights. So each must belong to root or to the user that leafd runs as: base/trust. A command
- * that only looks at what is on disk runs none of it and sends nobody anything: for it, whoever
- * owns the main file may write the others as well, so that others than the owner can ask for the
- * status.
+ * rights. So each must belong to root or to the user that leafd runs as: base/trust. A command that
+ * only looks at what is on disk runs none of it and sends nobody anything: for it, whoever owns the
+ * main file, if not root, takes the place of its own user, so that also others than the owner can
+ * ask for the status.
  */
 #ifndef LEAFD_CONFIG_CONFIG_TRUST_H
 #define LEAFD_CONFIG_CONFIG_TRUST_H

@@ -302,6 +302,18 @@ def test_a_directory_of_includes_in_which_others_may_put_files_is_refused(site, 
     assert site.command("check").code == 0
 
 
+def test_a_directory_of_includes_that_cannot_be_read_is_told(site):
+    folder = site.folder / "conf.d"
+    folder.mkdir()
+    write(site, agent=f"include = {folder}/*.ini")
+    open_the_way(site.file)
+    site.file.chmod(0o644)
+    folder.chmod(0o700)
+    done = as_attacker(LEAFD, "check", "-c", site.file)
+    assert done.returncode == 2
+    assert f"include: cannot open the directory {folder}: Permission denied; check who may read it" in done.stderr
+
+
 def test_of_a_pattern_over_directories_each_is_judged(site):
     for name in "abc":
         (site.folder / "conf" / name).mkdir(parents=True)
