@@ -3,6 +3,7 @@
 Every scenario that takes `ca` runs twice, against tests/devca and against a real Vault or OpenBao server. A machine
 that cannot have the real one runs the first half and says so in one loud line.
 """
+import hashlib
 import os
 import sys
 
@@ -19,6 +20,26 @@ from real_ca import RealCa, find_real_ca  # noqa: E402  pylint: disable=wrong-im
 def pytest_report_header(config):
     real, why = find_real_ca()
     return [f"leafd: {scene.LEAFD}", f"real CA: {real}" if real else f"REAL CA LEFT OUT: {why}"]
+
+
+QUICK = {"test_config.py", "test_named_files.py", "test_templates.py"}  # hundreds of tests that wait for nothing
+
+
+def pytest_collection_modifyitems(items):
+    """Spreads the tests that wait long over the workers.
+
+    A worker is given unbroken parts of the list. In the order of the files one of them has test_auth and test_ca_change, and
+    the others wait for it. What shares a fixture of its module stays together; the quick ones fill up the end.
+    """
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return
+
+    def place(item):
+        fixtures = item._fixtureinfo.name2fixturedefs.values()  # pylint: disable=protected-access
+        shares = any(fixture.scope == "module" for fixtures_of in fixtures for fixture in fixtures_of)
+        return item.path.name in QUICK, hashlib.md5((item.path.name if shares else item.nodeid).encode()).hexdigest()
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")

@@ -4,9 +4,11 @@ $BAO or $VAULT names the binary, else `bao` or `vault` on PATH is taken, else te
 module, once, into a cache outside the tree.
 """
 import contextlib
+import itertools
 import json
 import os
 import shutil
+import socket
 import ssl
 import subprocess
 import time
@@ -299,8 +301,20 @@ class RealCa:
         self.process.wait()
 
 
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+PORTS = itertools.cycle([12000 + WORKER % 16 * 1000 + (os.getpid() + i) % 1000 for i in range(1000)])
+
+
 def free_port():
-    import socket  # pylint: disable=import-outside-toplevel
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nobody listens at, for a program that is started soon.
+
+    No client is given it meanwhile (ip_local_port_range begins above), and no other worker tries it.
+    """
+    for port in itertools.islice(PORTS, 1000):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no port is free")
