@@ -1,10 +1,13 @@
 /* A signal reaches the process that is meant, and no other. */
 #include "unit.h"
 
+#include "base/trust_process.h"
 #include "reload/reload_signal.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -266,6 +269,77 @@ static void a_name_with_parentheses_is_no_trap(void **state)
     assert_int_equal(exit_of(pid), 7);
 }
 
+static void become(uid_t user)
+{
+    if (setgroups(0, NULL) != 0 || setresgid(user, user, user) != 0 ||
+        setresuid(user, user, user) != 0)
+        _exit(99);
+}
+
+/* A process of that user in a PID namespace of its own, or in ours; nobody may look into it. */
+static pid_t start_undumpable(uid_t user, bool in_namespace)
+{
+    int ready[2], told[2];
+    pid_t pid = -1;
+    char c;
+
+    assert_int_equal(pipe(ready), 0);
+    assert_int_equal(pipe(told), 0);
+    if (fork() == 0) {
+        if (!in_namespace || unshare(CLONE_NEWPID) == 0)
+            pid = fork();
+        if (pid == 0) {
+            become(user);
+            prctl(PR_SET_DUMPABLE, 0);
+            (void)!write(ready[1], "x", 1);
+            for (;;)
+                pause();
+        }
+        if (pid > 0)
+            (void)!read(ready[0], &c, 1);
+        (void)!write(told[1], &pid, sizeof pid);
+        _exit(0);
+    }
+    assert_int_equal(read(told[0], &pid, sizeof pid), sizeof pid);
+    wait(NULL);
+    for (int i = 0; i < 2; i++) {
+        close(ready[i]);
+        close(told[i]);
+    }
+    return pid;
+}
+
+/* What a process that is not root sees; it may not read where the links of the other lead. */
+static int sees_as(uid_t user, pid_t pid)
+{
+    pid_t looker = fork();
+
+    if (looker == 0) {
+        struct trust_process process;
+
+        become(user);
+        if (!trust_process_read(pid, &process) || process.user != user ||
+            trust_process_program(&process) != TRUST_PROGRAM_UNKNOWN)
+            _exit(98);
+        _exit(trust_process_is_in_our_namespace(pid));
+    }
+    return exit_of(looker);
+}
+
+static void a_namespace_that_cannot_be_read_is_told_by_the_depth(void **state)
+{
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    for (int in_namespace = 0; in_namespace < 2; in_namespace++) {
+        pid_t pid = start_undumpable(4242, in_namespace != 0);
+
+        assert_true(pid > 0);
+        assert_int_equal(sees_as(4242, pid), !in_namespace);
+        kill(pid, SIGKILL);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -277,6 +351,7 @@ int main(void)
         cmocka_unit_test(what_is_no_pid_is_refused),
         cmocka_unit_test(processes_are_found_by_name),
         cmocka_unit_test(a_name_with_parentheses_is_no_trap),
+        cmocka_unit_test(a_namespace_that_cannot_be_read_is_told_by_the_depth),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
