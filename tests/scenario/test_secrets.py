@@ -2,6 +2,8 @@
 import os
 import resource
 import signal
+import socket
+import ssl
 import subprocess
 
 import pytest
@@ -98,30 +100,34 @@ own_free = pytest.mark.skipif(SANITIZED, reason="a sanitizer keeps what is freed
 class Keeper:
     """A running agent with every kind of key and store, logged in by one method."""
 
-    def __init__(self, ca, folder, method):
+    def __init__(self, ca, folder, method, **texts):
         self.ca, self.site = ca, Site(folder)
         folder.mkdir()
-        texts = {"password": PASSWORD, "secret-id": ca.secret_id(), "jwt": ca.tokens.make()}
+        texts = {"password": PASSWORD, "secret-id": ca.secret_id(), "jwt": ca.tokens.make(), **texts}
         for name, text in texts.items():
             (folder / name).write_text(text + "\n")
             (folder / name).chmod(0o600)
-        auth = f"method = {method}\nrole = leafd\ntoken_file = {folder}/jwt"
+        auth, vault = f"method = {method}\nrole = leafd\ntoken_file = {folder}/jwt", ""
         if method == "approle":
             auth = f"method = approle\nrole_id = {ca.role_id}\nsecret_id_file = {folder}/secret-id"
+        if method == "cert":
+            auth, vault = "method = cert\nrole = leafd", \
+                f"client_certificate = {ca.client_certificate}\nclient_key = {ca.client_key}"
         stores = WEB + KEYSTORES + f"keystore_password_file = {folder}/password\n"
-        self.site.configure(ca, {
-            "ec": stores, "rsa": stores + "key_type = rsa-2048\n", "ed25519": WEB + "key_type = ed25519\n",
+        self.certs = {
+            "ec": stores, "ed25519": WEB + "key_type = ed25519\n",
             "old": stores + "keystore_encryption = legacy\nkey_encoding = traditional\n",
-            "made-there": WEB.replace("= leafd", "= issue-ec") + "key_source = vault\n"}, auth=auth)
-        self.texts, self.run, self.secrets = texts, None, {}
-
-    def start(self):
-        self.run = self.site.run()
-        self.run.wait_ready()
-        texts = self.texts
+            "made-there": WEB.replace("= leafd", "= issue-ec") + "key_source = vault\n"}
+        if method == "approle":
+            self.certs["rsa"] = stores + "key_type = rsa-2048\n"
+        self.site.configure(ca, self.certs, auth=auth, vault=vault)
         self.secrets = {"password": forms_of_text(PASSWORD), "secret-id": forms_of_text(texts["secret-id"]),
-                        "jwt": forms_of_text(texts["jwt"].split(".")[2])}
-        for cert in ("ec", "rsa", "ed25519", "old", "made-there"):
+                        "jwt": forms_of_text(texts["jwt"].split(".")[2]), "client key": forms_of_key(ca.client_key.read_text())}
+        self.run = self.site.run()
+
+    def wait_ready(self):
+        self.run.wait_ready()
+        for cert in self.certs:
             self.secrets[f"key of {cert}"] = forms_of_key((self.site.out(cert) / "tls.key").read_text())
         self.secrets["token"] = forms_of_text(self.find_token())
 
@@ -137,14 +143,21 @@ class Keeper:
         raise AssertionError("no token is found")
 
 
+def speaks_http_2(ca):
+    context = ssl.create_default_context(cafile=ca.ca_file)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    with socket.create_connection(("127.0.0.1", ca.proxy.port)) as plain, \
+            context.wrap_socket(plain, server_hostname="127.0.0.1") as connection:
+        return connection.selected_alpn_protocol() == "h2"
+
+
 @pytest.fixture
 def keep(tmp_path):
     """Starts keepers, and ends them."""
     kept = []
 
-    def start(ca, method):
-        kept.append(Keeper(ca, tmp_path / method, method))
-        kept[-1].start()
+    def start(ca, method, **texts):
+        kept.append(Keeper(ca, tmp_path / f"{method}-{len(kept)}", method, **texts))
         return kept[-1]
 
     yield start
@@ -155,13 +168,30 @@ def keep(tmp_path):
 @own_free
 def test_an_idle_agent_has_one_copy_of_its_token_which_is_locked_and_no_other_secret(ca, keep):
     """All that it can write is searched when its connections have ended, by HTTP/2 to the real CA."""
-    keepers = [keep(ca, method) for method in ("kubernetes", "jwt", "approle")]
+    assert ca.kind == "devca" or speaks_http_2(ca)
+    keepers = [keep(ca, method) for method in ("kubernetes", "jwt", "approle", "cert")]
+    for keeper in keepers:
+        keeper.wait_ready()
     wait_for(lambda: not ca.proxy.pairs, "the connections of idle agents to end")
     for keeper in keepers:
         found = scan(keeper.run.pid, keeper.secrets)
         assert [copy.name for copy in found] == ["token"], found
         assert found[0].locked, found
-        assert keeper.run.terminate() == 0
+
+
+@own_free
+def test_a_credential_that_was_refused_is_not_kept(ca, keep):
+    keepers = [keep(ca, "jwt", jwt=ca.tokens.make(life_s=-1000)),
+               keep(ca, "approle", **{"secret-id": "5f1e7d1c-8a4b-4a9c-9d52-6d4c3f0a1b2e"})]
+    for keeper in keepers:
+        keeper.run.wait_event("login-failed")
+    # A call that fails ends the connections, which are kept for a while otherwise.
+    ca.proxy.cut()
+    for keeper in keepers:
+        tries = len(keeper.run.events("login-failed"))
+        keeper.run.hangup()
+        keeper.run.wait_event("login-failed", count=tries + 1)
+        wait_for(lambda k=keeper: not scan(k.run.pid, k.secrets), lambda k=keeper: scan(k.run.pid, k.secrets), patience=10)
 
 
 @own_free
@@ -169,6 +199,7 @@ def test_the_search_of_the_memory_finds_every_form_that_is_planted(devca, keep):
     """Half of each is written over the end of the heap, while the agent is stopped."""
     assert huffman(b"www.example.com").hex() == "f1e3c2e5f23a6ba0ab90f4ff", "RFC 7541, C.4.1"
     keeper = keep(devca, "approle")
+    keeper.wait_ready()
     pid = keeper.run.pid
     end = next(m[1] for m in mappings(pid) if m[2] == "[heap]")
     os.kill(pid, signal.SIGSTOP)
