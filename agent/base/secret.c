@@ -93,6 +93,7 @@ static void give_back(void *block)
     give(block);
 }
 
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name) */
 __attribute__((visibility("default"))) void free(void *block)
 {
     int kept = errno;
@@ -105,6 +106,7 @@ __attribute__((visibility("default"))) void free(void *block)
 }
 
 /* Moves by itself, so that the block it leaves is wiped. */
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name) */
 __attribute__((visibility("default"))) void *realloc(void *block, size_t bytes)
 {
     size_t old = block == NULL ? 0 : malloc_usable_size(block);
