@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { LINE_BYTES = 4096, GROUPS_MOST = 256 };
+enum { LINE_BYTES = 4096, GROUPS_MOST = 256, BYPASSES = 3 };
 
 /* What was read once, by its path at the CA. */
 struct known_mount {
@@ -98,17 +98,44 @@ static void print_skew(const struct clock_skew *skew)
 /* -- what the CA says -----------------------------------------------------------------------------
  */
 
+/*
+ * What lets a token have any name, whatever the role says: to sign a request as it stands, and to
+ * change the role. NULL: memory, or an index that is too high.
+ */
+static const char *bypass_path(struct survey *survey, const struct cert_config *cert, size_t index)
+{
+    switch (index) {
+    case 0:
+        return arena_format(&survey->arena, "%s/sign-verbatim", cert->pki_mount);
+    case 1:
+        return arena_format(&survey->arena, "%s/sign-verbatim/%s", cert->pki_mount, cert->pki_role);
+    case 2:
+        return arena_format(&survey->arena, "%s/roles/%s", cert->pki_mount, cert->pki_role);
+    default:
+        return NULL;
+    }
+}
+
+static bool add_path(struct survey *survey, struct text_list *paths, const char *path)
+{
+    return path != NULL &&
+           (text_list_has(paths, path) || text_list_add(paths, &survey->arena, path, strlen(path)));
+}
+
 static bool read_rights(struct survey *survey, struct err *err)
 {
     struct text_list paths = {0};
 
     for (size_t i = 0; i < survey->config->cert_count; i++) {
+        const struct cert_config *cert = &survey->config->certs[i];
         char path[VAULT_PATH_BYTES];
 
-        vault_sign_path(&survey->config->certs[i], path);
-        if (!text_list_has(&paths, path) &&
-            !text_list_add(&paths, &survey->arena, path, strlen(path)))
+        vault_sign_path(cert, path);
+        if (!add_path(survey, &paths, path))
             return err_memory(err);
+        for (size_t j = 0; j < BYPASSES; j++)
+            if (!add_path(survey, &paths, bypass_path(survey, cert, j)))
+                return err_memory(err);
     }
     return ask_capabilities(&survey->ask, &paths, &survey->rights, err);
 }
@@ -302,7 +329,41 @@ static bool add_names(struct survey *survey, const struct names *names, struct n
     return common == NULL || text_list_add(&all->dns, &survey->arena, common, strlen(common));
 }
 
-/* Whether the role would sign names of others; told once, at the first section that uses it. */
+/* A role binds nobody who may pass it by. */
+static bool find_bypass(struct survey *survey, const struct cert_config *cert,
+                        struct fit_findings *findings)
+{
+    const char *found = "";
+    struct fit_finding *finding;
+
+    for (size_t i = 0; i < BYPASSES && found != NULL; i++) {
+        const char *path = bypass_path(survey, cert, i);
+
+        if (path == NULL)
+            return false;
+        if (vault_capability_has(&survey->rights, path, "update") ||
+            vault_capability_has(&survey->rights, path, "create") ||
+            vault_capability_has(&survey->rights, path, "patch"))
+            found =
+                arena_format(&survey->arena, "%s%s%s", found, found[0] == '\0' ? "" : ", ", path);
+    }
+    if (found == NULL || found[0] == '\0')
+        return found != NULL;
+    finding = arena_append(&survey->arena, &findings->items, &findings->count, sizeof *finding);
+    if (finding == NULL)
+        return false;
+    *finding = (struct fit_finding){
+        FIT_ADVICE,
+        arena_format(&survey->arena,
+                     "the policies of the token let it have any name, whatever the role says: "
+                     "they allow to write %s",
+                     found),
+        "name the paths that are needed in the policies, see POLICY in leafd(8)"};
+    return finding->text != NULL;
+}
+
+/* Whether this login could have names of others by the role, or past it; told once, at the first
+ * section that uses the role. */
 static bool find_strangers(struct survey *survey, const struct cert_config *cert,
                            const struct role_terms *role, struct fit_findings *findings)
 {
@@ -322,8 +383,9 @@ static bool find_strangers(struct survey *survey, const struct cert_config *cert
         if (!add_names(survey, &other->wish.names, &use.names))
             return false;
     }
-    return role->known != TERMS_KNOWN ||
-           fit_identity_find(&use, role, &survey->identity, &survey->arena, findings);
+    return find_bypass(survey, cert, findings) &&
+           (role->known != TERMS_KNOWN ||
+            fit_identity_find(&use, role, &survey->identity, &survey->arena, findings));
 }
 
 static bool survey_cert(struct survey *survey, const struct cert_config *cert, struct err *err)

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 import scene
+from devca import DEVCA
 from scene import SOURCE
 
 FILES = "ttl = 10m\nfile = tls.crt fullchain\nfile = tls.key key\n"
@@ -171,6 +172,26 @@ def test_templates_are_left_open_where_the_identity_cannot_be_read(real_ca_serve
     assert done.code == 0, done.err
 
 
+@pytest.mark.parametrize("path", ["pki_int/*", "pki_int/sign-verbatim", "pki_int/sign-verbatim/*", "pki_int/roles/bound"])
+def test_a_policy_that_passes_the_role_by_is_told(real_ca_server, site, path):
+    """Whoever may have a request signed as it stands, or may change the role, is bound by none."""
+    ca = real_ca_server
+    ca.reset()
+    ca.call("POST", "sys/policies/acl/loose", {
+        "policy": f'path "{path}" {{ capabilities = ["create", "read", "update"] }}'})
+    ca.call("POST", "auth/kubernetes/role/loose", {
+        "bound_service_account_names": ["*"], "bound_service_account_namespaces": ["*"], "audience": "vault",
+        "token_policies": ["leafd", "loose"], "token_ttl": "10m"})
+    site.configure(ca, {name: f"pki_role = bound\n{OWN}{FILES}" for name in ("web", "again")},
+                   auth=login(ca, site, role="loose"))
+    done = site.command("check", "--online")
+    told, = re.findall(r"\[cert web\] advice: the policies of the token let it have any name, .* to write (.*)\. Remedy:",
+                       done.out)
+    assert done.code == 0 and path.replace("*", "") in told, done.out
+    site.configure(ca, {"web": f"pki_role = bound\n{OWN}{FILES}"}, auth=login(ca, site))
+    assert "let it have any name" not in site.command("check", "--online").out
+
+
 # -- what the documents show --------------------------------------------------------------------------
 
 
@@ -235,6 +256,28 @@ def test_the_commands_that_we_show_bind_names_to_the_login(real_ca_server, site,
         done = site.once()
         assert done.code == 3 and refusals(done) == {"stolen"}, done.err
         assert not scene.is_published(site.folder / f"stolen-{number}")
+
+
+def test_the_demo_binds_names_to_the_login(site):
+    folder = site.folder / "ca"
+    folder.mkdir()
+    with subprocess.Popen([DEVCA, "--listen", "127.0.0.1:0", "--directory", str(folder), "--roles",
+                           os.path.join(SOURCE, "tests", "devca", "roles.ini")], stdout=subprocess.DEVNULL) as ca:
+        try:
+            scene.wait_for(lambda: (folder / "address").exists() and (folder / "address").read_text(), "devca")
+            with open(os.path.join(SOURCE, "contrib", "demo"), encoding="utf-8") as file:
+                role, name = re.search(r"^pki_role += (\S+)\n.*\ndns_names += (\S+)\n", file.read(), flags=re.M).groups()
+            for host, code in ((name, 0), ("other.example.test", 3), (f"a.{name}", 3)):
+                site.write(f"[vault]\naddress = {(folder / 'address').read_text().strip()}\nca_file = {folder}/tls-ca.pem\n"
+                           f"[auth]\nmethod = kubernetes\nrole = web\ntoken_file = {folder}/token\n"
+                           f"[cert {host}]\npki_mount = pki_int\npki_role = {role}\ndns_names = {host}\n{FILES}"
+                           f"directory = {site.out(host)}\n")
+                done = site.command("check", "--online")
+                assert done.code == code, done.out + done.err
+                assert not advice(done), done.out
+                assert site.once().code == code
+        finally:
+            ca.terminate()
 
 
 def test_every_role_that_is_shown_has_its_command_run():
