@@ -335,7 +335,10 @@ def refused_places(site):
 
 @needs_root
 def test_a_way_that_others_may_lead_elsewhere_is_refused_with_its_component(devca, site):
-    """By run and once; by check before; status and ready go on telling what is there."""
+    """By run and once; by check before; status and ready go on telling what is there.
+
+    CVE-2018-6954: systemd-tmpfiles, as root, followed links above the last name of a path.
+    """
     site.folder.chmod(0o755)
     places = refused_places(site)
     site.configure(devca, {name: WEB + f"directory = {place}/tls\n" for name, (place, _) in places.items()})
@@ -462,7 +465,10 @@ for number in range(1000):
 
 @needs_root
 def test_a_directory_that_is_exchanged_while_root_makes_it_changes_nothing_of_others(devca, site):
-    """The parent's owner puts a link in its place, by which the path leads into a directory of root's."""
+    """The parent's owner puts a link in its place, by which the path leads into a directory of root's.
+
+    CVE-2018-6954: systemd-tmpfiles, as root, followed links above the last name of a path.
+    """
     home, victim = site.folder / "home", site.folder / "victim"
     home.mkdir()
     os.chown(home, ATTACKER, ATTACKER)
