@@ -189,7 +189,13 @@ static int keep_capabilities_here(void)
     return syscall(SYS_capset, &header, sets) == 0 ? 0 : errno;
 }
 
-static int spawn(const struct child_order *order, int output_fd, int report_fd, pid_t *ret_pid)
+/* What the keeper is given. */
+struct child_ends {
+    int output_fd, report_fd;
+    int program_fd; /* -1: run by its path */
+};
+
+static int spawn(const struct child_order *order, const struct child_ends *ends, pid_t *ret_pid)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -214,11 +220,14 @@ static int spawn(const struct child_order *order, int output_fd, int report_fd, 
     posix_spawnattr_setsigdefault(&attributes, &all);
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_adddup2(&actions, output_fd, STDOUT_FILENO);
-    posix_spawn_file_actions_adddup2(&actions, output_fd, STDERR_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, ends->output_fd, STDOUT_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, ends->output_fd, STDERR_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, ends->report_fd, KEEPER_REPORT_FD);
+    if (ends->program_fd >= 0)
+        posix_spawn_file_actions_adddup2(&actions, ends->program_fd, KEEPER_PROGRAM_FD);
     /* Ours are O_CLOEXEC; whoever started leafd may have left others open. */
-    posix_spawn_file_actions_adddup2(&actions, report_fd, KEEPER_REPORT_FD);
-    posix_spawn_file_actions_addclosefrom_np(&actions, KEEPER_REPORT_FD + 1);
+    posix_spawn_file_actions_addclosefrom_np(&actions, ends->program_fd >= 0 ? KEEPER_PROGRAM_FD + 1
+                                                                             : KEEPER_PROGRAM_FD);
     r = posix_spawn(ret_pid, KEEPER_PROGRAM, &actions, &attributes, (char *const *)argv,
                     (char *const *)order->variables);
     posix_spawn_file_actions_destroy(&actions);
@@ -248,15 +257,21 @@ static int watch(struct child *child, sd_event *loop)
 
 /*
  * Judged anew each time: it may be months since the configuration was read. It is run by its path
- * all the same, since a script's interpreter opens the path again. Nobody who is not trusted can
- * exchange what lies on a path that has just been judged from the root.
+ * where nobody who is not trusted can exchange what was just judged. On a volume that others may
+ * write they can: there *ret_fd is what was judged, high enough not to be in the keeper's way.
  */
-static bool judge_program(const struct child *child, const char *program, struct err *err)
+static bool judge_program(const struct child *child, const char *program, int *ret_fd,
+                          struct err *err)
 {
     struct trust trust = {.user = geteuid()};
+    CLEANUP(close_fd) int fd = -1;
 
-    if (trust_check_file(&trust, program, X_OK, err))
-        return true;
+    if (trust_open_program(&trust, program, &fd, err)) {
+        if (trust.advice[0] == '\0')
+            return true;
+        *ret_fd = fcntl(fd, F_DUPFD_CLOEXEC, KEEPER_PROGRAM_FD + 1);
+        return *ret_fd >= 0 || err_errno(err, ERR_LOCAL, errno, "cannot start %s", child->what);
+    }
     if (err->errnum != EPERM && err->errnum != 0)
         return err_errno(err, ERR_CONSUMER, err->errnum, "cannot start %s", child->what);
     err->kind = ERR_CONSUMER;
@@ -276,11 +291,30 @@ static bool open_pipe(const struct child *child, int *ret_ours, int *ret_theirs,
     return true;
 }
 
+static bool start_keeper(struct child *child, const struct child_order *order, struct err *err)
+{
+    CLEANUP(close_fd) int output_fd = -1;
+    CLEANUP(close_fd) int report_fd = -1;
+    CLEANUP(close_fd) int program_fd = -1;
+    int r;
+
+    if (!judge_program(child, order->argv->items[0], &program_fd, err) ||
+        !open_pipe(child, &child->output_fd, &output_fd, err) ||
+        !open_pipe(child, &child->report_fd, &report_fd, err))
+        return false;
+    r = keep_capabilities_here();
+    if (r == 0)
+        r = spawn(order, &(struct child_ends){output_fd, report_fd, program_fd}, &child->pid);
+    if (r == 0)
+        return true;
+    child->pid = 0;
+    return err_errno(err, ERR_CONSUMER, r, "cannot start %s", child->what);
+}
+
 struct slot *child_start(sd_event *loop, const struct child_order *order, slot_done *on_done,
                          void *arg, struct err *err)
 {
     struct child *child = calloc(1, sizeof *child);
-    CLEANUP(close_fd) int output_fd = -1, report_fd = -1;
     int r;
 
     if (child == NULL) {
@@ -294,18 +328,7 @@ struct slot *child_start(sd_event *loop, const struct child_order *order, slot_d
         free(child);
         return NULL;
     }
-    if (!judge_program(child, order->argv->items[0], err) ||
-        !open_pipe(child, &child->output_fd, &output_fd, err) ||
-        !open_pipe(child, &child->report_fd, &report_fd, err)) {
-        destroy_child(&child->slot);
-        return NULL;
-    }
-    r = keep_capabilities_here();
-    if (r == 0)
-        r = spawn(order, output_fd, report_fd, &child->pid);
-    if (r != 0) {
-        child->pid = 0;
-        err_errno(err, ERR_CONSUMER, r, "cannot start %s", child->what);
+    if (!start_keeper(child, order, err)) {
         destroy_child(&child->slot);
         return NULL;
     }

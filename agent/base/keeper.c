@@ -27,6 +27,17 @@ bool keeper_is_wanted(int argc, char *const *argv)
     return argc > 1 && strcmp(argv[0], KEEPER_NAME) == 0;
 }
 
+/* A script's interpreter opens it by this as well, so the descriptor stays open for the command. */
+static const char *program_of(char *const *argv)
+{
+    static char by_descriptor[64];
+
+    if (fcntl(KEEPER_PROGRAM_FD, F_GETFD) < 0)
+        return argv[0];
+    snprintf(by_descriptor, sizeof by_descriptor, "/proc/self/fd/%d", KEEPER_PROGRAM_FD);
+    return by_descriptor;
+}
+
 static int start_command(struct keeper *keeper, char *const *argv)
 {
     posix_spawnattr_t attributes;
@@ -41,7 +52,7 @@ static int start_command(struct keeper *keeper, char *const *argv)
     posix_spawnattr_setpgroup(&attributes, 0);
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawnattr_setsigdefault(&attributes, &all);
-    r = posix_spawn(&keeper->command, argv[0], NULL, &attributes, argv, environ);
+    r = posix_spawn(&keeper->command, program_of(argv), NULL, &attributes, argv, environ);
     posix_spawnattr_destroy(&attributes);
     return r;
 }

@@ -19,6 +19,7 @@
 
 enum {
     KEEPER_REPORT_FD = 3,   /* where it writes its report */
+    KEEPER_PROGRAM_FD = 4,  /* the command's program, if it is not to be run by its path */
     KEEPER_KILL_AFTER_S = 2 /* between SIGTERM and SIGKILL */
 };
 

@@ -350,18 +350,35 @@ bool trust_open_file(struct trust *trust, const char *path, int *ret_fd, struct 
     return opened;
 }
 
-bool trust_check_file(struct trust *trust, const char *path, int how, struct err *err)
+static bool look_at_file(struct trust *trust, const char *path, int how, int *ret_fd,
+                         struct err *err)
 {
-    CLEANUP(close_fd) int fd = -1;
     struct walk walk;
     char end[NAME_MAX + 1];
     bool good = start(&walk, trust, path, err) && walk_on(&walk, end, err) &&
-                open_end(&walk, end, path, TO_LOOK, &fd, err);
+                open_end(&walk, end, path, TO_LOOK, ret_fd, err);
 
     if (good && faccessat(walk.fd, end, how, 0) != 0)
         good = err_errno(err, ERR_LOCAL, errno, "cannot use %s", path);
     close_fd(&walk.fd);
     return good;
+}
+
+bool trust_check_file(struct trust *trust, const char *path, int how, struct err *err)
+{
+    CLEANUP(close_fd) int fd = -1;
+
+    return look_at_file(trust, path, how, &fd, err);
+}
+
+bool trust_open_program(struct trust *trust, const char *path, int *ret_fd, struct err *err)
+{
+    CLEANUP(close_fd) int fd = -1;
+
+    if (!look_at_file(trust, path, X_OK, &fd, err))
+        return false;
+    *ret_fd = take_fd(&fd);
+    return true;
 }
 
 enum trust_readers trust_readers(const struct trust *trust, int fd, const char *path)

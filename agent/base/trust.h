@@ -60,6 +60,13 @@ bool trust_open_file(struct trust *trust, const char *path, int *ret_fd, struct 
  */
 bool trust_check_file(struct trust *trust, const char *path, int how, struct err *err);
 
+/*
+ * trust_open_program - the same for a program, and keeps what was judged
+ *
+ * The descriptor can be executed and nothing else (O_PATH), and belongs to the caller.
+ */
+bool trust_open_program(struct trust *trust, const char *path, int *ret_fd, struct err *err);
+
 /* Who may read a file beside its owner and its group. */
 enum trust_readers {
     TRUST_NOBODY_ELSE,

@@ -437,6 +437,19 @@ def test_a_program_is_judged_again_right_before_it_is_run(devca, site, key):
     assert not canary.exists()
 
 
+def test_a_program_on_a_volume_for_all_is_the_one_that_was_judged(ca, site):
+    """Others can put another one at its path before it starts, so it is run by its descriptor; elsewhere by its path."""
+    volume, canary = site.folder / "volume", site.folder / "canary"
+    volume.mkdir()
+    program = make_program(volume / "program", f'echo "$0 $1" >>{canary}')
+    ordinary = make_program(site.folder / "ordinary", f'echo "$0" >>{canary}')
+    site.configure(ca, {"web": WEB + f"validate = exec {program} word\nreload = exec {ordinary}\n"})
+    done = subprocess.run(["unshare", "--mount", "sh", "-c", 'mount --bind "$1" "$1"; chmod 0777 "$1"; exec "$2" once -c "$3"',
+                           "sh", volume, LEAFD, site.file], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert canary.read_text().split("\n") == ["/proc/self/fd/4 word", str(ordinary), ""]
+
+
 def test_a_running_agent_judges_a_program_at_every_run(ca, site):
     folder, canary = site.folder / "bin", site.folder / "canary"
     folder.mkdir()
