@@ -109,6 +109,7 @@ class Attacker:
 
     def undo(self):
         if not self.acted or self.undone:
+            self.look()
             return
         self.undone = True
         if self.act_name == "plant":
@@ -184,7 +185,6 @@ class Attacker:
         self.done, self.refused, self.keys = [], [], set()
         self.act_name, self.target, self.search = order["act"], order["target"], order["search"]
         self.acted = self.undone = False
-        self.look()
 
     def listen(self, order):
         self.listener = socket.socket(socket.AF_UNIX)
@@ -195,7 +195,6 @@ class Attacker:
 
     def end(self):
         self.undo()
-        self.look()
         self.look_through_held()
 
     def obey(self, order):
