@@ -17,7 +17,7 @@ from tools import KILL, StrikeOrders, missing_for_strike as missing, run_struck 
 
 SLICE, FULL = 250, 20000
 FIRST_EVERY, RANDOM_EVERY = 8, 7
-CALLS_OF_A_ROTATION = 700  # more than a rotation has: points beyond its end are drawn anew
+CALLS_OF_A_ROTATION = 1000  # more than a rotation has: points beyond its end are drawn anew
 
 
 class KillSuite:
