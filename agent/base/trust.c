@@ -39,12 +39,16 @@ static bool read_numbers(const char *path, char text[NUMBERS_BYTES])
 static bool is_overflow(uid_t uid)
 {
     char text[NUMBERS_BYTES];
-    unsigned long first, outside, count;
+    char *rest = text;
+    unsigned long count = 0;
 
     if (!read_numbers("/proc/sys/kernel/overflowuid", text) ||
         strtoul(text, NULL, 10) != (unsigned long)uid || !read_numbers("/proc/self/uid_map", text))
         return false;
-    return sscanf(text, "%lu %lu %lu", &first, &outside, &count) == 3 && count < UINT32_MAX;
+    /* The first line: the first uid inside, the one outside that it stands for, and how many. */
+    for (unsigned i = 0; i < 3; i++)
+        count = strtoul(rest, &rest, 10);
+    return *rest == '\n' && count < UINT32_MAX;
 }
 
 static bool is_read_only(int fd)
@@ -222,6 +226,7 @@ static bool follow(struct walk *walk, int link_fd, const char *path, struct err 
     char target[PATH_MAX], rest[PATH_MAX];
     struct stat about;
     ssize_t length = readlinkat(link_fd, "", target, sizeof target - 1);
+    int used;
 
     if (length <= 0)
         return err_errno(err, ERR_LOCAL, length == 0 ? ENOENT : errno, "cannot read the link %s",
@@ -233,9 +238,9 @@ static bool follow(struct walk *walk, int link_fd, const char *path, struct err 
         (about.st_uid == 0 || is_overflow(about.st_uid)))
         walk->trust->through_volume = true;
     memcpy(rest, walk->rest, sizeof rest);
-    if ((size_t)length + strlen(rest) + 1 >= sizeof walk->rest)
+    used = snprintf(walk->rest, sizeof walk->rest, "%s/%s", target, rest);
+    if (used < 0 || (size_t)used >= sizeof walk->rest)
         return is_too_long(err);
-    strcpy(stpcpy(stpcpy(walk->rest, target), "/"), rest);
     return target[0] != '/' || start_at_root(walk, err);
 }
 
@@ -271,7 +276,7 @@ static bool step(struct walk *walk, const char *name, bool is_last, char ret_end
         return judge(walk->trust, fd, path, ON_THE_WAY, err) && follow(walk, fd, path, err);
     if (!is_last)
         return err_errno(err, ERR_LOCAL, ENOTDIR, "cannot open %s", path);
-    strcpy(ret_end, name);
+    memcpy(ret_end, name, strlen(name) + 1);
     return true;
 }
 
