@@ -7,6 +7,7 @@
 #include "base/keeper.h"
 #include "base/log.h"
 #include "base/shortage.h"
+#include "base/terminal.h"
 #include "config/config_load.h"
 #include "flow/check.h"
 #include "flow/check_online.h"
@@ -88,7 +89,7 @@ static bool prepare(const struct config *config, struct err *err)
 
 static int fail(struct config *config, const struct err *err)
 {
-    fprintf(stderr, "leafd: %s\n", err->text);
+    terminal_line(stderr, "leafd: %s", err->text);
     config_unref(config);
     return EXIT_RETRY;
 }
@@ -130,8 +131,9 @@ static int run_check(struct config *config, const struct options *options)
 /* What the agent notes is not for everybody, and without it nothing is said to be well. */
 static int tell_hidden(void)
 {
-    fprintf(stderr, "leafd: user %u may not read all of it; run it as root or as the set's owner\n",
-            (unsigned)geteuid());
+    terminal_line(stderr,
+                  "leafd: user %u may not read all of it; run it as root or as the set's owner",
+                  (unsigned)geteuid());
     return EXIT_HIDDEN;
 }
 
@@ -146,7 +148,7 @@ static int run_status(struct config *config, const struct options *options)
     if (!options->json)
         status_print_table(&status, stdout);
     else if (!status_print_json(&status, stdout))
-        fprintf(stderr, "leafd: cannot write the status\n");
+        terminal_line(stderr, "leafd: cannot write the status");
     code = status_all_fresh(&status) ? EXIT_FINE : EXIT_RETRY;
     if (status_is_hidden(&status))
         code = tell_hidden();
@@ -198,8 +200,8 @@ static const struct command {
 
 static int complain(const char *what, const char *which)
 {
-    fprintf(stderr, "leafd: %s%s%s; leafd --help lists commands and options\n", what,
-            which == NULL ? "" : " ", which == NULL ? "" : which);
+    terminal_line(stderr, "leafd: %s%s%s; leafd --help lists commands and options", what,
+                  which == NULL ? "" : " ", which == NULL ? "" : which);
     return EXIT_USAGE;
 }
 
@@ -250,7 +252,7 @@ static int take_option(const struct command *command, int option, struct options
         fputs(usage, stdout);
         return EXIT_FINE;
     case OPTION_VERSION:
-        puts("leafd " LEAFD_VERSION);
+        terminal_line(stdout, "leafd " LEAFD_VERSION);
         return EXIT_FINE;
     default:
         return complain("that option is not known, or its value is missing", NULL);

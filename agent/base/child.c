@@ -1,6 +1,7 @@
 #include "base/child.h"
 
 #include "base/cleanup.h"
+#include "base/hide.h"
 #include "base/keeper.h"
 #include "base/trust.h"
 
@@ -111,7 +112,7 @@ static void describe(struct child *child, const struct keeper_report *how, struc
     char said[OUTPUT_BYTES];
 
     child->line[child->line_length] = '\0';
-    text_printable(said, sizeof said, child->line);
+    hide_foreign(said, sizeof said, child->line);
     if (child->timed_out)
         err_set(err, ERR_CONSUMER, "%s did not end within %llus and was killed", child->what,
                 (unsigned long long)child->limit_s);

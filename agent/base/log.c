@@ -1,8 +1,8 @@
 #include "base/log.h"
 
 #include "base/cleanup.h"
+#include "base/hide.h"
 #include "base/json_text.h"
-#include "base/text.h"
 #include "base/when.h"
 
 #include <jansson.h>
@@ -16,7 +16,13 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 
-enum { MESSAGE_BYTES = 1024, FIELDS_MOST = 16, FIELD_BYTES = MESSAGE_BYTES + 16 };
+enum {
+    MESSAGE_BYTES = 1024,
+    STANDARD_FIELDS = 4, /* of the journal: message, its id, priority, event */
+    FIELDS_MOST = 12,
+    VALUE_BYTES = 512,
+    FIELD_BYTES = MESSAGE_BYTES + 16
+};
 
 struct kind {
     const char *name;
@@ -111,20 +117,38 @@ static void lower_case(char *to, size_t size, const char *from)
     to[i] = '\0';
 }
 
+/* The fields that have a value, printable and without credentials; an empty one ends them. */
+struct shown {
+    struct log_field fields[FIELDS_MOST + 1];
+    char values[FIELDS_MOST][VALUE_BYTES];
+};
+
+static void show_fields(const struct log_field *fields, struct shown *shown)
+{
+    size_t count = 0;
+
+    for (; fields != NULL && fields->name != NULL && count < FIELDS_MOST; fields++) {
+        if (fields->value == NULL)
+            continue;
+        hide_line(shown->values[count], VALUE_BYTES, fields->value);
+        shown->fields[count] = (struct log_field){fields->name, shown->values[count]};
+        count++;
+    }
+}
+
 static void write_journal(const struct kind *kind, const struct log_field *fields,
                           const char *message)
 {
-    char lines[FIELDS_MOST][FIELD_BYTES];
-    struct iovec parts[FIELDS_MOST];
+    char lines[FIELDS_MOST + STANDARD_FIELDS][FIELD_BYTES];
+    struct iovec parts[FIELDS_MOST + STANDARD_FIELDS];
     int count = 0;
 
     snprintf(lines[count++], FIELD_BYTES, "MESSAGE=%s", message);
     snprintf(lines[count++], FIELD_BYTES, "MESSAGE_ID=%s", kind->message_id);
     snprintf(lines[count++], FIELD_BYTES, "PRIORITY=%d", (int)kind->level);
     snprintf(lines[count++], FIELD_BYTES, "LEAFD_EVENT=%s", kind->name);
-    for (; fields != NULL && fields->name != NULL && count < FIELDS_MOST; fields++)
-        if (fields->value != NULL)
-            snprintf(lines[count++], FIELD_BYTES, "%s=%s", fields->name, fields->value);
+    for (; fields->name != NULL; fields++)
+        snprintf(lines[count++], FIELD_BYTES, "%s=%s", fields->name, fields->value);
     for (int i = 0; i < count; i++)
         parts[i] = (struct iovec){lines[i], strlen(lines[i])};
     sd_journal_sendv(parts, count);
@@ -139,10 +163,9 @@ static void write_json(const struct kind *kind, const struct log_field *fields, 
     when_text(when_now_s(), when);
     line = json_pack("{s:s, s:s, s:s, s:s}", "time", when, "level", level_word(kind->level),
                      "event", kind->name, "message", message);
-    for (; line != NULL && fields != NULL && fields->name != NULL; fields++) {
+    for (; line != NULL && fields->name != NULL; fields++) {
         lower_case(name, sizeof name, fields->name);
-        if (fields->value != NULL)
-            json_object_set_new(line, name, json_words(fields->value));
+        json_object_set_new(line, name, json_words(fields->value));
     }
     text = json_text(line, JSON_COMPACT);
     if (text != NULL)
@@ -154,7 +177,7 @@ static void write_text(const struct kind *kind, const struct log_field *fields, 
     char when[WHEN_TEXT_BYTES];
     const char *cert = NULL;
 
-    for (; fields != NULL && fields->name != NULL; fields++)
+    for (; fields->name != NULL; fields++)
         if (strcmp(fields->name, "CERT") == 0)
             cert = fields->value;
     when_text(when_now_s(), when);
@@ -167,17 +190,19 @@ __attribute__((format(printf, 3, 0))) static void write_line(const struct kind *
                                                              const char *format, va_list args)
 {
     char raw[MESSAGE_BYTES], message[MESSAGE_BYTES];
+    struct shown shown = {0};
 
     if (kind->level > logger.most)
         return;
     vsnprintf(raw, sizeof raw, format, args);
-    text_printable(message, sizeof message, raw);
+    hide_line(message, sizeof message, raw);
+    show_fields(fields, &shown);
     if (logger.format == LOG_FORMAT_JOURNAL)
-        write_journal(kind, fields, message);
+        write_journal(kind, shown.fields, message);
     else if (logger.format == LOG_FORMAT_JSON)
-        write_json(kind, fields, message);
+        write_json(kind, shown.fields, message);
     else
-        write_text(kind, fields, message);
+        write_text(kind, shown.fields, message);
 }
 
 void log_write(enum log_event event, const struct log_field *fields, const char *format, ...)

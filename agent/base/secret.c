@@ -1,5 +1,7 @@
 #include "base/secret.h"
 
+#include "base/hide.h"
+
 #include <openssl/crypto.h>
 
 #include <dlfcn.h>
@@ -20,7 +22,7 @@ bool secret_heap_open(size_t bytes, bool *ret_locked, struct err *err)
     return true;
 }
 
-bool secret_copy(struct secret *secret, const void *bytes, size_t length, struct err *err)
+bool secret_keep(struct secret *secret, const void *bytes, size_t length, struct err *err)
 {
     char *copy = OPENSSL_secure_malloc(length + 1);
 
@@ -31,6 +33,14 @@ bool secret_copy(struct secret *secret, const void *bytes, size_t length, struct
     secret_wipe(secret);
     secret->bytes = copy;
     secret->length = length;
+    return true;
+}
+
+bool secret_copy(struct secret *secret, const void *bytes, size_t length, struct err *err)
+{
+    if (!secret_keep(secret, bytes, length, err))
+        return false;
+    hide_learn(secret->bytes, secret->length);
     return true;
 }
 

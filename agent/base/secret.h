@@ -32,9 +32,15 @@ struct secret {
  */
 bool secret_heap_open(size_t bytes, bool *ret_locked, struct err *err);
 
-/* secret_copy - replaces what is in `secret` by a copy of `length` bytes; the source is untouched
+/*
+ * secret_copy - replaces what is in `secret` by a copy of `length` bytes; the source is untouched
+ *
+ * From now on base/hide takes them out of whatever others say.
  */
 bool secret_copy(struct secret *secret, const void *bytes, size_t length, struct err *err);
+
+/* secret_keep - the same for a message that holds a secret among what everybody may see */
+bool secret_keep(struct secret *secret, const void *bytes, size_t length, struct err *err);
 
 /* secret_expose - the bytes themselves, still owned by the secret; callers are listed in HACKING.md
  */

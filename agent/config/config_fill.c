@@ -1,6 +1,7 @@
 #include "config/config_fill.h"
 
 #include "base/environment.h"
+#include "base/hide.h"
 #include "base/text.h"
 
 #include <stdlib.h>
@@ -68,7 +69,7 @@ static const char *show_item(const struct config_filling *filling, const struct 
 
     if (part == NULL || item[0] == '\0' || key->credential || looks_secret(item))
         return "";
-    text_printable(shown, sizeof shown, part);
+    hide_foreign(shown, sizeof shown, part);
     text = arena_format(arena, "\"%s\" ", shown);
     return text == NULL ? "" : text;
 }

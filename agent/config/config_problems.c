@@ -1,5 +1,7 @@
 #include "config/config_problems.h"
 
+#include "base/terminal.h"
+
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,7 +102,7 @@ void config_problems_sort(struct config_problems *problems)
 void config_problems_print(const struct config_problems *problems, FILE *to)
 {
     for (const struct config_problem *at = problems->first; at != NULL; at = at->next)
-        fprintf(to, "%s\n", at->text);
+        terminal_line(to, "%s", at->text);
 }
 
 const char *config_problems_first(const struct config_problems *problems)

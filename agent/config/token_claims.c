@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/hide.h"
 #include "base/secret.h"
 #include "base/text.h"
 #include "base/when.h"
@@ -120,6 +121,6 @@ bool token_claims_tell(const char *token, uint64_t now_s, char to[static CLAIMS_
              : ends_s > now_s ? "ends in "
                               : "ended ",
              ends_s == 0 ? "" : apart, ends_s == 0 || ends_s > now_s ? "" : " ago");
-    text_printable(to, CLAIMS_TEXT_BYTES, said);
+    hide_foreign(to, CLAIMS_TEXT_BYTES, said);
     return true;
 }

@@ -1,10 +1,11 @@
 #include "flow/cert_log.h"
 
+#include "base/hide.h"
 #include "base/log.h"
 #include "flow/reload_state.h"
 #include "plan/renewal.h"
 
-enum { OUTLOOK_BYTES = SERVED_TEXT_BYTES };
+enum { OUTLOOK_BYTES = SERVED_TEXT_BYTES, WARNING_BYTES = 800 };
 
 static void moment_and_wait(uint64_t moment_s, char moment[static WHEN_TEXT_BYTES],
                             char wait[static DURATION_TEXT_BYTES])
@@ -282,12 +283,15 @@ void cert_log_warnings(const struct cert_work *work)
 {
     const json_t *warnings = vault_reply_warnings(&work->draft->reply.reply);
     const struct log_field fields[] = {{"CERT", work->cert->name}, {0}};
+    char said[WARNING_BYTES];
 
     for (size_t i = 0; i < json_array_size(warnings); i++) {
         const char *text = json_string_value(json_array_get(warnings, i));
 
-        if (text != NULL)
-            log_write(LOG_ADVICE, fields, "the CA warns: %s", text);
+        if (text == NULL)
+            continue;
+        hide_foreign(said, sizeof said, text);
+        log_write(LOG_ADVICE, fields, "the CA warns: %s", said);
     }
 }
 

@@ -1,5 +1,6 @@
 #include "flow/check.h"
 
+#include "base/terminal.h"
 #include "config/config_document.h"
 #include "flow/configuration.h"
 #include "install/publish.h"
@@ -33,7 +34,8 @@ static size_t print_advice(const struct cert_config *cert)
                                            cert->outputs.items[i].content == CONTENT_ENVOY_SDS_CA);
     count = posture_advise(&facts, advice);
     for (size_t i = 0; i < count; i++)
-        printf("%s:%u: [cert %s] advice: %s\n", cert->file, cert->line, cert->name, advice[i]);
+        terminal_line(stdout, "%s:%u: [cert %s] advice: %s", cert->file, cert->line, cert->name,
+                      advice[i]);
     return count;
 }
 
@@ -44,19 +46,22 @@ static void print_template(const struct cert_config *cert)
 
     if (given == NULL)
         return;
-    printf("[cert %s] template %s (%s) gives\n", cert->name, cert->template_name, given->file);
+    terminal_line(stdout, "[cert %s] template %s (%s) gives", cert->name, cert->template_name,
+                  given->file);
     for (const struct config_entry *at = given->entries; at != NULL; at = at->next)
         if (config_entry_find(cert->own, at->key) == NULL)
-            printf("    %s = %s\n", at->key, at->value);
+            terminal_line(stdout, "    %s = %s", at->key, at->value);
     for (const struct config_entry *at = cert->own->entries; at != NULL; at = at->next)
         if (config_entry_find(given, at->key) != NULL)
-            printf("    %s = %s    (the section's own, line %u)\n", at->key, at->value, at->line);
+            terminal_line(stdout, "    %s = %s    (the section's own, line %u)", at->key, at->value,
+                          at->line);
 }
 
 /* One line about a certificate's section. */
 static void print_about(const struct cert_config *cert, const char *what, const char *text)
 {
-    printf("%s:%u: [cert %s] %s: %s\n", cert->file, cert->line, cert->name, what, text);
+    terminal_line(stdout, "%s:%u: [cert %s] %s: %s", cert->file, cert->line, cert->name, what,
+                  text);
 }
 
 /*
@@ -122,8 +127,9 @@ bool check_print(const struct config *config, bool places)
     config_problems_free(&files);
     if (places)
         right = print_places(config, &advice);
-    printf("the configuration is right: %zu certificate%s from %s, %zu piece%s of advice\n",
-           config->cert_count, config->cert_count == 1 ? "" : "s", config->vault.address, advice,
-           advice == 1 ? "" : "s");
+    terminal_line(stdout,
+                  "the configuration is right: %zu certificate%s from %s, %zu piece%s of advice",
+                  config->cert_count, config->cert_count == 1 ? "" : "s", config->vault.address,
+                  advice, advice == 1 ? "" : "s");
     return right;
 }

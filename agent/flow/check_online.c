@@ -1,5 +1,6 @@
 #include "flow/check_online.h"
 
+#include "base/terminal.h"
 #include "base/when.h"
 #include "flow/ask.h"
 #include "flow/exit_code.h"
@@ -7,12 +8,11 @@
 #include "plan/fit_identity.h"
 #include "vault/vault_describe.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { LINE_BYTES = 4096, GROUPS_MOST = 256, BYPASSES = 3 };
+enum { GROUPS_MOST = 256, BYPASSES = 3 };
 
 /* What was read once, by its path at the CA. */
 struct known_mount {
@@ -48,19 +48,6 @@ struct survey {
 /* -- printing -------------------------------------------------------------------------------------
  */
 
-/* A line that may hold texts of the CA. */
-__attribute__((format(printf, 1, 2))) static void print_line(const char *format, ...)
-{
-    char raw[LINE_BYTES], line[LINE_BYTES];
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(raw, sizeof raw, format, args);
-    va_end(args);
-    text_printable(line, sizeof line, raw);
-    puts(line);
-}
-
 static void count_refused(struct survey *survey, int code)
 {
     survey->refused++;
@@ -76,10 +63,10 @@ static void print_findings(struct survey *survey, const struct cert_config *cert
     for (size_t i = 0; i < findings->count; i++) {
         const struct fit_finding *finding = &findings->items[i];
 
-        print_line("%s:%u: [cert %s] %s: %s%s%s", cert->file, cert->line, cert->name,
-                   words[finding->grade], finding->text,
-                   finding->remedy == NULL ? "" : ". Remedy: ",
-                   finding->remedy == NULL ? "" : finding->remedy);
+        terminal_line(stdout, "%s:%u: [cert %s] %s: %s%s%s", cert->file, cert->line, cert->name,
+                      words[finding->grade], finding->text,
+                      finding->remedy == NULL ? "" : ". Remedy: ",
+                      finding->remedy == NULL ? "" : finding->remedy);
         survey->open += finding->grade == FIT_OPEN;
         if (finding->grade == FIT_REFUSED)
             count_refused(survey, EXIT_REFUSED);
@@ -92,7 +79,7 @@ static void print_skew(const struct clock_skew *skew)
 
     clock_skew_words(skew, words);
     if (skew->told_ms != 0)
-        printf("advice: %s\n", words);
+        terminal_line(stdout, "advice: %s", words);
 }
 
 /* -- what the CA says -----------------------------------------------------------------------------
@@ -306,12 +293,14 @@ static bool survey_right(struct survey *survey, const struct cert_config *cert)
 
     vault_sign_path(cert, path);
     if (vault_capability_has(&survey->rights, path, "update")) {
-        print_line("[cert %s] the CA lets us use %s", cert->name, path);
+        terminal_line(stdout, "[cert %s] the CA lets us use %s", cert->name, path);
         return true;
     }
-    print_line("%s:%u: [cert %s] refused: the policies of the token do not let it use %s. Remedy: "
-               "add to a policy of the auth role: path \"%s\" { capabilities = [\"update\"] }",
-               cert->file, cert->line, cert->name, path, path);
+    terminal_line(
+        stdout,
+        "%s:%u: [cert %s] refused: the policies of the token do not let it use %s. Remedy: "
+        "add to a policy of the auth role: path \"%s\" { capabilities = [\"update\"] }",
+        cert->file, cert->line, cert->name, path, path);
     count_refused(survey, EXIT_REFUSED);
     return false;
 }
@@ -425,7 +414,7 @@ static bool survey_ca(struct survey *survey, struct err *err)
 {
     if (!ask_open(&survey->ask, survey->config, err) || !ask_log_in(&survey->ask, err))
         return false;
-    printf("logged in by %s\n", auth_method_words[survey->config->auth.method]);
+    terminal_line(stdout, "logged in by %s", auth_method_words[survey->config->auth.method]);
     if (!read_rights(survey, err))
         return false;
     for (size_t i = 0; i < survey->config->cert_count; i++)
@@ -454,7 +443,8 @@ static void survey_place(struct survey *survey, const struct cert_config *cert)
     struct err err;
 
     if (!set_directory_would_open(cert->directory, &err)) {
-        print_line("%s:%u: [cert %s] refused: %s", cert->file, cert->line, cert->name, err.text);
+        terminal_line(stdout, "%s:%u: [cert %s] refused: %s", cert->file, cert->line, cert->name,
+                      err.text);
         count_refused(survey, EXIT_RETRY);
     }
     for (size_t i = 0; i < cert->outputs.count && geteuid() != 0; i++) {
@@ -464,10 +454,11 @@ static void survey_place(struct survey *survey, const struct cert_config *cert)
 
         if (!other_owner && !other_group)
             continue;
-        print_line("%s:%u: [cert %s] not decided: the file %s goes to another %s, which takes "
-                   "CAP_CHOWN; whether the agent has it is not seen from here",
-                   cert->file, cert->line, cert->name, output->name,
-                   other_owner ? "owner" : "group");
+        terminal_line(stdout,
+                      "%s:%u: [cert %s] not decided: the file %s goes to another %s, which takes "
+                      "CAP_CHOWN; whether the agent has it is not seen from here",
+                      cert->file, cert->line, cert->name, output->name,
+                      other_owner ? "owner" : "group");
         survey->open++;
     }
 }
@@ -484,8 +475,8 @@ static void count_failure(struct survey *survey, const struct err *err)
 {
     int code = exit_code_of(err);
 
-    printf("%s: %s (%s)\n", code == EXIT_REFUSED ? "refused" : "not asked", err->text,
-           err_kind_name(err->kind));
+    terminal_line(stdout, "%s: %s (%s)", code == EXIT_REFUSED ? "refused" : "not asked", err->text,
+                  err_kind_name(err->kind));
     if (code == EXIT_REFUSED)
         count_refused(survey, code);
     else
@@ -501,9 +492,11 @@ static void survey_all(struct survey *survey, bool spend)
     for (size_t i = 0; i < survey->config->cert_count; i++)
         survey_place(survey, &survey->config->certs[i]);
     if (may_be_spent(auth) && !spend) {
-        printf("not asked: the CA. A login by %s uses its credential once, and one with a limited "
-               "number of uses may be spent by it; check --online --spend logs in all the same\n",
-               auth_method_words[auth->method]);
+        terminal_line(
+            stdout,
+            "not asked: the CA. A login by %s uses its credential once, and one with a limited "
+            "number of uses may be spent by it; check --online --spend logs in all the same",
+            auth_method_words[auth->method]);
         survey->open++;
         survey->code = exit_code_worse(survey->code, EXIT_RETRY);
     } else if (!survey_ca(survey, &err)) {
@@ -516,7 +509,8 @@ int check_online(struct config *config, bool spend)
     struct survey survey = {.config = config};
 
     survey_all(&survey, spend);
-    printf("%u would be refused, %u not decided or not asked\n", survey.refused, survey.open);
+    terminal_line(stdout, "%u would be refused, %u not decided or not asked", survey.refused,
+                  survey.open);
     vault_reply_free(&survey.rights);
     ask_close(&survey.ask);
     arena_free(&survey.arena);

@@ -1,6 +1,7 @@
 #include "flow/revoke.h"
 
 #include "base/cleanup.h"
+#include "base/terminal.h"
 #include "flow/ask.h"
 #include "flow/once.h"
 #include "install/installed.h"
@@ -27,7 +28,7 @@ static bool revoke_one(struct ask *ask, const struct cert_config *cert, bool rei
     if (!ask_revoke(ask, installed.record.request.pki_mount, installed.record.leaf.serial,
                     installed.record.leaf_pem, err))
         return false;
-    printf("[cert %s] revoked serial %s\n", cert->name, installed.record.leaf.serial);
+    terminal_line(stdout, "[cert %s] revoked serial %s", cert->name, installed.record.leaf.serial);
     *ret_agent = set_lock_is_held(set_fd, cert->directory, &who);
     return revoked_mark_write(set_fd, installed.generation,
                               reissue ? REVOCATION_REPLACED : REVOCATION_FINAL, err);
@@ -43,7 +44,7 @@ int revoke_run(struct config *config, const char *const *names, size_t count, bo
     int code = EXIT_FINE, again;
 
     if (!ask_open(&ask, config, &err) || !ask_log_in(&ask, &err)) {
-        fprintf(stderr, "leafd: %s\n", err.text);
+        terminal_line(stderr, "leafd: %s", err.text);
         ask_close(&ask);
         return exit_code_of(&err);
     }
@@ -51,7 +52,7 @@ int revoke_run(struct config *config, const char *const *names, size_t count, bo
         bool agent = false;
 
         if (!revoke_one(&ask, config_cert(config, names[i]), reissue, &agent, &err)) {
-            fprintf(stderr, "leafd: [cert %s] %s\n", names[i], err.text);
+            terminal_line(stderr, "leafd: [cert %s] %s", names[i], err.text);
             code = exit_code_worse(code, exit_code_of(&err));
         } else if (!text_list_add(&revoked, &arena, names[i], strlen(names[i]))) {
             code = exit_code_worse(code, EXIT_RETRY);
@@ -62,12 +63,13 @@ int revoke_run(struct config *config, const char *const *names, size_t count, bo
     if (revoked.count == 0)
         return code;
     if (!reissue) {
-        printf("no other certificate is issued until `leafd revoke` without --no-reissue, or "
-               "`leafd once CERT`, asks for it\n");
+        terminal_line(
+            stdout, "no other certificate is issued until `leafd revoke` without --no-reissue, or "
+                    "`leafd once CERT`, asks for it");
         return code;
     }
     if (any_agent) {
-        printf("the running agent issues anew; `leafd status` shows when it has\n");
+        terminal_line(stdout, "the running agent issues anew; `leafd status` shows when it has");
         return code;
     }
     again = once_run(config_ref(config), revoked.items, revoked.count, 0);

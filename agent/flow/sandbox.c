@@ -1,6 +1,7 @@
 #include "flow/sandbox.h"
 
 #include "base/environment.h"
+#include "base/hide.h"
 #include "base/log.h"
 #include "base/secret.h"
 
@@ -97,6 +98,7 @@ bool sandbox_enter(size_t certs, struct err *err)
 
     mask_signals(SIG_BLOCK);
     signal(SIGPIPE, SIG_IGN);
+    hide_make_room(certs);
     if (!secret_heap_open(secure_heap_bytes(certs), &locked, err) || !environment_take_token(err))
         return false;
     if (!locked)

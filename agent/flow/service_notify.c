@@ -1,6 +1,6 @@
 #include "flow/service_notify.h"
 
-#include "base/text.h"
+#include "base/hide.h"
 
 #include <systemd/sd-daemon.h>
 
@@ -35,6 +35,6 @@ void service_notify_status(const char *format, ...)
     va_start(args, format);
     vsnprintf(raw, sizeof raw, format, args);
     va_end(args);
-    text_printable(status, sizeof status, raw);
+    hide_line(status, sizeof status, raw);
     sd_notifyf(0, "STATUS=%s", status);
 }

@@ -1,10 +1,7 @@
 #include "flow/status_print.h"
 
-#include "base/cleanup.h"
-#include "base/json_text.h"
+#include "base/terminal.h"
 #include "base/when.h"
-
-#include <jansson.h>
 
 #include <string.h>
 
@@ -44,14 +41,14 @@ static void print_details(const struct status_row *row, uint64_t now_s, FILE *to
     char failed[DURATION_TEXT_BYTES + 8], again[DURATION_TEXT_BYTES + 8];
 
     if (row->detail[0] != '\0')
-        fprintf(to, "    %s\n", row->detail);
+        terminal_line(to, "    %s", row->detail);
     if (state->failure.kind == ERR_NONE)
         return;
     relative(state->failed_at_s, now_s, failed);
     relative(state->try_again_at_s, now_s, again);
-    fprintf(to, "    failed %s (%u in a row, next try %s): %s: %s\n", failed,
-            state->failures > 0 ? state->failures : state->consumer.failures, again,
-            err_kind_name(state->failure.kind), state->failure.text);
+    terminal_line(to, "    failed %s (%u in a row, next try %s): %s: %s", failed,
+                  state->failures > 0 ? state->failures : state->consumer.failures, again,
+                  err_kind_name(state->failure.kind), state->failure.text);
 }
 
 void status_print_table(const struct status *status, FILE *to)
@@ -61,16 +58,16 @@ void status_print_table(const struct status *status, FILE *to)
     for (size_t i = 0; i < status->count; i++)
         if ((int)strlen(status->rows[i].name) > widest)
             widest = (int)strlen(status->rows[i].name);
-    fprintf(to, "%-*s  %-12s  %-14s  %-14s  %s\n", widest, "CERT", "STATE", "EXPIRES", "RENEWAL",
-            "SERIAL");
+    terminal_line(to, "%-*s  %-12s  %-14s  %-14s  %s", widest, "CERT", "STATE", "EXPIRES",
+                  "RENEWAL", "SERIAL");
     for (size_t i = 0; i < status->count; i++) {
         const struct status_row *row = &status->rows[i];
         char expires[DURATION_TEXT_BYTES + 8], due[DURATION_TEXT_BYTES + 8];
 
         relative(row->end_s, status->now_s, expires);
         relative(row->due_s, status->now_s, due);
-        fprintf(to, "%-*s  %-12s  %-14s  %-14s  %s\n", widest, row->name, words[row->word], expires,
-                due, row->serial[0] == '\0' ? "-" : row->serial);
+        terminal_line(to, "%-*s  %-12s  %-14s  %-14s  %s", widest, row->name, words[row->word],
+                      expires, due, row->serial[0] == '\0' ? "-" : row->serial);
         print_details(row, status->now_s, to);
     }
 }
@@ -90,7 +87,7 @@ static json_t *failure_json(const struct cert_state *state)
     if (state->failure.kind == ERR_NONE)
         return json_null();
     return json_pack("{s:s, s:o, s:i, s:i, s:o, s:o}", "class", err_kind_name(state->failure.kind),
-                     "error", json_words(state->failure.text), "failures", (int)state->failures,
+                     "error", terminal_text(state->failure.text), "failures", (int)state->failures,
                      "reload_failures", (int)state->consumer.failures, "failed_at",
                      moment_json(state->failed_at_s), "try_again_at",
                      moment_json(state->try_again_at_s));
@@ -100,7 +97,7 @@ static json_t *served_json(const struct served_state *served)
 {
     if (served->serial[0] == '\0')
         return json_null();
-    return json_pack("{s:o, s:o, s:o, s:b}", "serial", json_words(served->serial), "not_after",
+    return json_pack("{s:o, s:o, s:o, s:b}", "serial", terminal_text(served->serial), "not_after",
                      moment_json(served->not_after_s), "seen_at", moment_json(served->seen_s),
                      "foreign", served->foreign);
 }
@@ -110,21 +107,18 @@ static json_t *row_json(const struct status_row *row)
     return json_pack(
         "{s:s, s:s, s:s, s:b, s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:s?, s:o, s:o}", "cert",
         row->name, "state", words[row->word], "reload", reload_state_name(row->reload), "usable",
-        row->usable, "detail", json_words(row->detail), "directory", json_words(row->directory),
-        "serial", row->serial, "sha256", row->fingerprint, "not_before",
-        moment_json(row->not_before_s), "not_after", moment_json(row->not_after_s), "end",
-        moment_json(row->end_s), "renewal", moment_json(row->due_s), "chain", row->chain, "failure",
-        failure_json(&row->state), "served", served_json(&row->state.consumer.served));
+        row->usable, "detail", terminal_text(row->detail), "directory",
+        terminal_text(row->directory), "serial", row->serial, "sha256", row->fingerprint,
+        "not_before", moment_json(row->not_before_s), "not_after", moment_json(row->not_after_s),
+        "end", moment_json(row->end_s), "renewal", moment_json(row->due_s), "chain", row->chain,
+        "failure", failure_json(&row->state), "served", served_json(&row->state.consumer.served));
 }
 
 bool status_print_json(const struct status *status, FILE *to)
 {
     json_auto_t *array = json_array();
-    CLEANUP(free_memory) char *text = NULL;
 
     for (size_t i = 0; i < status->count; i++)
         json_array_append_new(array, row_json(&status->rows[i]));
-    if (json_array_size(array) == status->count)
-        text = json_text(array, JSON_INDENT(2));
-    return text != NULL && fprintf(to, "%s\n", text) > 0;
+    return json_array_size(array) == status->count && terminal_json(to, array);
 }

@@ -1,7 +1,7 @@
 #include "http/http_call.h"
 
 #include "base/cleanup.h"
-#include "base/text.h"
+#include "base/hide.h"
 #include "base/when.h"
 #include "http/http_class.h"
 
@@ -110,8 +110,7 @@ static void describe(const struct http_call *call, CURLcode how, struct err *err
     char said[CURL_ERROR_SIZE];
     long errnum = 0;
 
-    text_printable(said, sizeof said,
-                   call->error[0] == '\0' ? curl_easy_strerror(how) : call->error);
+    hide_foreign(said, sizeof said, call->error[0] == '\0' ? curl_easy_strerror(how) : call->error);
     if (call->too_large)
         err_set(err, ERR_UNTRUSTED, "the reply is larger than %zu bytes",
                 call->response->body.limit);

@@ -1,6 +1,7 @@
 #include "http/http_origin.h"
 
 #include "base/cleanup.h"
+#include "base/hide.h"
 #include "base/text.h"
 
 #include <curl/curl.h>
@@ -81,5 +82,5 @@ void http_origin_text(const struct http_origin *origin, char to[static HTTP_ORIG
 
     snprintf(raw, sizeof raw, "%s%s%s:%u", v6 ? "[" : "", origin->host, v6 ? "]" : "",
              (unsigned)origin->port);
-    text_printable(to, HTTP_ORIGIN_BYTES, raw);
+    hide_foreign(to, HTTP_ORIGIN_BYTES, raw);
 }

@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/hide.h"
 #include "base/json_text.h"
 
 #include <jansson.h>
@@ -199,14 +200,18 @@ static json_t *restart_json(const struct restart_state *restart)
 
 bool cert_state_write(int set_fd, const struct cert_state *state, struct err *err)
 {
-    json_auto_t *json = json_pack(
-        "{s:i, s:I, s:I, s:I, s:s, s:o, s:o, s:s, s:o, s:o}", "version", STATE_VERSION, "failures",
-        (json_int_t)state->failures, "failed_at", (json_int_t)state->failed_at_s, "try_again_at",
-        (json_int_t)state->try_again_at_s, "class", err_kind_name(state->failure.kind), "error",
-        json_words(state->failure.text), "ca", ca_json(&state->ca), "held", state->held, "consumer",
-        consumer_json(&state->consumer), "restart", restart_json(&state->restart));
-    CLEANUP(free_memory) char *text = json_text(json, JSON_INDENT(1));
+    char shown[ERR_TEXT_BYTES];
+    json_auto_t *json = NULL;
+    CLEANUP(free_memory) char *text = NULL;
 
+    hide_line(shown, sizeof shown, state->failure.text);
+    json = json_pack("{s:i, s:I, s:I, s:I, s:s, s:s, s:o, s:s, s:o, s:o}", "version", STATE_VERSION,
+                     "failures", (json_int_t)state->failures, "failed_at",
+                     (json_int_t)state->failed_at_s, "try_again_at",
+                     (json_int_t)state->try_again_at_s, "class", err_kind_name(state->failure.kind),
+                     "error", shown, "ca", ca_json(&state->ca), "held", state->held, "consumer",
+                     consumer_json(&state->consumer), "restart", restart_json(&state->restart));
+    text = json_text(json, JSON_INDENT(1));
     if (text == NULL)
         return err_memory(err);
     return file_replace_at(set_fd, state_name, 0600, text, strlen(text), err);

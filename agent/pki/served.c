@@ -1,5 +1,6 @@
 #include "pki/served.h"
 
+#include "base/hide.h"
 #include "base/shortage.h"
 #include "pki/chain.h"
 #include "pki/crypto.h"
@@ -35,7 +36,7 @@ static void write_name(X509 *certificate, char to[static NAME_BYTES])
     if (bio != NULL && X509_NAME_print_ex(bio, subject, 0, XN_FLAG_RFC2253) >= 0)
         length = BIO_read(bio, raw, sizeof raw - 1);
     raw[length > 0 ? length : 0] = '\0';
-    text_printable(to, NAME_BYTES, raw);
+    hide_foreign(to, NAME_BYTES, raw);
 }
 
 /*

@@ -1,6 +1,7 @@
 #include "prove/mutual.h"
 
 #include "base/cleanup.h"
+#include "base/hide.h"
 #include "base/text.h"
 
 #include <stdlib.h>
@@ -183,7 +184,7 @@ static bool judge_known(const struct mutual *mutual, struct err *err)
     char said[sizeof known->text];
 
     if (fate == PEER_REFUSED) {
-        text_printable(said, sizeof said, known->text);
+        hide_foreign(said, sizeof said, known->text);
         *mutual->ret_finding = PROVE_NOT_MUTUAL;
         return err_set(err, ERR_CONSUMER,
                        "refuses a peer that shows the set's own certificate (%.80s); does it trust "

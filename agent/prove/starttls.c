@@ -1,5 +1,6 @@
 #include "prove/starttls.h"
 
+#include "base/hide.h"
 #include "base/text.h"
 
 #include <stdio.h>
@@ -38,7 +39,7 @@ static enum starttls_step fail_quoting(struct starttls_talk *talk, const char *w
     snprintf(raw, sizeof raw, "%.*s", (int)(length < sizeof raw ? length : sizeof raw - 1),
              (const char *)words);
     raw[strcspn(raw, "\r\n")] = '\0';
-    text_printable(said, sizeof said, raw);
+    hide_foreign(said, sizeof said, raw);
     snprintf(talk->why, sizeof talk->why, "%s: %s", why, said);
     return STARTTLS_FAILED;
 }

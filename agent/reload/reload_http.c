@@ -1,6 +1,6 @@
 #include "reload/reload_http.h"
 
-#include "base/text.h"
+#include "base/hide.h"
 #include "http/http_admin.h"
 
 #include <stdlib.h>
@@ -33,7 +33,7 @@ static void first_line(const struct bytes *body, char to[static LINE_BYTES])
 
     text += strspn(text, " \t\r\n");
     snprintf(line, sizeof line, "%.*s", (int)strcspn(text, "\r\n"), text);
-    text_printable(to, LINE_BYTES, line);
+    hide_foreign(to, LINE_BYTES, line);
 }
 
 static void on_replied(void *arg, const struct err *call_err)

@@ -3,8 +3,8 @@
 #include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/hide.h"
 #include "base/secret.h"
-#include "base/text.h"
 #include "base/trust.h"
 #include "reload/reload_answer.h"
 
@@ -22,7 +22,6 @@ enum {
     MESSAGE_MOST_BYTES = PAYLOAD_MOST_BYTES + 4096,
     ANSWER_MOST_BYTES = 64 * 1024,
     TOLD_BYTES = 200,
-    ECHO_BYTES = 8,       /* so many bytes of the payload in a row are an echo of it */
     KNOCK_EVERY_MS = 100, /* where the queue of connections is full */
     ABORT_LIMIT_S = 5
 };
@@ -36,7 +35,7 @@ struct conversation {
     struct arena arena;
     const char *line; /* the order's, or the abort */
     struct secret message;
-    size_t sent, payload_at;
+    size_t sent;
     struct bytes answer;
     struct err failure; /* what goes out when the abort has ended */
     bool aborting;
@@ -91,37 +90,20 @@ static bool write_message(struct conversation *talk, const char *payload, struct
             return err_wrap(err, "reload");
         }
         written = written && bytes_add(&message, " <<\n", 4);
-        talk->payload_at = message.length;
+        hide_learn_keys(bytes_text(&file));
         written = written && add_lines(&message, bytes_text(&file));
     }
     if (!written || !bytes_add(&message, "\n", 1))
         return err_set(err, ERR_LOCAL, "reload: what is to be sent to %s is too long",
                        talk->order->socket);
     talk->sent = 0;
-    return secret_copy(&talk->message, message.data, message.length, err);
+    return secret_keep(&talk->message, message.data, message.length, err);
 }
 
 /* -- how it ends ----------------------------------------------------------------------------------
  */
 
 static bool open_connection(struct conversation *talk, struct err *err);
-
-/* Overwrites what the consumer sent back of the payload. */
-static void hide_echo(const struct conversation *talk, char *text)
-{
-    const char *payload = secret_expose(&talk->message) + talk->payload_at;
-    size_t length = talk->message.length - talk->payload_at, size = strlen(text);
-    char hidden[TOLD_BYTES + ECHO_BYTES] = {0};
-
-    if (talk->payload_at == 0)
-        return;
-    for (size_t i = 0; i + ECHO_BYTES <= size; i++)
-        if (memmem(payload, length, text + i, ECHO_BYTES) != NULL)
-            memset(hidden + i, 1, ECHO_BYTES);
-    for (size_t i = 0; i < size; i++)
-        if (hidden[i] != 0)
-            text[i] = '*';
-}
 
 /* Says abort where the line has begun something; false if there is nothing to say, or nobody. */
 static bool start_abort(struct conversation *talk)
@@ -135,7 +117,6 @@ static bool start_abort(struct conversation *talk)
         return false;
     talk->aborting = true;
     talk->line = undo;
-    talk->payload_at = 0;
     sd_event_source_set_time_relative(talk->limit, ABORT_LIMIT_S * 1000000ULL);
     sd_event_source_set_enabled(talk->limit, SD_EVENT_ONESHOT);
     return write_message(talk, NULL, &ignored) && open_connection(talk, &ignored);
@@ -155,7 +136,7 @@ static void judge(struct conversation *talk)
 {
     const char *answer = bytes_text(&talk->answer);
     const char *problem = reload_answer_problem(talk->line, answer);
-    char said[TOLD_BYTES + ECHO_BYTES], told[TOLD_BYTES]; /* an echo is not cut before it is seen */
+    char told[TOLD_BYTES];
     struct err err;
 
     if (talk->aborting) {
@@ -169,9 +150,7 @@ static void judge(struct conversation *talk)
         slot_finish(&talk->slot, NULL);
         return;
     }
-    snprintf(said, sizeof said, "%s", answer + strspn(answer, " \t\r\n"));
-    hide_echo(talk, said);
-    text_printable(told, sizeof told, said);
+    hide_foreign(told, sizeof told, answer);
     err_set(&err, ERR_CONSUMER, "reload: %s: %s: the consumer %s%s%s", talk->order->socket,
             reload_answer_subject(talk->line), problem, told[0] == '\0' ? "" : ": ", told);
     fail(talk, &err);

@@ -1,7 +1,7 @@
 #include "reload/reload_unit.h"
 
 #include "base/cleanup.h"
-#include "base/text.h"
+#include "base/hide.h"
 
 #include <systemd/sd-bus.h>
 
@@ -81,7 +81,7 @@ static void finish_with_result(struct unit_reload *reload, const char *result)
             finish_with_number(reload, r);
         return;
     }
-    text_printable(told, sizeof told, result);
+    hide_foreign(told, sizeof told, result);
     err_set(&err, ERR_CONSUMER,
             "reload: unit %s: the job ended with result %s; systemctl status %s tells why", unit,
             told, unit);
@@ -121,7 +121,7 @@ static void finish_with_error(struct unit_reload *reload, const sd_bus_error *er
     char told[TOLD_BYTES];
     struct err err;
 
-    text_printable(told, sizeof told, message == NULL ? error->name : message);
+    hide_foreign(told, sizeof told, message == NULL ? error->name : message);
     err_set(&err, ERR_CONSUMER, "reload: unit %s: %s%s%s", reload->unit, told,
             hint == NULL ? "" : "; ", hint == NULL ? "" : hint);
     /* Whoever stops it does so on purpose. */
@@ -143,7 +143,7 @@ static void finish_with_state(struct unit_reload *reload, const char *state)
         finish(reload, NULL);
         return;
     }
-    text_printable(told, sizeof told, state);
+    hide_foreign(told, sizeof told, state);
     err_set(&err, ERR_CONSUMER, "reload: unit %s: it is %s, so there is nobody to tell",
             reload->unit, told);
     err.errnum = ESRCH;

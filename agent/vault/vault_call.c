@@ -1,8 +1,8 @@
 #include "vault/vault_call.h"
 
 #include "base/cleanup.h"
+#include "base/hide.h"
 #include "base/json_text.h"
-#include "base/text.h"
 #include "http/http_call.h"
 #include "http/http_origin.h"
 
@@ -94,7 +94,7 @@ static void note_redirect(struct vault_call *call)
 
     snprintf(said, sizeof said, "redirected by %.*s to %.*s", origin_length(from), from,
              origin_length(to), to);
-    text_printable(call->redirected, sizeof call->redirected, said);
+    hide_foreign(call->redirected, sizeof call->redirected, said);
     memcpy(call->target, to, sizeof call->target);
 }
 

@@ -1,6 +1,6 @@
 #include "vault/vault_reply.h"
 
-#include "base/text.h"
+#include "base/hide.h"
 #include "base/when.h"
 
 #include <stdlib.h>
@@ -90,7 +90,7 @@ static void collect_errors(const json_t *json, char to[static SAID_BYTES])
             used += (size_t)snprintf(all + used, sizeof all - used, "%s%s", used == 0 ? "" : "; ",
                                      text);
     }
-    text_printable(to, SAID_BYTES, all);
+    hide_foreign(to, SAID_BYTES, all);
 }
 
 static bool fail(int status, const json_t *json, struct err *err)

@@ -1,7 +1,11 @@
 #include "vault/vault_sign.h"
 
+#include "base/hide.h"
+
 #include <stdlib.h>
 #include <string.h>
+
+enum { REQUEST_ID_BYTES = 64 }; /* a UUID, with room */
 
 struct signing {
     struct slot slot;
@@ -43,9 +47,13 @@ static bool take_parts(struct vault_signed *result, struct err *err)
     const json_t *chain = json_object_get(data, "ca_chain");
     const char *id = json_string_value(json_object_get(result->reply.json, "request_id"));
     const char *lease = json_string_value(json_object_get(result->reply.json, "lease_id"));
+    char *shown_id = arena_take(&result->arena, REQUEST_ID_BYTES);
 
     result->leased = lease != NULL && lease[0] != '\0';
-    result->request_id = id == NULL ? "" : id;
+    if (shown_id == NULL)
+        return err_memory(err);
+    hide_foreign(shown_id, REQUEST_ID_BYTES, id == NULL ? "" : id);
+    result->request_id = shown_id;
     result->parts.certificate = json_string_value(json_object_get(data, "certificate"));
     result->parts.issuing_ca = json_string_value(json_object_get(data, "issuing_ca"));
     result->private_key = json_string_value(json_object_get(data, "private_key"));

@@ -1,5 +1,6 @@
 #include "fault_reply.h"
 
+#include "base64url.h"
 #include "devca.h"
 #include "draw.h"
 #include "moment.h"
@@ -7,6 +8,7 @@
 #include "owned.h"
 #include "pem.h"
 #include "reply.h"
+#include "request.h"
 
 #include <openssl/evp.h>
 
@@ -101,6 +103,51 @@ void fault_no_token(struct fault_scene *scene)
          json_object_set_new(auth, "mfa_requirement",
                              json_pack("{s:s, s:{}}", "mfa_request_id", id, "mfa_constraints")) ==
              0);
+}
+
+/* What came, in the form that is asked for; in the arena. */
+static const char *credential_of(const struct fault_scene *scene, struct arena *arena)
+{
+    const char *form = json_string_value(json_object_get(scene->order, "form"));
+    const char *credential = json_string_value(json_object_get(scene->request->body, "jwt"));
+    size_t length;
+    char *text;
+
+    if (credential == NULL)
+        credential = json_string_value(json_object_get(scene->request->body, "secret_id"));
+    if (credential == NULL)
+        credential = scene->request->token == NULL ? "nothing" : scene->request->token;
+    length = strlen(credential);
+    if (form == NULL)
+        return credential;
+    if (strcmp(form, "base64url") == 0)
+        return base64url_encode(arena, credential, length);
+    if (strcmp(form, "part") == 0)
+        return arena_copy_part(arena, credential + length / 2, length < 32 ? length / 2 : 16);
+    text = arena_take(arena, length * 2);
+    MUST(text != NULL);
+    EVP_EncodeBlock((unsigned char *)text, (const unsigned char *)credential, (int)length);
+    return text;
+}
+
+void fault_echo(struct fault_scene *scene)
+{
+    struct arena arena = {0};
+    unsigned status = (unsigned)json_integer_value(json_object_get(scene->order, "status"));
+
+    reply_error(scene->reply, status, "no such thing as %s here", credential_of(scene, &arena));
+    arena_free(&arena);
+}
+
+void fault_echo_beside(struct fault_scene *scene)
+{
+    struct arena arena = {0};
+    const char *credential = credential_of(scene, &arena);
+
+    MUST(json_object_set_new(scene->reply->json, "request_id", json_string(credential)) == 0 &&
+         json_object_set_new(scene->reply->json, "warnings",
+                             json_pack("[o]", json_sprintf("took %s", credential))) == 0);
+    arena_free(&arena);
 }
 
 void fault_wrapped(struct fault_scene *scene)

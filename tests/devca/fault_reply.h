@@ -43,6 +43,16 @@ fault_function fault_alternating_issuers;
 /* fault_foreign_list - a revocation list that lists everything, signed by somebody else's root */
 fault_function fault_foreign_list;
 
+/*
+ * fault_echo - "status" with an error that quotes the credential that came: token, JWT or secret id
+ *
+ * "form": "base64" or "base64url" of it, or a "part" of sixteen bytes; else it is quoted whole.
+ */
+fault_function fault_echo;
+
+/* fault_echo_beside - a good reply whose request id and warning quote it likewise */
+fault_function fault_echo_beside;
+
 /* fault_wrapped - the reply is wrapped, and not there */
 fault_function fault_wrapped;
 

@@ -22,6 +22,7 @@ static const struct fault_type {
     {"alternating-issuers", FAULT_BEFORE, KIND_ANY, fault_alternating_issuers, NULL},
 
     {"status", FAULT_INSTEAD, KIND_ANY, fault_status, "status"},
+    {"echo", FAULT_INSTEAD, KIND_ANY, fault_echo, "status"},
     {"redirect", FAULT_INSTEAD, KIND_ANY, fault_redirect, "location"},
     {"not-json", FAULT_INSTEAD, KIND_ANY, fault_not_json, NULL},
     {"empty", FAULT_INSTEAD, KIND_ANY, fault_empty, NULL},
@@ -60,6 +61,7 @@ static const struct fault_type {
     {"no-uses", FAULT_REPLY, KIND_LOGIN, fault_no_uses, NULL},
     {"no-token", FAULT_REPLY, KIND_LOGIN, fault_no_token, NULL},
     {"foreign-list", FAULT_REPLY, KIND_OTHER, fault_foreign_list, NULL},
+    {"echo-beside", FAULT_REPLY, KIND_ANY, fault_echo_beside, NULL},
     {"wrapped", FAULT_REPLY, KIND_ANY, fault_wrapped, NULL},
 
     {"broken-json", FAULT_BODY, KIND_ANY, fault_broken_json, NULL},
@@ -86,7 +88,7 @@ static const struct parameter {
     {"path", JSON_STRING},    {"fault", JSON_STRING},        {"times", JSON_INTEGER},
     {"status", JSON_INTEGER}, {"retry_after", JSON_INTEGER}, {"errors", JSON_ARRAY},
     {"body", JSON_STRING},    {"location", JSON_STRING},     {"seconds", JSON_INTEGER},
-    {"ms", JSON_INTEGER},
+    {"ms", JSON_INTEGER},     {"form", JSON_STRING},
 };
 
 static bool is_parameter(const char *name, const json_t *value)

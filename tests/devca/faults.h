@@ -15,6 +15,7 @@
 struct devca;
 struct leaf;
 struct reply;
+struct request;
 
 /* Where in a request's life a fault comes in. */
 enum fault_stage {
@@ -34,6 +35,7 @@ struct fault_scene {
     struct devca *devca;
     const json_t *order; /* what was posted to have the fault */
     const char *route;   /* the request's path */
+    const struct request *request;
     struct leaf *leaf;   /* at FAULT_LEAF and FAULT_SIGNED */
     struct reply *reply; /* at the other stages */
 };

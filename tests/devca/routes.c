@@ -220,7 +220,8 @@ static void answer_vault(struct devca *devca, struct request *request, struct re
     bool is_known;
     const struct route *route = find(vault_routes, request, &is_known);
     unsigned kind = route == NULL ? KIND_OTHER : route->kind;
-    struct fault_scene scene = {.devca = devca, .route = request->route, .reply = reply};
+    struct fault_scene scene = {
+        .devca = devca, .route = request->route, .request = request, .reply = reply};
 
     count(devca, request);
     request->fault = faults_choose(&devca->faults, request->route, kind);

@@ -118,7 +118,10 @@ static void mint_with_faults(const struct task *task, struct leaf *leaf)
 {
     struct faults *faults = &task->devca->faults;
     struct fault **fault = &task->request->fault;
-    struct fault_scene scene = {.devca = task->devca, .route = task->request->route, .leaf = leaf};
+    struct fault_scene scene = {.devca = task->devca,
+                                .route = task->request->route,
+                                .request = task->request,
+                                .leaf = leaf};
 
     faults_apply(faults, fault, FAULT_LEAF, &scene);
     leaf_mint(leaf);

@@ -141,6 +141,19 @@ def check_log_levels():
             breach(path, "logs; rooms below flow/ return errors instead")
 
 
+def check_words():
+    """What others said passes base/hide.h, and what is printed passes base/terminal.h."""
+    for path in sources(".c"):
+        if room(path) == "base":
+            continue
+        text = read(path)
+        if "text_printable(" in text:
+            breach(path, "calls text_printable; what others say goes through hide_foreign, our own lines through hide_line")
+        printed = re.findall(r"(?<!\w)(?:f?printf|f?puts|putchar|perror|v?dprintf)\([^;]*", text)
+        if [call for call in printed if call != "fputs(usage, stdout)"]:
+            breach(path, "prints by itself; what goes to a terminal goes through terminal_line")
+
+
 # The class of a failure is the room's to say, and the statuses and codes of others are read from one table each:
 # vault_reply.c for HTTP, http_class.c for libcurl, err.c for errno.
 CLASSES = {"base": {"LOCAL", "CONSUMER"}, "config": {"LOCAL", "CONFIG"}, "plan": set(), "pki": {"UNTRUSTED", "REFUSED", "LOCAL"},
@@ -267,7 +280,7 @@ def main():
         print("shape: ctags or a compiler is missing; skipped")
         sys.exit(77)
     for check in (check_layers, check_circles, check_lengths, check_headers_stand_alone, check_documentation,
-                  check_secrets, check_log_levels, check_log_events, check_classes, check_man_page, check_templates,
+                  check_secrets, check_log_levels, check_words, check_log_events, check_classes, check_man_page, check_templates,
                   check_security):
         check()
     for line in breaches:
