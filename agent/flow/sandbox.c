@@ -40,6 +40,7 @@ static void mask_signals(int how)
 static void open_standard_files(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        /* cppcheck-suppress leakReturnValNotUsed ; it stays open */
         if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDWR) < 0)
             _exit(1);
 }
