@@ -10,8 +10,7 @@ import pytest
 
 from envoy import find_envoy
 from handshake import Client
-from real_ca import free_port
-from scene import wait_for
+from scene import free_port, wait_for
 
 HERE = os.path.dirname(__file__)
 # Seconds of life, renewed after a fifth of it; the set before goes as soon as the new one is proven.

@@ -4,11 +4,9 @@ $BAO or $VAULT names the binary, else `bao` or `vault` on PATH is taken, else te
 module, once, into a cache outside the tree.
 """
 import contextlib
-import itertools
 import json
 import os
 import shutil
-import socket
 import ssl
 import subprocess
 import time
@@ -16,6 +14,7 @@ import urllib.error
 import urllib.request
 
 import scene
+from scene import free_port
 from roles import ROLES, with_accessors
 from tokens import TokenMaker, TokenReview
 
@@ -299,22 +298,3 @@ class RealCa:
         self.review.stop()
         self.process.terminate()
         self.process.wait()
-
-
-WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
-PORTS = itertools.cycle([12000 + WORKER % 16 * 1000 + (os.getpid() + i) % 1000 for i in range(1000)])
-
-
-def free_port():
-    """A port that nobody listens at, for a program that is started soon.
-
-    No client is given it meanwhile (ip_local_port_range begins above), and no other worker tries it.
-    """
-    for port in itertools.islice(PORTS, 1000):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise AssertionError("no port is free")

@@ -1,6 +1,7 @@
 """What a scenario is made of: a site with its configuration, a running leafd, a service manager, a proxy."""
 import atexit
 import functools
+import itertools
 import json
 import os
 import re
@@ -50,6 +51,25 @@ def openssl(*arguments, data=None):
     return done.stdout
 
 
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+PORTS = itertools.cycle([12000 + WORKER % 16 * 1000 + (os.getpid() + i) % 1000 for i in range(1000)])
+
+
+def free_port():
+    """A port that nobody listens at, for a program that is started soon.
+
+    No client is given it meanwhile (ip_local_port_range begins above), and no other worker tries it.
+    """
+    for port in itertools.islice(PORTS, 1000):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no port is free")
+
+
 class Proxy:
     """Forwards TCP to the CA and can be cut: an outage that both kinds of CA survive."""
 
@@ -57,7 +77,7 @@ class Proxy:
         self.target = target
         self.connections = 0
         self.listener = None
-        self.port = 0
+        self.port = free_port()  # while it is cut nobody else may be given it
         self.pairs, self.lost = set(), set()
         self.lock = threading.Lock()
         self.mend()
@@ -69,7 +89,6 @@ class Proxy:
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.listener.bind(("127.0.0.1", self.port))
         self.listener.listen(256)
-        self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, args=(self.listener,), daemon=True).start()
 
     def cut(self):

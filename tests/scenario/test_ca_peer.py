@@ -11,8 +11,8 @@ import urllib.request
 
 import pytest
 
-from real_ca import find_real_ca, free_port, version_of
-from scene import WEB, Proxy, is_published, openssl, wait_for
+from real_ca import find_real_ca, version_of
+from scene import WEB, Proxy, is_published, openssl, wait_for, free_port
 
 
 # -- a server of our own ----------------------------------------------------------------------------------------------

@@ -8,8 +8,7 @@ import time
 
 import pytest
 import scene
-from real_ca import free_port
-from scene import WEB, wait_for
+from scene import WEB, free_port, wait_for
 
 
 def test_help_and_version_go_to_standard_output():

@@ -9,8 +9,7 @@ import time
 
 import pytest
 
-from real_ca import free_port
-from scene import LEAFD, WEB, serial_of, wait_for
+from scene import LEAFD, WEB, free_port, serial_of, wait_for
 
 RECORD = "#!/bin/sh\necho \"$@ $LEAFD_CERT $LEAFD_DIRECTORY $LEAFD_GENERATION$LEAFD_STAGED\" >>{}\nexit $(cat {})\n"
 

@@ -7,8 +7,7 @@ import time
 
 import pytest
 
-from real_ca import free_port
-from scene import openssl, serial_of, wait_for
+from scene import free_port, openssl, serial_of, wait_for
 
 HAPROXY = shutil.which("haproxy", path=os.environ["PATH"] + ":/usr/sbin")
 CONFIG = """
