@@ -201,13 +201,14 @@ static int spawn(const struct child_order *order, const struct child_ends *ends,
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     sigset_t heard, all;
-    const char **argv = calloc(order->argv->count + 2, sizeof *argv);
+    const char **argv = calloc(order->argv->count + 3, sizeof *argv);
     int r;
 
     if (argv == NULL)
         return ENOMEM;
     argv[0] = KEEPER_NAME;
-    memcpy(argv + 1, order->argv->items, order->argv->count * sizeof *argv);
+    argv[1] = order->may_start_services ? KEEPER_LEAVES_SERVICES : KEEPER_ENDS_ALL;
+    memcpy(argv + 2, order->argv->items, order->argv->count * sizeof *argv);
     sigemptyset(&heard);
     sigaddset(&heard, SIGTERM);
     sigaddset(&heard, SIGINT);

@@ -6,8 +6,8 @@
  * what the caller names), standard input is /dev/null, every other descriptor is closed, and no
  * ambient or inheritable capability of ours reaches it. It is a process group of its own, which
  * gets SIGTERM at the time limit and two seconds for it; then everything that it started is killed,
- * as it is when the command ends, also what has left its group and session (base/keeper). The last
- * line that it prints goes into the error text when it fails.
+ * also what has left its group and session (base/keeper), as it is when the command ends, unless it
+ * may start services. The last line that it prints goes into the error text when it fails.
  *
  * SIGCHLD is blocked in the whole program: sd-event watches children by pidfd
  * (sd_event_add_child(3)).
@@ -25,15 +25,16 @@ struct child_order {
     const struct text_list *argv; /* argv->items[0] is an absolute path */
     const char *const *variables; /* "NAME=value", ends with NULL */
     uint64_t limit_s;             /* time limit, at least 1 */
+    bool may_start_services;      /* what it leaves running stays if it exits with status 0 */
 };
 
 /*
  * child_start - starts the command
  *
  * Borrows `order` and all it points to only during the call. Ends well when the command exits with
- * status 0; everything else is class consumer. Dropping the slot kills it with
- * all that it started, a moment later. NULL with *err
- * filled if the program cannot be started (class consumer) or memory ran out (class local).
+ * status 0; everything else is class consumer. Dropping the slot kills it with all that it started,
+ * a moment later. NULL with *err filled if the program cannot be started (class consumer) or memory
+ * ran out (class local).
  */
 struct slot *child_start(sd_event *loop, const struct child_order *order, slot_done *on_done,
                          void *arg, struct err *err);

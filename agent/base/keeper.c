@@ -18,13 +18,14 @@ enum { KILL_ROUND_MS = 20, KILL_ROUNDS_MOST = 100 };
 
 struct keeper {
     pid_t command; /* and its process group; 0 when it was fetched */
+    bool told;     /* to end, by leafd */
     sigset_t heard;
     struct keeper_report report;
 };
 
 bool keeper_is_wanted(int argc, char *const *argv)
 {
-    return argc > 1 && strcmp(argv[0], KEEPER_NAME) == 0;
+    return argc > 2 && strcmp(argv[0], KEEPER_NAME) == 0;
 }
 
 /* A script's interpreter opens it by this as well, so the descriptor stays open for the command. */
@@ -92,20 +93,26 @@ static bool time_left(const struct timespec *end, struct timespec *ret_left)
 static void stay(struct keeper *keeper)
 {
     struct timespec end = {0}, left;
-    bool told = false;
 
-    while (fetch(keeper) && keeper->command != 0 && (!told || time_left(&end, &left))) {
-        int signal = sigtimedwait(&keeper->heard, NULL, told ? &left : NULL);
+    while (fetch(keeper) && keeper->command != 0 && (!keeper->told || time_left(&end, &left))) {
+        int signal = sigtimedwait(&keeper->heard, NULL, keeper->told ? &left : NULL);
 
-        if (signal == SIGINT)
-            return;
-        if (signal == SIGTERM && !told) {
+        if (signal == SIGTERM && !keeper->told) {
             clock_gettime(CLOCK_MONOTONIC, &end);
             end.tv_sec += KEEPER_KILL_AFTER_S;
             kill(-keeper->command, SIGTERM);
-            told = true;
         }
+        keeper->told = keeper->told || signal == SIGTERM || signal == SIGINT;
+        if (signal == SIGINT)
+            return;
     }
+}
+
+/* Whether what the command left is a service that it was to start, such as the consumer anew. */
+static bool left_a_service(const struct keeper *keeper, const char *what_becomes)
+{
+    return strcmp(what_becomes, KEEPER_LEAVES_SERVICES) == 0 && !keeper->told &&
+           keeper->command == 0 && keeper->report.code == CLD_EXITED && keeper->report.status == 0;
 }
 
 /* Their children become ours when they end, and are met in the next round. */
@@ -151,10 +158,11 @@ int keeper_run(char *const *argv)
     if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
         keeper.report.errnum = errno;
     if (keeper.report.errnum == 0)
-        keeper.report.errnum = start_command(&keeper, argv + 1);
+        keeper.report.errnum = start_command(&keeper, argv + 2);
     if (keeper.report.errnum == 0) {
         stay(&keeper);
-        end_all(&keeper);
+        if (!left_a_service(&keeper, argv[1]))
+            end_all(&keeper);
     }
     /* Shorter than a pipe's PIPE_BUF: at once or not at all. */
     return write(KEEPER_REPORT_FD, &keeper.report, sizeof keeper.report) ==

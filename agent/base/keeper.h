@@ -1,5 +1,5 @@
 /*
- * keeper - a process between leafd and a command, so that all that the command started ends with it
+ * keeper - a process between leafd and a command, so that what the command started ends with it
  *
  * What leaves the command's process group or session (setsid, daemons) has one tie left, its
  * parents, and loses that when they end. The keeper is the nearest reaper for all of them
@@ -15,7 +15,11 @@
 #include <sys/types.h>
 
 #define KEEPER_PROGRAM "/proc/self/exe" /* what to execute */
-#define KEEPER_NAME    "leafd-keeper"   /* as argv[0], before the argv of the command */
+#define KEEPER_NAME    "leafd-keeper"   /* as argv[0] */
+
+/* As argv[1], before the argv of the command: what becomes of what it left behind. */
+#define KEEPER_ENDS_ALL        "end-all"
+#define KEEPER_LEAVES_SERVICES "leave-services" /* it stays if the command exited with status 0 */
 
 enum {
     KEEPER_REPORT_FD = 3,   /* where it writes its report */
@@ -37,7 +41,7 @@ struct keeper_report {
 bool keeper_is_wanted(int argc, char *const *argv);
 
 /*
- * keeper_run - runs the command of argv[1...] and stays until it and all that it started has ended
+ * keeper_run - runs the command of argv[2...] and stays until it and all that it started has ended
  *
  * Whoever executes it blocks SIGTERM and SIGINT before, or one that comes early ends it: at SIGTERM
  * the command's process group gets the same and two seconds for it, at SIGINT none. Writes its

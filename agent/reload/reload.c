@@ -49,6 +49,8 @@ static bool start_command(struct reload *reload, const struct reload_action *act
         .argv = &action->argv,
         .variables = reload->variables,
         .limit_s = reload->cert->command_timeout_s,
+        /* As haproxy -D -sf does, or a script of /etc/init.d: it is the consumer that stays. */
+        .may_start_services = true,
     };
 
     reload->step = child_start(reload->tools.loop, &order, on_step_done, reload, err);

@@ -372,18 +372,23 @@ def test_an_agent_without_capabilities_talks_to_the_socket_of_a_root_process(sit
     assert b"PRIVATE KEY" in heard.read_bytes()
 
 
-@pytest.mark.parametrize("end", ["exit 0", "exec sleep 1000"])
-def test_what_a_command_started_ends_with_it(devca, site, tmp_path, end):
-    """Also in a session of its own, whose parent has ended: else each try leaves one more behind."""
+@pytest.mark.parametrize("key, end, code, stays", [
+    ("validate", "exit 0", 0, False), ("reload", "exit 1", 1, False), ("reload", "exec sleep 1000", 1, False),
+    ("reload", "trap 'exit 0' TERM; while :; do sleep 0.01; done", 1, False), ("reload", "exit 0", 0, True)])
+def test_what_a_command_started_ends_with_it(devca, site, tmp_path, key, end, code, stays):
+    """Also in a session of its own, whose parent has ended: else each try leaves one more behind.
+
+    But what a reload that went well leaves is the consumer, started anew: haproxy -D -sf, a script of /etc/init.d."""
     noted, script = tmp_path / "noted", tmp_path / "script"
     script.write_text(f"#!/bin/sh\n(setsid sh -c 'echo $$ >{noted}; exec sleep 1000' &)\n"
                       f"until [ -s {noted} ]; do sleep 0.01; done\n{end}\n")
     script.chmod(0o755)
-    site.configure(devca, {"web": WEB + f"reload = exec {script}\ncommand_timeout = 2s"})
-    assert site.once().code == (0 if end == "exit 0" else 1)
+    site.configure(devca, {"web": WEB + f"{key} = exec {script}\ncommand_timeout = 2s"})
+    assert site.once().code == code
     pid = int(noted.read_text())
     try:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
-        return
-    raise AssertionError("it was left behind")
+        assert not stays
+    else:
+        assert stays

@@ -198,7 +198,7 @@ static struct slot *run(struct heard *heard, const char *script, uint64_t limit_
     const char *argv[] = {"/bin/sh", "-c", script};
     const struct text_list list = {argv, 3};
     const char *variables[] = {"PATH=/usr/bin:/bin", "LEAFD_CERT=web", NULL};
-    const struct child_order order = {"reload", &list, variables, limit_s};
+    const struct child_order order = {"reload", &list, variables, limit_s, false};
     struct err err;
     struct slot *slot = child_start(heard->loop, &order, hear, heard, &err);
 
@@ -394,7 +394,7 @@ static void a_program_that_is_not_there_fails(void **state)
     struct heard *heard = *state;
     const char *argv[] = {"/no/such/program"};
     const struct text_list list = {argv, 1};
-    const struct child_order order = {"validate", &list, (const char *[]){NULL}, 5};
+    const struct child_order order = {"validate", &list, (const char *[]){NULL}, 5, false};
     struct slot *slot;
     struct err err;
 
