@@ -114,15 +114,14 @@ static int run_once(struct config *config, const struct options *options)
 
 static int run_check(struct config *config, const struct options *options)
 {
-    /* With --online the directories are tried as this user. */
-    int code = check_print(config, !options->online) ? EXIT_FINE : EXIT_RETRY;
+    int code = check_print(config, options->online) ? EXIT_FINE : EXIT_RETRY;
     struct err err;
 
     if (options->online) {
         log_setup(LOG_FORMAT_TEXT, LOG_LEVEL_ERR);
         if (!prepare(config, &err))
             return fail(config, &err);
-        code = check_online(config, options->spend);
+        code = exit_code_worse(code, check_online(config, options->spend));
     }
     config_unref(config);
     return code;

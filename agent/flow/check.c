@@ -65,53 +65,42 @@ static void print_about(const struct cert_config *cert, const char *what, const 
 }
 
 /*
- * Who else may write the directory of the set; false if the agent would refuse it. Where it is not
- * there, root does not know as whom the agent will run.
+ * One that the agent would refuse, judged for the owner of the set; false if so. Where the set is
+ * not there, root does not know as whom the agent will run.
  */
-static bool print_directory(const struct cert_config *cert, size_t *advice)
+static bool print_refusal(const struct cert_config *cert, bool is_there, const char *text,
+                          size_t *advice)
 {
-    struct set_directory_remarks remarks;
-    bool refused;
+    bool is_certain = is_there || geteuid() != 0;
 
-    set_directory_remark(cert->directory, &remarks);
-    refused = remarks.refusal[0] != '\0' && (remarks.is_there || geteuid() != 0);
-    if (remarks.refusal[0] != '\0')
-        print_about(cert, refused ? "refused" : "advice: run by root, leafd refuses the directory",
-                    remarks.refusal);
-    if (remarks.advice[0] != '\0')
-        print_about(cert, "advice", remarks.advice);
-    *advice += remarks.refusal[0] != '\0' && !refused;
-    *advice += remarks.advice[0] != '\0';
-    return !refused;
+    print_about(cert, is_certain ? "refused" : "advice: refused if root runs leafd", text);
+    *advice += !is_certain;
+    return !is_certain;
 }
 
-static bool print_links(const struct cert_config *cert)
+/* Who else may write the directories of the set and of its links; false if the agent would refuse
+ * one of them. */
+static bool print_places(const struct cert_config *cert, bool online, size_t *advice)
 {
+    struct set_directory_remarks remarks;
     bool right = true;
 
+    set_directory_remark(cert->directory, &remarks);
+    if (remarks.refusal[0] != '\0' && !online)
+        right = print_refusal(cert, remarks.is_there, remarks.refusal, advice);
+    if (remarks.advice[0] != '\0')
+        print_about(cert, "advice", remarks.advice);
+    *advice += remarks.advice[0] != '\0';
     for (size_t i = 0; i < cert->links.count; i++) {
         struct err err;
 
-        if (publish_may_link(&cert->links.items[i], &err))
-            continue;
-        print_about(cert, "refused", err.text);
-        right = false;
+        if (!publish_may_link(&cert->links.items[i], remarks.user, &err))
+            right &= print_refusal(cert, remarks.is_there, err.text, advice);
     }
     return right;
 }
 
-static bool print_places(const struct config *config, size_t *advice)
-{
-    bool right = true;
-
-    for (size_t i = 0; i < config->cert_count; i++) {
-        right &= print_directory(&config->certs[i], advice);
-        right &= print_links(&config->certs[i]);
-    }
-    return right;
-}
-
-bool check_print(const struct config *config, bool places)
+bool check_print(const struct config *config, bool online)
 {
     struct config_problems files = {0};
     size_t advice = 0;
@@ -125,8 +114,8 @@ bool check_print(const struct config *config, bool places)
     config_problems_print(&files, stdout);
     advice += files.count;
     config_problems_free(&files);
-    if (places)
-        right = print_places(config, &advice);
+    for (size_t i = 0; i < config->cert_count; i++)
+        right &= print_places(&config->certs[i], online, &advice);
     terminal_line(stdout,
                   "the configuration is right: %zu certificate%s from %s, %zu piece%s of advice",
                   config->cert_count, config->cert_count == 1 ? "" : "s", config->vault.address,

@@ -9,9 +9,9 @@
 /*
  * check_print - prints what templates gave, each certificate's advice, and a closing line
  *
- * With `places`, also who else may write the directories of sets and links. Borrows `config`. False
- * if the agent would refuse one of them.
+ * Also who else may write the directories of sets and links; with `online` not why that of a set is
+ * refused, which check_online tells. Borrows `config`. False if the agent would refuse one of them.
  */
-bool check_print(const struct config *config, bool places);
+bool check_print(const struct config *config, bool online);
 
 #endif

@@ -193,9 +193,9 @@ static bool place_link(const struct cert_config *cert, const struct outside_link
            (made || only_check || replace_link(dir_fd, name, fresh, wanted, err));
 }
 
-bool publish_may_link(const struct outside_link *link, struct err *err)
+bool publish_may_link(const struct outside_link *link, uid_t user, struct err *err)
 {
-    struct trust trust = {.user = geteuid()};
+    struct trust trust = {.user = user};
     CLEANUP(close_fd) int dir_fd = -1;
     const char *name;
 

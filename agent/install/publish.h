@@ -39,9 +39,9 @@ bool publish_names(int set_fd, const struct cert_config *cert, struct err *err);
 /* publish_check_links - whether every link elsewhere can be made: class local, with the path */
 bool publish_check_links(const struct cert_config *cert, struct err *err);
 
-/* publish_may_link - whether nobody but us and root may exchange the link; class local if not. One
- * whose directory is not there, or may not be looked at, is nobody's. */
-bool publish_may_link(const struct outside_link *link, struct err *err);
+/* publish_may_link - whether nobody but root and the user may exchange the link; class local if
+ * not. One whose directory is not there, or may not be looked at, is nobody's. */
+bool publish_may_link(const struct outside_link *link, uid_t user, struct err *err);
 
 /*
  * publish_links - makes the links elsewhere

@@ -216,6 +216,7 @@ void set_directory_remark(const char *path, struct set_directory_remarks *ret_re
     if (!safe)
         snprintf(ret_remarks->refusal, sizeof ret_remarks->refusal, "%s", err.text);
     snprintf(ret_remarks->advice, sizeof ret_remarks->advice, "%s", trust.advice);
+    ret_remarks->user = trust.user;
     if (fd >= 0)
         remark_acl(fd, path, ret_remarks);
     else if (parent_fd >= 0)

@@ -38,6 +38,7 @@ bool set_directory_would_open(const char *path, struct err *err);
 struct set_directory_remarks {
     char refusal[ERR_TEXT_BYTES]; /* why it would not be opened: others may write it, or the way */
     char advice[ERR_TEXT_BYTES];  /* what is unwise and yet no fault */
+    uid_t user;                   /* for whom it was judged */
     bool is_there;
 };
 

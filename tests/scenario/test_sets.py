@@ -432,6 +432,8 @@ def test_a_link_is_made_only_where_others_cannot_exchange_it(ca, site):
     assert ca.requests("pki_int/sign/") == 0
     checked = site.command("check")
     assert checked.code == 1 and f"the link {home}/tls/server.key: " in checked.out, checked.out
+    checked = site.command("check", "--online")
+    assert checked.code == 1 and checked.out.count(f"the link {home}/tls/server.key: ") == 1, checked.out
     # A set that is there already goes on without it.
     site.configure(ca, {"web": WEB})
     assert site.once().code == 0
