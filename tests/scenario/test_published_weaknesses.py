@@ -130,6 +130,35 @@ def test_nothing_that_the_ca_sends_becomes_a_path(hostile, site, path):
     assert not os.path.lexists("/tmp/leafd-escaped")
 
 
+# -- what is told ------------------------------------------------------------------------------------
+
+JWT = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJjYW5hcnkifQ.Zm9yLW5vYm9keS1lbHNl"
+TOKEN = "hvs.CAESIForNobodyElse4711"
+
+
+@pytest.mark.parametrize("at", ["login", "sign"])
+def test_a_ca_that_quotes_the_request_tells_nobody_our_credentials(hostile, site, at):
+    """CVE-2022-38149 and CVE-2026-87993 (consul-template), GHSA-444v-8vxr-p36h (OpenBao's agent): secrets in errors."""
+    def answer(request, good):
+        if at in request.path:
+            quoted = [f"bad request: jwt={JWT} token={TOKEN}", f"{{\"jwt\":\"{JWT[:-4]}\"}}", TOKEN[8:], JWT[10:40]]
+            return stand_in.framed(400, {"errors": quoted})
+        if "login" in request.path:
+            return stand_in.framed(200, {**good, "auth": {**good["auth"], "client_token": TOKEN}})
+        return None
+
+    hostile.spoil = answer
+    jwt = site.folder / "ca" / "jwt"
+    jwt.write_text(JWT + "\n")
+    site.configure(hostile, {"web": CERT}, agent="log_level = debug")
+    done = site.once()
+    assert done.code == 3 and "bad request" in done.err, done.err
+    told = done.out + done.err + site.command("status").out + site.command("status", "--json").out
+    told += "".join(path.read_text() for path in site.out().glob("..state"))
+    for secret in (JWT, TOKEN) if at == "sign" else (JWT,):  # no login, no token of ours
+        assert not [secret[i:i + 8] for i in range(len(secret) - 7) if secret[i:i + 8] in told]
+
+
 # -- to whom the token goes ---------------------------------------------------------------------------
 
 
