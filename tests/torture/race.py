@@ -30,6 +30,7 @@ ENOUGH_TRIES = 10      # of which one has to succeed
 BEYOND = 4             # calls after the last that an undisturbed run makes: an attacked one may make more
 UNTIL = (1, 2, 3, 5, 8, 15, 40, 0)  # calls until the attacker takes it back; 0: when leafd has ended
 OUTCOMES = ("failed", "reload-failed", "reloaded", "config-broken", "rolled-back")
+PR_SET_PDEATHSIG = 1   # no process stays behind, however the suite ends
 ONCE = ("start", "publish", "repair", "rollback")
 WATCHED = ("watched publish", "watched repair")
 
@@ -59,7 +60,8 @@ def missing():
 def heed(what):
     """A process that catches SIGHUP, as leafd wants of a consumer, and does that then."""
     process = subprocess.Popen(  # pylint: disable=consider-using-with
-        [sys.executable, "-c", f"import os, signal\nsignal.signal(signal.SIGHUP, lambda *_: {what})\n"
+        [sys.executable, "-c", f"import ctypes, os, signal\nctypes.CDLL(None).prctl({PR_SET_PDEATHSIG}, signal.SIGKILL)\n"
+         f"signal.signal(signal.SIGHUP, lambda *_: {what})\n"
          "print(flush=True)\nwhile True: signal.pause()"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     process.stdout.readline()
     return process
@@ -100,6 +102,7 @@ class RaceSuite:  # pylint: disable=too-many-instance-attributes
         self.attacker.order("listen", path=self.evil_socket_path)
         self.daemon, self.daemon_of, self.yard = None, None, None
         self.trouble, self.struck, self.acted = [], 0, 0
+        self.turn, self.is_armed = threading.Lock(), False
         self.reached = set()
         self.acts = {}  # how often each was tried, and how often the kernel let the attacker do any of it
         ours, theirs = socket.socketpair()
@@ -177,19 +180,30 @@ class RaceSuite:  # pylint: disable=too-many-instance-attributes
         """strike says that leafd is held; the first time the attacker acts, the second time it takes it back."""
         while self.ours.recv(1):
             try:
-                if self.acted:
-                    self.attacker.order("undo")
-                else:
-                    self.acted = 1
-                    if self.yard.how == "taken":
-                        self.yard.give(True)
-                    self.attacker.order("act")
+                with self.turn:
+                    self.take_turn()
             except Exception as failure:  # pylint: disable=broad-exception-caught
                 self.trouble.append(f"the suite: {failure!r}")
             self.ours.sendall(b"g")
 
+    def take_turn(self):
+        if not self.is_armed:
+            return  # a daemon has told its outcome, and comes to the call only now
+        if self.acted:
+            self.attacker.order("undo")
+            return
+        self.acted = 1
+        if self.yard.how == "taken":
+            self.yard.give(True)
+        self.attacker.order("act")
+
+    def disarm(self):
+        with self.turn:
+            self.is_armed = False
+        self.orders.arm(COUNT, 0, scope=SET)
+
     def arm(self, combination, at, until, action=HOLD):
-        self.acted, self.trouble = 0, []
+        self.acted, self.trouble, self.is_armed = 0, [], action == HOLD
         self.orders.put_text("directory", combination.yard.root)
         self.orders.put(socket=self.theirs.fileno())
         self.orders.arm(action, at, until=at + until if until else 0, scope=SET)
@@ -328,7 +342,7 @@ class RaceSuite:  # pylint: disable=too-many-instance-attributes
             status = self.race_once(combination, wrong)
         where = f"{combination.name}: {act} before call {at} ({self.orders.get('call')} of {self.orders.what()}), " + \
             (f"for {until} calls" if until else "for good")
-        self.orders.arm(COUNT, 0, scope=SET)
+        self.disarm()
         struck = self.acted
         self.struck += struck
         self.judge(combination, act, wrong)
