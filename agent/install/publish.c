@@ -66,15 +66,23 @@ void publish_leave_only(int set_fd)
         generation_sweep(set_fd, current, "", "");
 }
 
+/* Not every file system knows flags: rename(2), EINVAL. */
+static bool rename_with(int dir_fd, const char *fresh, const char *name, unsigned flags)
+{
+    return renameat2(dir_fd, fresh, dir_fd, name, flags) == 0 ||
+           (flags != 0 && (errno == EINVAL || errno == ENOSYS) &&
+            renameat(dir_fd, fresh, dir_fd, name) == 0);
+}
+
 static bool replace_link(int dir_fd, const char *name, const char *fresh, const char *target,
-                         struct err *err)
+                         unsigned flags, struct err *err)
 {
     /* A link of that name is left only by a crash: AtomicWriter fails on it for good, we do not. */
     if (!file_make_way(dir_fd, fresh, err))
         return false;
     if (symlinkat(target, dir_fd, fresh) != 0)
         return err_errno(err, ERR_LOCAL, errno, "cannot make the link %s", fresh);
-    if (renameat(dir_fd, fresh, dir_fd, name) == 0)
+    if (rename_with(dir_fd, fresh, name, flags))
         return true;
     err_errno(err, ERR_LOCAL, errno, "cannot rename %s to %s", fresh, name);
     unlinkat(dir_fd, fresh, 0);
@@ -120,7 +128,7 @@ static bool make_name(int set_fd, const char *name, bool *ret_made, struct err *
         return true;
     snprintf(fresh, sizeof fresh, "%.200s%s", name, link_new_suffix);
     *ret_made = true;
-    return replace_link(set_fd, name, fresh, wanted, err);
+    return replace_link(set_fd, name, fresh, wanted, 0, err);
 }
 
 static bool is_output(const struct cert_config *cert, const char *name)
@@ -182,15 +190,18 @@ static bool place_link(const struct cert_config *cert, const struct outside_link
 {
     struct trust trust = {.user = geteuid()};
     CLEANUP(close_fd) int dir_fd = -1;
-    char fresh[NAME_MAX + 1];
+    char fresh[NAME_MAX + 1], target[PATH_MAX];
     const char *name;
+    unsigned flags;
     bool made;
 
     if (!trust_open_parent(&trust, link->path, &dir_fd, &name, err))
         return (only_check && err->errnum == ENOENT) || err_wrap(err, "the link %s", link->path);
     snprintf(fresh, sizeof fresh, "%.200s%s", name, link_new_suffix);
+    /* Others may add files there, and what appears from now on is not replaced either. */
+    flags = look(dir_fd, name, target) == NOTHING ? RENAME_NOREPLACE : 0;
     return check_link(dir_fd, name, cert, link, wanted, &made, err) &&
-           (made || only_check || replace_link(dir_fd, name, fresh, wanted, err));
+           (made || only_check || replace_link(dir_fd, name, fresh, wanted, flags, err));
 }
 
 bool publish_may_link(const struct outside_link *link, uid_t user, struct err *err)
@@ -322,7 +333,7 @@ bool publish_swap(int set_fd, const struct cert_config *cert, const char *genera
      */
     if (!make_names(set_fd, cert, err))
         return false;
-    if (!replace_link(set_fd, data, data_new, generation, err))
+    if (!replace_link(set_fd, data, data_new, generation, 0, err))
         return err_wrap(err, "%s", cert->directory);
     return sync_directory(set_fd, cert, err) && tidy_names(set_fd, cert, err);
 }
