@@ -162,7 +162,7 @@ class StandIn:
         if request.signs and b'"csr"' in request.body:
             return self.signed(request)
         if request.path.endswith("/login"):
-            return {"request_id": "r", "auth": {"client_token": "torture-token", "lease_duration": 36000,
+            return {"request_id": "r", "auth": {"client_token": "hvs.Zq3vT8mK1xWb5nRd", "lease_duration": 36000,
                                                "renewable": False}}
         return {"request_id": "r", "data": {}}
 
