@@ -109,15 +109,19 @@ void fault_no_token(struct fault_scene *scene)
 static const char *credential_of(const struct fault_scene *scene, struct arena *arena)
 {
     const char *form = json_string_value(json_object_get(scene->order, "form"));
-    const char *credential = json_string_value(json_object_get(scene->request->body, "jwt"));
+    const struct bytes *content = &scene->request->content;
+    json_auto_t *body = json_loadb(bytes_text(content), content->length, 0, NULL);
+    const char *credential = json_string_value(json_object_get(body, "jwt"));
     size_t length;
     char *text;
 
     if (credential == NULL)
-        credential = json_string_value(json_object_get(scene->request->body, "secret_id"));
+        credential = json_string_value(json_object_get(body, "secret_id"));
     if (credential == NULL)
         credential = scene->request->token == NULL ? "nothing" : scene->request->token;
     length = strlen(credential);
+    credential = arena_copy(arena, credential);
+    MUST(credential != NULL);
     if (form == NULL)
         return credential;
     if (strcmp(form, "base64url") == 0)

@@ -90,3 +90,13 @@ bool furnish_address(const struct devca *devca, const char *address, struct err 
 {
     return put(devca, "address", 0644, address, err);
 }
+
+void furnish_token(const struct devca *devca, const char *token)
+{
+    CLEANUP(close_fd) int folder = open(devca->directory, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+    CLEANUP(close_fd)
+    int fd = openat(folder, "tokens-issued", O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+
+    if (fd >= 0)
+        dprintf(fd, "%s\n", token);
+}

@@ -24,4 +24,7 @@ bool furnish_directory(const struct devca *devca, bool with_token, struct err *e
 /* furnish_address - writes the file address, which tells that all is ready; class local */
 bool furnish_address(const struct devca *devca, const char *address, struct err *err);
 
+/* furnish_token - adds a token to tokens-issued in devca's directory, a line each */
+void furnish_token(const struct devca *devca, const char *token);
+
 #endif

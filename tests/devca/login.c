@@ -2,6 +2,7 @@
 
 #include "devca.h"
 #include "fields.h"
+#include "furnish.h"
 #include "jwt.h"
 #include "must.h"
 #include "owned.h"
@@ -239,6 +240,7 @@ void login(struct devca *devca, struct request *request, struct reply *reply)
     path = arena_format(&request->arena, "auth/%s/login", mount->name);
     MUST(guest.metadata != NULL && guest.display_name != NULL && path != NULL);
     token = tokens_issue(&devca->tokens, guest.role, path, guest.display_name, guest.metadata);
+    furnish_token(devca, token->text);
     reply_auth(reply, token_auth(devca, token), "");
     fields_warn_unknown(&fields, mount->known, reply);
 }

@@ -11,6 +11,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
 
+import canaries  # noqa: E402  pylint: disable=wrong-import-position
 import scene  # noqa: E402  pylint: disable=wrong-import-position
 from clocks import Clock  # noqa: E402  pylint: disable=wrong-import-position
 from devca import DevCa  # noqa: E402  pylint: disable=wrong-import-position
@@ -40,6 +41,22 @@ def pytest_collection_modifyitems(items):
         return item.path.name in QUICK, hashlib.md5((item.path.name if shares else item.nodeid).encode()).hexdigest()
 
     items.sort(key=place)
+
+
+def pytest_sessionfinish(session):
+    """A worker of pytest-xdist tells its part."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["canaries"] = dict(canaries.total)
+
+
+def pytest_testnodedown(node):
+    for name, count in getattr(node, "workeroutput", {}).get("canaries", {}).items():
+        canaries.total[name] += count
+
+
+def pytest_terminal_summary(terminalreporter):
+    terminalreporter.write_line(
+        "canaries: {tests} searches, {canaries} secrets, {bytes} bytes that left the processes: {found} found".format(**canaries.total))
 
 
 @pytest.fixture(scope="session")
@@ -82,6 +99,8 @@ def site(tmp_path, request):
     place = scene.Site(tmp_path)
     yield place
     place.end()
+    leaks = place.leaks()
+    assert not leaks, "secrets got out:\n" + "\n".join(leaks)
 
 
 @pytest.fixture

@@ -79,6 +79,16 @@ class DevCa:
     def auth(self):
         return f"method = jwt\nrole = leafd\ntoken_file = {self.token_file}"
 
+    def issued_tokens(self):
+        """The tokens that logins got since the last reset."""
+        path = self.folder / "tokens-issued"
+        return path.read_text().split()[self.issued_before:] if path.exists() else []
+
+    def secrets(self):
+        """What whoever talked to this CA since the last reset must not tell: by name."""
+        return [("a JWT", jwt) for jwt in self.tokens.made] + [("a token", token) for token in self.issued_tokens()] + \
+            [("the secret id", self.secret_id())]
+
     def secret_id(self):
         return (self.folder / "secret-id").read_text().strip()
 
@@ -130,6 +140,9 @@ class DevCa:
     def reset(self):
         self.proxy.mend()
         self.call("DELETE", "devca/faults")
+        self.issued_before = 0
+        self.issued_before = len(self.issued_tokens())
+        self.tokens.made.clear()
         self.token_file.write_text(self.tokens.make() + "\n")
         self.before = self.all_requests()
 

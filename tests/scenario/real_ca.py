@@ -254,7 +254,12 @@ class RealCa:
         return f"method = jwt\nrole = leafd\ntoken_file = {self.token_file}"
 
     def secret_id(self):
-        return self.call("POST", "auth/approle/role/leafd/secret-id", {})["data"]["secret_id"]
+        self.secret_ids.append(self.call("POST", "auth/approle/role/leafd/secret-id", {})["data"]["secret_id"])
+        return self.secret_ids[-1]
+
+    def secrets(self):
+        """What whoever talked to this CA since the last reset must not tell: by name. Its tokens are known by their look."""
+        return [("a JWT", jwt) for jwt in self.tokens.made] + [("a secret id", secret) for secret in self.secret_ids]
 
     def requests(self, path):
         """How many requests to paths that begin so were answered since the last reset."""
@@ -288,6 +293,8 @@ class RealCa:
 
     def reset(self):
         self.proxy.mend()
+        self.tokens.made.clear()
+        self.secret_ids = []
         self.review.ill = None
         self.token_file.write_text(self.tokens.make() + "\n")
         now_ns = time.time_ns()

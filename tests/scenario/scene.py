@@ -14,6 +14,8 @@ import tempfile
 import threading
 import time
 
+from canaries import Canaries
+
 LEAFD = os.environ.get("LEAFD", os.path.join(os.path.dirname(__file__), "..", "..", "leafd"))
 SOURCE = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 with open(LEAFD, "rb") as program:
@@ -177,8 +179,7 @@ class Run:
         self.log_path = site.folder / f"log-{len(site.runs)}"
         self.process = subprocess.Popen(  # pylint: disable=consider-using-with
             [LEAFD, "run", "-c", str(site.file)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=open(self.log_path, "wb"), env={**site.environment, "NOTIFY_SOCKET": self.manager.path,
-                                                   **(environment or {})})
+            stderr=open(self.log_path, "wb"), env=site.given({"NOTIFY_SOCKET": self.manager.path, **(environment or {})}))
         self.pid = self.process.pid
 
     def log(self):
@@ -239,13 +240,18 @@ class Site:
         self.environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
         self.environment.update({k: v for k, v in os.environ.items() if k.startswith(("ASAN_", "UBSAN_", "LSAN_"))})
         self.runs = []
+        self.canaries = Canaries(folder)
+        self.spawned = f"{folder}.spawned"  # beside it: a test may look at all that is in the folder
+        self.ca = None
 
     def write(self, text):
         self.file.write_text(text)
+        self.canaries.add_configuration(text)
         return self.file
 
     def configure(self, ca, certs, auth=None, agent="", defaults="", vault=""):
         """The usual configuration: `certs` maps a name to its lines; {out} is the set's directory."""
+        self.ca = ca
         text = f"[vault]\naddress = {ca.address}\nca_file = {ca.ca_file}\n{vault}\n[auth]\n{auth or ca.auth}\n" \
                f"[agent]\nlog_format = json\ntemplate_directory = {templates()}\n{agent}\n[defaults]\n{defaults}\n"
         for name, lines in certs.items():
@@ -261,9 +267,36 @@ class Site:
 
     def command(self, *arguments, environment=None, patience=PATIENCE_S):
         done = subprocess.run([LEAFD, arguments[0], "-c", str(self.file), *arguments[1:]], capture_output=True,
-                              text=True, check=False, timeout=patience, stdin=subprocess.DEVNULL,
-                              env={**self.environment, **(environment or {})})
+                              text=True, check=False, timeout=patience, stdin=subprocess.DEVNULL, errors="surrogateescape",
+                              env=self.given(environment))
+        self.canaries.add_files()
+        self.canaries.said.append((f"leafd {' '.join(arguments)}",
+                                   (done.stdout + done.stderr).encode(errors="surrogateescape")))
         return Done(done)
+
+    def given(self, environment=None):
+        """The environment of a leafd whose secrets are known from now on, and whose commands are written down."""
+        from preloads import preload  # pylint: disable=import-outside-toplevel
+        environment = {**self.environment, **(environment or {})}
+        self.canaries.add_environment(environment)
+        if self.file.exists():
+            self.canaries.add_configuration(self.file.read_text(errors="replace"))
+        libraries = [environment["LD_PRELOAD"]] if environment.get("LD_PRELOAD") else []
+        libraries += [x for x in preload("spawned")["LD_PRELOAD"].split() if x not in " ".join(libraries).split()]
+        return {**environment, "LD_PRELOAD": " ".join(libraries), "SPAWNED": self.spawned}
+
+    def leaks(self, planted=False):
+        """What of the secrets of this site got out: nothing, or a line each."""
+        for name, secret in self.ca.secrets() if hasattr(self.ca, "secrets") else []:
+            self.canaries.add(secret, name)
+        if self.file.exists():
+            self.canaries.add_configuration(self.file.read_text(errors="replace"))
+        for run in self.runs:
+            self.canaries.said.append(("notify", "\n".join(run.manager.lines).encode()))
+        if os.path.exists(self.spawned):
+            with open(self.spawned, "rb") as spawned:
+                self.canaries.said.append(("spawned", spawned.read()))
+        return self.canaries.leaks(planted)
 
     def once(self, *arguments, **keywords):
         return self.command("once", *arguments, **keywords)

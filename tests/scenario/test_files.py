@@ -35,6 +35,7 @@ def remove_data(site):
 
 def change_mode(site):
     (site.out() / "tls.key").chmod(0o644)
+    site.canaries.own.add(str(site.out()))
 
 
 def corrupt_certificate(site):

@@ -227,6 +227,7 @@ def test_the_key_goes_to_no_socket_at_which_a_stranger_listens(devca, site, star
     """He took the place in a sticky directory before the consumer started."""
     open_the_way(tmp_path / "run")
     folder, heard = tmp_path / "run", tmp_path / "heard"
+    site.canaries.own.add(str(heard))
     folder.mkdir()
     folder.chmod(0o1777)
     heard.touch()
@@ -249,6 +250,7 @@ def test_the_key_goes_to_no_socket_at_which_a_stranger_listens(devca, site, star
 def test_the_key_goes_to_no_socket_that_a_stranger_could_exchange(devca, site, start, tmp_path, how):
     """Any daemon of root's that logs what it hears would do for him."""
     folder, heard = tmp_path / "run", tmp_path / "heard"
+    site.canaries.own.add(str(heard))
     folder.mkdir()
     heard.touch()
     start("/usr/bin/python3", "-c", LISTENER, folder / "sock", heard)
@@ -281,6 +283,7 @@ def test_a_socket_of_the_consumers_user_in_his_directory_is_named(devca, site, s
     folder = tmp_path / "run"
     folder.mkdir()
     os.chown(folder, ATTACKER, ATTACKER)
+    site.canaries.own.add(str(folder / "heard"))
     start("/usr/bin/python3", "-c", LISTENER, folder / "sock", folder / "heard", user=ATTACKER)
     site.configure(devca, {"web": socket_section(folder / "sock", f" user {ATTACKER}")})
     assert site.once().events("reloaded")
@@ -363,6 +366,7 @@ def test_an_agent_of_the_consumers_user_owns_the_key_and_signals_without_a_capab
 
 def test_an_agent_without_capabilities_talks_to_the_socket_of_a_root_process(site, theirs, start, tmp_path):
     folder, heard = tmp_path / "run", tmp_path / "heard"
+    site.canaries.own.add(str(heard))
     folder.mkdir()
     heard.touch()
     start("/usr/bin/python3", "-c", LISTENER, folder / "sock", heard)

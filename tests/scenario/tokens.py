@@ -18,6 +18,7 @@ class TokenMaker:
     """Signs tokens with a key of its own."""
 
     def __init__(self, folder):
+        self.made = []
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.public_file = folder / "sa.pub"
         self.public_file.write_bytes(self.key.public_key().public_bytes(
@@ -32,7 +33,8 @@ class TokenMaker:
         head = base64url(json.dumps({"alg": "ES256", "typ": "JWT"}).encode())
         body = base64url(json.dumps(claims).encode())
         r, s = utils.decode_dss_signature(self.key.sign(f"{head}.{body}".encode(), ec.ECDSA(hashes.SHA256())))
-        return f"{head}.{body}.{base64url(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}"
+        self.made.append(f"{head}.{body}.{base64url(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}")
+        return self.made[-1]
 
     def claims(self, token):
         """The claims of a token that this maker signed and that has not ended, or None."""
