@@ -21,7 +21,7 @@ from reader import read_set
 from tools import COUNT, HOLD, LEAFD, SET, STRIKE, StrikeOrders, missing_for_strike
 from yard import Yard, make_folder, prove_judges
 
-SLICE, FULL = 240, 5000
+SLICE, FULL = 150, 5000
 USER = 4300            # whom leafd runs as in the variants where it is not root
 HANG_S = 20
 OUTCOME_S = 3          # for a daemon, which may go on watching without a word
