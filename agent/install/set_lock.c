@@ -2,11 +2,15 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "base/trust_process.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -31,7 +35,32 @@ static bool is_agent(pid_t pid, uid_t owner)
            (its.user == 0 || its.user == geteuid() || its.user == owner);
 }
 
-/* The process that has a lock on the open file, as proc_locks(5) has it; 0 if none is seen. */
+/* A line of /proc/locks, proc_locks(5): "1: FLOCK  ADVISORY  WRITE 1234 fe:01:5678 0 EOF". */
+static bool read_lock(char *line, pid_t *ret_pid, dev_t *ret_device, ino_t *ret_inode)
+{
+    enum { KIND = 1, PID = 4, FILE_ID = 5, FIELDS = 6 };
+    char *fields[FIELDS], *rest = line, *end;
+    unsigned long major_number, minor_number;
+    uint64_t pid, inode;
+
+    for (size_t i = 0; i < FIELDS; i++) {
+        fields[i] = strtok_r(rest, " ", &rest);
+        if (fields[i] == NULL)
+            return false;
+    }
+    if (strcmp(fields[KIND], "FLOCK") != 0 || !text_number(fields[PID], INT_MAX, &pid))
+        return false;
+    major_number = strtoul(fields[FILE_ID], &end, 16);
+    minor_number = *end == ':' ? strtoul(end + 1, &end, 16) : 0;
+    if (*end != ':' || !text_number(end + 1, UINT64_MAX, &inode))
+        return false;
+    *ret_pid = (pid_t)pid;
+    *ret_device = makedev((unsigned)major_number, (unsigned)minor_number);
+    *ret_inode = (ino_t)inode;
+    return true;
+}
+
+/* The process that has a lock on the open file; 0 if none is seen. */
 static pid_t find_holder(int fd, bool only_agents)
 {
     CLEANUP(close_file) FILE *locks = fopen("/proc/locks", "re");
@@ -41,14 +70,12 @@ static pid_t find_holder(int fd, bool only_agents)
     if (locks == NULL || fstat(fd, &about) != 0)
         return 0;
     while (fgets(line, sizeof line, locks) != NULL) {
-        unsigned major_number, minor_number;
-        unsigned long inode;
-        int pid;
+        dev_t device;
+        ino_t inode;
+        pid_t pid;
 
-        if (sscanf(line, "%*d: FLOCK %*s %*s %d %x:%x:%lu", &pid, &major_number, &minor_number,
-                   &inode) == 4 &&
-            pid > 0 && inode == about.st_ino && major_number == major(about.st_dev) &&
-            minor_number == minor(about.st_dev) && (!only_agents || is_agent(pid, about.st_uid)))
+        if (read_lock(line, &pid, &device, &inode) && pid > 0 && inode == about.st_ino &&
+            device == about.st_dev && (!only_agents || is_agent(pid, about.st_uid)))
             return pid;
     }
     return 0;

@@ -36,13 +36,13 @@ static bool find_role(struct task *task)
 {
     const char *const *captured = task->request->captured;
     const char *name = captured[1] == NULL ? captured[0] : captured[1];
-
     const struct pki_role *role = roles_pki(&task->devca->roles, name);
 
-    if (role == NULL)
-        return reply_error(task->reply, 400, "unknown role: %s", name);
-    task->role = entity_role(task->devca, task->request->holder, &task->request->arena, role);
-    return true;
+    if (role != NULL)
+        task->role = entity_role(task->devca, task->request->holder, &task->request->arena, role);
+    if (task->role == NULL)
+        reply_error(task->reply, 400, "unknown role: %s", name);
+    return task->role != NULL;
 }
 
 static bool find_issuer(struct task *task)
