@@ -17,6 +17,8 @@ PIECE, LENGTHY = 8, 32
 PRIVATE = re.compile(rb"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----.*?-----END (?:[A-Z]+ )?PRIVATE KEY-----", re.S)
 # Tokens that a real server made and showed nobody else.
 TOKEN = re.compile(rb"\bhv[sb]\.[A-Za-z0-9_-]{20,}|\bs\.[A-Za-z0-9]{24}\b")
+UUID = re.compile(rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+DIGITS = re.compile(rb"[0-9a-fA-F]{16,}")
 GENERATION = re.compile(r"/\.\.\d{4}_\d\d_[^/]*/")
 NAMED = re.compile(r"^\s*(token_file|secret_id_file|keystore_password_file|client_key)\s*=\s*(\S+)", re.M)
 IN_ENVIRONMENT = ("VAULT_TOKEN", "BAO_TOKEN")
@@ -39,7 +41,13 @@ def base64_pieces(data):
 
 
 def forms_of(data):
-    return pieces_of(data) | base64_pieces(data) | pieces_of(data.hex().encode()) | pieces_of(data.hex().upper().encode())
+    return pieces_of(data) | base64_pieces(data)
+
+
+def digits_of(data):
+    """Eight bytes of it are sixteen digits: eight of those stand in some digest by chance."""
+    return {text[at:at + 2 * PIECE] for text in (data.hex().encode(), data.hex().upper().encode())
+            for at in range(len(text) - 2 * PIECE + 1)}
 
 
 def secret_numbers(pem):
@@ -84,7 +92,7 @@ class Canaries:
     def __init__(self, folder):
         self.folder = str(folder)
         self.credentials, self.keys, self.inputs = {}, {}, set()
-        self.whole, self.lengthy = set(), set()
+        self.whole, self.lengthy, self.identities = set(), set(), set()
         self.said = []
         self.own = set()  # files and directories that a test fills with secrets, or shows to others, itself
 
@@ -97,6 +105,11 @@ class Canaries:
             # Eight characters of head and claims are six bytes of words that stand in certificates as well.
             readable, data = data.rsplit(b".", 1)
             self.lengthy |= {readable[at:at + LENGTHY] for at in range(0, len(readable) - LENGTHY, PIECE)}
+        if UUID.fullmatch(data):
+            # As random as a third of its characters; the CA's request ids are of the same kind.
+            self.lengthy |= {data[at:at + 2 * PIECE] for at in range(len(data) - 2 * PIECE + 1)}
+            self.identities.add(data)
+            return
         self.credentials.setdefault(data, name)
 
     def add_configuration(self, text):
@@ -106,7 +119,7 @@ class Canaries:
             if os.path.isfile(path):
                 with open(path, "rb") as file:
                     content = file.read()
-                if PRIVATE.search(content):
+                if key == "client_key":
                     self.add_keys(content, key)
                 else:
                     self.add(content, key)
@@ -145,9 +158,10 @@ class Canaries:
         self.add_files()
         credentials = Finder(set().union(*(forms_of(secret) for secret in self.credentials)))
         keys = Finder(set().union(*(forms_of(secret) for secret in self.keys)))
+        digits = set().union(*(digits_of(secret) for secret in (*self.keys, *self.credentials)))
         found = []
         for what, data in self.said:
-            found += self.judge(what, data, (credentials, keys))
+            found += self.judge(what, data, (credentials, keys)) + self.judge_digits(what, data, digits)
         for path, mode, data in self.files():
             if path in self.inputs or path.startswith(tuple(self.own)) or os.path.realpath(path) in self.inputs:
                 continue
@@ -156,14 +170,20 @@ class Canaries:
                 continue
             may_hold_keys = mode & 0o007 == 0
             found += self.judge(os.path.relpath(path, self.folder), data, (credentials,) if may_hold_keys else (credentials, keys))
+            found += self.judge_digits(os.path.relpath(path, self.folder), data, digits)
         for finder in (credentials, keys):
             finder.free()
         total["tests"] += 1
-        total["canaries"] += len(self.credentials) + len(self.keys)
+        total["canaries"] += len(self.credentials) + len(self.keys) + len(self.identities)
         total["found"] += len(found)
         if planted:
             total.update(before)
         return found
+
+    @staticmethod
+    def judge_digits(what, data, digits):
+        return [f"{what}, byte {run.start()}: {run.group()!r} as digits" for run in DIGITS.finditer(data)
+                if any(run.group()[at:at + 2 * PIECE] in digits for at in range(len(run.group()) - 2 * PIECE + 1))]
 
     def judge(self, what, data, finders):
         total["bytes"] += len(data)
@@ -172,7 +192,7 @@ class Canaries:
             at = finder.find(data)
             if at is not None:
                 found.append(f"{what}, byte {at}: {data[max(0, at - 60):at + 60]!r}")
-        found += [f"{what}: {piece!r} of a JWT" for piece in self.lengthy if not found and piece in data]
+        found += [f"{what}: {piece!r} of a JWT, a secret id or a key" for piece in self.lengthy if not found and piece in data]
         token = TOKEN.search(data)
         if token and not found and token.group() not in (b"hvs.nonsense",):
             found.append(f"{what}, byte {token.start()}: a token: {data[max(0, token.start() - 60):token.end()]!r}")
