@@ -39,17 +39,23 @@ bool file_read(int fd, const char *name, struct bytes *bytes, struct err *err)
 
 bool file_read_at(int dir_fd, const char *name, struct bytes *bytes, struct err *err)
 {
-    /* O_NONBLOCK: a FIFO in the file's place must not stall the loop. */
-    CLEANUP(close_fd) int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    /* Only looked at first: to open a device can be an order to it, and the name may be a link that
+     * somebody else made. What was looked at is then opened, by proc(5), /proc/PID/fd. */
+    CLEANUP(close_fd) int found = openat(dir_fd, name, O_PATH | O_CLOEXEC);
+    CLEANUP(close_fd) int fd = -1;
     struct stat about;
+    char again[64];
 
-    if (fd < 0)
+    if (found < 0)
         return err_errno(err, ERR_LOCAL, errno, "cannot open %s", name);
-    if (fstat(fd, &about) != 0)
+    if (fstat(found, &about) != 0)
         return err_errno(err, ERR_LOCAL, errno, "cannot look at %s", name);
     if (!S_ISREG(about.st_mode))
         return err_set(err, ERR_LOCAL, "%s is not a regular file", name);
-    return file_read(fd, name, bytes, err);
+    snprintf(again, sizeof again, "/proc/self/fd/%d", found);
+    fd = open(again, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    return fd >= 0 ? file_read(fd, name, bytes, err)
+                   : err_errno(err, ERR_LOCAL, errno, "cannot open %s", name);
 }
 
 bool file_read_trusted(const char *path, struct bytes *bytes, struct err *err)

@@ -73,6 +73,23 @@ const char *config_trust_file(struct config_trust *trust, const char *path, int 
     return judged->usable ? judged->why : unusable;
 }
 
+void config_trust_mention(struct config_trust *trust, const char *path)
+{
+    struct judged judged = {0};
+    const char *advice;
+
+    if (trust->only_looks)
+        return;
+    judged = judge(trust, path, F_OK);
+    advice = judged.why == NULL ? NULL
+                                : arena_format(trust->arena,
+                                               "a command is given the file %s, which %s; if it is "
+                                               "a script, others have it run",
+                                               path, judged.why);
+    if (advice != NULL && !text_list_has(trust->advice, advice))
+        text_list_add(trust->advice, trust->arena, advice, strlen(advice));
+}
+
 /* Judges a directory to the end: nobody else may even add to it. */
 static bool open_directory(struct config_trust *trust, const char *path, DIR **ret_stream,
                            struct err *err)

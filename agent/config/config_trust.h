@@ -48,6 +48,13 @@ void config_trust_start(struct config_trust *trust, const char *file, bool only_
 const char *config_trust_file(struct config_trust *trust, const char *path, int how,
                               const char *unusable);
 
+/*
+ * config_trust_mention - advises against an argument of a command that is a file others may write
+ *
+ * It may be the script that an interpreter runs, or a log that everybody is to write.
+ */
+void config_trust_mention(struct config_trust *trust, const char *path);
+
 /* config_trust_directory - the same for a directory, and for every file in it */
 const char *config_trust_directory(struct config_trust *trust, const char *path);
 

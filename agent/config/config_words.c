@@ -92,8 +92,11 @@ const char *words_argv(struct config_scope *scope, const struct text_list *words
                             "path and mode");
     if (why != NULL)
         return why;
-    for (size_t i = 1; i < words->count; i++)
+    for (size_t i = 1; i < words->count; i++) {
         if (!text_list_add(argv, scope->arena, words->items[i], strlen(words->items[i])))
             return config_no_memory;
+        if (i > 1 && words->items[i][0] == '/')
+            config_trust_mention(&scope->trust, words->items[i]);
+    }
     return NULL;
 }

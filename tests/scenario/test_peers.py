@@ -1,4 +1,5 @@
 """Who answers here: pidfiles, names and sockets are anybody's; consumers are of root, of ourselves, or of a user who is named."""
+import ctypes
 import os
 import pathlib
 import shutil
@@ -24,6 +25,30 @@ print("x", flush=True)
 while True:
     signal.pause()
 """
+
+
+class Opened:
+    """Whether anybody opens the file, by inotify(7)."""
+    IN_OPEN = 0x20
+
+    def __init__(self, path):
+        libc = ctypes.CDLL(None, use_errno=True)
+        self.fd = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        assert self.fd >= 0 and libc.inotify_add_watch(self.fd, os.fsencode(path), self.IN_OPEN) >= 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        os.close(self.fd)
+
+    def seen(self):
+        try:
+            return bool(os.read(self.fd, 4096))
+        except BlockingIOError:
+            return False
+
+
 # Listens at a path and writes what it hears to another.
 LISTENER = """
 import os, socket, sys
@@ -204,6 +229,22 @@ def test_a_pidfile_that_a_stranger_could_have_written_signals_nobody(devca, site
     assert done.code == 1 and failed["class"] == "local"
     assert f"process {process.pid} ({name}) gets no signal: {why}" in failed["message"]
     assert "belongs to" not in why or "it must belong to root or to the user of the process" in failed["message"]
+
+
+def test_a_pidfile_leads_root_to_open_no_device(devca, site, tmp_path):
+    """To open a device can be an order: a watchdog is armed, a tape rewinds. Its owner leads the name wherever he likes."""
+    device, folder = tmp_path / "device", tmp_path / "run"
+    os.mkfifo(device, 0o600)
+    folder.mkdir()
+    (folder / "consumer.pid").symlink_to(device)
+    os.chown(folder, ATTACKER, ATTACKER)
+    site.configure(devca, {"web": WEB + f"reload = signal USR1 pidfile {folder}/consumer.pid"})
+    with Opened(device) as opened:
+        failed = site.once().events("reload-failed")[0]
+        assert not opened.seen()
+        assert "is not a regular file" in failed["message"]
+        os.close(os.open(device, os.O_RDONLY | os.O_NONBLOCK))
+        assert opened.seen(), "this test sees what is opened"
 
 
 def test_a_consumers_own_pidfile_signals_it(devca, site, start, name, tmp_path):

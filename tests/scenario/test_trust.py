@@ -600,3 +600,15 @@ def test_a_program_that_may_only_be_executed_is_run(site):
     (site.folder / "true").chmod(0o700)
     done = as_attacker(LEAFD, "check", "-c", site.file)
     assert done.returncode == 2 and "may not be executed; check its path and mode" in done.stderr
+
+
+def test_a_script_given_to_an_interpreter_is_advised_against_where_others_may_write_it(site):
+    script = site.folder / "script.sh"
+    script.write_text("id\n")
+    script.chmod(0o666)
+    write(site, lines=f"reload = exec /bin/sh {script} /none")
+    told = subprocess.run([LEAFD, "check", "-c", site.file], capture_output=True, text=True)
+    assert told.returncode == 0 and f"a command is given the file {script}" in told.stdout and ALL in told.stdout
+    script.chmod(0o644)
+    told = subprocess.run([LEAFD, "check", "-c", site.file], capture_output=True, text=True)
+    assert told.returncode == 0 and "is given the file" not in told.stdout
