@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 PIECE, LENGTHY = 8, 32
 PRIVATE = re.compile(rb"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----.*?-----END (?:[A-Z]+ )?PRIVATE KEY-----", re.S)
 # Tokens that a real server made and showed nobody else.
-TOKEN = re.compile(rb"\bhv[sb]\.[A-Za-z0-9_-]{20,}|\bs\.[A-Za-z0-9]{24}\b")
+TOKEN = re.compile(rb"\bhv[sb]\.[A-Za-z0-9_-]{40,}|\bs\.[A-Za-z0-9]{24}\b")
 UUID = re.compile(rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 DIGITS = re.compile(rb"[0-9a-fA-F]{16,}")
 GENERATION = re.compile(r"/\.\.\d{4}_\d\d_[^/]*/")
