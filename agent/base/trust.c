@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 enum { LINKS_MOST = 40 /* as the kernel: path_resolution(7) */, NUMBERS_BYTES = 256 };
@@ -73,19 +74,23 @@ static const char *harm(mode_t mode)
 static bool refuse_owner(const struct trust *trust, const char *path, const struct statx *about,
                          struct err *err)
 {
+    unsigned owner = about->stx_uid, user = (unsigned)trust->user;
+
+    err_set(err, ERR_LOCAL, "%s belongs to uid %u, who %s", path, owner, harm(about->stx_mode));
     if (trust->who != NULL)
-        err_set(err, ERR_LOCAL,
-                "%s belongs to uid %u, who %s; it must belong to root or to %s (uid %u)", path,
-                about->stx_uid, harm(about->stx_mode), trust->who, (unsigned)trust->user);
-    else if (trust->user == 0)
-        err_set(err, ERR_LOCAL,
-                "%s belongs to uid %u, who %s; chown it to root, or run leafd as uid %u", path,
-                about->stx_uid, harm(about->stx_mode), about->stx_uid);
-    else
-        err_set(err, ERR_LOCAL,
-                "%s belongs to uid %u, who %s, and leafd trusts root and uid %u here; chown it to "
-                "one of them, or run leafd as uid %u",
-                path, about->stx_uid, harm(about->stx_mode), (unsigned)trust->user, about->stx_uid);
+        err_append(err, "; it must belong to root or to %s (uid %u)", trust->who, user);
+    else if (user != 0)
+        err_append(err, ", and leafd trusts root and uid %u here", user);
+    /* A directory of a consumer's own stays its own: given to root it would be closed to it. */
+    if (trust->who == NULL && S_ISREG(about->stx_mode))
+        err_append(err,
+                   "; run leafd as uid %u, or give the file to root and to a group that may read "
+                   "it (chown root:GROUP)",
+                   owner);
+    else if (trust->who == NULL)
+        err_append(err,
+                   "; run leafd as uid %u, or name a place all of whose directories are root's",
+                   owner);
     return refuse(err);
 }
 
@@ -102,17 +107,39 @@ static bool refuse_mode(const char *path, const struct statx *about, struct err 
     return refuse(err);
 }
 
+static bool has_access_list(int fd)
+{
+    char path[64];
+
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    return getxattr(path, "system.posix_acl_access", NULL, 0) >= 0 || errno != ENODATA;
+}
+
+/* Whether others may put something in its place, or change it. */
+static bool is_writable(const struct trust *trust, int fd, const struct statx *about,
+                        enum place place)
+{
+    mode_t others = about->stx_mode & (S_IWGRP | S_IWOTH);
+
+    if (S_ISLNK(about->stx_mode) || others == 0)
+        return false;
+    if (place == THE_END)
+        return true;
+    return (about->stx_mode & S_ISVTX) == 0 &&
+           (others != S_IWGRP || trust->group == 0 || about->stx_gid != trust->group ||
+            has_access_list(fd));
+}
+
 static bool judge(struct trust *trust, int fd, const char *path, enum place place, struct err *err)
 {
     struct statx about;
-    bool of_root, is_writable;
+    bool of_root, writable;
 
     if (statx(fd, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &about) != 0)
         return err_errno(err, ERR_LOCAL, errno, "cannot look at %s", path);
     of_root = about.stx_uid == 0 || is_overflow(about.stx_uid);
-    is_writable = !S_ISLNK(about.stx_mode) && (about.stx_mode & (S_IWGRP | S_IWOTH)) != 0 &&
-                  (place == THE_END || (about.stx_mode & S_ISVTX) == 0);
-    if ((of_root || about.stx_uid == trust->user) && !is_writable)
+    writable = is_writable(trust, fd, &about, place);
+    if ((of_root || about.stx_uid == trust->user) && !writable)
         return true;
     if (is_read_only(fd))
         return true;

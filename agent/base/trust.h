@@ -29,7 +29,8 @@
 
 /* Initialise with {.user = geteuid()}, and use it for as many paths as are to be judged so. */
 struct trust {
-    uid_t user;                  /* who may write beside root */
+    uid_t user;  /* who may write beside root */
+    gid_t group; /* whose members may write directories on the way, but by no ACL; 0: nobody's */
     const char *who;             /* for texts: who that is; NULL: this process runs as it */
     char advice[ERR_TEXT_BYTES]; /* of the last path: what is unwise and yet no fault; "" nothing */
     bool through_volume;         /* the last path led through root's link into ..data of kubelet */

@@ -75,16 +75,19 @@ static const char *find_line(const struct bytes *status, const char *line)
 bool trust_process_read(pid_t pid, struct trust_process *ret_process)
 {
     CLEANUP(bytes_free) struct bytes status = {.limit = FILE_MOST_BYTES};
-    const char *users;
-    uint64_t real;
+    const char *users, *groups;
+    uint64_t user, group;
 
     *ret_process = (struct trust_process){.pid = pid};
     if (!read_stat(ret_process) || !read_of(pid, "status", &status))
         return false;
     users = find_line(&status, "\nUid:\t");
-    if (users == NULL || !read_field(users, 0, &real))
+    groups = find_line(&status, "\nGid:\t");
+    if (users == NULL || groups == NULL || !read_field(users, 0, &user) ||
+        !read_field(groups, 0, &group))
         return false;
-    ret_process->user = (uid_t)real;
+    ret_process->user = (uid_t)user;
+    ret_process->group = (gid_t)group;
     return true;
 }
 

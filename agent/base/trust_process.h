@@ -22,6 +22,7 @@ struct trust_process {
      * may signal the process without leafd's help: kill(2).
      */
     uid_t user;
+    gid_t group; /* the real one as well */
     char name[32];
     uint64_t started_ticks; /* since boot, in clock ticks */
 };

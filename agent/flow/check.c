@@ -116,9 +116,9 @@ bool check_print(const struct config *config, bool online)
     config_problems_free(&files);
     for (size_t i = 0; i < config->cert_count; i++)
         right &= print_places(&config->certs[i], online, &advice);
-    terminal_line(stdout,
-                  "the configuration is right: %zu certificate%s from %s, %zu piece%s of advice",
-                  config->cert_count, config->cert_count == 1 ? "" : "s", config->vault.address,
-                  advice, advice == 1 ? "" : "s");
+    terminal_line(
+        stdout, "the configuration is right%s: %zu certificate%s from %s, %zu piece%s of advice",
+        right ? "" : ", and a directory that it names is refused", config->cert_count,
+        config->cert_count == 1 ? "" : "s", config->vault.address, advice, advice == 1 ? "" : "s");
     return right;
 }

@@ -83,8 +83,13 @@ static bool open_file(const struct staging *staging, const struct output *output
     if (fchmod(fd, output->mode) != 0)
         return err_errno(err, ERR_LOCAL, errno, "cannot set its mode");
     if ((output->owner != OWNER_UNCHANGED || output->group != OWNER_UNCHANGED) &&
-        fchown(fd, (uid_t)output->owner, (gid_t)output->group) != 0)
-        return err_errno(err, ERR_LOCAL, errno, "cannot give it to its owner");
+        fchown(fd, (uid_t)output->owner, (gid_t)output->group) != 0) {
+        err_errno(err, ERR_LOCAL, errno, "cannot give it to its owner");
+        return err->errnum == EPERM &&
+               err_append(err, "; that takes CAP_CHOWN (AmbientCapabilities=CAP_CHOWN "
+                               "CAP_DAC_READ_SEARCH), or an agent of the owner's "
+                               "(leafd@USER.service)");
+    }
     *ret_fd = take_fd(&fd);
     return true;
 }

@@ -136,9 +136,14 @@ static bool signal_process(int pidfd, const struct trust_process *process, int s
                        "reload: process %d (%s) would be ended by SIG%s, which it does not catch, "
                        "and gets none; does %s name the consumer?",
                        pid, process->name, sigabbrev_np(signal), source);
-    return signal_pidfd(pidfd, signal) == 0 ||
-           err_errno(err, ERR_CONSUMER, errno, "reload: cannot send SIG%s to process %d (%s)",
-                     sigabbrev_np(signal), pid, process->name);
+    if (signal_pidfd(pidfd, signal) == 0)
+        return true;
+    err_errno(err, ERR_CONSUMER, errno, "reload: cannot send SIG%s to process %d (%s)",
+              sigabbrev_np(signal), pid, process->name);
+    if (err->errnum == EPERM)
+        err_append(err, "; reload it by its unit (reload = unit), or run leafd as uid %u",
+                   (unsigned)process->user);
+    return false;
 }
 
 /* There is nobody to tell yet: the flow knows that by the errno (consumer_steps). */
@@ -181,14 +186,17 @@ static bool read_pidfile(const char *path, pid_t *ret_pid, struct err *err)
  * Opens the file again, as one that only root or the user of the process can have put there, and
  * that speaks of the same process still. This is systemd's rule for PIDFile=, with the user of the
  * process in place of the unit's cgroup: whoever could have written the pid can signal the process
- * himself.
+ * himself. Debian's /run/postgresql may be written by the group of the process, too: its members
+ * can put another file of these users there, which leads to another process of the same user.
  */
 static bool open_trusted(const char *path, const struct trust_process *process, int *ret_fd,
                          struct err *err)
 {
     CLEANUP(bytes_free) struct bytes bytes = {.limit = PIDFILE_MOST_BYTES};
     CLEANUP(close_fd) int fd = -1;
-    struct trust trust = {.user = process->user, .who = "the user of the process that it names"};
+    struct trust trust = {.user = process->user,
+                          .group = process->user == 0 ? 0 : process->group,
+                          .who = "the user of the process that it names"};
     pid_t pid = 0;
 
     if (!trust_open_file(&trust, path, &fd, err)) {

@@ -253,10 +253,7 @@ static bool refuse(const struct socket_order *order, struct err *err)
 {
     if (err->errnum == ENOENT)
         return err_errno(err, ERR_CONSUMER, ENOENT, "reload: cannot connect to %s", order->socket);
-    err_wrap(err, "reload: nothing is sent");
-    if (err->errnum == EPERM)
-        err_append(err, "; write `socket PATH user NAME` if that is the consumer's user");
-    return false;
+    return err_wrap(err, "reload: nothing is sent");
 }
 
 /*
@@ -270,8 +267,12 @@ static bool find_socket(const struct socket_order *order, int *ret_fd, struct er
     const char *name = NULL;
     struct stat about;
 
-    if (!trust_open_parent(&trust, order->socket, &dir_fd, &name, err))
+    if (!trust_open_parent(&trust, order->socket, &dir_fd, &name, err)) {
+        if (err->errnum == EPERM)
+            err_append(err, "; have the consumer listen in a directory of root's, such as "
+                            "/run/NAME.sock");
         return refuse(order, err);
+    }
     *ret_fd = openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (*ret_fd < 0 || fstat(*ret_fd, &about) != 0)
         return err_errno(err, ERR_CONSUMER, errno, "reload: cannot connect to %s", order->socket);
@@ -304,6 +305,8 @@ static bool open_connection(struct conversation *talk, struct err *err)
     }
     if (r == 0 && !trust_peer(talk->fd, talk->order->user, path, err)) {
         close_fd(&talk->fd);
+        if (err->errnum == EPERM)
+            err_append(err, "; write `socket PATH user NAME` if that is the consumer's user");
         return refuse(talk->order, err);
     }
     if (r != 0)

@@ -357,6 +357,8 @@ struct slot *reload_unit_start(sd_event *loop, const char *unit, uint64_t limit_
         return &reload->slot;
     err_errno(err, r == -ENOMEM ? ERR_LOCAL : ERR_CONSUMER, -r,
               "reload: unit %s: cannot reach the system bus", unit);
+    err_append(err, "; where no systemd runs, tell the consumer by a signal, as the template "
+                    "nginx-pod does");
     err->errnum = 0; /* it is the bus that is missing, not the consumer */
     destroy_unit_reload(&reload->slot);
     return NULL;

@@ -214,7 +214,15 @@ def behind_a_strangers_link(folder, pid):
     return theirs / "consumer.pid", f"{theirs} belongs to uid {ATTACKER}"
 
 
-@pytest.mark.parametrize("how", [their_own, in_a_sticky_directory, writable, in_a_writable_directory, behind_a_strangers_link])
+def in_a_directory_of_his_group(folder, pid):
+    pidfile = put_pidfile(folder, pid)
+    os.chown(folder, 0, ATTACKER)
+    folder.chmod(0o2775)
+    return pidfile, f"{folder} may be written by its group"
+
+
+@pytest.mark.parametrize("how", [their_own, in_a_sticky_directory, writable, in_a_writable_directory, in_a_directory_of_his_group,
+                                 behind_a_strangers_link])
 def test_a_pidfile_that_a_stranger_could_have_written_signals_nobody(devca, site, start, name, tmp_path, how):
     """He writes the pid of root's process into it, and SIGTERM into his mind.
 
@@ -248,11 +256,15 @@ def test_a_pidfile_leads_root_to_open_no_device(devca, site, tmp_path):
 
 
 def test_a_consumers_own_pidfile_signals_it(devca, site, start, name, tmp_path):
-    """As PostgreSQL's: its directory, its file, its process; and one that root wrote for it."""
-    for number, owner in enumerate((ATTACKER, 0)):
+    """As PostgreSQL's: its directory, its file, its process; and one that root wrote for it.
+
+    Debian's /run/postgresql may be written by the group of the process as well.
+    """
+    for number, (owner, mode) in enumerate(((ATTACKER, 0o755), (0, 0o755), (ATTACKER, 0o2775))):
         process = start.named(name, user=ATTACKER)
         pidfile = put_pidfile(tmp_path / f"run-{number}", process.pid, owner)
         os.chown(pidfile.parent, ATTACKER, ATTACKER)
+        pidfile.parent.chmod(mode)
         site.configure(devca, {f"web-{number}": WEB + f"reload = signal USR1 pidfile {pidfile}"})
         assert site.once().events("reloaded")
         assert was_told(process)

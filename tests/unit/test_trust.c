@@ -161,8 +161,8 @@ static void what_belongs_to_another_user_is_refused(void **state)
     make_file("d/sticky/ours", 0600, 0);
     make_link("d/sticky/link", "ours", OTHER_UID);
     assert_refused("d/theirs/file", "d/theirs", "run leafd as uid 4242");
-    assert_refused("d/file", "d/file", "chown it to root");
-    assert_refused("d/sticky/link", "d/sticky/link", "chown it to root");
+    assert_refused("d/file", "d/file", "chown root:GROUP");
+    assert_refused("d/sticky/link", "d/sticky/link", "directories are root's");
     assert_opens("d/sticky/ours");
 }
 
@@ -227,6 +227,31 @@ static void who_may_read_is_told(void **state)
     assert_int_equal(readers_of("r/open"), TRUST_EVERYBODY);
     assert_int_equal(readers_of("r/..data/token"), TRUST_EVERYBODY);
     assert_int_equal(readers_of("r/token"), geteuid() == 0 ? TRUST_POD : TRUST_EVERYBODY);
+}
+
+static void a_group_that_is_trusted_may_write_directories_on_the_way(void **state)
+{
+    struct trust trust = {.user = OTHER_UID, .group = OTHER_UID};
+    CLEANUP(close_fd) int fd = -1;
+    struct err err;
+
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    assert_int_equal(chmod(top, 0755), 0);
+    make_directory("g", 02775, OTHER_UID);
+    make_file("g/file", 0600, OTHER_UID);
+    make_file("g/wide", 0660, OTHER_UID);
+    assert_false(trust_open_file(&trust, place("g/file"), &fd, &err));
+    assert_int_equal(chown(place("g"), OTHER_UID, OTHER_UID), 0);
+    assert_int_equal(chown(place("g/wide"), OTHER_UID, OTHER_UID), 0);
+    assert_int_equal(chmod(place("g"), 02775), 0);
+    assert_int_equal(chmod(place("g/wide"), 0660), 0);
+    assert_true(trust_open_file(&trust, place("g/file"), &fd, &err));
+    close_fd(&fd);
+    assert_false(trust_open_file(&trust, place("g/wide"), &fd, &err));
+    assert_int_equal(chmod(place("g"), 02777), 0);
+    assert_false(trust_open_file(&trust, place("g/file"), &fd, &err));
 }
 
 static void what_is_no_file_is_not_opened(void **state)
@@ -327,6 +352,7 @@ int main(void)
         TRUST_TEST(the_user_who_is_trusted_may_own_it),
         TRUST_TEST(a_program_is_judged_and_need_not_be_readable),
         TRUST_TEST(who_may_read_is_told),
+        TRUST_TEST(a_group_that_is_trusted_may_write_directories_on_the_way),
         TRUST_TEST(what_is_no_file_is_not_opened),
         TRUST_TEST(the_parent_of_what_is_to_be_made_is_judged),
         TRUST_TEST(a_relative_path_is_judged_from_the_root),
