@@ -261,6 +261,7 @@ def test_the_commands_that_we_show_bind_names_to_the_login(real_ca_server, site,
 def test_the_demo_binds_names_to_the_login(site):
     folder = site.folder / "ca"
     folder.mkdir()
+    site.canaries.own.add(str(folder))
     with subprocess.Popen([DEVCA, "--listen", "127.0.0.1:0", "--directory", str(folder), "--roles",
                            os.path.join(SOURCE, "tests", "devca", "roles.ini")], stdout=subprocess.DEVNULL) as ca:
         try:

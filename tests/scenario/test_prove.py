@@ -243,6 +243,7 @@ def test_a_consumer_that_comes_back_with_old_files_is_told_again(ca, site, consu
     run.wait_event("proven")
     for name in ("tls.crt", "tls.key"):
         (tmp_path / f"old-{name}").write_bytes((site.out() / name).read_bytes())
+    site.canaries.own.add(str(tmp_path / "old-tls.key"))
     renew(site, ca, run, WEB + consumer.lines + "prove_every = 1s\n", 1)
     run.wait_event("proven", count=2)
     consumer.load(tmp_path / "old-tls.crt", tmp_path / "old-tls.key")

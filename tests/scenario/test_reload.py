@@ -161,18 +161,21 @@ def test_an_admin_interface_that_refuses_is_told_again(ca, site, admin):
     assert "the answer is status 400: key does not fit" in told and "second line" not in told and "s3cret" not in told
 
 
+CONSUMER = f"cons-{os.getpid()}"  # tests run side by side, and signal by name
+
+
 def start_listening(tmp_path):
-    """A process by the name of my-consumer that ends with 7 when it is told."""
-    os.symlink("/bin/sh", tmp_path / "my-consumer")
+    """A process by the name of CONSUMER that ends with 7 when it is told."""
+    os.symlink("/bin/sh", tmp_path / CONSUMER)
     process = subprocess.Popen(  # pylint: disable=consider-using-with
-        [tmp_path / "my-consumer", "-c", "trap 'exit 7' USR1; echo; while :; do sleep 0.05; done"], stdout=subprocess.PIPE)
+        [tmp_path / CONSUMER, "-c", "trap 'exit 7' USR1; echo; while :; do sleep 0.05; done"], stdout=subprocess.PIPE)
     process.stdout.readline()
     return process
 
 
 def test_a_process_that_the_signal_would_end_is_spared(ca, site, tmp_path):
     """The pidfile may name another one, to which SIGHUP means what it means by default."""
-    process = subprocess.Popen(["/bin/sleep", "1000"])  # pylint: disable=consider-using-with
+    process = subprocess.Popen(["env", "--default-signal=HUP", "/bin/sleep", "1000"])  # pylint: disable=consider-using-with
     try:
         (tmp_path / "odd.pid").write_text(f"{process.pid}\n")
         site.configure(ca, {"web": WEB + f"reload = signal HUP pidfile {tmp_path}/odd.pid"})
@@ -190,7 +193,7 @@ def test_a_process_that_the_signal_would_end_is_spared(ca, site, tmp_path):
 def test_a_process_is_signalled_by_name(ca, site, tmp_path):
     process = start_listening(tmp_path)
     try:
-        site.configure(ca, {"web": WEB + "reload = signal USR1 process my-consumer"})
+        site.configure(ca, {"web": WEB + f"reload = signal USR1 process {CONSUMER}"})
         assert site.once().code == 0
         assert process.wait(timeout=10) == 7
     finally:
@@ -247,7 +250,7 @@ def test_a_pidfile_is_believed_after_the_clock_was_set_forward(ca, site, tmp_pat
     """The file tells the wall clock of then: the process looks younger than it, and has its name."""
     process = start_listening(tmp_path)
     try:
-        pidfile = tmp_path / "my-consumer.pid"
+        pidfile = tmp_path / f"{CONSUMER}.pid"
         pidfile.write_text(f"{process.pid}\n")
         os.utime(pidfile, (time.time() - 3600, time.time() - 3600))
         site.configure(ca, {"web": WEB + f"reload = signal USR1 pidfile {pidfile}"})

@@ -87,8 +87,8 @@ def test_a_command_that_only_looks_can_be_ended(devca, site):
     with subprocess.Popen([LEAFD, "ready", "-w", "1h", "-c", str(site.file)], env=site.environment) as looking:
         try:
             wait_for(lambda: "nanosleep" in open(f"/proc/{looking.pid}/wchan", encoding="ascii").read(), "it to wait")
-            looking.send_signal(signal.SIGINT)
-            assert looking.wait(timeout=60) == -signal.SIGINT
+            looking.send_signal(signal.SIGTERM)
+            assert looking.wait(timeout=60) == -signal.SIGTERM
         finally:
             looking.kill()
 
