@@ -1,5 +1,6 @@
 #include "install/set_lock.h"
 
+#include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/text.h"
@@ -10,83 +11,145 @@
 #include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
-enum { TRIES = 5, LINE_BYTES = 256 };
+/* What is looked at to find a holder: /proc lists what anybody starts. */
+enum { TRIES = 5, PROCESSES_MOST = 65536, AGENTS_MOST = 256, OPEN_FILES_MOST = 131072 };
+enum { PROC_FILE_MOST_BYTES = 65536 };
 
 static const char lock_name[] = "..lock";
 
 /* -- who holds it ---------------------------------------------------------------------------------
  */
 
-/* The number may be another process's by now, if the one that took the lock left it to a child: so
- * its name counts as well. */
-static bool is_agent(pid_t pid, uid_t owner)
-{
-    struct trust_process its, ours;
+/*
+ * /proc/locks is not read: the pid in it is of whoever took the lock, which may have ended and left
+ * its number to any other process, and everybody can make the list as long as they like. What the
+ * kernel tells of a process's own open files can be neither forged nor crowded out.
+ */
+struct search {
+    struct stat locked;
+    struct trust_process ours;
+    size_t processes, agents, files; /* looked at so far */
+    pid_t holder;                    /* has it open and locked; 0: none was seen */
+    pid_t likely;                    /* the only agent that may not be looked into; 0: none */
+    size_t closed;                   /* how many may not be */
+};
 
-    return trust_process_read(pid, &its) && trust_process_read(getpid(), &ours) &&
-           strcmp(its.name, ours.name) == 0 &&
-           (its.user == 0 || its.user == geteuid() || its.user == owner);
+static bool is_trusted(const struct search *search, uid_t user)
+{
+    return user == 0 || user == geteuid() || user == search->locked.st_uid;
 }
 
-/* A line of /proc/locks, proc_locks(5): "1: FLOCK  ADVISORY  WRITE 1234 fe:01:5678 0 EOF". */
-static bool read_lock(char *line, pid_t *ret_pid, dev_t *ret_device, ino_t *ret_inode)
+/* Whether the process has our name, and a user who may work in the set. */
+static bool is_agent(const struct search *search, int process_fd, pid_t pid,
+                     struct trust_process *ret_process)
 {
-    enum { KIND = 1, PID = 4, FILE_ID = 5, FIELDS = 6 };
-    char *fields[FIELDS], *rest = line, *end;
-    unsigned long major_number, minor_number;
-    uint64_t pid, inode;
+    CLEANUP(bytes_free) struct bytes name = {.limit = PROC_FILE_MOST_BYTES};
+    struct err err;
 
-    for (size_t i = 0; i < FIELDS; i++) {
-        fields[i] = strtok_r(rest, " ", &rest);
-        if (fields[i] == NULL)
-            return false;
-    }
-    if (strcmp(fields[KIND], "FLOCK") != 0 || !text_number(fields[PID], INT_MAX, &pid))
-        return false;
-    major_number = strtoul(fields[FILE_ID], &end, 16);
-    minor_number = *end == ':' ? strtoul(end + 1, &end, 16) : 0;
-    if (*end != ':' || !text_number(end + 1, UINT64_MAX, &inode))
-        return false;
-    *ret_pid = (pid_t)pid;
-    *ret_device = makedev((unsigned)major_number, (unsigned)minor_number);
-    *ret_inode = (ino_t)inode;
-    return true;
+    return file_read_at(process_fd, "comm", &name, &err) &&
+           text_starts(bytes_text(&name), search->ours.name) != NULL &&
+           trust_process_read(pid, ret_process) &&
+           strcmp(ret_process->name, search->ours.name) == 0 &&
+           is_trusted(search, ret_process->user);
 }
 
-/* The process that has a lock on the open file; 0 if none is seen. */
-static pid_t find_holder(int fd, bool only_agents)
+/* Whether the lock is that of this open file of the process. */
+static bool has_lock(int process_fd, const char *number)
 {
-    CLEANUP(close_file) FILE *locks = fopen("/proc/locks", "re");
-    char line[LINE_BYTES];
+    CLEANUP(bytes_free) struct bytes info = {.limit = PROC_FILE_MOST_BYTES};
+    char path[32];
+    struct err err;
+
+    snprintf(path, sizeof path, "fdinfo/%.20s", number);
+    return file_read_at(process_fd, path, &info, &err) &&
+           strstr(bytes_text(&info), "\nlock:") != NULL &&
+           strstr(bytes_text(&info), ": FLOCK ") != NULL;
+}
+
+/* Whether one of the process's open files has the lock; *ret_closed: they are not for us to see. */
+static bool holds_lock(struct search *search, int process_fd, bool *ret_closed)
+{
+    CLEANUP(close_fd) int fd = openat(process_fd, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    CLEANUP(close_directory) DIR *files = fd < 0 ? NULL : fdopendir(fd);
+    const struct dirent *file;
     struct stat about;
 
-    if (locks == NULL || fstat(fd, &about) != 0)
-        return 0;
-    while (fgets(line, sizeof line, locks) != NULL) {
-        dev_t device;
-        ino_t inode;
-        pid_t pid;
-
-        if (read_lock(line, &pid, &device, &inode) && pid > 0 && inode == about.st_ino &&
-            device == about.st_dev && (!only_agents || is_agent(pid, about.st_uid)))
-            return pid;
+    *ret_closed = files == NULL && errno == EACCES;
+    if (files == NULL)
+        return false;
+    (void)take_fd(&fd);
+    while (search->files++ < OPEN_FILES_MOST && (file = readdir(files)) != NULL) {
+        if (file->d_name[0] == '.')
+            continue;
+        if (fstatat(dirfd(files), file->d_name, &about, 0) != 0) {
+            *ret_closed |= errno == EACCES;
+        } else if (about.st_ino == search->locked.st_ino && about.st_dev == search->locked.st_dev &&
+                   has_lock(process_fd, file->d_name)) {
+            return true;
+        }
     }
-    return 0;
+    return false;
 }
 
-static bool refuse(const char *path, pid_t holder, struct err *err)
+/* Through its directory in /proc, which leads nowhere once the process has ended: whoever gets its
+ * number then is not taken for it. */
+static void look_into(struct search *search, int proc_fd, const char *number)
 {
-    if (holder == getpid())
+    CLEANUP(close_fd) int process_fd = -1;
+    struct trust_process its;
+    struct stat about;
+    bool is_closed_to_us;
+    uint64_t pid;
+
+    /* The owner is the effective user, whatever the process lets others see: proc_pid(5). */
+    if (!text_number(number, INT_MAX, &pid) || fstatat(proc_fd, number, &about, 0) != 0 ||
+        !is_trusted(search, about.st_uid))
+        return;
+    process_fd = openat(proc_fd, number, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (process_fd < 0 || !is_agent(search, process_fd, (pid_t)pid, &its))
+        return;
+    search->agents++;
+    if (holds_lock(search, process_fd, &is_closed_to_us)) {
+        /* A set-user-id program has root's rights and what its caller opened, under any name. */
+        if (trust_process_program(&its) == TRUST_PROGRAM_NAMED)
+            search->holder = its.pid;
+    } else if (is_closed_to_us && its.pid != getpid()) {
+        search->likely = search->closed++ == 0 ? its.pid : 0;
+    }
+}
+
+/* The agent that has a lock on the open file. */
+static struct search find_holder(int fd)
+{
+    CLEANUP(close_directory) DIR *processes = opendir("/proc");
+    struct search search = {.holder = 0};
+    const struct dirent *process;
+
+    if (processes == NULL || fstat(fd, &search.locked) != 0 ||
+        !trust_process_read(getpid(), &search.ours))
+        return search;
+    while (search.holder == 0 && search.agents < AGENTS_MOST &&
+           search.processes++ < PROCESSES_MOST && (process = readdir(processes)) != NULL)
+        look_into(&search, dirfd(processes), process->d_name);
+    return search;
+}
+
+static bool refuse(const char *path, const struct search *found, struct err *err)
+{
+    if (found->holder == getpid())
         err_set(err, ERR_LOCAL, "another leafd works in %s: this one, for another section", path);
-    else if (holder > 0)
-        err_set(err, ERR_LOCAL, "another leafd works in %s: process %d", path, (int)holder);
+    else if (found->holder > 0)
+        err_set(err, ERR_LOCAL, "another leafd works in %s: process %d", path, (int)found->holder);
+    else if (found->likely > 0)
+        err_set(err, ERR_LOCAL,
+                "another leafd works in %s: likely process %d, whose open files may not be looked "
+                "at from here",
+                path, (int)found->likely);
     else
         err_set(err, ERR_LOCAL,
                 "another leafd works in %s: a process that cannot be seen from here, as one of "
@@ -105,11 +168,11 @@ static int open_lock(int set_fd, int flags)
 }
 
 /* Whether nobody but this user and root can open it. */
-static bool is_closed(int fd)
+static bool is_closed(int fd, uid_t user)
 {
     struct stat about;
 
-    return fstat(fd, &about) == 0 && S_ISREG(about.st_mode) && about.st_uid == geteuid() &&
+    return fstat(fd, &about) == 0 && S_ISREG(about.st_mode) && about.st_uid == user &&
            (about.st_mode & 077) == 0;
 }
 
@@ -119,7 +182,7 @@ static bool make_lock(int set_fd, int *ret_fd, struct err *err)
     for (int tries = 0; tries < TRIES; tries++) {
         CLEANUP(close_fd) int fd = open_lock(set_fd, O_RDWR | O_CREAT);
 
-        if (fd >= 0 && is_closed(fd)) {
+        if (fd >= 0 && is_closed(fd, geteuid())) {
             *ret_fd = take_fd(&fd);
             return true;
         }
@@ -142,23 +205,25 @@ static bool is_same(int set_fd, int lock_fd)
 
 bool set_lock_take(int set_fd, const char *path, int *ret_fd, struct err *err)
 {
-    /* Where the directory cannot be locked, the file in it can; and whoever else has locked it is
-     * nobody to wait for. */
-    if (flock(set_fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-        pid_t agent = find_holder(set_fd, true);
+    struct search found;
 
-        if (agent != 0)
-            return refuse(path, agent, err);
+    /* Anybody who may read the directory can lock it: only an agent that is seen with it counts. */
+    if (flock(set_fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+        found = find_holder(set_fd);
+        if (found.holder != 0)
+            return refuse(path, &found, err);
     }
     for (int tries = 0; tries < TRIES; tries++) {
         CLEANUP(close_fd) int fd = -1;
 
         if (!make_lock(set_fd, &fd, err))
             return err_wrap(err, "%s", path);
-        if (flock(fd, LOCK_EX | LOCK_NB) != 0)
-            return errno == EWOULDBLOCK
-                       ? refuse(path, find_holder(fd, false), err)
-                       : err_errno(err, ERR_LOCAL, errno, "cannot lock %s/%s", path, lock_name);
+        if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+            if (errno != EWOULDBLOCK)
+                return err_errno(err, ERR_LOCAL, errno, "cannot lock %s/%s", path, lock_name);
+            found = find_holder(fd);
+            return refuse(path, &found, err);
+        }
         /* It may have been removed between the two. */
         if (is_same(set_fd, fd)) {
             *ret_fd = take_fd(&fd);
@@ -177,10 +242,15 @@ bool set_lock_stands(int set_fd, const char *path, int lock_fd, struct err *err)
 bool set_lock_is_held(int set_fd, const char *path, struct err *ret_who)
 {
     CLEANUP(close_fd) int fd = open_lock(set_fd, O_RDONLY);
-    pid_t agent = find_holder(set_fd, true);
-    bool is_held = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    struct search found = {.holder = 0};
+    struct stat set;
+    bool is_held = fd >= 0 && fstat(set_fd, &set) == 0 &&
+                   (is_closed(fd, geteuid()) || is_closed(fd, set.st_uid)) &&
+                   flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 
-    if (is_held || agent != 0)
-        refuse(path, agent != 0 ? agent : find_holder(fd, false), ret_who);
-    return is_held || agent != 0;
+    found = find_holder(is_held ? fd : set_fd);
+    is_held |= found.holder != 0;
+    if (is_held)
+        refuse(path, &found, ret_who);
+    return is_held;
 }

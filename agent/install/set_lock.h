@@ -3,11 +3,12 @@
  *
  * The lock is on "..lock" in the set's directory, which only the set's owner and root can open: a
  * lock on the directory would be anybody's who may read it, and would keep a certificate from being
- * renewed until it ends. It is a lock of flock(2), of which the kernel tells the process.
+ * renewed until it ends. It is a lock of flock(2).
  *
- * The directory is locked beside it, for agents that know no other lock, and so that a lock that
- * somebody removed does not let a second agent in. There only an agent's lock counts: a process
- * with the name of this one, of root, of this process's user or of the directory's.
+ * The directory is locked beside it, so that a lock that somebody removed does not let a second
+ * agent in. That lock is anybody's, so it counts only where the kernel shows it among the open
+ * files of an agent: a process with the name of this one, of root, of this process's user or of the
+ * directory's. Where those may not be looked at, "..lock" alone decides.
  */
 #ifndef LEAFD_INSTALL_SET_LOCK_H
 #define LEAFD_INSTALL_SET_LOCK_H

@@ -1,6 +1,7 @@
 """Whose a set is: its lock, its notes, the way to it, and what others left in it."""
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -196,6 +197,16 @@ def let_go(holder):
     holder.communicate("")
 
 
+def lock_as_agent(site):
+    """A process whose program is called as leafd's is, with the lock on the directory and none on "..lock"."""
+    program = site.folder / "leafd"
+    shutil.copy(shutil.which("flock"), program)
+    started = subprocess.Popen([program, "--exclusive", "--nonblock", "--close", site.out(), "sh", "-c", "echo locked; cat"],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert started.stdout.readline() == "locked\n"
+    return started
+
+
 @needs_root
 def test_who_may_only_read_a_set_does_not_keep_it_from_being_renewed(ca, site):
     site.configure(ca, {"web": WEB})
@@ -239,7 +250,7 @@ def test_a_lock_that_others_could_open_is_replaced(devca, site):
 
 @needs_root
 def test_another_agent_is_told_by_its_process_and_the_disk_is_told_all_the_same(ca, site):
-    """Also one of the first agents, which lock the directory itself and know no other lock."""
+    """Also where only the lock on the directory is left of it."""
     site.configure(ca, {"web": WEB})
     assert site.once().code == 0
     run = site.run()
@@ -252,7 +263,13 @@ def test_another_agent_is_told_by_its_process_and_the_disk_is_told_all_the_same(
     assert f"process {run.pid}" in told and "left" in told, told
     again.kill()
     assert run.terminate() == 0
+    # The lock on the directory counts if an agent has it, and not by its name alone.
     holder = hold_lock(site.out(), name="leafd")
+    try:
+        assert not site.once().events("kept")
+    finally:
+        let_go(holder)
+    holder = lock_as_agent(site)
     try:
         done = site.once()
         assert done.code == 0 and f"process {holder.pid}" in done.events("kept")[0]["message"], done.err
@@ -262,6 +279,62 @@ def test_another_agent_is_told_by_its_process_and_the_disk_is_told_all_the_same(
     assert not site.once().events("kept")
 
 
+LEAVE_LOCKS = """import fcntl, os, sys
+pids = []
+for _ in range(400):
+    fd = os.open(sys.argv[1], os.O_RDONLY)
+    pids.append(os.fork())
+    if pids[-1] == 0:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        os._exit(0)
+    os.waitpid(pids[-1], 0)
+print(pids[0], flush=True)
+sys.stdin.read()
+"""
+
+
+@needs_root
+def test_a_lock_of_somebody_whose_pid_is_leafds_now_keeps_nobody(devca, site):
+    """Whoever took it has ended and left it to its parent; the kernel goes on telling its pid, and gives that to others."""
+    site.configure(devca, {"web": WEB})
+    assert site.once().code == 0
+    let_everybody_read(devca, site)
+    with subprocess.Popen(["setpriv", f"--reuid={ATTACKER}", f"--regid={ATTACKER}", "--clear-groups", sys.executable, "-c",
+                           LEAVE_LOCKS, site.out()], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        first = int(holder.stdout.readline())
+        try:
+            for number in (1, 2):
+                site.configure(devca, {"web": WEB + f"ip_addresses = 192.0.2.{number}\n"})
+                # The next processes of this machine, leafd and its threads among them, get those numbers.
+                Path("/proc/sys/kernel/ns_last_pid").write_text(f"{first - 1}\n")
+                done = site.once()
+                assert done.code == 0 and done.events("published") and not done.events("kept"), done.err
+            Path("/proc/sys/kernel/ns_last_pid").write_text(f"{first - 1}\n")
+            done = site.command("revoke", "web")
+            assert done.code == 0 and "running agent" not in done.out, done.out
+        finally:
+            holder.stdin.close()
+
+
+@needs_root
+def test_the_list_of_all_locks_is_not_asked(devca, site):
+    """Everybody can make it long, which makes it slow to read: here it is a FIFO without end."""
+    site.configure(devca, {"web": WEB})
+    assert site.once().code == 0
+    let_everybody_read(devca, site)
+    site.configure(devca, {"web": WEB + "ip_addresses = 192.0.2.1\n"})
+    os.mkfifo(site.folder / "locks")
+    holder = hold_lock(site.out(), ATTACKER, name="leafd")
+    try:
+        done = subprocess.run(["unshare", "--mount", "sh", "-c", 'mount --bind "$1" /proc/locks && exec "$2" once -c "$3"', "sh",
+                               site.folder / "locks", scene.LEAFD, site.file], capture_output=True, text=True, check=False,
+                              timeout=20)
+        assert done.returncode == 0 and '"published"' in done.stderr, done.stderr
+    finally:
+        let_go(holder)
+
+
+@needs_root
 def test_a_lock_that_is_removed_is_taken_again_and_lets_no_second_agent_in(ca, site):
     site.configure(ca, {"web": WEB}, agent="files_every = 1s")
     run = site.run()
