@@ -1,5 +1,7 @@
 #include "base/wish.h"
 
+#include <strings.h>
+
 const char *const key_type_words[KEY_TYPE_COUNT + 1] = {
     [KEY_ECDSA_P256] = "ecdsa-p256", [KEY_ECDSA_P384] = "ecdsa-p384",
     [KEY_ECDSA_P521] = "ecdsa-p521", [KEY_RSA_2048] = "rsa-2048",
@@ -12,6 +14,26 @@ bool names_equal(const struct names *a, const struct names *b)
     return text_equal(a->common_name, b->common_name) && text_list_equal(&a->dns, &b->dns) &&
            text_list_equal(&a->ip, &b->ip) && text_list_equal(&a->uri, &b->uri) &&
            text_list_equal(&a->email, &b->email) && text_list_equal(&a->subject, &b->subject);
+}
+
+static bool is_among(const struct names *names, const char *name)
+{
+    return text_list_has(&names->dns, name) || text_list_has(&names->ip, name) ||
+           text_list_has(&names->uri, name) || text_list_has(&names->email, name) ||
+           (names->common_name != NULL && strcasecmp(names->common_name, name) == 0);
+}
+
+const char *names_beyond(const struct names *names, const struct names *others)
+{
+    const struct text_list *const lists[] = {&names->dns, &names->ip, &names->uri, &names->email};
+
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+        for (size_t j = 0; j < lists[i]->count; j++)
+            if (!is_among(others, lists[i]->items[j]))
+                return lists[i]->items[j];
+    if (names->common_name != NULL && !is_among(others, names->common_name))
+        return names->common_name;
+    return NULL;
 }
 
 size_t names_count(const struct names *names)

@@ -56,6 +56,13 @@ extern const char *const key_type_words[KEY_TYPE_COUNT + 1];
 /* names_equal - whether both ask for the same names, in whatever order */
 bool names_equal(const struct names *a, const struct names *b);
 
+/*
+ * names_beyond - the first name of `names` that `others` lacks, of whatever kind; NULL if none
+ *
+ * The common name counts as any other name, the rest of the subject does not.
+ */
+const char *names_beyond(const struct names *names, const struct names *others);
+
 /* names_count - how many subject alternative names there are */
 size_t names_count(const struct names *names);
 

@@ -123,6 +123,12 @@ static bool is_api_text(const char *text, bool slashes)
     return true;
 }
 
+bool is_api_path(const char *text)
+{
+    return text[0] != '\0' && text[0] != '/' && text[strlen(text) - 1] != '/' &&
+           is_api_text(text, true) && strstr(text, "//") == NULL && strstr(text, "..") == NULL;
+}
+
 const char *parse_api_path(struct config_scope *scope, const char *value, void *field)
 {
     const char **path = field;
@@ -138,8 +144,7 @@ const char *parse_api_path(struct config_scope *scope, const char *value, void *
     *path = arena_copy_part(scope->arena, *path, length);
     if (*path == NULL)
         return config_no_memory;
-    if (length == 0 || !is_api_text(*path, true) || strstr(*path, "//") != NULL ||
-        strstr(*path, "..") != NULL)
+    if (!is_api_path(*path))
         return "is not a path of the CA's API: letters, digits, - . _ ~ and single slashes";
     return NULL;
 }

@@ -47,6 +47,9 @@ config_parser parse_password_file;
  */
 config_parser parse_api_path;
 
+/* is_api_path - whether what comes from elsewhere is such a path as well */
+bool is_api_path(const char *text);
+
 /* parse_api_name - `const char *`: one segment of such a path, such as a role */
 config_parser parse_api_name;
 

@@ -2,6 +2,8 @@
 
 #include "base/cleanup.h"
 #include "base/terminal.h"
+#include "base/trust.h"
+#include "config/config_values.h"
 #include "flow/ask.h"
 #include "flow/once.h"
 #include "install/installed.h"
@@ -9,8 +11,58 @@
 #include "install/set_directory.h"
 #include "install/set_lock.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+/* What is noted says what is revoked: whoever may write it could name any certificate. */
+static bool is_ours(int set_fd, const struct cert_config *cert, const char *generation,
+                    struct err *err)
+{
+    CLEANUP(close_fd)
+    int fd = openat(set_fd, generation, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    CLEANUP(close_fd)
+    int record_fd =
+        fd < 0 ? -1 : openat(fd, record_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    struct trust trust = {.user = geteuid()};
+    char path[PATH_MAX];
+
+    if (record_fd < 0)
+        return err_errno(err, ERR_LOCAL, errno, "cannot open %s in %s", record_name,
+                         cert->directory);
+    snprintf(path, sizeof path, "%s/%s", cert->directory, generation);
+    if (!trust_check_fd(&trust, fd, path, err))
+        return false;
+    snprintf(path, sizeof path, "%s/%s/%s", cert->directory, generation, record_name);
+    return trust_check_fd(&trust, record_fd, path, err);
+}
+
+/*
+ * Whether it is the section's own certificate, of a mount of the CA. A section that was given more
+ * names since, or fewer, still means it.
+ */
+static bool is_the_sections(const struct cert_config *cert, const struct record *record,
+                            struct err *err)
+{
+    const char *missing = names_beyond(&cert->wish.names, &record->leaf.names);
+    const char *mount = record->request.pki_mount;
+
+    if (missing != NULL && names_beyond(&record->leaf.names, &cert->wish.names) != NULL)
+        return err_set(err, ERR_REFUSED,
+                       "the certificate in %s, serial %s, is not for the names of the section: %s "
+                       "is missing in it; set the names and the directory that it was issued for, "
+                       "or revoke it by its serial number on the CA",
+                       cert->directory, record->leaf.serial, missing);
+    if (mount == NULL || !is_api_path(mount))
+        return err_set(err, ERR_REFUSED,
+                       "%s in %s names no mount of the CA as pki_mount; it was not written by "
+                       "leafd: revoke serial %s on the CA",
+                       record_name, cert->directory, record->leaf.serial);
+    return true;
+}
 
 /* Revokes one certificate; *ret_agent tells whether an agent works in its directory. */
 static bool revoke_one(struct ask *ask, const struct cert_config *cert, bool reissue,
@@ -20,11 +72,14 @@ static bool revoke_one(struct ask *ask, const struct cert_config *cert, bool rei
     CLEANUP(close_fd) int set_fd = -1;
     struct err who;
 
-    if (!set_directory_look(cert->directory, &set_fd, err))
+    if (!set_directory_visit(cert->directory, &set_fd, err))
         return false;
     installed_glance(set_fd, cert, &installed);
     if (installed.health == INSTALLED_NOTHING)
         return err_set(err, ERR_REFUSED, "there is nothing to revoke: %s", installed.why);
+    if (!is_ours(set_fd, cert, installed.generation, err) ||
+        !is_the_sections(cert, &installed.record, err))
+        return false;
     if (!ask_revoke(ask, installed.record.request.pki_mount, installed.record.leaf.serial,
                     installed.record.leaf_pem, err))
         return false;

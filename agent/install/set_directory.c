@@ -157,6 +157,35 @@ bool set_directory_open(const char *path, mode_t mode, int *ret_fd, int *ret_loc
     return true;
 }
 
+/* Opens what is there and ours to work in. */
+static bool visit_at(int parent_fd, const char *name, const char *path, int *ret_fd,
+                     struct err *err)
+{
+    CLEANUP(close_fd) int fd = -1;
+    struct stat about;
+
+    if (!open_at(parent_fd, name, path, &fd, err))
+        return false;
+    if (fstat(fd, &about) != 0)
+        return err_errno(err, ERR_LOCAL, errno, "cannot look at %s", path);
+    if (!is_ours(path, &about, err))
+        return false;
+    if (faccessat(fd, ".", W_OK | X_OK, AT_EACCESS) != 0)
+        return err_errno(err, ERR_LOCAL, errno, "uid %u cannot write %s", (unsigned)geteuid(),
+                         path);
+    *ret_fd = take_fd(&fd);
+    return true;
+}
+
+bool set_directory_visit(const char *path, int *ret_fd, struct err *err)
+{
+    CLEANUP(close_fd) int parent_fd = -1;
+    const char *name;
+
+    return open_parent(path, geteuid(), &parent_fd, &name, err) &&
+           visit_at(parent_fd, name, path, ret_fd, err);
+}
+
 bool set_directory_would_open(const char *path, struct err *err)
 {
     CLEANUP(close_fd) int parent_fd = -1;
@@ -171,16 +200,7 @@ bool set_directory_would_open(const char *path, struct err *err)
                err_errno(err, ERR_LOCAL, errno,
                          "the directory %s is not there, and uid %u cannot make it", path,
                          (unsigned)geteuid());
-    if (!open_at(parent_fd, name, path, &fd, err))
-        return false;
-    if (fstat(fd, &about) != 0)
-        return err_errno(err, ERR_LOCAL, errno, "cannot look at %s", path);
-    if (!is_ours(path, &about, err))
-        return false;
-    if (faccessat(parent_fd, name, W_OK | X_OK, AT_EACCESS) != 0)
-        return err_errno(err, ERR_LOCAL, errno, "uid %u cannot write %s", (unsigned)geteuid(),
-                         path);
-    return true;
+    return visit_at(parent_fd, name, path, &fd, err);
 }
 
 /* Whoever made it so wanted others to read what comes into it. */

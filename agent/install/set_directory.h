@@ -27,6 +27,14 @@ bool set_directory_open(const char *path, mode_t mode, int *ret_fd, int *ret_loc
                         struct err *err);
 
 /*
+ * set_directory_visit - opens a directory that is there, after the same judgement, beside its agent
+ *
+ * Makes nothing and takes no lock. The descriptor belongs to the caller. Fails with class local,
+ * and errnum ENOENT where nothing is there.
+ */
+bool set_directory_visit(const char *path, int *ret_fd, struct err *err);
+
+/*
  * set_directory_would_open - whether set_directory_open would work, by what can be seen
  *
  * Makes nothing and takes no lock, so that it can be asked beside a running agent. Fails with class

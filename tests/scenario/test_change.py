@@ -1,10 +1,13 @@
 """SIGHUP and restarts: only what changed is done anew, and only as much of it as is needed."""
 import calendar
+import json
 import os
 import stat
 import time
 
-from scene import WEB, serial_of, wait_for
+import pytest
+from attacker import ATTACKER, as_attacker, needs_root, open_the_way
+from scene import WEB, serial_of, snapshot, wait_for
 
 
 def test_hangup_issues_what_is_added_and_leaves_what_is_removed(ca, site):
@@ -222,3 +225,70 @@ def test_revoke_sends_the_certificate_where_its_serial_is_not_known(ca, site):
     assert f"revoked serial {serial}" in done.out
     assert ca.revoked(serial)
     assert serial_of(site.out() / "tls.crt") != serial
+
+
+# -- whose certificate it is -------------------------------------------------------------------------
+
+def others_certificate(devca, site, web):
+    """A site with a certificate of db, and a section web; the serial number of db's."""
+    site.folder.chmod(0o755)
+    site.configure(devca, {"db": WEB.replace("a.example.test, b.example.test", "db.example.test"), "web": web})
+    assert site.once("db").code == 0
+    return serial_of(site.out("db") / "tls.crt")
+
+
+def revocations(devca):
+    return [path for path in devca.all_requests() if "revoke" in path or "sys/" in path]
+
+
+def refuses_to_revoke(devca, site, serial, *told):
+    before, asked = snapshot(site.folder, but="log"), revocations(devca)
+    done = site.command("revoke", "--no-reissue", "web")
+    assert done.code != 0 and not done.out, done.out
+    assert all(text in done.err for text in told), done.err
+    assert not devca.revoked(serial) and revocations(devca) == asked
+    assert snapshot(site.folder, but="log") == before
+
+
+@needs_root
+def test_revoke_follows_nobody_elses_links(devca, site):
+    home = site.folder / "home"
+    home.mkdir()
+    os.chown(home, ATTACKER, ATTACKER)
+    serial = others_certificate(devca, site, WEB + f"directory = {home}/x/out-db\n")
+    open_the_way(home)
+    assert as_attacker("ln", "-s", site.folder, home / "x").returncode == 0
+    refuses_to_revoke(devca, site, serial, "home belongs to uid 4242", "chown it to root, or run leafd as uid 4242")
+
+
+@needs_root
+@pytest.mark.parametrize("whose", ["set", "generation", "record"])
+def test_revoke_believes_no_notes_that_others_may_write(devca, site, whose):
+    serial = others_certificate(devca, site, WEB)
+    assert site.once("web").code == 0
+    generation = site.out() / os.readlink(site.out() / "..data")
+    (generation / "..record").write_text((site.out("db") / "..data" / "..record").read_text())
+    path = {"set": site.out(), "generation": generation, "record": generation / "..record"}[whose]
+    os.chown(path, ATTACKER, ATTACKER)
+    refuses_to_revoke(devca, site, serial, f"{path} belongs to uid {ATTACKER}", "leafd")
+    os.chown(path, 0, 0)
+
+
+def test_revoke_takes_nothing_back_that_is_not_the_sections(devca, site):
+    """Its names decide; and the path of the CA is one, whatever is noted."""
+    serial = others_certificate(devca, site, WEB)
+    assert site.once("web").code == 0
+    record = site.out() / "..data" / "..record"
+    own = record.read_text()
+    record.write_text((site.out("db") / "..data" / "..record").read_text())
+    refuses_to_revoke(devca, site, serial, f"serial {serial}, is not for the names of the section: a.example.test is missing")
+    for mount in ("sys/../pki_int/../sys/x?y=", "/pki_int", "pki_int/", "pki_int//", "..", ""):
+        record.write_text(json.dumps({**json.loads(own), "request": {**json.loads(own)["request"], "pki_mount": mount}}))
+        refuses_to_revoke(devca, site, serial, "..record", "names no mount of the CA as pki_mount")
+    # More names than it was issued for, or fewer, make it nobody else's.
+    record.write_text(own)
+    for lines in (WEB + "ip_addresses = 192.0.2.1\n", WEB.replace(", b.example.test", "")):
+        serial = serial_of(site.out() / "tls.crt")
+        site.configure(devca, {"web": lines})
+        assert site.command("revoke", "web").code == 0
+        assert devca.revoked(serial) and serial_of(site.out() / "tls.crt") != serial

@@ -312,6 +312,25 @@ static void only_a_500_that_repeats_makes_the_role_a_suspect(void **state)
                          cases[i].suspects);
 }
 
+static void a_name_that_the_others_lack_is_found(void **state)
+{
+    const char *one[] = {"a.example.test"}, *two[] = {"b.example.test", "a.example.test"};
+    const char *ip[] = {"192.0.2.1"};
+    const struct names a = {.dns = {one, 1}}, both = {.dns = {two, 2}};
+    const struct names address = {.dns = {one, 1}, .ip = {ip, 1}};
+    const struct names common = {.common_name = "A.example.test"}, none = {0};
+
+    (void)state;
+    assert_null(names_beyond(&none, &none));
+    assert_null(names_beyond(&a, &both));
+    assert_string_equal(names_beyond(&both, &a), "b.example.test");
+    assert_string_equal(names_beyond(&address, &both), "192.0.2.1");
+    assert_string_equal(names_beyond(&a, &none), "a.example.test");
+    /* A common name and a DNS name are the same name, in whatever case. */
+    assert_null(names_beyond(&a, &common));
+    assert_string_equal(names_beyond(&common, &none), "A.example.test");
+}
+
 static void a_difference_is_what_is_asked_of_the_ca(void **state)
 {
     struct arena arena = {0};
@@ -451,6 +470,7 @@ int main(void)
         cmocka_unit_test(retry_after_is_obeyed_and_capped),
         cmocka_unit_test(a_wait_outlives_crashes_and_not_a_person_who_restarts),
         cmocka_unit_test(only_a_500_that_repeats_makes_the_role_a_suspect),
+        cmocka_unit_test(a_name_that_the_others_lack_is_found),
         cmocka_unit_test(a_difference_is_what_is_asked_of_the_ca),
         cmocka_unit_test(advice_is_given_for_what_is_unwise_and_only_then),
         cmocka_unit_test(names_that_a_peer_may_refuse_are_advised_on),
