@@ -1,6 +1,7 @@
 #include "base/trust.h"
 
 #include "base/cleanup.h"
+#include "base/shortage.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -32,6 +33,8 @@ static bool read_numbers(const char *path, char text[NUMBERS_BYTES])
     CLEANUP(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     ssize_t got = fd < 0 ? -1 : read(fd, text, NUMBERS_BYTES - 1);
 
+    if (fd < 0)
+        shortage_note(errno);
     text[got < 0 ? 0 : got] = '\0';
     return got > 0;
 }

@@ -36,6 +36,28 @@ const char *names_beyond(const struct names *names, const struct names *others)
     return NULL;
 }
 
+/* The first of `wanted` that is not in `got`, or NULL. */
+static const char *first_missing(const struct text_list *wanted, const struct text_list *got)
+{
+    for (size_t i = 0; i < wanted->count; i++)
+        if (!text_list_has(got, wanted->items[i]))
+            return wanted->items[i];
+    return NULL;
+}
+
+const char *names_missing(const struct names *wanted, const struct names *got)
+{
+    const char *missing = first_missing(&wanted->dns, &got->dns);
+
+    if (missing == NULL)
+        missing = first_missing(&wanted->ip, &got->ip);
+    if (missing == NULL)
+        missing = first_missing(&wanted->uri, &got->uri);
+    if (missing == NULL)
+        missing = first_missing(&wanted->email, &got->email);
+    return missing;
+}
+
 size_t names_count(const struct names *names)
 {
     return names->dns.count + names->ip.count + names->uri.count + names->email.count;

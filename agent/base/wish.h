@@ -63,6 +63,9 @@ bool names_equal(const struct names *a, const struct names *b);
  */
 const char *names_beyond(const struct names *names, const struct names *others);
 
+/* names_missing - the first alternative name of `wanted` that is not in `got`; NULL if all are */
+const char *names_missing(const struct names *wanted, const struct names *got);
+
 /* names_count - how many subject alternative names there are */
 size_t names_count(const struct names *names);
 

@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/shortage.h"
 #include "base/when.h"
+#include "install/foreign.h"
 #include "install/publish.h"
 #include "install/set_directory.h"
 #include "install/trust_bundle.h"
@@ -96,7 +97,6 @@ static bool follows_published(const struct cert_job *job, const struct installed
 static void read_held(struct cert_job *job, const char *current)
 {
     CLEANUP(installed_free) struct installed installed = {0};
-    const struct request_facts wanted = record_request(job->cert);
     struct cert_draft *draft = NULL;
     struct err err;
 
@@ -106,7 +106,7 @@ static void read_held(struct cert_job *job, const char *current)
         return;
     installed_read_generation(job->set_fd, job->held, job->cert, &installed);
     if (installed.health != INSTALLED_WHOLE || !follows_published(job, &installed) ||
-        difference_between(&installed.record.request, &wanted) != NULL ||
+        installed_difference(&installed, job->cert) != NULL ||
         !vet_lasts(installed.record.end_s, when_now_s()))
         return;
     draft = cert_draft_new();
@@ -119,7 +119,7 @@ static void read_held(struct cert_job *job, const char *current)
     secret_wipe(&draft->issued.key_pem);
     memcpy(draft->generation, job->held, sizeof draft->generation);
     job->draft = draft;
-    job->is_unannounced = !trust_bundle_has(job->set_fd, &draft->issued);
+    job->is_unannounced = !trust_bundle_has(job->set_fd, job->cert, &draft->issued);
 }
 
 /* What can be seen of a directory that is not ours to work in. */
@@ -181,18 +181,31 @@ static void note_lost_names(struct cert_job *job)
 
     for (size_t i = 0; i < job->cert->outputs.count && err.kind == ERR_NONE; i++)
         publish_name_stands(job->set_fd, job->cert->outputs.items[i].name, &err);
-    snprintf(job->damage, sizeof job->damage, "%.255s", err.text);
+    if (job->damage[0] == '\0')
+        snprintf(job->damage, sizeof job->damage, "%.255s", err.text);
+}
+
+/* What was put here while others could write the directory is told, and tells nothing. */
+static void clear_foreign(struct cert_job *job)
+{
+    struct err what;
+
+    if (foreign_remove(job->set_fd, &what))
+        snprintf(job->damage, sizeof job->damage, "%.255s", what.text);
 }
 
 bool job_read_disk(void *arg, struct err *err)
 {
     struct cert_job *job = arg;
     char current[GENERATION_NAME_BYTES] = "";
+    struct err why;
 
     shortage_forget();
     if (!open_set(job, err) || !publish_check(job->set_fd, job->cert, err))
         return false;
-    publish_current(job->set_fd, current);
+    clear_foreign(job);
+    if (!publish_current(job->set_fd, current, &why))
+        current[0] = '\0';
     cert_state_read(job->set_fd, &job->state);
     cert_state_hide(job->set_fd);
     if (!publish_again(job, current, err))
@@ -275,6 +288,12 @@ static bool take_published_key(struct cert_job *job, struct err *err)
         return false;
     if (installed.health == INSTALLED_NOTHING)
         return true;
+    if (!record_is_of(&installed.record, job->cert)) {
+        snprintf(job->damage, sizeof job->damage,
+                 "the one in place was made for [cert %.60s], and a key goes to no other section",
+                 installed.record.cert);
+        return true;
+    }
     return installed_recover(job->set_fd, job->cert, &installed, &issued, err) &&
            key_from_pem(secret_expose(&issued.key_pem), issued.key_pem.length, &job->draft->key,
                         err);
@@ -340,7 +359,8 @@ bool job_vet(void *arg, struct err *err)
     vault_signed_free(&draft->reply);
     if (draft->issued.request_id == NULL)
         return err_memory(err);
-    draft->is_stranger = job->guards_peers && !trust_bundle_has(job->set_fd, &draft->issued);
+    draft->is_stranger =
+        job->guards_peers && !trust_bundle_has(job->set_fd, job->cert, &draft->issued);
     return !err_shortage(err);
 }
 

@@ -47,7 +47,8 @@ struct cert_job {
                                               published; "" not known */
     char print[DIGEST_HEX_BYTES]; /* for and of job_look, of job_publish: how the files look when
                                      they are whole; "" not known */
-    char damage[256]; /* of job_look, and names for job_read_disk: not as left; "" nothing */
+    char damage[256]; /* of job_look, and names and what others left for job_read_disk: not as left;
+                         of job_make_key: why the published key is not used again; "" nothing */
     bool is_kept;     /* of job_read_disk: it failed since another agent works there */
     bool is_seen;     /* of job_read_disk: it failed, but `installed` and `state` tell what can be
                          seen of the directory */

@@ -72,6 +72,13 @@ void cert_log_wanted(const struct cert_work *work, const char *what)
               "%s, because %s", what, work->reason);
 }
 
+void cert_log_new_key(const struct cert_work *work, const char *why)
+{
+    log_write(LOG_WANTED,
+              (const struct log_field[]){{"CERT", work->cert->name}, {"REASON", why}, {0}},
+              "a new key, because %s", why);
+}
+
 void cert_log_held(const struct cert_work *work)
 {
     char begin[WHEN_TEXT_BYTES], wait[DURATION_TEXT_BYTES];

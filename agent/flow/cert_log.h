@@ -18,6 +18,9 @@ void cert_log_kept(const struct cert_work *work, const struct err *who);
 /* cert_log_damaged - files, names or links of the set are not as leafd left them */
 void cert_log_damaged(const struct cert_work *work, const char *what);
 
+/* cert_log_new_key - a key is made although it was not to be rotated, and why */
+void cert_log_new_key(const struct cert_work *work, const char *why);
+
 /* cert_log_wanted - a certificate is to be issued, or its files written anew, and why */
 void cert_log_wanted(const struct cert_work *work, const char *what);
 

@@ -84,7 +84,6 @@ static void take_installed(struct cert_work *work, const struct installed *insta
                            struct findings *findings)
 {
     const struct consumer_state *consumer = &work->state.consumer;
-    const struct request_facts wanted = record_request(work->cert);
 
     if (installed->health == INSTALLED_NOTHING) {
         work->published = (struct cert_published){0};
@@ -93,7 +92,7 @@ static void take_installed(struct cert_work *work, const struct installed *insta
                                  installed->record.end_s, installed->record.issued_s);
         work->published.usable = findings->now_s < work->published.end_s;
         take_found_revoked(work);
-        findings->difference = difference_between(&installed->record.request, &wanted);
+        findings->difference = installed_difference(installed, work->cert);
     }
     findings->health = installed->health;
     findings->why = installed->why;
@@ -190,7 +189,8 @@ static void tell_damage(struct cert_work *work, const struct cert_job *job)
 {
     const struct installed *installed = &job->installed;
 
-    if (!work->look.told && (installed->health == INSTALLED_DAMAGED || installed->is_spoiled))
+    if (!work->look.told &&
+        (installed->health == INSTALLED_DAMAGED || installed->is_spoiled || installed->is_foreign))
         cert_log_damaged(work, installed->why);
     else if (!work->look.told && job->damage[0] != '\0')
         cert_log_damaged(work, job->damage);
@@ -237,6 +237,15 @@ void stage_read(struct cert_work *work)
     start_job(work, job, job_read_disk, on_read);
 }
 
+static void on_key_made(void *arg, const struct err *job_err)
+{
+    struct cert_work *work = arg;
+
+    if (work->job->damage[0] != '\0')
+        cert_log_new_key(work, work->job->damage);
+    on_job_done(arg, job_err);
+}
+
 void stage_make_key(struct cert_work *work)
 {
     struct cert_job *job = new_job(work);
@@ -245,7 +254,7 @@ void stage_make_key(struct cert_work *work)
         return;
     job->rehearse = work->state.failures > 0 && work->state.failure.kind == ERR_LOCAL;
     job->keep_key = work->cert->key_rotation == KEY_ROTATE_NEVER;
-    start_job(work, job, job_make_key, on_job_done);
+    start_job(work, job, job_make_key, on_key_made);
 }
 
 /* Whether a new issuer is to be made known before its first certificate is shown. */

@@ -1,8 +1,10 @@
 #include "flow/check.h"
 
+#include "base/cleanup.h"
 #include "base/terminal.h"
 #include "config/config_document.h"
 #include "flow/configuration.h"
+#include "install/foreign.h"
 #include "install/publish.h"
 #include "install/set_directory.h"
 #include "plan/posture.h"
@@ -78,6 +80,21 @@ static bool print_refusal(const struct cert_config *cert, bool is_there, const c
     return !is_certain;
 }
 
+/* What others left in the set while it was open to them. */
+static bool print_foreign(const struct cert_config *cert)
+{
+    CLEANUP(close_fd) int set_fd = -1;
+    char text[2 * ERR_TEXT_BYTES];
+    struct err err;
+
+    if (!set_directory_look(cert->directory, &set_fd, &err) || !foreign_find(set_fd, &err))
+        return false;
+    snprintf(text, sizeof text, "%s: %s; it does not count, and the agent removes it",
+             cert->directory, err.text);
+    print_about(cert, "advice", text);
+    return true;
+}
+
 /* Who else may write the directories of the set and of its links; false if the agent would refuse
  * one of them. */
 static bool print_places(const struct cert_config *cert, bool online, size_t *advice)
@@ -91,6 +108,7 @@ static bool print_places(const struct cert_config *cert, bool online, size_t *ad
     if (remarks.advice[0] != '\0')
         print_about(cert, "advice", remarks.advice);
     *advice += remarks.advice[0] != '\0';
+    *advice += print_foreign(cert);
     for (size_t i = 0; i < cert->links.count; i++) {
         struct err err;
 

@@ -24,7 +24,6 @@ static enum status_word judge(const struct status_row *row, const struct install
                               const struct cert_config *cert, enum revocation revocation,
                               uint64_t now_s, const char **ret_detail)
 {
-    const struct request_facts wanted = record_request(cert);
     const struct consumer_state *consumer = &row->state.consumer;
     const char *difference;
 
@@ -46,7 +45,7 @@ static enum status_word judge(const struct status_row *row, const struct install
     *ret_detail = "the consumer refused a newer certificate";
     if (consumer->refused[0] != '\0')
         return STATUS_ROLLED_BACK;
-    difference = difference_between(&installed->record.request, &wanted);
+    difference = installed_difference(installed, cert);
     *ret_detail = difference == NULL ? installed->why : difference;
     if (installed->health == INSTALLED_DAMAGED)
         return STATUS_DAMAGED;
@@ -68,11 +67,12 @@ static enum status_word judge(const struct status_row *row, const struct install
 static void glance(int set_fd, const struct cert_config *cert, struct installed *installed)
 {
     char current[GENERATION_NAME_BYTES];
+    struct err err;
 
     for (unsigned tries = 1; tries <= GLANCES_MOST; tries++) {
         installed_free(installed);
         installed_glance(set_fd, cert, installed);
-        if (!publish_current(set_fd, current) || strcmp(current, installed->generation) == 0)
+        if (!publish_current(set_fd, current, &err) || strcmp(current, installed->generation) == 0)
             return;
     }
 }
@@ -148,7 +148,7 @@ static bool read_row(struct status *status, const struct cert_config *cert, stru
         row->is_intact = is_intact(set_fd, &installed);
         installed_judge_names(set_fd, cert, &installed);
         if (installed.health < INSTALLED_DAMAGED &&
-            !set_directory_is_private(cert->directory, set_fd, installed.generation, &err)) {
+            !set_directory_is_private(cert->directory, set_fd, &err)) {
             installed.health = INSTALLED_DAMAGED;
             snprintf(installed.why, sizeof installed.why, "%.255s", err.text);
         }

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/hide.h"
 #include "base/json_text.h"
+#include "install/set_file.h"
 
 #include <jansson.h>
 
@@ -15,7 +16,7 @@
 
 enum { STATE_VERSION = 2, STATE_MOST_BYTES = 16 * 1024 };
 
-static const char state_name[] = "..state";
+const char cert_state_name[] = "..state";
 
 static enum err_kind kind_of(const char *word)
 {
@@ -116,12 +117,13 @@ static void read_restart(const json_t *json, struct restart_state *ret_restart)
 bool cert_state_read(int set_fd, struct cert_state *ret_state)
 {
     CLEANUP(bytes_free) struct bytes bytes = {.limit = STATE_MOST_BYTES};
+    struct trust trust = set_file_trust(set_fd);
     json_auto_t *json = NULL;
     const char *text;
     struct err err;
 
     *ret_state = (struct cert_state){0};
-    if (!file_read_at(set_fd, state_name, &bytes, &err))
+    if (!set_file_read(&trust, set_fd, cert_state_name, &bytes, &err))
         return err.errnum != EACCES;
     json = json_loadb(bytes_text(&bytes), bytes.length, JSON_REJECT_DUPLICATES, NULL);
     if (number(json, "version") != STATE_VERSION)
@@ -143,7 +145,7 @@ bool cert_state_read(int set_fd, struct cert_state *ret_state)
 void cert_state_hide(int set_fd)
 {
     CLEANUP(close_fd)
-    int fd = openat(set_fd, state_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    int fd = openat(set_fd, cert_state_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     struct stat about;
 
     if (fd >= 0 && fstat(fd, &about) == 0 && S_ISREG(about.st_mode) && (about.st_mode & 077) != 0)
@@ -214,5 +216,5 @@ bool cert_state_write(int set_fd, const struct cert_state *state, struct err *er
     text = json_text(json, JSON_INDENT(1));
     if (text == NULL)
         return err_memory(err);
-    return file_replace_at(set_fd, state_name, 0600, text, strlen(text), err);
+    return file_replace_at(set_fd, cert_state_name, 0600, text, strlen(text), err);
 }

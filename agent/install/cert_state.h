@@ -14,6 +14,8 @@
 #include "install/generation.h"
 #include "pki/certificate.h"
 
+extern const char cert_state_name[];
+
 enum { KNOWN_LEAVES_MOST = 8, KNOWN_LEAF_BYTES = 16 + 1, CA_KNOWN_MOST = 4 };
 
 /* The leaf that the last finished look at the consumer showed. */
@@ -75,7 +77,8 @@ struct cert_state {
 };
 
 /*
- * cert_state_read - reads the state; {0} if there is none, or none that could be used
+ * cert_state_read - reads the state; {0} if there is none, or none that could be used: one that
+ * others may write says nothing (set_file)
  *
  * False if there is one that this user may not read: it is for root and the set's owner alone,
  * since it repeats what the CA, consumers and commands have said.

@@ -5,6 +5,7 @@
 #include "base/shortage.h"
 #include "install/outputs.h"
 #include "install/publish.h"
+#include "install/set_file.h"
 #include "pki/key.h"
 #include "pki/keystore.h"
 
@@ -93,28 +94,16 @@ __attribute__((format(printf, 2, 3))) static void note_exposed(struct installed 
     va_end(args);
 }
 
-/* Whom a list names beside owner and group does not show in the mode. */
-static bool is_listed(const struct reading *reading, const struct output *output)
-{
-    CLEANUP(close_fd) int fd = -1;
-
-    if (!content_holds_key(output->content))
-        return false;
-    fd = openat(reading->fd, output->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    return fd >= 0 && file_has_acl(fd);
-}
-
-static void check_mode(const struct reading *reading, const struct output *output,
+static void check_mode(struct installed *installed, const struct output *output, int fd,
                        const struct stat *about)
 {
-    struct installed *installed = reading->installed;
-
     if (exposes(output, about->st_mode))
         note_exposed(installed,
                      "the mode of %s was changed to %04o, and others may have read the key in it; "
                      "if they were not to, revoke the certificate",
                      output->name, (unsigned)about->st_mode & 07777);
-    else if (is_listed(reading, output))
+    /* Whom a list names beside owner and group does not show in the mode. */
+    else if (content_holds_key(output->content) && file_has_acl(fd))
         note_exposed(installed,
                      "%s has an access control list, and whom it names may have read the key; if "
                      "they were not to, revoke the certificate",
@@ -129,23 +118,33 @@ static void check_mode(const struct reading *reading, const struct output *outpu
 static void check_file(const struct reading *reading, const struct record_file *file)
 {
     CLEANUP(bytes_free) struct bytes bytes = {.limit = OUTPUT_MOST_BYTES};
+    CLEANUP(close_fd) int fd = -1;
     struct installed *installed = reading->installed;
     struct digest digest = {0};
     char hex[DIGEST_HEX_BYTES];
     struct stat about;
     struct err err;
 
-    if (!file_read_at(reading->fd, file->output.name, &bytes, &err)) {
+    if (!set_file_open(reading->fd, file->output.name, &fd, &err) ||
+        !file_read(fd, file->output.name, &bytes, &err)) {
         note_unread(reading, file->output.name, &err);
         return;
     }
     digest_add(&digest, bytes_text(&bytes), bytes.length);
     if (!digest_hex(&digest, hex, &err) || strcmp(hex, file->digest) != 0)
         note_spoiled(installed, "%s was changed", file->output.name);
-    if (fstatat(reading->fd, file->output.name, &about, AT_SYMLINK_NOFOLLOW) != 0)
+    if (fstat(fd, &about) != 0)
         note_spoiled(installed, "%s cannot be looked at", file->output.name);
     else
-        check_mode(reading, &file->output, &about);
+        check_mode(installed, &file->output, fd, &about);
+}
+
+/* Of an output, which may belong to its consumer: what it holds is held against the record. */
+static bool read_output(int generation_fd, const char *name, struct bytes *bytes, struct err *err)
+{
+    CLEANUP(close_fd) int fd = -1;
+
+    return set_file_open(generation_fd, name, &fd, err) && file_read(fd, name, bytes, err);
 }
 
 /* All keystores of a generation were made with one password, and trying it takes milliseconds. */
@@ -159,7 +158,7 @@ static void check_password(const struct reading *reading)
     while (i < record->file_count && !content_needs_password(record->files[i].output.content))
         i++;
     if (i == record->file_count || reading->password.length == 0 ||
-        !file_read_at(reading->fd, record->files[i].output.name, &bytes, &err))
+        !read_output(reading->fd, record->files[i].output.name, &bytes, &err))
         return;
     if (!keystore_opens(bytes_text(&bytes), bytes.length, &reading->password))
         note(reading->installed, INSTALLED_UNWANTED,
@@ -180,12 +179,15 @@ static void compare_outputs(struct installed *installed, const struct cert_confi
     char formats[DIGEST_HEX_BYTES];
     struct err err;
 
-    if (record->file_count != cert->outputs.count)
+    installed->has_other_files = record->file_count != cert->outputs.count;
+    if (installed->has_other_files)
         note(installed, INSTALLED_UNWANTED, "the section wants other files");
     for (size_t i = 0; i < record->file_count && i < cert->outputs.count; i++)
-        if (!same_output(&record->files[i].output, &cert->outputs.items[i]))
+        if (!same_output(&record->files[i].output, &cert->outputs.items[i])) {
+            installed->has_other_files = true;
             note(installed, INSTALLED_UNWANTED, "the section wants %s otherwise",
                  cert->outputs.items[i].name);
+        }
     if (record->formats != NULL &&
         (!record_formats(cert, formats, &err) || strcmp(formats, record->formats) != 0))
         note(installed, INSTALLED_UNWANTED, "the section wants files in other formats");
@@ -233,7 +235,7 @@ static bool read_key(int generation_fd, const struct record *record, const struc
 
     if (file == NULL)
         return err_set(err, ERR_LOCAL, "no file holds the key");
-    if (!file_read_at(generation_fd, file->output.name, &bytes, err))
+    if (!read_output(generation_fd, file->output.name, &bytes, err))
         return false;
     if (!parse_key(file, &bytes, password, &key, err) ||
         !certificate_has_key(record->leaf_pem, key, err))
@@ -257,34 +259,35 @@ static void check_key(const struct reading *reading)
         note(reading->installed, INSTALLED_NOTHING, "%s", err.text);
 }
 
-static int open_generation(int set_fd, const char *name)
-{
-    int fd = openat(set_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-
-    if (fd < 0)
-        shortage_note(errno);
-    return fd;
-}
-
-static bool read_record(int generation_fd, struct arena *arena, struct record *ret_record,
-                        struct err *err)
+/* Opens the generation and reads its record, believing neither if others may have made them. */
+static bool open_generation(int set_fd, const char *name, int *ret_fd, struct arena *arena,
+                            struct record *ret_record, struct err *err)
 {
     CLEANUP(bytes_free) struct bytes bytes = {.limit = RECORD_MOST_BYTES};
+    CLEANUP(close_fd) int fd = -1;
+    struct trust trust = set_file_trust(set_fd);
 
-    return file_read_at(generation_fd, record_name, &bytes, err) &&
-           record_read(bytes_text(&bytes), bytes.length, arena, ret_record, err);
+    if (!set_file_open_directory(&trust, set_fd, name, &fd, err) ||
+        !set_file_read(&trust, fd, record_name, &bytes, err) ||
+        !record_read(bytes_text(&bytes), bytes.length, arena, ret_record, err))
+        return false;
+    *ret_fd = take_fd(&fd);
+    return true;
 }
 
-static void read_generation(int generation_fd, const struct cert_config *cert, bool glance,
-                            struct installed *installed)
+/* Notes that nothing of use is there; what others left is for a person to know. */
+static void note_nothing(struct installed *installed, const struct err *err)
+{
+    installed->is_foreign = err->errnum == EPERM;
+    note(installed, INSTALLED_NOTHING, "%s", err->text);
+}
+
+static void read_files(int generation_fd, const struct cert_config *cert, bool glance,
+                       struct installed *installed)
 {
     struct reading reading = {cert, installed, generation_fd, glance, {0}};
     struct err err;
 
-    if (!read_record(generation_fd, &installed->arena, &installed->record, &err)) {
-        note(installed, INSTALLED_NOTHING, "%s", err.text);
-        return;
-    }
     /* A password that cannot be read now is for the next staging to tell of. */
     if (!glance)
         (void)output_password(cert, &reading.password, &err);
@@ -301,25 +304,28 @@ static void read_generation(int generation_fd, const struct cert_config *cert, b
 static void read_named(int set_fd, const struct cert_config *cert, bool glance,
                        struct installed *installed)
 {
-    CLEANUP(close_fd) int generation_fd = open_generation(set_fd, installed->generation);
+    CLEANUP(close_fd) int fd = -1;
+    struct err err;
 
-    if (generation_fd < 0)
-        note(installed, INSTALLED_NOTHING, "the generation %s cannot be opened",
-             installed->generation);
+    if (open_generation(set_fd, installed->generation, &fd, &installed->arena, &installed->record,
+                        &err))
+        read_files(fd, cert, glance, installed);
     else
-        read_generation(generation_fd, cert, glance, installed);
+        note_nothing(installed, &err);
 }
 
 static void read_published(int set_fd, const struct cert_config *cert, bool glance,
                            struct installed *ret_installed)
 {
+    struct err err;
+
     *ret_installed = (struct installed){0};
-    if (publish_current(set_fd, ret_installed->generation)) {
+    if (publish_current(set_fd, ret_installed->generation, &err)) {
         read_named(set_fd, cert, glance, ret_installed);
         return;
     }
     ret_installed->generation[0] = '\0';
-    note(ret_installed, INSTALLED_NOTHING, "nothing is published yet");
+    note_nothing(ret_installed, &err);
 }
 
 void installed_read(int set_fd, const struct cert_config *cert, struct installed *ret_installed)
@@ -342,15 +348,11 @@ void installed_read_generation(int set_fd, const char *generation, const struct 
 
 bool installed_record(int set_fd, struct arena *arena, struct record *ret_record, struct err *err)
 {
-    CLEANUP(close_fd) int generation_fd = -1;
+    CLEANUP(close_fd) int fd = -1;
     char name[GENERATION_NAME_BYTES];
 
-    if (!publish_current(set_fd, name))
-        return err_set(err, ERR_LOCAL, "nothing is published yet");
-    generation_fd = open_generation(set_fd, name);
-    if (generation_fd < 0)
-        return err_set(err, ERR_LOCAL, "the published generation cannot be opened");
-    return read_record(generation_fd, arena, ret_record, err);
+    return publish_current(set_fd, name, err) &&
+           open_generation(set_fd, name, &fd, arena, ret_record, err);
 }
 
 /* -- what can be seen without reading -------------------------------------------------------------
@@ -395,7 +397,8 @@ bool installed_print(int set_fd, const struct cert_config *cert, const char *gen
 
     add_stat(&digest, set_fd, ".", false);
     add_stat(&digest, set_fd, generation, true);
-    add_link(&digest, set_fd, "..data");
+    add_stat(&digest, set_fd, publish_data_name, false);
+    add_link(&digest, set_fd, publish_data_name);
     snprintf(path, sizeof path, "%s/%s", generation, record_name);
     add_stat(&digest, set_fd, path, true);
     for (size_t i = 0; i < cert->outputs.count; i++) {
@@ -435,24 +438,44 @@ static bool copy_record(const struct record *record, struct issued *issued, stru
     return certificate_read(leaf_pem, &issued->arena, &issued->leaf, err);
 }
 
+/* Files of other owners would give another section's key to whoever exchanged the sets. */
+static bool may_recover(const struct installed *installed, const struct cert_config *cert,
+                        struct err *err)
+{
+    return !installed->has_other_files || record_is_of(&installed->record, cert) ||
+           err_set(err, ERR_LOCAL, "the set was made for [cert %s], whose key goes to no other",
+                   installed->record.cert);
+}
+
+const char *installed_difference(const struct installed *installed, const struct cert_config *cert)
+{
+    const char *difference = record_difference(&installed->record, cert);
+
+    if (difference == NULL && installed->has_other_files && !record_is_of(&installed->record, cert))
+        return "the set was made for another section";
+    return difference;
+}
+
 bool installed_recover(int set_fd, const struct cert_config *cert,
                        const struct installed *installed, struct issued *ret_issued,
                        struct err *err)
 {
-    CLEANUP(close_fd) int generation_fd = open_generation(set_fd, installed->generation);
+    CLEANUP(close_fd) int fd = -1;
     CLEANUP(cleanup_key) EVP_PKEY *key = NULL;
     CLEANUP(secret_wipe) struct secret password = {0};
-    const struct record_file *file = key_file(&installed->record);
+    const struct record *record = &installed->record;
+    const struct record_file *file = key_file(record);
+    struct trust trust = set_file_trust(set_fd);
 
     *ret_issued = (struct issued){0};
-    if (generation_fd < 0)
-        return err_set(err, ERR_LOCAL, "the published generation cannot be opened");
+    if (!may_recover(installed, cert, err) ||
+        !set_file_open_directory(&trust, set_fd, installed->generation, &fd, err))
+        return false;
     if (file != NULL && file->output.content == CONTENT_PKCS12 &&
         !output_password(cert, &password, err))
         return false;
-    if (read_key(generation_fd, &installed->record, &password, &key, err) &&
-        key_to_pem(key, false, &ret_issued->key_pem, err) &&
-        copy_record(&installed->record, ret_issued, err))
+    if (read_key(fd, record, &password, &key, err) &&
+        key_to_pem(key, false, &ret_issued->key_pem, err) && copy_record(record, ret_issued, err))
         return true;
     issued_free(ret_issued);
     return false;

@@ -26,8 +26,10 @@ struct installed {
     struct record record;                   /* set unless NOTHING */
     /* A file is missing, or does not hold what was written: not merely a mode or owner. */
     bool is_spoiled;
-    bool is_exposed; /* a file with the key may be read by more than it was written for */
-    char why[256];   /* what is not as it should be, for people */
+    bool has_other_files; /* than the section wants, or for other owners, or in other modes */
+    bool is_foreign;      /* it is there, but others made it or may write it: NOTHING */
+    bool is_exposed;      /* a file with the key may be read by more than it was written for */
+    char why[256];        /* what is not as it should be, for people */
 };
 
 /*
@@ -59,6 +61,14 @@ void installed_glance(int set_fd, const struct cert_config *cert, struct install
 void installed_judge_names(int set_fd, const struct cert_config *cert, struct installed *installed);
 
 /*
+ * installed_difference - why what was read is not what the section wants of the CA; NULL if it is
+ *
+ * As record_difference has it. A set that was made for a section of another name is kept for the
+ * same files alone: nobody else gets its key. Not for INSTALLED_NOTHING.
+ */
+const char *installed_difference(const struct installed *installed, const struct cert_config *cert);
+
+/*
  * installed_print - a digest of all that can be seen of a published generation without reading it
  *
  * Where its names and links lead; mode, owner, size, times and inode of its files. Whoever writes
@@ -72,7 +82,8 @@ bool installed_print(int set_fd, const struct cert_config *cert, const char *gen
  * installed_recover - the issued set again, key included, from what is on disk
  *
  * For staging it anew with other files or modes, or with the same key. Fails with class local, also
- * if key and certificate do not belong together.
+ * if key and certificate do not belong together, or if the set was made for another section and
+ * other files.
  */
 bool installed_recover(int set_fd, const struct cert_config *cert,
                        const struct installed *installed, struct issued *ret_issued,

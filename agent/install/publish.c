@@ -5,6 +5,7 @@
 #include "base/shortage.h"
 #include "base/text.h"
 #include "base/trust.h"
+#include "install/set_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static const char data[] = "..data";
+const char publish_data_name[] = "..data";
 static const char data_new[] = "..data_tmp";
 static const char below_data[] = "..data/";
 static const char link_new_suffix[] = ".leafd-new";
@@ -32,12 +33,14 @@ static enum what_is_there look(int dir_fd, const char *name, char target[static 
     return text_starts(target, below_data) != NULL ? OUR_LINK : OTHER_LINK;
 }
 
-bool publish_current(int set_fd, char ret_name[static GENERATION_NAME_BYTES])
+bool publish_current(int set_fd, char ret_name[static GENERATION_NAME_BYTES], struct err *err)
 {
     char target[PATH_MAX];
 
-    if (look(set_fd, data, target) != OTHER_LINK || !generation_is_name(target))
-        return false;
+    if (!set_file_read_link(set_fd, publish_data_name, target, err))
+        return err->errnum == ENOENT ? err_set(err, ERR_LOCAL, "nothing is published yet") : false;
+    if (!generation_is_name(target))
+        return err_set(err, ERR_LOCAL, "%s does not lead to a generation", publish_data_name);
     memcpy(ret_name, target, strlen(target) + 1);
     return true;
 }
@@ -46,7 +49,7 @@ bool publish_may_be(int set_fd, const char *generation)
 {
     char target[PATH_MAX];
 
-    switch (look(set_fd, data, target)) {
+    switch (look(set_fd, publish_data_name, target)) {
     case NOTHING:
         return false;
     case OTHER_LINK:
@@ -61,8 +64,9 @@ bool publish_may_be(int set_fd, const char *generation)
 void publish_leave_only(int set_fd)
 {
     char current[GENERATION_NAME_BYTES] = "";
+    struct err err;
 
-    if (publish_current(set_fd, current) || !publish_may_be(set_fd, ""))
+    if (publish_current(set_fd, current, &err) || !publish_may_be(set_fd, ""))
         generation_sweep(set_fd, current, "", "");
 }
 
@@ -112,9 +116,10 @@ bool publish_check(int set_fd, const struct cert_config *cert, struct err *err)
     for (size_t i = 0; i < cert->outputs.count; i++)
         if (!check_name(set_fd, cert->directory, cert->outputs.items[i].name, err))
             return false;
-    if (fstatat(set_fd, data, &about, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISLNK(about.st_mode))
+    if (fstatat(set_fd, publish_data_name, &about, AT_SYMLINK_NOFOLLOW) == 0 &&
+        !S_ISLNK(about.st_mode))
         return err_set(err, ERR_LOCAL, "%s/%s is no symbolic link; move it away", cert->directory,
-                       data);
+                       publish_data_name);
     return true;
 }
 
@@ -325,15 +330,17 @@ bool publish_names(int set_fd, const struct cert_config *cert, struct err *err)
 bool publish_swap(int set_fd, const struct cert_config *cert, const char *generation,
                   char ret_previous[static GENERATION_NAME_BYTES], struct err *err)
 {
+    struct err why;
+
     if (!publish_check(set_fd, cert, err))
         return false;
-    if (!publish_current(set_fd, ret_previous))
+    if (!publish_current(set_fd, ret_previous, &why))
         ret_previous[0] = '\0';
     /* Names that lead nowhere yet: with the rename all files of a first generation appear at once.
      */
     if (!make_names(set_fd, cert, err))
         return false;
-    if (!replace_link(set_fd, data, data_new, generation, 0, err))
+    if (!replace_link(set_fd, publish_data_name, data_new, generation, 0, err))
         return err_wrap(err, "%s", cert->directory);
     return sync_directory(set_fd, cert, err) && tidy_names(set_fd, cert, err);
 }

@@ -15,6 +15,8 @@
 #include "config/config.h"
 #include "install/generation.h"
 
+extern const char publish_data_name[];
+
 /*
  * publish_check - whether every visible name is ours to take
  *
@@ -75,7 +77,12 @@ bool publish_may_be(int set_fd, const char *generation);
  */
 void publish_leave_only(int set_fd);
 
-/* publish_current - the name of the published generation; false if there is none of ours */
-bool publish_current(int set_fd, char ret_name[static GENERATION_NAME_BYTES]);
+/*
+ * publish_current - the name of the published generation
+ *
+ * Fails with class local if there is none of ours, and errnum EPERM if somebody else may have made
+ * the link that tells it.
+ */
+bool publish_current(int set_fd, char ret_name[static GENERATION_NAME_BYTES], struct err *err);
 
 #endif

@@ -23,6 +23,24 @@ struct request_facts record_request(const struct cert_config *cert)
     };
 }
 
+bool record_is_of(const struct record *record, const struct cert_config *cert)
+{
+    return strcmp(record->cert, cert->name) == 0;
+}
+
+const char *record_difference(const struct record *record, const struct cert_config *cert)
+{
+    const struct request_facts wanted = record_request(cert);
+    const struct names *names = &cert->wish.names, *got = &record->leaf.names;
+    const char *difference = difference_between(&record->request, &wanted);
+
+    if (difference == NULL &&
+        (names_missing(names, got) != NULL ||
+         (names->common_name != NULL && !text_equal(names->common_name, got->common_name))))
+        difference = "the certificate lacks names of the section";
+    return difference;
+}
+
 static void digest_text(struct digest *digest, const char *text)
 {
     if (text != NULL)
@@ -277,7 +295,8 @@ bool record_read(const char *text, size_t length, struct arena *arena, struct re
     if (version < RECORD_OLDEST_VERSION || version > RECORD_VERSION)
         return err_set(err, ERR_LOCAL, "the record is damaged, or of another version of leafd");
     record.issued_s = (uint64_t)json_integer_value(json_object_get(json, "issued"));
-    if (!read_text(json, "request_id", arena, &record.request_id) ||
+    if (!read_text(json, "cert", arena, &record.cert) || record.cert == NULL ||
+        !read_text(json, "request_id", arena, &record.request_id) ||
         !read_text(json, "certificate", arena, &record.leaf_pem) || record.leaf_pem == NULL ||
         !read_list(json, "chain", arena, &record.chain_pem) ||
         !read_list(json, "ca", arena, &record.ca_pem) ||

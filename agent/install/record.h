@@ -24,6 +24,7 @@ struct record_file {
 
 /* Texts live in the arena that it was read into. */
 struct record {
+    const char *cert; /* the name of the section that it was made for */
     struct request_facts request;
     uint64_t issued_s;
     const char *request_id;
@@ -40,6 +41,17 @@ struct record {
 
 /* record_request - what a section asks of the CA, for difference_between; texts are borrowed */
 struct request_facts record_request(const struct cert_config *cert);
+
+/* record_is_of - whether the set was made for that section: its key is given to no other */
+bool record_is_of(const struct record *record, const struct cert_config *cert);
+
+/*
+ * record_difference - why the certificate is not what the section wants, as difference_between has
+ * it; NULL if it is
+ *
+ * What was asked for counts, and that the certificate itself carries the section's names.
+ */
+const char *record_difference(const struct record *record, const struct cert_config *cert);
 
 /*
  * record_formats - a digest of the keys that shape files without being asked of the CA

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "install/generation.h"
+#include "install/set_file.h"
 
 #include <string.h>
 
@@ -27,9 +28,10 @@ enum revocation revoked_mark_read(int set_fd, const char *generation)
 {
     CLEANUP(bytes_free) struct bytes bytes = {.limit = MARK_MOST_BYTES};
     const char *rest = NULL;
+    struct trust trust = set_file_trust(set_fd);
     struct err err;
 
-    if (generation[0] != '\0' && file_read_at(set_fd, revoked_mark_name, &bytes, &err))
+    if (generation[0] != '\0' && set_file_read(&trust, set_fd, revoked_mark_name, &bytes, &err))
         rest = text_starts(bytes_text(&bytes), generation);
     if (rest == NULL)
         return REVOCATION_NONE;

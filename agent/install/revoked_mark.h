@@ -25,7 +25,7 @@ extern const char revoked_mark_name[];
 bool revoked_mark_write(int set_fd, const char *generation, enum revocation revocation,
                         struct err *err);
 
-/* revoked_mark_read - what the mark says of the generation */
+/* revoked_mark_read - what the mark says of the generation; nothing if others may write the mark */
 enum revocation revoked_mark_read(int set_fd, const char *generation);
 
 /* revoked_mark_clear - removes the mark, whatever it says; none is fine */

@@ -277,11 +277,11 @@ bool set_directory_is_safe(const char *path, int fd, struct err *err)
     return is_safe(path, fd, geteuid(), err);
 }
 
-bool set_directory_is_private(const char *path, int fd, const char *generation, struct err *err)
+bool set_directory_is_private(const char *path, int fd, struct err *err)
 {
-    struct stat made;
+    struct stat about;
 
-    if (fstatat(fd, generation, &made, AT_SYMLINK_NOFOLLOW) != 0)
+    if (fstat(fd, &about) != 0)
         return err_errno(err, ERR_LOCAL, errno, "cannot look at %s", path);
-    return is_safe(path, fd, made.st_uid, err);
+    return is_safe(path, fd, about.st_uid, err);
 }

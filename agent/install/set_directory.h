@@ -77,8 +77,8 @@ bool set_directory_mode(int fd, mode_t mode, struct err *err);
  */
 bool set_directory_is_safe(const char *path, int fd, struct err *err);
 
-/* set_directory_is_private - the same for whoever made the generation in it, asked by anybody */
-bool set_directory_is_private(const char *path, int fd, const char *generation, struct err *err);
+/* set_directory_is_private - the same for the directory's owner, asked by anybody */
+bool set_directory_is_private(const char *path, int fd, struct err *err);
 
 /* set_directory_same - whether the path still leads to the open directory, and the lock is in
  * place; class local if not */

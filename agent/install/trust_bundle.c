@@ -66,6 +66,15 @@ static uint64_t overlap_of(const struct cert_config *cert, const struct issued *
     return overlap_s > cert->keep_previous_s ? overlap_s : cert->keep_previous_s;
 }
 
+/* The published record, if what it trusts is this section's to trust: it was made for it, or for
+ * one of another name that asked for the same. */
+static bool read_own(int set_fd, const struct cert_config *cert, struct arena *arena,
+                     struct record *ret_record, struct err *err)
+{
+    return installed_record(set_fd, arena, ret_record, err) &&
+           (record_is_of(ret_record, cert) || record_difference(ret_record, cert) == NULL);
+}
+
 bool trust_bundle_fill(int set_fd, const struct cert_config *cert, struct issued *issued,
                        struct err *err)
 {
@@ -76,7 +85,7 @@ bool trust_bundle_fill(int set_fd, const struct cert_config *cert, struct issued
     size_t count = 0;
     bool filled = true;
 
-    if (cert->trust_anchor == NULL && installed_record(set_fd, &arena, &record, err))
+    if (cert->trust_anchor == NULL && read_own(set_fd, cert, &arena, &record, err))
         filled = gather(&record, issued, now_s, &arena, &old, &count, err);
     if (filled) {
         count = trust_overlap(&issued->ca_pem, old, count, overlap_of(cert, issued), now_s, kept);
@@ -94,14 +103,14 @@ static bool is_trusted(const struct record *record, const char *pem)
     return text_list_has(&record->ca_pem, pem);
 }
 
-bool trust_bundle_has(int set_fd, const struct issued *issued)
+bool trust_bundle_has(int set_fd, const struct cert_config *cert, const struct issued *issued)
 {
     struct arena arena = {0};
     struct record record;
     struct err err;
     bool trusted = true;
 
-    if (installed_record(set_fd, &arena, &record, &err))
+    if (read_own(set_fd, cert, &arena, &record, &err))
         for (size_t i = 0; i < issued->ca_pem.count; i++)
             trusted = trusted && is_trusted(&record, issued->ca_pem.items[i]);
     arena_free(&arena);

@@ -15,7 +15,8 @@
  *
  * They stay for the section's ca_overlap, or for twice the leaf's lifetime. None where the section
  * has a trust_anchor, in which the operator says what is trusted; none without a published
- * generation, or with one whose record cannot be read. Blocks on the disk. Fails with class local.
+ * generation, or with one whose record cannot be read or is another section's. Blocks on the disk.
+ * Fails with class local.
  */
 bool trust_bundle_fill(int set_fd, const struct cert_config *cert, struct issued *issued,
                        struct err *err);
@@ -25,7 +26,7 @@ bool trust_bundle_fill(int set_fd, const struct cert_config *cert, struct issued
  *
  * True as well if nothing is published whose bundle could be read. Blocks on the disk.
  */
-bool trust_bundle_has(int set_fd, const struct issued *issued);
+bool trust_bundle_has(int set_fd, const struct cert_config *cert, const struct issued *issued);
 
 /*
  * trust_bundle_announce - adds what is to be trusted before its first leaf is shown

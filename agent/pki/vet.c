@@ -55,15 +55,8 @@ static const char *first_missing(const struct text_list *wanted, const struct te
 
 static bool has_all_names(const struct vetting *vetting, struct err *err)
 {
-    const struct names *wanted = &vetting->order->wish->names, *got = &vetting->facts.names;
-    const char *missing = first_missing(&wanted->dns, &got->dns);
+    const char *missing = names_missing(&vetting->order->wish->names, &vetting->facts.names);
 
-    if (missing == NULL)
-        missing = first_missing(&wanted->ip, &got->ip);
-    if (missing == NULL)
-        missing = first_missing(&wanted->uri, &got->uri);
-    if (missing == NULL)
-        missing = first_missing(&wanted->email, &got->email);
     if (missing != NULL)
         return err_set(err, ERR_REFUSED,
                        "the name %s is missing in it; look at the role's use_csr_sans and "

@@ -562,3 +562,193 @@ def test_a_directory_that_is_exchanged_while_root_makes_it_changes_nothing_of_ot
     finally:
         exchanger.kill()
         exchanger.wait()
+
+
+# -- what was put into a set while others could write it ---------------------------------------------
+
+SECTION = """pki_role = leafd
+ttl = 1h
+dns_names = {name}.example.test
+file = tls.crt fullchain
+file = tls.key key 0600{owner}
+file = ca.crt ca
+"""
+# With a reload: what the consumer took is what is gone back to.
+WEB_OF_4242 = SECTION.format(name="web", owner=f" {ATTACKER}") + "reload = exec /bin/true\n"
+DB = SECTION.format(name="db", owner="")
+PLANTED = "..2026_01_01_00_00_00.abcdef"
+PLANT = """import json, os, sys
+planted, folder = json.load(sys.stdin), sys.argv[1]
+os.chdir(folder)
+os.umask(0o022)
+os.mkdir(planted["generation"])
+for name, text in planted["files"].items():
+    with open(os.open(name + ".x", os.O_WRONLY | os.O_CREAT, 0o600 if name.endswith(".key") else 0o644), "w") as file:
+        file.write(text)
+    os.rename(name + ".x", name)
+for name, target in planted["links"].items():
+    os.symlink(target, name + ".x")
+    os.rename(name + ".x", name)
+"""
+
+
+def plant(folder, files, links):
+    """What an attacker leaves in a directory that is 0777 for a moment."""
+    folder.chmod(0o777)
+    done = as_attacker(sys.executable, "-c", PLANT, folder,
+                       input=json.dumps({"generation": PLANTED, "files": files, "links": {**links, "..data": PLANTED}}))
+    assert done.returncode == 0, done.stderr
+    folder.chmod(0o755)
+
+
+def record_for_web(site, **changed):
+    """The record of `db`, as if it were one of `web`."""
+    record = json.loads((site.out("db") / "..data" / "..record").read_text())
+    record["cert"] = "web"
+    record["request"]["dns_names"] = ["web.example.test"]
+    for file in record["files"]:
+        if file["name"] == "tls.key":
+            file["owner"] = ATTACKER
+    return {**record, **changed}
+
+
+def read_as_attacker(path):
+    return as_attacker("cat", path).stdout
+
+
+def with_a_planted_key_of_another_set(ca, site):
+    """The key is a link to one that only root may read."""
+    site.configure(ca, {"web": WEB_OF_4242, "db": DB})
+    let_everybody_read(ca, site)
+    assert site.once().code == 0
+    current = os.readlink(site.out() / "..data")
+    public = {f"{PLANTED}/{name}": (site.out("db") / name).read_text() for name in ("tls.crt", "ca.crt")}
+    plant(site.out(), {f"{PLANTED}/..record": json.dumps(record_for_web(site)), **public},
+          {f"{PLANTED}/tls.key": str(site.out("db") / "..data" / "tls.key")})
+    return current
+
+
+@needs_root
+def test_a_generation_that_others_put_into_a_set_is_removed_and_gives_them_no_key(ca, site):
+    """The directory was writable for a moment; what was planted there is judged by its owner ever after."""
+    current = with_a_planted_key_of_another_set(ca, site)
+    checked = site.command("check")
+    assert checked.code == 0 and "belongs to uid 4242" in checked.out and "does not count" in checked.out, checked.out
+    row = site.status()["web"]
+    assert row["state"] == "missing" and "..data belongs to uid 4242" in row["detail"], row
+    run = site.run()
+    run.wait_ready()
+    assert "..data belongs to uid 4242" in run.wait_event("damaged", "web")[0]["message"]
+    site.becomes("web", state="fresh")
+    assert read_as_attacker(site.out() / "tls.key") != (site.out("db") / "tls.key").read_text()
+    assert generations(site.out()) == [current] and (site.out("db") / "..data" / "tls.key").is_file(), "no link is followed"
+    assert ca.requests("pki_int/sign/") == 2, "what is whole and leafd's own is published again"
+    assert "4242" not in site.command("check").out and run.terminate() == 0
+
+
+@needs_root
+def test_what_others_note_in_a_set_neither_stops_renewal_nor_is_trusted(devca, site):
+    """A CA of theirs in the record, and a mark that says revoked; each is told, and counts for nothing."""
+    key, certificate = site.folder / "evil.key", site.folder / "evil.crt"
+    scene.openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", str(key), "-out",
+                  str(certificate), "-days", "9", "-subj", "/CN=evil", "-addext", "subjectAltName=DNS:web.example.test")
+    site.configure(devca, {"web": WEB_OF_4242, "db": DB})
+    let_everybody_read(devca, site)
+    assert site.once("db").code == 0
+    site.out().mkdir()
+    evil = certificate.read_text()
+    old = [{"certificate": evil, "last_current": 4000000000, "not_after": 4000000000, "announced": False}]
+    plant(site.out(), {f"{PLANTED}/..record": json.dumps(record_for_web(site, certificate=evil, old_cas=old)),
+                       f"{PLANTED}/tls.key": key.read_text(), "..revoked": PLANTED + "\nno-reissue\n"}, {})
+    run = site.run()
+    run.wait_event("published", "web")
+    assert "belongs to uid 4242" in run.wait_event("damaged", "web")[0]["message"]
+    site.becomes("web", state="fresh")
+    assert evil.strip() not in (site.out() / "ca.crt").read_text() and not (site.out() / "..revoked").exists()
+    assert run.terminate() == 0
+    # The same mark beside a generation that is leafd's own.
+    current = os.readlink(site.out() / "..data")
+    (site.out() / "..revoked").write_text(current + "\nno-reissue\n")
+    os.chown(site.out() / "..revoked", ATTACKER, ATTACKER)
+    assert site.status()["web"]["state"] == "fresh"
+    assert site.once().code == 0 and os.readlink(site.out() / "..data") == current
+
+
+@needs_root
+def test_notes_that_others_wrote_are_not_read(devca, site):
+    """They would say what the consumer took, and when the CA may be asked again."""
+    site.configure(devca, {"web": WEB})
+    assert site.once().code == 0
+    state = site.out() / "..state"
+    theirs = json.loads(state.read_text())
+    theirs["failures"], theirs["try_again_at"], theirs["class"], theirs["error"] = 9, 4000000000, "local", "planted"
+    state.write_text(json.dumps(theirs))
+    os.chown(state, ATTACKER, ATTACKER)
+    site.configure(devca, {"web": WEB + "ip_addresses = 192.0.2.1\n"})
+    run = site.run()
+    run.wait_event("published", "web")
+    assert "..state belongs to uid 4242" in run.wait_event("damaged", "web")[0]["message"] and not run.events("waits")
+    site.becomes("web", state="fresh")
+    assert state.stat().st_uid == 0 and run.terminate() == 0
+
+
+EXCHANGE = "import ctypes, sys; sys.exit(ctypes.CDLL(None).renameat2(-100, sys.argv[1].encode(), -100, sys.argv[2].encode(), 2))"
+
+
+@needs_root
+@pytest.mark.parametrize("names", ["other", "same"])
+def test_a_set_that_was_exchanged_for_another_gives_its_key_to_nobody(ca, site, request, names):
+    """On a volume that its containers may write, one of them renames the sets; their directories stay root's."""
+    volume = site.folder / "volume"
+    volume.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=0777", "tmpfs", volume], check=True)
+    request.addfinalizer(lambda: subprocess.run(["umount", volume], check=True))
+    rotation = "key_rotation = never\n" if names == "other" else ""
+    db = DB if names == "other" else DB.replace("db.example", "web.example")
+    site.configure(ca, {"web": WEB_OF_4242 + rotation + f"directory = {volume}/web\n", "db": db + f"directory = {volume}/db\n"})
+    let_everybody_read(ca, site)
+    assert site.once().code == 0
+    secret = (volume / "db" / "tls.key").read_text()
+    assert as_attacker(sys.executable, "-c", EXCHANGE, volume / "db", volume / "web").returncode == 0
+    assert (volume / "web" / "tls.key").read_text() == secret
+    assert site.status()["web"]["state"] == "changed"
+    done = site.once()
+    assert done.code == 0, done.err
+    assert "PRIVATE KEY" in read_as_attacker(volume / "web" / "tls.key")
+    assert read_as_attacker(volume / "web" / "tls.key") != secret
+    assert names == "same" or "[cert db]" in done.err, "a key that was to stay and does not is told"
+    assert all(row["state"] == "fresh" for row in site.status().values())
+
+
+@needs_root
+def test_a_certificate_without_the_sections_names_is_not_fresh(ca, site):
+    """Whatever its record says that was asked for."""
+    site.configure(ca, {"web": WEB_OF_4242, "db": DB})
+    assert site.once().code == 0
+    generation = site.out() / os.readlink(site.out() / "..data")
+    for name in ("tls.crt", "tls.key", "ca.crt"):
+        (generation / name).write_bytes((site.out("db") / name).read_bytes())
+    formats = json.loads((generation / "..record").read_text())["formats"]
+    (generation / "..record").write_text(json.dumps(record_for_web(site, formats=formats)))
+    row = site.status()["web"]
+    assert row["state"] == "changed" and "lacks names of the section" in row["detail"], row
+    assert site.once().code == 0 and site.status()["web"]["state"] == "fresh"
+    assert "DNS:web.example.test" in scene.openssl("x509", "-in", str(site.out() / "tls.crt"), "-noout", "-ext", "subjectAltName")
+
+
+def test_a_renamed_section_keeps_its_set_and_takes_no_key_along_to_other_names(ca, site):
+    """Its own files may be written anew for it; into another certificate goes a key of its own, also if it never rotates."""
+    lines = WEB + f"key_rotation = never\ndirectory = {site.out('set')}\n"
+    site.configure(ca, {"web": lines})
+    assert site.once().code == 0
+    key = (site.out("set") / "tls.key").read_text()
+    site.configure(ca, {"renamed": lines})
+    assert site.once().code == 0 and site.status()["renamed"]["state"] == "fresh"
+    assert ca.requests("pki_int/sign/") == 1 and (site.out("set") / "tls.key").read_text() == key
+    site.configure(ca, {"again": lines + "ip_addresses = 192.0.2.1\n"})
+    done = site.once()
+    assert done.code == 0 and "a new key, because the one in place was made for [cert renamed]" in done.err
+    kept = (site.out("set") / "tls.key").read_text()
+    assert kept != key
+    site.configure(ca, {"again": lines + "ip_addresses = 192.0.2.2\n"})
+    assert site.once().code == 0 and (site.out("set") / "tls.key").read_text() == kept

@@ -281,7 +281,7 @@ static void take_print(struct set *set, char print[static DIGEST_HEX_BYTES])
     char current[GENERATION_NAME_BYTES];
     struct err err;
 
-    assert_true(publish_current(set->fd, current));
+    assert_true(publish_current(set->fd, current, &err));
     assert_true(installed_print(set->fd, &set->cert, current, print, &err));
 }
 
@@ -362,7 +362,7 @@ static void a_swap_replaces_all_names_and_drops_those_not_wanted(void **state)
     struct stat about;
 
     publish_now(set, first);
-    assert_true(publish_current(set->fd, first));
+    assert_true(publish_current(set->fd, first, &(struct err){0}));
     fill_issued(&other, "b.example.com");
     issued_free(&set->issued);
     set->issued = other;
@@ -389,7 +389,7 @@ static void what_a_crash_left_is_healed(void **state)
     publish_now(set, previous);
     assert_int_equal(fstatat(set->fd, "tls.crt", &about, 0), 0);
     assert_int_equal(fstatat(set->fd, "tls.crt.leafd-new", &about, AT_SYMLINK_NOFOLLOW), -1);
-    assert_true(publish_current(set->fd, current));
+    assert_true(publish_current(set->fd, current, &err));
     assert_int_equal(generation_sweep(set->fd, current, "", ""), 2);
     assert_int_equal(health_of(set), INSTALLED_WHOLE);
     assert_true(publish_names(set->fd, &set->cert, &err));
