@@ -176,11 +176,14 @@ static bool is_closed(int fd, uid_t user)
            (about.st_mode & 077) == 0;
 }
 
-/* Opens the lock; what cannot be one gives way to one that is new. */
+/*
+ * Opens the lock; what cannot be one gives way to one that is new. For reading alone: a file that
+ * is open for writing would keep its file system from being remounted read-only.
+ */
 static bool make_lock(int set_fd, int *ret_fd, struct err *err)
 {
     for (int tries = 0; tries < TRIES; tries++) {
-        CLEANUP(close_fd) int fd = open_lock(set_fd, O_RDWR | O_CREAT);
+        CLEANUP(close_fd) int fd = open_lock(set_fd, O_RDONLY | O_CREAT);
 
         if (fd >= 0 && is_closed(fd, geteuid())) {
             *ret_fd = take_fd(&fd);
@@ -192,6 +195,18 @@ static bool make_lock(int set_fd, int *ret_fd, struct err *err)
             return false;
     }
     return err_set(err, ERR_LOCAL, "%s is replaced again and again", lock_name);
+}
+
+/* NFS gives this lock only to those who may write: flock(2). */
+static bool lock_file(int set_fd, int *fd)
+{
+    if (flock(*fd, LOCK_EX | LOCK_NB) == 0)
+        return true;
+    if (errno != EBADF)
+        return false;
+    close_fd(fd);
+    *fd = open_lock(set_fd, O_RDWR);
+    return *fd >= 0 && flock(*fd, LOCK_EX | LOCK_NB) == 0;
 }
 
 static bool is_same(int set_fd, int lock_fd)
@@ -218,7 +233,7 @@ bool set_lock_take(int set_fd, const char *path, int *ret_fd, struct err *err)
 
         if (!make_lock(set_fd, &fd, err))
             return err_wrap(err, "%s", path);
-        if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        if (!lock_file(set_fd, &fd)) {
             if (errno != EWOULDBLOCK)
                 return err_errno(err, ERR_LOCAL, errno, "cannot lock %s/%s", path, lock_name);
             found = find_holder(fd);

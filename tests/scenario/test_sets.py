@@ -248,6 +248,28 @@ def test_a_lock_that_others_could_open_is_replaced(devca, site):
         let_go(holder)
 
 
+def test_an_agent_at_rest_has_nothing_in_a_set_open_for_writing(devca, site):
+    """Else the file system cannot be remounted read-only under it."""
+    site.configure(devca, {"web": WEB})
+    run = site.run()
+    run.wait_event("published")
+    run.wait_ready()
+
+    def writers():
+        found = []
+        for entry in os.listdir(f"/proc/{run.process.pid}/fd"):
+            try:
+                path = os.readlink(f"/proc/{run.process.pid}/fd/{entry}")
+                with open(f"/proc/{run.process.pid}/fdinfo/{entry}", encoding="ascii") as file:
+                    flags = int(dict(line.split(":", 1) for line in file.read().splitlines() if ":" in line)["flags"], 8)
+            except FileNotFoundError:
+                continue
+            found += [path] * (path.startswith(str(site.out())) and flags & os.O_ACCMODE != os.O_RDONLY)
+        return found
+    wait_for(lambda: not writers(), "the files of the set to be closed")
+    assert run.terminate() == 0
+
+
 @needs_root
 def test_another_agent_is_told_by_its_process_and_the_disk_is_told_all_the_same(ca, site):
     """Also where only the lock on the directory is left of it."""
