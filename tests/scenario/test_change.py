@@ -270,7 +270,7 @@ def test_revoke_believes_no_notes_that_others_may_write(devca, site, whose):
     (generation / "..record").write_text((site.out("db") / "..data" / "..record").read_text())
     path = {"set": site.out(), "generation": generation, "record": generation / "..record"}[whose]
     os.chown(path, ATTACKER, ATTACKER)
-    refuses_to_revoke(devca, site, serial, f"{path} belongs to uid {ATTACKER}", "leafd")
+    refuses_to_revoke(devca, site, serial, f"{path.name} belongs to uid {ATTACKER}")
     os.chown(path, 0, 0)
 
 
