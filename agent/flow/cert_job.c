@@ -190,7 +190,8 @@ static void clear_foreign(struct cert_job *job)
 {
     struct err what;
 
-    if (foreign_remove(job->set_fd, &what))
+    job->found_foreign = foreign_remove(job->set_fd, &what);
+    if (job->found_foreign)
         snprintf(job->damage, sizeof job->damage, "%.255s", what.text);
 }
 

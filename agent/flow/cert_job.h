@@ -49,14 +49,15 @@ struct cert_job {
                                      they are whole; "" not known */
     char damage[256]; /* of job_look, and names and what others left for job_read_disk: not as left;
                          of job_make_key: why the published key is not used again; "" nothing */
-    bool is_kept;     /* of job_read_disk: it failed since another agent works there */
-    bool is_seen;     /* of job_read_disk: it failed, but `installed` and `state` tell what can be
-                         seen of the directory */
-    bool is_last;     /* of its directory: whatever it did, only what is published stays there */
-    bool swaps;       /* it may change what is published */
-    bool is_exposed;  /* by job_look: the key may be read by others */
-    bool rehearse;    /* for job_make_key: try the disk before the CA is asked */
-    bool keep_key;    /* for job_make_key: use the published key again */
+    bool found_foreign; /* by job_read_disk: damage tells what others left */
+    bool is_kept;       /* of job_read_disk: it failed since another agent works there */
+    bool is_seen;       /* of job_read_disk: it failed, but `installed` and `state` tell what can be
+                           seen of the directory */
+    bool is_last;       /* of its directory: whatever it did, only what is published stays there */
+    bool swaps;         /* it may change what is published */
+    bool is_exposed;    /* by job_look: the key may be read by others */
+    bool rehearse;      /* for job_make_key: try the disk before the CA is asked */
+    bool keep_key;      /* for job_make_key: use the published key again */
     char current_serial[SERIAL_TEXT_BYTES]; /* for job_vet and job_publish: what is published;
                                                "" for none */
     struct ca_cache *cache;                 /* for job_vet; outlives the workers */

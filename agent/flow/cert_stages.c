@@ -189,8 +189,11 @@ static void tell_damage(struct cert_work *work, const struct cert_job *job)
 {
     const struct installed *installed = &job->installed;
 
-    if (!work->look.told &&
-        (installed->health == INSTALLED_DAMAGED || installed->is_spoiled || installed->is_foreign))
+    /* A look tells that the directory was open, and not what came of it. */
+    if (job->found_foreign)
+        cert_log_damaged(work, job->damage);
+    else if (!work->look.told && (installed->health == INSTALLED_DAMAGED || installed->is_spoiled ||
+                                  installed->is_foreign))
         cert_log_damaged(work, installed->why);
     else if (!work->look.told && job->damage[0] != '\0')
         cert_log_damaged(work, job->damage);

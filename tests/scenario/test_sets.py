@@ -697,6 +697,23 @@ def test_what_others_note_in_a_set_neither_stops_renewal_nor_is_trusted(devca, s
 
 
 @needs_root
+def test_what_others_put_into_the_set_of_a_running_agent_is_told_when_it_is_closed_again(ca, site):
+    site.configure(ca, {"web": WEB, "db": DB})
+    let_everybody_read(ca, site)
+    run = site.run()
+    run.wait_ready()
+    site.becomes("web", state="fresh")
+    current = os.readlink(site.out() / "..data")
+    site.out().chmod(0o777)
+    run.wait_event("failed", "web")
+    plant(site.out(), {f"{PLANTED}/..record": json.dumps(record_for_web(site)), "..revoked": PLANTED + "\nno-reissue\n"}, {})
+    wait_for(lambda: any("belongs to uid 4242" in line["message"] for line in run.events("damaged", "web")), run.log)
+    site.becomes("web", state="fresh")
+    assert generations(site.out()) == [current] and ca.requests("pki_int/sign/") == 2 and not run.events("withdrawn")
+    assert run.terminate() == 0
+
+
+@needs_root
 def test_notes_that_others_wrote_are_not_read(devca, site):
     """They would say what the consumer took, and when the CA may be asked again."""
     site.configure(devca, {"web": WEB})
