@@ -4,19 +4,19 @@
  * Nothing here knows certificates: a command is looked up, its options are read, the configuration
  * is loaded, and the command's room takes over.
  */
+#include "app/check.h"
+#include "app/check_online.h"
+#include "app/configuration.h"
+#include "app/daemon.h"
+#include "app/harden.h"
+#include "app/once.h"
+#include "app/revoke.h"
+#include "app/status_print.h"
 #include "base/keeper.h"
 #include "base/log.h"
 #include "base/shortage.h"
 #include "base/terminal.h"
 #include "config/config_load.h"
-#include "flow/check.h"
-#include "flow/check_online.h"
-#include "flow/configuration.h"
-#include "flow/daemon.h"
-#include "flow/once.h"
-#include "flow/revoke.h"
-#include "flow/sandbox.h"
-#include "flow/status_print.h"
 #include "http/http_loop.h"
 
 #include <getopt.h>
@@ -84,7 +84,7 @@ typedef int command_run(struct config *config, const struct options *options);
 /* What commands need that hold secrets or talk to the CA. */
 static bool prepare(const struct config *config, struct err *err)
 {
-    return http_library_open(err) && sandbox_enter(config->cert_count, err);
+    return http_library_open(err) && harden_enter(config->cert_count, err);
 }
 
 static int fail(struct config *config, const struct err *err)
@@ -283,7 +283,7 @@ static int load_and_run(const struct command *command, const struct options *opt
     int code;
 
     if (command->only_looks || (command->run == run_check && !options->online))
-        sandbox_relax();
+        harden_relax();
     config = command->only_looks ? config_load(options->file, true, &problems)
                                  : configuration_await(options->file, patience_of(command, options),
                                                        &problems, &told_to_end);
@@ -312,7 +312,7 @@ int main(int argc, char **argv)
 
     if (keeper_is_wanted(argc, argv))
         return keeper_run(argv);
-    sandbox_begin();
+    harden_begin();
     if (!shortage_watch_libraries())
         return complain("OpenSSL was used before it was set up", NULL);
     setvbuf(stdout, NULL, _IOLBF, 0);

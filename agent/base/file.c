@@ -1,7 +1,7 @@
 #include "base/file.h"
 
-#include "base/chance.h"
 #include "base/cleanup.h"
+#include "base/random.h"
 #include "base/trust.h"
 
 #include <errno.h>
@@ -186,7 +186,7 @@ static bool move_aside(int dir_fd, const char *name, struct err *err)
 {
     char aside[NAME_MAX + 1];
 
-    snprintf(aside, sizeof aside, "%.220s.aside-%08x", name, chance_draw());
+    snprintf(aside, sizeof aside, "%.220s.aside-%08x", name, random_draw());
     return renameat(dir_fd, name, dir_fd, aside) == 0 ||
            err_errno(err, ERR_LOCAL, errno, "cannot move the directory %s out of the way", name);
 }

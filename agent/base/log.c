@@ -1,9 +1,9 @@
 #include "base/log.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/hide.h"
 #include "base/json_text.h"
-#include "base/when.h"
 
 #include <jansson.h>
 #include <systemd/sd-journal.h>
@@ -160,7 +160,7 @@ static void write_json(const struct kind *kind, const struct log_field *fields, 
     json_auto_t *line = NULL;
     CLEANUP(free_memory) char *text = NULL;
 
-    when_text(when_now_s(), when);
+    clock_text(clock_now_s(), when);
     line = json_pack("{s:s, s:s, s:s, s:s}", "time", when, "level", level_word(kind->level),
                      "event", kind->name, "message", message);
     for (; line != NULL && fields->name != NULL; fields++) {
@@ -180,7 +180,7 @@ static void write_text(const struct kind *kind, const struct log_field *fields, 
     for (; fields->name != NULL; fields++)
         if (strcmp(fields->name, "CERT") == 0)
             cert = fields->value;
-    when_text(when_now_s(), when);
+    clock_text(clock_now_s(), when);
     fprintf(stderr, "%s %-7s %s%s%s\n", when, level_word(kind->level), cert == NULL ? "" : cert,
             cert == NULL ? "" : ": ", message);
 }

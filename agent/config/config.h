@@ -9,10 +9,10 @@
 #define LEAFD_CONFIG_CONFIG_H
 
 #include "base/arena.h"
+#include "base/cert_request.h"
 #include "base/digest.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "base/wish.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -204,7 +204,7 @@ struct cert_config {
     /* Both as they were written, for `leafd check`; the second is NULL without a template. */
     const struct config_section *own, *template_section;
 
-    struct wish wish;
+    struct cert_request request;
     struct renewal_rule renewal;
     const char *pki_mount, *pki_role, *issuer;
     const char *trust_anchor; /* PEM file in which the chain must end; NULL: any */

@@ -107,21 +107,21 @@ static void check_underscores(const struct checking *checking, const struct cert
 
     if (!cert->request_names && cert->key_source == KEY_FROM_HERE)
         return;
-    for (size_t i = 0; i < cert->wish.names.dns.count; i++) {
-        if (strchr(cert->wish.names.dns.items[i], '_') == NULL)
+    for (size_t i = 0; i < cert->request.names.dns.count; i++) {
+        if (strchr(cert->request.names.dns.items[i], '_') == NULL)
             continue;
         place = config_place_of(checking->document, "cert", cert->name, "dns_names");
         config_problem(checking->problems, &place,
                        "\"%s\" holds an underscore, and the CA drops such names from a request; "
                        "write it without, or let the CSR carry it: %s",
-                       shown(checking, "dns_names", cert->wish.names.dns.items[i]),
+                       shown(checking, "dns_names", cert->request.names.dns.items[i]),
                        cert->request_names ? "request_names = no" : "key_source = local");
     }
 }
 
-static void check_wish(const struct checking *checking, const struct cert_config *cert)
+static void check_request(const struct checking *checking, const struct cert_config *cert)
 {
-    const struct names *names = &cert->wish.names;
+    const struct names *names = &cert->request.names;
 
     if (cert->pki_role == NULL)
         complain(checking, "cert", cert->name, "pki_role",
@@ -133,7 +133,7 @@ static void check_wish(const struct checking *checking, const struct cert_config
     if (cert->renewal.before_s != 0 && cert->renewal.to_percent != 0)
         complain(checking, "cert", cert->name, "renew_before",
                  "stands beside renew_at; keep one of the two");
-    if (cert->wish.ttl_s != 0 && cert->renewal.before_s >= cert->wish.ttl_s)
+    if (cert->request.ttl_s != 0 && cert->renewal.before_s >= cert->request.ttl_s)
         complain(checking, "cert", cert->name, "renew_before",
                  "is not shorter than ttl: the certificate would be due at once; make it shorter");
     if (cert->key_source == KEY_FROM_VAULT && cert->key_rotation == KEY_ROTATE_NEVER)
@@ -221,7 +221,7 @@ static void check_formats(const struct checking *checking, const struct cert_con
         complain(checking, "cert", cert->name, "keystore_password_file",
                  "is missing; pkcs12 and truststore need it, write for example "
                  "keystore_password_file = /etc/leafd/keystore-password");
-    if (cert->key_encoding == KEY_TRADITIONAL && cert->wish.key_type == KEY_ED25519)
+    if (cert->key_encoding == KEY_TRADITIONAL && cert->request.key_type == KEY_ED25519)
         complain(checking, "cert", cert->name, "key_encoding",
                  "cannot be traditional with key_type = ed25519, which is PKCS#8 only; write "
                  "key_encoding = pkcs8");
@@ -359,7 +359,7 @@ void config_check(const struct config *config, const struct config_document *doc
                            .file = document->sections == NULL ? NULL : document->sections->file},
                        "there is no [cert NAME] section; add one for each certificate");
     for (size_t i = 0; i < config->cert_count; i++) {
-        check_wish(&checking, &config->certs[i]);
+        check_request(&checking, &config->certs[i]);
         check_underscores(&checking, &config->certs[i]);
         check_files(&checking, &config->certs[i]);
         check_formats(&checking, &config->certs[i]);

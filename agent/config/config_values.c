@@ -1,10 +1,10 @@
 #include "config/config_values.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/secret.h"
 #include "base/text.h"
-#include "base/when.h"
 #include "config/config.h"
 
 #include <string.h>

@@ -1,11 +1,11 @@
 #include "config/token_claims.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/hide.h"
 #include "base/secret.h"
 #include "base/text.h"
-#include "base/when.h"
 
 #include <jansson.h>
 #include <openssl/evp.h>

@@ -1,8 +1,8 @@
 #include "http/http_call.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/hide.h"
-#include "base/when.h"
 #include "http/http_class.h"
 
 #include <openssl/ssl.h>
@@ -131,7 +131,7 @@ static void describe(const struct http_call *call, CURLcode how, struct err *err
 static void tell_date(struct http_call *call)
 {
     CURL *easy = call->transfer.easy;
-    uint64_t now_ms = when_now_ms(), boot_ms = when_boot_us() / 1000;
+    uint64_t now_ms = clock_now_ms(), boot_ms = clock_boot_us() / 1000;
     struct curl_header *header;
     struct http_dated dated;
     time_t date;
@@ -155,7 +155,7 @@ static void tell_date(struct http_call *call)
 /* What the reply asks us to wait. */
 static uint32_t retry_after(CURL *easy)
 {
-    uint64_t now_s = when_now_s();
+    uint64_t now_s = clock_now_s();
     struct curl_header *header;
     time_t date;
 
@@ -205,7 +205,7 @@ static int on_sending(void *arg, char *their_ip, char *our_ip, int their_port, i
     (void)our_ip;
     (void)their_port;
     (void)our_port;
-    call->sent_boot_ms = when_boot_us() / 1000;
+    call->sent_boot_ms = clock_boot_us() / 1000;
     return CURL_PREREQFUNC_OK;
 }
 
@@ -215,7 +215,7 @@ static size_t on_header(char *line, size_t size, size_t count, void *arg)
     struct http_call *call = arg;
 
     if (size * count >= 5 && memcmp(line, "HTTP/", 5) == 0)
-        call->replied_boot_ms = when_boot_us() / 1000;
+        call->replied_boot_ms = clock_boot_us() / 1000;
     return size * count;
 }
 
@@ -403,8 +403,8 @@ struct slot *http_call_start(struct http_loop *loop, const struct http_request *
     if (request->reply_most_bytes != 0)
         ret_response->body.limit = request->reply_most_bytes;
     note_whom(call, request);
-    call->began_ms = when_now_ms();
-    call->began_boot_ms = when_boot_us() / 1000;
+    call->began_ms = clock_now_ms();
+    call->began_boot_ms = clock_boot_us() / 1000;
     call->sent_boot_ms = call->replied_boot_ms = call->began_boot_ms;
     call->transfer.on_ended = on_ended;
     call->transfer.own_connection = request->peer->own_connection;

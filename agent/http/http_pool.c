@@ -1,6 +1,6 @@
 #include "http/http_pool.h"
 
-#include "base/when.h"
+#include "base/clock.h"
 
 #include <stdlib.h>
 
@@ -196,7 +196,7 @@ struct http_pool *http_pool_new(sd_event *event, unsigned max_connections, unsig
         return NULL;
     pool->event = sd_event_ref(event);
     pool->active = active;
-    pool->born_us = when_boot_us();
+    pool->born_us = clock_boot_us();
     pool->on_turned = on_turned;
     pool->arg = arg;
     pool->multi = curl_multi_init();
@@ -252,5 +252,5 @@ void http_pool_remove(struct http_transfer *transfer)
 
 bool http_pool_is_spoiled(const struct http_pool *pool)
 {
-    return pool->spoiled || when_boot_us() - pool->born_us > GOOD_FOR_S * 1000000ULL;
+    return pool->spoiled || clock_boot_us() - pool->born_us > GOOD_FOR_S * 1000000ULL;
 }

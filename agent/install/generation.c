@@ -1,9 +1,9 @@
 #include "install/generation.h"
 
-#include "base/chance.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/file.h"
-#include "base/when.h"
+#include "base/random.h"
 #include "install/outputs.h"
 #include "install/record.h"
 #include "install/set_directory.h"
@@ -45,14 +45,14 @@ bool generation_is_name(const char *name)
 static bool make_directory(struct staging *staging, struct err *err)
 {
     for (int tries = 0; tries < NAME_TRIES; tries++) {
-        time_t now = (time_t)when_now_s();
+        time_t now = (time_t)clock_now_s();
         char moment[GENERATION_NAME_BYTES];
         struct tm parts;
 
         gmtime_r(&now, &parts);
         strftime(moment, sizeof moment, "%Y_%m_%d_%H_%M_%S", &parts);
         snprintf(staging->name, sizeof staging->name, "..%.19s.%06x", moment,
-                 chance_draw() & 0xffffff);
+                 random_draw() & 0xffffff);
         if (mkdirat(staging->set_fd, staging->name, 0700) == 0)
             break;
         if (errno != EEXIST || tries + 1 == NAME_TRIES)

@@ -1,8 +1,8 @@
 #include "install/outputs.h"
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/json_text.h"
-#include "base/when.h"
 #include "install/output_sds.h"
 #include "pki/key.h"
 #include "pki/keystore.h"
@@ -29,8 +29,8 @@ static char *metadata_text(const struct cert_config *cert, const struct issued *
     char not_before[WHEN_TEXT_BYTES], not_after[WHEN_TEXT_BYTES];
     json_auto_t *metadata = NULL;
 
-    when_text(leaf->validity.not_before, not_before);
-    when_text(leaf->validity.not_after, not_after);
+    clock_text(leaf->validity.not_before, not_before);
+    clock_text(leaf->validity.not_after, not_after);
     metadata = json_pack(
         "{s:s, s:s, s:s, s:s, s:s, s:s, s:s?, s:o, s:o, s:o, s:o, s:s, s:s, s:s}", "cert",
         cert->name, "serial", leaf->serial, "sha256", leaf->fingerprint, "issuer", leaf->issuer,

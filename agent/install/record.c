@@ -15,7 +15,7 @@ enum { RECORD_VERSION = 2, RECORD_OLDEST_VERSION = 1 };
 struct request_facts record_request(const struct cert_config *cert)
 {
     return (struct request_facts){
-        .wish = cert->wish,
+        .request = cert->request,
         .pki_mount = cert->pki_mount,
         .pki_role = cert->pki_role,
         .issuer = cert->issuer,
@@ -31,7 +31,7 @@ bool record_is_of(const struct record *record, const struct cert_config *cert)
 const char *record_difference(const struct record *record, const struct cert_config *cert)
 {
     const struct request_facts wanted = record_request(cert);
-    const struct names *names = &cert->wish.names, *got = &record->leaf.names;
+    const struct names *names = &cert->request.names, *got = &record->leaf.names;
     const char *difference = difference_between(&record->request, &wanted);
 
     if (difference == NULL &&
@@ -75,16 +75,16 @@ static json_t *list_json(const struct text_list *list)
 
 static json_t *request_json(const struct cert_config *cert)
 {
-    const struct names *names = &cert->wish.names;
+    const struct names *names = &cert->request.names;
 
     return json_pack("{s:s?, s:s?, s:s?, s:b, s:s, s:i, s:I, s:s?, s:o, s:o, s:o, s:o, s:o}",
                      "pki_mount", cert->pki_mount, "pki_role", cert->pki_role, "issuer",
                      cert->issuer, "key_from_ca", cert->key_source == KEY_FROM_VAULT, "key_type",
-                     key_type_words[cert->wish.key_type], "usage", (int)cert->wish.usage, "ttl",
-                     (json_int_t)cert->wish.ttl_s, "common_name", names->common_name, "dns_names",
-                     list_json(&names->dns), "ip_addresses", list_json(&names->ip), "uris",
-                     list_json(&names->uri), "email_addresses", list_json(&names->email), "subject",
-                     list_json(&names->subject));
+                     key_type_words[cert->request.key_type], "usage", (int)cert->request.usage,
+                     "ttl", (json_int_t)cert->request.ttl_s, "common_name", names->common_name,
+                     "dns_names", list_json(&names->dns), "ip_addresses", list_json(&names->ip),
+                     "uris", list_json(&names->uri), "email_addresses", list_json(&names->email),
+                     "subject", list_json(&names->subject));
 }
 
 static json_t *files_json(const struct cert_config *cert, const char (*digests)[DIGEST_HEX_BYTES])
@@ -186,7 +186,7 @@ static bool read_word(const json_t *json, const char *name, const char *const *w
 
 static bool read_request(const json_t *json, struct arena *arena, struct request_facts *request)
 {
-    struct names *names = &request->wish.names;
+    struct names *names = &request->request.names;
     unsigned key_type;
 
     if (!read_text(json, "pki_mount", arena, &request->pki_mount) ||
@@ -202,10 +202,10 @@ static bool read_request(const json_t *json, struct arena *arena, struct request
          !read_list(json, "subject", arena, &names->subject)) ||
         !read_word(json, "key_type", key_type_words, &key_type))
         return false;
-    request->wish.key_type = (enum key_type)key_type;
+    request->request.key_type = (enum key_type)key_type;
     request->key_from_ca = json_is_true(json_object_get(json, "key_from_ca"));
-    request->wish.usage = (unsigned)json_integer_value(json_object_get(json, "usage"));
-    request->wish.ttl_s = (uint64_t)json_integer_value(json_object_get(json, "ttl"));
+    request->request.usage = (unsigned)json_integer_value(json_object_get(json, "usage"));
+    request->request.ttl_s = (uint64_t)json_integer_value(json_object_get(json, "ttl"));
     return true;
 }
 

@@ -1,6 +1,6 @@
 #include "install/trust_bundle.h"
 
-#include "base/when.h"
+#include "base/clock.h"
 #include "install/installed.h"
 #include "install/trust_overlap.h"
 
@@ -79,7 +79,7 @@ bool trust_bundle_fill(int set_fd, const struct cert_config *cert, struct issued
                        struct err *err)
 {
     struct old_ca kept[TRUST_OVERLAP_MOST], *old = NULL;
-    uint64_t now_s = when_now_s();
+    uint64_t now_s = clock_now_s();
     struct arena arena = {0};
     struct record record;
     size_t count = 0;
@@ -134,7 +134,7 @@ bool trust_bundle_announce(const struct text_list *tops, struct issued *issued, 
         if (!certificate_read(pem, &issued->arena, &facts, err))
             return false;
         old[issued->old_ca_count++] = (struct old_ca){.pem = pem,
-                                                      .last_current_s = when_now_s(),
+                                                      .last_current_s = clock_now_s(),
                                                       .not_after_s = facts.validity.not_after,
                                                       .is_announced = true};
     }

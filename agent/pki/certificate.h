@@ -9,10 +9,10 @@
 
 #include "base/arena.h"
 #include "base/bytes.h"
+#include "base/cert_request.h"
+#include "base/clock.h"
 #include "base/digest.h"
 #include "base/err.h"
-#include "base/when.h"
-#include "base/wish.h"
 
 #include <openssl/types.h>
 

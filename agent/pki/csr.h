@@ -9,8 +9,8 @@
 #define LEAFD_PKI_CSR_H
 
 #include "base/bytes.h"
+#include "base/cert_request.h"
 #include "base/err.h"
-#include "base/wish.h"
 
 #include <openssl/types.h>
 

@@ -7,10 +7,10 @@
 #ifndef LEAFD_PKI_KEY_H
 #define LEAFD_PKI_KEY_H
 
+#include "base/cert_request.h"
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/secret.h"
-#include "base/wish.h"
 
 #include <openssl/types.h>
 

@@ -1,6 +1,6 @@
 #include "pki/path.h"
 
-#include "base/wish.h"
+#include "base/cert_request.h"
 #include "pki/certificate.h"
 #include "pki/chain.h"
 #include "pki/crypto.h"

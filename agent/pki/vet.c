@@ -1,9 +1,9 @@
 #include "pki/vet.h"
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/shortage.h"
-#include "base/when.h"
 #include "pki/chain.h"
 #include "pki/crypto.h"
 #include "pki/key.h"
@@ -38,9 +38,9 @@ static bool is_for_our_key(const struct vetting *vetting, struct err *err)
 
 static bool key_is_of_type(const struct vetting *vetting, struct err *err)
 {
-    if (!key_is_type(vetting->order->key, vetting->order->wish->key_type))
+    if (!key_is_type(vetting->order->key, vetting->order->request->key_type))
         return err_set(err, ERR_REFUSED, "its key is not %s; set key_type to what the role makes",
-                       key_type_words[vetting->order->wish->key_type]);
+                       key_type_words[vetting->order->request->key_type]);
     return true;
 }
 
@@ -55,7 +55,7 @@ static const char *first_missing(const struct text_list *wanted, const struct te
 
 static bool has_all_names(const struct vetting *vetting, struct err *err)
 {
-    const char *missing = names_missing(&vetting->order->wish->names, &vetting->facts.names);
+    const char *missing = names_missing(&vetting->order->request->names, &vetting->facts.names);
 
     if (missing != NULL)
         return err_set(err, ERR_REFUSED,
@@ -73,7 +73,7 @@ static bool is_common_name(const struct names *wanted, const char *name)
 
 static bool has_no_other_names(const struct vetting *vetting, struct err *err)
 {
-    const struct names *wanted = &vetting->order->wish->names, *got = &vetting->facts.names;
+    const struct names *wanted = &vetting->order->request->names, *got = &vetting->facts.names;
     const char *extra = NULL;
 
     for (size_t i = 0; i < got->dns.count && extra == NULL; i++)
@@ -97,12 +97,12 @@ static bool has_no_other_names(const struct vetting *vetting, struct err *err)
 
 static bool has_common_name(const struct vetting *vetting, struct err *err)
 {
-    const char *wanted = vetting->order->wish->names.common_name;
+    const char *wanted = vetting->order->request->names.common_name;
     const char *got = vetting->facts.names.common_name;
 
-    /* Without a wish the CA may choose one of the names, and no other. */
-    if (wanted == NULL && (got == NULL || text_list_has(&vetting->order->wish->names.dns, got) ||
-                           text_list_has(&vetting->order->wish->names.email, got)))
+    /* Without a request the CA may choose one of the names, and no other. */
+    if (wanted == NULL && (got == NULL || text_list_has(&vetting->order->request->names.dns, got) ||
+                           text_list_has(&vetting->order->request->names.email, got)))
         return true;
     if (text_equal(wanted, got))
         return true;
@@ -122,7 +122,7 @@ static bool is_not_expired(const struct vetting *vetting, struct err *err)
 
     if (vet_lasts(vetting->facts.validity.not_after, vetting->order->now_s))
         return true;
-    when_text(vetting->facts.validity.not_after, end);
+    clock_text(vetting->facts.validity.not_after, end);
     return err_set(err, ERR_UNTRUSTED,
                    "it ended at %s, or is about to; is this machine's clock right, and does the "
                    "CA's own certificate live long enough?",
@@ -136,7 +136,7 @@ static bool begins_soon(const struct vetting *vetting, struct err *err)
     if (vetting->facts.validity.not_before <= vetting->order->now_s + VET_MOST_AHEAD_S &&
         vetting->facts.validity.not_before < vetting->facts.validity.not_after)
         return true;
-    when_text(vetting->facts.validity.not_before, begin);
+    clock_text(vetting->facts.validity.not_before, begin);
     return err_set(err, ERR_UNTRUSTED,
                    "it begins at %s, more than a day from now; is this machine's clock right?",
                    begin);
@@ -162,7 +162,7 @@ static bool may_sign(const struct vetting *vetting, struct err *err)
 static bool may_serve(const struct vetting *vetting, struct err *err)
 {
     uint32_t allowed = X509_get_extended_key_usage(vetting->leaf);
-    unsigned usage = vetting->order->wish->usage;
+    unsigned usage = vetting->order->request->usage;
 
     if ((usage & USAGE_SERVER) != 0 && (allowed & XKU_SSL_SERVER) == 0)
         return err_set(err, ERR_REFUSED,
@@ -191,7 +191,7 @@ static bool chain_holds(const struct vetting *vetting, struct err *err)
         .at_s = vetting->order->now_s > vetting->facts.validity.not_before
                     ? vetting->order->now_s
                     : vetting->facts.validity.not_before,
-        .usage = vetting->order->wish->usage,
+        .usage = vetting->order->request->usage,
     };
 
     if (sk_X509_num(vetting->sent) == 0 && sk_X509_num(vetting->anchors) == 0)
@@ -210,7 +210,7 @@ static bool path_lasts(const struct vetting *vetting, struct err *err)
 
     if (vet_lasts(end_s, vetting->order->now_s))
         return true;
-    when_text(end_s, end);
+    clock_text(end_s, end);
     return err_set(err, ERR_UNTRUSTED,
                    "a CA certificate of its path ends at %s, which is now; give the CA an issuer "
                    "that lives longer",
@@ -348,7 +348,7 @@ static void note_ends(const struct paths *paths, struct issued *issued)
 /* A role often sets more of the subject than is asked for; nobody is refused for that. */
 static const char *odd_subject(const struct vetting *vetting, struct arena *arena)
 {
-    const struct text_list *wanted = &vetting->order->wish->names.subject;
+    const struct text_list *wanted = &vetting->order->request->names.subject;
     const struct text_list *got = &vetting->facts.names.subject;
     const char *extra = first_missing(got, wanted), *missing = first_missing(wanted, got);
 

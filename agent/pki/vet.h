@@ -9,7 +9,7 @@
 #ifndef LEAFD_PKI_VET_H
 #define LEAFD_PKI_VET_H
 
-#include "base/wish.h"
+#include "base/cert_request.h"
 #include "pki/ca_cache.h"
 #include "pki/issued.h"
 
@@ -22,7 +22,7 @@ struct vet_reply {
 };
 
 struct vet_order {
-    const struct wish *wish;
+    const struct cert_request *request;
     EVP_PKEY *key;            /* the key that the certificate must be for */
     const char *trust_anchor; /* file of certificates in which the chain must end; NULL: any top */
     const char *current_serial; /* of the generation that is published; NULL: none */

@@ -1,7 +1,7 @@
 #include "plan/backoff.h"
 
-#include "base/chance.h"
-#include "base/when.h"
+#include "base/clock.h"
+#include "base/random.h"
 
 enum {
     LEAST_WAIT_MS = 1000,
@@ -11,7 +11,7 @@ enum {
     HICCUPS = 3 /* failures with status 500 before the role is suspected */
 };
 
-/* How a class is retried. What a person must mend is asked for less often. */
+/* How a class is retried. What a person must repair is asked for less often. */
 static const struct pace {
     uint64_t base_s;         /* the first wait's upper end */
     uint64_t most_without_s; /* the upper end of all while no certificate is valid */
@@ -68,7 +68,7 @@ uint64_t backoff_wait_ms(enum err_kind kind, const struct backoff_state *state, 
     /* The jitter goes on top of what the CA asked for, so that not all come back together. */
     window_s = larger(duration_shorter(pace->base_s << doublings, most_s), asked_s / 4);
     window_s = duration_shorter(window_s, BACKOFF_MOST_S - least_s);
-    return larger(least_s * 1000 + chance_share(window_s * 1000, chance), LEAST_WAIT_MS);
+    return larger(least_s * 1000 + random_share(window_s * 1000, chance), LEAST_WAIT_MS);
 }
 
 uint64_t backoff_patience_ms(const struct backoff_state *state)

@@ -5,7 +5,7 @@
  * drawn with full jitter. While a certificate is valid it is never longer than a sixteenth of the
  * time that is left of it (or lifetime / 720, where that is more), nor than 30 minutes: the nearer
  * the expiry, the more urgent. While none is valid it is never longer than an eighth of the
- * lifetime, nor than 7 minutes, or 30 for what a person must mend. It is never shorter than a
+ * lifetime, nor than 7 minutes, or 30 for what a person must repair. It is never shorter than a
  * second. Pure: reads no clock, does no I/O, and cannot overflow.
  */
 #ifndef LEAFD_PLAN_BACKOFF_H
@@ -66,7 +66,7 @@ enum {
 /*
  * backoff_outlives_restart - whether a wait that an earlier process left holds for this one
  *
- * It keeps a crash loop from hammering the CA. A person who restarts leafd, or mends what was
+ * It keeps a crash loop from hammering the CA. A person who restarts leafd, or repairs what was
  * wrong, wants to see now whether it works.
  */
 bool backoff_outlives_restart(const struct backoff_restart *restart);
@@ -75,9 +75,9 @@ bool backoff_outlives_restart(const struct backoff_restart *restart);
  * backoff_suspects_role - whether a failure has repeated so often that the role may be its cause
  *
  * The CA answers 500 while it is out of order (an audit device that is full, a cluster without a
- * leader), which mends itself, and 500 for a role or mount that is set wrongly (Vault,
+ * leader), which repairs itself, and 500 for a role or mount that is set wrongly (Vault,
  * path_issue_sign: no default issuer configured). The two cannot be told apart: the class, and with
- * it the wait, stays the one of what mends itself, and only the words name both.
+ * it the wait, stays the one of what repairs itself, and only the words name both.
  */
 bool backoff_suspects_role(const struct err *err, unsigned failures);
 

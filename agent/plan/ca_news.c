@@ -1,6 +1,6 @@
 #include "plan/ca_news.h"
 
-#include "base/chance.h"
+#include "base/random.h"
 
 #include <string.h>
 
@@ -49,7 +49,7 @@ uint64_t ca_news_spread_s(uint64_t configured, uint64_t poll_s)
 
 uint64_t ca_news_first_ms(uint64_t poll_s, uint32_t chance)
 {
-    return chance_share(poll_s * 1000, chance);
+    return random_share(poll_s * 1000, chance);
 }
 
 uint64_t ca_news_wait_ms(const struct ca_wait *wait, uint32_t chance)
@@ -61,7 +61,7 @@ uint64_t ca_news_wait_ms(const struct ca_wait *wait, uint32_t chance)
         wait_ms /= 8;
     else
         wait_ms <<= doublings;
-    return wait_ms - wait_ms / 8 + chance_share(wait_ms / 4, chance);
+    return wait_ms - wait_ms / 8 + random_share(wait_ms / 4, chance);
 }
 
 static uint64_t lesser(uint64_t a, uint64_t b)
@@ -77,7 +77,7 @@ uint64_t ca_news_shown_s(uint64_t now_s, uint64_t spread_s, uint64_t end_s, uint
 
     return most_s < spread_s / CA_NEWS_SPREAD_POLLS
                ? now_s
-               : now_s + least_s + chance_share(most_s - least_s, spread);
+               : now_s + least_s + random_share(most_s - least_s, spread);
 }
 
 uint64_t ca_news_replace_s(uint64_t now_s, unsigned replaced, uint64_t life_s)

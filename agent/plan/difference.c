@@ -3,13 +3,13 @@
 const char *difference_between(const struct request_facts *published,
                                const struct request_facts *wanted)
 {
-    if (!names_equal(&published->wish.names, &wanted->wish.names))
+    if (!names_equal(&published->request.names, &wanted->request.names))
         return "names changed";
-    if (published->wish.key_type != wanted->wish.key_type)
+    if (published->request.key_type != wanted->request.key_type)
         return "key type changed";
-    if (published->wish.usage != wanted->wish.usage)
+    if (published->request.usage != wanted->request.usage)
         return "usage changed";
-    if (published->wish.ttl_s != wanted->wish.ttl_s)
+    if (published->request.ttl_s != wanted->request.ttl_s)
         return "ttl changed";
     if (!text_equal(published->pki_mount, wanted->pki_mount))
         return "PKI mount changed";

@@ -138,7 +138,7 @@ static void judge_name(struct fitting *fitting, const char *kind, const char *ke
 static void judge_common_name(struct fitting *fitting)
 {
     const struct role_terms *role = fitting->role;
-    const char *name = fitting->request->wish->names.common_name;
+    const char *name = fitting->request->wanted->names.common_name;
     const struct text_list *rules = &role->cn_validations;
     bool is_sent = fitting->request->key_from_ca || fitting->request->request_names ||
                    role->use_csr_common_name;
@@ -168,7 +168,7 @@ static void judge_common_name(struct fitting *fitting)
 
 static void judge_hosts(struct fitting *fitting)
 {
-    const struct names *names = &fitting->request->wish->names;
+    const struct names *names = &fitting->request->wanted->names;
 
     for (size_t i = 0; i < names->dns.count; i++) {
         const char *name = names->dns.items[i];
@@ -190,7 +190,7 @@ static void judge_hosts(struct fitting *fitting)
 
 static void judge_addresses(struct fitting *fitting)
 {
-    const struct text_list *ip = &fitting->request->wish->names.ip;
+    const struct text_list *ip = &fitting->request->wanted->names.ip;
     const char *networks = joined(fitting, &fitting->role->allowed_ip_sans_cidr);
 
     if (ip->count > 0 && !fitting->role->allow_ip_sans) {
@@ -213,7 +213,7 @@ static void judge_addresses(struct fitting *fitting)
 static void judge_uris(struct fitting *fitting)
 {
     const struct role_terms *role = fitting->role;
-    const struct text_list *uris = &fitting->request->wish->names.uri;
+    const struct text_list *uris = &fitting->request->wanted->names.uri;
     const char *allowed = joined(fitting, &fitting->filled->allowed_uri_sans);
 
     for (size_t i = 0; i < uris->count; i++) {
@@ -242,7 +242,7 @@ static void judge_names(struct fitting *fitting)
 
     judge_common_name(fitting);
     if (!request->key_from_ca && !fitting->role->use_csr_sans && !request->request_names &&
-        names_count(&request->wish->names) > 0) {
+        names_count(&request->wanted->names) > 0) {
         add(fitting, FIT_REFUSED,
             "the role does not take the CSR's alternative names: use_csr_sans is false",
             either(fitting, "set request_names = yes", "use_csr_sans=true"));
@@ -277,7 +277,7 @@ static const char *word_for(const char *type, uint64_t bits)
 static void judge_key_made_there(struct fitting *fitting)
 {
     const struct role_terms *role = fitting->role;
-    const struct key_sort *wanted = &sorts[fitting->request->wish->key_type];
+    const struct key_sort *wanted = &sorts[fitting->request->wanted->key_type];
     bool is_rsa = strcmp(role->key_type, "rsa") == 0;
     uint64_t bits = role->key_bits;
 
@@ -291,7 +291,7 @@ static void judge_key_made_there(struct fitting *fitting)
     if (strcmp(role->key_type, wanted->type) != 0 || (wanted->bits != 0 && bits != wanted->bits))
         add(fitting, FIT_REFUSED,
             say(fitting, "the role makes keys of type %s with %" PRIu64 " bits, and key_type is %s",
-                role->key_type, bits, key_type_words[fitting->request->wish->key_type]),
+                role->key_type, bits, key_type_words[fitting->request->wanted->key_type]),
             either(fitting,
                    word_for(role->key_type, bits) == NULL
                        ? NULL
@@ -302,7 +302,7 @@ static void judge_key_made_there(struct fitting *fitting)
 static void judge_key(struct fitting *fitting)
 {
     const struct role_terms *role = fitting->role;
-    const struct key_sort *sent = &sorts[fitting->request->wish->key_type];
+    const struct key_sort *sent = &sorts[fitting->request->wanted->key_type];
     const char *word = word_for(role->key_type, role->key_bits);
     const char *here = word == NULL ? NULL : say(fitting, "set key_type = %s", word);
 
@@ -313,12 +313,12 @@ static void judge_key(struct fitting *fitting)
     else if (strcmp(role->key_type, sent->type) != 0)
         add(fitting, FIT_REFUSED,
             say(fitting, "the role requires keys of type %s, and key_type is %s", role->key_type,
-                key_type_words[fitting->request->wish->key_type]),
+                key_type_words[fitting->request->wanted->key_type]),
             either(fitting, here, "key_type=any"));
     else if (sent->bits != 0 && sent->bits < role->key_bits)
         add(fitting, FIT_REFUSED,
             say(fitting, "the role requires at least %" PRIu64 " bits, and key_type is %s",
-                role->key_bits, key_type_words[fitting->request->wish->key_type]),
+                role->key_bits, key_type_words[fitting->request->wanted->key_type]),
             either(fitting, here, say(fitting, "key_bits=%" PRIu64, sent->bits)));
 }
 
@@ -350,7 +350,7 @@ static void judge_usage(struct fitting *fitting)
                       role->ext_key_usage_oids.count > 0;
 
     for (size_t i = 0; i < sizeof uses / sizeof *uses; i++)
-        if ((fitting->request->wish->usage & uses[i].usage) != 0 && is_limited && !flags[i] &&
+        if ((fitting->request->wanted->usage & uses[i].usage) != 0 && is_limited && !flags[i] &&
             !has_word(&role->ext_key_usage, uses[i].word) &&
             !text_list_has(&role->ext_key_usage_oids, uses[i].identifier))
             add(fitting, FIT_REFUSED,
@@ -409,7 +409,7 @@ static void judge_life(struct fitting *fitting)
 {
     const struct role_terms *role = fitting->role;
     const struct mount_terms *mount = fitting->mount;
-    uint64_t asked_s = fitting->request->wish->ttl_s;
+    uint64_t asked_s = fitting->request->wanted->ttl_s;
     uint64_t ttl_s = first_of(asked_s, first_of(role->ttl_s, mount->default_ttl_s));
     uint64_t most_s = first_of(role->max_ttl_s, mount->max_ttl_s);
     bool is_roles = role->max_ttl_s != 0;

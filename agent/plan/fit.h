@@ -9,7 +9,7 @@
 #ifndef LEAFD_PLAN_FIT_H
 #define LEAFD_PLAN_FIT_H
 
-#include "base/wish.h"
+#include "base/cert_request.h"
 #include "plan/terms.h"
 
 #include <stdbool.h>
@@ -18,7 +18,7 @@
 
 /* What a section would send, and to whom. */
 struct fit_request {
-    const struct wish *wish;
+    const struct cert_request *wanted;
     const char *pki_mount, *pki_role;
     const char *issuer; /* reference: the section's, else the role's, else "default" */
     const struct identity_terms *identity; /* fills in the role's templates; NULL: not known */

@@ -12,8 +12,8 @@
 #ifndef LEAFD_PLAN_RENEWAL_H
 #define LEAFD_PLAN_RENEWAL_H
 
-#include "base/when.h"
-#include "base/wish.h"
+#include "base/cert_request.h"
+#include "base/clock.h"
 
 /*
  * renewal_due_s - the moment from which the certificate is due, in seconds since 1970

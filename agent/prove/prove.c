@@ -2,8 +2,8 @@
 
 #include "base/child.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/text.h"
-#include "base/when.h"
 #include "http/http_admin.h"
 #include "pki/served.h"
 #include "prove/reply_names.h"
@@ -23,7 +23,7 @@ struct proof {
     struct prove_tools tools;
     struct config *config;
     const struct cert_config *cert;
-    struct arena arena; /* what the wish said */
+    struct arena arena; /* what the request said */
     const char *fingerprint, *serial;
     const char *variables[VARIABLES_MOST + 1];
     struct text_list trusted, chain;
@@ -63,7 +63,7 @@ static void destroy_proof(struct slot *slot)
 
 const char *prove_server_name(const struct cert_config *cert)
 {
-    const struct text_list *names = &cert->wish.names.dns;
+    const struct text_list *names = &cert->request.names.dns;
 
     if (cert->prove.tls.server_name != NULL)
         return cert->prove.tls.server_name;
@@ -145,7 +145,7 @@ static void take_good(struct proof *proof)
  */
 static void take_bad(struct proof *proof, enum prove_finding finding, const struct err *why)
 {
-    uint64_t now_us = when_boot_us(), left_us = 0;
+    uint64_t now_us = clock_boot_us(), left_us = 0;
     bool tls = proof->cert->prove.method == PROVE_TLS;
     bool look_again = tls && finding == PROVE_OTHER_LEAF && !proof->narrow;
 
@@ -177,7 +177,7 @@ static void take_bad(struct proof *proof, enum prove_finding finding, const stru
 /* How long a sample may take: what is left, but neither too short to mean anything nor for ever. */
 static uint64_t sample_limit_us(const struct proof *proof)
 {
-    uint64_t now_us = when_boot_us();
+    uint64_t now_us = clock_boot_us();
     uint64_t left_us = now_us < proof->deadline_us ? proof->deadline_us - now_us : 0;
 
     if (proof->once || left_us > sample_most_us)
@@ -199,7 +199,7 @@ static bool run_verification(void *job, struct err *err)
         .sent = verification->sent,
         .trusted = &verification->trusted,
         .chain = &verification->chain,
-        .now_s = when_now_s(),
+        .now_s = clock_now_s(),
     };
 
     return served_verify(&order, err);
@@ -282,7 +282,7 @@ static void on_probed(void *arg, const struct err *probe_err)
         take_ours(proof);
         return;
     }
-    when_text(proof->leaf.not_after_s, until);
+    clock_text(proof->leaf.not_after_s, until);
     err_set(&err, ERR_CONSUMER,
             "another certificate is served: serial %s, until %s, and not serial %s; did the reload "
             "reach the process that listens there, and does it read these files?",
@@ -290,7 +290,7 @@ static void on_probed(void *arg, const struct err *probe_err)
     take_bad(proof, PROVE_OTHER_LEAF, &err);
 }
 
-/* What a client says that only knows keys of the wished type. */
+/* What a client says that only knows keys of the requested type. */
 static const char *signatures(enum key_type type)
 {
     switch (type) {
@@ -315,7 +315,7 @@ static bool sample_tls(struct proof *proof, struct err *err)
     const struct tls_probe_order order = {
         .addresses = &proof->addresses,
         .server_name = prove_server_name(proof->cert),
-        .signatures = proof->narrow ? signatures(proof->cert->wish.key_type) : NULL,
+        .signatures = proof->narrow ? signatures(proof->cert->request.key_type) : NULL,
         .starttls = proof->cert->prove.tls.starttls,
         .limit_us = sample_limit_us(proof),
         .ret_sent = &proof->sent,
@@ -338,7 +338,7 @@ static void on_resolved(void *arg, const struct err *resolve_err)
 /* The addresses are looked up once: name servers need not answer for every sample. */
 static bool resolve(struct proof *proof, struct err *err)
 {
-    uint64_t now_us = when_boot_us();
+    uint64_t now_us = clock_boot_us();
     uint64_t limit_us = sample_limit_us(proof);
 
     if (!proof->once && now_us + limit_us < proof->deadline_us)
@@ -363,7 +363,7 @@ static void on_command_done(void *arg, const struct err *child_err)
 static bool sample_exec(struct proof *proof, struct err *err)
 {
     const struct cert_config *cert = proof->cert;
-    uint64_t now_us = when_boot_us(), limit_s = cert->command_timeout_s;
+    uint64_t now_us = clock_boot_us(), limit_s = cert->command_timeout_s;
     uint64_t left_s =
         now_us < proof->deadline_us ? (proof->deadline_us - now_us) / second_us + 1 : 1;
     const struct child_order order = {
@@ -450,28 +450,28 @@ static int on_pause_over(sd_event_source *source, uint64_t now_us, void *arg)
 /* -- the start ------------------------------------------------------------------------------------
  */
 
-static bool keep_wish(struct proof *proof, const struct prove_wish *wish, struct err *err)
+static bool keep_request(struct proof *proof, const struct prove_request *request, struct err *err)
 {
-    proof->fingerprint = arena_copy(&proof->arena, wish->fingerprint);
-    proof->serial = arena_copy(&proof->arena, wish->serial);
+    proof->fingerprint = arena_copy(&proof->arena, request->fingerprint);
+    proof->serial = arena_copy(&proof->arena, request->serial);
     if (proof->fingerprint == NULL || proof->serial == NULL)
         return err_memory(err);
-    for (size_t i = 0; i < VARIABLES_MOST && wish->variables[i] != NULL; i++) {
-        proof->variables[i] = arena_copy(&proof->arena, wish->variables[i]);
+    for (size_t i = 0; i < VARIABLES_MOST && request->variables[i] != NULL; i++) {
+        proof->variables[i] = arena_copy(&proof->arena, request->variables[i]);
         if (proof->variables[i] == NULL)
             return err_memory(err);
     }
-    if (!copy_texts(&proof->trusted, &proof->arena, &wish->trusted) ||
-        !copy_texts(&proof->chain, &proof->arena, &wish->chain))
+    if (!copy_texts(&proof->trusted, &proof->arena, &request->trusted) ||
+        !copy_texts(&proof->chain, &proof->arena, &request->chain))
         return err_memory(err);
-    proof->once = wish->limit_s == 0;
-    proof->deadline_us = when_boot_us() + wish->limit_s * second_us;
+    proof->once = request->limit_s == 0;
+    proof->deadline_us = clock_boot_us() + request->limit_s * second_us;
     proof->next_pause_us = bad_pause_us;
     return true;
 }
 
 struct slot *prove_start(const struct prove_tools *tools, struct config *config,
-                         const struct cert_config *cert, const struct prove_wish *wish,
+                         const struct cert_config *cert, const struct prove_request *request,
                          struct prove_seen *ret_seen, slot_done *on_done, void *arg,
                          struct err *err)
 {
@@ -490,7 +490,7 @@ struct slot *prove_start(const struct prove_tools *tools, struct config *config,
     proof->config = config_ref(config);
     proof->cert = cert;
     proof->ret_seen = ret_seen;
-    if (keep_wish(proof, wish, err)) {
+    if (keep_request(proof, request, err)) {
         r = sd_event_add_time_relative(tools->loop, &proof->pause, CLOCK_BOOTTIME, 0, 1,
                                        on_pause_over, proof);
         if (r >= 0) {

@@ -21,7 +21,7 @@
 #include <stdint.h>
 
 /* What the consumer is to serve. */
-struct prove_wish {
+struct prove_request {
     const char *fingerprint;      /* of the leaf, as certificate_facts has it */
     const char *serial;           /* likewise */
     const char *const *variables; /* for exec, as in child_order */
@@ -46,7 +46,7 @@ struct prove_seen {
     enum prove_finding finding;
     struct served_leaf leaf; /* by tls: of the last sample that showed one, ours or another */
     bool ours;               /* that leaf is the one that was to be served */
-    bool chain_verified;     /* by tls: the chain with it led to one of prove_wish.trusted */
+    bool chain_verified;     /* by tls: the chain with it led to one of prove_request.trusted */
 };
 
 /*
@@ -65,14 +65,14 @@ const char *prove_server_name(const struct cert_config *cert);
 /*
  * prove_start - asks until it is proven or the limit is reached
  *
- * Borrows `cert`, whose prove.method is not PROVE_NONE, until it has ended, and `tools` and `wish`
- * with all it points to during the call; takes a reference of `config`, which owns `cert`.
- * *ret_seen belongs to the caller and is set when on_done runs. Failures are class consumer, the
- * text says what was asked where and what is served instead; class local if memory ran out. NULL
- * with *err filled if it could not start.
+ * Borrows `cert`, whose prove.method is not PROVE_NONE, until it has ended, and `tools` and
+ * `request` with all it points to during the call; takes a reference of `config`, which owns
+ * `cert`. *ret_seen belongs to the caller and is set when on_done runs. Failures are class
+ * consumer, the text says what was asked where and what is served instead; class local if memory
+ * ran out. NULL with *err filled if it could not start.
  */
 struct slot *prove_start(const struct prove_tools *tools, struct config *config,
-                         const struct cert_config *cert, const struct prove_wish *wish,
+                         const struct cert_config *cert, const struct prove_request *request,
                          struct prove_seen *ret_seen, slot_done *on_done, void *arg,
                          struct err *err);
 

@@ -49,7 +49,7 @@ struct tls_probe_order {
                                NULL: the usual */
     enum starttls starttls;
     uint64_t limit_us;          /* for all addresses; no address gets less than a second */
-    STACK_OF(X509) * *ret_sent; /* gives what was sent, the leaf first; free it; NULL: no wish */
+    STACK_OF(X509) * *ret_sent; /* gives what was sent, the leaf first; free it; NULL: no request */
     /*
      * With ret_talk the server is heard after the handshake: for half a second, then for two more
      * to `request`, unless that is NULL. A server that gives up on us has refused us then, and the

@@ -1,6 +1,6 @@
 #include "authority.h"
 
-#include "base/when.h"
+#include "base/clock.h"
 
 #include "must.h"
 #include "owned.h"
@@ -14,7 +14,7 @@ enum { ROOT_LIFE_S = 87600 * 3600, INTERMEDIATE_LIFE_S = 43800 * 3600, BACKDATED
 struct authority *authority_new(const char *common_name, EVP_PKEY *key,
                                 const struct authority *parent)
 {
-    uint64_t now_s = when_now_s();
+    uint64_t now_s = clock_now_s();
     const struct recipe recipe = {
         .common_name = common_name,
         .key = key,

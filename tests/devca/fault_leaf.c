@@ -1,6 +1,6 @@
 #include "fault_leaf.h"
 
-#include "base/when.h"
+#include "base/clock.h"
 
 #include "devca.h"
 #include "leaf.h"
@@ -93,20 +93,20 @@ void fault_wrong_cn(struct fault_scene *scene)
 
 void fault_expired(struct fault_scene *scene)
 {
-    scene->leaf->not_before_s = when_now_s() - 2 * HOUR_S;
-    scene->leaf->not_after_s = when_now_s() - HOUR_S;
+    scene->leaf->not_before_s = clock_now_s() - 2 * HOUR_S;
+    scene->leaf->not_after_s = clock_now_s() - HOUR_S;
 }
 
 void fault_ends_soon(struct fault_scene *scene)
 {
-    scene->leaf->not_after_s = when_now_s() + SOON_S;
+    scene->leaf->not_after_s = clock_now_s() + SOON_S;
 }
 
 void fault_future(struct fault_scene *scene)
 {
     struct leaf *leaf = scene->leaf;
     uint64_t ahead_s = (uint64_t)json_integer_value(json_object_get(scene->order, "seconds"));
-    uint64_t begins_s = when_now_s() + ahead_s;
+    uint64_t begins_s = clock_now_s() + ahead_s;
 
     leaf->not_after_s += begins_s - leaf->not_before_s;
     leaf->not_before_s = begins_s;

@@ -1,7 +1,7 @@
 #include "furnish.h"
 
+#include "base/clock.h"
 #include "base/file.h"
-#include "base/when.h"
 
 #include "devca.h"
 #include "jwt.h"
@@ -23,8 +23,8 @@ static const char *client_certificate(struct arena *arena, const struct ca *ca, 
     const struct recipe recipe = {
         .common_name = "client.example.test",
         .key = key,
-        .not_before_s = when_now_s() - 60,
-        .not_after_s = when_now_s() + CLIENT_LIFE_S,
+        .not_before_s = clock_now_s() - 60,
+        .not_after_s = clock_now_s() + CLIENT_LIFE_S,
         .key_usage = KU_DIGITAL_SIGNATURE,
         .extended_usage = XKU_SSL_CLIENT,
         .issuer = ca->tls->certificate,
@@ -38,7 +38,7 @@ static const char *client_certificate(struct arena *arena, const struct ca *ca, 
 /* What Kubernetes would project into a pod of that ServiceAccount. */
 static const char *account_token(struct arena *arena, const struct devca *devca)
 {
-    json_int_t now_s = (json_int_t)when_now_s();
+    json_int_t now_s = (json_int_t)clock_now_s();
     char uid[UUID_BYTES];
     json_t *claims;
     const char *token;

@@ -1,6 +1,6 @@
 #include "jwt.h"
 
-#include "base/when.h"
+#include "base/clock.h"
 
 #include "base64url.h"
 #include "must.h"
@@ -132,7 +132,7 @@ static int64_t date(const json_t *claims, const char *name)
 static const char *refuse_dates(const json_t *claims, bool may_be_undated)
 {
     int64_t issued = date(claims, "iat"), from = date(claims, "nbf"), to = date(claims, "exp");
-    int64_t now_s = (int64_t)when_now_s();
+    int64_t now_s = (int64_t)clock_now_s();
 
     if (issued == 0 && from == 0 && to == 0)
         return may_be_undated ? NULL

@@ -1,6 +1,6 @@
 #include "ledger.h"
 
-#include "base/when.h"
+#include "base/clock.h"
 
 #include "moment.h"
 #include "must.h"
@@ -112,7 +112,7 @@ static X509_CRL *make_crl(const struct ledger *ledger, const struct authority *i
                           const struct authority *signer, bool everything)
 {
     struct listing listing = {X509_CRL_new(), issuer, everything};
-    uint64_t now_s = when_now_s();
+    uint64_t now_s = clock_now_s();
     CLEANUP(drop_time) ASN1_TIME *from = ASN1_TIME_set(NULL, (time_t)now_s);
     CLEANUP(drop_time) ASN1_TIME *to = ASN1_TIME_set(NULL, (time_t)(now_s + CRL_LIFE_S));
 

@@ -3,8 +3,8 @@
  *
  * Everything it knows is made at start and gone at the end.
  */
+#include "base/clock.h"
 #include "base/text.h"
-#include "base/when.h"
 #include "config/config_problems.h"
 
 #include "asked.h"
@@ -173,8 +173,8 @@ static void make_identity(const struct devca *devca, struct arena *arena, const 
         .common_name = "localhost",
         .key = key,
         .names = alternatives,
-        .not_before_s = when_now_s() - 60,
-        .not_after_s = when_now_s() + SERVER_LIFE_S,
+        .not_before_s = clock_now_s() - 60,
+        .not_after_s = clock_now_s() + SERVER_LIFE_S,
         .key_usage = KU_DIGITAL_SIGNATURE,
         .extended_usage = XKU_SSL_SERVER,
         .issuer = devca->ca.tls->certificate,

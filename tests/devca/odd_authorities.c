@@ -1,6 +1,6 @@
 #include "odd_authorities.h"
 
-#include "base/when.h"
+#include "base/clock.h"
 
 #include "mint.h"
 #include "must.h"
@@ -41,8 +41,8 @@ const struct authority *odd_brief(struct odd_authorities *odd, const struct auth
     const struct recipe recipe = {
         .common_name = "devca brief intermediate",
         .key = mint_key("ec", 0),
-        .not_before_s = when_now_s() - BACKDATED_S,
-        .not_after_s = when_now_s() + seconds,
+        .not_before_s = clock_now_s() - BACKDATED_S,
+        .not_after_s = clock_now_s() + seconds,
     };
 
     authority_free(odd->brief);
@@ -55,8 +55,8 @@ const struct authority *odd_restricted(struct odd_authorities *odd, const struct
     const struct recipe recipe = {
         .common_name = "devca intermediate for clients",
         .key = mint_key("ec", 0),
-        .not_before_s = when_now_s() - BACKDATED_S,
-        .not_after_s = when_now_s() + LONG_S,
+        .not_before_s = clock_now_s() - BACKDATED_S,
+        .not_after_s = clock_now_s() + LONG_S,
         .extended_usage = XKU_SSL_CLIENT,
     };
 
@@ -73,7 +73,7 @@ static struct authority *cross_sign(const char *common_name, EVP_PKEY *key,
     const struct recipe recipe = {
         .common_name = common_name,
         .key = key,
-        .not_before_s = when_now_s() - BACKDATED_S,
+        .not_before_s = clock_now_s() - BACKDATED_S,
         .not_after_s = not_after_s,
     };
 
@@ -83,7 +83,7 @@ static struct authority *cross_sign(const char *common_name, EVP_PKEY *key,
 json_t *odd_crossed(struct odd_authorities *odd, const struct authority *signer,
                     const struct authority *root)
 {
-    uint64_t now_s = when_now_s();
+    uint64_t now_s = clock_now_s();
     json_t *chain;
 
     if (odd->old_root == NULL) {

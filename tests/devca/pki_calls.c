@@ -1,6 +1,6 @@
 #include "pki_calls.h"
 
-#include "base/when.h"
+#include "base/clock.h"
 
 #include "devca.h"
 #include "fields.h"
@@ -337,7 +337,7 @@ void pki_revoke(struct devca *devca, struct request *request, struct reply *repl
 
     if (entry == NULL)
         return;
-    if (entry->revoked == 0 && entry->not_after_s <= when_now_s()) {
+    if (entry->revoked == 0 && entry->not_after_s <= clock_now_s()) {
         const char *warning = arena_format(
             &request->arena, "certificate with serial %s already expired; refusing to add to CRL",
             entry->serial);

@@ -1,7 +1,7 @@
 #include "roles.h"
 
 #include "base/cleanup.h"
-#include "base/when.h"
+#include "base/clock.h"
 #include "config/ini_lines.h"
 
 #include "must.h"

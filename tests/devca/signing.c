@@ -1,6 +1,6 @@
 #include "signing.h"
 
-#include "base/when.h"
+#include "base/clock.h"
 
 #include "devca.h"
 #include "entity.h"
@@ -102,7 +102,7 @@ static bool check_key(const struct task *task, const EVP_PKEY *key)
 static void fill_leaf(const struct task *task, struct leaf *leaf)
 {
     const struct asked *asked = &task->terms.asked;
-    uint64_t now_s = when_now_s();
+    uint64_t now_s = clock_now_s();
 
     leaf->common_name = asked->common_name[0] == '\0' ? NULL : asked->common_name;
     leaf->names = asked_names(asked);

@@ -3,7 +3,7 @@
  *
  *     decade [--seed N] [--agents N]     so many agents for each length of life
  *
- * Drives the rules that ship (plan/renewal, plan/backoff, flow/assess) in the order in which flow/
+ * Drives the rules that ship (plan/renewal, plan/backoff, cert/decide) in the order in which cert/
  * does, against a CA that goes away, throttles and forbids, and a machine that is suspended,
  * restarted, crashes in a loop and has its clock set: an hour, a day or ten years to and fro, and
  * to 1970. One agent of each kind lives through an outage of all the ten years (CVE-2025-55753: the
@@ -14,7 +14,7 @@
  * order for a little more than the longest wait, the certificate is valid and not overdue.
  */
 #include "base/digest.h"
-#include "flow/assess.h"
+#include "cert/decide.h"
 #include "plan/backoff.h"
 #include "plan/renewal.h"
 
@@ -38,7 +38,7 @@ enum {
     TLS_VALID_S = 180 * DAY /* a clock further off does not believe the CA's own certificate */
 };
 
-/* flow/engine: a clock that was set makes failures be tried again, so often. */
+/* app/engine: a clock that was set makes failures be tried again, so often. */
 enum { HURRY_EVERY_S = 60, HURRIES_IN_A_ROW = 3 };
 
 /* What befalls the machine, each with the mean time between two of it. */
@@ -114,10 +114,10 @@ static uint64_t wall_s(const struct life *life)
 {
     int64_t wall = life->now_s + life->offset_s;
 
-    return wall < 0 ? 0 : (uint64_t)wall; /* as when_now_s */
+    return wall < 0 ? 0 : (uint64_t)wall; /* as clock_now_s */
 }
 
-/* -- the agent, as flow/ has it ------------------------------------------------------------------
+/* -- the agent, as cert/ has it ------------------------------------------------------------------
  */
 
 static void note_request(struct life *life)
@@ -134,7 +134,7 @@ static void note_request(struct life *life)
         breach(life, "a storm of requests");
 }
 
-/* flow/cert_work: cert_work_note_failure */
+/* cert/cert_work: cert_work_note_failure */
 static void back_off(struct life *life, const struct err *err)
 {
     uint64_t now_s = wall_s(life), wait_ms;
@@ -208,7 +208,7 @@ static bool fails(struct life *life, struct err *ret_err)
     return true;
 }
 
-/* From queued to published, held or backing off: the way through flow/cert_flow's table. */
+/* From queued to published, held or backing off: the way through cert/cert_flow's table. */
 static void issue(struct life *life)
 {
     struct err err;
@@ -237,7 +237,7 @@ static bool held_lasts(const struct life *life)
     return life->has_held && life->held.not_after >= wall_s(life) + VET_LEFT_S;
 }
 
-/* flow/cert_stages: take_findings */
+/* cert/cert_stages: take_findings */
 static void read_disk(struct life *life, bool is_first)
 {
     const struct findings findings = {
@@ -252,7 +252,7 @@ static void read_disk(struct life *life, bool is_first)
         .try_again_at_s = is_first ? life->try_again_at_s : 0,
     };
     const char *reason;
-    enum verdict verdict = assess(&findings, &reason);
+    enum verdict verdict = decide(&findings, &reason);
 
     life->has_held = verdict == VERDICT_HOLD;
     switch (verdict) {
@@ -283,7 +283,7 @@ static void read_disk(struct life *life, bool is_first)
     }
 }
 
-/* flow/engine: engine_recompute. The smallest step of the clock here is an hour. */
+/* app/engine: engine_recompute. The smallest step of the clock here is an hour. */
 static void hurry(struct life *life)
 {
     const struct backoff_state state = {.failures = 1, .lifetime_s = life->ttl_s};
@@ -364,7 +364,7 @@ static int64_t earlier(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* When the next thing happens: the alarm, a trouble, or the end of one; never in the past. */
+/* When the next thing happens: the timer, a trouble, or the end of one; never in the past. */
 static int64_t next_s(const struct life *life)
 {
     int64_t next =

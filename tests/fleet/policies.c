@@ -8,7 +8,7 @@
 
 enum { CLOCK_S = 1800000000 }; /* the wall clock when a world begins */
 
-/* -- leafd: as flow/cert_work.c does it ----------------------------------------------------------
+/* -- leafd: as cert/cert_work.c does it ----------------------------------------------------------
  */
 
 static uint32_t spread_of(const struct world *world, const struct agent *agent)

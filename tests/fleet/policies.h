@@ -1,7 +1,7 @@
 /*
  * policies - when leafd renews and retries, and when its peers do
  *
- * leafd's are the objects that ship: plan/renewal, plan/backoff and base/digest, called as flow/
+ * leafd's are the objects that ship: plan/renewal, plan/backoff and base/digest, called as cert/
  * calls them. The peers' are models of the rules in their sources, each with the commit it was read
  * from, and each on the kind side where a choice was to be made.
  */

@@ -38,7 +38,7 @@ static void count(const struct run *run, uint32_t at_s)
     run->per_second[at_s]++;
 }
 
-/* As flow/ca_watch does it; whether the look is to be confirmed. */
+/* As ca/ca_watch does it; whether the look is to be confirmed. */
 static bool take(const struct run *run, struct looker *looker, uint32_t now_s)
 {
     bool is_new = run->plan->changed_s != 0 && now_s >= run->plan->changed_s;

@@ -5,7 +5,7 @@
  */
 #include "fuzz.h"
 
-#include "base/wish.h"
+#include "base/cert_request.h"
 #include "pki/certificate.h"
 #include "pki/chain.h"
 #include "pki/crypto.h"

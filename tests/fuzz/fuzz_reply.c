@@ -1,10 +1,10 @@
 /* An answer of the CA: two bytes of status, then any body. */
 #include "fuzz.h"
 
+#include "ca/vault_describe.h"
+#include "ca/vault_login.h"
+#include "ca/vault_reply.h"
 #include "plan/fit_identity.h"
-#include "vault/vault_describe.h"
-#include "vault/vault_login.h"
-#include "vault/vault_reply.h"
 
 #include <string.h>
 
@@ -31,16 +31,16 @@ static void fit_role(const struct vault_reply *reply)
 {
     static const char *dns[] = {"a.b.test", "*.b.test"}, *ip[] = {"192.0.2.1", "2001:db8::1"},
                       *uri[] = {"spiffe://a/b"}, *mail[] = {"me@b.test"};
-    const struct wish wish = {
+    const struct cert_request wanted = {
         .names = {"a.b.test", {dns, 2}, {ip, 2}, {uri, 1}, {mail, 1}, {NULL, 0}},
         .usage = USAGE_SERVER};
     struct identity_terms identity;
-    const struct fit_request request = {.wish = &wish,
+    const struct fit_request request = {.wanted = &wanted,
                                         .pki_mount = "pki",
                                         .pki_role = "web",
                                         .issuer = "default",
                                         .identity = &identity};
-    const struct fit_use use = {.pki_mount = "pki", .pki_role = "web", .names = wish.names};
+    const struct fit_use use = {.pki_mount = "pki", .pki_role = "web", .names = wanted.names};
     struct arena arena = {0};
     struct mount_terms mount;
     struct role_terms role;

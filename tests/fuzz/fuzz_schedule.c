@@ -1,7 +1,7 @@
 /* Any certificate, any clock, any history: when is it due, how long is the wait? */
 #include "fuzz.h"
 
-#include "flow/assess.h"
+#include "cert/decide.h"
 #include "plan/backoff.h"
 #include "plan/renewal.h"
 
@@ -62,7 +62,7 @@ static void try_assess(const struct moment *moment)
         .try_again_at_s = moment->try_again_at_s,
     };
     const char *reason;
-    enum verdict verdict = assess(&findings, &reason);
+    enum verdict verdict = decide(&findings, &reason);
 
     fuzz_promise(verdict != VERDICT_FRESH || moment->now_s < moment->life.not_after,
                  "what has expired is not fresh");

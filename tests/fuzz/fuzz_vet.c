@@ -83,13 +83,13 @@ static void promise_issued(const struct vet_order *order, const struct issued *i
 static void try_vet(const struct vet_reply *reply, struct arena *arena)
 {
     struct certificate_facts facts = {0};
-    struct wish wish = {.usage = USAGE_SERVER};
+    struct cert_request request = {.usage = USAGE_SERVER};
     struct issued issued = {0};
     struct err err = {0};
-    struct vet_order order = {.wish = &wish, .now_s = NOW_S};
+    struct vet_order order = {.request = &request, .now_s = NOW_S};
 
     if (certificate_read(reply->certificate, arena, &facts, &err)) {
-        wish.names = facts.names;
+        request.names = facts.names;
         order.now_s = facts.validity.not_before;
     }
     order.key = key_of(reply->certificate);

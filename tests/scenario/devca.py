@@ -138,7 +138,7 @@ class DevCa:
         self.fault("status", path="auth/kubernetes/login", times=1, status=403, errors=["permission denied"])
 
     def reset(self):
-        self.proxy.mend()
+        self.proxy.repair()
         self.call("DELETE", "devca/faults")
         self.issued_before = 0
         self.issued_before = len(self.issued_tokens())

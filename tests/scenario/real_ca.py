@@ -292,7 +292,7 @@ class RealCa:
         self.review.ill = ill
 
     def reset(self):
-        self.proxy.mend()
+        self.proxy.repair()
         self.tokens.made.clear()
         self.secret_ids = []
         self.review.ill = None

@@ -82,9 +82,9 @@ class Proxy:
         self.port = free_port()  # while it is cut nobody else may be given it
         self.pairs, self.lost = set(), set()
         self.lock = threading.Lock()
-        self.mend()
+        self.repair()
 
-    def mend(self):
+    def repair(self):
         if self.listener is not None:
             return
         self.listener = socket.socket()

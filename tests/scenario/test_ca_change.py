@@ -555,7 +555,7 @@ def test_a_ca_that_does_not_answer_is_looked_at_again(ca, site):
     old = issuer_of(site.out() / "tls.crt")
     ca.proxy.cut()
     ca.rotate()
-    ca.proxy.mend()
+    ca.proxy.repair()
     wait_for(lambda: issuer_of(site.out() / "tls.crt") != old, "a certificate of the new issuer")
     assert run.terminate() == 0
 

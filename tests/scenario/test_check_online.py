@@ -82,11 +82,11 @@ def test_the_remedy_on_the_ca_mends_it(real_ca_server, site, name):
     ca.reset()
     section = REFUSED[name][0]
     role = re.search(r"pki_role = (\S+)", section).group(1)
-    ca.call("POST", "pki_int/roles/mended", ROLES[role])
-    site.configure(ca, {"web": section.replace(f"pki_role = {role}\n", "pki_role = mended\n")})
-    command = re.search(r"vault patch pki_int/roles/mended (.*)", named(site, ca).out).group(1)
+    ca.call("POST", "pki_int/roles/repaired", ROLES[role])
+    site.configure(ca, {"web": section.replace(f"pki_role = {role}\n", "pki_role = repaired\n")})
+    command = re.search(r"vault patch pki_int/roles/repaired (.*)", named(site, ca).out).group(1)
     settings = dict(option.split("=", 1) for option in command.split(" "))
-    ca.call("POST", "pki_int/roles/mended", {**ROLES[role], **settings})
+    ca.call("POST", "pki_int/roles/repaired", {**ROLES[role], **settings})
     done = named(site, ca)
     assert done.code == 0 and "0 would be refused, 0 not" in done.out, done.out
     done = site.once()

@@ -198,7 +198,7 @@ def test_whoever_goes_on_changing_files_does_not_keep_leafd_busy(ca, site):
                               stderr=subprocess.DEVNULL)
     try:
         run.wait_event("damaged", "web")
-        # The looks are 1, 2, 4, 8 s apart by now; each may mend.
+        # The looks are 1, 2, 4, 8 s apart by now; each may repair.
         begin = ticks(run.pid)
         wait_for(lambda: len(run.events("found", "web")) >= 3, lambda: f"three looks, not {run.log_path.read_text()}")
         assert ticks(run.pid) - begin < 500, "five seconds of a processor"

@@ -182,7 +182,7 @@ def test_names_go_into_the_request_for_roles_that_ignore_the_csr(ca, site):
     lines = WEB.replace("leafd", "request-names")
     site.configure(ca, {"web": lines})
     done = site.once()
-    assert done.code == 3, "the role is set wrongly, which no retry mends"
+    assert done.code == 3, "the role is set wrongly, which no retry repairs"
     assert "is missing in it" in done.events("failed")[0]["message"]
     assert not is_published(site.out())
     site.configure(ca, {"web": lines + "request_names = yes"})
@@ -218,7 +218,7 @@ def test_the_usage_that_a_consumer_needs_is_asked_for(ca, site):
     lines = WEB.replace("leafd", "client-only")
     site.configure(ca, {"web": lines + "usage = server"})
     done = site.once()
-    assert done.code == 3, "the role is set wrongly, which no retry mends"
+    assert done.code == 3, "the role is set wrongly, which no retry repairs"
     assert "lacks serverAuth" in done.events("failed")[0]["message"]
     site.configure(ca, {"web": lines + "usage = client"})
     assert site.once().code == 0

@@ -33,7 +33,7 @@ def test_without_a_generation_it_retries_says_so_and_recovers(ca, site):
     assert "next try in" in failed[0]["message"] and "no usable certificate is in place" in failed[0]["message"]
     assert site.command("ready").code == 1
     wait_for(lambda: "1 failing" in run.manager.status(), "the status to tell")
-    ca.proxy.mend()
+    ca.proxy.repair()
     run.wait_ready()
     assert site.command("ready").code == 0
     assert run.terminate() == 0
@@ -99,7 +99,7 @@ def test_once_exits_1_without_the_ca_and_waits_for_it_when_told_to(ca, site):
     assert done.events("failed")[0]["class"] == "transient"
     assert site.once("--wait", "3s").code == 1
     import threading  # pylint: disable=import-outside-toplevel
-    threading.Timer(2, ca.proxy.mend).start()
+    threading.Timer(2, ca.proxy.repair).start()
     assert site.once("-w", "60s").code == 0
 
 
@@ -116,7 +116,7 @@ def test_a_boot_does_not_hang_on_a_ca_that_is_away(ca, site):
     wait_for(lambda: re.match(r"STATUS=0 of 1 certificates usable, 1 failing; next renewal in 0s; web, next try in \d+s: .*"
                               r"127\.0\.0\.1", run.manager.status()), run.manager.status)
     assert site.command("ready").code == 1
-    ca.proxy.mend()
+    ca.proxy.repair()
     site.answers("ready", 0)
     assert run.terminate() == 0
 
@@ -127,7 +127,7 @@ def test_ready_when_all_waits_for_what_fails(ca, site):
     run = site.run()
     run.wait_event("failed")
     assert not run.manager.has("READY=1")
-    ca.proxy.mend()
+    ca.proxy.repair()
     run.wait_ready()
     assert run.terminate() == 0
 
@@ -169,7 +169,7 @@ def test_an_expired_certificate_is_not_deleted_while_the_ca_is_away(ca, site):
     wait_for(lambda: site.status()["web"]["state"] == "expired", "the certificate to expire")
     assert (site.out() / "tls.key").exists()
     assert site.command("ready").code == 1
-    ca.proxy.mend()
+    ca.proxy.repair()
     wait_for(lambda: serial_of(site.out() / "tls.crt") != before, "a new certificate")
     wait_for(lambda: site.command("ready").code == 0, "ready")
     assert run.terminate() == 0
@@ -437,7 +437,7 @@ def test_files_are_mended_while_the_ca_is_away_and_a_renewal_is_due(devca, site)
     run.hangup()
     wait_for(lambda: (site.out() / "all.pem").exists(), "the further file")
     assert serial_of(site.out() / "all.pem") == serial
-    devca.proxy.mend()
+    devca.proxy.repair()
     wait_for(lambda: serial_of(site.out() / "all.pem") != serial, "the renewal")
     assert run.terminate() == 0
 
@@ -481,7 +481,7 @@ def test_files_that_cannot_be_mended_are_no_reason_not_to_tell_the_consumer(devc
 
 
 def test_files_that_are_spoiled_again_and_again_do_not_hasten_the_tries(devca, site):
-    """A reload that changes them, say: they are mended after ever longer pauses, and the CA is asked when it is its turn."""
+    """A reload that changes them, say: they are repaired after ever longer pauses, and the CA is asked when it is its turn."""
     spoil = site.folder / "spoil"
     spoil.write_text("#!/bin/sh\nchmod 0640 $LEAFD_GENERATION/tls.key\n")
     spoil.chmod(0o755)
@@ -493,8 +493,8 @@ def test_files_that_are_spoiled_again_and_again_do_not_hasten_the_tries(devca, s
     moments = [datetime.datetime.fromisoformat(line["time"]).timestamp() for line in failed]
     for before, after, line in zip(moments, moments[1:], failed):
         assert after - before >= int(line["next_try_ms"]) / 1000 - 1, "times have whole seconds"
-    mended = [datetime.datetime.fromisoformat(line["time"]).timestamp() for line in run.events("reloaded")]
-    assert 2 <= len(mended) < 4 + math.log2(mended[-1] - mended[0] + 1), mended
+    repaired = [datetime.datetime.fromisoformat(line["time"]).timestamp() for line in run.events("reloaded")]
+    assert 2 <= len(repaired) < 4 + math.log2(repaired[-1] - repaired[0] + 1), repaired
     assert site.status()["web"]["failure"]["failures"] >= 3
     assert run.terminate() == 0
 

@@ -475,7 +475,7 @@ def test_a_credential_is_judged_at_every_login(ca, site):
     run = site.run()
     run.wait_event("failed")
     token.chmod(0o666)
-    ca.proxy.mend()
+    ca.proxy.repair()
     wait_for(lambda: any(f"{token} {ALL}" in line["message"] for line in run.log()), "the credential to be refused")
     assert not site.out().exists() or not is_published(site.out())
     token.chmod(0o600)

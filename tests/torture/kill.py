@@ -21,7 +21,7 @@ CALLS_OF_A_ROTATION = 1000  # more than a rotation has: points beyond its end ar
 
 
 class KillSuite:
-    """One set that is rotated, killed and mended over and over."""
+    """One set that is rotated, killed and repaired over and over."""
 
     def __init__(self, draw):
         self.draw = draw
@@ -32,7 +32,7 @@ class KillSuite:
         self.walk = []
         self.old = None  # the serial before the kill
         self.place.configure()
-        self.mend()
+        self.repair()
         prove_reader(self.place.directory)
         self.calls = self.count_calls()
 
@@ -50,7 +50,7 @@ class KillSuite:
         self.place.turn += 1
         self.place.configure()
 
-    def mend(self):
+    def repair(self):
         """A run without a fault has to end with the set that is wanted; what is wrong."""
         status = self.place.once()
         found = read_set(self.place.directory)
@@ -106,7 +106,7 @@ class KillSuite:
             wrong.append("what is published is neither the old nor the new certificate")
         if found.published:
             wrong += self.consumer.load(found.serial)
-        wrong += self.mend().wrong
+        wrong += self.repair().wrong
         return ("first issue, " if first else "") + where, wrong
 
     def newest(self):

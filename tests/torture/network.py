@@ -1,6 +1,6 @@
 """network: the way to the CA is bad, not the CA: a proxy in user space that cuts, slices, swallows and half closes.
 
-Each point is one fault on one or all connections for a while, then the way is mended. In the end the certificate has to
+Each point is one fault on one or all connections for a while, then the way is repaired. In the end the certificate has to
 be there, no try may hang beyond leafd's own time limit, and nothing but the certificate that was wanted is published.
 """
 import selectors
@@ -151,7 +151,7 @@ class NetworkSuite:
         self.way.fault = None
         self.place.session = -number - 1
         if not self.daemon.settle():
-            wrong.append("not issued after the way was mended")
+            wrong.append("not issued after the way was repaired")
         self.judge(wrong, (sorted(self.place.dns()),))
         if self.daemon.ended() is not None:
             self.daemon = Daemon(self.place)

@@ -103,7 +103,7 @@ class Disk:
 
 
 class PowerSuite:
-    """One set that is rotated, cut off and mended over and over."""
+    """One set that is rotated, cut off and repaired over and over."""
 
     def __init__(self, draw):
         self.draw = draw
@@ -153,7 +153,7 @@ class PowerSuite:
             assert status == 0, f"strike ended with {status}: {open(self.place.log).read()[-500:]}"
             self.next_turn()
 
-    def mend(self):
+    def repair(self):
         status = self.place.once()
         found = read_set(self.place.directory)
         check_settled(found, previous_allowed=1)
@@ -182,7 +182,7 @@ class PowerSuite:
             wrong.append("what was reported as published is lost")
         if found.published and found.serial not in (self.old, told, self.newest()):
             wrong.append("what is published is neither the old nor the new certificate")
-        return ("first issue, " if first else "") + where, wrong + self.mend()
+        return ("first issue, " if first else "") + where, wrong + self.repair()
 
     def newest(self):
         return int(self.place.ca.issued[-1].replace(":", ""), 16)

@@ -250,7 +250,7 @@ class RaceSuite:  # pylint: disable=too-many-instance-attributes
         return status
 
     def recover(self, combination, wrong):
-        """The attacker has stopped and root has mended the place: one run has to end well."""
+        """The attacker has stopped and root has repaired the place: one run has to end well."""
         self.configure(combination, reload="exec /bin/true")
         status = self.run(self.command(combination.yard))
         self.judge_set(combination, wrong)
@@ -347,7 +347,7 @@ class RaceSuite:  # pylint: disable=too-many-instance-attributes
         self.struck += struck
         self.judge(combination, act, wrong)
         self.judge_refusal(combination, status, wrong)
-        yard.mend()
+        yard.repair()
         if combination.is_watched:
             self.settle(combination, wrong)
         else:
@@ -357,7 +357,7 @@ class RaceSuite:  # pylint: disable=too-many-instance-attributes
         return where, wrong
 
     def judge(self, combination, act, wrong):
-        """What there is to be said before the place is mended."""
+        """What there is to be said before the place is repaired."""
         told = self.attacker.order("end")
         if self.acted:
             tried, done = self.acts.get(act, (0, 0))

@@ -138,9 +138,9 @@ def bad_way(place, draw_of):
     place.way.fault = Fault(draw_of.choice(KINDS), int(draw_of.triangular(0, BYTES_OF_A_ROTATION, 0)),
                             draw_of.random() < 0.6)
 
-    def mend():
+    def repair():
         place.way.fault = None
-    return mend
+    return repair
 
 
 def stopped_ca(place, _draw):
@@ -221,13 +221,13 @@ class SoakSuite:
         self.daemon = Daemon(self.place)
         self.place.start_nginx()
         self.start_s = self.sampled_s = time.monotonic()
-        self.mend, self.until_s, self.kind = None, self.start_s + PAUSE_MOST_S, None
+        self.repair, self.until_s, self.kind = None, self.start_s + PAUSE_MOST_S, None
         self.ends, self.samples, self.spans, self.counts = {}, [], [], {}
         self.least_left_s = LIFE_S
 
     def close(self):
-        if self.mend is not None:
-            self.mend()
+        if self.repair is not None:
+            self.repair()
         self.daemon.close()
         self.place.close()
 
@@ -239,20 +239,20 @@ class SoakSuite:
             self.samples.append(Sample(self.daemon.process.pid, now_s - self.start_s))
         if now_s < self.until_s:
             return
-        if self.mend is None:
+        if self.repair is None:
             self.kind = self.draw.choice(FAULTS)
             self.counts[self.kind.__name__] = self.counts.get(self.kind.__name__, 0) + 1
             self.spans.append((now_s - self.start_s, None))
-            self.mend = self.kind(self.place, self.draw)
+            self.repair = self.kind(self.place, self.draw)
             self.until_s = now_s + self.draw.uniform(0.2, FAULT_MOST_S)
         else:
             self.end_fault()
             self.until_s = time.monotonic() + self.draw.uniform(PAUSE_LEAST_S, PAUSE_MOST_S)
 
     def end_fault(self):
-        mend, self.mend = self.mend, None
-        if mend is not None:
-            mend()
+        repair, self.repair = self.repair, None
+        if repair is not None:
+            repair()
             self.spans[-1] = (self.spans[-1][0], time.monotonic() - self.start_s)
 
     def next_published(self):
@@ -288,7 +288,7 @@ class SoakSuite:
         self.daemon.garbled.clear()
         if self.daemon.ended() is not None:
             self.daemon = Daemon(self.place)
-        return f"{self.kind.__name__ if self.mend else 'no fault'}, {told['cert'] if told else 'nobody'}", wrong
+        return f"{self.kind.__name__ if self.repair else 'no fault'}, {told['cert'] if told else 'nobody'}", wrong
 
     def verdict(self):
         """After the last point: nothing is broken any more, and every certificate is there, and nothing has grown."""

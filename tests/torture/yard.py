@@ -170,7 +170,7 @@ class Yard:
                 os.lchown(os.path.join(folder, name), self.user, self.user)
 
     def damage(self, situation):
-        """What a repair has to mend."""
+        """What a repair has to repair."""
         if situation != "repair":
             return
         how, inside = self.suite.draw.randrange(4), os.path.join(self.directory, "..data")
@@ -275,7 +275,7 @@ class Yard:
         if about.st_uid != self.user or mode != KEY_MODES.get(os.path.basename(path), -1) or acls_of(path):
             wrong.append(f"{path} holds a key, belongs to {about.st_uid}, has mode {mode:o} {acls_of(path)}")
 
-    def mend(self):
+    def repair(self):
         """Root takes the directory back, and puts back what the attacker could not."""
         self.give(False)
         aside = attacker.prop(self.folder, "aside")

@@ -2,11 +2,11 @@
 #include "unit.h"
 
 #include "base/child.h"
+#include "base/clock.h"
 #include "base/keeper.h"
-#include "base/when.h"
 #include "base/worker.h"
-#include "flow/alarm.h"
-#include "flow/permits.h"
+#include "ca/semaphore.h"
+#include "cert/wall_timer.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -409,19 +409,19 @@ static void a_program_that_is_not_there_fails(void **state)
     slot_drop(slot);
 }
 
-/* -- permits and alarms ---------------------------------------------------------------------------
+/* -- permits and timers ---------------------------------------------------------------------------
  */
 
 static void permits_are_granted_in_line_and_given_back(void **state)
 {
     struct heard *heard = *state;
-    struct permits permits = {.loop = heard->loop, .most = 2};
+    struct semaphore permits = {.loop = heard->loop, .most = 2};
     struct heard each[4] = {0};
     struct slot *slots[4];
     struct err err;
 
     for (size_t i = 0; i < COUNT_OF(slots); i++)
-        slots[i] = permit_start(&permits, 0, hear, &each[i], &err);
+        slots[i] = semaphore_acquire(&permits, 0, hear, &each[i], &err);
     while (sd_event_run(heard->loop, 0) > 0)
         ;
     assert_int_equal(each[0].times + each[1].times, 2);
@@ -440,15 +440,15 @@ static void permits_are_granted_in_line_and_given_back(void **state)
 static void a_group_that_hangs_leaves_half_of_the_permits_to_the_others(void **state)
 {
     struct heard *heard = *state;
-    struct permits permits = {.loop = heard->loop, .most = 4};
+    struct semaphore permits = {.loop = heard->loop, .most = 4};
     struct heard hanging[6] = {0}, well = {0};
     struct slot *slots[6], *other;
     struct err err;
 
     for (size_t i = 0; i < COUNT_OF(slots); i++)
-        slots[i] = permit_start(&permits, 1, hear, &hanging[i], &err);
+        slots[i] = semaphore_acquire(&permits, 1, hear, &hanging[i], &err);
     assert_int_equal(permits.taken, 4); /* nobody else wants one */
-    other = permit_start(&permits, 2, hear, &well, &err);
+    other = semaphore_acquire(&permits, 2, hear, &well, &err);
     slot_drop(slots[0]);
     while (sd_event_run(heard->loop, 0) > 0)
         ;
@@ -472,23 +472,23 @@ static void ring(void *arg, bool reached)
 static void an_alarm_rings_for_whichever_comes_first(void **state)
 {
     struct heard *heard = *state;
-    struct alarm alarm = {0};
+    struct wall_timer timer = {0};
     struct err err;
 
-    assert_true(alarm_open(&alarm, heard->loop, ring, heard, &err));
-    alarm_set(&alarm, when_now_s() + 1000, 1);
+    assert_true(wall_timer_open(&timer, heard->loop, ring, heard, &err));
+    wall_timer_set(&timer, clock_now_s() + 1000, 1);
     turn(heard, UINT64_MAX);
     assert_int_equal(heard->err.errnum, false);
     heard->times = 0;
-    alarm_set(&alarm, when_now_s() - 1, 1000000);
+    wall_timer_set(&timer, clock_now_s() - 1, 1000000);
     turn(heard, UINT64_MAX);
     assert_int_equal(heard->err.errnum, true);
     heard->times = 0;
-    alarm_set(&alarm, when_now_s() + 1000, 0);
+    wall_timer_set(&timer, clock_now_s() + 1000, 0);
     assert_int_equal(sd_event_run(heard->loop, 1000), 0);
-    alarm_set(&alarm, 0, 0);
+    wall_timer_set(&timer, 0, 0);
     assert_int_equal(heard->times, 0);
-    alarm_close(&alarm);
+    wall_timer_close(&timer);
 }
 
 int main(int argc, char **argv)

@@ -3,13 +3,13 @@
 
 #include "base/arena.h"
 #include "base/bytes.h"
-#include "base/chance.h"
+#include "base/clock.h"
 #include "base/digest.h"
 #include "base/err.h"
 #include "base/json_text.h"
+#include "base/random.h"
 #include "base/shortage.h"
 #include "base/text.h"
-#include "base/when.h"
 #include "http/http_loop.h"
 
 #include <curl/curl.h>
@@ -327,9 +327,9 @@ static void moments_are_written_in_utc(void **state)
     char text[WHEN_TEXT_BYTES];
 
     (void)state;
-    when_text(1795210118, text);
+    clock_text(1795210118, text);
     assert_string_equal(text, "2026-11-20T21:28:38Z");
-    when_text(UINT64_MAX, text);
+    clock_text(UINT64_MAX, text);
     assert_true(strlen(text) > 0);
 }
 
@@ -385,10 +385,10 @@ static void a_share_of_any_length_of_time_is_within_it(void **state)
     const uint64_t ten_years_us = 3652ULL * 86400 * 1000000;
 
     (void)state;
-    assert_int_equal(chance_share(ten_years_us, 0), 0);
-    assert_int_equal(chance_share(ten_years_us, 1U << 31), ten_years_us / 2);
-    assert_int_equal(chance_share(UINT64_MAX, UINT32_MAX) >> 32, UINT32_MAX - 1);
-    assert_int_equal(chance_share(1, UINT32_MAX), 0);
+    assert_int_equal(random_share(ten_years_us, 0), 0);
+    assert_int_equal(random_share(ten_years_us, 1U << 31), ten_years_us / 2);
+    assert_int_equal(random_share(UINT64_MAX, UINT32_MAX) >> 32, UINT32_MAX - 1);
+    assert_int_equal(random_share(1, UINT32_MAX), 0);
 }
 
 int main(void)

@@ -1,10 +1,10 @@
 /*
- * Clocks that are set, machines that sleep: the alarm and the watch of the clock with a world
+ * Clocks that are set, machines that sleep: the timer and the watch of the clock with a world
  * around them in which all of that takes no time, and what a reply of the CA tells about our clock.
  */
 #include "unit.h"
 
-#include "base/when.h"
+#include "base/clock.h"
 #include "plan/skew.h"
 
 #include <systemd/sd-event.h>
@@ -89,33 +89,33 @@ static ssize_t read_timer(int fd, void *to, size_t size)
     return -1;
 }
 
-#define when_now_s                        world_now_s
-#define when_now_ms                       world_now_ms
-#define when_boot_us                      world_boot_us
+#define clock_now_s                       world_now_s
+#define clock_now_ms                      world_now_ms
+#define clock_boot_us                     world_boot_us
 #define sd_event_source_set_time_relative arm_in
 #define sd_event_source_set_enabled       enable
 #define timerfd_create                    make_timer
 #define timerfd_settime                   set_timer
 #define read                              read_timer
-#include "flow/alarm.c"
-#include "flow/clock_watch.c"
+#include "app/clock_watch.c"
+#include "cert/wall_timer.c"
 #undef sd_event_source_set_enabled
 #undef read
 
-/* -- the alarm ------------------------------------------------------------------------------------
+/* -- the timer ------------------------------------------------------------------------------------
  */
 
 static void on_ring(void *arg, bool reached)
 {
-    const struct alarm *alarm = arg;
+    const struct wall_timer *timer = arg;
 
-    assert_true(!reached || alarm->moment_s == 0); /* it is not set any more */
+    assert_true(!reached || timer->moment_s == 0); /* it is not set any more */
     world.rings++;
     world.reached = reached;
 }
 
-/* Lets time pass: the alarm wakes up whenever its timer fires, as often as it wants. */
-static void pass(struct alarm *alarm, uint64_t seconds)
+/* Lets time pass: the timer wakes up whenever its timer fires, as often as it wants. */
+static void pass(struct wall_timer *timer, uint64_t seconds)
 {
     uint64_t end_us = world.boot_us + seconds * 1000000;
 
@@ -127,7 +127,7 @@ static void pass(struct alarm *alarm, uint64_t seconds)
         world.armed = false;
         world.wakeups++;
         assert_true(world.wakeups < 100000); /* or it spins */
-        on_timer(NULL, fires_us, alarm);
+        on_timer(NULL, fires_us, timer);
     }
     world.wall_s += (int64_t)((end_us - world.boot_us) / 1000000);
     world.boot_us = end_us;
@@ -140,14 +140,14 @@ static void suspend(uint64_t seconds)
     world.boot_us += seconds * 1000000;
 }
 
-static struct alarm new_alarm(void)
+static struct wall_timer new_alarm(void)
 {
-    struct alarm alarm = {.rings = on_ring};
+    struct wall_timer timer = {.rings = on_ring};
 
     memset(&world, 0, sizeof world);
     world.wall_s = START;
     world.boot_us = 1000000000;
-    return alarm;
+    return timer;
 }
 
 static void a_moment_is_met_whatever_the_clock_is_set_to(void **state)
@@ -156,102 +156,102 @@ static void a_moment_is_met_whatever_the_clock_is_set_to(void **state)
 
     (void)state;
     for (size_t i = 0; i < 2 * COUNT_OF(steps_s); i++) {
-        struct alarm alarm = new_alarm();
+        struct wall_timer timer = new_alarm();
         int64_t step_s = steps_s[i / 2];
         bool is_told = i % 2 == 0; /* a machine that wakes up may not tell */
         int64_t left_s;
 
-        alarm.arg = &alarm;
-        alarm_set(&alarm, START + 12 * HOUR, 0);
-        pass(&alarm, 2 * HOUR);
+        timer.arg = &timer;
+        wall_timer_set(&timer, START + 12 * HOUR, 0);
+        pass(&timer, 2 * HOUR);
         world.wall_s += step_s;
         if (is_told)
-            alarm_recompute(&alarm);
+            wall_timer_recompute(&timer);
         left_s = START + 12 * HOUR - world.wall_s;
         if (left_s > 0) {
             /* A day of it is enough to see that it neither rings nor spins. */
-            pass(&alarm, left_s > DAY ? DAY : (uint64_t)left_s - 1);
+            pass(&timer, left_s > DAY ? DAY : (uint64_t)left_s - 1);
             assert_int_equal(world.rings, 0);
             assert_in_range(world.wakeups, 0, 2 + 26 + 1);
             world.wall_s = START + 12 * HOUR - 1; /* set right */
-            alarm_recompute(&alarm);
-            pass(&alarm, 1);
+            wall_timer_recompute(&timer);
+            pass(&timer, 1);
         } else {
-            pass(&alarm, is_told ? 0 : HOUR);
+            pass(&timer, is_told ? 0 : HOUR);
         }
         assert_int_equal(world.rings, 1);
         assert_true(world.reached);
-        pass(&alarm, 10 * DAY);
+        pass(&timer, 10 * DAY);
         assert_int_equal(world.rings, 1);
     }
 }
 
 static void a_moment_that_was_slept_through_is_met_on_waking(void **state)
 {
-    struct alarm alarm = new_alarm();
+    struct wall_timer timer = new_alarm();
 
     (void)state;
-    alarm.arg = &alarm;
-    alarm_set(&alarm, START + 12 * HOUR, 0);
-    pass(&alarm, HOUR / 2);
+    timer.arg = &timer;
+    wall_timer_set(&timer, START + 12 * HOUR, 0);
+    pass(&timer, HOUR / 2);
     suspend(3 * DAY);
-    pass(&alarm, 0);
+    pass(&timer, 0);
     assert_int_equal(world.rings, 1);
     assert_true(world.reached);
 }
 
 static void a_machine_without_a_clock_waits_calmly_until_it_has_one(void **state)
 {
-    struct alarm alarm = new_alarm();
+    struct wall_timer timer = new_alarm();
 
     (void)state;
-    alarm.arg = &alarm;
+    timer.arg = &timer;
     world.wall_s = 10;
     world.boot_us = 10000000;
-    alarm_set(&alarm, START, 0);
-    pass(&alarm, DAY);
+    wall_timer_set(&timer, START, 0);
+    pass(&timer, DAY);
     assert_int_equal(world.rings, 0);
     assert_in_range(world.wakeups, 0, 25);
     world.wall_s = START + 5;
-    alarm_recompute(&alarm);
-    pass(&alarm, 0);
+    wall_timer_recompute(&timer);
+    pass(&timer, 0);
     assert_int_equal(world.rings, 1);
 }
 
 static void a_wait_does_not_heed_the_clock(void **state)
 {
-    struct alarm alarm = new_alarm();
+    struct wall_timer timer = new_alarm();
 
     (void)state;
-    alarm.arg = &alarm;
-    alarm_set(&alarm, 0, 90 * 1000);
+    timer.arg = &timer;
+    wall_timer_set(&timer, 0, 90 * 1000);
     for (int i = 0; i < 89; i++) {
         world.wall_s += i % 2 == 0 ? 10LL * YEAR : -10LL * YEAR;
-        alarm_recompute(&alarm);
-        pass(&alarm, 1);
+        wall_timer_recompute(&timer);
+        pass(&timer, 1);
     }
     assert_int_equal(world.rings, 0);
     assert_int_equal(world.wakeups, 0);
-    pass(&alarm, 1);
+    pass(&timer, 1);
     assert_int_equal(world.rings, 1);
     assert_false(world.reached);
 }
 
 static void a_wait_can_be_hastened_and_never_drawn_out(void **state)
 {
-    struct alarm alarm = new_alarm();
+    struct wall_timer timer = new_alarm();
 
     (void)state;
-    alarm.arg = &alarm;
-    alarm_set(&alarm, 0, 600 * 1000);
-    alarm_hasten(&alarm, 900 * 1000);
-    alarm_hasten(&alarm, 5 * 1000);
-    pass(&alarm, 4);
+    timer.arg = &timer;
+    wall_timer_set(&timer, 0, 600 * 1000);
+    wall_timer_hasten(&timer, 900 * 1000);
+    wall_timer_hasten(&timer, 5 * 1000);
+    pass(&timer, 4);
     assert_int_equal(world.rings, 0);
-    pass(&alarm, 1);
+    pass(&timer, 1);
     assert_int_equal(world.rings, 1);
-    alarm_hasten(&alarm, 1000); /* nothing is waited for */
-    pass(&alarm, DAY);
+    wall_timer_hasten(&timer, 1000); /* nothing is waited for */
+    pass(&timer, DAY);
     assert_int_equal(world.rings, 1);
 }
 

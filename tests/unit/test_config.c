@@ -89,7 +89,7 @@ static void what_is_not_given_has_its_default(void **state)
                         "/var/run/secrets/kubernetes.io/serviceaccount/token");
     assert_int_equal(config->agent.max_in_flight, 16);
     assert_string_equal(cert->pki_mount, "pki");
-    assert_int_equal(cert->wish.key_type, KEY_ECDSA_P256);
+    assert_int_equal(cert->request.key_type, KEY_ECDSA_P256);
     assert_int_equal(cert->key_rotation, KEY_ROTATE_ALWAYS);
     assert_int_equal(cert->directory_mode, 0755);
     assert_int_equal(cert->outputs.items[0].mode, 0600);
@@ -116,7 +116,7 @@ static void names_are_brought_into_one_form(void **state)
     const struct names *names;
 
     assert_non_null(config);
-    names = &config->certs[0].wish.names;
+    names = &config->certs[0].request.names;
     assert_int_equal(names->dns.count, 4);
     assert_string_equal(names->dns.items[0], "a.example.com");
     assert_string_equal(names->dns.items[1], "*.b.example.com");
@@ -141,8 +141,8 @@ static void an_expansion_is_one_item_of_a_list(void **state)
     config = load_cert(*state, "dns_names = b.example, ${env.LEAFD_HOST}, x.${env.LEAFD_HOST}\n"
                                "file = k key\n");
     assert_non_null(config);
-    assert_int_equal(config->certs[0].wish.names.dns.count, 3);
-    assert_string_equal(config->certs[0].wish.names.dns.items[2], "x.a.example.com");
+    assert_int_equal(config->certs[0].request.names.dns.count, 3);
+    assert_string_equal(config->certs[0].request.names.dns.items[2], "x.a.example.com");
     config_unref(config);
     setenv("LEAFD_HOST", "admin.example.com,a", 1);
     assert_null(load_cert(*state, "dns_names = ${env.LEAFD_HOST}\nfile = k key\n"));
@@ -188,7 +188,7 @@ static void a_subject_is_taken_apart_as_names_are_written(void **state)
     const struct text_list *subject;
 
     assert_non_null(config);
-    subject = &config->certs[0].wish.names.subject;
+    subject = &config->certs[0].request.names.subject;
     assert_int_equal(subject->count, 5);
     assert_string_equal(subject->items[0], "O=Example, Inc");
     assert_string_equal(subject->items[1], "OU=Team A");
@@ -220,7 +220,7 @@ static void a_long_value_is_read_whole(void **state)
     *strstr(lines, " #c") = '\0';
     config = load_cert(*state, lines);
     assert_non_null(config);
-    assert_int_equal(strlen(config->certs[0].wish.names.uri.items[0]), 2000 + 21);
+    assert_int_equal(strlen(config->certs[0].request.names.uri.items[0]), 2000 + 21);
     assert_int_equal(config->certs[0].reloads.items[0].argv.count, 3);
     assert_string_equal(config->certs[0].reloads.items[0].argv.items[2], "a;b");
     config_unref(config);
@@ -246,16 +246,16 @@ static void a_section_goes_before_its_template_and_that_before_defaults(void **s
     config = load(files, text);
     assert_non_null(config);
     web = config_cert(config, "web");
-    assert_int_equal(web->wish.usage, USAGE_SERVER | USAGE_CLIENT);
-    assert_int_equal(web->wish.key_type, KEY_RSA_2048);
-    assert_int_equal(web->wish.ttl_s, 86400);
+    assert_int_equal(web->request.usage, USAGE_SERVER | USAGE_CLIENT);
+    assert_int_equal(web->request.key_type, KEY_RSA_2048);
+    assert_int_equal(web->request.ttl_s, 86400);
     assert_string_equal(web->directory, "/run/web");
-    assert_string_equal(web->wish.names.dns.items[0], "web.example");
+    assert_string_equal(web->request.names.dns.items[0], "web.example");
     assert_int_equal(web->outputs.count, 1);
     assert_string_equal(web->outputs.items[0].name, "w.pem");
     assert_int_equal(web->reloads.items[0].verb, RELOAD_SIGNAL_PIDFILE);
     assert_string_equal(web->reloads.items[0].target, "/run/web/t.pid");
-    assert_int_equal(config_cert(config, "db")->wish.key_type, KEY_ED25519);
+    assert_int_equal(config_cert(config, "db")->request.key_type, KEY_ED25519);
     config_unref(config);
 }
 
@@ -296,7 +296,8 @@ static void the_service_account_token_tells_namespace_and_account(void **state)
              path);
     config = load(files, text);
     assert_non_null(config);
-    assert_string_equal(config->certs[0].wish.names.uri.items[0], "spiffe://td/ns/demo/sa/app/p-1");
+    assert_string_equal(config->certs[0].request.names.uri.items[0],
+                        "spiffe://td/ns/demo/sa/app/p-1");
     assert_string_equal(config->vault.namespace, "teams/demo");
     assert_string_equal(config->auth.role, "app");
     config_unref(config);

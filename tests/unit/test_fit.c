@@ -1,7 +1,7 @@
 /* What a role of the CA allows, and what of a section does not fit it. */
 #include "unit.h"
 
-#include "base/when.h"
+#include "base/clock.h"
 #include "plan/fit_identity.h"
 #include "plan/fit_name.h"
 
@@ -155,7 +155,7 @@ static void uris_and_addresses_are_judged_as_the_engine_does(void **state)
  */
 
 struct scene {
-    struct wish wish;
+    struct cert_request wanted;
     struct fit_request request;
     struct mount_terms mount;
     struct role_terms role;
@@ -168,13 +168,13 @@ static void set(struct scene *scene)
     static const char *names[] = {"a.d.test"}, *domains[] = {"d.test"};
 
     *scene = (struct scene){
-        .wish = {.names = {.dns = {names, 1}}, .key_type = KEY_ECDSA_P256, .ttl_s = 3600},
+        .wanted = {.names = {.dns = {names, 1}}, .key_type = KEY_ECDSA_P256, .ttl_s = 3600},
         .request = {.pki_mount = "pki", .pki_role = "web", .issuer = "default", .now_s = NOW},
         .mount = {.known = TERMS_KNOWN, .type = "pki"},
         .role = role_with(HOSTS | BELOW, (struct text_list){domains, 1}),
         .issuer = {.known = TERMS_KNOWN, .not_after_s = NOW + 86400},
     };
-    scene->request.wish = &scene->wish;
+    scene->request.wanted = &scene->wanted;
 }
 
 /* Fits the scene, and wants one finding of that grade with those words; NULL: none. */
@@ -237,33 +237,33 @@ static void names_that_do_not_arrive_are_told(void **state)
     scene.role.use_csr_sans = false;
     scene.role.enforce_hostnames = false;
     scene.request.request_names = true;
-    scene.wish.names.dns = (struct text_list)LIST("a_b.d.test");
+    scene.wanted.names.dns = (struct text_list)LIST("a_b.d.test");
     expect(&scene, FIT_REFUSED, "drops the DNS name a_b.d.test", "use_csr_sans=true");
     scene.role.enforce_hostnames = false;
-    scene.wish.names.dns = (struct text_list)LIST("a_b.d.test");
+    scene.wanted.names.dns = (struct text_list)LIST("a_b.d.test");
     expect(&scene, FIT_REFUSED, NULL, NULL);
     scene.role.require_cn = true;
     expect(&scene, FIT_REFUSED, "require_cn is true", "require_cn=false");
     scene.role.use_csr_common_name = false;
-    scene.wish.names.common_name = "a.d.test";
+    scene.wanted.names.common_name = "a.d.test";
     expect(&scene, FIT_REFUSED, "use_csr_common_name is false", "request_names = yes");
-    scene.wish.names.common_name = "a.d.test";
+    scene.wanted.names.common_name = "a.d.test";
     scene.role.cn_validations = (struct text_list)LIST("email");
     expect(&scene, FIT_REFUSED, "cn_validations is email", "cn_validations=email,hostname");
-    scene.wish.names.common_name = "No Host";
+    scene.wanted.names.common_name = "No Host";
     scene.role.cn_validations = (struct text_list)LIST("disabled");
     expect(&scene, FIT_REFUSED, NULL, NULL);
     /* It becomes a DNS name as well, and those are looked at. */
-    scene.wish.names.common_name = "a.e.test";
+    scene.wanted.names.common_name = "a.e.test";
     scene.role.cn_validations = (struct text_list)LIST("disabled");
     expect(&scene, FIT_REFUSED, "the common name a.e.test", "allowed_domains=d.test,a.e.test");
-    scene.wish.names.ip = (struct text_list)LIST("10.0.0.1");
+    scene.wanted.names.ip = (struct text_list)LIST("10.0.0.1");
     scene.role.allow_ip_sans = false;
     expect(&scene, FIT_REFUSED, "10.0.0.1", "allow_ip_sans=true");
-    scene.wish.names.ip = (struct text_list)LIST("10.0.0.1");
+    scene.wanted.names.ip = (struct text_list)LIST("10.0.0.1");
     scene.role.allowed_ip_sans_cidr = (struct text_list)LIST("192.0.2.0/24");
     expect(&scene, FIT_REFUSED, "10.0.0.1", "192.0.2.0/24,10.0.0.1/32");
-    scene.wish.names.uri = (struct text_list)LIST("urn:a");
+    scene.wanted.names.uri = (struct text_list)LIST("urn:a");
     expect(&scene, FIT_REFUSED, "urn:a", "allowed_uri_sans=urn:a");
 }
 
@@ -297,20 +297,20 @@ static void keys_and_uses_are_held_against_the_role(void **state)
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         scene.role.key_type = cases[i].type;
         scene.role.key_bits = cases[i].bits;
-        scene.wish.key_type = cases[i].sent;
+        scene.wanted.key_type = cases[i].sent;
         scene.request.key_from_ca = cases[i].from_ca;
         expect(&scene, FIT_REFUSED, cases[i].words, cases[i].remedy);
     }
     scene.role.client_flag = false;
-    scene.wish.usage = USAGE_SERVER | USAGE_CLIENT;
+    scene.wanted.usage = USAGE_SERVER | USAGE_CLIENT;
     expect(&scene, FIT_REFUSED, "usage asks for client", "client_flag=true");
     scene.role.client_flag = false;
     scene.role.ext_key_usage = (struct text_list)LIST("clientauth");
-    scene.wish.usage = USAGE_CLIENT;
+    scene.wanted.usage = USAGE_CLIENT;
     expect(&scene, FIT_REFUSED, NULL, NULL);
     /* No flag and no usage: no extension, and then everything is allowed. */
     scene.role.client_flag = scene.role.server_flag = false;
-    scene.wish.usage = USAGE_CLIENT;
+    scene.wanted.usage = USAGE_CLIENT;
     expect(&scene, FIT_REFUSED, NULL, NULL);
     scene.role.key_usage = (struct text_list)LIST("KeyAgreement");
     expect(&scene, FIT_REFUSED, "without DigitalSignature", "key_usage=DigitalSignature");
@@ -337,7 +337,7 @@ static void lives_are_held_against_role_mount_and_issuer(void **state)
     expect(&scene, FIT_ADVICE, "is truncate", NULL);
     /* What the role caps to fits. */
     scene.issuer.not_after_s = NOW + 600;
-    scene.wish.ttl_s = 0;
+    scene.wanted.ttl_s = 0;
     scene.role.ttl_s = 300;
     expect(&scene, FIT_REFUSED, NULL, NULL);
     scene.role.generate_lease = true;

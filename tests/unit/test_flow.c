@@ -5,10 +5,10 @@
 #include "unit.h"
 
 #include "base/keeper.h"
-#include "flow/cert_directory.h"
-#include "flow/cert_log.h"
-#include "flow/cert_stages.h"
-#include "flow/consumer_stages.h"
+#include "cert/cert_directory.h"
+#include "cert/cert_log.h"
+#include "cert/cert_stages.h"
+#include "cert/consumer_stages.h"
 
 #include "install/revoked_mark.h"
 
@@ -82,7 +82,7 @@ static unsigned short_holds;
 
 static void traced_short_hold(const struct cert_work *work, uint64_t shown_s)
 {
-    assert_in_range(shown_s, when_now_s() - 1, work->published.end_s);
+    assert_in_range(shown_s, clock_now_s() - 1, work->published.end_s);
     short_holds++;
 }
 
@@ -125,11 +125,11 @@ static void traced_removal(struct cert_work *work)
 #define cert_log_rollback_failed    quiet_err
 #define cert_log_bug                traced_bug
 #define cert_directory_plan_removal traced_removal
-#include "flow/back_off_steps.c"
-#include "flow/ca_steps.c"
-#include "flow/cert_flow.c"
-#include "flow/cert_steps.c"
-#include "flow/consumer_steps.c"
+#include "cert/back_off_steps.c"
+#include "cert/ca_steps.c"
+#include "cert/cert_flow.c"
+#include "cert/cert_steps.c"
+#include "cert/consumer_steps.c"
 
 static unsigned rests;
 
@@ -205,7 +205,7 @@ static void a_wanted_certificate_goes_the_whole_way(void **state)
     assert_string_equal(trace, "stage_read stage_queue stage_log_in stage_make_key stage_sign "
                                "stage_vet stage_stage stage_validate stage_publish");
     assert_int_equal(rests, 0);
-    fixture->flow->work.published.due_s = when_now_s() + 1000;
+    fixture->flow->work.published.due_s = clock_now_s() + 1000;
     deliver_done(fixture, 3);
     assert_int_equal(fixture->flow->state, FLOW_WAITING);
     assert_int_equal(rests, 2); /* published, and at rest */
@@ -218,7 +218,7 @@ static void a_fresh_certificate_asks_for_nothing(void **state)
 {
     struct fixture *fixture = *state;
 
-    fixture->flow->work.published.due_s = when_now_s() + 1000;
+    fixture->flow->work.published.due_s = clock_now_s() + 1000;
     deliver(fixture, EV_FRESH);
     assert_string_equal(trace, "stage_read");
     assert_int_equal(fixture->flow->state, FLOW_WAITING);
@@ -229,7 +229,7 @@ static void a_reload_that_a_crash_cut_off_is_made_up_for_without_issuing(void **
 {
     struct fixture *fixture = *state;
 
-    fixture->flow->work.published.due_s = when_now_s() + 1000;
+    fixture->flow->work.published.due_s = clock_now_s() + 1000;
     deliver(fixture, EV_RELOAD);
     deliver_done(fixture, 2);
     assert_string_equal(trace, "stage_read stage_reload stage_prove plan_removal");
@@ -323,7 +323,7 @@ static void success_forgets_the_failures(void **state)
     deliver(fixture, EV_FAILED);
     deliver(fixture, EV_RETRY);
     deliver(fixture, EV_WANTED);
-    fixture->flow->work.published.due_s = when_now_s() + 1000;
+    fixture->flow->work.published.due_s = clock_now_s() + 1000;
     deliver_done(fixture, 10);
     assert_int_equal(fixture->flow->state, FLOW_WAITING);
     assert_int_equal(fixture->flow->work.state.failures, 0);
@@ -340,9 +340,9 @@ static void stage_early(struct fixture *fixture, uint64_t life_s)
     assert_int_equal(fixture->flow->state, FLOW_STAGING);
     draft = fixture->flow->work.draft;
     strcpy(draft->generation, "early");
-    draft->issued.leaf.validity.not_before = when_now_s() + 1000;
-    draft->issued.leaf.validity.not_after = when_now_s() + 1000 + life_s;
-    draft->issued.end_s = when_now_s() + 1000 + life_s;
+    draft->issued.leaf.validity.not_before = clock_now_s() + 1000;
+    draft->issued.leaf.validity.not_after = clock_now_s() + 1000 + life_s;
+    draft->issued.end_s = clock_now_s() + 1000 + life_s;
     deliver(fixture, EV_EARLY);
     assert_int_equal(fixture->flow->state, FLOW_HOLDING);
 }
@@ -368,8 +368,8 @@ static void what_was_held_too_long_is_never_published(void **state)
 
     stage_early(fixture, 3600);
     issued = &fixture->flow->work.draft->issued;
-    issued->leaf.validity.not_before = when_now_s() - 3600;
-    issued->end_s = when_now_s();
+    issued->leaf.validity.not_before = clock_now_s() - 3600;
+    issued->end_s = clock_now_s();
     trace[0] = '\0';
     deliver(fixture, EV_DUE);
     assert_string_equal(trace, "stage_read");
@@ -382,12 +382,12 @@ static void what_was_held_is_held_on_after_a_restart(void **state)
     struct fixture *fixture = *state;
     struct cert_draft *draft = fixture->flow->work.draft = cert_draft_new();
 
-    draft->issued.leaf.validity.not_before = when_now_s() + 1000;
-    draft->issued.leaf.validity.not_after = when_now_s() + 5000;
-    draft->issued.end_s = when_now_s() + 5000;
+    draft->issued.leaf.validity.not_before = clock_now_s() + 1000;
+    draft->issued.leaf.validity.not_after = clock_now_s() + 5000;
+    draft->issued.end_s = clock_now_s() + 5000;
     deliver(fixture, EV_HELD);
     assert_int_equal(fixture->flow->state, FLOW_HOLDING);
-    assert_int_equal(fixture->flow->alarm.moment_s, draft->issued.leaf.validity.not_before);
+    assert_int_equal(fixture->flow->timer.moment_s, draft->issued.leaf.validity.not_before);
     assert_string_equal(trace, "stage_read");
 }
 
@@ -396,9 +396,9 @@ static void what_was_held_is_published_after_a_restart_if_its_time_has_come(void
     struct fixture *fixture = *state;
     struct cert_draft *draft = fixture->flow->work.draft = cert_draft_new();
 
-    draft->issued.leaf.validity.not_before = when_now_s();
-    draft->issued.leaf.validity.not_after = when_now_s() + 5000;
-    draft->issued.end_s = when_now_s() + 5000;
+    draft->issued.leaf.validity.not_before = clock_now_s();
+    draft->issued.leaf.validity.not_after = clock_now_s() + 5000;
+    draft->issued.end_s = clock_now_s() + 5000;
     deliver(fixture, EV_HELD);
     deliver(fixture, EV_DONE);
     assert_string_equal(trace, "stage_read stage_validate stage_publish");
@@ -417,8 +417,8 @@ static void a_stranger_waits_on_disk_while_its_ca_is_announced(void **state)
     struct cert_work *work = &fixture->flow->work;
 
     fixture->config->agent.ca_spread_s = 900;
-    work->published.due_s = when_now_s() + 1;
-    work->published.end_s = when_now_s() + 5000;
+    work->published.due_s = clock_now_s() + 1;
+    work->published.end_s = clock_now_s() + 5000;
     deliver(fixture, EV_FRESH);
     deliver(fixture, EV_DUE);
     assert_true(work->in_time);
@@ -428,7 +428,7 @@ static void a_stranger_waits_on_disk_while_its_ca_is_announced(void **state)
     deliver(fixture, EV_STRANGER);
     assert_int_equal(fixture->flow->state, FLOW_QUEUED_TO_RESTAGE);
     assert_string_equal(work->state.held, "..strange");
-    assert_in_range(work->state.ca.held_until_s, when_now_s() + 440, when_now_s() + 901);
+    assert_in_range(work->state.ca.held_until_s, clock_now_s() + 440, clock_now_s() + 901);
     trace[0] = '\0';
     deliver(fixture, EV_DONE);
     deliver(fixture, EV_DONE);
@@ -441,8 +441,8 @@ static void stage_stranger(struct fixture *fixture, uint64_t left_s)
 {
     struct cert_work *work = &fixture->flow->work;
 
-    work->published.due_s = when_now_s() + 1;
-    work->published.end_s = when_now_s() + left_s;
+    work->published.due_s = clock_now_s() + 1;
+    work->published.end_s = clock_now_s() + left_s;
     deliver(fixture, EV_FRESH);
     deliver(fixture, EV_DUE);
     deliver_done(fixture, 5);
@@ -459,7 +459,7 @@ static void a_stranger_waits_as_long_as_what_is_in_place_permits(void **state)
     fixture->config->agent.ca_spread_s = 1800;
     stage_stranger(fixture, 1000);
     assert_int_equal(fixture->flow->state, FLOW_QUEUED_TO_RESTAGE);
-    assert_in_range(work->state.ca.held_until_s, when_now_s() + 798, when_now_s() + 800);
+    assert_in_range(work->state.ca.held_until_s, clock_now_s() + 798, clock_now_s() + 800);
     assert_int_equal(short_holds, 1);
 }
 
@@ -482,10 +482,10 @@ static void a_stranger_that_waits_is_taken_up_when_its_time_has_come(void **stat
     struct fixture *fixture = *state;
     struct cert_work *work = &fixture->flow->work;
 
-    work->published.due_s = when_now_s() + 1000;
+    work->published.due_s = clock_now_s() + 1000;
     deliver(fixture, EV_FRESH);
     strcpy(work->state.held, "..strange");
-    work->state.ca.held_until_s = when_now_s();
+    work->state.ca.held_until_s = clock_now_s();
     trace[0] = '\0';
     deliver(fixture, EV_DUE);
     assert_int_equal(fixture->flow->state, FLOW_READING);
@@ -498,9 +498,9 @@ static struct cert_work *wait_with_leaf(struct fixture *fixture)
     struct cert_work *work = &fixture->flow->work;
 
     work->published.usable = true;
-    work->published.due_s = when_now_s() + 40000;
-    work->published.validity.not_before = when_now_s() - 100;
-    work->published.validity.not_after = when_now_s() + 86300;
+    work->published.due_s = clock_now_s() + 40000;
+    work->published.validity.not_before = clock_now_s() - 100;
+    work->published.validity.not_after = clock_now_s() + 86300;
     strcpy(work->published.authority_key, "aa");
     strcpy(work->published.serial, "01:02");
     deliver(fixture, EV_FRESH);
@@ -521,7 +521,7 @@ static void another_issuer_makes_one_early_renewal_once_it_is_certain(void **sta
         assert_int_equal(work->hurry.due_s, 0);
     }
     assert_false(cert_flow_take_issuer(fixture->flow, &named));
-    assert_in_range(work->hurry.due_s, when_now_s() - 2, when_now_s());
+    assert_in_range(work->hurry.due_s, clock_now_s() - 2, clock_now_s());
     assert_int_equal(work->published.due_s, work->hurry.due_s);
 
     /* Its leaf is of "bb"; a node out of step names "aa" again. */
@@ -551,9 +551,9 @@ static void a_new_issuer_ends_a_pause(void **state)
     fixture->config->agent.ca_spread_s = 80;
     deliver(fixture, EV_FAILED);
     assert_int_equal(fixture->flow->state, FLOW_BACKING_OFF);
-    alarm_set(&fixture->flow->alarm, 0, 1800000);
+    wall_timer_set(&fixture->flow->timer, 0, 1800000);
     cert_flow_take_issuer(fixture->flow, &named);
-    assert_in_range(fixture->flow->alarm.until_us, 0, when_boot_us() + 10100000);
+    assert_in_range(fixture->flow->timer.until_us, 0, clock_boot_us() + 10100000);
 }
 
 static void what_is_found_revoked_is_replaced_and_the_next_one_later(void **state)
@@ -565,18 +565,18 @@ static void what_is_found_revoked_is_replaced_and_the_next_one_later(void **stat
     assert_int_equal(work->hurry.due_s, 0);
     strcpy(work->state.consumer.accepted, "old");
     cert_flow_take_revoked(fixture->flow, "01:02");
-    assert_in_range(work->published.due_s, when_now_s() - 2, when_now_s());
+    assert_in_range(work->published.due_s, clock_now_s() - 2, clock_now_s());
     assert_string_equal(work->state.consumer.accepted, "");
     /* Found again after a restart, it is no other one. */
     cert_work_forget_hurry(work);
-    work->published.due_s = when_now_s() + 40000;
+    work->published.due_s = clock_now_s() + 40000;
     cert_flow_take_revoked(fixture->flow, "01:02");
-    assert_in_range(work->published.due_s, when_now_s() - 2, when_now_s());
+    assert_in_range(work->published.due_s, clock_now_s() - 2, clock_now_s());
     cert_work_forget_hurry(work);
-    work->published.due_s = when_now_s() + 40000;
+    work->published.due_s = clock_now_s() + 40000;
     strcpy(work->published.serial, "01:03");
     cert_flow_take_revoked(fixture->flow, "01:03");
-    assert_in_range(work->published.due_s, when_now_s() + 2690, when_now_s() + 2710);
+    assert_in_range(work->published.due_s, clock_now_s() + 2690, clock_now_s() + 2710);
 }
 
 static void a_revocation_ends_the_hold_of_a_new_issuers_leaf(void **state)
@@ -585,11 +585,11 @@ static void a_revocation_ends_the_hold_of_a_new_issuers_leaf(void **state)
     struct cert_work *work = wait_with_leaf(fixture);
 
     strcpy(work->state.held, "..strange");
-    work->state.ca.held_until_s = work->published.due_s = when_now_s() + 3000;
+    work->state.ca.held_until_s = work->published.due_s = clock_now_s() + 3000;
     trace[0] = '\0';
     cert_flow_take_revoked(fixture->flow, "01:02");
-    assert_in_range(work->state.ca.held_until_s, when_now_s() - 2, when_now_s());
-    assert_in_range(work->published.due_s, when_now_s() - 2, when_now_s());
+    assert_in_range(work->state.ca.held_until_s, clock_now_s() - 2, clock_now_s());
+    assert_in_range(work->published.due_s, clock_now_s() - 2, clock_now_s());
     assert_string_equal(work->state.ca.revoked, "01:02");
     assert_int_equal(work->state.ca.replace_at_s, work->published.due_s);
     deliver(fixture, EV_DUE);
@@ -631,7 +631,7 @@ static void a_failed_reload_is_tried_again_without_issuing(void **state)
     deliver(fixture, EV_WANTED);
     deliver_done(fixture, 8);
     assert_int_equal(fixture->flow->state, FLOW_RELOADING);
-    fixture->flow->work.published.due_s = when_now_s() + 1000;
+    fixture->flow->work.published.due_s = clock_now_s() + 1000;
     trace[0] = '\0';
     deliver(fixture, EV_FAILED);
     assert_int_equal(fixture->flow->state, FLOW_RELOAD_BACKING_OFF);
@@ -650,7 +650,7 @@ static void a_certificate_that_comes_due_is_renewed_even_while_its_reload_fails(
     struct fixture *fixture = *state;
 
     deliver(fixture, EV_RELOAD);
-    fixture->flow->work.published.due_s = when_now_s() + 1000;
+    fixture->flow->work.published.due_s = clock_now_s() + 1000;
     deliver(fixture, EV_FAILED);
     deliver(fixture, EV_DUE);
     assert_int_equal(fixture->flow->state, FLOW_QUEUED);
@@ -660,7 +660,7 @@ static void a_revoked_certificate_is_replaced_at_once(void **state)
 {
     struct fixture *fixture = *state;
 
-    fixture->flow->work.published.due_s = when_now_s() + 1000;
+    fixture->flow->work.published.due_s = clock_now_s() + 1000;
     deliver(fixture, EV_FRESH);
     deliver(fixture, EV_REVOKED);
     assert_int_equal(fixture->flow->state, FLOW_QUEUED);
@@ -673,16 +673,16 @@ static void what_is_withdrawn_rests_until_somebody_asks(void **state)
 {
     struct fixture *fixture = *state;
 
-    fixture->flow->work.published.due_s = when_now_s() + 1000;
+    fixture->flow->work.published.due_s = clock_now_s() + 1000;
     deliver(fixture, EV_WANTED);
     deliver_done(fixture, 2);
     deliver(fixture, EV_WITHDRAWN); /* what was on its way is dropped */
     assert_int_equal(fixture->flow->state, FLOW_WITHDRAWN);
     assert_null(fixture->flow->work.draft);
-    assert_int_equal(fixture->flow->alarm.moment_s, 0);
-    assert_int_equal(fixture->flow->alarm.until_us, 0);
+    assert_int_equal(fixture->flow->timer.moment_s, 0);
+    assert_int_equal(fixture->flow->timer.until_us, 0);
     cert_flow_recompute(fixture->flow, true);
-    assert_int_equal(fixture->flow->alarm.until_us, 0);
+    assert_int_equal(fixture->flow->timer.until_us, 0);
     deliver(fixture, EV_CHANGED);
     deliver(fixture, EV_WITHDRAWN);
     assert_int_equal(fixture->flow->state, FLOW_WITHDRAWN);
@@ -697,8 +697,8 @@ static void what_is_damaged_is_read_again_and_ends_no_wait_for_the_ca(void **sta
     struct cert_work *work = &fixture->flow->work;
     uint64_t until_us;
 
-    work->published = (struct cert_published){.usable = true, .end_s = when_now_s() + 3600};
-    work->published.due_s = when_now_s() + 1000;
+    work->published = (struct cert_published){.usable = true, .end_s = clock_now_s() + 3600};
+    work->published.due_s = clock_now_s() + 1000;
     deliver(fixture, EV_FRESH);
     deliver(fixture, EV_DAMAGED);
     assert_int_equal(fixture->flow->state, FLOW_READING);
@@ -707,15 +707,15 @@ static void what_is_damaged_is_read_again_and_ends_no_wait_for_the_ca(void **sta
     assert_int_equal(fixture->flow->state, FLOW_QUEUED);
     deliver(fixture, EV_FAILED);
     assert_int_equal(fixture->flow->state, FLOW_BACKING_OFF);
-    until_us = fixture->flow->alarm.until_us;
+    until_us = fixture->flow->timer.until_us;
     deliver(fixture, EV_DAMAGED);
     assert_int_equal(fixture->flow->state, FLOW_QUEUED_TO_RESTAGE);
     assert_int_equal(work->ca_rests_until_us, until_us);
     deliver(fixture, EV_FAILED);
     assert_int_equal(fixture->flow->state, FLOW_BACKING_OFF);
-    assert_in_range(fixture->flow->alarm.until_us, until_us - 1000000, until_us + 1000000);
+    assert_in_range(fixture->flow->timer.until_us, until_us - 1000000, until_us + 1000000);
     /* What has ended is not worth it. */
-    work->published.end_s = when_now_s() - 1;
+    work->published.end_s = clock_now_s() - 1;
     deliver(fixture, EV_DAMAGED);
     assert_int_equal(fixture->flow->state, FLOW_BACKING_OFF);
     assert_int_equal(bugs, 0);
@@ -736,8 +736,8 @@ static void publish_new(struct fixture *fixture)
     strcpy(work->previous, "old");
     strcpy(work->published.generation, "new");
     work->published.usable = true;
-    work->published.due_s = when_now_s() + 1000;
-    work->published.end_s = when_now_s() + 2000;
+    work->published.due_s = clock_now_s() + 1000;
+    work->published.end_s = clock_now_s() + 2000;
     deliver(fixture, EV_RELOAD);
     trace[0] = '\0';
 }
@@ -763,7 +763,7 @@ static void a_proof_that_a_crash_cut_off_is_made_up_for_without_a_reload(void **
 {
     struct fixture *fixture = *state;
 
-    fixture->flow->work.published.due_s = when_now_s() + 1000;
+    fixture->flow->work.published.due_s = clock_now_s() + 1000;
     deliver(fixture, EV_PROVE);
     deliver(fixture, EV_DONE);
     assert_string_equal(trace, "stage_read stage_prove plan_removal");
@@ -1015,7 +1015,7 @@ static void deliver_look(struct fixture *fixture, enum prove_finding finding, co
     seen->leaf.seen = leaf != NULL;
     snprintf(seen->leaf.serial, sizeof seen->leaf.serial, "%s", leaf == NULL ? "" : leaf);
     snprintf(seen->leaf.fingerprint, sizeof seen->leaf.fingerprint, "%s", leaf == NULL ? "" : leaf);
-    seen->leaf.not_after_s = when_now_s() + 78;
+    seen->leaf.not_after_s = clock_now_s() + 78;
     take_event(&fixture->flow->work, EV_FAILED, &wrong);
 }
 
@@ -1036,7 +1036,7 @@ static void nobody_there_ends_in_a_look_that_finds_who_serves_another_leaf(void 
     assert_non_null(strstr(work->state.failure.text, "no pidfile"));
     assert_int_equal(consumer->refusals, 0);
     /* It has no more time than what it serves, however long the new set lasts. */
-    assert_in_range(work->state.try_again_at_s, when_now_s(), when_now_s() + 5);
+    assert_in_range(work->state.try_again_at_s, clock_now_s(), clock_now_s() + 5);
 }
 
 static void nobody_at_the_address_of_the_proof_either_is_nobody_there(void **state)
@@ -1075,7 +1075,7 @@ static void an_older_leaf_of_the_set_is_known_as_such(void **state)
     deliver_look(fixture, PROVE_OTHER_LEAF, "ours");
     assert_string_equal(served->serial, "ours");
     assert_false(served->foreign);
-    assert_in_range(served->not_after_s, when_now_s() + 70, when_now_s() + 78);
+    assert_in_range(served->not_after_s, clock_now_s() + 70, clock_now_s() + 78);
     /* A reply that names no leaf says that it is not the new one, so the older one is served. */
     deliver(fixture, EV_RETRY);
     deliver(fixture, EV_DONE);
@@ -1120,8 +1120,8 @@ static void a_failing_ca_keeps_no_consumer_from_what_is_published(void **state)
     assert_int_equal(fixture->flow->state, FLOW_RELOADING);
     deliver(fixture, EV_FAILED);
     assert_int_equal(fixture->flow->state, FLOW_BACKING_OFF);
-    assert_true(fixture->flow->alarm.until_us > when_boot_us());
-    assert_int_equal(fixture->flow->alarm.moment_s, 0);
+    assert_true(fixture->flow->timer.until_us > clock_boot_us());
+    assert_int_equal(fixture->flow->timer.moment_s, 0);
 
     deliver(fixture, EV_RETRY);
     assert_int_equal(fixture->flow->state, FLOW_READING);
@@ -1167,15 +1167,15 @@ static void what_we_are_short_of_is_no_refusal_of_the_consumer(void **state)
 static uint64_t left_after_a_step(struct fixture *fixture, enum err_kind kind, bool hurries)
 {
     const struct err failure = {.kind = kind, .text = "so it failed"};
-    struct alarm *alarm = &fixture->flow->alarm;
+    struct wall_timer *timer = &fixture->flow->timer;
     uint64_t left_ms;
 
     fixture->flow->work.state.failures = 20;
     take_event(&fixture->flow->work, EV_FAILED, &failure);
     assert_int_equal(fixture->flow->state, FLOW_BACKING_OFF);
-    alarm_set(alarm, 0, 1000000);
+    wall_timer_set(timer, 0, 1000000);
     cert_flow_recompute(fixture->flow, hurries);
-    left_ms = (alarm->until_us - when_boot_us()) / 1000;
+    left_ms = (timer->until_us - clock_boot_us()) / 1000;
     deliver(fixture, EV_RETRY);
     return left_ms;
 }
@@ -1190,7 +1190,7 @@ static void what_the_clock_may_be_to_blame_for_is_tried_again_when_it_is_set(voi
     /* A wait that is too long for what is left by the new time is cut. */
     assert_in_range(left_after_a_step(fixture, ERR_TRANSIENT, false), 200000, 420000);
     published->usable = true;
-    published->validity = (struct validity){when_now_s() - 3600, when_now_s() + 3600};
+    published->validity = (struct validity){clock_now_s() - 3600, clock_now_s() + 3600};
     published->end_s = published->validity.not_after;
     assert_in_range(left_after_a_step(fixture, ERR_UNTRUSTED, true), 0, 10000);
     assert_in_range(left_after_a_step(fixture, ERR_TRANSIENT, true), 110000, 225000);
@@ -1216,7 +1216,7 @@ static void start_look(struct fixture *fixture, char *folder)
     work->set_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     assert_true(work->set_fd >= 0);
     strcpy(work->published.generation, published_name);
-    work->published.due_s = when_now_s() + 1000;
+    work->published.due_s = clock_now_s() + 1000;
     deliver(fixture, EV_FRESH);
     cert_directory_watch(work);
     trace[0] = '\0';

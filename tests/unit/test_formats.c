@@ -5,8 +5,8 @@
 
 #include "base/bytes.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/file.h"
-#include "base/when.h"
 #include "install/installed.h"
 #include "install/output_sds.h"
 #include "install/outputs.h"

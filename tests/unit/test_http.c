@@ -2,7 +2,7 @@
  * more. */
 #include "unit.h"
 
-#include "base/when.h"
+#include "base/clock.h"
 #include "http/http_call.h"
 #include "http/http_class.h"
 #include "http/http_origin.h"
@@ -368,7 +368,7 @@ static void the_date_of_a_reply_is_read_in_each_of_https_three_ways(void **state
     };
 
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        uint64_t before_ms = when_now_ms();
+        uint64_t before_ms = clock_now_ms();
         uint32_t retry_after_s;
         struct http_dated dated = dated_reply(*state, cases[i].headers, &retry_after_s);
 
@@ -378,8 +378,8 @@ static void the_date_of_a_reply_is_read_in_each_of_https_three_ways(void **state
         if (dated.date_s == 0)
             continue;
         /* libcurl rounds its times to milliseconds here and there. */
-        assert_in_range(dated.received_ms + 2, before_ms, when_now_ms() + 2);
-        assert_in_range(dated.took_ms, 0, when_now_ms() - before_ms + 1);
+        assert_in_range(dated.received_ms + 2, before_ms, clock_now_ms() + 2);
+        assert_in_range(dated.took_ms, 0, clock_now_ms() - before_ms + 1);
     }
 }
 

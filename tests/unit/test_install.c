@@ -207,7 +207,7 @@ static uint64_t end_read_back(struct set *set, json_int_t end)
     CLEANUP(free_memory) char *ca_pem = certs_pem(ca);
     CLEANUP(free_memory) char *leaf_pem = certs_pem(leaf);
     static const char no_digests[8][DIGEST_HEX_BYTES];
-    struct issued issued = {.request_id = "", .leaf_pem = leaf_pem, .issued_s = when_now_s()};
+    struct issued issued = {.request_id = "", .leaf_pem = leaf_pem, .issued_s = clock_now_s()};
     char *texts[] = {ca_pem};
     struct record record;
     struct err err;
@@ -238,7 +238,7 @@ static uint64_t end_read_back(struct set *set, json_int_t end)
 static void a_generation_ends_with_the_first_certificate_on_its_path(void **state)
 {
     struct set *set = *state;
-    uint64_t now_s = when_now_s();
+    uint64_t now_s = clock_now_s();
 
     assert_in_range(end_read_back(set, (json_int_t)now_s + 60), now_s + 60, now_s + 60);
     /* What an earlier release wrote does not say it; no record makes a leaf last longer. */

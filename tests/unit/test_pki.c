@@ -4,7 +4,7 @@
 #include "certs.h"
 
 #include "base/cleanup.h"
-#include "base/when.h"
+#include "base/clock.h"
 #include "pki/ca_cache.h"
 #include "pki/certificate.h"
 #include "pki/chain.h"
@@ -255,7 +255,7 @@ struct pki {
     X509 *root, *middle;
     char *root_pem, *middle_pem;
     struct arena arena;
-    struct wish wish;
+    struct cert_request request;
 };
 
 static int make_pki(void **state)
@@ -272,11 +272,11 @@ static int make_pki(void **state)
                    pki->middle_key, pki->root, pki->root_key);
     pki->root_pem = certs_pem(pki->root);
     pki->middle_pem = certs_pem(pki->middle);
-    add(&pki->wish.names.dns, &pki->arena, "a.example.com");
-    add(&pki->wish.names.ip, &pki->arena, "2001:db8::7");
-    add(&pki->wish.names.uri, &pki->arena, "spiffe://example.org/a");
-    add(&pki->wish.names.email, &pki->arena, "ops@example.com");
-    pki->wish.usage = USAGE_SERVER | USAGE_CLIENT;
+    add(&pki->request.names.dns, &pki->arena, "a.example.com");
+    add(&pki->request.names.ip, &pki->arena, "2001:db8::7");
+    add(&pki->request.names.uri, &pki->arena, "spiffe://example.org/a");
+    add(&pki->request.names.email, &pki->arena, "ops@example.com");
+    pki->request.usage = USAGE_SERVER | USAGE_CLIENT;
     *state = pki;
     return 0;
 }
@@ -308,10 +308,10 @@ static bool vet_order_of(struct pki *pki, const struct cert_order *order, EVP_PK
     CLEANUP(free_memory) char *leaf_pem = certs_pem(leaf);
     struct arena arena = {0};
     struct vet_reply reply = {.certificate = leaf_pem, .issuing_ca = pki->middle_pem};
-    const struct vet_order vetting = {.wish = &pki->wish,
+    const struct vet_order vetting = {.request = &pki->request,
                                       .key = pki->key,
                                       .current_serial = current_serial,
-                                      .now_s = when_now_s()};
+                                      .now_s = clock_now_s()};
     bool passed;
 
     add(&reply.ca_chain, &arena, pki->middle_pem);
@@ -331,7 +331,8 @@ static void a_leaf_among_its_issuers_does_not_count(void **state)
     CLEANUP(free_memory) char *leaf_pem = certs_pem(leaf);
     struct arena arena = {0};
     struct vet_reply reply = {.certificate = leaf_pem, .issuing_ca = leaf_pem};
-    const struct vet_order vetting = {.wish = &pki->wish, .key = pki->key, .now_s = when_now_s()};
+    const struct vet_order vetting = {
+        .request = &pki->request, .key = pki->key, .now_s = clock_now_s()};
     struct issued issued;
     struct err err;
 
@@ -358,7 +359,8 @@ static void what_its_issuer_did_not_sign_is_not_sent_to_peers(void **state)
     CLEANUP(free_memory) char *bent_pem = NULL;
     struct arena arena = {0};
     struct vet_reply reply = {.certificate = leaf_pem, .issuing_ca = pki->middle_pem};
-    const struct vet_order vetting = {.wish = &pki->wish, .key = pki->key, .now_s = when_now_s()};
+    const struct vet_order vetting = {
+        .request = &pki->request, .key = pki->key, .now_s = clock_now_s()};
     struct issued issued;
     struct err err;
 
@@ -401,7 +403,7 @@ static void a_common_name_may_stand_among_the_dns_names(void **state)
     struct issued issued;
     struct err err;
 
-    pki->wish.names.common_name = "cn.example.com";
+    pki->request.names.common_name = "cn.example.com";
     assert_true(vet_order_of(
         pki,
         &(struct cert_order){.common_name = "cn.example.com",
@@ -428,9 +430,9 @@ static void what_differs_in_the_subject_is_noticed(void **state)
         struct issued issued;
         struct err err;
 
-        pki->wish.names.subject = (struct text_list){0};
+        pki->request.names.subject = (struct text_list){0};
         if (cases[i].wanted != NULL)
-            add(&pki->wish.names.subject, &pki->arena, cases[i].wanted);
+            add(&pki->request.names.subject, &pki->arena, cases[i].wanted);
         assert_true(
             vet_order_of(pki, &(struct cert_order){.san = good_san, .organization = cases[i].got},
                          pki->key, NULL, &issued, &err));
@@ -451,7 +453,7 @@ static void a_certificate_of_the_near_future_passes(void **state)
     assert_true(vet_order_of(pki,
                              &(struct cert_order){.san = good_san, .from_s = 300, .to_s = 4000},
                              pki->key, NULL, &issued, &err));
-    assert_true(issued.leaf.validity.not_before > when_now_s());
+    assert_true(issued.leaf.validity.not_before > clock_now_s());
     issued_free(&issued);
 }
 
@@ -549,7 +551,7 @@ static void a_key_of_another_type_is_refused(void **state)
     struct issued issued;
     struct err err;
 
-    pki->wish.key_type = KEY_RSA_2048;
+    pki->request.key_type = KEY_RSA_2048;
     assert_false(
         vet_order_of(pki, &(struct cert_order){.san = good_san}, pki->key, NULL, &issued, &err));
     assert_int_equal(err.kind, ERR_REFUSED);
@@ -564,7 +566,7 @@ static void the_certificate_that_is_published_already_is_refused(void **state)
     char *leaf_pem = certs_pem(leaf);
     struct certificate_facts facts;
     struct vet_reply reply = {.certificate = leaf_pem, .issuing_ca = pki->middle_pem};
-    struct vet_order vetting = {.wish = &pki->wish, .key = pki->key, .now_s = when_now_s()};
+    struct vet_order vetting = {.request = &pki->request, .key = pki->key, .now_s = clock_now_s()};
     struct arena arena = {0};
     struct issued issued;
     struct err err;
@@ -595,7 +597,7 @@ static void run_chain_case(struct pki *pki, const struct chain_case *chain_case)
     char anchor_path[] = "/tmp/leafd-unit-XXXXXX";
     struct vet_reply reply = {.certificate = chain_case->certificate,
                               .issuing_ca = chain_case->issuing_ca};
-    struct vet_order vetting = {.wish = &pki->wish, .key = pki->key, .now_s = when_now_s()};
+    struct vet_order vetting = {.request = &pki->request, .key = pki->key, .now_s = clock_now_s()};
     struct arena arena = {0};
     struct issued issued;
     struct err err;
@@ -714,7 +716,7 @@ static void roots_are_trusted_and_what_they_signed_of_one_another_only_without_o
         struct arena arena = {0};
         struct vet_reply reply = {.certificate = leaf_pem, .issuing_ca = pki->middle_pem};
         const struct vet_order vetting = {
-            .wish = &pki->wish, .key = pki->key, .now_s = when_now_s()};
+            .request = &pki->request, .key = pki->key, .now_s = clock_now_s()};
         struct issued issued;
         struct err err = {0};
 
@@ -869,7 +871,7 @@ static bool vet_path_case(struct pki *pki, const struct cast *cast,
 {
     char anchor_path[] = "/tmp/leafd-unit-XXXXXX";
     struct vet_reply reply = {.certificate = cast->leaf_pem};
-    struct vet_order order = {.wish = &pki->wish, .key = pki->key, .now_s = when_now_s()};
+    struct vet_order order = {.request = &pki->request, .key = pki->key, .now_s = clock_now_s()};
     struct arena arena = {0};
     bool passed;
     int fd = mkstemp(anchor_path);
@@ -881,7 +883,7 @@ static bool vet_path_case(struct pki *pki, const struct cast *cast,
         assert_true(write(fd, pem, strlen(pem)) > 0);
         order.trust_anchor = anchor_path;
     }
-    pki->wish.usage = path_case->usage;
+    pki->request.usage = path_case->usage;
     for (size_t i = 0; path_case->sent[i] != NO; i++)
         add(&reply.ca_chain, &arena, cast->pems[path_case->sent[i]]);
     passed = vet(&order, &reply, issued, err);
@@ -956,7 +958,7 @@ static void any_path_that_holds_is_good_and_only_what_lies_on_one_is_published(v
     };
     struct pki *pki = *state;
     struct cast cast = {0};
-    uint64_t now_s = when_now_s();
+    uint64_t now_s = clock_now_s();
 
     make_cast(&cast, pki->key);
     for (size_t i = 0; i < COUNT_OF(cases); i++) {

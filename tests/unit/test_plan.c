@@ -3,7 +3,7 @@
 
 #include "plan/backoff.h"
 #include "plan/difference.h"
-#include "plan/posture.h"
+#include "plan/lint.h"
 #include "plan/renewal.h"
 
 enum { DAY = 86400, START = 1700000000 };
@@ -337,51 +337,51 @@ static void a_difference_is_what_is_asked_of_the_ca(void **state)
     struct request_facts a = {.pki_mount = "pki", .pki_role = "web"}, b;
 
     (void)state;
-    text_list_add(&a.wish.names.dns, &arena, "a", 1);
-    text_list_add(&a.wish.names.dns, &arena, "b", 1);
+    text_list_add(&a.request.names.dns, &arena, "a", 1);
+    text_list_add(&a.request.names.dns, &arena, "b", 1);
     b = a;
-    b.wish.names.dns = (struct text_list){0};
-    text_list_add(&b.wish.names.dns, &arena, "b", 1);
-    text_list_add(&b.wish.names.dns, &arena, "a", 1);
+    b.request.names.dns = (struct text_list){0};
+    text_list_add(&b.request.names.dns, &arena, "b", 1);
+    text_list_add(&b.request.names.dns, &arena, "a", 1);
     assert_null(difference_between(&a, &b));
-    b.wish.ttl_s = 1;
+    b.request.ttl_s = 1;
     assert_string_equal(difference_between(&a, &b), "ttl changed");
-    b.wish.ttl_s = 0;
+    b.request.ttl_s = 0;
     b.issuer = "int-2";
     assert_string_equal(difference_between(&a, &b), "issuer changed");
     b.issuer = NULL;
     b.pki_role = "db";
     assert_string_equal(difference_between(&a, &b), "PKI role changed");
     b.pki_role = "web";
-    b.wish.key_type = KEY_RSA_2048;
+    b.request.key_type = KEY_RSA_2048;
     assert_string_equal(difference_between(&a, &b), "key type changed");
-    b.wish.key_type = a.wish.key_type;
-    b.wish.names.common_name = "c";
+    b.request.key_type = a.request.key_type;
+    b.request.names.common_name = "c";
     assert_string_equal(difference_between(&a, &b), "names changed");
     arena_free(&arena);
 }
 
 static void advice_is_given_for_what_is_unwise_and_only_then(void **state)
 {
-    struct wish wish = {.ttl_s = DAY};
-    struct posture_facts facts = {.wish = &wish};
+    struct cert_request request = {.ttl_s = DAY};
+    struct lint_facts facts = {.request = &request};
     const char *advice[POSTURE_MOST];
 
     (void)state;
-    assert_int_equal(posture_advise(&facts, advice), 0);
-    wish.ttl_s = 0;
+    assert_int_equal(lint_advise(&facts, advice), 0);
+    request.ttl_s = 0;
     facts.key_never_rotates = facts.key_from_ca = facts.nothing_reloads = true;
     facts.key_for_group = facts.trusts_what_ca_says = true;
-    assert_int_equal(posture_advise(&facts, advice), 6);
-    facts = (struct posture_facts){.wish = &wish};
-    wish.ttl_s = 59;
-    assert_int_equal(posture_advise(&facts, advice), 1);
+    assert_int_equal(lint_advise(&facts, advice), 6);
+    facts = (struct lint_facts){.request = &request};
+    request.ttl_s = 59;
+    assert_int_equal(lint_advise(&facts, advice), 1);
     assert_non_null(strstr(advice[0], "ttl is under a minute"));
-    wish.ttl_s = 60;
-    assert_int_equal(posture_advise(&facts, advice), 0);
-    wish.names.dns.items = (const char *[]){"a_b.example"};
-    wish.names.dns.count = 1;
-    assert_int_equal(posture_advise(&facts, advice), 1);
+    request.ttl_s = 60;
+    assert_int_equal(lint_advise(&facts, advice), 0);
+    request.names.dns.items = (const char *[]){"a_b.example"};
+    request.names.dns.count = 1;
+    assert_int_equal(lint_advise(&facts, advice), 1);
     assert_non_null(strstr(advice[0], "enforce_hostnames = false"));
 }
 
@@ -407,18 +407,20 @@ static void names_that_a_peer_may_refuse_are_advised_on(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(uris); i++) {
-        const struct wish wish = {.ttl_s = DAY, .names.uri = {(const char **)&uris[i].uri, 1}};
-        const struct posture_facts facts = {.wish = &wish};
-        size_t count = posture_advise(&facts, advice);
+        const struct cert_request request = {.ttl_s = DAY,
+                                             .names.uri = {(const char **)&uris[i].uri, 1}};
+        const struct lint_facts facts = {.request = &request};
+        size_t count = lint_advise(&facts, advice);
 
         assert_int_equal(count, uris[i].told != NULL);
         assert_true(count == 0 || strstr(advice[0], uris[i].told) != NULL);
     }
     for (size_t i = 0; i < COUNT_OF(addresses); i++) {
-        const struct wish wish = {.ttl_s = DAY, .names.ip = {(const char **)&addresses[i], 1}};
-        const struct posture_facts facts = {.wish = &wish};
+        const struct cert_request request = {.ttl_s = DAY,
+                                             .names.ip = {(const char **)&addresses[i], 1}};
+        const struct lint_facts facts = {.request = &request};
 
-        assert_int_equal(posture_advise(&facts, advice), 1);
+        assert_int_equal(lint_advise(&facts, advice), 1);
         assert_non_null(strstr(advice[0], "stand for any address"));
     }
 }

@@ -28,7 +28,7 @@ struct stage {
     struct http_loop *http;
     struct config *config;
     struct cert_config cert;
-    struct prove_wish wish;
+    struct prove_request request;
     EVP_PKEY *key, *other_key;
     X509 *leaf, *other; /* A is the published one */
     char serial[SERIAL_TEXT_BYTES], other_serial[SERIAL_TEXT_BYTES];
@@ -79,10 +79,10 @@ static int open_stage(void **state)
         certs_make(&(struct cert_order){.san = "DNS:a.example.test"}, stage->other_key, NULL, NULL);
     facts_of(stage->leaf, stage->serial, stage->fingerprint);
     facts_of(stage->other, stage->other_serial, unused);
-    stage->wish = (struct prove_wish){.fingerprint = stage->fingerprint,
-                                      .serial = stage->serial,
-                                      .variables = no_variables,
-                                      .limit_s = 20};
+    stage->request = (struct prove_request){.fingerprint = stage->fingerprint,
+                                            .serial = stage->serial,
+                                            .variables = no_variables,
+                                            .limit_s = 20};
     stage->cert.command_timeout_s = 20;
     *state = stage;
     return sd_event_new(&stage->loop) < 0 || !workers_open(stage->loop, 2, &stage->workers, &err) ||
@@ -131,8 +131,8 @@ static struct slot *begin(struct stage *stage)
     struct err err;
 
     stage->times = 0;
-    slot = prove_start(&tools, stage->config, &stage->cert, &stage->wish, &stage->seen, hear, stage,
-                       &err);
+    slot = prove_start(&tools, stage->config, &stage->cert, &stage->request, &stage->seen, hear,
+                       stage, &err);
     assert_non_null(slot);
     assert_int_equal(stage->times, 0);
     return slot;
@@ -161,7 +161,7 @@ static void three_handshakes_with_the_leaf_prove_it(void **state)
     const struct server_order order = order_of(stage, "A");
 
     serve(stage, &order);
-    stage->cert.wish.names.dns = (struct text_list){names, 2};
+    stage->cert.request.names.dns = (struct text_list){names, 2};
     assert_true(prove(stage));
     server_stop(&stage->server);
     assert_int_equal(stage->server.connections, 3);
@@ -180,7 +180,7 @@ static void the_configured_server_name_goes_first(void **state)
     const struct server_order order = order_of(stage, "A");
 
     serve(stage, &order);
-    stage->cert.wish.names.dns = (struct text_list){names, 1};
+    stage->cert.request.names.dns = (struct text_list){names, 1};
     stage->cert.prove.tls.server_name = "b.example.test";
     assert_true(prove(stage));
     server_stop(&stage->server);
@@ -215,7 +215,7 @@ static void another_leaf_is_told_with_serial_and_end(void **state)
     const struct server_order order = order_of(stage, "B");
 
     serve(stage, &order);
-    stage->wish.limit_s = 1;
+    stage->request.limit_s = 1;
     assert_false(prove(stage));
     server_stop(&stage->server);
     assert_int_equal(stage->seen.finding, PROVE_OTHER_LEAF);
@@ -237,7 +237,7 @@ static void a_mix_of_old_and_new_is_told_as_such(void **state)
     const struct server_order order = order_of(stage, "AB");
 
     serve(stage, &order);
-    stage->wish.limit_s = 1;
+    stage->request.limit_s = 1;
     assert_false(prove(stage));
     server_stop(&stage->server);
     assert_int_equal(stage->seen.finding, PROVE_OTHER_LEAF);
@@ -250,7 +250,7 @@ static void one_round_ends_with_the_first_that_is_bad(void **state)
     const struct server_order order = order_of(stage, "B");
 
     serve(stage, &order);
-    stage->wish.limit_s = 0;
+    stage->request.limit_s = 0;
     assert_false(prove(stage));
     server_stop(&stage->server);
     assert_int_equal(stage->seen.finding, PROVE_OTHER_LEAF);
@@ -264,7 +264,7 @@ static void one_round_is_enough_where_all_is_well(void **state)
     const struct server_order order = order_of(stage, "A");
 
     serve(stage, &order);
-    stage->wish.limit_s = 0;
+    stage->request.limit_s = 0;
     assert_true(prove(stage));
     server_stop(&stage->server);
     assert_int_equal(stage->server.connections, 3);
@@ -284,8 +284,8 @@ static void check_two_identities(struct stage *stage, int version, uint64_t limi
     order.version = version;
     serve(stage, &order);
     facts_of(leaf, stage->serial, stage->fingerprint);
-    stage->cert.wish.key_type = KEY_RSA_2048;
-    stage->wish.limit_s = limit_s;
+    stage->cert.request.key_type = KEY_RSA_2048;
+    stage->request.limit_s = limit_s;
     assert_true(prove(stage));
     server_stop(&stage->server);
     assert_int_equal(stage->server.connections, 4);
@@ -358,8 +358,8 @@ static void open_hierarchy(struct stage *stage, struct hierarchy *all, long issu
     stage->leaf = certs_make(&(struct cert_order){.san = "DNS:a.example.test"}, stage->key,
                              all->issuing, all->issuing_key);
     facts_of(stage->leaf, stage->serial, stage->fingerprint);
-    stage->wish.trusted = (struct text_list){(const char **)&all->root_pem, 1};
-    stage->wish.chain = (struct text_list){(const char **)&all->issuing_pem, 1};
+    stage->request.trusted = (struct text_list){(const char **)&all->root_pem, 1};
+    stage->request.chain = (struct text_list){(const char **)&all->issuing_pem, 1};
 }
 
 static void close_hierarchy(struct hierarchy *all)
@@ -381,7 +381,7 @@ static void a_leaf_that_is_served_without_its_intermediate_is_not_proven(void **
     open_hierarchy(stage, &all, 3600);
     order = order_of(stage, "A");
     serve(stage, &order);
-    stage->wish.limit_s = 0;
+    stage->request.limit_s = 0;
     assert_false(prove(stage));
     server_stop(&stage->server);
     assert_int_equal(stage->seen.finding, PROVE_BAD_CHAIN);
@@ -406,7 +406,7 @@ static void an_intermediate_that_peers_trust_need_not_be_served(void **state)
     open_hierarchy(stage, &all, 3600);
     order = order_of(stage, "A");
     serve(stage, &order);
-    stage->wish.trusted = stage->wish.chain;
+    stage->request.trusted = stage->request.chain;
     assert_true(prove(stage));
     server_stop(&stage->server);
     close_hierarchy(&all);
@@ -426,8 +426,8 @@ static void a_trusted_top_below_no_root_is_a_dead_end_where_a_root_is_reached(vo
     open_hierarchy(stage, &all, 3600);
     crossed = certs_make(&issuing, all.issuing_key, other.root, other.root_key);
     order = order_of(stage, "A");
-    stage->wish.limit_s = 0;
-    stage->wish.trusted = (struct text_list){(const char **)trusted, 2};
+    stage->request.limit_s = 0;
+    stage->request.trusted = (struct text_list){(const char **)trusted, 2};
     trusted[0] = certs_pem(crossed);
     trusted[1] = all.root_pem;
     serve(stage, &order);
@@ -435,7 +435,7 @@ static void a_trusted_top_below_no_root_is_a_dead_end_where_a_root_is_reached(vo
     server_stop(&stage->server);
     assert_int_equal(stage->seen.finding, PROVE_BAD_CHAIN);
     /* What is published reaches no root: what was trusted of an older CA changes nothing. */
-    stage->wish.chain = (struct text_list){0};
+    stage->request.chain = (struct text_list){0};
     order = order_of(stage, "A");
     free(trusted[0]);
     trusted[0] = all.issuing_pem;
@@ -460,7 +460,7 @@ static void a_chain_that_does_not_hold_is_told_with_its_fault(void **state)
     };
     struct stage *stage = *state;
 
-    stage->wish.limit_s = 0;
+    stage->request.limit_s = 0;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct server_order order;
         struct hierarchy all, other;
@@ -469,7 +469,7 @@ static void a_chain_that_does_not_hold_is_told_with_its_fault(void **state)
             open_hierarchy(stage, &other, 3600);
         open_hierarchy(stage, &all, rows[i].issuing_ends_s);
         if (rows[i].other_root)
-            stage->wish.trusted = (struct text_list){(const char **)&other.root_pem, 1};
+            stage->request.trusted = (struct text_list){(const char **)&other.root_pem, 1};
         order = order_of(stage, "A");
         order.intermediate = all.issuing;
         serve(stage, &order);
@@ -520,7 +520,7 @@ static void a_server_that_offers_dhe_alone_is_refused_at_once(void **state)
     order.version = TLS1_2_VERSION;
     order.ciphers = "DHE-RSA-AES128-GCM-SHA256";
     serve(stage, &order);
-    stage->wish.limit_s = 0;
+    stage->request.limit_s = 0;
     assert_false(prove(stage));
     server_stop(&stage->server);
     assert_int_equal(stage->seen.finding, PROVE_NO_TLS);
@@ -568,7 +568,7 @@ static void a_key_that_takes_long_to_verify_is_not_verified(void **state)
     };
     struct stage *stage = *state;
 
-    stage->wish.limit_s = 0;
+    stage->request.limit_s = 0;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         EVP_PKEY *key = long_key(rows[i].bits, rows[i].exponent_bits), *issuer_key = certs_key(0);
         X509 *issuer = certs_make(&(struct cert_order){.common_name = "x", .is_ca = 1}, issuer_key,
@@ -604,7 +604,7 @@ static void a_unix_socket_is_asked(void **state)
         (struct prove_order){.method = PROVE_TLS, .tls = {.socket = path, .label = "unix:PATH"}};
     assert_true(prove(stage));
     server_stop(&stage->server);
-    stage->wish.limit_s = 0;
+    stage->request.limit_s = 0;
     assert_false(prove(stage));
     assert_int_equal(stage->seen.finding, PROVE_UNREACHABLE);
     assert_non_null(strstr(stage->err.text, "cannot connect: No such file"));
@@ -629,7 +629,7 @@ static void a_name_without_address_is_told(void **state)
 
     aim_at(stage, "1");
     stage->cert.prove.tls.host = "no..such";
-    stage->wish.limit_s = 0;
+    stage->request.limit_s = 0;
     assert_false(prove(stage));
     assert_int_equal(stage->seen.finding, PROVE_UNREACHABLE);
     assert_non_null(strstr(stage->err.text, "cannot find the address"));
@@ -657,7 +657,7 @@ static void nobody_listening_is_told(void **state)
     int fd = take_port(false, port);
 
     aim_at(stage, port);
-    stage->wish.limit_s = 1;
+    stage->request.limit_s = 1;
     assert_false(prove(stage));
     close(fd);
     assert_int_equal(stage->seen.finding, PROVE_UNREACHABLE);
@@ -671,7 +671,7 @@ static void plain_text_is_told_as_such(void **state)
 
     order.preamble = preamble_smtp;
     serve(stage, &order);
-    stage->wish.limit_s = 0;
+    stage->request.limit_s = 0;
     assert_false(prove(stage));
     server_stop(&stage->server);
     assert_int_equal(stage->seen.finding, PROVE_NO_TLS);
@@ -697,7 +697,7 @@ static void a_black_hole_does_not_hold_the_loop(void **state)
     int fd = take_port(true, port);
 
     aim_at(stage, port);
-    stage->wish.limit_s = 1;
+    stage->request.limit_s = 1;
     sd_event_add_time_relative(stage->loop, &tick, CLOCK_BOOTTIME, 0, 1, on_tick, stage);
     assert_false(prove(stage));
     sd_event_source_disable_unref(tick);
@@ -756,7 +756,7 @@ static void a_server_without_starttls_is_told(void **state)
     order.preamble = preamble_smtp;
     serve(stage, &order);
     stage->cert.prove.tls.starttls = STARTTLS_IMAP;
-    stage->wish.limit_s = 0;
+    stage->request.limit_s = 0;
     assert_false(prove(stage));
     server_stop(&stage->server);
     assert_int_equal(stage->seen.finding, PROVE_NO_TLS);
@@ -995,7 +995,7 @@ static void a_command_is_believed_at_once(void **state)
     static const char *const variables[] = {"PATH=/bin:/usr/bin", "LEAFD_SERIAL=39:dd", NULL};
     struct stage *stage = *state;
 
-    stage->wish.variables = variables;
+    stage->request.variables = variables;
     run_command(stage, "test \"$LEAFD_SERIAL\" = 39:dd");
     assert_true(prove(stage));
 }
@@ -1017,7 +1017,7 @@ static void what_the_command_says_is_told(void **state)
 {
     struct stage *stage = *state;
 
-    stage->wish.limit_s = 0;
+    stage->request.limit_s = 0;
     run_command(stage, "echo old certificate; exit 3");
     assert_false(prove(stage));
     assert_int_equal(stage->seen.finding, PROVE_SAYS_NO);
@@ -1090,7 +1090,7 @@ static void what_the_admin_interface_says_instead_is_told(void **state)
     };
     struct stage *stage = *state;
 
-    stage->wish.limit_s = 0;
+    stage->request.limit_s = 0;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct server_order order = {.plain = 1};
         char url[64];
@@ -1118,7 +1118,7 @@ static void an_admin_interface_by_https_must_be_trusted(void **state)
     stage->cert.trust_anchor = path;
     assert_true(prove(stage));
     stage->cert.trust_anchor = NULL;
-    stage->wish.limit_s = 0;
+    stage->request.limit_s = 0;
     assert_false(prove(stage));
     assert_int_equal(stage->seen.finding, PROVE_UNREACHABLE);
     assert_non_null(strstr(stage->err.text, "certificate"));

@@ -4,9 +4,9 @@
 #include "certs.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/secret.h"
 #include "base/shortage.h"
-#include "base/when.h"
 #include "pki/ca_cache.h"
 #include "pki/vet.h"
 
@@ -49,7 +49,7 @@ struct scene {
     X509 *root, *middle, *leaf;
     char *root_pem, *middle_pem, *leaf_pem;
     struct arena arena;
-    struct wish wish;
+    struct cert_request request;
     struct vet_reply reply;
 };
 
@@ -68,7 +68,7 @@ static void set_scene(struct scene *scene)
     scene->root_pem = certs_pem(scene->root);
     scene->middle_pem = certs_pem(scene->middle);
     scene->leaf_pem = certs_pem(scene->leaf);
-    assert_true(text_list_add(&scene->wish.names.dns, &scene->arena, "a.example.com", 13));
+    assert_true(text_list_add(&scene->request.names.dns, &scene->arena, "a.example.com", 13));
     scene->reply =
         (struct vet_reply){.certificate = scene->leaf_pem, .issuing_ca = scene->middle_pem};
     assert_true(text_list_add(&scene->reply.ca_chain, &scene->arena, scene->root_pem,
@@ -93,7 +93,7 @@ static bool vet_scene(struct scene *scene, struct ca_cache *cache, unsigned long
                       struct issued *issued, struct err *err)
 {
     const struct vet_order order = {
-        .wish = &scene->wish, .key = scene->key, .cache = cache, .now_s = when_now_s()};
+        .request = &scene->request, .key = scene->key, .cache = cache, .now_s = clock_now_s()};
     bool passed;
 
     until_failure = fail_at;

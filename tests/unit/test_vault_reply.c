@@ -1,10 +1,10 @@
 /* What each status of the CA means, and that nothing is believed about a body. */
 #include "unit.h"
 
+#include "ca/vault_describe.h"
+#include "ca/vault_login.h"
+#include "ca/vault_reply.h"
 #include "config/token_claims.h"
-#include "vault/vault_describe.h"
-#include "vault/vault_login.h"
-#include "vault/vault_reply.h"
 
 static bool parse(int status, const char *body, struct vault_reply *reply, struct err *err)
 {

@@ -1,0 +1,90 @@
+#include "app/clock_watch.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+/* The largest time_t; the kernel takes it for as far as it counts (292 years). */
+#define END_OF_TIME_S ((time_t)(sizeof(time_t) == 8 ? INT64_MAX : INT32_MAX))
+
+struct clock_watch {
+    int fd;
+    sd_event_source *source;
+    clock_was_set *on_set;
+    void *arg;
+    int64_t ahead_ms; /* the wall clock before the boot clock, at the last look */
+};
+
+/* Armed for the end of time: a moment that a clock can reach would make it ready for ever, and the
+ * loop spin. ECANCELED from the very call that arms it is no failure: the clock was
+ * set in between, and it is armed all the same. */
+static int arm(int fd)
+{
+    const struct itimerspec never = {.it_value = {.tv_sec = END_OF_TIME_S}};
+
+    if (timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL) != 0 &&
+        errno != ECANCELED)
+        return -errno;
+    return 0;
+}
+
+static int64_t ahead_ms(void)
+{
+    return (int64_t)clock_now_ms() - (int64_t)(clock_boot_us() / 1000);
+}
+
+static int on_ready(sd_event_source *source, int fd, uint32_t events, void *arg)
+{
+    struct clock_watch *watch = arg;
+    uint64_t count;
+
+    (void)source;
+    (void)events;
+    if (read(fd, &count, sizeof count) >= 0 || errno == ECANCELED) {
+        int64_t before_ms = watch->ahead_ms;
+
+        arm(fd);
+        watch->ahead_ms = ahead_ms();
+        watch->on_set(watch->arg, (watch->ahead_ms - before_ms) / 1000);
+    }
+    return 0;
+}
+
+bool clock_watch_open(sd_event *loop, clock_was_set *on_set, void *arg,
+                      struct clock_watch **ret_watch, struct err *err)
+{
+    struct clock_watch *watch = calloc(1, sizeof *watch);
+    int r;
+
+    if (watch == NULL)
+        return err_memory(err);
+    watch->on_set = on_set;
+    watch->ahead_ms = ahead_ms();
+    watch->arg = arg;
+    watch->fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+    r = watch->fd < 0 ? -errno : arm(watch->fd);
+    if (r >= 0)
+        r = sd_event_add_io(loop, &watch->source, watch->fd, EPOLLIN, on_ready, watch);
+    if (r < 0) {
+        clock_watch_close(watch);
+        return err_errno(err, ERR_LOCAL, -r, "cannot watch the clock");
+    }
+    sd_event_source_set_description(watch->source, "clock");
+    *ret_watch = watch;
+    return true;
+}
+
+void clock_watch_close(struct clock_watch *watch)
+{
+    if (watch == NULL)
+        return;
+    sd_event_source_disable_unref(watch->source);
+    if (watch->fd >= 0)
+        close(watch->fd);
+    free(watch);
+}

@@ -1,0 +1,354 @@
+#include "app/configuration.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/trust.h"
+#include "config/config_document.h"
+#include "config/config_load.h"
+#include "pki/chain.h"
+#include "pki/pem_file.h"
+#include "plan/ca_news.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A file that a key names. */
+struct named_file {
+    const char *kind, *section; /* "cert", "web" */
+    const char *key, *path;
+};
+
+enum { CREDENTIALS = 4, LOOK_EVERY_S = 2 };
+
+/* Where the key stands: in the section, for certificates also in [defaults]; or in no file. */
+static struct config_place place_of(const struct config *config, const struct named_file *file)
+{
+    const struct config_document *document = config->document;
+    const struct config_section *own = config_section_find(document, file->kind, file->section);
+
+    if (config_entry_find(own, file->key) != NULL)
+        return config_place_of(document, file->kind, file->section, file->key);
+    if (config_entry_find(config_section_find(document, "defaults", ""), file->key) != NULL)
+        return config_place_of(document, "defaults", "", file->key);
+    return (struct config_place){"environment", 0, file->kind, file->key};
+}
+
+/* The credentials that the configuration names; those of no path are left out. */
+static size_t credentials_of(const struct config *config, struct named_file files[CREDENTIALS])
+{
+    const struct auth_config *auth = &config->auth;
+    const struct named_file all[CREDENTIALS] = {
+        {"auth", "", "token_file", auth->token_file},
+        {"auth", "", "role_id_file", auth->role_id_file},
+        {"auth", "", "secret_id_file", auth->secret_id_file},
+        {"vault", "", "client_key", config->vault.client_key},
+    };
+    size_t count = 0;
+
+    for (size_t i = 0; i < CREDENTIALS; i++)
+        if (all[i].path != NULL)
+            files[count++] = all[i];
+    return count;
+}
+
+static int by_path(const void *a, const void *b)
+{
+    const struct named_file *first = a, *second = b;
+    int order = strcmp(first->path, second->path);
+
+    if (order == 0)
+        order = strcmp(first->key, second->key);
+    return order != 0 ? order : strcmp(first->section, second->section);
+}
+
+/* Leaves each file once for each key, at the section whose name comes first. */
+static void drop_repeated(struct named_file *files, size_t count)
+{
+    size_t kept = 0;
+
+    if (count > 0)
+        qsort(files, count, sizeof *files, by_path);
+    for (size_t i = 0; i < count; i++)
+        if (kept == 0 || strcmp(files[i].path, files[kept - 1].path) != 0 ||
+            strcmp(files[i].key, files[kept - 1].key) != 0)
+            files[kept++] = files[i];
+    files[kept] = (struct named_file){0};
+}
+
+/* Every file of certificates once, however many sections name it; behind the last one is {0}. */
+static const struct named_file *certificates_of(const struct config *config)
+{
+    struct named_file *files = calloc(config->cert_count + 3, sizeof *files);
+    size_t count = 0;
+
+    if (files == NULL)
+        return NULL;
+    if (config->vault.ca_file != NULL)
+        files[count++] = (struct named_file){"vault", "", "ca_file", config->vault.ca_file};
+    if (config->vault.client_certificate != NULL)
+        files[count++] = (struct named_file){"vault", "", "client_certificate",
+                                             config->vault.client_certificate};
+    for (size_t i = 0; i < config->cert_count; i++) {
+        const struct cert_config *cert = &config->certs[i];
+
+        if (cert->trust_anchor != NULL)
+            files[count++] =
+                (struct named_file){"cert", cert->name, "trust_anchor", cert->trust_anchor};
+    }
+    drop_repeated(files, count);
+    return files;
+}
+
+/* libcurl reads ca_file, and takes OpenSSL's trusted certificates there. */
+static enum pem_file_form form_of(const struct named_file *file)
+{
+    return strcmp(file->key, "ca_file") == 0 ? PEM_FILE_OR_TRUSTED : PEM_FILE_PLAIN;
+}
+
+/* False with *err filled in words that follow the file's name. */
+static bool is_good(const struct named_file *file, struct err *err)
+{
+    struct pem_file_facts facts;
+
+    if (!pem_file_certificates(file->path, form_of(file), &facts, err))
+        return false;
+    if (strcmp(file->key, "trust_anchor") == 0 &&
+        (facts.certificates > CHAIN_MOST_CERTIFICATES || facts.bytes > CHAIN_MOST_BYTES))
+        return err_set(err, ERR_LOCAL,
+                       "holds %zu certificates in %zu bytes, and at most %d in %d are taken; name "
+                       "a file with those alone that this certificate hangs on",
+                       facts.certificates, facts.bytes, CHAIN_MOST_CERTIFICATES, CHAIN_MOST_BYTES);
+    return true;
+}
+
+/* The place is searched for when it is needed: that takes as long as there are sections. */
+static void check_certificates_in(const struct config *config, const struct named_file *file,
+                                  struct config_problems *problems)
+{
+    struct config_place place;
+    struct err err;
+
+    if (is_good(file, &err))
+        return;
+    place = place_of(config, file);
+    config_problem(problems, &place, "\"%s\" %s", file->path, err.text);
+}
+
+static void check_certificates(const struct config *config, struct config_problems *problems)
+{
+    const struct named_file *files = certificates_of(config);
+
+    if (files == NULL)
+        config_problem(problems, &(struct config_place){0}, "memory ran out");
+    for (const struct named_file *at = files; at != NULL && at->path != NULL; at++)
+        check_certificates_in(config, at, problems);
+    free((void *)files);
+}
+
+/* Who may read a file that nobody else may write; false if it cannot be read. */
+static bool may_read(const char *path, enum trust_readers *ret_readers, struct err *err)
+{
+    CLEANUP(close_fd) int fd = -1;
+    struct trust trust = {.user = geteuid()};
+
+    if (!trust_open_file(&trust, path, &fd, err))
+        return false;
+    *ret_readers = trust_readers(&trust, fd, path);
+    return true;
+}
+
+static void check_client_key(const struct config *config, struct config_problems *problems)
+{
+    const struct named_file file = {"vault", "", "client_key", config->vault.client_key};
+    enum trust_readers readers;
+    struct config_place place;
+    struct err err;
+
+    if (file.path == NULL)
+        return;
+    place = place_of(config, &file);
+    if (!pem_file_key(file.path, config->vault.client_certificate, &err))
+        config_problem(problems, &place, "\"%s\" %s", file.path, err.text);
+    else if (may_read(file.path, &readers, &err) && readers == TRUST_EVERYBODY)
+        config_problem(problems, &place,
+                       "\"%s\" is a private key that everybody may read; chmod o-r it, and replace "
+                       "it if somebody could have",
+                       file.path);
+}
+
+struct config *configuration_load(const char *file, struct config_problems *problems)
+{
+    struct config *config = config_load(file, false, problems);
+
+    if (config == NULL)
+        return NULL;
+    check_certificates(config, problems);
+    check_client_key(config, problems);
+    if (problems->count == 0)
+        return config;
+    config_problems_sort(problems);
+    config_unref(config);
+    return NULL;
+}
+
+/* Waits for the next look; true if somebody wants the process to end. A HUP is a look at once. */
+static bool sleep_until_look(void)
+{
+    const struct timespec look = {.tv_sec = LOOK_EVERY_S};
+    sigset_t awaited, before;
+    int caught;
+
+    sigemptyset(&awaited);
+    sigaddset(&awaited, SIGTERM);
+    sigaddset(&awaited, SIGINT);
+    sigaddset(&awaited, SIGHUP);
+    sigprocmask(SIG_BLOCK, &awaited, &before);
+    caught = sigtimedwait(&awaited, NULL, &look);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return caught == SIGTERM || caught == SIGINT;
+}
+
+struct config *configuration_await(const char *file, uint64_t most_s,
+                                   struct config_problems *problems, bool *ret_told_to_end)
+{
+    uint64_t began_us = clock_boot_us();
+    bool told = false;
+
+    for (;;) {
+        struct config *config = configuration_load(file, problems);
+
+        if (config != NULL || !problems->awaits_token ||
+            (clock_boot_us() - began_us) / 1000000 >= most_s)
+            return config;
+        if (!told) {
+            log_setup(LOG_FORMAT_AUTO, LOG_LEVEL_INFO);
+            log_write(LOG_FAILED,
+                      (const struct log_field[]){{"CLASS", err_kind_name(ERR_LOCAL)}, {0}},
+                      "waits for the token, which is looked for every %d s: %s", LOOK_EVERY_S,
+                      config_problems_first(problems));
+        }
+        told = true;
+        config_problems_free(problems);
+        *ret_told_to_end = sleep_until_look();
+        if (*ret_told_to_end)
+            return NULL;
+    }
+}
+
+static void advise_on_credential(const struct config *config, const struct named_file *file,
+                                 struct config_problems *advice)
+{
+    struct config_place place = place_of(config, file);
+    const char *key = place.key;
+    enum trust_readers readers;
+    struct err err;
+
+    /* A default stands in no file: then the section is the place. */
+    if (place.line == 0)
+        place = config_place_of(config->document, file->kind, file->section, file->key);
+    place.key = NULL;
+    if (!may_read(file->path, &readers, &err))
+        config_problem(advice, &place,
+                       "advice: the file of %s cannot be read now: %s; no login succeeds until it "
+                       "can",
+                       key, err.errnum == 0 ? "it is no file" : strerrordesc_np(err.errnum));
+    else if (strcmp(key, "role_id_file") != 0 && readers >= TRUST_MOUNT)
+        config_problem(advice, &place, "advice: everybody may read the file of %s; %s", key,
+                       readers == TRUST_MOUNT
+                           ? "chmod o-r it where it is mounted from, or have it mounted so: "
+                             "mode: of a Docker or Podman secret, defaultMode: of a volume"
+                           : "chmod o-r it");
+}
+
+static void advise_on_ends(const struct config *config, struct config_problems *advice)
+{
+    const struct named_file *files = certificates_of(config);
+    char end[WHEN_TEXT_BYTES];
+    struct pem_file_facts facts;
+    struct err err;
+
+    for (const struct named_file *at = files; at != NULL && at->path != NULL; at++) {
+        struct config_place place;
+
+        if (!pem_file_certificates(at->path, form_of(at), &facts, &err) ||
+            facts.end_s > clock_now_s())
+            continue;
+        clock_text(facts.end_s, end);
+        place = place_of(config, at);
+        place.key = NULL;
+        config_problem(advice, &place,
+                       "advice: no certificate in %s is valid any more: the last "
+                       "ended at %s; put the new ones into it",
+                       at->key, end);
+    }
+    free((void *)files);
+}
+
+static void advise_on_passwords(const struct config *config, struct config_problems *advice)
+{
+    for (size_t i = 0; i < config->cert_count; i++) {
+        const struct cert_config *cert = &config->certs[i];
+        const struct named_file file = {"cert", cert->name, "keystore_password_file",
+                                        cert->keystore_password_file};
+
+        if (file.path != NULL)
+            advise_on_credential(config, &file, advice);
+    }
+}
+
+/* What is unwise about who may write the files: it has no line, but a directory. */
+static void advise_on_trust(const struct config *config, struct config_problems *advice)
+{
+    const struct config_section *first = config->document->sections;
+
+    for (size_t i = 0; i < config->advice.count; i++)
+        config_problem(advice, &(struct config_place){.file = first == NULL ? NULL : first->file},
+                       "advice: %s", config->advice.items[i]);
+}
+
+/* What was written when the polls were shorter goes on, and the larger time counts. */
+static void advise_on_spread(const struct config *config, struct config_problems *advice)
+{
+    const struct agent_config *agent = &config->agent;
+    bool follows_life = agent->ca_poll_s == CA_NEWS_AUTO;
+    char written[DURATION_TEXT_BYTES], counts[DURATION_TEXT_BYTES];
+
+    if (agent->ca_spread_s == CA_NEWS_AUTO)
+        return;
+    for (size_t i = 0; i < config->cert_count && (i == 0 || follows_life); i++) {
+        const struct cert_config *cert = &config->certs[i];
+        uint64_t poll_s = ca_news_poll_s(agent->ca_poll_s, cert->request.ttl_s);
+        uint64_t spread_s = ca_news_spread_s(agent->ca_spread_s, poll_s);
+        struct config_place place;
+
+        if (spread_s == agent->ca_spread_s)
+            continue;
+        place = follows_life ? config_place_of(config->document, "cert", cert->name, "ttl")
+                             : config_place_of(config->document, "agent", "", "ca_spread");
+        place.key = NULL;
+        duration_text(agent->ca_spread_s, written);
+        duration_text(spread_s, counts);
+        config_problem(advice, &place,
+                       "advice: ca_spread = %s is less than %d times ca_poll, so %s counts: a "
+                       "certificate of a new CA is shown only after everybody looked; write "
+                       "ca_spread = auto",
+                       written, CA_NEWS_SPREAD_POLLS, counts);
+    }
+}
+
+void configuration_advise(const struct config *config, struct config_problems *advice)
+{
+    struct named_file files[CREDENTIALS];
+    size_t count = credentials_of(config, files);
+
+    for (size_t i = 0; i < count; i++)
+        advise_on_credential(config, &files[i], advice);
+    advise_on_passwords(config, advice);
+    advise_on_ends(config, advice);
+    advise_on_trust(config, advice);
+    advise_on_spread(config, advice);
+    config_problems_sort(advice);
+}

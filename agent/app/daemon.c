@@ -1,0 +1,232 @@
+#include "app/daemon.h"
+
+#include "app/clock_watch.h"
+#include "app/configuration.h"
+#include "app/engine.h"
+#include "app/service_notify.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { REASON_BYTES = 640 };
+
+struct daemon {
+    struct engine engine;
+    const char *file;
+    struct clock_watch *clock;
+    sd_event_source *report; /* runs when the loop has nothing better to do */
+    bool ready, stopping;
+    struct slot *revocation;
+};
+
+/* -- what the service manager sees ----------------------------------------------------------------
+ */
+
+/* The first that fails, and why: `systemctl status` shows it while a boot waits. */
+static void write_reason(const struct daemon *daemon, char to[static REASON_BYTES])
+{
+    uint64_t now_s = clock_now_s();
+    char wait[DURATION_TEXT_BYTES];
+
+    to[0] = '\0';
+    for (size_t i = 0; i < daemon->engine.count && to[0] == '\0'; i++) {
+        const struct cert_flow *flow = daemon->engine.flows[i];
+        const struct err *failure = cert_flow_failure(flow);
+        uint64_t again_s = cert_flow_try_again_s(flow);
+
+        if (failure == NULL)
+            continue;
+        duration_text(again_s > now_s ? again_s - now_s : 0, wait);
+        snprintf(to, REASON_BYTES, "; %s, next try in %s: %s", cert_flow_name(flow), wait,
+                 failure->text);
+    }
+}
+
+static void tell_status(struct daemon *daemon)
+{
+    size_t usable = 0, failing = 0;
+    uint64_t next_due_s = UINT64_MAX, now_s = clock_now_s();
+    char wait[DURATION_TEXT_BYTES], reason[REASON_BYTES];
+
+    for (size_t i = 0; i < daemon->engine.count; i++) {
+        const struct cert_published published = cert_flow_published(daemon->engine.flows[i]);
+
+        usable += published.usable;
+        failing += cert_flow_failure(daemon->engine.flows[i]) != NULL;
+        if (published.usable && published.due_s < next_due_s)
+            next_due_s = published.due_s;
+    }
+    duration_text(next_due_s == UINT64_MAX || next_due_s < now_s ? 0 : next_due_s - now_s, wait);
+    write_reason(daemon, reason);
+    service_notify_status("%zu of %zu certificates usable, %zu failing; next renewal in %s%s",
+                          usable, daemon->engine.count, failing, wait, reason);
+}
+
+static bool is_ready(const struct daemon *daemon)
+{
+    bool all = daemon->engine.config->agent.ready_when == READY_ALL;
+
+    for (size_t i = 0; i < daemon->engine.count; i++) {
+        const struct cert_flow *flow = daemon->engine.flows[i];
+
+        if (!cert_flow_published(flow).usable && (all || !cert_flow_tried(flow)))
+            return false;
+    }
+    return true;
+}
+
+/* Looks at all certificates: once for as many events as came together, or a thousand certificates
+ * that start would be looked at a million times. */
+static int on_report(sd_event_source *source, void *arg)
+{
+    struct daemon *daemon = arg;
+
+    (void)source;
+    tell_status(daemon);
+    if (daemon->ready || daemon->stopping || !is_ready(daemon))
+        return 0;
+    daemon->ready = true;
+    log_write(LOG_READY, NULL, "ready: %zu certificates", daemon->engine.count);
+    service_notify_ready();
+    return 0;
+}
+
+static void on_rest(void *arg, struct cert_flow *flow)
+{
+    struct daemon *daemon = arg;
+
+    (void)flow;
+    sd_event_source_set_enabled(daemon->report, SD_EVENT_ONESHOT);
+}
+
+/* -- signals --------------------------------------------------------------------------------------
+ */
+
+static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *arg)
+{
+    struct daemon *daemon = arg;
+    struct config_problems problems = {0};
+    struct config *config;
+    struct err err = {0};
+
+    (void)source;
+    (void)info;
+    if (daemon->stopping)
+        return 0;
+    service_notify_reloading();
+    config = configuration_load(daemon->file, &problems);
+    if (config == NULL) {
+        log_write(LOG_CONFIG_BROKEN, NULL,
+                  "the configuration has %zu problems and is not taken over, the old one goes on; "
+                  "`leafd check` shows them all; the first: %s",
+                  problems.count, config_problems_first(&problems));
+    } else {
+        log_setup(config->agent.log_format, config->agent.log_level);
+        if (!engine_apply(&daemon->engine, config, &err))
+            log_write(LOG_CONFIG_BROKEN, NULL,
+                      "the configuration could not be taken over whole: %s", err.text);
+        log_write(LOG_CONFIG_APPLIED, NULL, "took over the configuration: %zu certificates",
+                  daemon->engine.count);
+        config_unref(config);
+    }
+    config_problems_free(&problems);
+    sd_event_source_set_enabled(daemon->report, SD_EVENT_ONESHOT);
+    /* A manager that waits for the reload waits for this, ready or not. */
+    service_notify_ready();
+    return 0;
+}
+
+static void on_token_revoked(void *arg, const struct err *err)
+{
+    struct daemon *daemon = arg;
+
+    if (err->kind != ERR_NONE)
+        log_write(LOG_TOKEN_LOST, NULL, "the token could not be revoked: %s", err->text);
+    daemon->revocation = slot_drop(daemon->revocation);
+    sd_event_exit(daemon->engine.tools.loop, 0);
+}
+
+static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *info, void *arg)
+{
+    struct daemon *daemon = arg;
+
+    (void)source;
+    (void)info;
+    /* Asked twice: whoever asks does not want to wait for the CA. */
+    if (daemon->stopping)
+        return sd_event_exit(daemon->engine.tools.loop, 0);
+    daemon->stopping = true;
+    log_write(LOG_STOPPING, NULL, "stopping; what is published stays");
+    service_notify_stopping();
+    engine_drop_flows(&daemon->engine);
+    daemon->revocation = engine_revoke_token(&daemon->engine, on_token_revoked, daemon);
+    if (daemon->revocation == NULL)
+        sd_event_exit(daemon->engine.tools.loop, 0);
+    return 0;
+}
+
+static void on_clock_set(void *arg, int64_t by_s)
+{
+    struct daemon *daemon = arg;
+    char now[WHEN_TEXT_BYTES], by[DURATION_TEXT_BYTES], seconds[32];
+
+    clock_text(clock_now_s(), now);
+    duration_text((uint64_t)llabs(by_s), by);
+    snprintf(seconds, sizeof seconds, "%lld", (long long)by_s);
+    if (by_s != 0)
+        log_write(LOG_CLOCK_SET, (const struct log_field[]){{"BY_S", seconds}, {0}},
+                  "the clock was set %s by %s, it is %s now; computing all waits again",
+                  by_s > 0 ? "forward" : "back", by, now);
+    engine_recompute(&daemon->engine, by_s);
+    sd_event_source_set_enabled(daemon->report, SD_EVENT_ONESHOT);
+}
+
+/* -- setting up -----------------------------------------------------------------------------------
+ */
+
+static bool open_sources(struct daemon *daemon, struct err *err)
+{
+    sd_event *loop = daemon->engine.tools.loop;
+    int r = sd_event_add_signal(loop, NULL, SIGHUP, on_hangup, daemon);
+
+    if (r >= 0)
+        r = sd_event_add_signal(loop, NULL, SIGTERM, on_terminate, daemon);
+    if (r >= 0)
+        r = sd_event_add_signal(loop, NULL, SIGINT, on_terminate, daemon);
+    if (r >= 0)
+        r = sd_event_add_defer(loop, &daemon->report, on_report, daemon);
+    if (r >= 0)
+        r = sd_event_source_set_priority(daemon->report, SD_EVENT_PRIORITY_IDLE);
+    if (r >= 0)
+        r = sd_event_set_watchdog(loop, true);
+    if (r < 0)
+        return err_errno(err, ERR_LOCAL, -r, "cannot add to the event loop");
+    return clock_watch_open(loop, on_clock_set, daemon, &daemon->clock, err);
+}
+
+int daemon_run(struct config *config, const char *file)
+{
+    struct daemon daemon = {.file = file};
+    struct err err = {0};
+    int r = -1;
+
+    log_write(LOG_STARTED, NULL, "leafd " LEAFD_VERSION " keeps %zu certificates fresh from %s",
+              config->cert_count, config->vault.address);
+    if (engine_open(&daemon.engine, config, true, on_rest, &daemon, &err) &&
+        open_sources(&daemon, &err) && engine_start(&daemon.engine, NULL, 0, &err)) {
+        r = sd_event_loop(daemon.engine.tools.loop);
+        if (r < 0)
+            err_errno(&err, ERR_LOCAL, -r, "the event loop ended");
+    }
+    if (r < 0)
+        log_write(LOG_FAILED, NULL, "cannot run: %s", err.text);
+    slot_drop(daemon.revocation);
+    clock_watch_close(daemon.clock);
+    sd_event_source_disable_unref(daemon.report);
+    engine_close(&daemon.engine);
+    config_unref(config);
+    return r < 0 ? 1 : 0;
+}

@@ -1,0 +1,377 @@
+#include "app/engine.h"
+
+#include "app/harden.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "cert/ca_steps.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    WORKER_THREADS_LEAST = 2,
+    WORKER_THREADS_MOST = 8,
+    LOOKUP_THREADS = 2,
+    CA_CONNECTIONS_MOST = 4,
+    CONSUMER_CALLS_MOST = 64,
+    HURRY_FROM_S = 60, /* a step of the clock that makes failures be tried again */
+    HURRY_EVERY_S = 60,
+    HURRIES_IN_A_ROW = 3,
+    HASTEN_MS = 1000
+};
+
+static void on_token_change(void *arg, enum token_change change, uint64_t lease_s,
+                            const struct err *err)
+{
+    const struct engine *engine = arg;
+    const char *method = auth_method_words[engine->config->auth.method];
+    const struct log_field fields[] = {
+        {"METHOD", method},
+        {"CLASS", err->kind == ERR_NONE ? NULL : err_kind_name(err->kind)},
+        {0}};
+    char lease[DURATION_TEXT_BYTES];
+
+    duration_text(lease_s, lease);
+    switch (change) {
+    case TOKEN_GIVEN:
+        if (engine->config->auth.method == AUTH_TOKEN)
+            log_write(LOG_LOGGED_IN, fields, "uses the token that it was given");
+        else
+            log_write(LOG_LOGGED_IN, fields, "logged in by %s; the token lives for %s", method,
+                      lease_s == 0 ? "ever" : lease);
+        break;
+    case TOKEN_NOT_GIVEN:
+        log_write(LOG_LOGIN_FAILED, fields, "%s", err->text);
+        break;
+    case TOKEN_RENEWED:
+        log_write(LOG_TOKEN_RENEWED, fields, "the token was renewed for %s", lease);
+        break;
+    case TOKEN_NOT_RENEWED:
+        log_write(LOG_TOKEN_LOST, fields, "the token could not be renewed: %s", err->text);
+        break;
+    case TOKEN_REFUSED:
+        log_write(LOG_TOKEN_LOST, fields, "the token is to be replaced: %s", err->text);
+        break;
+    }
+}
+
+/* Once for each change: the next request to the same standby is redirected in the same way. */
+static void on_redirect(void *arg, const struct http_redirect *redirect)
+{
+    struct engine *engine = arg;
+    bool follows = redirect->why_not == NULL;
+    const struct log_field fields[] = {
+        {"FROM", redirect->from}, {"TO", redirect->to}, {"FOLLOWED", follows ? "yes" : "no"}, {0}};
+    char now[sizeof engine->redirect_told];
+
+    snprintf(now, sizeof now, "%s %s %d", redirect->from, redirect->to, follows);
+    if (strcmp(now, engine->redirect_told) == 0)
+        return;
+    memcpy(engine->redirect_told, now, sizeof now);
+    if (follows)
+        log_write_milder(LOG_LEVEL_NOTICE, LOG_REDIRECTED, fields,
+                         "the CA at %s redirects to %s, where requests go now, with the token",
+                         redirect->from, redirect->to);
+    else
+        log_write(LOG_REDIRECTED, fields, "the CA at %s redirects to %s: %s", redirect->from,
+                  redirect->to, redirect->why_not);
+}
+
+/* Disk and signatures: more threads than cores pay off where the disk makes them wait. */
+static unsigned thread_count(void)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+    if (cores * 2 < WORKER_THREADS_LEAST)
+        return WORKER_THREADS_LEAST;
+    return cores * 2 > WORKER_THREADS_MOST ? WORKER_THREADS_MOST : (unsigned)cores * 2;
+}
+
+/* Before the first flow is made, the life that is asked for is all there is to go by. */
+static uint64_t requested_life_s(const struct config *config, const struct ca_place *place)
+{
+    uint64_t shortest_s = 0;
+
+    for (size_t i = 0; i < config->cert_count; i++) {
+        const struct ca_place its = ca_place_of(&config->certs[i]);
+        uint64_t life_s = config->certs[i].request.ttl_s;
+
+        if (ca_place_is(&its, place) && life_s != 0)
+            shortest_s = shortest_s == 0 || life_s < shortest_s ? life_s : shortest_s;
+    }
+    return shortest_s;
+}
+
+static uint64_t ca_life_s(void *arg, const struct ca_place *place)
+{
+    const struct engine *engine = arg;
+    uint64_t shortest_s = engine->count == 0 ? requested_life_s(engine->config, place) : 0;
+
+    for (size_t i = 0; i < engine->count; i++)
+        if (cert_flow_is_of(engine->flows[i], place)) {
+            uint64_t life_s = cert_flow_life_s(engine->flows[i]);
+
+            shortest_s = shortest_s == 0 || life_s < shortest_s ? life_s : shortest_s;
+        }
+    return shortest_s;
+}
+
+static bool on_ca_issuer(void *arg, const struct ca_place *place, const struct ca_named *named)
+{
+    const struct engine *engine = arg;
+    bool unsure = false;
+
+    for (size_t i = 0; i < engine->count; i++)
+        if (cert_flow_is_of(engine->flows[i], place))
+            unsure |= cert_flow_take_issuer(engine->flows[i], named);
+    return unsure;
+}
+
+static bool give_own(void *arg, const struct ca_place *place, size_t number, struct ca_own *ret_own)
+{
+    const struct engine *engine = arg;
+
+    for (size_t i = 0; i < engine->count; i++)
+        if (cert_flow_is_of(engine->flows[i], place) &&
+            cert_flow_give_own(engine->flows[i], ret_own) && number-- == 0)
+            return true;
+    return false;
+}
+
+static void on_ca_revoked(void *arg, const struct ca_own *own)
+{
+    const struct engine *engine = arg;
+
+    for (size_t i = 0; i < engine->count; i++)
+        cert_flow_take_revoked(engine->flows[i], own->serial);
+}
+
+static void on_ca_list(void *arg, const struct ca_own *own, const char *pem)
+{
+    const struct engine *engine = arg;
+
+    for (size_t i = 0; i < engine->count; i++)
+        cert_flow_take_list(engine->flows[i], own->serial, pem);
+}
+
+static bool watch_ca(struct engine *engine, struct err *err)
+{
+    const struct ca_watch_listener listener = {ca_life_s,     on_ca_issuer, give_own,
+                                               on_ca_revoked, on_ca_list,   engine};
+
+    engine->watch = ca_watch_new(engine->http, engine->config, &listener, err);
+    engine->tools.watch = engine->watch;
+    return engine->watch != NULL;
+}
+
+/* What is refused or denied may be accepted now. */
+static bool on_credentials(void *arg, bool changed)
+{
+    const struct engine *engine = arg;
+    bool failing = false;
+
+    if (changed)
+        vault_token_hurry(engine->tools.token);
+    for (size_t i = 0; i < engine->count; i++) {
+        if (cert_flow_state(engine->flows[i]) != FLOW_BACKING_OFF)
+            continue;
+        failing = true;
+        if (changed)
+            cert_flow_try_within(engine->flows[i], HASTEN_MS);
+    }
+    return failing;
+}
+
+static void set_limits(struct engine *engine)
+{
+    /* A few more on their way than on the wire: keys and files are made meanwhile. */
+    engine->tools.permits.most = engine->config->agent.max_in_flight * 2;
+    http_loop_limit(engine->http, engine->config->agent.max_in_flight);
+    harden_allow_files(engine->config->cert_count);
+}
+
+bool engine_open(struct engine *engine, struct config *config, bool stays, flow_observer *observer,
+                 void *arg, struct err *err)
+{
+    int r;
+
+    *engine = (struct engine){.config = config_ref(config), .observer = observer, .arg = arg};
+    engine->hurries_paid_us = INT64_MIN;
+    engine->tools.stays = stays;
+    r = sd_event_new(&engine->tools.loop);
+    if (r < 0)
+        return err_errno(err, ERR_LOCAL, -r, "cannot make an event loop");
+    engine->tools.permits.loop = engine->tools.loop;
+    engine->tools.cache = ca_cache_new();
+    if (!workers_open(engine->tools.loop, thread_count(), &engine->tools.workers, err) ||
+        !workers_open(engine->tools.loop, LOOKUP_THREADS, &engine->tools.lookups, err) ||
+        !http_loop_open(engine->tools.loop, config->agent.max_in_flight, CA_CONNECTIONS_MOST,
+                        &engine->http, err) ||
+        !http_loop_open(engine->tools.loop, CONSUMER_CALLS_MOST, 0, &engine->tools.http, err) ||
+        !vault_token_open(engine->http, config, on_token_change, engine, &engine->tools.token, err))
+        return false;
+    set_limits(engine);
+    clock_skew_watch(&engine->skew, engine->http);
+    http_loop_watch_redirects(engine->http, on_redirect, engine);
+    return !stays || (credential_watch_open(engine->tools.loop, on_credentials, engine,
+                                            &engine->tools.credentials, err) &&
+                      watch_ca(engine, err));
+}
+
+/* -- the table of flows ---------------------------------------------------------------------------
+ */
+
+static struct cert_flow *find(const struct engine *engine, const char *name)
+{
+    for (size_t i = 0; i < engine->count; i++)
+        if (strcmp(cert_flow_name(engine->flows[i]), name) == 0)
+            return engine->flows[i];
+    return NULL;
+}
+
+static bool add(struct engine *engine, const struct cert_config *cert, struct err *err)
+{
+    struct cert_flow *flow =
+        cert_flow_new(&engine->tools, engine->config, cert, engine->observer, engine->arg, err);
+
+    if (flow == NULL)
+        return err_wrap(err, "certificate %s", cert->name);
+    engine->flows[engine->count++] = flow;
+    return true;
+}
+
+static bool make_room(struct engine *engine, size_t most, struct err *err)
+{
+    struct cert_flow **flows = realloc(engine->flows, (most + 1) * sizeof(struct cert_flow *));
+
+    if (flows == NULL)
+        return err_memory(err);
+    engine->flows = flows;
+    return true;
+}
+
+bool engine_start(struct engine *engine, const char *const *names, size_t count, struct err *err)
+{
+    const struct config *config = engine->config;
+
+    engine->tools.by_name = count > 0;
+    if (!make_room(engine, config->cert_count, err))
+        return false;
+    for (size_t i = 0; i < config->cert_count; i++) {
+        bool wanted = count == 0;
+
+        for (size_t j = 0; j < count; j++)
+            wanted |= strcmp(names[j], config->certs[i].name) == 0;
+        if (wanted && !add(engine, &config->certs[i], err))
+            return false;
+    }
+    return true;
+}
+
+static void forget_removed(struct engine *engine)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < engine->count; i++) {
+        struct cert_flow *flow = engine->flows[i];
+
+        if (config_cert(engine->config, cert_flow_name(flow)) != NULL) {
+            engine->flows[kept++] = flow;
+            continue;
+        }
+        log_write(LOG_FORGOTTEN, (const struct log_field[]){{"CERT", cert_flow_name(flow)}, {0}},
+                  "not in the configuration any more; what is published stays where it is");
+        cert_flow_abandon(flow, engine->config);
+        cert_flow_free(flow);
+    }
+    engine->count = kept;
+}
+
+bool engine_apply(struct engine *engine, struct config *config, struct err *err)
+{
+    if (!make_room(engine, engine->count + config->cert_count, err))
+        return false;
+    config_ref(config);
+    config_unref(engine->config);
+    engine->config = config;
+    set_limits(engine);
+    vault_token_use(engine->tools.token, config);
+    vault_token_hurry(engine->tools.token); /* whoever sends a HUP wants to see now */
+    if (engine->watch != NULL && !ca_watch_use(engine->watch, config, err))
+        return false;
+    forget_removed(engine);
+    for (size_t i = 0; i < config->cert_count; i++) {
+        struct cert_flow *flow = find(engine, config->certs[i].name);
+
+        if (flow != NULL)
+            cert_flow_adopt(flow, config, &config->certs[i]);
+        else if (!add(engine, &config->certs[i], err))
+            return false;
+    }
+    return true;
+}
+
+/* A few times in a row, since a clock that is set wrong is set right soon; then once a minute. */
+static bool may_hurry(struct engine *engine)
+{
+    int64_t now_us = (int64_t)clock_boot_us(), every_us = HURRY_EVERY_S * 1000000LL;
+    int64_t oldest_us = now_us - (HURRIES_IN_A_ROW - 1) * every_us;
+
+    if (engine->hurries_paid_us < oldest_us)
+        engine->hurries_paid_us = oldest_us;
+    if (engine->hurries_paid_us > now_us)
+        return false;
+    engine->hurries_paid_us += every_us;
+    return true;
+}
+
+void engine_recompute(struct engine *engine, int64_t by_s)
+{
+    bool hurries = llabs(by_s) >= HURRY_FROM_S && may_hurry(engine);
+
+    if (hurries)
+        vault_token_hurry(engine->tools.token);
+    for (size_t i = 0; i < engine->count; i++)
+        cert_flow_recompute(engine->flows[i], hurries);
+}
+
+void engine_drop_flows(struct engine *engine)
+{
+    for (size_t i = 0; i < engine->count; i++)
+        cert_flow_note_end(engine->flows[i]);
+    for (size_t i = 0; i < engine->count; i++)
+        cert_flow_free(engine->flows[i]);
+    free(engine->flows);
+    engine->flows = NULL;
+    engine->count = 0;
+}
+
+struct slot *engine_revoke_token(struct engine *engine, slot_done *on_done, void *arg)
+{
+    struct err err = {0};
+
+    if (!engine->config->auth.revoke_on_exit)
+        return NULL;
+    if (vault_token_has_leases(engine->tools.token))
+        log_write(LOG_ADVICE, NULL,
+                  "the token is not revoked: certificates were leased with it (generate_lease) and "
+                  "would be revoked as well; it ends with its lease, and so do they");
+    return vault_token_revoke_start(engine->tools.token, on_done, arg, &err);
+}
+
+void engine_close(struct engine *engine)
+{
+    engine_drop_flows(engine);
+    ca_watch_free(engine->watch);
+    credential_watch_close(engine->tools.credentials);
+    vault_token_close(engine->tools.token);
+    http_loop_close(engine->http);
+    http_loop_close(engine->tools.http);
+    workers_close(engine->tools.workers);
+    workers_abandon(engine->tools.lookups); /* name servers may take long not to answer */
+    ca_cache_free(engine->tools.cache);
+    sd_event_unref(engine->tools.loop);
+    config_unref(engine->config);
+    *engine = (struct engine){0};
+}

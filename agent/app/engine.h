@@ -1,0 +1,75 @@
+/*
+ * engine - what `run` and `once` share: the loop, the session, and one flow for each certificate
+ */
+#ifndef LEAFD_APP_ENGINE_H
+#define LEAFD_APP_ENGINE_H
+
+#include "app/clock_skew.h"
+#include "ca/ca_watch.h"
+#include "cert/cert_flow.h"
+#include "http/http_origin.h"
+
+enum { ENGINE_REDIRECT_BYTES = 2 * HTTP_ORIGIN_BYTES + 8 };
+
+struct engine {
+    struct cert_tools tools;
+    struct http_loop *http;
+    struct clock_skew skew;
+    char redirect_told[ENGINE_REDIRECT_BYTES]; /* the last that the log was told; "": none */
+    int64_t hurries_paid_us; /* on the boot clock: what setting the clock has cost, see may_hurry */
+    struct ca_watch *watch;  /* NULL for a one-shot run */
+    struct config *config;
+    struct cert_flow **flows;
+    size_t count;
+    flow_observer *observer;
+    void *arg;
+};
+
+/*
+ * engine_open - sets everything up but the flows
+ *
+ * Takes a reference of `config`. `stays` is true for a daemon. `observer` hears of every
+ * certificate that is published or comes to rest. SIGCHLD must be blocked. Fails with class local;
+ * engine_close is due in any case.
+ */
+bool engine_open(struct engine *engine, struct config *config, bool stays, flow_observer *observer,
+                 void *arg, struct err *err);
+
+/*
+ * engine_start - starts the flows of all certificates, or of those in `names`
+ *
+ * `count` 0 means all. Every name must be one of the configuration's. Fails with class local.
+ */
+bool engine_start(struct engine *engine, const char *const *names, size_t count, struct err *err);
+
+/*
+ * engine_apply - goes on with a changed configuration
+ *
+ * Certificates that are new are started, those that are gone are forgotten and their files left,
+ * changed ones are looked at again. Fails with class local, and goes on with what could be started.
+ */
+bool engine_apply(struct engine *engine, struct config *config, struct err *err);
+
+/*
+ * engine_recompute - the clock was set forward by so much, or back if it is negative
+ *
+ * What is due is computed again. What failed, and may have failed for the clock, is tried again
+ * within seconds, though once a minute in the long run, however often somebody sets the clock.
+ */
+void engine_recompute(struct engine *engine, int64_t by_s);
+
+/* engine_drop_flows - ends all flows; what is published stays */
+void engine_drop_flows(struct engine *engine);
+
+/*
+ * engine_revoke_token - revokes the token where [auth] revoke_on_exit says so
+ *
+ * NULL if it does not, or there is none, or certificates were leased with it, which would be
+ * revoked with it; that is told.
+ */
+struct slot *engine_revoke_token(struct engine *engine, slot_done *on_done, void *arg);
+
+/* engine_close - ends everything; the loop's last reference is the caller's */
+void engine_close(struct engine *engine);
+
+#endif

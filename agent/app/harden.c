@@ -1,0 +1,110 @@
+#include "app/harden.h"
+
+#include "base/environment.h"
+#include "base/hide.h"
+#include "base/log.h"
+#include "base/secret.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    SECURE_HEAP_LEAST_BYTES = 256 * 1024,
+    SECURE_HEAP_MOST_BYTES = 16 * 1024 * 1024,
+    SECURE_BYTES_PER_CERT =
+        512, /* a P-256 key as PEM, with room: for those that wait for notBefore */
+    FILES_PER_CERT =
+        9, /* directories, locks, a command's pipes and process, the sockets of a proof */
+    FILES_AT_ONCE = 512 /* the CA's connections, workers' files, and all that is open for long */
+};
+
+/* The signals that the event loop takes from a descriptor; sigprocmask(2) takes any set. */
+static void mask_signals(int how)
+{
+    sigset_t ours;
+
+    sigemptyset(&ours);
+    sigaddset(&ours, SIGTERM);
+    sigaddset(&ours, SIGINT);
+    sigaddset(&ours, SIGHUP);
+    sigaddset(&ours, SIGCHLD);
+    sigprocmask(how, &ours, NULL);
+}
+
+/* A file that is opened while one of them is closed becomes it, and gets what is printed. */
+static void open_standard_files(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        /* cppcheck-suppress leakReturnValNotUsed ; it stays open */
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDWR) < 0)
+            _exit(1);
+}
+
+/* Only the soft limit: the hard one would go to every command, and to what a command starts. */
+static void leave_no_core(void)
+{
+    struct rlimit limit;
+
+    prctl(PR_SET_DUMPABLE, 0);
+    if (getrlimit(RLIMIT_CORE, &limit) == 0) {
+        limit.rlim_cur = 0;
+        setrlimit(RLIMIT_CORE, &limit);
+    }
+}
+
+void harden_allow_files(size_t certs)
+{
+    rlim_t wanted = FILES_AT_ONCE + FILES_PER_CERT * certs;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* OpenSSL wants a power of two. */
+static size_t secure_heap_bytes(size_t certs)
+{
+    size_t bytes = SECURE_HEAP_LEAST_BYTES;
+
+    while (bytes < SECURE_HEAP_MOST_BYTES && bytes < certs * SECURE_BYTES_PER_CERT)
+        bytes *= 2;
+    return bytes;
+}
+
+void harden_begin(void)
+{
+    umask(077);
+    mask_signals(SIG_BLOCK);
+    leave_no_core();
+    environment_narrow();
+    open_standard_files();
+}
+
+void harden_relax(void)
+{
+    environment_forget_token();
+    mask_signals(SIG_UNBLOCK);
+}
+
+bool harden_enter(size_t certs, struct err *err)
+{
+    bool locked = false;
+
+    mask_signals(SIG_BLOCK);
+    signal(SIGPIPE, SIG_IGN);
+    hide_make_room(certs);
+    if (!secret_heap_open(secure_heap_bytes(certs), &locked, err) || !environment_take_token(err))
+        return false;
+    if (!locked)
+        log_write(LOG_ADVICE, NULL,
+                  "keys and tokens may reach swap: the memory lock limit is too low; raise "
+                  "LimitMEMLOCK= or ulimit -l");
+    return true;
+}

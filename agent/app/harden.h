@@ -1,0 +1,40 @@
+/*
+ * harden - what the process denies itself before it touches a secret
+ */
+#ifndef LEAFD_APP_HARDEN_H
+#define LEAFD_APP_HARDEN_H
+
+#include "base/err.h"
+
+#include <stddef.h>
+
+/*
+ * harden_begin - what cannot wait for the configuration; the first thing in main
+ *
+ * No core dumps, no ptrace by equals, umask 077; standard input, output and error lead somewhere,
+ * so that no file of ours becomes one of them; SIGTERM, SIGINT, SIGHUP and SIGCHLD are blocked, so
+ * that one that comes before the event loop waits for it; the environment is narrowed.
+ */
+void harden_begin(void);
+
+/* harden_relax - for a process that only looks: signals end it, and it has no use for a token */
+void harden_relax(void);
+
+/*
+ * harden_enter - locks secrets away, before the first login or key
+ *
+ * Blocks the signals of harden_begin again and ignores SIGPIPE. `certs` sizes the secure heap,
+ * onto which the token of the environment moves. Once a process, before threads are started and
+ * before OpenSSL makes a key. Fails with class local.
+ */
+bool harden_enter(size_t certs, struct err *err);
+
+/*
+ * harden_allow_files - raises the soft limit of open files to what so many certificates need
+ *
+ * No further than is needed, since commands inherit it and a consumer may use select(2); up to the
+ * hard limit at most.
+ */
+void harden_allow_files(size_t certs);
+
+#endif

@@ -1,0 +1,185 @@
+#include "app/once.h"
+
+#include "app/engine.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <signal.h>
+#include <stdlib.h>
+
+struct once {
+    struct engine engine;
+    struct slot *revocation;
+    int *codes; /* of each flow of the engine, as of its last rest that counts */
+    bool waits; /* failures are retried: until the last try before the deadline */
+    bool ending;
+};
+
+enum {
+    CODE_NONE_YET = -1,
+    LAST_TRY_S = 15, /* before the deadline, or a quarter of the wait, whichever is shorter */
+    JITTER_MS = 1000 /* those who were started together do not ask together */
+};
+
+static int code_of(const struct cert_flow *flow)
+{
+    const struct err *failure = cert_flow_failure(flow);
+
+    if (cert_flow_state(flow) == FLOW_WITHDRAWN)
+        return EXIT_REFUSED;
+    if (failure == NULL) {
+        /* A consumer that is not there yet reads the files when it starts. */
+        enum flow_state state = cert_flow_state(flow);
+
+        return state == FLOW_WAITING || state == FLOW_RELOAD_BACKING_OFF ? EXIT_FINE : EXIT_RETRY;
+    }
+    return exit_code_of(failure);
+}
+
+/* Without --wait it is the first try that counts: what is tried again meanwhile, while others take
+ * their time, is not waited for and may be anywhere when they end. */
+static void note_code(struct once *once, const struct cert_flow *flow)
+{
+    for (size_t i = 0; i < once->engine.count; i++)
+        if (once->engine.flows[i] == flow && (once->waits || once->codes[i] == CODE_NONE_YET))
+            once->codes[i] = code_of(flow);
+}
+
+static int code_of_all(const struct once *once)
+{
+    int code = EXIT_FINE;
+
+    for (size_t i = 0; i < once->engine.count; i++)
+        code = exit_code_worse(code, once->codes[i] == CODE_NONE_YET ? EXIT_RETRY : once->codes[i]);
+    return code;
+}
+
+static void on_token_revoked(void *arg, const struct err *err)
+{
+    struct once *once = arg;
+
+    if (err->kind != ERR_NONE)
+        log_write(LOG_TOKEN_LOST, NULL, "the token could not be revoked: %s", err->text);
+    once->revocation = slot_drop(once->revocation);
+    sd_event_exit(once->engine.tools.loop, code_of_all(once));
+}
+
+static void end(struct once *once)
+{
+    if (once->ending)
+        return;
+    once->ending = true;
+    once->revocation = engine_revoke_token(&once->engine, on_token_revoked, once);
+    if (once->revocation == NULL)
+        sd_event_exit(once->engine.tools.loop, code_of_all(once));
+}
+
+/* One that was withdrawn stays as it is, however long one waits. */
+static bool is_waited_for(const struct once *once, size_t i)
+{
+    if (once->codes[i] == CODE_NONE_YET)
+        return true;
+    return once->waits && once->codes[i] != EXIT_FINE &&
+           cert_flow_state(once->engine.flows[i]) != FLOW_WITHDRAWN;
+}
+
+static void on_rest(void *arg, struct cert_flow *flow)
+{
+    struct once *once = arg;
+
+    if (once->ending || !cert_flow_rests(flow))
+        return;
+    note_code(once, flow);
+    for (size_t i = 0; i < once->engine.count; i++)
+        if (is_waited_for(once, i))
+            return;
+    end(once);
+}
+
+/*
+ * However long the backoff would sleep, whoever waits until the deadline gets a try before it. What
+ * it brings counts, and nothing is waited for behind it.
+ */
+static int on_last_try(sd_event_source *source, uint64_t now_us, void *arg)
+{
+    struct once *once = arg;
+    bool pending = false;
+
+    (void)source;
+    (void)now_us;
+    once->waits = false;
+    vault_token_hurry(once->engine.tools.token);
+    for (size_t i = 0; i < once->engine.count; i++) {
+        if (once->codes[i] == EXIT_FINE || !cert_flow_try_within(once->engine.flows[i], JITTER_MS))
+            continue;
+        once->codes[i] = CODE_NONE_YET;
+        pending = true;
+    }
+    if (!pending)
+        end(once);
+    return 0;
+}
+
+static int on_deadline(sd_event_source *source, uint64_t now_us, void *arg)
+{
+    (void)source;
+    (void)now_us;
+    end(arg);
+    return 0;
+}
+
+static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *arg)
+{
+    (void)info;
+    (void)arg;
+    return sd_event_exit(sd_event_source_get_event(source), EXIT_RETRY);
+}
+
+static bool open_sources(struct once *once, uint64_t wait_s, struct err *err)
+{
+    sd_event *loop = once->engine.tools.loop;
+    uint64_t wait_us = wait_s * 1000000;
+    int r = sd_event_add_signal(loop, NULL, SIGTERM, on_signal, once);
+
+    if (r >= 0)
+        r = sd_event_add_signal(loop, NULL, SIGINT, on_signal, once);
+    if (r >= 0 && wait_s > 0)
+        r = sd_event_add_time_relative(loop, NULL, CLOCK_BOOTTIME, wait_us, 0, on_deadline, once);
+    if (r >= 0 && wait_s > 0)
+        r = sd_event_add_time_relative(
+            loop, NULL, CLOCK_BOOTTIME,
+            wait_us - duration_shorter(wait_us / 4, LAST_TRY_S * 1000000ULL), 0, on_last_try, once);
+    return r >= 0 || err_errno(err, ERR_LOCAL, -r, "cannot add to the event loop");
+}
+
+static bool open_codes(struct once *once, size_t certs, struct err *err)
+{
+    once->codes = calloc(certs, sizeof *once->codes);
+    if (once->codes == NULL)
+        return err_memory(err);
+    for (size_t i = 0; i < certs; i++)
+        once->codes[i] = CODE_NONE_YET;
+    return true;
+}
+
+int once_run(struct config *config, const char *const *names, size_t count, uint64_t wait_s)
+{
+    struct once once = {.waits = wait_s > 0};
+    struct err err = {0};
+    int code = -1;
+
+    if (engine_open(&once.engine, config, false, on_rest, &once, &err) &&
+        open_codes(&once, config->cert_count, &err) && open_sources(&once, wait_s, &err) &&
+        engine_start(&once.engine, names, count, &err)) {
+        code = sd_event_loop(once.engine.tools.loop);
+        if (code < 0)
+            err_errno(&err, ERR_LOCAL, -code, "the event loop ended");
+    }
+    if (code < 0)
+        log_write(LOG_FAILED, NULL, "cannot run: %s", err.text);
+    slot_drop(once.revocation);
+    engine_close(&once.engine);
+    free(once.codes);
+    config_unref(config);
+    return code < 0 ? EXIT_RETRY : code;
+}

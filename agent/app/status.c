@@ -1,0 +1,237 @@
+#include "app/status.h"
+
+#include "base/cleanup.h"
+#include "install/installed.h"
+#include "install/publish.h"
+#include "install/revoked_mark.h"
+#include "install/set_directory.h"
+#include "plan/renewal.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+enum { FIRST_PAUSE_US = 50000, PAUSE_MOST_US = 1000000, GLANCES_MOST = 3 };
+
+/* By the agent, at the CA. */
+static bool is_found_revoked(const struct status_row *row)
+{
+    return row->serial[0] != '\0' && strcmp(row->state.ca.revoked, row->serial) == 0;
+}
+
+/* The order in which certificates are judged: the first that holds is the word. */
+static enum status_word judge(const struct status_row *row, const struct installed *installed,
+                              const struct cert_config *cert, enum revocation revocation,
+                              uint64_t now_s, const char **ret_detail)
+{
+    const struct consumer_state *consumer = &row->state.consumer;
+    const char *difference;
+
+    *ret_detail = installed->why;
+    if (installed->health == INSTALLED_NOTHING)
+        return row->is_hidden ? STATUS_UNKNOWN : STATUS_MISSING;
+    *ret_detail = "it is not replaced until `leafd revoke` or `leafd once` names it";
+    if (revocation == REVOCATION_FINAL)
+        return STATUS_REVOKED;
+    *ret_detail = "";
+    if (now_s >= row->end_s)
+        return STATUS_EXPIRED;
+    *ret_detail = "it is not valid yet; is this machine's clock right?";
+    if (now_s < row->not_before_s)
+        return STATUS_EARLY;
+    *ret_detail = "";
+    if (revocation == REVOCATION_REPLACED || is_found_revoked(row))
+        return STATUS_REVOKED;
+    *ret_detail = "the consumer refused a newer certificate";
+    if (consumer->refused[0] != '\0')
+        return STATUS_ROLLED_BACK;
+    difference = installed_difference(installed, cert);
+    *ret_detail = difference == NULL ? installed->why : difference;
+    if (installed->health == INSTALLED_DAMAGED)
+        return STATUS_DAMAGED;
+    if (difference != NULL || installed->health == INSTALLED_UNWANTED)
+        return STATUS_CHANGED;
+    if (now_s >= row->due_s)
+        return STATUS_DUE;
+    *ret_detail = "what the agent noted may be read by root and by the set's owner only";
+    if (row->is_hidden)
+        return STATUS_UNKNOWN;
+    *ret_detail = "";
+    if (reload_state_is_settled(consumer, cert, installed->generation))
+        return STATUS_FRESH;
+    return reload_state_is_told(consumer, cert, installed->generation) ? STATUS_NOT_PROVEN
+                                                                       : STATUS_NOT_RELOADED;
+}
+
+/* Reads a set that is replaced meanwhile once more: the files of the old one may be gone. */
+static void glance(int set_fd, const struct cert_config *cert, struct installed *installed)
+{
+    char current[GENERATION_NAME_BYTES];
+    struct err err;
+
+    for (unsigned tries = 1; tries <= GLANCES_MOST; tries++) {
+        installed_free(installed);
+        installed_glance(set_fd, cert, installed);
+        if (!publish_current(set_fd, current, &err) || strcmp(current, installed->generation) == 0)
+            return;
+    }
+}
+
+/* Whether each file can be found under its name, with what was written to it. */
+static bool is_intact(int set_fd, const struct installed *installed)
+{
+    struct err err;
+
+    if (installed->health == INSTALLED_NOTHING || installed->is_spoiled)
+        return false;
+    for (size_t i = 0; i < installed->record.file_count; i++)
+        if (!publish_name_stands(set_fd, installed->record.files[i].output.name, &err))
+            return false;
+    return true;
+}
+
+static bool fill(struct status *status, struct status_row *row, const struct installed *installed,
+                 const struct cert_config *cert, enum revocation revocation)
+{
+    const struct certificate_facts *leaf = &installed->record.leaf;
+    char served[SERVED_TEXT_BYTES];
+    const char *detail;
+
+    if (installed->health != INSTALLED_NOTHING) {
+        const struct validity life = {leaf->validity.not_before, installed->record.end_s};
+        const char *const texts[] = {cert->name, leaf->serial, NULL};
+
+        row->not_before_s = leaf->validity.not_before;
+        row->not_after_s = leaf->validity.not_after;
+        row->end_s = installed->record.end_s;
+        row->due_s =
+            renewal_due_s(&life, installed->record.issued_s, &cert->renewal, digest_spread(texts));
+        row->serial = arena_copy(&status->arena, leaf->serial);
+        row->fingerprint = arena_copy(&status->arena, leaf->fingerprint);
+        if (row->serial == NULL || row->fingerprint == NULL)
+            return false;
+        if (is_found_revoked(row))
+            row->due_s = duration_shorter(row->due_s, row->state.ca.replace_at_s);
+        row->usable =
+            row->is_intact && status->now_s >= row->not_before_s && status->now_s < row->end_s;
+        row->reload = row->is_hidden
+                          ? RELOAD_STATE_COUNT
+                          : reload_state_of(&row->state.consumer, cert, installed->generation);
+        if (row->reload == RELOAD_STATE_PROVEN)
+            row->chain = row->state.consumer.served.chain_verified ? "verified" : "not seen";
+    }
+    row->serves_bad = served_is_bad(&row->state.consumer, cert);
+    row->word = judge(row, installed, cert, revocation, status->now_s, &detail);
+    served_text(&row->state.consumer.served, row->serial, status->now_s, served);
+    if (detail[0] == '\0' && cert->prove.method != PROVE_NONE)
+        detail = served;
+    row->detail = arena_copy(&status->arena, detail);
+    return row->detail != NULL;
+}
+
+static bool read_row(struct status *status, const struct cert_config *cert, struct status_row *row)
+{
+    CLEANUP(installed_free) struct installed installed = {0};
+    CLEANUP(close_fd) int set_fd = -1;
+    enum revocation revocation = REVOCATION_NONE;
+    struct err err;
+
+    *row = (struct status_row){.serial = "", .fingerprint = ""};
+    row->name = arena_copy(&status->arena, cert->name);
+    row->directory = arena_copy(&status->arena, cert->directory);
+    if (!set_directory_look(cert->directory, &set_fd, &err)) {
+        installed.health = INSTALLED_NOTHING;
+        row->is_hidden = err.errnum == EACCES;
+        snprintf(installed.why, sizeof installed.why, "%.200s", err.text);
+    } else {
+        glance(set_fd, cert, &installed);
+        row->is_intact = is_intact(set_fd, &installed);
+        installed_judge_names(set_fd, cert, &installed);
+        if (installed.health < INSTALLED_DAMAGED &&
+            !set_directory_is_private(cert->directory, set_fd, &err)) {
+            installed.health = INSTALLED_DAMAGED;
+            snprintf(installed.why, sizeof installed.why, "%.255s", err.text);
+        }
+        row->is_hidden = !cert_state_read(set_fd, &row->state);
+        revocation = revoked_mark_read(set_fd, installed.generation);
+    }
+    return row->name != NULL && row->directory != NULL &&
+           fill(status, row, &installed, cert, revocation);
+}
+
+bool status_read(const struct config *config, const char *const *names, size_t count,
+                 struct status *ret_status, struct err *err)
+{
+    *ret_status = (struct status){.now_s = clock_now_s()};
+    ret_status->rows =
+        arena_take(&ret_status->arena, (config->cert_count + 1) * sizeof *ret_status->rows);
+    if (ret_status->rows == NULL)
+        return err_memory(err);
+    for (size_t i = 0; i < config->cert_count; i++) {
+        bool wanted = count == 0;
+
+        for (size_t j = 0; j < count; j++)
+            wanted |= strcmp(names[j], config->certs[i].name) == 0;
+        if (wanted &&
+            !read_row(ret_status, &config->certs[i], &ret_status->rows[ret_status->count++])) {
+            status_free(ret_status);
+            return err_memory(err);
+        }
+    }
+    return true;
+}
+
+bool status_is_hidden(const struct status *status)
+{
+    for (size_t i = 0; i < status->count; i++)
+        if (status->rows[i].is_hidden)
+            return true;
+    return false;
+}
+
+bool status_all_fresh(const struct status *status)
+{
+    for (size_t i = 0; i < status->count; i++)
+        if (status->rows[i].word != STATUS_FRESH)
+            return false;
+    return true;
+}
+
+bool status_is_ready(const struct status *status)
+{
+    for (size_t i = 0; i < status->count; i++)
+        if (!status->rows[i].usable || status->rows[i].serves_bad)
+            return false;
+    return true;
+}
+
+bool status_wait_ready(const struct config *config, uint64_t wait_s, bool *ret_ready,
+                       bool *ret_hidden, struct err *err)
+{
+    uint64_t now_us = clock_boot_us(), end_us = now_us + wait_s * 1000000;
+    uint64_t pause_us = FIRST_PAUSE_US;
+
+    for (;;) {
+        struct status status;
+
+        if (!status_read(config, NULL, 0, &status, err))
+            return false;
+        *ret_ready = status_is_ready(&status);
+        *ret_hidden = status_is_hidden(&status);
+        status_free(&status);
+        now_us = clock_boot_us();
+        if (*ret_ready || now_us >= end_us)
+            return true;
+        pause_us = duration_shorter(pause_us, end_us - now_us);
+        nanosleep(&(struct timespec){.tv_sec = (time_t)(pause_us / 1000000),
+                                     .tv_nsec = (long)(pause_us % 1000000) * 1000},
+                  NULL);
+        pause_us = duration_shorter(pause_us * 2, PAUSE_MOST_US);
+    }
+}
+
+void status_free(struct status *status)
+{
+    arena_free(&status->arena);
+    *status = (struct status){0};
+}

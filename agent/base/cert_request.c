@@ -1,0 +1,64 @@
+#include "base/cert_request.h"
+
+#include <strings.h>
+
+const char *const key_type_words[KEY_TYPE_COUNT + 1] = {
+    [KEY_ECDSA_P256] = "ecdsa-p256", [KEY_ECDSA_P384] = "ecdsa-p384",
+    [KEY_ECDSA_P521] = "ecdsa-p521", [KEY_RSA_2048] = "rsa-2048",
+    [KEY_RSA_3072] = "rsa-3072",     [KEY_RSA_4096] = "rsa-4096",
+    [KEY_ED25519] = "ed25519",
+};
+
+bool names_equal(const struct names *a, const struct names *b)
+{
+    return text_equal(a->common_name, b->common_name) && text_list_equal(&a->dns, &b->dns) &&
+           text_list_equal(&a->ip, &b->ip) && text_list_equal(&a->uri, &b->uri) &&
+           text_list_equal(&a->email, &b->email) && text_list_equal(&a->subject, &b->subject);
+}
+
+static bool is_among(const struct names *names, const char *name)
+{
+    return text_list_has(&names->dns, name) || text_list_has(&names->ip, name) ||
+           text_list_has(&names->uri, name) || text_list_has(&names->email, name) ||
+           (names->common_name != NULL && strcasecmp(names->common_name, name) == 0);
+}
+
+const char *names_beyond(const struct names *names, const struct names *others)
+{
+    const struct text_list *const lists[] = {&names->dns, &names->ip, &names->uri, &names->email};
+
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+        for (size_t j = 0; j < lists[i]->count; j++)
+            if (!is_among(others, lists[i]->items[j]))
+                return lists[i]->items[j];
+    if (names->common_name != NULL && !is_among(others, names->common_name))
+        return names->common_name;
+    return NULL;
+}
+
+/* The first of `wanted` that is not in `got`, or NULL. */
+static const char *first_missing(const struct text_list *wanted, const struct text_list *got)
+{
+    for (size_t i = 0; i < wanted->count; i++)
+        if (!text_list_has(got, wanted->items[i]))
+            return wanted->items[i];
+    return NULL;
+}
+
+const char *names_missing(const struct names *wanted, const struct names *got)
+{
+    const char *missing = first_missing(&wanted->dns, &got->dns);
+
+    if (missing == NULL)
+        missing = first_missing(&wanted->ip, &got->ip);
+    if (missing == NULL)
+        missing = first_missing(&wanted->uri, &got->uri);
+    if (missing == NULL)
+        missing = first_missing(&wanted->email, &got->email);
+    return missing;
+}
+
+size_t names_count(const struct names *names)
+{
+    return names->dns.count + names->ip.count + names->uri.count + names->email.count;
+}

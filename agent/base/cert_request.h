@@ -1,0 +1,72 @@
+/*
+ * cert_request - the words in which a certificate is asked for
+ *
+ * The configuration fills a request, the CSR carries it, the vetting holds the CA's reply against
+ * it, and what is found on disk is compared with it. It stands below all of them so that none of
+ * them has to know another.
+ */
+#ifndef LEAFD_BASE_CERT_REQUEST_H
+#define LEAFD_BASE_CERT_REQUEST_H
+
+#include "base/text.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum key_type {
+    KEY_ECDSA_P256,
+    KEY_ECDSA_P384,
+    KEY_ECDSA_P521,
+    KEY_RSA_2048,
+    KEY_RSA_3072,
+    KEY_RSA_4096,
+    KEY_ED25519,
+    KEY_TYPE_COUNT
+};
+
+/* What a consumer needs the extended key usage to permit; bits. */
+enum key_usage { USAGE_SERVER = 1, USAGE_CLIENT = 2 };
+
+/* The names in a certificate. DNS names and mail domains are A-labels (RFC 5890); IP addresses are
+ * as inet_ntop(3) writes them, so that equal addresses are equal texts. */
+struct names {
+    const char *common_name; /* NULL: none */
+    struct text_list dns, ip, uri, email;
+    /* Of the subject, what stands beside the common name: TYPE=VALUE, such as "O=Example". In a
+     * certificate another common name is one of them. */
+    struct text_list subject;
+};
+
+/* When in its life a certificate is renewed. */
+struct renewal_rule {
+    unsigned from_percent, to_percent; /* a window of its lifetime; both 0: the default window */
+    uint64_t before_s;                 /* or so long before it ends; 0: the window counts */
+};
+
+struct cert_request {
+    struct names names;
+    enum key_type key_type;
+    unsigned usage; /* of enum key_usage; 0: whatever the CA grants */
+    uint64_t ttl_s; /* 0: what the CA's role gives */
+};
+
+/* The configuration's words for the key types, in the order of the enum, then NULL. */
+extern const char *const key_type_words[KEY_TYPE_COUNT + 1];
+
+/* names_equal - whether both ask for the same names, in whatever order */
+bool names_equal(const struct names *a, const struct names *b);
+
+/*
+ * names_beyond - the first name of `names` that `others` lacks, of whatever kind; NULL if none
+ *
+ * The common name counts as any other name, the rest of the subject does not.
+ */
+const char *names_beyond(const struct names *names, const struct names *others);
+
+/* names_missing - the first alternative name of `wanted` that is not in `got`; NULL if all are */
+const char *names_missing(const struct names *wanted, const struct names *got);
+
+/* names_count - how many subject alternative names there are */
+size_t names_count(const struct names *names);
+
+#endif

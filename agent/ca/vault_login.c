@@ -1,0 +1,270 @@
+#include "ca/vault_login.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/environment.h"
+#include "base/file.h"
+#include "config/token_claims.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { PATH_BYTES = 256 };
+
+struct login {
+    struct slot slot;
+    struct slot *call, *probe; /* probe: after a denial, whether the mount is there */
+    struct http_loop *http;
+    struct config *config;
+    struct vault_reply reply;
+    struct vault_grant *grant;
+    struct err denied;
+    enum auth_method method;
+    char claims[CLAIMS_TEXT_BYTES]; /* what the token that was sent says of itself; "" none was */
+};
+
+static void destroy_login(struct slot *slot)
+{
+    struct login *login = (struct login *)slot;
+
+    slot_drop(login->call);
+    slot_drop(login->probe);
+    vault_reply_free(&login->reply);
+    config_unref(login->config);
+    slot_close(&login->slot);
+    free(login);
+}
+
+/* A token becomes a header: one that holds a line end would be more than one. */
+static bool fits_header(const char *token)
+{
+    for (; *token != '\0'; token++)
+        if ((unsigned char)*token <= ' ' || *token == 0x7f)
+            return false;
+    return true;
+}
+
+bool vault_grant_read(const struct vault_reply *reply, struct vault_grant *ret_grant,
+                      struct err *err)
+{
+    const char *token = vault_reply_text(reply, "auth", "client_token");
+
+    if (token == NULL)
+        return err_set(err, ERR_UNTRUSTED,
+                       "the reply holds no token; is the mount of [auth] right?");
+    if (token[0] == '\0')
+        return err_set(
+            err, ERR_DENIED,
+            "the CA wants a second factor for this login; exempt the role from login MFA");
+    if (!fits_header(token))
+        return err_set(err, ERR_UNTRUSTED, "the reply's token holds a space or control character");
+    if (!vault_reply_seconds(reply, "auth", "lease_duration", &ret_grant->lease_s, err) ||
+        !secret_copy(&ret_grant->token, token, strlen(token), err))
+        return false;
+    ret_grant->uses = vault_reply_count(reply, "auth", "num_uses");
+    ret_grant->renewable = vault_reply_true(reply, "auth", "renewable");
+    return true;
+}
+
+bool vault_lookup_read(const struct vault_reply *reply, struct vault_grant *grant, struct err *err)
+{
+    if (!vault_reply_seconds(reply, "data", "ttl", &grant->lease_s, err))
+        return false;
+    grant->uses = vault_reply_count(reply, "data", "num_uses");
+    grant->renewable = vault_reply_true(reply, "data", "renewable");
+    grant->unknown = false;
+    return true;
+}
+
+/*
+ * A mount that is not there takes no login, so that the CA wants a token for the path and answers
+ * 403 to the empty login as well; one that is there complains of what is missing in it.
+ */
+static void on_probed(void *arg, const struct err *probe_err)
+{
+    struct login *login = arg;
+    struct err err = login->denied;
+    const char *mount = login->config->auth.mount;
+
+    if (probe_err->http_status == 403)
+        err_append(
+            &err,
+            "; there is no auth method at auth/%s: look at mount in [auth], and at namespace "
+            "in [vault]",
+            mount);
+    else if (probe_err->http_status != 0 && login->method == AUTH_KUBERNETES)
+        err_append(
+            &err,
+            "; auth/%s is there: either the ServiceAccount was deleted or made anew since "
+            "this token, or the CA cannot have tokens reviewed (token_reviewer_jwt ended, no "
+            "system:auth-delegator, API server not reached), and then no pod can log in",
+            mount);
+    slot_finish(&login->slot, &err);
+}
+
+static bool probe_mount(struct login *login, const struct err *denied)
+{
+    const struct vault_client client = {login->http, login->config};
+    json_auto_t *body = json_object();
+    char path[PATH_BYTES];
+    const struct vault_order order = {.method = "POST", .path = path, .body = body};
+    struct err err;
+
+    login->denied = *denied;
+    snprintf(path, sizeof path, "auth/%s/login", login->config->auth.mount);
+    vault_reply_free(&login->reply);
+    login->probe = body == NULL
+                       ? NULL
+                       : vault_call_start(&client, &order, &login->reply, on_probed, login, &err);
+    return login->probe != NULL;
+}
+
+static void on_called(void *arg, const struct err *call_err)
+{
+    struct login *login = arg;
+    struct err err = *call_err;
+
+    /* jwt answers a token that has expired with 400; a fresh one may be in the file any moment. */
+    if (err.kind == ERR_REFUSED && err.http_status == 400)
+        err.kind = ERR_DENIED;
+    if (err.kind == ERR_DENIED) {
+        /* The CA's 403 names none of it. */
+        if (login->claims[0] != '\0')
+            err_append(&err, "; %s", login->claims);
+        if (err.http_status == 403 && strstr(err.text, "permission denied") != NULL &&
+            probe_mount(login, &err))
+            return;
+    }
+    if (err.kind == ERR_NONE && vault_grant_read(&login->reply, login->grant, &err))
+        err.kind = ERR_NONE;
+    slot_finish(&login->slot, &err);
+}
+
+/* Puts the content of a credential's file into the request. */
+static bool add_file(json_t *body, const char *name, const char *path, struct err *err)
+{
+    CLEANUP(secret_wipe) struct secret content = {0};
+
+    if (!file_read_secret(path, &content, err))
+        return false;
+    if (json_object_set_new(body, name, json_stringn(secret_expose(&content), content.length)) != 0)
+        return err_set(err, ERR_LOCAL, "%s holds something that is not UTF-8", path);
+    return true;
+}
+
+static bool add_text(json_t *body, const char *name, const char *text, struct err *err)
+{
+    return text == NULL || json_object_set_new(body, name, json_string(text)) == 0 ||
+           err_memory(err);
+}
+
+static bool fill_jwt(const struct auth_config *auth, json_t *body, struct err *err)
+{
+    return add_text(body, "role", auth->role, err) && add_file(body, "jwt", auth->token_file, err);
+}
+
+static bool fill_approle(const struct auth_config *auth, json_t *body, struct err *err)
+{
+    if (auth->role_id_file != NULL ? !add_file(body, "role_id", auth->role_id_file, err)
+                                   : !add_text(body, "role_id", auth->role_id, err))
+        return false;
+    return auth->secret_id_file == NULL || add_file(body, "secret_id", auth->secret_id_file, err);
+}
+
+static bool fill_cert(const struct auth_config *auth, json_t *body, struct err *err)
+{
+    return add_text(body, "name", auth->role, err);
+}
+
+/* What each method sends; token sends nothing but itself. */
+static bool (*const fill[AUTH_METHOD_COUNT])(const struct auth_config *, json_t *, struct err *) = {
+    [AUTH_KUBERNETES] = fill_jwt,
+    [AUTH_JWT] = fill_jwt,
+    [AUTH_APPROLE] = fill_approle,
+    [AUTH_CERT] = fill_cert,
+};
+
+static bool send_login(struct login *login, const struct vault_client *client, struct err *err)
+{
+    const struct auth_config *auth = &client->config->auth;
+    json_auto_t *body = json_object();
+    char path[PATH_BYTES];
+    const struct vault_order order = {.method = "POST", .path = path, .body = body};
+    const char *jwt;
+
+    if (body == NULL)
+        return err_memory(err);
+    if (!fill[auth->method](auth, body, err))
+        return false;
+    /* By the time of an answer another one may be in the file. */
+    jwt = json_string_value(json_object_get(body, "jwt"));
+    if (jwt != NULL)
+        token_claims_tell(jwt, clock_now_s(), login->claims);
+    snprintf(path, sizeof path, "auth/%s/login", auth->mount);
+    login->call = vault_call_start(client, &order, &login->reply, on_called, login, err);
+    return login->call != NULL;
+}
+
+static bool read_token(const struct auth_config *auth, struct secret *ret_token, struct err *err)
+{
+    const struct secret *token = environment_token();
+
+    if (auth->token_file != NULL)
+        return file_read_secret(auth->token_file, ret_token, err);
+    if (token == NULL)
+        return err_set(err, ERR_LOCAL, "there is neither token_file nor VAULT_TOKEN");
+    return secret_copy(ret_token, secret_expose(token), token->length, err);
+}
+
+/* It is taken as it is: what the CA knows of it is asked once it has been of use. */
+static bool take_token(struct login *login, struct err *err)
+{
+    if (!read_token(&login->config->auth, &login->grant->token, err))
+        return false;
+    if (!fits_header(secret_expose(&login->grant->token)))
+        return err_set(err, ERR_LOCAL, "the token holds a space or control character");
+    login->grant->unknown = true;
+    slot_finish(&login->slot, NULL);
+    return true;
+}
+
+struct slot *vault_lookup_start(const struct vault_client *client, const struct secret *token,
+                                struct vault_reply *ret_reply, slot_done *on_done, void *arg,
+                                struct err *err)
+{
+    const struct vault_order order = {
+        .method = "GET", .path = "auth/token/lookup-self", .token = token};
+
+    return vault_call_start(client, &order, ret_reply, on_done, arg, err);
+}
+
+struct slot *vault_login_start(const struct vault_client *client, struct vault_grant *ret_grant,
+                               slot_done *on_done, void *arg, struct err *err)
+{
+    struct login *login = calloc(1, sizeof *login);
+    bool sent;
+
+    if (login == NULL) {
+        err_memory(err);
+        return NULL;
+    }
+    if (!slot_open(&login->slot, http_loop_event(client->http), destroy_login, on_done, arg, err)) {
+        free(login);
+        return NULL;
+    }
+    login->grant = ret_grant;
+    login->method = client->config->auth.method;
+    login->http = client->http;
+    login->config = config_ref(client->config);
+    sent = login->method == AUTH_TOKEN ? take_token(login, err) : send_login(login, client, err);
+    if (sent)
+        return &login->slot;
+    destroy_login(&login->slot);
+    return NULL;
+}
+
+void vault_grant_free(struct vault_grant *grant)
+{
+    secret_wipe(&grant->token);
+    *grant = (struct vault_grant){0};
+}

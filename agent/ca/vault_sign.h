@@ -1,0 +1,45 @@
+/*
+ * vault_sign - from a CSR to a certificate
+ *
+ * POST MOUNT/sign/ROLE, or MOUNT/issuer/REF/sign/ROLE where the operator pins an issuer; issue in
+ * place of sign where the CA makes the key. Only fields that are configured are sent: a policy with
+ * allowed_parameters refuses the others with 403.
+ */
+#ifndef LEAFD_CA_VAULT_SIGN_H
+#define LEAFD_CA_VAULT_SIGN_H
+
+#include "base/text.h"
+#include "ca/vault_call.h"
+#include "pki/vet.h"
+
+enum { VAULT_PATH_BYTES = 512 };
+
+/* What the CA sent. Initialise with {0}, end with vault_signed_free; texts point into the reply. */
+struct vault_signed {
+    struct vault_reply reply;
+    struct arena arena;
+    struct vet_reply parts;
+    const char *private_key; /* of issue; NULL for sign */
+    bool leased;             /* the certificate is revoked when the token that asked for it ends */
+    const char *request_id;  /* "" if there is none */
+};
+
+/* vault_sign_path - the path below /v1/ that signs this certificate */
+void vault_sign_path(const struct cert_config *cert, char to[static VAULT_PATH_BYTES]);
+
+/*
+ * vault_sign_start - has a CSR signed, or, if `csr` is NULL, key and certificate made by the CA
+ *
+ * Borrows client, token, cert and csr during the call only. *ret_signed belongs to the caller and
+ * is filled when on_done runs without an error; whether it is any good is for vet. Failures as
+ * vault_call_start, class untrusted for a reply without a certificate.
+ */
+struct slot *vault_sign_start(const struct vault_client *client, const struct secret *token,
+                              const struct cert_config *cert, const char *csr,
+                              struct vault_signed *ret_signed, slot_done *on_done, void *arg,
+                              struct err *err);
+
+/* vault_signed_free - wipes what the CA sent; also the release for CLEANUP */
+void vault_signed_free(struct vault_signed *signed_reply);
+
+#endif

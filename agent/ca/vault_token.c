@@ -1,0 +1,492 @@
+#include "ca/vault_token.h"
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "ca/vault_login.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    LEAST_LEFT_S = 5,
+    RENEW_PATIENCE_S = 60,
+    LOOK_UP_AFTER_S = 20,
+    MOST_DOUBLINGS = 5,
+    LOOK_UP_DOUBLINGS = 3
+};
+
+struct waiter {
+    struct slot slot;
+    struct vault_token *token;
+    struct waiter *next;
+};
+
+struct vault_token {
+    struct http_loop *http;
+    struct config *config;
+    token_listener *on_change;
+    void *arg;
+
+    struct vault_grant grant;        /* the token in use; grant.token is empty if there is none */
+    unsigned number, refused_number; /* the one in use; the last that was told as refused */
+    unsigned worked_number;          /* the last that the CA took */
+    uint64_t spent;                  /* how many calls went out with the one in use */
+    unsigned leased_number;          /* the last with which a certificate was leased; 0: none */
+    uint64_t ends_us;                /* on the boot clock; UINT64_MAX: does not end */
+
+    struct vault_grant coming; /* where a login or renewal puts its result */
+    struct vault_reply reply;
+    struct slot *login, *renewal; /* renewal: or the question about one that was given to us */
+    sd_event_source *renew_timer;
+    unsigned look_ups_failed; /* in a row, of the token in use */
+    struct waiter *waiters;
+
+    unsigned failures;  /* logins that failed in a row */
+    uint64_t failed_us; /* when the last of them did, on the boot clock */
+    uint64_t pause_us;  /* no login for so long after it */
+    struct err last_failure;
+};
+
+static void tell(struct vault_token *token, enum token_change change, const struct err *err)
+{
+    token->on_change(token->arg, change, token->grant.lease_s, err);
+}
+
+/* Its uses are counted as the CA counts them: the call after the last would only be a 403. */
+static bool is_spent(const struct vault_token *token)
+{
+    return token->grant.uses != 0 && token->spent >= token->grant.uses;
+}
+
+static bool is_usable(const struct vault_token *token)
+{
+    return token->grant.token.bytes != NULL && !is_spent(token) &&
+           (token->ends_us == UINT64_MAX ||
+            clock_boot_us() + LEAST_LEFT_S * 1000000ULL < token->ends_us);
+}
+
+static void arm_renewal(struct vault_token *token, uint64_t wait_us)
+{
+    sd_event_source_set_time_relative(token->renew_timer, wait_us);
+    sd_event_source_set_enabled(token->renew_timer, SD_EVENT_ONESHOT);
+}
+
+/* Takes the grant that has come and plans its renewal at two thirds of the lease; a renewal would
+ * be one of the few uses of a token that is good for a few. */
+static void take_grant(struct vault_token *token)
+{
+    struct vault_grant *grant = &token->coming;
+
+    if (grant->token.bytes != NULL)
+        secret_move(&token->grant.token, &grant->token);
+    token->grant.lease_s = grant->lease_s;
+    token->grant.uses = grant->uses;
+    token->grant.renewable = grant->renewable;
+    token->grant.unknown = grant->unknown;
+    token->spent = 0;
+    token->look_ups_failed = 0;
+    token->ends_us =
+        grant->lease_s == 0 ? UINT64_MAX : clock_boot_us() + grant->lease_s * 1000000ULL;
+    if (grant->renewable && grant->uses == 0 && grant->lease_s > 3 * LEAST_LEFT_S)
+        arm_renewal(token, grant->lease_s * 1000000ULL / 3 * 2);
+    else
+        sd_event_source_set_enabled(token->renew_timer, SD_EVENT_OFF);
+    vault_grant_free(grant);
+}
+
+static void drop_token(struct vault_token *token)
+{
+    vault_grant_free(&token->grant);
+    vault_reply_free(&token->reply);
+    token->renewal = slot_drop(token->renewal);
+    sd_event_source_set_enabled(token->renew_timer, SD_EVENT_OFF);
+}
+
+/* Everybody who waited hears how it ended; on_done runs in a later turn. */
+static void release_waiters(struct vault_token *token, const struct err *err)
+{
+    while (token->waiters != NULL) {
+        struct waiter *waiter = token->waiters;
+
+        token->waiters = waiter->next;
+        slot_finish(&waiter->slot, err);
+    }
+}
+
+/*
+ * How long nobody asks again is for the session to say, how urgent it is for each certificate: so
+ * this wait is short, and there only to turn a thousand certificates' tries into one.
+ */
+static void note_failure(struct vault_token *token, struct err *err)
+{
+    uint64_t most_us =
+        1000000ULL << (token->failures < MOST_DOUBLINGS ? token->failures : MOST_DOUBLINGS);
+
+    token->failures++;
+    token->failed_us = clock_boot_us();
+    token->pause_us = most_us / 2 + random_share(most_us / 2, random_draw());
+    if (token->pause_us < err->retry_after_s * 1000000ULL)
+        token->pause_us = err->retry_after_s * 1000000ULL;
+    tell(token, TOKEN_NOT_GIVEN, err);
+    err->told = true;
+    token->last_failure = *err;
+}
+
+/* The method token gives what is in the file, which may be what was refused a moment ago. */
+static bool is_refused_again(struct vault_token *token)
+{
+    return token->config->auth.method == AUTH_TOKEN && token->number != 0 &&
+           token->refused_number == token->number &&
+           secret_same(&token->grant.token, &token->coming.token);
+}
+
+static void on_logged_in(void *arg, const struct err *login_err)
+{
+    struct vault_token *token = arg;
+    struct err err = *login_err;
+
+    token->login = slot_drop(token->login);
+    if (err.kind == ERR_NONE && is_refused_again(token))
+        err_set(&err, ERR_DENIED,
+                "the CA answered 403 to this token, and there is no other yet; it has ended, is "
+                "used up, or its policies lack the path");
+    if (err.kind != ERR_NONE) {
+        err_wrap(&err, "login by %s", auth_method_words[token->config->auth.method]);
+        note_failure(token, &err);
+    } else {
+        token->failures = 0;
+        token->number++;
+        take_grant(token);
+        tell(token, TOKEN_GIVEN, &err);
+    }
+    release_waiters(token, &err);
+}
+
+/* Whether the CA may well answer the same question otherwise: all but its own no. */
+static bool is_passing(const struct err *err)
+{
+    return err->kind != ERR_DENIED && err->kind != ERR_REFUSED;
+}
+
+/* An eighth of what is left, jittered, but half a minute at least. */
+static uint64_t next_renewal_us(const struct vault_token *token)
+{
+    uint64_t wait_us = (token->ends_us - clock_boot_us()) / 8;
+
+    if (wait_us < RENEW_PATIENCE_S * 1000000ULL)
+        wait_us = RENEW_PATIENCE_S * 1000000ULL;
+    return wait_us / 2 + random_share(wait_us, random_draw());
+}
+
+static void on_renewed(void *arg, const struct err *call_err)
+{
+    struct vault_token *token = arg;
+    struct err err = *call_err;
+
+    token->renewal = slot_drop(token->renewal);
+    if (err.kind == ERR_NONE && vault_grant_read(&token->reply, &token->coming, &err)) {
+        take_grant(token);
+        tell(token, TOKEN_RENEWED, &err);
+    } else {
+        /*
+         * Whoever needs a token when this one has ended logs in anew; until then try again. A 403
+         * does not say that it has: its policies may forbid just this.
+         */
+        tell(token, TOKEN_NOT_RENEWED, &err);
+        if (is_passing(&err) && is_usable(token))
+            arm_renewal(token, next_renewal_us(token));
+    }
+    vault_reply_free(&token->reply);
+}
+
+/*
+ * A token whose end is not known cannot be renewed in time: the CA is asked again until it has
+ * answered, which is told once.
+ */
+static void note_look_up_failure(struct vault_token *token, struct err *err)
+{
+    unsigned doublings =
+        token->look_ups_failed < LOOK_UP_DOUBLINGS ? token->look_ups_failed : LOOK_UP_DOUBLINGS;
+    uint64_t wait_us = LOOK_UP_AFTER_S * 1000000ULL << doublings;
+
+    err_wrap(err, "asking the CA how long it lives");
+    if (token->look_ups_failed == 0)
+        tell(token, TOKEN_NOT_RENEWED, err);
+    token->look_ups_failed++;
+    token->grant.unknown = is_passing(err);
+    wait_us = wait_us / 2 + random_share(wait_us / 2, random_draw());
+    if (wait_us < err->retry_after_s * 1000000ULL)
+        wait_us = err->retry_after_s * 1000000ULL;
+    if (token->grant.unknown)
+        arm_renewal(token, wait_us);
+}
+
+/* One that the CA does not answer for is used as it is until the CA refuses it. */
+static void on_looked_up(void *arg, const struct err *call_err)
+{
+    struct vault_token *token = arg;
+    struct err err = *call_err;
+
+    token->renewal = slot_drop(token->renewal);
+    if (err.kind == ERR_NONE && vault_lookup_read(&token->reply, &token->coming, &err))
+        take_grant(token);
+    else
+        note_look_up_failure(token, &err);
+    vault_reply_free(&token->reply);
+}
+
+static void look_up(struct vault_token *token)
+{
+    const struct vault_client client = vault_token_client(token);
+    struct err err;
+
+    vault_grant_free(&token->coming);
+    vault_reply_free(&token->reply);
+    token->renewal =
+        vault_lookup_start(&client, &token->grant.token, &token->reply, on_looked_up, token, &err);
+    if (token->renewal == NULL)
+        note_look_up_failure(token, &err);
+}
+
+static int on_renewal_due(sd_event_source *source, uint64_t now_us, void *arg)
+{
+    struct vault_token *token = arg;
+    json_auto_t *body = json_object();
+    const struct vault_client client = vault_token_client(token);
+    const struct vault_order order = {.method = "POST",
+                                      .path = "auth/token/renew-self",
+                                      .body = body,
+                                      .token = &token->grant.token};
+    struct err err;
+
+    (void)source;
+    (void)now_us;
+    if (token->login != NULL)
+        arm_renewal(token, RENEW_PATIENCE_S * 1000000ULL); /* one of the two at a time */
+    if (token->login != NULL || token->renewal != NULL || !is_usable(token))
+        return 0;
+    if (token->grant.unknown) {
+        look_up(token);
+        return 0;
+    }
+    vault_reply_free(&token->reply);
+    token->renewal = vault_call_start(&client, &order, &token->reply, on_renewed, token, &err);
+    if (token->renewal == NULL) {
+        tell(token, TOKEN_NOT_RENEWED, &err);
+        arm_renewal(token, RENEW_PATIENCE_S * 1000000ULL);
+    }
+    return 0;
+}
+
+bool vault_token_open(struct http_loop *http, struct config *config, token_listener *on_change,
+                      void *arg, struct vault_token **ret_token, struct err *err)
+{
+    struct vault_token *token = calloc(1, sizeof *token);
+    int r;
+
+    if (token == NULL)
+        return err_memory(err);
+    token->http = http;
+    token->config = config_ref(config);
+    token->on_change = on_change;
+    token->arg = arg;
+    r = sd_event_add_time_relative(http_loop_event(http), &token->renew_timer, CLOCK_BOOTTIME, 0, 0,
+                                   on_renewal_due, token);
+    if (r < 0) {
+        vault_token_close(token);
+        return err_errno(err, ERR_LOCAL, -r, "cannot add to the event loop");
+    }
+    sd_event_source_set_enabled(token->renew_timer, SD_EVENT_OFF);
+    sd_event_source_set_description(token->renew_timer, "token renewal");
+    *ret_token = token;
+    return true;
+}
+
+void vault_token_close(struct vault_token *token)
+{
+    if (token == NULL)
+        return;
+    slot_drop(token->login);
+    slot_drop(token->renewal);
+    vault_grant_free(&token->grant);
+    vault_grant_free(&token->coming);
+    vault_reply_free(&token->reply);
+    sd_event_source_disable_unref(token->renew_timer);
+    config_unref(token->config);
+    free(token);
+}
+
+static bool start_login(struct vault_token *token, struct err *err)
+{
+    const struct vault_client client = vault_token_client(token);
+
+    vault_grant_free(&token->coming);
+    if (token->renewal != NULL) {
+        token->renewal = slot_drop(token->renewal);
+        arm_renewal(token, RENEW_PATIENCE_S * 1000000ULL);
+    }
+    token->login = vault_login_start(&client, &token->coming, on_logged_in, token, err);
+    if (token->login != NULL)
+        return true;
+    err_wrap(err, "login by %s", auth_method_words[token->config->auth.method]);
+    note_failure(token, err);
+    return false;
+}
+
+void vault_token_use(struct vault_token *token, struct config *config)
+{
+    bool changed = strcmp(token->config->session_digest, config->session_digest) != 0;
+
+    config_unref(token->config);
+    token->config = config_ref(config);
+    if (!changed)
+        return;
+    if (token->grant.token.bytes != NULL)
+        drop_token(token);
+    token->failures = 0;
+    token->pause_us = 0;
+    if (token->login != NULL) {
+        struct err err;
+
+        /* Those who wait get the login of the new configuration, or its failure. */
+        token->login = slot_drop(token->login);
+        if (!start_login(token, &err))
+            release_waiters(token, &err);
+    }
+}
+
+static void destroy_waiter(struct slot *slot)
+{
+    struct waiter *waiter = (struct waiter *)slot;
+
+    for (struct waiter **at = &waiter->token->waiters; *at != NULL; at = &(*at)->next) {
+        if (*at == waiter) {
+            *at = waiter->next;
+            break;
+        }
+    }
+    slot_close(&waiter->slot);
+    free(waiter);
+}
+
+/* How long somebody who would wait so long for it has to wait for the next login. */
+static uint64_t pause_left_us(const struct vault_token *token, uint64_t patience_us)
+{
+    uint64_t pause_us = token->pause_us < patience_us ? token->pause_us : patience_us;
+    uint64_t passed_us = clock_boot_us() - token->failed_us;
+
+    return passed_us < pause_us ? pause_us - passed_us : 0;
+}
+
+static void note_refusal(struct vault_token *token)
+{
+    const struct err why = {.kind = ERR_DENIED, .text = "the CA answered 403 to it"};
+
+    if (token->refused_number != token->number)
+        tell(token, TOKEN_REFUSED, &why);
+    token->refused_number = token->number;
+}
+
+struct slot *vault_token_start(struct vault_token *token, const struct token_need *need,
+                               slot_done *on_done, void *arg, struct err *err)
+{
+    struct waiter *waiter = calloc(1, sizeof *waiter);
+    uint64_t pause_us = pause_left_us(token, need->patience_ms * 1000);
+    bool refused = need->refused_number != 0 && need->refused_number == token->number;
+    struct err failure;
+
+    if (waiter == NULL) {
+        err_memory(err);
+        return NULL;
+    }
+    waiter->token = token;
+    if (!slot_open(&waiter->slot, http_loop_event(token->http), destroy_waiter, on_done, arg,
+                   err)) {
+        free(waiter);
+        return NULL;
+    }
+    if (refused)
+        note_refusal(token);
+    if (is_usable(token) && !refused) {
+        slot_finish(&waiter->slot, NULL);
+    } else if (token->login == NULL && pause_us > 0) {
+        failure = token->last_failure;
+        failure.retry_after_s = (uint32_t)(pause_us / 1000000) + 1;
+        slot_finish(&waiter->slot, &failure);
+    } else if (token->login == NULL && !start_login(token, &failure)) {
+        slot_finish(&waiter->slot, &failure);
+    } else {
+        waiter->next = token->waiters;
+        token->waiters = waiter;
+    }
+    return &waiter->slot;
+}
+
+struct vault_client vault_token_client(const struct vault_token *token)
+{
+    return (struct vault_client){token->http, token->config};
+}
+
+const struct secret *vault_token_secret(struct vault_token *token)
+{
+    if (token->grant.token.bytes == NULL || is_spent(token))
+        return NULL;
+    token->spent++;
+    return &token->grant.token;
+}
+
+void vault_token_note_worked(struct vault_token *token, unsigned number, bool stays)
+{
+    int armed = SD_EVENT_OFF;
+
+    if (number == 0 || number != token->number)
+        return;
+    token->worked_number = number;
+    /* What waits for it goes first: the question may be the last use that it has. It is put off
+     * once, not by everything that works. */
+    sd_event_source_get_enabled(token->renew_timer, &armed);
+    if (stays && token->grant.unknown && token->renewal == NULL && armed == SD_EVENT_OFF)
+        arm_renewal(token, LOOK_UP_AFTER_S * 1000000ULL);
+}
+
+bool vault_token_has_worked(const struct vault_token *token, unsigned number)
+{
+    return number != 0 && token->worked_number >= number;
+}
+
+void vault_token_hurry(struct vault_token *token)
+{
+    token->pause_us = 0;
+}
+
+unsigned vault_token_number(const struct vault_token *token)
+{
+    return token->number;
+}
+
+void vault_token_note_lease(struct vault_token *token)
+{
+    token->leased_number = token->number;
+}
+
+bool vault_token_has_leases(const struct vault_token *token)
+{
+    return token->leased_number != 0 && token->leased_number == token->number;
+}
+
+struct slot *vault_token_revoke_start(struct vault_token *token, slot_done *on_done, void *arg,
+                                      struct err *err)
+{
+    json_auto_t *body = json_object();
+    const struct vault_client client = vault_token_client(token);
+    const struct vault_order order = {.method = "POST",
+                                      .path = "auth/token/revoke-self",
+                                      .body = body,
+                                      .token = &token->grant.token};
+
+    err->kind = ERR_NONE;
+    if (token->grant.token.bytes == NULL || is_spent(token) || vault_token_has_leases(token))
+        return NULL;
+    vault_reply_free(&token->reply);
+    return vault_call_start(&client, &order, &token->reply, on_done, arg, err);
+}

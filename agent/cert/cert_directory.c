@@ -1,0 +1,267 @@
+#include "cert/cert_directory.h"
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "cert/cert_log.h"
+
+#include <string.h>
+#include <sys/inotify.h>
+
+enum { LOOK_GAP_US = 1000000, LOOK_DOUBLINGS = 8, LOOKS_TOLD = 3, LOOK_ACCURACY_US = 250000 };
+
+static void watch(struct cert_work *work);
+
+void cert_directory_remove_previous(struct cert_work *work)
+{
+    cert_work_remove(work, work->previous);
+    work->previous[0] = '\0';
+    work->removal = sd_event_source_disable_unref(work->removal);
+}
+
+void cert_directory_note_previous(struct cert_work *work, const char *replaced)
+{
+    const char *accepted = work->state.consumer.accepted;
+
+    if (work->previous[0] != '\0' && strcmp(work->previous, accepted) == 0) {
+        cert_work_remove(work, replaced);
+        return;
+    }
+    cert_directory_remove_previous(work);
+    snprintf(work->previous, sizeof work->previous, "%s", replaced);
+}
+
+static int on_removal_due(sd_event_source *source, uint64_t now_us, void *arg)
+{
+    (void)source;
+    (void)now_us;
+    cert_directory_remove_previous(arg);
+    return 0;
+}
+
+void cert_directory_plan_removal(struct cert_work *work)
+{
+    if (work->previous[0] == '\0' || work->removal != NULL)
+        return;
+    if (sd_event_add_time_relative(work->tools->loop, &work->removal, CLOCK_BOOTTIME,
+                                   work->cert->keep_previous_s * 1000000ULL, 0, on_removal_due,
+                                   work) >= 0)
+        sd_event_source_set_description(work->removal, "previous generation");
+}
+
+/* -- looks at the files ---------------------------------------------------------------------------
+ */
+
+/* Half as long to one and a half times as long: neither a fleet's looks nor those at ten thousand
+ * sets come together. */
+static uint64_t regular_wait_us(const struct cert_work *work)
+{
+    uint64_t every_us = work->config->agent.files_every_s * 1000000;
+
+    return every_us / 2 + random_share(every_us, random_draw());
+}
+
+/* One change is seen to at once; those who go on changing things are looked at ever more rarely. */
+static uint64_t gap_us(const struct cert_look *look)
+{
+    return (uint64_t)LOOK_GAP_US << (look->in_a_row < LOOK_DOUBLINGS ? look->in_a_row
+                                                                     : LOOK_DOUBLINGS);
+}
+
+static void plan_look(struct cert_work *work, uint64_t wait_us)
+{
+    sd_event_source_set_time_relative(work->look.timer, wait_us);
+    sd_event_source_set_enabled(work->look.timer, SD_EVENT_ONESHOT);
+}
+
+static void plan_regular_look(struct cert_work *work)
+{
+    work->look.has_cause = false;
+    if (work->config->agent.files_every_s > 0)
+        plan_look(work, regular_wait_us(work));
+}
+
+/* Something is not as it was, or may not be. */
+static void plan_look_for_cause(struct cert_work *work)
+{
+    struct cert_look *look = &work->look;
+    uint64_t from_us = look->ended_us + gap_us(look), now_us = clock_boot_us();
+
+    if (look->has_cause)
+        return;
+    look->has_cause = true;
+    if (look->slot == NULL)
+        plan_look(work, from_us > now_us ? from_us - now_us : 0);
+}
+
+/* Notes what the look found, and when the next one is. */
+static void end_look(struct cert_work *work, bool found)
+{
+    struct cert_look *look = &work->look;
+
+    bool again = found || look->has_cause;
+
+    if (found || (look->had_cause && !look->swapped))
+        look->in_a_row++;
+    else if (!look->had_cause)
+        look->in_a_row = 0;
+    look->swapped = false;
+    look->ended_us = clock_boot_us();
+    look->has_cause = false;
+    if (work->watch == NULL)
+        watch(work);
+    if (again)
+        plan_look_for_cause(work);
+    else
+        plan_regular_look(work);
+}
+
+static void on_looked(void *arg, const struct err *err)
+{
+    struct cert_work *work = arg;
+    struct cert_look *look = &work->look;
+    enum revocation revocation = REVOCATION_NONE;
+    bool found = false, exposed = false;
+    char damage[sizeof look->job->damage];
+
+    memcpy(damage, look->job->damage, sizeof damage);
+    if (err->kind == ERR_NONE) {
+        found = damage[0] != '\0';
+        exposed = look->job->is_exposed;
+        revocation = look->job->revocation;
+        memcpy(look->print, look->job->print, sizeof look->print);
+    }
+    look->job = NULL;
+    look->slot = slot_drop(look->slot);
+    end_look(work, found);
+    if (found && (look->in_a_row <= LOOKS_TOLD || exposed))
+        cert_log_damaged(work, damage);
+    if (found) {
+        look->told = true;
+        cert_work_give_reason(work, damage);
+        work->deliver(work, EV_DAMAGED, NULL);
+    }
+    cert_work_tell_mark(work, revocation);
+}
+
+/* Whether a worker may be changing what is published: what is on disk is not what is noted. */
+static bool is_swapping(const struct cert_work *work)
+{
+    return work->job != NULL && work->job->swaps;
+}
+
+void cert_directory_expect_swap(struct cert_work *work, struct cert_job *job)
+{
+    struct cert_look *look = &work->look;
+
+    job->swaps = true;
+    look->swapped = true;
+    if (look->slot == NULL)
+        return;
+    look->slot = slot_drop(look->slot);
+    look->job = NULL;
+    look->has_cause = look->has_cause || look->had_cause;
+    plan_look(work, 0);
+}
+
+static int on_look_due(sd_event_source *source, uint64_t now_us, void *arg)
+{
+    struct cert_work *work = arg;
+    struct cert_look *look = &work->look;
+    struct err err;
+
+    (void)source;
+    (void)now_us;
+    if (look->slot != NULL)
+        return 0;
+    look->job = NULL;
+    if (is_swapping(work)) {
+        plan_look(work, LOOK_GAP_US);
+        return 0;
+    }
+    look->had_cause = look->has_cause;
+    look->has_cause = false;
+    if (work->set_fd >= 0 && work->published.generation[0] != '\0')
+        look->job = cert_job_new(work->config, work->cert, work->set_fd, work->lock_fd, NULL, &err);
+    if (look->job != NULL) {
+        memcpy(look->job->published, work->published.generation, sizeof look->job->published);
+        memcpy(look->job->print, look->print, sizeof look->job->print);
+        look->slot = worker_start(work->tools->workers, WORK_WHEN_IDLE, job_look, look->job,
+                                  cert_job_free, on_looked, work, &err);
+    }
+    if (look->slot == NULL) {
+        look->job = NULL;
+        plan_regular_look(work);
+    }
+    return 0;
+}
+
+void cert_directory_look(struct cert_work *work)
+{
+    struct cert_look *look = &work->look;
+
+    if (look->timer == NULL)
+        return;
+    look->slot = slot_drop(look->slot);
+    look->job = NULL;
+    look->print[0] = '\0';
+    plan_look(work, 0);
+}
+
+/* -- the watch ------------------------------------------------------------------------------------
+ */
+
+/* What leafd itself writes into the directory all the time. */
+static bool is_our_doing(const struct cert_work *work, const char *name)
+{
+    static const char *const names[] = {"..state", "..state.new", "..data_tmp", "..revoked.new"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return generation_is_name(name) && strcmp(name, work->published.generation) != 0;
+}
+
+static int on_directory_changed(sd_event_source *source, const struct inotify_event *event,
+                                void *arg)
+{
+    struct cert_work *work = arg;
+    const char *name = event->len > 0 ? event->name : "";
+
+    (void)source;
+    if (strcmp(name, revoked_mark_name) == 0) {
+        cert_work_tell_mark(work, revoked_mark_read(work->set_fd, work->published.generation));
+        return 0;
+    }
+    if (is_our_doing(work, name))
+        return 0;
+    /* Not watched until the look: whoever goes on changing things wakes nobody. */
+    if (work->look.in_a_row >= LOOKS_TOLD)
+        work->watch = sd_event_source_disable_unref(work->watch);
+    plan_look_for_cause(work);
+    return 0;
+}
+
+static void watch(struct cert_work *work)
+{
+    work->watch = sd_event_source_disable_unref(work->watch);
+    if (sd_event_add_inotify(work->tools->loop, &work->watch, work->cert->directory,
+                             IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB | IN_DELETE_SELF |
+                                 IN_MOVE_SELF | IN_ONLYDIR,
+                             on_directory_changed, work) >= 0)
+        sd_event_source_set_description(work->watch, "directory of a set");
+}
+
+void cert_directory_watch(struct cert_work *work)
+{
+    if (!work->tools->stays)
+        return;
+    watch(work);
+    if (work->look.timer != NULL)
+        return;
+    if (sd_event_add_time_relative(work->tools->loop, &work->look.timer, CLOCK_BOOTTIME, 0,
+                                   LOOK_ACCURACY_US, on_look_due, work) < 0)
+        return;
+    sd_event_source_set_enabled(work->look.timer, SD_EVENT_OFF);
+    sd_event_source_set_description(work->look.timer, "look at the files of a set");
+    plan_regular_look(work);
+}

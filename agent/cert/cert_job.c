@@ -1,0 +1,509 @@
+#include "cert/cert_job.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/shortage.h"
+#include "install/foreign.h"
+#include "install/publish.h"
+#include "install/set_directory.h"
+#include "install/trust_bundle.h"
+#include "pki/crl.h"
+#include "pki/csr.h"
+#include "pki/key.h"
+#include "pki/vet.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { CSR_MOST_BYTES = 64 * 1024 };
+
+struct cert_draft *cert_draft_new(void)
+{
+    struct cert_draft *draft = calloc(1, sizeof *draft);
+
+    if (draft != NULL)
+        draft->csr.limit = CSR_MOST_BYTES;
+    return draft;
+}
+
+void cert_draft_free(struct cert_draft *draft)
+{
+    if (draft == NULL)
+        return;
+    key_free(draft->key);
+    bytes_free(&draft->csr);
+    vault_signed_free(&draft->reply);
+    issued_free(&draft->issued);
+    free(draft);
+}
+
+static bool duplicate(int fd, int *ret_fd, struct err *err)
+{
+    *ret_fd = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    return fd < 0 || *ret_fd >= 0 ||
+           err_errno(err, ERR_LOCAL, errno, "cannot duplicate a descriptor");
+}
+
+struct cert_job *cert_job_new(struct config *config, const struct cert_config *cert, int set_fd,
+                              int lock_fd, struct cert_draft *draft, struct err *err)
+{
+    struct cert_job *job = calloc(1, sizeof *job);
+
+    if (job == NULL) {
+        cert_draft_free(draft);
+        err_memory(err);
+        return NULL;
+    }
+    job->config = config_ref(config);
+    job->cert = cert;
+    job->draft = draft;
+    job->set_fd = job->lock_fd = -1;
+    if (duplicate(set_fd, &job->set_fd, err) && duplicate(lock_fd, &job->lock_fd, err))
+        return job;
+    cert_job_free(job);
+    return NULL;
+}
+
+void cert_job_free(void *arg)
+{
+    struct cert_job *job = arg;
+
+    if (job->set_fd >= 0 && job->is_last)
+        publish_leave_only(job->set_fd);
+    close_fd(&job->set_fd);
+    close_fd(&job->lock_fd);
+    cert_draft_free(job->draft);
+    installed_free(&job->installed);
+    bytes_free(&job->list);
+    identity_free(&job->identity);
+    config_unref(job->config);
+    free(job);
+}
+
+/* A note of a hold that ended since may be left on disk: what is published began before it. */
+static bool follows_published(const struct cert_job *job, const struct installed *held)
+{
+    return job->installed.health == INSTALLED_NOTHING ||
+           held->record.leaf.validity.not_before > job->installed.record.leaf.validity.not_before;
+}
+
+/*
+ * What was held when the last look ended, as far as it is still worth waiting for: whole, what the
+ * section wants, and not at its end. Anything else is swept.
+ */
+static void read_held(struct cert_job *job, const char *current)
+{
+    CLEANUP(installed_free) struct installed installed = {0};
+    struct cert_draft *draft = NULL;
+    struct err err;
+
+    if (job->held[0] == '\0')
+        memcpy(job->held, job->state.held, sizeof job->held);
+    if (job->held[0] == '\0' || strcmp(job->held, current) == 0)
+        return;
+    installed_read_generation(job->set_fd, job->held, job->cert, &installed);
+    if (installed.health != INSTALLED_WHOLE || !follows_published(job, &installed) ||
+        installed_difference(&installed, job->cert) != NULL ||
+        !vet_lasts(installed.record.end_s, clock_now_s()))
+        return;
+    draft = cert_draft_new();
+    if (draft == NULL ||
+        !installed_recover(job->set_fd, job->cert, &installed, &draft->issued, &err)) {
+        cert_draft_free(draft);
+        return;
+    }
+    /* The key is on disk; nothing here needs it any more. */
+    secret_wipe(&draft->issued.key_pem);
+    memcpy(draft->generation, job->held, sizeof draft->generation);
+    job->draft = draft;
+    job->is_unannounced = !trust_bundle_has(job->set_fd, job->cert, &draft->issued);
+}
+
+/* What can be seen of a directory that is not ours to work in. */
+static void see(struct cert_job *job, const struct err *why)
+{
+    CLEANUP(close_fd) int set_fd = -1;
+    struct err err;
+
+    job->is_kept = why->errnum == EWOULDBLOCK;
+    if (!set_directory_look(job->cert->directory, &set_fd, &err))
+        job->installed.health = INSTALLED_NOTHING;
+    else {
+        installed_glance(set_fd, job->cert, &job->installed);
+        installed_judge_names(set_fd, job->cert, &job->installed);
+        cert_state_read(set_fd, &job->state);
+        job->revocation = revoked_mark_read(set_fd, job->installed.generation);
+    }
+    job->is_seen = shortage_noted() == 0;
+}
+
+static bool open_set(struct cert_job *job, struct err *err)
+{
+    const char *path = job->cert->directory;
+
+    /* What was moved or mounted over since is opened anew, and locked anew. */
+    if (job->set_fd >= 0 && !set_directory_same(path, job->set_fd, job->lock_fd, err)) {
+        close_fd(&job->set_fd);
+        close_fd(&job->lock_fd);
+    }
+    if (job->set_fd >= 0
+            ? set_directory_is_safe(path, job->set_fd, err)
+            : set_directory_open(path, job->cert->directory_mode, &job->set_fd, &job->lock_fd, err))
+        return true;
+    see(job, err);
+    return false;
+}
+
+/* Without ..data nothing is published, though what was so may be whole: it is published again. */
+static bool publish_again(struct cert_job *job, char current[static GENERATION_NAME_BYTES],
+                          struct err *err)
+{
+    CLEANUP(installed_free) struct installed installed = {0};
+    const char *last = job->published[0] != '\0' ? job->published : job->state.consumer.accepted;
+    char before[GENERATION_NAME_BYTES];
+
+    if (current[0] != '\0' || last[0] == '\0' || publish_may_be(job->set_fd, ""))
+        return true;
+    installed_read_generation(job->set_fd, last, job->cert, &installed);
+    if (installed.health != INSTALLED_WHOLE || installed.record.end_s <= clock_now_s())
+        return true;
+    memcpy(current, last, GENERATION_NAME_BYTES);
+    return publish_swap(job->set_fd, job->cert, current, before, err);
+}
+
+/* They are made anew without a word otherwise. */
+static void note_lost_names(struct cert_job *job)
+{
+    struct err err = {0};
+
+    for (size_t i = 0; i < job->cert->outputs.count && err.kind == ERR_NONE; i++)
+        publish_name_stands(job->set_fd, job->cert->outputs.items[i].name, &err);
+    if (job->damage[0] == '\0')
+        snprintf(job->damage, sizeof job->damage, "%.255s", err.text);
+}
+
+/* What was put here while others could write the directory is told, and tells nothing. */
+static void clear_foreign(struct cert_job *job)
+{
+    struct err what;
+
+    job->found_foreign = foreign_remove(job->set_fd, &what);
+    if (job->found_foreign)
+        snprintf(job->damage, sizeof job->damage, "%.255s", what.text);
+}
+
+bool job_read_disk(void *arg, struct err *err)
+{
+    struct cert_job *job = arg;
+    char current[GENERATION_NAME_BYTES] = "";
+    struct err why;
+
+    shortage_forget();
+    if (!open_set(job, err) || !publish_check(job->set_fd, job->cert, err))
+        return false;
+    clear_foreign(job);
+    if (!publish_current(job->set_fd, current, &why))
+        current[0] = '\0';
+    cert_state_read(job->set_fd, &job->state);
+    cert_state_hide(job->set_fd);
+    if (!publish_again(job, current, err))
+        return false;
+    /* What the consumer took last is what may have to be gone back to. */
+    if (job->previous[0] == '\0' && strcmp(job->state.consumer.accepted, current) != 0)
+        memcpy(job->previous, job->state.consumer.accepted, sizeof job->previous);
+    installed_read(job->set_fd, job->cert, &job->installed);
+    read_held(job, current);
+    /* What was not found for want of memory may be there, and is not to be swept away. */
+    if (err_shortage(err))
+        return false;
+    /* Nor is anything while it cannot be told what is published. */
+    if (current[0] != '\0' || !publish_may_be(job->set_fd, ""))
+        generation_sweep(job->set_fd, current, job->previous,
+                         job->draft == NULL ? "" : job->draft->generation);
+    job->revocation = revoked_mark_read(job->set_fd, current);
+    if (err_shortage(err))
+        return false;
+    /* What could never be linked to is not asked for; what is published goes on without links. */
+    if (current[0] == '\0')
+        return publish_check_links(job->cert, err);
+    if (job->installed.health != INSTALLED_WHOLE)
+        return true;
+    note_lost_names(job);
+    publish_links(job->cert, &job->link_failure);
+    /* A crash right behind the swap may have left the visible names undone. */
+    return publish_names(job->set_fd, job->cert, err);
+}
+
+static void find_damage(struct cert_job *job)
+{
+    CLEANUP(installed_free) struct installed installed = {0};
+
+    installed_read(job->set_fd, job->cert, &installed);
+    job->is_exposed = installed.is_exposed;
+    if (installed.health == INSTALLED_WHOLE && strcmp(installed.generation, job->published) != 0) {
+        snprintf(job->damage, sizeof job->damage, "..data was replaced");
+        return;
+    }
+    installed_judge_names(job->set_fd, job->cert, &installed);
+    if (installed.health != INSTALLED_WHOLE)
+        snprintf(job->damage, sizeof job->damage, "%s", installed.why);
+}
+
+bool job_look(void *arg, struct err *err)
+{
+    struct cert_job *job = arg;
+    char print[DIGEST_HEX_BYTES];
+
+    shortage_forget();
+    job->revocation = revoked_mark_read(job->set_fd, job->published);
+    if (!set_directory_same(job->cert->directory, job->set_fd, job->lock_fd, err) ||
+        !set_directory_is_safe(job->cert->directory, job->set_fd, err)) {
+        snprintf(job->damage, sizeof job->damage, "%.255s", err->text);
+        return true;
+    }
+    if (!installed_print(job->set_fd, job->cert, job->published, print, err))
+        return false;
+    if (strcmp(print, job->print) == 0)
+        return true;
+    find_damage(job);
+    /* What changed while it was looked at may have been whole for a moment only. */
+    if (!installed_print(job->set_fd, job->cert, job->published, job->print, err))
+        return false;
+    if (job->damage[0] != '\0' || strcmp(print, job->print) != 0)
+        job->print[0] = '\0';
+    return !err_shortage(err);
+}
+
+/* The published key, for a section whose key never rotates; no key there is no failure. */
+static bool take_published_key(struct cert_job *job, struct err *err)
+{
+    CLEANUP(installed_free) struct installed installed = {0};
+    CLEANUP(issued_free) struct issued issued = {0};
+
+    shortage_forget();
+    installed_read(job->set_fd, job->cert, &installed);
+    if (err_shortage(err))
+        return false;
+    if (installed.health == INSTALLED_NOTHING)
+        return true;
+    if (!record_is_of(&installed.record, job->cert)) {
+        snprintf(job->damage, sizeof job->damage,
+                 "the one in place was made for [cert %.60s], and a key goes to no other section",
+                 installed.record.cert);
+        return true;
+    }
+    return installed_recover(job->set_fd, job->cert, &installed, &issued, err) &&
+           key_from_pem(secret_expose(&issued.key_pem), issued.key_pem.length, &job->draft->key,
+                        err);
+}
+
+bool job_make_key(void *arg, struct err *err)
+{
+    struct cert_job *job = arg;
+    struct cert_draft *draft = job->draft;
+    const struct cert_request *request = &job->cert->request;
+
+    if (job->rehearse && !generation_rehearse(job->set_fd, job->cert, err))
+        return false;
+    if (job->cert->key_source == KEY_FROM_VAULT)
+        return true;
+    if (job->keep_key && !take_published_key(job, err))
+        return false;
+    if (draft->key != NULL && !key_is_type(draft->key, request->key_type)) {
+        key_free(draft->key);
+        draft->key = NULL;
+    }
+    if (draft->key == NULL && !key_generate(request->key_type, &draft->key, err))
+        return false;
+    return csr_build(draft->key, &request->names, &draft->csr, err);
+}
+
+/* The key that came with the reply, where the CA makes it. */
+static bool take_sent_key(struct cert_draft *draft, struct err *err)
+{
+    const char *pem = draft->reply.private_key;
+
+    if (pem == NULL)
+        return err_set(err, ERR_UNTRUSTED, "the reply holds no private key");
+    key_free(draft->key);
+    draft->key = NULL;
+    if (key_from_pem(pem, strlen(pem), &draft->key, err))
+        return true;
+    err->kind = ERR_UNTRUSTED;
+    return err_wrap(err, "the private key that the CA sent");
+}
+
+bool job_vet(void *arg, struct err *err)
+{
+    struct cert_job *job = arg;
+    struct cert_draft *draft = job->draft;
+    struct vet_order order = {
+        .request = &job->cert->request,
+        .trust_anchor = job->cert->trust_anchor,
+        .current_serial = job->current_serial[0] == '\0' ? NULL : job->current_serial,
+        .now_s = clock_now_s(),
+        .cache = job->cache,
+    };
+
+    if (job->cert->key_source == KEY_FROM_VAULT && !take_sent_key(draft, err))
+        return false;
+    order.key = draft->key;
+    if (!vet(&order, &draft->reply.parts, &draft->issued, err))
+        return false;
+    draft->issued.issued_s = order.now_s;
+    draft->issued.request_id = arena_copy(&draft->issued.arena, draft->reply.request_id);
+    key_free(draft->key);
+    draft->key = NULL;
+    vault_signed_free(&draft->reply);
+    if (draft->issued.request_id == NULL)
+        return err_memory(err);
+    draft->is_stranger =
+        job->guards_peers && !trust_bundle_has(job->set_fd, job->cert, &draft->issued);
+    return !err_shortage(err);
+}
+
+/* Its CA is to be trusted before it is shown. One that cannot be read any more announces nothing.
+ */
+static bool announce_held(struct cert_job *job, struct issued *issued, struct err *err)
+{
+    CLEANUP(installed_free) struct installed held = {0};
+
+    installed_read_generation(job->set_fd, job->held, job->cert, &held);
+    return held.health != INSTALLED_WHOLE ||
+           trust_bundle_announce(&held.record.ca_pem, issued, err);
+}
+
+bool job_recover(void *arg, struct err *err)
+{
+    struct cert_job *job = arg;
+    CLEANUP(installed_free) struct installed installed = {0};
+    struct issued *issued = &job->draft->issued;
+
+    installed_read(job->set_fd, job->cert, &installed);
+    if (installed.health == INSTALLED_NOTHING)
+        return err_set(err, ERR_LOCAL, "%s", installed.why);
+    if (!installed_recover(job->set_fd, job->cert, &installed, issued, err))
+        return false;
+    return job->held[0] == '\0' || announce_held(job, issued, err);
+}
+
+bool job_read_list(void *arg, struct err *err)
+{
+    struct cert_job *job = arg;
+    struct crl *crl = NULL;
+    struct arena arena = {0};
+    struct record record = {0};
+    bool read = installed_record(job->set_fd, &arena, &record, err);
+    const struct text_list *issuers =
+        record.chain_pem.count > 0 ? &record.chain_pem : &record.ca_pem;
+
+    if (read && issuers->count == 0)
+        read = err_set(err, ERR_LOCAL, "the record names no issuer");
+    read = read && (crl = crl_read(bytes_text(&job->list), issuers->items[0], err)) != NULL;
+    if (read && !crl_has(crl, job->serial))
+        job->serial[0] = '\0';
+    crl_free(crl);
+    arena_free(&arena);
+    return read;
+}
+
+bool job_stage(void *arg, struct err *err)
+{
+    struct cert_job *job = arg;
+
+    shortage_forget();
+    if (!set_directory_same(job->cert->directory, job->set_fd, job->lock_fd, err) ||
+        !set_directory_is_safe(job->cert->directory, job->set_fd, err) ||
+        !trust_bundle_fill(job->set_fd, job->cert, &job->draft->issued, err) || err_shortage(err))
+        return false;
+    return generation_stage(job->set_fd, job->cert, &job->draft->issued, job->draft->generation,
+                            err);
+}
+
+/* The same certificate in other files is as revoked as it was; any other is not. */
+static void keep_mark(struct cert_job *job)
+{
+    const struct cert_draft *draft = job->draft;
+    struct err err;
+
+    if (strcmp(job->current_serial, draft->issued.leaf.serial) == 0)
+        job->revocation = revoked_mark_read(job->set_fd, job->previous);
+    if (job->revocation == REVOCATION_NONE)
+        revoked_mark_clear(job->set_fd);
+    else if (!revoked_mark_write(job->set_fd, draft->generation, job->revocation, &err))
+        job->revocation = REVOCATION_NONE;
+}
+
+bool job_publish(void *arg, struct err *err)
+{
+    struct cert_job *job = arg;
+    struct err why;
+
+    if (!set_directory_same(job->cert->directory, job->set_fd, job->lock_fd, err) ||
+        !publish_swap(job->set_fd, job->cert, job->draft->generation, job->previous, err))
+        return false;
+    keep_mark(job);
+    publish_links(job->cert, &job->link_failure);
+    /* So that the look that our own renames bring about has nothing to read. */
+    if (!installed_print(job->set_fd, job->cert, job->draft->generation, job->print, &why))
+        job->print[0] = '\0';
+    /* The key is on disk now; nothing here needs it any more. */
+    secret_wipe(&job->draft->issued.key_pem);
+    return true;
+}
+
+bool job_read_record(void *arg, struct err *err)
+{
+    struct cert_job *job = arg;
+    struct installed *installed = &job->installed;
+
+    shortage_forget();
+    return installed_record(job->set_fd, &installed->arena, &installed->record, err) &&
+           !err_shortage(err);
+}
+
+bool job_read_identity(void *arg, struct err *err)
+{
+    struct cert_job *job = arg;
+    CLEANUP(installed_free) struct installed installed = {0};
+    CLEANUP(issued_free) struct issued issued = {0};
+    bool is_client;
+
+    shortage_forget();
+    installed_read(job->set_fd, job->cert, &installed);
+    if (err_shortage(err))
+        return false;
+    if (installed.health == INSTALLED_NOTHING)
+        return err_set(err, ERR_LOCAL, "%s", installed.why);
+    if (!identity_read(installed.record.leaf_pem, &installed.record.chain_pem, &job->identity,
+                       &is_client, err))
+        return false;
+    return !is_client || (installed_recover(job->set_fd, job->cert, &installed, &issued, err) &&
+                          key_from_pem(secret_expose(&issued.key_pem), issued.key_pem.length,
+                                       &job->identity.key, err));
+}
+
+bool job_roll_back(void *arg, struct err *err)
+{
+    struct cert_job *job = arg;
+    struct installed *target = &job->installed;
+
+    if (!set_directory_same(job->cert->directory, job->set_fd, job->lock_fd, err))
+        return false;
+    installed_read_generation(job->set_fd, job->rollback_to, job->cert, target);
+    if (target->health != INSTALLED_WHOLE)
+        return err_set(err, ERR_LOCAL, "the other generation is not whole: %s", target->why);
+    if (target->record.end_s <= clock_now_s())
+        return err_set(err, ERR_LOCAL, "the other generation has expired");
+    return publish_swap(job->set_fd, job->cert, job->rollback_to, job->previous, err);
+}
+
+bool job_save(void *arg, struct err *err)
+{
+    struct cert_job *job = arg;
+
+    return cert_state_write(job->set_fd, &job->state, err);
+}

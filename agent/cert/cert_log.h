@@ -1,0 +1,90 @@
+/*
+ * cert_log - what the log says about one certificate
+ *
+ * One function per event, so that the words stand in one place and the state machine stays
+ * readable.
+ */
+#ifndef LEAFD_CERT_CERT_LOG_H
+#define LEAFD_CERT_CERT_LOG_H
+
+#include "cert/cert_work.h"
+
+/* cert_log_found - a good certificate is on disk; nothing is asked of the CA */
+void cert_log_found(const struct cert_work *work);
+
+/* cert_log_kept - another agent keeps the set, as `who` tells, and has done all */
+void cert_log_kept(const struct cert_work *work, const struct err *who);
+
+/* cert_log_damaged - files, names or links of the set are not as leafd left them */
+void cert_log_damaged(const struct cert_work *work, const char *what);
+
+/* cert_log_new_key - a key is made although it was not to be rotated, and why */
+void cert_log_new_key(const struct cert_work *work, const char *why);
+
+/* cert_log_wanted - a certificate is to be issued, or its files written anew, and why */
+void cert_log_wanted(const struct cert_work *work, const char *what);
+
+/* cert_log_held - the certificate begins in the future */
+void cert_log_held(const struct cert_work *work);
+
+/* cert_log_published - the new set is in place */
+void cert_log_published(const struct cert_work *work);
+
+/* cert_log_reloaded - the consumer was told */
+void cert_log_reloaded(const struct cert_work *work);
+
+/* cert_log_failed - issuing or publishing failed; the next try is in `wait_ms` */
+void cert_log_failed(const struct cert_work *work, const struct err *err, uint64_t wait_ms);
+
+/* cert_log_waits - after a restart the wait that a failure before it began goes on */
+void cert_log_waits(const struct cert_work *work, const struct err *err, uint64_t wait_ms);
+
+/*
+ * cert_log_consumer_failed - the consumer could not be told, or does not serve the leaf
+ *
+ * The next try is in `wait_ms`. Said more gently of one that has never been there.
+ */
+void cert_log_consumer_failed(const struct cert_work *work, const struct err *err,
+                              uint64_t wait_ms);
+
+/* cert_log_short_hold - a new issuer's certificate is shown before its peers can all trust it */
+void cert_log_short_hold(const struct cert_work *work, uint64_t shown_s);
+
+/* cert_log_withdrawn - what is published was revoked and is not replaced */
+void cert_log_withdrawn(const struct cert_work *work);
+
+/* cert_log_proven - the consumer was seen to serve the published leaf */
+void cert_log_proven(const struct cert_work *work);
+
+/* cert_log_proof_lost - a consumer that served it serves something else by now */
+void cert_log_proof_lost(const struct cert_work *work, const struct err *err);
+
+/* cert_log_rolled_back - the consumer refused the new set, for the reason in `err` */
+void cert_log_rolled_back(const struct cert_work *work, const struct err *err);
+
+/* cert_log_rollback_failed - the previous set is no better, for the reason in `err` */
+void cert_log_rollback_failed(const struct cert_work *work, const struct err *err);
+
+/* cert_log_hurried - the renewal was moved forward, since the CA has changed */
+void cert_log_hurried(const struct cert_work *work);
+
+/* cert_log_warnings - what the CA warned about in its reply */
+void cert_log_warnings(const struct cert_work *work);
+
+/* cert_log_ends - what of the new certificate ends sooner than one would think, unless it was told
+ * of the one before; notes that in the work */
+void cert_log_ends(struct cert_work *work, const struct issued *issued);
+
+/* cert_log_odd_subject - what of the new certificate's subject is not as asked; nothing if "" */
+void cert_log_odd_subject(const struct cert_work *work, const struct issued *issued);
+
+/* cert_log_link_failed - a link elsewhere could not be made; nothing if `err` is none */
+void cert_log_link_failed(const struct cert_work *work, const struct err *err);
+
+/* cert_log_leased - the CA leased the certificate with the token */
+void cert_log_leased(const struct cert_work *work);
+
+/* cert_log_bug - an event came in a state that does not expect it */
+void cert_log_bug(const struct cert_work *work, const char *state, int event);
+
+#endif

@@ -1,0 +1,475 @@
+#include "cert/cert_work.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "cert/reload_state.h"
+#include "install/publish.h"
+#include "plan/backoff.h"
+#include "plan/ca_news.h"
+#include "plan/renewal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void on_later(void *arg, const struct err *err)
+{
+    struct cert_work *work = arg;
+
+    if (err->kind == ERR_NONE)
+        work->deliver(work, EV_DONE, err);
+    else
+        work->deliver(work, err->kind == ERR_DENIED ? EV_DENIED : EV_FAILED, err);
+}
+
+/* `later` is part of the work and is never dropped alone. */
+static void destroy_later(struct slot *slot)
+{
+    (void)slot;
+}
+
+bool cert_work_open(struct cert_work *work, struct cert_tools *tools, struct config *config,
+                    const struct cert_config *cert, struct err *err)
+{
+    *work = (struct cert_work){.tools = tools, .set_fd = -1, .lock_fd = -1};
+    if (!slot_open(&work->later, tools->loop, destroy_later, on_later, work, err))
+        return false;
+    work->config = config_ref(config);
+    work->cert = cert;
+    return true;
+}
+
+void cert_work_cancel(struct cert_work *work)
+{
+    work->slot = slot_drop(work->slot);
+    work->job = NULL;
+    sd_event_source_set_enabled(work->later.later, SD_EVENT_OFF);
+}
+
+void cert_work_note_end(struct cert_work *work)
+{
+    if (work->set_fd < 0 || !work->read_once ||
+        backoff_resume_ms(work->state.try_again_at_s, clock_now_s()) == 0)
+        return;
+    work->state.restart.in_order = true;
+    cert_work_save(work);
+}
+
+/* What the next process must know is on disk before this one lets go of the directory. */
+static void finish_saving(struct cert_work *work)
+{
+    struct err err;
+
+    if (work->saving != NULL)
+        worker_join(work->saving);
+    work->saving = slot_drop(work->saving);
+    if (work->save_again && !cert_state_write(work->set_fd, &work->state, &err))
+        log_write(LOG_DETAIL, (const struct log_field[]){{"CERT", work->cert->name}, {0}},
+                  "cannot keep the state: %s", err.text);
+}
+
+/* What goes on beside the stages belongs to the directory; the next read of one begins it anew. */
+static void leave_directory(struct cert_work *work)
+{
+    work->removal = sd_event_source_disable_unref(work->removal);
+    work->watch = sd_event_source_disable_unref(work->watch);
+    work->listing = slot_drop(work->listing);
+    work->list_job = NULL;
+    sd_event_source_disable_unref(work->look.timer);
+    slot_drop(work->look.slot);
+    work->look = (struct cert_look){0};
+}
+
+void cert_work_close_set(struct cert_work *work)
+{
+    close_fd(&work->set_fd);
+    close_fd(&work->lock_fd);
+}
+
+void cert_work_close(struct cert_work *work)
+{
+    cert_work_cancel(work);
+    finish_saving(work);
+    leave_directory(work);
+    cert_work_leave_held(work);
+    cert_work_release(work);
+    cert_work_forget_hurry(work);
+    slot_close(&work->later);
+    cert_work_close_set(work);
+    config_unref(work->config);
+}
+
+static bool is_used(const struct config *config, const char *directory)
+{
+    for (size_t i = 0; i < config->cert_count; i++)
+        if (strcmp(config->certs[i].directory, directory) == 0)
+            return true;
+    return false;
+}
+
+void cert_work_abandon(struct cert_work *work, const struct config *config)
+{
+    if (work->set_fd < 0 || is_used(config, work->cert->directory))
+        return;
+    /* What a worker is doing may be the publication itself. */
+    if (work->job != NULL)
+        work->job->is_last = true;
+    else
+        publish_leave_only(work->set_fd);
+}
+
+void cert_work_adopt(struct cert_work *work, struct config *config, const struct cert_config *cert)
+{
+    bool moved = strcmp(work->cert->directory, cert->directory) != 0;
+
+    if (moved) {
+        cert_work_release(work);
+        cert_work_abandon(work, config);
+        cert_work_close_set(work);
+        work->previous[0] = '\0';
+        leave_directory(work);
+        work->heeded = (struct cert_mark){0};
+        work->published = (struct cert_published){0};
+        work->state = (struct cert_state){0};
+        work->read_once = false;
+    }
+    work->repaired[0] = '\0';
+    config_ref(config);
+    config_unref(work->config);
+    work->config = config;
+    work->cert = cert;
+}
+
+void cert_work_remove(struct cert_work *work, const char *generation)
+{
+    if (generation[0] != '\0' && work->set_fd >= 0 && !publish_may_be(work->set_fd, generation))
+        generation_remove(work->set_fd, generation);
+}
+
+static bool holds(const struct cert_work *work)
+{
+    return work->draft != NULL && work->state.held[0] != '\0' &&
+           strcmp(work->draft->generation, work->state.held) == 0;
+}
+
+void cert_work_leave_held(struct cert_work *work)
+{
+    if (holds(work))
+        work->draft->generation[0] = '\0';
+}
+
+void cert_work_release(struct cert_work *work)
+{
+    if (holds(work)) {
+        work->state.held[0] = '\0';
+        work->state.ca.held_until_s = 0;
+    }
+    /* What was staged and never came into place, vetoed or not renamed, holds a key. */
+    if (work->draft != NULL)
+        cert_work_remove(work, work->draft->generation);
+    cert_draft_free(work->draft);
+    work->draft = NULL;
+    work->permit = slot_drop(work->permit);
+}
+
+void cert_work_forget_held(struct cert_work *work)
+{
+    if (work->state.held[0] == '\0')
+        return;
+    cert_work_remove(work, work->state.held);
+    work->state.held[0] = '\0';
+    work->state.ca.held_until_s = 0;
+    cert_work_save(work);
+}
+
+static void on_saved(void *arg, const struct err *err)
+{
+    struct cert_work *work = arg;
+
+    /* The error lives in the slot. */
+    if (err->kind != ERR_NONE)
+        log_write(LOG_DETAIL, (const struct log_field[]){{"CERT", work->cert->name}, {0}},
+                  "cannot keep the state: %s", err->text);
+    work->saving = slot_drop(work->saving);
+    if (work->save_again)
+        cert_work_save(work);
+}
+
+void cert_work_save(struct cert_work *work)
+{
+    struct cert_job *job;
+    struct err err;
+
+    work->save_again = work->saving != NULL;
+    if (work->save_again || work->set_fd < 0)
+        return;
+    job = cert_job_new(work->config, work->cert, work->set_fd, work->lock_fd, NULL, &err);
+    if (job == NULL)
+        return;
+    job->state = work->state;
+    work->saving = worker_start(work->tools->workers, WORK_NEXT, job_save, job, cert_job_free,
+                                on_saved, work, &err);
+}
+
+void cert_work_heed(struct cert_work *work, enum revocation revocation)
+{
+    work->heeded.revocation = revocation;
+    memcpy(work->heeded.generation, work->published.generation, sizeof work->heeded.generation);
+}
+
+void cert_work_tell_mark(struct cert_work *work, enum revocation revocation)
+{
+    bool is_heeded = work->heeded.revocation == revocation &&
+                     strcmp(work->heeded.generation, work->published.generation) == 0;
+
+    if (revocation != REVOCATION_NONE && !is_heeded)
+        work->deliver(work, revocation == REVOCATION_FINAL ? EV_WITHDRAWN : EV_REVOKED, NULL);
+}
+
+void cert_work_fail(struct cert_work *work, const struct err *err)
+{
+    slot_finish(&work->later, err);
+}
+
+void cert_work_give_reason(struct cert_work *work, const char *reason)
+{
+    snprintf(work->reason, sizeof work->reason, "%s", reason);
+}
+
+void cert_work_forget_hurry(struct cert_work *work)
+{
+    work->hurry = (struct cert_hurry){0};
+}
+
+void cert_work_note_published(struct cert_work *work, const char *generation,
+                              const struct certificate_facts *leaf, uint64_t end_s,
+                              uint64_t issued_s)
+{
+    struct cert_published *published = &work->published;
+    const struct validity life = {leaf->validity.not_before, end_s};
+    const char *const texts[] = {work->cert->name, leaf->serial, NULL};
+
+    if (strcmp(published->serial, leaf->serial) != 0)
+        cert_work_forget_hurry(work);
+    consumer_note_leaf(&work->state.consumer, leaf->fingerprint);
+    work->asked_with[0] = '\0';
+    published->usable = true;
+    published->validity = leaf->validity;
+    published->end_s = end_s;
+    published->issued_s = issued_s;
+    published->due_s = renewal_due_s(&life, issued_s, &work->cert->renewal, digest_spread(texts));
+    if (work->state.ca.held_until_s != 0)
+        published->due_s = work->state.ca.held_until_s;
+    else if (work->hurry.due_s != 0 && work->hurry.due_s < published->due_s)
+        published->due_s = work->hurry.due_s;
+    snprintf(published->generation, sizeof published->generation, "%s", generation);
+    snprintf(published->serial, sizeof published->serial, "%s", leaf->serial);
+    snprintf(published->fingerprint, sizeof published->fingerprint, "%s", leaf->fingerprint);
+    memcpy(published->authority_key, leaf->authority_key, sizeof published->authority_key);
+}
+
+uint64_t cert_work_life_s(const struct cert_work *work)
+{
+    const struct validity *validity = &work->published.validity;
+
+    return work->cert->request.ttl_s != 0 ? work->cert->request.ttl_s
+                                          : validity->not_after - validity->not_before;
+}
+
+uint64_t cert_work_spread_s(const struct cert_work *work)
+{
+    const struct agent_config *agent = &work->config->agent;
+
+    return ca_news_spread_s(agent->ca_spread_s,
+                            ca_news_poll_s(agent->ca_poll_s, cert_work_life_s(work)));
+}
+
+bool cert_work_knows_issuer(const struct cert_work *work, const char *key)
+{
+    for (size_t i = 0; i < CA_KNOWN_MOST; i++)
+        if (strcmp(work->state.ca.known[i], key) == 0)
+            return true;
+    return false;
+}
+
+/* The latest stands first; the oldest is forgotten. */
+void cert_work_remember_issuer(struct cert_work *work, const char *key)
+{
+    struct ca_state *ca = &work->state.ca;
+
+    if (key[0] == '\0' || cert_work_knows_issuer(work, key))
+        return;
+    memmove(ca->known[1], ca->known[0], sizeof ca->known - sizeof ca->known[0]);
+    snprintf(ca->known[0], sizeof ca->known[0], "%s", key);
+}
+
+void cert_work_note_issued(struct cert_work *work, const struct certificate_facts *leaf)
+{
+    const struct ca_place place = ca_place_of(work->cert);
+    const char *named = ca_watch_named(work->tools->watch, &place);
+    struct ca_state *ca = &work->state.ca;
+    const struct ca_state before = *ca;
+
+    if (!ca_news_is_early(ca->early_at_s, cert_work_life_s(work), clock_now_s()))
+        memset(ca->known, 0, sizeof ca->known);
+    else if (strcmp(work->published.authority_key, leaf->authority_key) != 0)
+        cert_work_remember_issuer(work, work->published.authority_key);
+    if (strcmp(named, leaf->authority_key) != 0)
+        cert_work_remember_issuer(work, named);
+    ca->has_baseline = named[0] != '\0';
+    if (memcmp(before.known, ca->known, sizeof before.known) != 0 ||
+        before.has_baseline != ca->has_baseline)
+        cert_work_save(work);
+}
+
+bool cert_work_lasts(const struct cert_work *work)
+{
+    uint64_t now_s = clock_now_s();
+
+    return work->published.usable && now_s >= work->published.validity.not_before &&
+           now_s < work->published.end_s;
+}
+
+/* How urgent the next try is, as the age of the certificate has it. */
+static struct backoff_state urgency(const struct cert_work *work, uint64_t now_s)
+{
+    const struct cert_published *published = &work->published;
+    struct backoff_state backoff = {
+        .lifetime_s = work->cert->request.ttl_s,
+        .just_booted = clock_boot_us() < BACKOFF_BOOTING_S * 1000000ULL,
+    };
+
+    if (published->usable && now_s < published->end_s) {
+        const struct validity life = {published->validity.not_before, published->end_s};
+
+        backoff.remaining_s = published->end_s - now_s;
+        backoff.lifetime_s = published->end_s - renewal_start_s(&life, published->issued_s);
+    }
+    return backoff;
+}
+
+uint64_t cert_work_ca_rests_ms(const struct cert_work *work)
+{
+    uint64_t now_us = clock_boot_us();
+
+    return work->ca_rests_until_us > now_us ? (work->ca_rests_until_us - now_us) / 1000 : 0;
+}
+
+uint64_t cert_work_patience_ms(const struct cert_work *work)
+{
+    const struct backoff_state backoff = urgency(work, clock_now_s());
+
+    return backoff_patience_ms(&backoff);
+}
+
+uint64_t cert_work_shorter_wait_ms(const struct cert_work *work)
+{
+    uint64_t most_ms = cert_work_patience_ms(work);
+
+    return most_ms / 2 + random_share(most_ms / 2, random_draw());
+}
+
+/* The consumer has no more time than the certificate that it serves. */
+static void heed_served(const struct cert_work *work, struct backoff_state *backoff, uint64_t now_s)
+{
+    const struct served_state *served = &work->state.consumer.served;
+    uint64_t left_s = served->not_after_s > now_s ? served->not_after_s - now_s : 1;
+
+    if (served->serial[0] != '\0' && left_s < backoff->remaining_s)
+        backoff->remaining_s = left_s;
+}
+
+/* The wait after a failure, as the age of the certificate and the class have it. */
+static uint64_t wait_after(const struct cert_work *work, const struct err *err, enum err_kind pace,
+                           unsigned failures, uint64_t now_s)
+{
+    struct backoff_state backoff = urgency(work, now_s);
+
+    if (pace == ERR_CONSUMER)
+        heed_served(work, &backoff, now_s);
+    backoff.failures = failures;
+    backoff.retry_after_s = err->retry_after_s;
+    return backoff_wait_ms(pace, &backoff, random_draw());
+}
+
+static uint64_t note(struct cert_work *work, const struct err *err, enum err_kind pace,
+                     unsigned failures)
+{
+    struct cert_state *state = &work->state;
+    uint64_t now_s = clock_now_s(), wait_ms = wait_after(work, err, pace, failures, now_s);
+
+    state->failure = *err;
+    if (backoff_suspects_role(err, failures))
+        err_append(&state->failure, "; the CA is out of order, or the role is set wrongly");
+    state->failed_at_s = now_s;
+    state->try_again_at_s = now_s + wait_ms / 1000;
+    cert_work_save(work);
+    return wait_ms;
+}
+
+uint64_t cert_work_left_wait_s(struct cert_work *work)
+{
+    struct restart_state *restart = &work->state.restart;
+    struct backoff_restart this = {.in_order = restart->in_order};
+    char stamp[DIGEST_HEX_BYTES];
+    uint64_t now_s = clock_now_s();
+
+    if (backoff_resume_ms(work->state.try_again_at_s, now_s) == 0)
+        return 0;
+    if (restart->since_s > now_s || now_s - restart->since_s > BACKOFF_RESTARTS_WITHIN_S) {
+        restart->count = 0;
+        restart->since_s = now_s;
+    }
+    credential_stamp(work->config, stamp);
+    this.in_a_row = ++restart->count;
+    this.changed = restart->asked_with[0] != '\0' && strcmp(restart->asked_with, stamp) != 0;
+    restart->in_order = false;
+    cert_work_save(work);
+    return backoff_outlives_restart(&this) ? work->state.try_again_at_s : 0;
+}
+
+uint64_t cert_work_note_failure(struct cert_work *work, const struct err *err)
+{
+    enum err_kind pace = err->kind == ERR_CONSUMER ? ERR_REFUSED : err->kind;
+
+    char *asked_with = work->state.restart.asked_with;
+
+    /* What failed before the CA was asked. */
+    if (work->asked_with[0] == '\0')
+        credential_stamp(work->config, work->asked_with);
+    memcpy(asked_with, work->asked_with, sizeof work->asked_with);
+    work->asked_with[0] = '\0';
+    credential_watch_arm(work->tools->credentials, work->config, asked_with);
+    return note(work, err, pace, ++work->state.failures);
+}
+
+bool cert_work_blames_clock(const struct cert_work *work)
+{
+    return work->state.failure.kind == ERR_UNTRUSTED || !cert_work_lasts(work);
+}
+
+uint64_t cert_work_note_hurry(struct cert_work *work)
+{
+    const struct err nothing = {.kind = ERR_NONE};
+    uint64_t now_s = clock_now_s(), wait_ms = wait_after(work, &nothing, ERR_NONE, 1, now_s);
+
+    work->state.try_again_at_s = now_s + wait_ms / 1000;
+    cert_work_save(work);
+    return wait_ms;
+}
+
+uint64_t cert_work_note_refusal(struct cert_work *work, const struct err *err)
+{
+    return note(work, err, err->kind, ++work->state.consumer.failures);
+}
+
+void cert_work_slot_done(void *arg, const struct err *slot_err)
+{
+    struct cert_work *work = arg;
+    const struct err err = *slot_err;
+
+    work->slot = slot_drop(work->slot);
+    work->deliver(work, err.kind == ERR_NONE ? EV_DONE : EV_FAILED, &err);
+}

@@ -1,0 +1,296 @@
+/*
+ * cert_work - one certificate at work: what its stages share
+ *
+ * The stages read and write this struct; which stage comes next is decided in cert_flow alone, to
+ * which every stage delivers exactly one event when it has ended.
+ */
+#ifndef LEAFD_CERT_CERT_WORK_H
+#define LEAFD_CERT_CERT_WORK_H
+
+#include "base/worker.h"
+#include "ca/ca_watch.h"
+#include "ca/credentials.h"
+#include "ca/semaphore.h"
+#include "ca/vault_token.h"
+#include "cert/cert_job.h"
+#include "config/config.h"
+#include "http/http_loop.h"
+#include "install/revoked_mark.h"
+#include "prove/prove.h"
+#include "reload/reload_turn.h"
+
+enum cert_event {
+    EV_DONE,      /* the stage went well */
+    EV_FAILED,    /* it did not: err says why */
+    EV_DENIED,    /* the CA answered 403 to the token */
+    EV_EARLY,     /* the generation is staged, but its certificate begins in the future */
+    EV_FRESH,     /* what is on disk is as it should be */
+    EV_WANTED,    /* a new certificate is wanted */
+    EV_LATER,     /* one is wanted, but it failed a moment ago */
+    EV_HELD,      /* one is wanted, and there already, staged and held before a restart */
+    EV_RESTAGE,   /* the set on disk is sound, but its files must be written anew */
+    EV_RELOAD,    /* the consumer has not been told of the set on disk */
+    EV_PROVE,     /* it was told, but not seen to serve the set on disk */
+    EV_DUE,       /* the wall clock has reached the moment that was waited for */
+    EV_RETRY,     /* the wait after a failure is over */
+    EV_CHANGED,   /* the configuration changed what is wanted */
+    EV_STRANGER,  /* the generation is staged, but of an issuer that peers may not trust yet */
+    EV_DAMAGED,   /* the files of what is published are not as they were written: work->reason */
+    EV_WITHDRAWN, /* the published generation is marked as revoked and not to be replaced */
+    EV_REVOKED,   /* somebody marked the published generation as revoked */
+    EV_COUNT
+};
+
+/* Why a published set is written anew, in words that follow "because". */
+#define CA_ANNOUNCING                                                                              \
+    "the CA has a new issuer, which is to be trusted before its first certificate is shown"
+
+/* Why one is replaced, in the same way. */
+#define CA_REVOKED "the CA has revoked the published certificate"
+
+/* What all certificates share; borrowed, and the same for all of them. */
+struct cert_tools {
+    sd_event *loop;
+    struct workers *workers;
+    struct workers
+        *lookups;           /* for names of consumers' hosts: name servers that hang stall no key */
+    struct http_loop *http; /* for consumers: one that hangs must not keep the CA waiting */
+    struct vault_token *token;
+    struct credential_watch *credentials; /* NULL for a one-shot run */
+    struct ca_cache *cache;
+    const struct ca_watch *watch; /* of the CA; NULL: none */
+    struct semaphore permits;
+    struct reload_turns turns;
+    bool ca_is_away; /* the last to ask the CA got no answer, or no token */
+    bool by_name;    /* somebody asks for just these certificates */
+    bool stays; /* a daemon: waits of an earlier process count, and marks of others are noticed */
+};
+
+/* What is published, as far as the loop needs to know. */
+struct cert_published {
+    bool usable; /* there is a sound generation that has not ended */
+    char generation[GENERATION_NAME_BYTES];
+    char serial[SERIAL_TEXT_BYTES], fingerprint[DIGEST_HEX_BYTES];
+    char authority_key[KEY_IDENTIFIER_BYTES];
+    struct validity validity;
+    uint64_t end_s; /* when it stops being of use: the earliest notAfter on its path */
+    uint64_t issued_s, due_s;
+};
+
+/* Why the published certificate is to be replaced before its own time; {0} if it is not. */
+struct cert_hurry {
+    uint64_t due_s;
+    const char *reason; /* static */
+    bool other_issuer;
+};
+
+/* The looks at the files of what is published, beside the stages; for daemons. */
+struct cert_look {
+    sd_event_source *timer;
+    struct slot *slot;            /* the look under way */
+    struct cert_job *job;         /* of it; borrowed */
+    char print[DIGEST_HEX_BYTES]; /* how the files looked when they were whole; "" not known */
+    uint64_t ended_us;            /* the last one, on the boot clock */
+    unsigned in_a_row;            /* looks that had a cause, one after the other */
+    bool has_cause; /* something changed, or was found changed: the next look is for that */
+    bool had_cause; /* the one under way was */
+    bool told;      /* what is damaged by now was told by a look, or as often before as is told */
+    bool swapped;   /* leafd itself changed names since the last one: it counts for nobody */
+};
+
+/* The mark of revocation that the work already goes by; {0}: none. */
+struct cert_mark {
+    char generation[GENERATION_NAME_BYTES];
+    enum revocation revocation;
+};
+
+struct cert_work {
+    struct cert_tools *tools;
+    struct config *config; /* a reference of its own; `cert` points into it */
+    const struct cert_config *cert;
+    int set_fd, lock_fd; /* the set's directory, open, and its lock; -1 before */
+
+    struct slot *slot;    /* the stage under way */
+    struct cert_job *job; /* of that stage, if a worker does it; borrowed */
+    struct slot later;    /* for stages that end at once */
+    struct slot *permit;
+    struct slot *listing;      /* a revocation list being read, beside the stages */
+    struct cert_job *list_job; /* that reads it; borrowed */
+    struct slot *saving;       /* the state being written, likewise */
+    bool save_again;
+
+    struct cert_draft *draft; /* from key to publish; a worker's job has it meanwhile */
+    struct cert_published published;
+    struct cert_state state;
+    char previous[GENERATION_NAME_BYTES]; /* kept for its readers, and to go back to; "" none */
+    bool failed_alike;                    /* the consumer, the last two times */
+    struct prove_seen seen;               /* by the last look at what the consumer serves */
+    uint64_t proof_limit_s;               /* of the proof under way */
+    char nobody[192];                     /* why a reload found nobody, while that look goes on */
+    sd_event_source *removal, *watch;     /* of cert_directory */
+    struct cert_look look;                /* the same */
+    bool read_once;
+    uint64_t ca_rests_until_us; /* the CA is not asked before this moment of the boot clock, though
+                                   the consumer is told; 0: it is not waited for */
+    char repaired[GENERATION_NAME_BYTES]; /* made so, for which once is enough; "" none */
+    bool repairable; /* the files of what is published are not as they should be, and can be written
+                      anew without the CA */
+    bool in_time;    /* the certificate in the making is a renewal that nothing hurries */
+    bool told_lease; /* that the CA leases the certificates with the token */
+    bool told_short_hold; /* that a new issuer cannot be made known in time */
+    bool told_list;       /* that a revocation list could not be believed */
+    struct cert_hurry hurry;
+    struct cert_mark heeded;
+    char asked_with[DIGEST_HEX_BYTES]; /* credential_stamp at the start of this try; "" not begun */
+    struct told_ends {
+        char cut[128], near[128], other[128];
+    } told_ends;           /* of the last certificate, likewise: what ends and how soon */
+    char odd_subject[256]; /* of the last certificate, told already; "" nothing was odd */
+    char reason[256];      /* why a certificate is wanted, for the log */
+
+    /* Where a stage's end goes. */
+    void (*deliver)(struct cert_work *work, enum cert_event event, const struct err *err);
+};
+
+/* cert_work_open - makes the work ready; fails with class local. Takes a reference of `config` */
+bool cert_work_open(struct cert_work *work, struct cert_tools *tools, struct config *config,
+                    const struct cert_config *cert, struct err *err);
+
+/*
+ * cert_work_note_end - starts to note on disk that the process ends in order while it waits
+ *
+ * For the next process, which asks at once then. cert_work_close waits for it; whoever ends many
+ * notes it for all of them first, so that the disk sees them together.
+ */
+void cert_work_note_end(struct cert_work *work);
+
+/* cert_work_close_set - closes the set's directory and gives up its lock */
+void cert_work_close_set(struct cert_work *work);
+
+/* cert_work_close - cancels the stage under way and releases everything */
+void cert_work_close(struct cert_work *work);
+
+/*
+ * cert_work_abandon - leaves only what is published in a directory that `config` has no use for
+ *
+ * The generation before and what is staged or held hold keys that nobody would remove any more. A
+ * stage under way is left to end first. Goes before cert_work_close.
+ */
+void cert_work_abandon(struct cert_work *work, const struct config *config);
+
+/* cert_work_adopt - goes on with the section of another configuration; between stages only */
+void cert_work_adopt(struct cert_work *work, struct config *config, const struct cert_config *cert);
+
+/* cert_work_release - gives up permit and draft, with what is staged of it; the work is at rest, or
+ * only reloads */
+void cert_work_release(struct cert_work *work);
+
+/* cert_work_forget_held - removes what is held, key included, unless it is published by now */
+void cert_work_forget_held(struct cert_work *work);
+
+/* cert_work_leave_held - gives up the draft that is held, and leaves its generation on disk for the
+ * next look at it */
+void cert_work_leave_held(struct cert_work *work);
+
+/*
+ * cert_work_remove - removes a generation with its files, unless it may be the published one
+ *
+ * What is remembered as staged or previous may be in place: a rename can have happened although it
+ * was reported as failed. "" is none.
+ */
+void cert_work_remove(struct cert_work *work, const char *generation);
+
+/* cert_work_heed - the work goes by this mark of what is published from now on */
+void cert_work_heed(struct cert_work *work, enum revocation revocation);
+
+/*
+ * cert_work_tell_mark - delivers REVOKED or WITHDRAWN for a mark of what is published
+ *
+ * Nothing for a mark that the work goes by already: it is found at every look, and must not end the
+ * wait after a failure each time.
+ */
+void cert_work_tell_mark(struct cert_work *work, enum revocation revocation);
+
+/* cert_work_save - writes the state to disk, beside the stages; failures are for the debug log */
+void cert_work_save(struct cert_work *work);
+
+/* cert_work_give_reason - notes why a certificate is wanted, for the log */
+void cert_work_give_reason(struct cert_work *work, const char *reason);
+
+/* cert_work_forget_hurry - the renewal is due when it is due again */
+void cert_work_forget_hurry(struct cert_work *work);
+
+/* cert_work_note_published - notes what is published now, and when it is due */
+void cert_work_note_published(struct cert_work *work, const char *generation,
+                              const struct certificate_facts *leaf, uint64_t end_s,
+                              uint64_t issued_s);
+
+/* cert_work_life_s - the life that is asked for, or that of what is published; 0: not known */
+uint64_t cert_work_life_s(const struct cert_work *work);
+
+/* cert_work_spread_s - over how long certificates of a new CA come */
+uint64_t cert_work_spread_s(const struct cert_work *work);
+
+/* cert_work_knows_issuer - whether the CA named that issuer before, which has not signed for us */
+bool cert_work_knows_issuer(const struct cert_work *work, const char *key);
+
+/* cert_work_remember_issuer - it is such a one from now on; "" is none */
+void cert_work_remember_issuer(struct cert_work *work, const char *key);
+
+/* cert_work_note_issued - another certificate is about to be noted as published: keeps who signed
+ * the one before, and whom the CA named meanwhile */
+void cert_work_note_issued(struct cert_work *work, const struct certificate_facts *leaf);
+
+/* cert_work_lasts - whether what is published is sound, has begun and has not ended */
+bool cert_work_lasts(const struct cert_work *work);
+
+/*
+ * cert_work_note_failure - counts a failure to issue, puts it into the state and saves it
+ *
+ * Gives the milliseconds until the next try. After a veto, or a consumer's refusal, it is the pace
+ * of what a person must repair, since every try costs a certificate.
+ */
+uint64_t cert_work_note_failure(struct cert_work *work, const struct err *err);
+
+/*
+ * cert_work_left_wait_s - until when an earlier process wanted the CA left alone; 0: not any more
+ *
+ * To be asked once, at the first look at the disk: it counts this start, and saves that.
+ */
+uint64_t cert_work_left_wait_s(struct cert_work *work);
+
+/* cert_work_ca_rests_ms - how long the CA is not asked yet, while something else is seen to */
+uint64_t cert_work_ca_rests_ms(const struct cert_work *work);
+
+/* cert_work_patience_ms - the longest that a login that failed for others may put off a try */
+uint64_t cert_work_patience_ms(const struct cert_work *work);
+
+/* cert_work_shorter_wait_ms - the longest that a wait under way may still be, now that the clock
+ * was set; jittered */
+uint64_t cert_work_shorter_wait_ms(const struct cert_work *work);
+
+/*
+ * cert_work_blames_clock - whether the last failure may look otherwise now that the clock was set
+ *
+ * A certificate that was not believed, the CA's own or ours, or none in place that is valid.
+ */
+bool cert_work_blames_clock(const struct cert_work *work);
+
+/* cert_work_note_hurry - puts a next try within seconds into the state, saves it, and gives the
+ * milliseconds until then */
+uint64_t cert_work_note_hurry(struct cert_work *work);
+
+/* cert_work_note_refusal - the same for a failure to make the consumer take what is published */
+uint64_t cert_work_note_refusal(struct cert_work *work, const struct err *err);
+
+/* cert_work_slot_done - the end of work->slot, for stages that only wait: delivers DONE or FAILED
+ */
+void cert_work_slot_done(void *arg, const struct err *err);
+
+/* cert_work_cancel - ends the stage under way without an event */
+void cert_work_cancel(struct cert_work *work);
+
+/* cert_work_fail - the stage could not even start: delivers FAILED (or DENIED), later as always */
+void cert_work_fail(struct cert_work *work, const struct err *err);
+
+#endif

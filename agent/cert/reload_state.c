@@ -1,0 +1,121 @@
+#include "cert/reload_state.h"
+
+#include "base/clock.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *const state_names[RELOAD_STATE_COUNT] = {
+    [RELOAD_STATE_NONE] = "none",         [RELOAD_STATE_PENDING] = "pending",
+    [RELOAD_STATE_RELOADED] = "reloaded", [RELOAD_STATE_PROVEN] = "proven",
+    [RELOAD_STATE_FAILED] = "failed",
+};
+
+const char *reload_state_name(enum reload_state state)
+{
+    return state < RELOAD_STATE_COUNT ? state_names[state] : "unknown";
+}
+
+static bool tells(const struct cert_config *cert)
+{
+    return cert->reloads.items[0].verb != RELOAD_NONE;
+}
+
+static bool proves(const struct cert_config *cert)
+{
+    return cert->prove.method != PROVE_NONE;
+}
+
+bool reload_state_is_told(const struct consumer_state *consumer, const struct cert_config *cert,
+                          const char *generation)
+{
+    return !tells(cert) || strcmp(consumer->reloaded, generation) == 0;
+}
+
+/* A section that asked for no proof was taken for proven without anybody being seen, as were all by
+ * states that tell nothing of what was seen. */
+static bool is_proven(const struct consumer_state *consumer, const char *generation)
+{
+    return strcmp(consumer->proven, generation) == 0 && consumer->served.serial[0] != '\0';
+}
+
+bool reload_state_is_settled(const struct consumer_state *consumer, const struct cert_config *cert,
+                             const char *generation)
+{
+    return reload_state_is_told(consumer, cert, generation) &&
+           (!proves(cert) || is_proven(consumer, generation));
+}
+
+enum reload_state reload_state_of(const struct consumer_state *consumer,
+                                  const struct cert_config *cert, const char *generation)
+{
+    if (!tells(cert) && !proves(cert))
+        return RELOAD_STATE_NONE;
+    if (reload_state_is_settled(consumer, cert, generation))
+        return proves(cert) ? RELOAD_STATE_PROVEN : RELOAD_STATE_RELOADED;
+    if (consumer->failures > 0)
+        return RELOAD_STATE_FAILED;
+    return tells(cert) && reload_state_is_told(consumer, cert, generation) ? RELOAD_STATE_RELOADED
+                                                                           : RELOAD_STATE_PENDING;
+}
+
+bool consumer_is_awaited(const struct consumer_state *consumer)
+{
+    return consumer->failures > 0 && consumer->missing && consumer->accepted[0] == '\0';
+}
+
+bool consumer_knows_leaf(const struct consumer_state *consumer, const char *fingerprint)
+{
+    for (size_t i = 0; i < KNOWN_LEAVES_MOST && consumer->known[i][0] != '\0'; i++)
+        if (strncmp(consumer->known[i], fingerprint, KNOWN_LEAF_BYTES - 1) == 0)
+            return true;
+    return false;
+}
+
+void consumer_note_leaf(struct consumer_state *consumer, const char *fingerprint)
+{
+    if (fingerprint[0] == '\0' || consumer_knows_leaf(consumer, fingerprint))
+        return;
+    memmove(consumer->known[1], consumer->known[0], sizeof consumer->known - KNOWN_LEAF_BYTES);
+    snprintf(consumer->known[0], KNOWN_LEAF_BYTES, "%s", fingerprint);
+}
+
+void consumer_forget_tries(struct consumer_state *consumer)
+{
+    struct consumer_state kept = {.served = consumer->served};
+
+    memcpy(kept.known, consumer->known, sizeof kept.known);
+    *consumer = kept;
+}
+
+bool served_is_bad(const struct consumer_state *consumer, const struct cert_config *cert)
+{
+    const struct served_state *served = &consumer->served;
+
+    return proves(cert) && served->serial[0] != '\0' &&
+           (served->foreign || served->seen_s >= served->not_after_s);
+}
+
+void served_text(const struct served_state *served, const char *published_serial, uint64_t now_s,
+                 char to[static SERVED_TEXT_BYTES])
+{
+    char time[DURATION_TEXT_BYTES];
+    bool ended = now_s >= served->not_after_s;
+
+    to[0] = '\0';
+    if (served->serial[0] == '\0' || strcmp(served->serial, published_serial) == 0)
+        return;
+    duration_text(ended ? now_s - served->not_after_s : served->not_after_s - now_s, time);
+    snprintf(to, SERVED_TEXT_BYTES,
+             "the consumer was last seen to serve %sserial %s, which %s %s%s",
+             served->foreign ? "a certificate that is none of this set's, " : "", served->serial,
+             ended ? "ended" : "ends in", time, ended ? " ago" : "");
+}
+
+bool rollback_is_due(const struct consumer_state *consumer, const struct cert_config *cert,
+                     const char *generation, const char *previous)
+{
+    return cert->rollback && !consumer->insists && consumer->refusals >= REFUSALS_ENOUGH &&
+           strcmp(consumer->accepted, generation) != 0 && previous[0] != '\0' &&
+           strcmp(consumer->accepted, previous) == 0;
+}

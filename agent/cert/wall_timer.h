@@ -1,0 +1,47 @@
+/*
+ * wall_timer - a moment on the wall clock, or a wait, whichever comes first
+ *
+ * Certificates are due by the wall clock, waits after failures go by the boot clock. The timer
+ * itself always runs on the boot clock, sleeps an hour at most, and is computed again when the
+ * clock is set: a step of the clock makes nothing fire early, and nothing be missed.
+ */
+#ifndef LEAFD_CERT_WALL_TIMER_H
+#define LEAFD_CERT_WALL_TIMER_H
+
+#include "base/err.h"
+
+#include <systemd/sd-event.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* `reached` tells that the wall-clock moment has come; else the wait is over. */
+typedef void wall_timer_rings(void *arg, bool reached);
+
+/* Initialise with {0}. */
+struct wall_timer {
+    sd_event_source *timer;
+    uint64_t moment_s; /* wall clock; 0: none */
+    uint64_t until_us; /* boot clock; 0: none */
+    wall_timer_rings *rings;
+    void *arg;
+};
+
+/* wall_timer_open - makes it ready, not set; borrows `loop`; fails with class local */
+bool wall_timer_open(struct wall_timer *timer, sd_event *loop, wall_timer_rings *rings, void *arg,
+                     struct err *err);
+
+/* wall_timer_close - gives back what it holds; {0} is fine */
+void wall_timer_close(struct wall_timer *timer);
+
+/* wall_timer_set - rings once at `moment_s`, or after `wait_ms`; 0 for neither leaves that one out
+ */
+void wall_timer_set(struct wall_timer *timer, uint64_t moment_s, uint64_t wait_ms);
+
+/* wall_timer_hasten - a wait that is under way is over after `wait_ms` at the latest */
+void wall_timer_hasten(struct wall_timer *timer, uint64_t wait_ms);
+
+/* wall_timer_recompute - the clock was set */
+void wall_timer_recompute(struct wall_timer *timer);
+
+#endif
