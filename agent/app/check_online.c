@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/terminal.h"
 #include "ca/vault_describe.h"
+#include "ca/vault_sign.h"
 #include "install/set_directory.h"
 #include "plan/fit_identity.h"
 

@@ -21,8 +21,8 @@ enum {
     HASTEN_MS = 1000
 };
 
-static void on_token_change(void *arg, enum token_change change, uint64_t lease_s,
-                            const struct err *err)
+static void on_session(void *arg, enum ca_session_change change, uint64_t lease_s,
+                       const struct err *err)
 {
     const struct engine *engine = arg;
     const char *method = auth_method_words[engine->config->auth.method];
@@ -34,23 +34,23 @@ static void on_token_change(void *arg, enum token_change change, uint64_t lease_
 
     duration_text(lease_s, lease);
     switch (change) {
-    case TOKEN_GIVEN:
+    case CA_SESSION_OPEN:
         if (engine->config->auth.method == AUTH_TOKEN)
             log_write(LOG_LOGGED_IN, fields, "uses the token that it was given");
         else
             log_write(LOG_LOGGED_IN, fields, "logged in by %s; the token lives for %s", method,
                       lease_s == 0 ? "ever" : lease);
         break;
-    case TOKEN_NOT_GIVEN:
+    case CA_SESSION_NOT_OPEN:
         log_write(LOG_LOGIN_FAILED, fields, "%s", err->text);
         break;
-    case TOKEN_RENEWED:
+    case CA_SESSION_RENEWED:
         log_write(LOG_TOKEN_RENEWED, fields, "the token was renewed for %s", lease);
         break;
-    case TOKEN_NOT_RENEWED:
+    case CA_SESSION_NOT_RENEWED:
         log_write(LOG_TOKEN_LOST, fields, "the token could not be renewed: %s", err->text);
         break;
-    case TOKEN_REFUSED:
+    case CA_SESSION_REFUSED:
         log_write(LOG_TOKEN_LOST, fields, "the token is to be replaced: %s", err->text);
         break;
     }
@@ -172,7 +172,7 @@ static bool on_credentials(void *arg, bool changed)
     bool failing = false;
 
     if (changed)
-        vault_token_hurry(engine->tools.token);
+        ca_hurry(engine->tools.ca);
     for (size_t i = 0; i < engine->count; i++) {
         if (cert_flow_state(engine->flows[i]) != FLOW_BACKING_OFF)
             continue;
@@ -189,6 +189,16 @@ static void set_limits(struct engine *engine)
     engine->tools.permits.most = engine->config->agent.max_in_flight * 2;
     http_loop_limit(engine->http, engine->config->agent.max_in_flight);
     harden_allow_files(engine->config->cert_count);
+}
+
+static bool open_ca(struct engine *engine, struct config *config, struct err *err)
+{
+    const struct ca_listener listener = {.on_session = on_session, .arg = engine};
+
+    if (!ca_open(engine->http, config, engine->tools.stays, &listener, &engine->tools.ca, err))
+        return false;
+    engine->tools.token = ca_token(engine->tools.ca);
+    return true;
 }
 
 bool engine_open(struct engine *engine, struct config *config, bool stays, flow_observer *observer,
@@ -209,7 +219,7 @@ bool engine_open(struct engine *engine, struct config *config, bool stays, flow_
         !http_loop_open(engine->tools.loop, config->agent.max_in_flight, CA_CONNECTIONS_MOST,
                         &engine->http, err) ||
         !http_loop_open(engine->tools.loop, CONSUMER_CALLS_MOST, 0, &engine->tools.http, err) ||
-        !vault_token_open(engine->http, config, on_token_change, engine, &engine->tools.token, err))
+        !open_ca(engine, config, err))
         return false;
     set_limits(engine);
     clock_skew_watch(&engine->skew, engine->http);
@@ -296,8 +306,8 @@ bool engine_apply(struct engine *engine, struct config *config, struct err *err)
     config_unref(engine->config);
     engine->config = config;
     set_limits(engine);
-    vault_token_use(engine->tools.token, config);
-    vault_token_hurry(engine->tools.token); /* whoever sends a HUP wants to see now */
+    ca_use(engine->tools.ca, config);
+    ca_hurry(engine->tools.ca); /* whoever sends a HUP wants to see now */
     if (engine->watch != NULL && !ca_watch_use(engine->watch, config, err))
         return false;
     forget_removed(engine);
@@ -331,7 +341,7 @@ void engine_recompute(struct engine *engine, int64_t by_s)
     bool hurries = llabs(by_s) >= HURRY_FROM_S && may_hurry(engine);
 
     if (hurries)
-        vault_token_hurry(engine->tools.token);
+        ca_hurry(engine->tools.ca);
     for (size_t i = 0; i < engine->count; i++)
         cert_flow_recompute(engine->flows[i], hurries);
 }
@@ -353,11 +363,11 @@ struct slot *engine_revoke_token(struct engine *engine, slot_done *on_done, void
 
     if (!engine->config->auth.revoke_on_exit)
         return NULL;
-    if (vault_token_has_leases(engine->tools.token))
+    if (ca_has_leases(engine->tools.ca))
         log_write(LOG_ADVICE, NULL,
                   "the token is not revoked: certificates were leased with it (generate_lease) and "
                   "would be revoked as well; it ends with its lease, and so do they");
-    return vault_token_revoke_start(engine->tools.token, on_done, arg, &err);
+    return ca_log_out_start(engine->tools.ca, on_done, arg, &err);
 }
 
 void engine_close(struct engine *engine)
@@ -365,7 +375,7 @@ void engine_close(struct engine *engine)
     engine_drop_flows(engine);
     ca_watch_free(engine->watch);
     credential_watch_close(engine->tools.credentials);
-    vault_token_close(engine->tools.token);
+    ca_close(engine->tools.ca);
     http_loop_close(engine->http);
     http_loop_close(engine->tools.http);
     workers_close(engine->tools.workers);

@@ -108,7 +108,7 @@ static int on_last_try(sd_event_source *source, uint64_t now_us, void *arg)
     (void)source;
     (void)now_us;
     once->waits = false;
-    vault_token_hurry(once->engine.tools.token);
+    ca_hurry(once->engine.tools.ca);
     for (size_t i = 0; i < once->engine.count; i++) {
         if (once->codes[i] == EXIT_FINE || !cert_flow_try_within(once->engine.flows[i], JITTER_MS))
             continue;

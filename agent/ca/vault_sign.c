@@ -5,26 +5,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REQUEST_ID_BYTES = 64 }; /* a UUID, with room */
+enum { REQUEST_ID_BYTES = 64 /* a UUID, with room */, WARNING_BYTES = 800 };
 
 struct signing {
     struct slot slot;
     struct slot *call;
-    struct vault_signed *result;
+    struct vault_reply reply;
+    struct ca_signed *result;
 };
-
-void vault_signed_free(struct vault_signed *signed_reply)
-{
-    vault_reply_free(&signed_reply->reply);
-    arena_free(&signed_reply->arena);
-    *signed_reply = (struct vault_signed){0};
-}
 
 static void destroy_signing(struct slot *slot)
 {
     struct signing *signing = (struct signing *)slot;
 
     slot_drop(signing->call);
+    vault_reply_free(&signing->reply);
     slot_close(&signing->slot);
     free(signing);
 }
@@ -40,17 +35,35 @@ void vault_sign_path(const struct cert_config *cert, char to[static VAULT_PATH_B
         snprintf(to, VAULT_PATH_BYTES, "%s/%s/%s", cert->pki_mount, verb, cert->pki_role);
 }
 
-/* Points the result's parts into the reply. */
-static bool take_parts(struct vault_signed *result, struct err *err)
+/* The CA's warnings are for people to read. */
+static bool take_warnings(const struct vault_reply *reply, struct ca_signed *result)
 {
-    const json_t *data = json_object_get(result->reply.json, "data");
+    const json_t *warnings = vault_reply_warnings(reply);
+    char said[WARNING_BYTES];
+
+    for (size_t i = 0; i < json_array_size(warnings); i++) {
+        const char *text = json_string_value(json_array_get(warnings, i));
+
+        if (text == NULL)
+            continue;
+        hide_foreign(said, sizeof said, text);
+        if (!text_list_add(&result->warnings, &result->arena, said, strlen(said)))
+            return false;
+    }
+    return true;
+}
+
+/* Takes the reply over, and points the result's parts into it. */
+static bool take_parts(struct vault_reply *reply, struct ca_signed *result, struct err *err)
+{
+    const json_t *data = json_object_get(reply->json, "data");
     const json_t *chain = json_object_get(data, "ca_chain");
-    const char *id = json_string_value(json_object_get(result->reply.json, "request_id"));
-    const char *lease = json_string_value(json_object_get(result->reply.json, "lease_id"));
+    const char *id = json_string_value(json_object_get(reply->json, "request_id"));
+    const char *lease = json_string_value(json_object_get(reply->json, "lease_id"));
     char *shown_id = arena_take(&result->arena, REQUEST_ID_BYTES);
 
     result->leased = lease != NULL && lease[0] != '\0';
-    if (shown_id == NULL)
+    if (shown_id == NULL || !take_warnings(reply, result))
         return err_memory(err);
     hide_foreign(shown_id, REQUEST_ID_BYTES, id == NULL ? "" : id);
     result->request_id = shown_id;
@@ -64,6 +77,7 @@ static bool take_parts(struct vault_signed *result, struct err *err)
             !text_list_add(&result->parts.ca_chain, &result->arena, pem, strlen(pem)))
             return err_memory(err);
     }
+    result->json = json_incref(reply->json);
     if (result->parts.certificate == NULL)
         return err_set(err, ERR_UNTRUSTED, "the reply holds no certificate");
     return true;
@@ -106,7 +120,7 @@ static void on_called(void *arg, const struct err *call_err)
 
     if (err.kind == ERR_REFUSED)
         add_remedy(&err);
-    if (err.kind == ERR_NONE && take_parts(signing->result, &err))
+    if (err.kind == ERR_NONE && take_parts(&signing->reply, signing->result, &err))
         err.kind = ERR_NONE;
     slot_finish(&signing->slot, &err);
 }
@@ -159,7 +173,7 @@ static json_t *request_body(const struct cert_config *cert, const char *csr)
 
 struct slot *vault_sign_start(const struct vault_client *client, const struct secret *token,
                               const struct cert_config *cert, const char *csr,
-                              struct vault_signed *ret_signed, slot_done *on_done, void *arg,
+                              struct ca_signed *ret_signed, slot_done *on_done, void *arg,
                               struct err *err)
 {
     struct signing *signing = calloc(1, sizeof *signing);
@@ -178,9 +192,9 @@ struct slot *vault_sign_start(const struct vault_client *client, const struct se
         return NULL;
     }
     signing->result = ret_signed;
-    vault_signed_free(ret_signed);
+    ca_signed_free(ret_signed);
     vault_sign_path(cert, path);
-    signing->call = vault_call_start(client, &order, &ret_signed->reply, on_called, signing, err);
+    signing->call = vault_call_start(client, &order, &signing->reply, on_called, signing, err);
     if (signing->call != NULL)
         return &signing->slot;
     destroy_signing(&signing->slot);

@@ -8,21 +8,10 @@
 #ifndef LEAFD_CA_VAULT_SIGN_H
 #define LEAFD_CA_VAULT_SIGN_H
 
-#include "base/text.h"
+#include "ca/ca_kind.h"
 #include "ca/vault_call.h"
-#include "pki/vet.h"
 
 enum { VAULT_PATH_BYTES = 512 };
-
-/* What the CA sent. Initialise with {0}, end with vault_signed_free; texts point into the reply. */
-struct vault_signed {
-    struct vault_reply reply;
-    struct arena arena;
-    struct vet_reply parts;
-    const char *private_key; /* of issue; NULL for sign */
-    bool leased;             /* the certificate is revoked when the token that asked for it ends */
-    const char *request_id;  /* "" if there is none */
-};
 
 /* vault_sign_path - the path below /v1/ that signs this certificate */
 void vault_sign_path(const struct cert_config *cert, char to[static VAULT_PATH_BYTES]);
@@ -36,10 +25,7 @@ void vault_sign_path(const struct cert_config *cert, char to[static VAULT_PATH_B
  */
 struct slot *vault_sign_start(const struct vault_client *client, const struct secret *token,
                               const struct cert_config *cert, const char *csr,
-                              struct vault_signed *ret_signed, slot_done *on_done, void *arg,
+                              struct ca_signed *ret_signed, slot_done *on_done, void *arg,
                               struct err *err);
-
-/* vault_signed_free - wipes what the CA sent; also the release for CLEANUP */
-void vault_signed_free(struct vault_signed *signed_reply);
 
 #endif

@@ -24,7 +24,7 @@ struct waiter {
 struct vault_token {
     struct http_loop *http;
     struct config *config;
-    token_listener *on_change;
+    ca_session_listener *on_change;
     void *arg;
 
     struct vault_grant grant;        /* the token in use; grant.token is empty if there is none */
@@ -47,7 +47,7 @@ struct vault_token {
     struct err last_failure;
 };
 
-static void tell(struct vault_token *token, enum token_change change, const struct err *err)
+static void tell(struct vault_token *token, enum ca_session_change change, const struct err *err)
 {
     token->on_change(token->arg, change, token->grant.lease_s, err);
 }
@@ -58,7 +58,7 @@ static bool is_spent(const struct vault_token *token)
     return token->grant.uses != 0 && token->spent >= token->grant.uses;
 }
 
-static bool is_usable(const struct vault_token *token)
+bool vault_token_is_usable(const struct vault_token *token)
 {
     return token->grant.token.bytes != NULL && !is_spent(token) &&
            (token->ends_us == UINT64_MAX ||
@@ -127,7 +127,7 @@ static void note_failure(struct vault_token *token, struct err *err)
     token->pause_us = most_us / 2 + random_share(most_us / 2, random_draw());
     if (token->pause_us < err->retry_after_s * 1000000ULL)
         token->pause_us = err->retry_after_s * 1000000ULL;
-    tell(token, TOKEN_NOT_GIVEN, err);
+    tell(token, CA_SESSION_NOT_OPEN, err);
     err->told = true;
     token->last_failure = *err;
 }
@@ -157,7 +157,7 @@ static void on_logged_in(void *arg, const struct err *login_err)
         token->failures = 0;
         token->number++;
         take_grant(token);
-        tell(token, TOKEN_GIVEN, &err);
+        tell(token, CA_SESSION_OPEN, &err);
     }
     release_waiters(token, &err);
 }
@@ -186,14 +186,14 @@ static void on_renewed(void *arg, const struct err *call_err)
     token->renewal = slot_drop(token->renewal);
     if (err.kind == ERR_NONE && vault_grant_read(&token->reply, &token->coming, &err)) {
         take_grant(token);
-        tell(token, TOKEN_RENEWED, &err);
+        tell(token, CA_SESSION_RENEWED, &err);
     } else {
         /*
          * Whoever needs a token when this one has ended logs in anew; until then try again. A 403
          * does not say that it has: its policies may forbid just this.
          */
-        tell(token, TOKEN_NOT_RENEWED, &err);
-        if (is_passing(&err) && is_usable(token))
+        tell(token, CA_SESSION_NOT_RENEWED, &err);
+        if (is_passing(&err) && vault_token_is_usable(token))
             arm_renewal(token, next_renewal_us(token));
     }
     vault_reply_free(&token->reply);
@@ -211,7 +211,7 @@ static void note_look_up_failure(struct vault_token *token, struct err *err)
 
     err_wrap(err, "asking the CA how long it lives");
     if (token->look_ups_failed == 0)
-        tell(token, TOKEN_NOT_RENEWED, err);
+        tell(token, CA_SESSION_NOT_RENEWED, err);
     token->look_ups_failed++;
     token->grant.unknown = is_passing(err);
     wait_us = wait_us / 2 + random_share(wait_us / 2, random_draw());
@@ -263,7 +263,7 @@ static int on_renewal_due(sd_event_source *source, uint64_t now_us, void *arg)
     (void)now_us;
     if (token->login != NULL)
         arm_renewal(token, RENEW_PATIENCE_S * 1000000ULL); /* one of the two at a time */
-    if (token->login != NULL || token->renewal != NULL || !is_usable(token))
+    if (token->login != NULL || token->renewal != NULL || !vault_token_is_usable(token))
         return 0;
     if (token->grant.unknown) {
         look_up(token);
@@ -272,13 +272,13 @@ static int on_renewal_due(sd_event_source *source, uint64_t now_us, void *arg)
     vault_reply_free(&token->reply);
     token->renewal = vault_call_start(&client, &order, &token->reply, on_renewed, token, &err);
     if (token->renewal == NULL) {
-        tell(token, TOKEN_NOT_RENEWED, &err);
+        tell(token, CA_SESSION_NOT_RENEWED, &err);
         arm_renewal(token, RENEW_PATIENCE_S * 1000000ULL);
     }
     return 0;
 }
 
-bool vault_token_open(struct http_loop *http, struct config *config, token_listener *on_change,
+bool vault_token_open(struct http_loop *http, struct config *config, ca_session_listener *on_change,
                       void *arg, struct vault_token **ret_token, struct err *err)
 {
     struct vault_token *token = calloc(1, sizeof *token);
@@ -383,7 +383,7 @@ static void note_refusal(struct vault_token *token)
     const struct err why = {.kind = ERR_DENIED, .text = "the CA answered 403 to it"};
 
     if (token->refused_number != token->number)
-        tell(token, TOKEN_REFUSED, &why);
+        tell(token, CA_SESSION_REFUSED, &why);
     token->refused_number = token->number;
 }
 
@@ -407,7 +407,7 @@ struct slot *vault_token_start(struct vault_token *token, const struct token_nee
     }
     if (refused)
         note_refusal(token);
-    if (is_usable(token) && !refused) {
+    if (vault_token_is_usable(token) && !refused) {
         slot_finish(&waiter->slot, NULL);
     } else if (token->login == NULL && pause_us > 0) {
         failure = token->last_failure;

@@ -11,28 +11,17 @@
 #ifndef LEAFD_CA_VAULT_TOKEN_H
 #define LEAFD_CA_VAULT_TOKEN_H
 
+#include "ca/ca_kind.h"
 #include "ca/vault_call.h"
 
 struct vault_token;
-
-enum token_change {
-    TOKEN_GIVEN,
-    TOKEN_NOT_GIVEN, /* a login failed: err says why */
-    TOKEN_RENEWED,
-    TOKEN_NOT_RENEWED, /* a renewal failed: err says why; the token lives on for now */
-    TOKEN_REFUSED      /* the CA said 403 to it: a login follows */
-};
-
-/* Told at every change, for the log; lease_s is that of a token given or renewed. */
-typedef void token_listener(void *arg, enum token_change change, uint64_t lease_s,
-                            const struct err *err);
 
 /*
  * vault_token_open - a token that nobody has asked for yet
  *
  * Borrows `http`, takes a reference of `config`. Fails with class local.
  */
-bool vault_token_open(struct http_loop *http, struct config *config, token_listener *on_change,
+bool vault_token_open(struct http_loop *http, struct config *config, ca_session_listener *on_change,
                       void *arg, struct vault_token **ret_token, struct err *err);
 
 /* vault_token_close - wipes the token, cancels what is under way; every slot of it has been dropped
@@ -58,6 +47,9 @@ struct token_need {
  */
 struct slot *vault_token_start(struct vault_token *token, const struct token_need *need,
                                slot_done *on_done, void *arg, struct err *err);
+
+/* vault_token_is_usable - whether there is one that has not ended */
+bool vault_token_is_usable(const struct vault_token *token);
 
 /* vault_token_client - what calls with this token go through, as of now */
 struct vault_client vault_token_client(const struct vault_token *token);

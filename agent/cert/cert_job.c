@@ -35,7 +35,7 @@ void cert_draft_free(struct cert_draft *draft)
         return;
     key_free(draft->key);
     bytes_free(&draft->csr);
-    vault_signed_free(&draft->reply);
+    ca_signed_free(&draft->reply);
     issued_free(&draft->issued);
     free(draft);
 }
@@ -357,7 +357,7 @@ bool job_vet(void *arg, struct err *err)
     draft->issued.request_id = arena_copy(&draft->issued.arena, draft->reply.request_id);
     key_free(draft->key);
     draft->key = NULL;
-    vault_signed_free(&draft->reply);
+    ca_signed_free(&draft->reply);
     if (draft->issued.request_id == NULL)
         return err_memory(err);
     draft->is_stranger =

@@ -10,7 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/worker.h"
-#include "ca/vault_sign.h"
+#include "ca/ca_kind.h"
 #include "config/config.h"
 #include "install/cert_state.h"
 #include "install/installed.h"
@@ -21,7 +21,7 @@
 struct cert_draft {
     EVP_PKEY *key;
     struct bytes csr;
-    struct vault_signed reply;
+    struct ca_signed reply;
     struct issued issued;
     char generation[GENERATION_NAME_BYTES]; /* staged; "" before */
     unsigned token_number;                  /* of the token that the CSR was sent with; 0: none */

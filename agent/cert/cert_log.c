@@ -5,7 +5,7 @@
 #include "cert/reload_state.h"
 #include "plan/renewal.h"
 
-enum { OUTLOOK_BYTES = SERVED_TEXT_BYTES, WARNING_BYTES = 800 };
+enum { OUTLOOK_BYTES = SERVED_TEXT_BYTES };
 
 static void moment_and_wait(uint64_t moment_s, char moment[static WHEN_TEXT_BYTES],
                             char wait[static DURATION_TEXT_BYTES])
@@ -288,18 +288,11 @@ void cert_log_withdrawn(const struct cert_work *work)
 
 void cert_log_warnings(const struct cert_work *work)
 {
-    const json_t *warnings = vault_reply_warnings(&work->draft->reply.reply);
+    const struct text_list *warnings = &work->draft->reply.warnings;
     const struct log_field fields[] = {{"CERT", work->cert->name}, {0}};
-    char said[WARNING_BYTES];
 
-    for (size_t i = 0; i < json_array_size(warnings); i++) {
-        const char *text = json_string_value(json_array_get(warnings, i));
-
-        if (text == NULL)
-            continue;
-        hide_foreign(said, sizeof said, text);
-        log_write(LOG_ADVICE, fields, "the CA warns: %s", said);
-    }
+    for (size_t i = 0; i < warnings->count; i++)
+        log_write(LOG_ADVICE, fields, "the CA warns: %s", warnings->items[i]);
 }
 
 static void log_cut_life(const struct cert_work *work, const struct issued *issued,

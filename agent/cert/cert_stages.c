@@ -1,6 +1,7 @@
 #include "cert/cert_stages.h"
 
 #include "base/cleanup.h"
+#include "ca/vault_sign.h"
 #include "cert/cert_directory.h"
 #include "cert/cert_log.h"
 #include "cert/decide.h"

@@ -8,6 +8,7 @@
 #define LEAFD_CERT_CERT_WORK_H
 
 #include "base/worker.h"
+#include "ca/ca.h"
 #include "ca/ca_watch.h"
 #include "ca/credentials.h"
 #include "ca/semaphore.h"
@@ -55,6 +56,7 @@ struct cert_tools {
     struct workers
         *lookups;           /* for names of consumers' hosts: name servers that hang stall no key */
     struct http_loop *http; /* for consumers: one that hangs must not keep the CA waiting */
+    struct ca *ca;
     struct vault_token *token;
     struct credential_watch *credentials; /* NULL for a one-shot run */
     struct ca_cache *cache;

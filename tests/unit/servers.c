@@ -161,9 +161,14 @@ static void serve_tls(struct server *server, int fd, unsigned which)
     if (SSL_accept(ssl) == 1) {
         name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
         snprintf(server->name, sizeof server->name, "%s", name == NULL ? "" : name);
-        if (server->order.http != NULL) {
+        if (server->order.http != NULL || server->order.answer != NULL) {
+            const char *http = server->order.http;
+
             read_request(server, ssl, fd);
-            SSL_write(ssl, server->order.http, (int)strlen(server->order.http));
+            if (server->order.answer != NULL)
+                http = server->order.answer(server->order.arg, server->heard);
+            if (http != NULL)
+                SSL_write(ssl, http, (int)strlen(http));
         } else if (SSL_read(ssl, &rest, 1) <= 0 && SSL_get_shutdown(ssl) == SSL_RECEIVED_SHUTDOWN &&
                    recv(fd, &rest, 1, 0) == 0)
             server->farewells++;

@@ -30,7 +30,9 @@ struct server_order {
     int version;         /* TLS1_2_VERSION: nothing newer; 0: any */
     server_preamble *preamble;
     const char *http; /* the whole response to a request; NULL: no HTTP */
-    int plain;        /* no TLS */
+    const char *(*answer)(void *arg, const char *request); /* in place of `http`; NULL: closes */
+    void *arg;
+    int plain; /* no TLS */
 };
 
 struct server {

@@ -1,0 +1,351 @@
+#include "ca/ca.h"
+
+#include "base/clock.h"
+#include "base/digest.h"
+#include "ca/semaphore.h"
+#include "ca/vault_sign.h"
+#include "ca/vault_token.h"
+
+#include <stdlib.h>
+
+enum { DENIALS_MOST = 4 };
+
+struct ca {
+    struct vault_token *session;
+    struct semaphore permits;
+    struct ca_listener listener;
+    enum auth_method method;
+    bool stays, is_away;
+    uint64_t away_since_us, answered_us; /* on the boot clock; 0: never */
+};
+
+/* -- away and back --------------------------------------------------------------------------------
+ */
+
+static void note_answer(struct ca *ca)
+{
+    uint64_t now_us = clock_boot_us();
+
+    ca->answered_us = now_us;
+    if (!ca->is_away)
+        return;
+    ca->is_away = false;
+    if (ca->listener.on_back != NULL)
+        ca->listener.on_back(ca->listener.arg, (now_us - ca->away_since_us) / 1000000);
+}
+
+/* Others may have had their answer since `asked_us`. */
+static void note_silence(struct ca *ca, uint64_t asked_us, const struct err *why)
+{
+    if (ca->is_away || ca->answered_us > asked_us)
+        return;
+    ca->is_away = true;
+    ca->away_since_us = asked_us;
+    if (ca->listener.on_away != NULL)
+        ca->listener.on_away(ca->listener.arg, why);
+}
+
+/* Whether whoever else asks now would fare no better. */
+static bool is_silence(const struct err *err)
+{
+    return (err->http_status == 0 || (err->http_status >= 502 && err->http_status <= 504)) &&
+           (err->kind == ERR_TRANSIENT || err->kind == ERR_UNTRUSTED);
+}
+
+static void note_signing(struct ca *ca, uint64_t asked_us, const struct err *err)
+{
+    if (is_silence(err))
+        note_silence(ca, asked_us, err);
+    else if (err->kind == ERR_NONE || err->kind == ERR_DENIED || err->kind == ERR_REFUSED)
+        note_answer(ca);
+}
+
+static void on_session(void *arg, enum ca_session_change change, uint64_t lease_s,
+                       const struct err *err)
+{
+    struct ca *ca = arg;
+
+    if (ca->listener.on_session != NULL)
+        ca->listener.on_session(ca->listener.arg, change, lease_s, err);
+    /* A token that was given to us is taken without asking the CA. */
+    if (change == CA_SESSION_OPEN && ca->method != AUTH_TOKEN)
+        note_answer(ca);
+    else if (change == CA_SESSION_NOT_OPEN && err->kind != ERR_LOCAL &&
+             !vault_token_is_usable(ca->session))
+        note_silence(ca, clock_boot_us(), err);
+}
+
+bool ca_is_away(const struct ca *ca)
+{
+    return ca->is_away;
+}
+
+/* -- the session ----------------------------------------------------------------------------------
+ */
+
+/* A few more on their way than on the wire: keys and files are made meanwhile. */
+static void take_settings(struct ca *ca, const struct config *config)
+{
+    ca->permits.most = config->agent.max_in_flight * 2;
+    ca->method = config->auth.method;
+}
+
+bool ca_open(struct http_loop *http, struct config *config, bool stays,
+             const struct ca_listener *listener, struct ca **ret_ca, struct err *err)
+{
+    struct ca *ca = calloc(1, sizeof *ca);
+
+    if (ca == NULL)
+        return err_memory(err);
+    ca->listener = *listener;
+    ca->stays = stays;
+    ca->permits.loop = http_loop_event(http);
+    take_settings(ca, config);
+    if (!vault_token_open(http, config, on_session, ca, &ca->session, err)) {
+        free(ca);
+        return false;
+    }
+    *ret_ca = ca;
+    return true;
+}
+
+void ca_use(struct ca *ca, struct config *config)
+{
+    take_settings(ca, config);
+    vault_token_use(ca->session, config);
+}
+
+void ca_close(struct ca *ca)
+{
+    if (ca == NULL)
+        return;
+    vault_token_close(ca->session);
+    free(ca);
+}
+
+void ca_hurry(struct ca *ca)
+{
+    vault_token_hurry(ca->session);
+}
+
+bool ca_has_leases(const struct ca *ca)
+{
+    return vault_token_has_leases(ca->session);
+}
+
+struct slot *ca_log_out_start(struct ca *ca, slot_done *on_done, void *arg, struct err *err)
+{
+    return vault_token_revoke_start(ca->session, on_done, arg, err);
+}
+
+struct vault_token *ca_token(struct ca *ca)
+{
+    return ca->session;
+}
+
+/* -- turns ----------------------------------------------------------------------------------------
+ */
+
+struct turn {
+    struct slot slot;
+    struct slot *permit, *login;
+    struct ca *ca;
+    uint64_t patience_ms;
+    bool logs_in;
+};
+
+static void destroy_turn(struct slot *slot)
+{
+    struct turn *turn = (struct turn *)slot;
+
+    slot_drop(turn->login);
+    slot_drop(turn->permit);
+    slot_close(&turn->slot);
+    free(turn);
+}
+
+static void on_logged_in(void *arg, const struct err *login_err)
+{
+    struct turn *turn = arg;
+    const struct err err = *login_err;
+
+    turn->login = slot_drop(turn->login);
+    slot_finish(&turn->slot, &err);
+}
+
+static void on_permitted(void *arg, const struct err *permit_err)
+{
+    struct turn *turn = arg;
+    const struct token_need need = {.patience_ms = turn->patience_ms};
+    struct err err = *permit_err;
+
+    if (err.kind == ERR_NONE && turn->logs_in) {
+        turn->login = vault_token_start(turn->ca->session, &need, on_logged_in, turn, &err);
+        if (turn->login != NULL)
+            return;
+    }
+    slot_finish(&turn->slot, &err);
+}
+
+static struct slot *start_turn(struct ca *ca, const struct cert_config *cert,
+                               const struct turn *wanted, slot_done *on_done, void *arg,
+                               struct err *err)
+{
+    const char *const group[] = {cert->pki_mount, NULL};
+    struct turn *turn = calloc(1, sizeof *turn);
+
+    if (turn == NULL) {
+        err_memory(err);
+        return NULL;
+    }
+    *turn = *wanted;
+    turn->ca = ca;
+    if (!slot_open(&turn->slot, ca->permits.loop, destroy_turn, on_done, arg, err)) {
+        free(turn);
+        return NULL;
+    }
+    turn->permit = semaphore_acquire(&ca->permits, digest_spread(group), on_permitted, turn, err);
+    if (turn->permit != NULL)
+        return &turn->slot;
+    destroy_turn(&turn->slot);
+    return NULL;
+}
+
+struct slot *ca_turn_start(struct ca *ca, const struct cert_config *cert, uint64_t patience_ms,
+                           slot_done *on_done, void *arg, struct err *err)
+{
+    const struct turn wanted = {.patience_ms = patience_ms, .logs_in = true};
+
+    return start_turn(ca, cert, &wanted, on_done, arg, err);
+}
+
+struct slot *ca_permit_start(struct ca *ca, const struct cert_config *cert, slot_done *on_done,
+                             void *arg, struct err *err)
+{
+    return start_turn(ca, cert, &(struct turn){0}, on_done, arg, err);
+}
+
+/* -- signing --------------------------------------------------------------------------------------
+ */
+
+struct signing {
+    struct slot slot;
+    struct slot *under_way; /* the request, or the login */
+    struct ca *ca;
+    const struct cert_config *cert;
+    const char *csr;
+    struct ca_signed *result;
+    uint64_t patience_ms, asked_us;
+    unsigned token_number; /* of the token that the CSR was sent with; 0: none */
+    unsigned denials;      /* 403s to the tokens that the CSR was sent with */
+    bool token_worked;     /* the CA has taken that token, or one after it, from somebody */
+};
+
+static void destroy_signing(struct slot *slot)
+{
+    struct signing *signing = (struct signing *)slot;
+
+    slot_drop(signing->under_way);
+    slot_close(&signing->slot);
+    free(signing);
+}
+
+static void send_request(struct signing *signing);
+
+static void on_logged_in_again(void *arg, const struct err *login_err)
+{
+    struct signing *signing = arg;
+    const struct err err = *login_err;
+
+    signing->under_way = slot_drop(signing->under_way);
+    if (err.kind == ERR_NONE)
+        send_request(signing);
+    else
+        slot_finish(&signing->slot, &err);
+}
+
+/*
+ * The token may have ended, so a fresh one is tried. Where that is refused as well it is the
+ * policy, not the token. One that others used up meanwhile says nothing of the kind, though not for
+ * ever.
+ */
+static void log_in_again(struct signing *signing, const struct err *denied)
+{
+    struct token_need need = {.patience_ms = signing->patience_ms};
+    struct err err = *denied;
+
+    if (signing->denials < (signing->token_worked ? DENIALS_MOST : 1)) {
+        signing->denials += signing->token_number != 0;
+        need.refused_number = signing->denials > 0 ? signing->token_number : 0;
+        signing->under_way =
+            vault_token_start(signing->ca->session, &need, on_logged_in_again, signing, &err);
+        if (signing->under_way != NULL)
+            return;
+    }
+    slot_finish(&signing->slot, &err);
+}
+
+static void on_signed(void *arg, const struct err *sign_err)
+{
+    struct signing *signing = arg;
+    struct vault_token *session = signing->ca->session;
+    const struct err err = *sign_err;
+
+    signing->under_way = slot_drop(signing->under_way);
+    note_signing(signing->ca, signing->asked_us, &err);
+    signing->token_worked = vault_token_has_worked(session, signing->token_number);
+    if (err.kind == ERR_DENIED) {
+        log_in_again(signing, &err);
+        return;
+    }
+    if (err.kind == ERR_NONE) {
+        vault_token_note_worked(session, signing->token_number, signing->ca->stays);
+        if (signing->result->leased)
+            vault_token_note_lease(session);
+    }
+    slot_finish(&signing->slot, &err);
+}
+
+static void send_request(struct signing *signing)
+{
+    struct vault_token *session = signing->ca->session;
+    const struct secret *token = vault_token_secret(session);
+    const struct vault_client client = vault_token_client(session);
+    struct err err;
+
+    signing->asked_us = clock_boot_us();
+    signing->token_number = token == NULL ? 0 : vault_token_number(session);
+    if (token == NULL) {
+        /* Dropped by somebody else's 403 since this certificate's turn began. */
+        err_set(&err, ERR_DENIED, "the token was dropped a moment ago");
+        log_in_again(signing, &err);
+        return;
+    }
+    signing->under_way = vault_sign_start(&client, token, signing->cert, signing->csr,
+                                          signing->result, on_signed, signing, &err);
+    if (signing->under_way == NULL)
+        slot_finish(&signing->slot, &err);
+}
+
+struct slot *ca_sign_start(struct ca *ca, const struct cert_config *cert, uint64_t patience_ms,
+                           const char *csr, struct ca_signed *ret_signed, slot_done *on_done,
+                           void *arg, struct err *err)
+{
+    struct signing *signing = calloc(1, sizeof *signing);
+
+    if (signing == NULL) {
+        err_memory(err);
+        return NULL;
+    }
+    if (!slot_open(&signing->slot, ca->permits.loop, destroy_signing, on_done, arg, err)) {
+        free(signing);
+        return NULL;
+    }
+    signing->ca = ca;
+    signing->cert = cert;
+    signing->csr = csr;
+    signing->result = ret_signed;
+    signing->patience_ms = patience_ms;
+    send_request(signing);
+    return &signing->slot;
+}

@@ -1,0 +1,95 @@
+/*
+ * ca - the one door to the CA
+ *
+ * Whoever wants a certificate takes a turn and has a CSR signed. How one logs in, what a 403 means,
+ * how many requests are on their way and where they are redirected to is the matter of the kind of
+ * CA behind the door, which is Vault's PKI (vault_*). Nothing outside agent/ca/ names it.
+ */
+#ifndef LEAFD_CA_CA_H
+#define LEAFD_CA_CA_H
+
+#include "base/slot.h"
+#include "ca/ca_kind.h"
+#include "config/config.h"
+#include "http/http_loop.h"
+
+struct ca;
+
+/* Who hears of the CA; what is NULL is not told. */
+struct ca_listener {
+    ca_session_listener *on_session;
+    /*
+     * Nobody gets an answer or a session any more. Told once when it begins, with the first
+     * failure, and once when it ends, with the seconds that it took. A failure beside which others
+     * have had their answer begins nothing.
+     */
+    void (*on_away)(void *arg, const struct err *why);
+    void (*on_back)(void *arg, uint64_t after_s);
+    void *arg;
+};
+
+/*
+ * ca_open - a CA that nobody has asked yet
+ *
+ * Borrows `http`, takes a reference of `config`. `stays` says that the process is a daemon, which
+ * keeps its session alive. Fails with class local.
+ */
+bool ca_open(struct http_loop *http, struct config *config, bool stays,
+             const struct ca_listener *listener, struct ca **ret_ca, struct err *err);
+
+/* ca_use - goes on with another configuration; a changed [vault] or [auth] ends the session */
+void ca_use(struct ca *ca, struct config *config);
+
+/* ca_close - ends it, wiping the session; every slot of it has been dropped before. NULL is fine */
+void ca_close(struct ca *ca);
+
+/*
+ * ca_turn_start - waits until this certificate may be made
+ *
+ * Ends well when a permit and a session are there. The slot is the permit, also after a failure:
+ * dropping it gives it back. Fails as the login does, maybe with the failure of a login of others
+ * that is not tried again yet, though not for longer than `patience_ms` after it. Borrows `cert`
+ * during the call only. NULL with *err filled if memory ran out.
+ */
+struct slot *ca_turn_start(struct ca *ca, const struct cert_config *cert, uint64_t patience_ms,
+                           slot_done *on_done, void *arg, struct err *err);
+
+/* ca_permit_start - the same without a session, for what is written anew without the CA */
+struct slot *ca_permit_start(struct ca *ca, const struct cert_config *cert, slot_done *on_done,
+                             void *arg, struct err *err);
+
+/*
+ * ca_sign_start - has a CSR signed, or, if `csr` is NULL, key and certificate made by the CA
+ *
+ * For the holder of a turn. A 403 may mean that the session is over: there is one fresh login then
+ * and another try, or a few where others used the session up meanwhile. Borrows cert and csr until
+ * the slot is dropped. *ret_signed belongs to the caller and is filled when on_done runs without an
+ * error; whether it is any good is for vet. Fails by the class of the CA's answer, as the login
+ * does, and with class untrusted for a reply without a certificate. NULL with *err filled, class
+ * local.
+ */
+struct slot *ca_sign_start(struct ca *ca, const struct cert_config *cert, uint64_t patience_ms,
+                           const char *csr, struct ca_signed *ret_signed, slot_done *on_done,
+                           void *arg, struct err *err);
+
+/* ca_is_away - whether nobody has had an answer, or a session, since the last failure */
+bool ca_is_away(const struct ca *ca);
+
+/* ca_hurry - what kept the last login from working may be over: the next one is not put off */
+void ca_hurry(struct ca *ca);
+
+/* ca_has_leases - whether certificates end with the session that there is */
+bool ca_has_leases(const struct ca *ca);
+
+/*
+ * ca_log_out_start - ends the session at the CA
+ *
+ * NULL with err->kind ERR_NONE if there is none, or one with which a certificate was leased: that
+ * would be revoked with it.
+ */
+struct slot *ca_log_out_start(struct ca *ca, slot_done *on_done, void *arg, struct err *err);
+
+/* ca_token - the session of an issuance that does not go through the door yet */
+struct vault_token *ca_token(struct ca *ca);
+
+#endif

@@ -1,0 +1,328 @@
+/* What the door to the CA keeps from whoever asks for a certificate: logins, denials, outages. */
+#include "unit.h"
+
+#include "ca/ca.h"
+#include "certs.h"
+#include "servers.h"
+
+#include <openssl/pem.h>
+
+#include <stdatomic.h>
+#include <unistd.h>
+
+/* Answers each login and each signing by the next letter, the last of which holds for all more. */
+struct script {
+    const char *logins, *signs; /* '2': well; '3', '4', '5': 403, 400, 503; '-': closes */
+    atomic_uint login_count, sign_count;
+    char answer[1024];
+};
+
+static char letter_at(const char *letters, unsigned at)
+{
+    size_t last = strlen(letters) - 1;
+
+    return letters[at < last ? at : last];
+}
+
+static const char *answer(void *arg, const char *request)
+{
+    struct script *script = arg;
+    bool is_login = strstr(request, "/v1/auth/kubernetes/login") != NULL;
+    atomic_uint *count = is_login ? &script->login_count : &script->sign_count;
+    char letter = letter_at(is_login ? script->logins : script->signs, (*count)++);
+    const char *status = letter == '2'   ? "200 OK"
+                         : letter == '3' ? "403 Forbidden"
+                         : letter == '4' ? "400 Bad Request"
+                                         : "503 Service Unavailable";
+    const char *good = is_login ? "{\"auth\":{\"client_token\":\"t\",\"lease_duration\":600}}"
+                                : "{\"data\":{\"certificate\":\"PEM\"},\"lease_id\":\"\","
+                                  "\"warnings\":[\"a\\nb\"]}";
+
+    if (letter == '-')
+        return NULL;
+    snprintf(script->answer, sizeof script->answer,
+             "HTTP/1.1 %s\r\nConnection: close\r\nContent-Type: application/json\r\n\r\n%s", status,
+             letter == '2' ? good : "{\"errors\":[\"no\"]}");
+    return script->answer;
+}
+
+struct fixture {
+    struct script script;
+    struct server server;
+    struct config config;
+    struct cert_config cert;
+    sd_event *loop;
+    struct http_loop *http;
+    struct ca *ca;
+    char directory[32], ca_file[64], token_file[64], address[64];
+    unsigned heard, away, back;
+    enum err_kind why;
+    struct err err;
+    struct ca_signed reply;
+};
+
+static void write_file(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+
+    fputs(text, file);
+    fclose(file);
+}
+
+static void on_away(void *arg, const struct err *why)
+{
+    struct fixture *fixture = arg;
+
+    fixture->away++;
+    fixture->why = why->kind;
+}
+
+static void on_back(void *arg, uint64_t after_s)
+{
+    struct fixture *fixture = arg;
+
+    assert_true(after_s < 60);
+    fixture->back++;
+}
+
+static void hear(void *arg, const struct err *err)
+{
+    struct fixture *fixture = arg;
+
+    fixture->heard++;
+    fixture->err = *err;
+}
+
+static void serve(struct fixture *fixture)
+{
+    const struct cert_order order = {.common_name = "ca", .san = "IP:127.0.0.1"};
+    EVP_PKEY *key = certs_key(0);
+    X509 *leaf = certs_make(&order, key, NULL, NULL);
+    char *pem = certs_pem(leaf);
+
+    write_file(fixture->ca_file, pem);
+    free(pem);
+    server_start(&fixture->server, &(struct server_order){.leaves = {leaf, NULL},
+                                                          .keys = {key, NULL},
+                                                          .answer = answer,
+                                                          .arg = &fixture->script});
+    snprintf(fixture->address, sizeof fixture->address, "https://127.0.0.1:%s",
+             fixture->server.port);
+}
+
+static int open_door(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+    const struct ca_listener listener = {.on_away = on_away, .on_back = on_back, .arg = fixture};
+    struct err err;
+
+    snprintf(fixture->directory, sizeof fixture->directory, "/tmp/leafd-unit-XXXXXX");
+    assert_non_null(mkdtemp(fixture->directory));
+    snprintf(fixture->ca_file, sizeof fixture->ca_file, "%s/ca", fixture->directory);
+    snprintf(fixture->token_file, sizeof fixture->token_file, "%s/token", fixture->directory);
+    write_file(fixture->token_file, "x.e30.y");
+    fixture->script.logins = fixture->script.signs = "2";
+    serve(fixture);
+    fixture->config = (struct config){
+        .references = 1,
+        .vault = {.address = fixture->address,
+                  .ca_file = fixture->ca_file,
+                  .timeout_s = 10,
+                  .connect_timeout_s = 10},
+        .auth = {.method = AUTH_KUBERNETES,
+                 .mount = "kubernetes",
+                 .role = "r",
+                 .token_file = fixture->token_file},
+        .agent = {.max_in_flight = 1},
+    };
+    fixture->cert = (struct cert_config){.name = "web", .pki_mount = "pki", .pki_role = "web"};
+    assert_true(sd_event_new(&fixture->loop) >= 0);
+    assert_true(http_loop_open(fixture->loop, 4, 4, &fixture->http, &err));
+    assert_true(ca_open(fixture->http, &fixture->config, true, &listener, &fixture->ca, &err));
+    *state = fixture;
+    return 0;
+}
+
+static int close_door(void **state)
+{
+    struct fixture *fixture = *state;
+
+    ca_signed_free(&fixture->reply);
+    ca_close(fixture->ca);
+    assert_int_equal(fixture->config.references, 1);
+    http_loop_close(fixture->http);
+    sd_event_unref(fixture->loop);
+    server_stop(&fixture->server);
+    X509_free(fixture->server.order.leaves[0]);
+    EVP_PKEY_free(fixture->server.order.keys[0]);
+    unlink(fixture->ca_file);
+    unlink(fixture->token_file);
+    rmdir(fixture->directory);
+    free(fixture);
+    return 0;
+}
+
+static void await(struct fixture *fixture, unsigned heard)
+{
+    while (fixture->heard < heard)
+        assert_true(sd_event_run(fixture->loop, UINT64_MAX) >= 0);
+}
+
+static struct slot *take_turn(struct fixture *fixture)
+{
+    struct err err;
+    struct slot *slot =
+        ca_turn_start(fixture->ca, &fixture->cert, UINT64_MAX / 1000, hear, fixture, &err);
+
+    assert_non_null(slot);
+    return slot;
+}
+
+/* One turn, and one signing in it if there is a session. */
+static enum err_kind make_one(struct fixture *fixture)
+{
+    struct slot *turn = take_turn(fixture), *signing;
+    struct err err;
+
+    await(fixture, fixture->heard + 1);
+    if (fixture->err.kind == ERR_NONE) {
+        signing = ca_sign_start(fixture->ca, &fixture->cert, UINT64_MAX / 1000, "CSR",
+                                &fixture->reply, hear, fixture, &err);
+        assert_non_null(signing);
+        await(fixture, fixture->heard + 1);
+        slot_drop(signing);
+    }
+    slot_drop(turn);
+    return fixture->err.kind;
+}
+
+static void one_session_serves_all(void **state)
+{
+    struct fixture *fixture = *state;
+
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(make_one(fixture), ERR_NONE);
+    assert_int_equal(fixture->script.login_count, 1);
+    assert_int_equal(fixture->script.sign_count, 3);
+    assert_string_equal(fixture->reply.parts.certificate, "PEM");
+    assert_int_equal(fixture->reply.warnings.count, 1);
+    assert_string_equal(fixture->reply.warnings.items[0], "a b");
+    assert_int_equal(fixture->away + fixture->back, 0);
+}
+
+static void a_denial_is_one_fresh_login_and_one_more_try(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->script.signs = "2323333";
+    assert_int_equal(make_one(fixture), ERR_NONE);
+    assert_int_equal(make_one(fixture), ERR_NONE);
+    assert_int_equal(fixture->script.login_count, 2);
+    assert_int_equal(fixture->script.sign_count, 3);
+    /* A fresh token is refused as well: it is the policy. */
+    assert_int_equal(make_one(fixture), ERR_DENIED);
+    assert_int_equal(fixture->err.http_status, 403);
+    assert_int_equal(fixture->script.login_count, 3);
+    assert_int_equal(fixture->script.sign_count, 5);
+    assert_false(ca_is_away(fixture->ca));
+    assert_int_equal(fixture->away, 0);
+}
+
+static void an_outage_is_told_once_when_it_begins_and_once_when_it_ends(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->script.signs = "255-2";
+    assert_int_equal(make_one(fixture), ERR_NONE);
+    assert_int_equal(make_one(fixture), ERR_TRANSIENT);
+    assert_true(ca_is_away(fixture->ca));
+    assert_int_equal(fixture->away, 1);
+    assert_int_equal(fixture->why, ERR_TRANSIENT);
+    assert_int_equal(make_one(fixture), ERR_TRANSIENT);
+    assert_int_equal(make_one(fixture), ERR_TRANSIENT);
+    assert_int_equal(fixture->away, 1);
+    assert_int_equal(fixture->back, 0);
+    assert_int_equal(make_one(fixture), ERR_NONE);
+    assert_false(ca_is_away(fixture->ca));
+    assert_int_equal(fixture->away, 1);
+    assert_int_equal(fixture->back, 1);
+}
+
+static void what_the_ca_refuses_is_an_answer(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->script.signs = "54";
+    assert_int_equal(make_one(fixture), ERR_TRANSIENT);
+    assert_int_equal(make_one(fixture), ERR_REFUSED);
+    assert_int_equal(fixture->away, 1);
+    assert_int_equal(fixture->back, 1);
+}
+
+static void without_a_session_the_ca_is_away_and_nobody_asks_again_at_once(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->script.logins = "32";
+    assert_int_equal(make_one(fixture), ERR_DENIED);
+    assert_int_equal(make_one(fixture), ERR_DENIED);
+    assert_int_equal(fixture->away, 1);
+    assert_int_equal(fixture->why, ERR_DENIED);
+    assert_true(ca_is_away(fixture->ca));
+    /* The second turn ends with the failure of the first one. */
+    assert_int_equal(fixture->script.login_count, 1);
+    assert_int_equal(fixture->script.sign_count, 0);
+    ca_hurry(fixture->ca);
+    assert_int_equal(make_one(fixture), ERR_NONE);
+    assert_int_equal(fixture->back, 1);
+}
+
+static void a_turn_is_a_permit_until_it_is_dropped(void **state)
+{
+    struct fixture *fixture = *state;
+    struct slot *first = take_turn(fixture), *second = take_turn(fixture), *third;
+
+    await(fixture, 2);
+    third = take_turn(fixture);
+    while (sd_event_run(fixture->loop, 10000) > 0)
+        ;
+    assert_int_equal(fixture->heard, 2);
+    slot_drop(first);
+    await(fixture, 3);
+    slot_drop(second);
+    slot_drop(third);
+    assert_int_equal(fixture->script.login_count, 1);
+}
+
+static void a_permit_alone_asks_the_ca_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    struct err err;
+    struct slot *permit = ca_permit_start(fixture->ca, &fixture->cert, hear, fixture, &err);
+
+    fixture->script.logins = "5";
+    await(fixture, 1);
+    assert_int_equal(fixture->err.kind, ERR_NONE);
+    assert_int_equal(fixture->script.login_count, 0);
+    slot_drop(permit);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_door, close_door)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(one_session_serves_all),
+        TEST(a_denial_is_one_fresh_login_and_one_more_try),
+        TEST(an_outage_is_told_once_when_it_begins_and_once_when_it_ends),
+        TEST(what_the_ca_refuses_is_an_answer),
+        TEST(without_a_session_the_ca_is_away_and_nobody_asks_again_at_once),
+        TEST(a_turn_is_a_permit_until_it_is_dropped),
+        TEST(a_permit_alone_asks_the_ca_nothing),
+    };
+    struct err err;
+
+    if (!http_library_open(&err))
+        return 1;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
