@@ -8,6 +8,9 @@
 #ifndef LEAFD_CONFIG_CONFIG_KEYS_H
 #define LEAFD_CONFIG_CONFIG_KEYS_H
 
+#include "base/digest.h"
+#include "config/config_document.h"
+#include "config/config_expand.h"
 #include "config/config_values.h"
 
 #include <stdbool.h>
@@ -39,5 +42,33 @@ const struct config_key *config_key_find(const char *name, unsigned sections);
 /* config_key_near - the keys of `sections` that a mistyped name may have meant, as "a, b or c", in
  * `arena`; or NULL */
 const char *config_key_near(const char *typed, unsigned sections, struct arena *arena);
+
+/*
+ * How a section's struct is filled: its own entry goes before its template's, that before
+ * [defaults], that before the environment, that before the key's default. A key that holds a list
+ * takes the whole list from the first of these that has the key.
+ */
+enum { CONFIG_LAYERS = 3 };
+
+struct config_filling {
+    struct config_section
+        *layers[CONFIG_LAYERS]; /* the first goes first; NULL where there is none */
+    unsigned sections;          /* whose keys: one bit of enum config_sections */
+    void *target;               /* the struct that the offsets count in */
+    struct config_scope *scope;
+    struct digest *digest; /* gets every key and value that counts */
+    struct config_problems *problems;
+};
+
+/* config_fill - sets every field of the section's struct; what is wrong becomes a problem */
+void config_fill(const struct config_filling *filling);
+
+/*
+ * config_check_keys - finds unknown, misplaced and repeated keys of one section
+ *
+ * Once a section: [defaults] and templates serve many certificates.
+ */
+void config_check_keys(const struct config_section *section, unsigned sections,
+                       struct config_problems *problems);
 
 #endif

@@ -1,9 +1,114 @@
 #include "config/config_orders.h"
 
-#include "config/config_owner.h"
-#include "config/config_words.h"
+#include "base/json_path.h"
+#include "base/text.h"
+#include "base/trust_process.h"
+#include "config/config_target.h"
+#include "config/config_values.h"
 
+#include <arpa/inet.h>
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
+
+/* -- owners, by number or as the name service knows them
+ * --------------------------------------------
+ */
+
+enum { ROOM_LEAST_BYTES = 4096, ROOM_MOST_BYTES = 4 << 20 };
+
+/* Gets a user's or a group's number; returns an errno, ENOENT if there is none of that name. */
+typedef int name_service(const char *name, char *room, size_t room_bytes, int64_t *ret_number);
+
+static int user_number(const char *name, char *room, size_t room_bytes, int64_t *ret_number)
+{
+    struct passwd entry, *found = NULL;
+    int r = getpwnam_r(name, &entry, room, room_bytes, &found);
+
+    if (found == NULL)
+        return r == 0 ? ENOENT : r;
+    *ret_number = found->pw_uid;
+    return 0;
+}
+
+static int group_number(const char *name, char *room, size_t room_bytes, int64_t *ret_number)
+{
+    struct group entry, *found = NULL;
+    int r = getgrnam_r(name, &entry, room, room_bytes, &found);
+
+    if (found == NULL)
+        return r == 0 ? ENOENT : r;
+    *ret_number = found->gr_gid;
+    return 0;
+}
+
+static int look_up_within(name_service *service, const char *name, size_t room_bytes,
+                          int64_t *ret_number)
+{
+    char *room = malloc(room_bytes);
+    int r = room == NULL ? ENOMEM : service(name, room, room_bytes, ret_number);
+
+    free(room);
+    return r;
+}
+
+/* A group's members stand in the room as well, all of them. */
+static int look_up(name_service *service, const char *name, int64_t *ret_number)
+{
+    int r = ERANGE;
+
+    for (size_t bytes = ROOM_LEAST_BYTES; r == ERANGE && bytes <= ROOM_MOST_BYTES; bytes *= 2)
+        r = look_up_within(service, name, bytes, ret_number);
+    return r;
+}
+
+static const char *number_of(struct config_scope *scope, name_service *service, const char *what,
+                             const char *name, int64_t *ret_number)
+{
+    const char *why;
+    uint64_t number;
+    int r;
+
+    if (text_number(name, UINT32_MAX - 1, &number)) {
+        *ret_number = (int64_t)number;
+        return NULL;
+    }
+    r = look_up(service, name, ret_number);
+    if (r == 0)
+        return NULL;
+    /* All four mean that there is none of that name: getpwnam(3). */
+    if (r == ENOENT || r == ESRCH || r == EBADF || r == EPERM)
+        why = arena_format(scope->arena, "names %s that this machine does not know", what);
+    else
+        why = arena_format(scope->arena,
+                           "names %s that cannot be looked up now: %s; a number needs no looking "
+                           "up",
+                           what, strerrordesc_np(r));
+    return why == NULL ? config_no_memory : why;
+}
+
+static const char *find_owner(struct config_scope *scope, const char *name, int64_t *ret_owner)
+{
+    return number_of(scope, user_number, "an owner", name, ret_owner);
+}
+
+static const char *find_user(struct config_scope *scope, const char *name, int64_t *ret_user)
+{
+    return number_of(scope, user_number, "a user", name, ret_user);
+}
+
+static const char *find_group(struct config_scope *scope, const char *name, int64_t *ret_group)
+{
+    return number_of(scope, group_number, "a group", name, ret_group);
+}
+
+/* -- file, link and validate
+ * ------------------------------------------------------------------------
+ */
 
 enum { FILE_NAME_MOST_BYTES = 200 };
 
@@ -43,9 +148,9 @@ static const char *parse_ownership(struct config_scope *scope, const char *text,
     if (owner == NULL)
         return config_no_memory;
     if (length > 0)
-        why = config_owner(scope, owner, &output->owner);
+        why = find_owner(scope, owner, &output->owner);
     if (why == NULL && text[length] == ':')
-        why = config_group(scope, text + length + 1, &output->group);
+        why = find_group(scope, text + length + 1, &output->group);
     return why;
 }
 
@@ -130,4 +235,298 @@ const char *parse_validate(struct config_scope *scope, const char *value, void *
     if (words.count == 0 || strcmp(words.items[0], "exec") != 0)
         return "is not exec PROGRAM [ARGUMENT...]";
     return words_argv(scope, &words, field);
+}
+
+/* -- prove
+ * ------------------------------------------------------------------------------------------
+ */
+
+static const char *take_server_name(const char *name, const char **ret_name)
+{
+    struct in6_addr v6;
+    struct in_addr v4;
+
+    /* RFC 6066 section 3: literal addresses are not permitted. */
+    if (inet_pton(AF_INET, name, &v4) == 1 || inet_pton(AF_INET6, name, &v6) == 1)
+        return "has an address behind sni, which carries DNS names only";
+    if (strchr(name, '*') != NULL)
+        return "has a wildcard behind sni; write a name that it covers";
+    if (name[0] == '\0' ||
+        name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._")] !=
+            '\0')
+        return "has something behind sni that is no DNS name";
+    *ret_name = name;
+    return NULL;
+}
+
+static const char *take_starttls(const char *word, enum starttls *ret_starttls)
+{
+    for (unsigned i = STARTTLS_NONE + 1; i < STARTTLS_COUNT; i++) {
+        if (strcmp(word, starttls_words[i]) == 0) {
+            *ret_starttls = (enum starttls)i;
+            return NULL;
+        }
+    }
+    return "has a starttls that does not exist; there are postgres, mysql, smtp, imap and ldap";
+}
+
+static const char not_tls[] = "is not tls HOST:PORT [sni NAME] [starttls PROTOCOL] [mutual]";
+
+static const char *take_tls(struct config_scope *scope, const struct text_list *words,
+                            struct tls_target *tls)
+{
+    const char *why;
+
+    if (words->count < 2)
+        return not_tls;
+    why = target_parse_address(scope, words->items[1], tls);
+    for (size_t i = 2; i < words->count && why == NULL; i++) {
+        if (strcmp(words->items[i], "mutual") == 0 && !tls->mutual)
+            tls->mutual = true;
+        else if (i + 1 == words->count)
+            why = not_tls;
+        else if (strcmp(words->items[i], "sni") == 0 && tls->server_name == NULL)
+            why = take_server_name(words->items[++i], &tls->server_name);
+        else if (strcmp(words->items[i], "starttls") == 0 && tls->starttls == STARTTLS_NONE)
+            why = take_starttls(words->items[++i], &tls->starttls);
+        else
+            why = not_tls;
+    }
+    return why;
+}
+
+static const char *take_proof_url(struct config_scope *scope, const struct text_list *words,
+                                  struct prove_order *order)
+{
+    if (words->count != 3)
+        return "is not none, tls ..., exec ... or http URL JSON-PATH";
+    order->json_path = words->items[2];
+    if (!json_path_valid(order->json_path))
+        return "has a JSON path that is not made of names, dots, [NUMBER] and [*]";
+    return target_parse_url(scope, words->items[1], &order->http);
+}
+
+const char *parse_prove(struct config_scope *scope, const char *value, void *field)
+{
+    struct prove_order *order = field;
+    struct text_list words = {0};
+    const char *why = words_split(scope, value, &words);
+
+    if (why != NULL)
+        return why;
+    if (words.count == 1 && strcmp(words.items[0], "none") == 0)
+        return NULL;
+    if (words.count > 0 && strcmp(words.items[0], "tls") == 0) {
+        order->method = PROVE_TLS;
+        return take_tls(scope, &words, &order->tls);
+    }
+    if (words.count > 0 && strcmp(words.items[0], "exec") == 0) {
+        order->method = PROVE_EXEC;
+        return words_argv(scope, &words, &order->argv);
+    }
+    if (words.count > 0 && strcmp(words.items[0], "http") == 0) {
+        order->method = PROVE_HTTP;
+        return take_proof_url(scope, &words, order);
+    }
+    return "is not none, tls ..., exec ... or http ...";
+}
+
+/* -- reload
+ * -----------------------------------------------------------------------------------------
+ */
+
+enum { UNIT_NAME_MOST_BYTES = 255 };
+
+static int signal_number(const char *name)
+{
+    for (int number = 1; number < NSIG; number++) {
+        const char *known = sigabbrev_np(number);
+
+        if (known != NULL && strcmp(known, name) == 0)
+            return number;
+    }
+    return 0;
+}
+
+#define SIGNAL_FORMS "is not signal SIGNAL pidfile PATH or signal SIGNAL process NAME [user NAME]"
+
+static const char *take_process(struct config_scope *scope, const struct text_list *words,
+                                struct reload_action *action)
+{
+    action->verb = RELOAD_SIGNAL_PROCESS;
+    if (strcmp(words->items[2], "process") != 0)
+        return SIGNAL_FORMS;
+    if (strlen(words->items[3]) > PROCESS_NAME_MOST_BYTES)
+        return "has a process name of more than the 15 bytes that the kernel keeps";
+    if (words->count == 4)
+        return NULL;
+    if (words->count != 6 || strcmp(words->items[4], "user") != 0)
+        return SIGNAL_FORMS;
+    return find_user(scope, words->items[5], &action->user);
+}
+
+static const char *take_signal(struct config_scope *scope, const struct text_list *words,
+                               struct reload_action *action)
+{
+    const char *name;
+
+    if (words->count < 4)
+        return SIGNAL_FORMS;
+    name = text_starts(words->items[1], "SIG");
+    action->signal = signal_number(name == NULL ? words->items[1] : name);
+    if (action->signal == 0)
+        return "names no signal; write for example HUP or USR1";
+    if (action->signal == SIGKILL || action->signal == SIGSTOP)
+        return "names a signal that no program can answer by reloading";
+    action->target = words->items[3];
+    if (strcmp(words->items[2], "pidfile") != 0)
+        return take_process(scope, words, action);
+    action->verb = RELOAD_SIGNAL_PIDFILE;
+    if (words->count != 4)
+        return SIGNAL_FORMS;
+    return words->items[3][0] == '/' ? NULL : "has a pidfile without an absolute path";
+}
+
+/* What a unit's name may hold: systemd.unit(5). */
+#define UNIT_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:-_.\\@"
+
+static const char *take_unit(const struct text_list *words, struct reload_action *action)
+{
+    static const char suffix[] = ".service";
+    const char *name;
+    size_t length;
+
+    if (words->count != 2)
+        return "is not unit NAME.service";
+    name = words->items[1];
+    length = strlen(name);
+    if (length < sizeof suffix || strcmp(name + length - strlen(suffix), suffix) != 0)
+        return "names a unit that is no service; write for example unit nginx.service";
+    if (length > UNIT_NAME_MOST_BYTES || name[strspn(name, UNIT_CHARACTERS)] != '\0')
+        return "has a unit's name that systemd would not take";
+    action->verb = RELOAD_UNIT;
+    action->target = name;
+    return NULL;
+}
+
+static bool has_control(const char *text)
+{
+    for (; *text != '\0'; text++)
+        if ((unsigned char)*text < ' ' || *text == 0x7f)
+            return true;
+    return false;
+}
+
+/* How many blanks and semicolons, which end a word or an order at HAProxy's socket. */
+static size_t count_ends(const char *text)
+{
+    size_t count = 0;
+
+    while ((text = strpbrk(text, " \t;")) != NULL) {
+        text++;
+        count++;
+    }
+    return count;
+}
+
+/* Whether an expansion made more words or orders of what is sent than were written. */
+static const char *check_expanded(struct config_scope *scope, const char *value,
+                                  const struct text_list *words)
+{
+    struct text_list raw = {0};
+    const char *why = words_split_raw(scope, value, &raw);
+
+    for (size_t i = 2; why == NULL && i < raw.count; i++)
+        if (count_ends(words->items[i]) > count_ends(raw.items[i]))
+            why = "has a ${...} that stands for a text with a blank or ; in it, and would send "
+                  "another word or order; let it stand for one word";
+    return why;
+}
+
+/* The words of the text are joined by single blanks: one line, in which nothing expanded may begin
+ * another. */
+static const char *take_socket(struct config_scope *scope, const char *value,
+                               const struct text_list *words, struct reload_action *action)
+{
+    size_t first = words->count > 3 && strcmp(words->items[2], "user") == 0 ? 4 : 2;
+    size_t count = words->count;
+    const char *line = "", *why;
+
+    if (count > 3 && strcmp(words->items[count - 2], "<<") == 0) {
+        action->payload = words->items[count - 1];
+        count -= 2;
+    }
+    if (count <= first)
+        return "is not socket PATH [user NAME] TEXT... [<< NAME]";
+    if (words->items[1][0] != '/')
+        return "has a socket without an absolute path";
+    if (strlen(words->items[1]) >= sizeof((struct sockaddr_un *)0)->sun_path)
+        return "has a socket whose path is longer than the kernel takes, 107 bytes";
+    if (first == 4 && (why = find_user(scope, words->items[3], &action->user)) != NULL)
+        return why;
+    for (size_t i = first; i < count; i++) {
+        if (strcmp(words->items[i], "<<") == 0)
+            return "has << in another place than before the last word, the name of a file";
+        if (has_control(words->items[i]))
+            return "has a line break or another control character in the text to send";
+        line = arena_format(scope->arena, "%s%s%s", line, i > first ? " " : "", words->items[i]);
+        if (line == NULL)
+            return config_no_memory;
+    }
+    action->verb = RELOAD_SOCKET;
+    action->target = words->items[1];
+    action->line = line;
+    return check_expanded(scope, value, words);
+}
+
+static const char *take_http(struct config_scope *scope, const struct text_list *words,
+                             struct reload_action *action)
+{
+    static const char *const methods[] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
+
+    if (words->count != 3)
+        return "is not http METHOD URL";
+    action->verb = RELOAD_HTTP;
+    for (size_t i = 0; i < sizeof methods / sizeof *methods && action->method == NULL; i++)
+        if (strcmp(words->items[1], methods[i]) == 0)
+            action->method = methods[i];
+    if (action->method == NULL)
+        return "has a method that is none of GET, POST, PUT, PATCH and DELETE";
+    return target_parse_url(scope, words->items[2], &action->http);
+}
+
+const char *parse_reload(struct config_scope *scope, const char *value, void *field)
+{
+    struct reload_list *list = field;
+    struct text_list words = {0};
+    struct reload_action action = {.user = -1}, *added;
+    const char *why = words_split(scope, value, &words);
+
+    if (why != NULL)
+        return why;
+    if (words.count == 0)
+        return "has no value";
+    if (strcmp(words.items[0], "none") == 0 && words.count == 1) {
+        action.verb = RELOAD_NONE;
+    } else if (strcmp(words.items[0], "signal") == 0) {
+        why = take_signal(scope, &words, &action);
+    } else if (strcmp(words.items[0], "exec") == 0) {
+        action.verb = RELOAD_EXEC;
+        why = words_argv(scope, &words, &action.argv);
+    } else if (strcmp(words.items[0], "unit") == 0) {
+        why = take_unit(&words, &action);
+    } else if (strcmp(words.items[0], "socket") == 0) {
+        why = take_socket(scope, value, &words, &action);
+    } else if (strcmp(words.items[0], "http") == 0) {
+        why = take_http(scope, &words, &action);
+    } else {
+        why = "is not none, signal ..., unit ..., socket ..., exec ... or http ...";
+    }
+    if (why != NULL)
+        return why;
+    added = arena_append(scope->arena, &list->items, &list->count, sizeof action);
+    if (added == NULL)
+        return config_no_memory;
+    *added = action;
+    return NULL;
 }
