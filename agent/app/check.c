@@ -23,7 +23,7 @@ static size_t print_advice(const struct cert_config *cert)
             cert->reloads.items[0].verb == RELOAD_NONE && cert->template_name == NULL,
         .renew_before_s = cert->renewal.before_s,
     };
-    const char *advice[POSTURE_MOST];
+    const char *advice[LINT_MOST];
     size_t count;
 
     for (size_t i = 0; i < cert->outputs.count; i++)

@@ -124,6 +124,7 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *inf
                   "`leafd check` shows them all; the first: %s",
                   problems.count, config_problems_first(&problems));
     } else {
+        config_forget_source(config);
         log_setup(config->agent.log_format, config->agent.log_level);
         if (!engine_apply(&daemon->engine, config, &err))
             log_write(LOG_CONFIG_BROKEN, NULL,
@@ -215,6 +216,7 @@ int daemon_run(struct config *config, const char *file)
 
     log_write(LOG_STARTED, NULL, "leafd " LEAFD_VERSION " keeps %zu certificates fresh from %s",
               config->cert_count, config->vault.address);
+    config_forget_source(config);
     if (engine_open(&daemon.engine, config, true, on_rest, &daemon, &err) &&
         open_sources(&daemon, &err) && engine_start(&daemon.engine, NULL, 0, &err)) {
         r = sd_event_loop(daemon.engine.tools.loop);

@@ -17,36 +17,49 @@ struct arena_block {
     max_align_t memory[];
 };
 
-void *arena_take(struct arena *arena, size_t bytes)
+static struct arena_block *add_block(struct arena *arena, size_t size)
+{
+    struct arena_block *block = NULL;
+
+    if (size < BLOCK_BYTES)
+        size = BLOCK_BYTES;
+    if (size > SIZE_MAX - sizeof *block)
+        return NULL;
+    block = calloc(1, sizeof *block + size);
+    if (block == NULL) {
+        shortage_note(ENOMEM);
+        return NULL;
+    }
+    block->size = size;
+    block->older = arena->newest;
+    arena->newest = block;
+    return block;
+}
+
+/* `alignment` is a power of two. */
+static void *take(struct arena *arena, size_t bytes, size_t alignment)
 {
     struct arena_block *block = arena->newest;
-    size_t need = (bytes + sizeof(max_align_t) - 1) / sizeof(max_align_t) * sizeof(max_align_t);
-    void *taken;
+    size_t from = block == NULL ? 0 : (block->used + alignment - 1) & ~(alignment - 1);
 
-    if (need < bytes)
-        return NULL;
-    if (block == NULL || block->size - block->used < need) {
-        size_t size = need > BLOCK_BYTES ? need : BLOCK_BYTES;
-
-        if (size > SIZE_MAX - sizeof *block)
-            return NULL;
-        block = calloc(1, sizeof *block + size);
-        if (block == NULL) {
-            shortage_note(ENOMEM);
-            return NULL;
-        }
-        block->size = size;
-        block->older = arena->newest;
-        arena->newest = block;
+    if (block == NULL || from > block->size || block->size - from < bytes) {
+        block = add_block(arena, bytes);
+        from = 0;
     }
-    taken = (unsigned char *)block->memory + block->used;
-    block->used += need;
-    return taken;
+    if (block == NULL)
+        return NULL;
+    block->used = from + bytes;
+    return (unsigned char *)block->memory + from;
+}
+
+void *arena_take(struct arena *arena, size_t bytes)
+{
+    return take(arena, bytes, _Alignof(max_align_t));
 }
 
 char *arena_copy_part(struct arena *arena, const char *text, size_t length)
 {
-    char *copy = arena_take(arena, length + 1);
+    char *copy = length == SIZE_MAX ? NULL : take(arena, length + 1, 1);
 
     if (copy != NULL)
         memcpy(copy, text, length);
@@ -67,7 +80,7 @@ char *arena_vformat(struct arena *arena, const char *format, va_list args)
     va_copy(again, args);
     length = vsnprintf(NULL, 0, format, args);
     if (length >= 0)
-        text = arena_take(arena, (size_t)length + 1);
+        text = take(arena, (size_t)length + 1, 1);
     if (text != NULL)
         vsnprintf(text, (size_t)length + 1, format, again);
     va_end(again);

@@ -41,16 +41,30 @@ void config_unref(struct config *config)
 {
     if (config == NULL || --config->references > 0)
         return;
+    arena_free(&config->source);
     arena_free(&config->arena);
     free(config);
 }
 
-const struct cert_config *config_cert(const struct config *config, const char *name)
+void config_forget_source(struct config *config)
 {
     for (size_t i = 0; i < config->cert_count; i++)
-        if (strcmp(config->certs[i].name, name) == 0)
-            return &config->certs[i];
-    return NULL;
+        config->certs[i].own = config->certs[i].template_section = NULL;
+    config->document = NULL;
+    arena_free(&config->source);
+}
+
+static int compare_name(const void *name, const void *cert)
+{
+    return strcmp(name, (*(const struct cert_config *const *)cert)->name);
+}
+
+const struct cert_config *config_cert(const struct config *config, const char *name)
+{
+    const struct cert_config *const *found =
+        bsearch(name, config->by_name, config->cert_count, sizeof *config->by_name, compare_name);
+
+    return found == NULL ? NULL : *found;
 }
 
 bool content_holds_key(enum content content)

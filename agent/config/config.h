@@ -201,7 +201,8 @@ struct cert_config {
     const char *file; /* where the section stands */
     unsigned line;
     const char *template_name; /* NULL: none */
-    /* Both as they were written, for `leafd check`; the second is NULL without a template. */
+    /* Both as they were written, for `leafd check`; the second is NULL without a template, both are
+     * once the source is forgotten. */
     const struct config_section *own, *template_section;
 
     struct cert_request request;
@@ -244,9 +245,11 @@ struct config {
     struct agent_config agent;
     struct cert_config *certs;
     size_t cert_count;
+    const struct cert_config **by_name;    /* the same, in the order of their names */
     char session_digest[DIGEST_HEX_BYTES]; /* of [vault] and [auth] */
-    /* All sections as they were written, for the places of messages. */
-    const struct config_document *document;
+    /* All sections as they were written, for the places of messages, in an arena of their own. */
+    struct arena source;
+    const struct config_document *document; /* NULL: forgotten */
     struct text_list advice; /* on who may write these files and what they name: config_trust */
 };
 
@@ -255,6 +258,14 @@ struct config *config_ref(struct config *config);
 
 /* config_unref - gives a reference back; the last one frees all of it. NULL is fine */
 void config_unref(struct config *config);
+
+/*
+ * config_forget_source - frees the sections as they were written, a third of all memory
+ *
+ * For who has told all that is to be told of them: no certificate's `own` and `template_section`,
+ * and no configuration_advise, can be used any more.
+ */
+void config_forget_source(struct config *config);
 
 /* config_cert - the section of that name, or NULL */
 const struct cert_config *config_cert(const struct config *config, const char *name);

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { ALL_FILES_MOST_BYTES = 8 * 1024 * 1024 };
+enum { ALL_FILES_MOST_BYTES = 32 * 1024 * 1024, INDEX_LEAST = 16 };
 
 struct reading {
     struct config_document *document;
@@ -15,13 +15,54 @@ struct reading {
     struct config_section *section; /* the one being read; NULL before the first */
 };
 
+/* FNV-1a, as in draft-eastlake-fnv: nobody but root chooses the names. */
+static size_t place_in(const struct config_document *document, const char *kind, const char *name)
+{
+    uint64_t sum = 0xcbf29ce484222325;
+
+    for (const char *c = kind; *c != '\0'; c++)
+        sum = (sum ^ (unsigned char)*c) * 0x100000001b3;
+    for (const char *c = name; *c != '\0'; c++)
+        sum = (sum ^ (unsigned char)*c) * 0x100000001b3;
+    return (size_t)(sum ^ sum >> 32) & (document->index_size - 1);
+}
+
 struct config_section *config_section_find(const struct config_document *document, const char *kind,
                                            const char *name)
 {
+    struct config_section *at =
+        document->index_size == 0 ? NULL : document->index[place_in(document, kind, name)];
+
+    while (at != NULL && (strcmp(at->kind, kind) != 0 || strcmp(at->name, name) != 0))
+        at = at->alike;
+    return at;
+}
+
+static void index_one(const struct config_document *document, struct config_section *section)
+{
+    struct config_section **place =
+        &document->index[place_in(document, section->kind, section->name)];
+
+    section->alike = *place;
+    *place = section;
+}
+
+/* Room for one more; the smaller index stays behind in the arena. */
+static bool grow_index(struct config_document *document, struct arena *arena)
+{
+    size_t size = document->index_size == 0 ? INDEX_LEAST : document->index_size * 2;
+    struct config_section **index;
+
+    if (document->section_count < document->index_size)
+        return true;
+    index = arena_take(arena, size * sizeof *index);
+    if (index == NULL)
+        return false;
+    document->index = index;
+    document->index_size = size;
     for (struct config_section *at = document->sections; at != NULL; at = at->next)
-        if (strcmp(at->kind, kind) == 0 && strcmp(at->name, name) == 0)
-            return at;
-    return NULL;
+        index_one(document, at);
+    return true;
 }
 
 struct config_entry *config_entry_find(const struct config_section *section, const char *key)
@@ -50,13 +91,19 @@ struct config_place config_place_of(const struct config_document *document, cons
     return place;
 }
 
-static void append(struct config_document *document, struct config_section *section)
+static bool append(struct config_document *document, struct arena *arena,
+                   struct config_section *section)
 {
+    if (!grow_index(document, arena))
+        return false;
     if (document->last == NULL)
         document->sections = section;
     else
         document->last->next = section;
     document->last = section;
+    document->section_count++;
+    index_one(document, section);
+    return true;
 }
 
 /* Splits "cert web" at its first space. */
@@ -83,10 +130,8 @@ static bool on_section(void *arg, const char *title, unsigned line)
     section->end = &section->entries;
     reading->section = section;
     twin = config_section_find(reading->document, section->kind, section->name);
-    if (twin == NULL) {
-        append(reading->document, section);
-        return true;
-    }
+    if (twin == NULL)
+        return append(reading->document, reading->arena, section);
     config_problem(reading->problems, &(struct config_place){reading->file, line, title, NULL},
                    "this section is given twice, first at %s:%u; merge the two", twin->file,
                    twin->line);
@@ -128,5 +173,5 @@ void config_document_read(struct config_document *document, struct arena *arena,
         document->bytes += ini_lines_read(fd, reading.file, &reader, problems);
     if (document->bytes > ALL_FILES_MOST_BYTES)
         config_problem(problems, &(struct config_place){.file = file},
-                       "brings all files of the configuration over 8 MiB together; include fewer");
+                       "brings all files of the configuration over 32 MiB together; include fewer");
 }

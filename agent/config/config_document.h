@@ -17,12 +17,14 @@ struct config_entry {
     const char *key, *value;
     unsigned line;
     bool told; /* a problem with the value has been told: once is enough for a default of many */
+    const void *field; /* of a template or of [defaults]: what it and its like mean for every
+                          certificate, as it stands in the struct; NULL: not known, or not alike */
 };
 
 struct config_section {
-    struct config_section *next;
-    const char *title;       /* "cert web" */
-    const char *kind, *name; /* "cert", "web"; name is "" if there is none */
+    struct config_section *next, *alike; /* alike: of the same place in the index */
+    const char *title;                   /* "cert web" */
+    const char *kind, *name;             /* "cert", "web"; name is "" if there is none */
     const char *file;
     unsigned line;
     struct config_entry *entries, **end;
@@ -31,14 +33,16 @@ struct config_section {
 /* Initialise with {0}. */
 struct config_document {
     struct config_section *sections, *last;
-    size_t bytes; /* of all files */
+    size_t section_count, bytes;   /* of all files */
+    struct config_section **index; /* by kind and name */
+    size_t index_size;             /* a power of two, or 0 */
 };
 
 /*
  * config_document_read - adds the sections of one file, which is open; `file` is its name
  *
  * Everything lives in `arena`. A section that is there already is a problem, and so are files of
- * more than 8 MiB together. Key repetition is left to config_keys, which knows the keys that hold
+ * more than 32 MiB together. Key repetition is left to config_keys, which knows the keys that hold
  * lists.
  */
 void config_document_read(struct config_document *document, struct arena *arena, int fd,

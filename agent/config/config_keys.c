@@ -10,13 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define VAULT(field) .sections = IN_VAULT, .offset = offsetof(struct vault_config, field)
-#define AUTH(field)  .sections = IN_AUTH, .offset = offsetof(struct auth_config, field)
-#define AGENT(field) .sections = IN_AGENT, .offset = offsetof(struct agent_config, field)
+#define FIELD(type, field)                                                                         \
+    .offset = offsetof(struct type, field), .bytes = sizeof((struct type *)0)->field
+#define VAULT(field) .sections = IN_VAULT, FIELD(vault_config, field)
+#define AUTH(field)  .sections = IN_AUTH, FIELD(auth_config, field)
+#define AGENT(field) .sections = IN_AGENT, FIELD(agent_config, field)
 /* What belongs to one certificate alone, and what a template may set as well. */
-#define CERT(field) .sections = IN_CERT, .offset = offsetof(struct cert_config, field)
-#define CONSUMER(field)                                                                            \
-    .sections = IN_CERT | IN_TEMPLATE, .offset = offsetof(struct cert_config, field)
+#define CERT(field)     .sections = IN_CERT, FIELD(cert_config, field)
+#define CONSUMER(field) .sections = IN_CERT | IN_TEMPLATE, FIELD(cert_config, field)
 
 const struct config_key config_keys[] = {
     {"address", VAULT(address), .parse = parse_address, .environment = "ADDR", .type = "URL",
@@ -274,17 +275,62 @@ static const char *parse_value(const struct config_filling *filling, const struc
     return why == NULL ? NULL : complete(filling, key, value, why);
 }
 
-static void parse_entry(const struct config_filling *filling, const struct config_key *key,
+static bool parse_entry(const struct config_filling *filling, const struct config_key *key,
                         const struct config_section *section, struct config_entry *entry)
 {
     const char *why = parse_value(filling, key, entry->value);
 
-    if (why == NULL || entry->told)
+    if (why != NULL && !entry->told) {
+        entry->told = true;
+        config_problem(
+            filling->problems,
+            &(struct config_place){section->file, entry->line, section->title, key->name}, "%s",
+            why);
+    }
+    return why == NULL;
+}
+
+/* The next entry of the key that counts; of one that may not repeat, config_check_keys has told. */
+static struct config_entry *next_entry(const struct config_key *key, struct config_entry *entry)
+{
+    struct config_entry *next = key->repeats ? entry->next : NULL;
+
+    while (next != NULL && strcmp(next->key, key->name) != 0)
+        next = next->next;
+    return next;
+}
+
+/* Whether it means the same for every certificate, in a field that its parsers fill alone. */
+static bool is_alike_for_all(const struct config_key *key, struct config_entry *entry)
+{
+    bool is_alike = key->repeats || key->orders || key->bytes == sizeof(const char *);
+
+    for (; is_alike && entry != NULL; entry = next_entry(key, entry))
+        is_alike = strstr(entry->value, "${") == NULL;
+    return is_alike;
+}
+
+/* A template's file lines are read and kept once, and not for each of ten thousand certificates. */
+static void fill_shared(const struct config_filling *filling, const struct config_key *key,
+                        const struct config_section *section, struct config_entry *first)
+{
+    unsigned char *field = (unsigned char *)filling->target + key->offset;
+    bool is_good = true;
+    void *copy;
+
+    if (first->field != NULL) {
+        for (struct config_entry *at = first; at != NULL; at = next_entry(key, at))
+            digest_value(filling->digest, key->name, at->value);
+        memcpy(field, first->field, key->bytes);
         return;
-    entry->told = true;
-    config_problem(filling->problems,
-                   &(struct config_place){section->file, entry->line, section->title, key->name},
-                   "%s", why);
+    }
+    for (struct config_entry *at = first; at != NULL; at = next_entry(key, at))
+        is_good &= parse_entry(filling, key, section, at);
+    if (!is_good || !is_alike_for_all(key, first))
+        return;
+    copy = arena_take(filling->scope->arena, key->bytes);
+    if (copy != NULL)
+        first->field = memcpy(copy, field, key->bytes);
 }
 
 /* Takes all entries of a key from the first layer that has one; false if none has. */
@@ -296,11 +342,12 @@ static bool fill_from_layers(const struct config_filling *filling, const struct 
 
         if (entry == NULL)
             continue;
-        parse_entry(filling, key, section, entry);
-        /* Of a key that may not repeat, config_check_keys has told the others. */
-        for (entry = entry->next; key->repeats && entry != NULL; entry = entry->next)
-            if (strcmp(entry->key, key->name) == 0)
-                parse_entry(filling, key, section, entry);
+        if (i > 0) {
+            fill_shared(filling, key, section, entry);
+            return true;
+        }
+        for (; entry != NULL; entry = next_entry(key, entry))
+            parse_entry(filling, key, section, entry);
         return true;
     }
     return false;

@@ -23,7 +23,7 @@ struct config_key {
     const char *name;
     unsigned sections;
     config_parser *parse; /* NULL: read before the others, by config_load itself */
-    size_t offset;        /* of the field in the section's struct */
+    size_t offset, bytes; /* of the field in the section's struct */
     bool repeats;
     bool credential;         /* messages never show the value: it can be a credential by mistake */
     bool orders;             /* nor the arguments of this one */

@@ -27,7 +27,7 @@ struct config_template {
 
 /* A template is read once, however many certificates name it. */
 struct config_templates {
-    struct arena *arena;
+    struct arena *arena, *source;
     const char *directory; /* the site's own; NULL: none */
     struct config_scope *scope;
     struct config_problems *problems;
@@ -109,7 +109,7 @@ static struct config_section *read_template(const struct config_templates *templ
     struct config_document document = {0};
     struct config_section *section;
 
-    config_document_read(&document, templates->arena, fd, path, templates->problems);
+    config_document_read(&document, templates->source, fd, path, templates->problems);
     section = config_section_find(&document, "template", "");
     if (section == NULL || section->next != NULL || document.sections != section)
         config_problem(templates->problems, &(struct config_place){.file = path},
@@ -168,6 +168,7 @@ struct loading {
     struct config_document *document;
     struct config_templates templates;
     struct config_scope scope;
+    const char *file; /* that the last certificate stood in, as it keeps it */
     struct config_problems *problems;
 };
 
@@ -192,7 +193,7 @@ static void include_one(struct loading *loading, const struct config_place *plac
     bool given = strpbrk(pattern, "*?[") == NULL;
 
     if (config_trust_open(&loading->scope.trust, path, &fd, &err))
-        config_document_read(loading->document, &loading->config->arena, fd, path,
+        config_document_read(loading->document, &loading->config->source, fd, path,
                              loading->problems);
     else if (err.errnum != ENOENT && err.errnum != ENOTDIR)
         config_problem(loading->problems, &(struct config_place){.file = path}, "%s", err.text);
@@ -225,7 +226,7 @@ static void read_main(struct loading *loading, const char *file)
     struct err err;
 
     if (config_trust_open(&loading->scope.trust, file, &fd, &err))
-        config_document_read(loading->document, &loading->config->arena, fd, file,
+        config_document_read(loading->document, &loading->config->source, fd, file,
                              loading->problems);
     else
         config_problem(loading->problems, &(struct config_place){.file = file}, "%s", err.text);
@@ -358,7 +359,15 @@ static void prefer_own_renewal(struct cert_config *cert)
         cert->renewal.before_s = 0;
 }
 
-static void fill_cert(struct loading *loading, struct config_section *section,
+/* The name outlives the source; sections of one file share it. */
+static const char *file_name(struct loading *loading, const char *file)
+{
+    if (loading->file == NULL || strcmp(loading->file, file) != 0)
+        loading->file = arena_copy(&loading->config->arena, file);
+    return loading->file;
+}
+
+static bool fill_cert(struct loading *loading, struct config_section *section,
                       struct cert_config *cert)
 {
     CLEANUP(digest_drop) struct digest digest = {0};
@@ -372,8 +381,12 @@ static void fill_cert(struct loading *loading, struct config_section *section,
     };
     struct err err;
 
-    cert->name = section->name;
-    cert->file = section->file;
+    cert->name = arena_copy(&loading->config->arena, section->name);
+    cert->file = file_name(loading, section->file);
+    if (cert->name == NULL || cert->file == NULL) {
+        config_problem(loading->problems, &(struct config_place){0}, "memory ran out");
+        return false;
+    }
     cert->line = section->line;
     loading->scope.cert_name = section->name;
     loading->scope.cert_directory = &cert->directory;
@@ -389,6 +402,13 @@ static void fill_cert(struct loading *loading, struct config_section *section,
     digest_password(&digest, cert);
     if (!digest_hex(&digest, cert->digest, &err))
         config_problem(loading->problems, &(struct config_place){0}, "%s", err.text);
+    return true;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp((*(const struct cert_config *const *)a)->name,
+                  (*(const struct cert_config *const *)b)->name);
 }
 
 static void fill_certs(struct loading *loading)
@@ -399,13 +419,18 @@ static void fill_certs(struct loading *loading)
     for (struct config_section *at = loading->document->sections; at != NULL; at = at->next)
         count += strcmp(at->kind, "cert") == 0;
     config->certs = arena_take(&config->arena, (count + 1) * sizeof *config->certs);
-    if (config->certs == NULL) {
+    config->by_name = arena_take(&config->arena, (count + 1) * sizeof *config->by_name);
+    if (config->certs == NULL || config->by_name == NULL) {
         config_problem(loading->problems, &(struct config_place){0}, "memory ran out");
         return;
     }
     for (struct config_section *at = loading->document->sections; at != NULL; at = at->next)
         if (strcmp(at->kind, "cert") == 0)
-            fill_cert(loading, at, &config->certs[config->cert_count++]);
+            if (!fill_cert(loading, at, &config->certs[config->cert_count++]))
+                return;
+    for (size_t i = 0; i < config->cert_count; i++)
+        config->by_name[i] = &config->certs[i];
+    qsort(config->by_name, config->cert_count, sizeof *config->by_name, by_name);
 }
 
 struct config *config_load(const char *file, bool only_looks, struct config_problems *problems)
@@ -414,7 +439,7 @@ struct config *config_load(const char *file, bool only_looks, struct config_prob
     struct config *config = calloc(1, sizeof *config);
 
     if (config != NULL)
-        loading.document = arena_take(&config->arena, sizeof *loading.document);
+        loading.document = arena_take(&config->source, sizeof *loading.document);
     if (loading.document == NULL) {
         config_problem(problems, &(struct config_place){.file = file}, "memory ran out");
         free(config);
@@ -431,6 +456,7 @@ struct config *config_load(const char *file, bool only_looks, struct config_prob
     fill_session(&loading);
     loading.templates = (struct config_templates){
         .arena = &config->arena,
+        .source = &config->source,
         .directory = config->agent.template_directory,
         .scope = &loading.scope,
         .problems = problems,

@@ -9,7 +9,7 @@
 #include <string.h>
 
 enum {
-    FILE_MOST_BYTES = 1024 * 1024,
+    FILE_MOST_BYTES = 8 * 1024 * 1024,
     VALUE_MOST_BYTES = 4096,
     SECTION_MOST_BYTES = 49,
     KEY_MOST_BYTES = 49

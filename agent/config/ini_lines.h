@@ -26,7 +26,7 @@ struct ini_reader {
  * ini_lines_read - reads one file, which is open; `file` is its name in messages
  *
  * The callbacks return false when memory ran out. What is wrong with the file is added to
- * `problems`. Files over 1 MiB are refused. Returns how many bytes the file has, 0 if it was not
+ * `problems`. Files over 8 MiB are refused. Returns how many bytes the file has, 0 if it was not
  * read.
  */
 size_t ini_lines_read(int fd, const char *file, const struct ini_reader *reader,

@@ -85,7 +85,7 @@ static size_t advise_on_names(const struct names *names, const char *ret_advice[
     return count;
 }
 
-size_t lint_advise(const struct lint_facts *facts, const char *ret_advice[POSTURE_MOST])
+size_t lint_advise(const struct lint_facts *facts, const char *ret_advice[LINT_MOST])
 {
     const struct cert_request *request = facts->request;
     size_t count = 0;

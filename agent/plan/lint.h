@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { POSTURE_MOST = 15 };
+enum { LINT_MOST = 15 };
 
 /* What is looked at of one certificate. */
 struct lint_facts {
@@ -21,7 +21,7 @@ struct lint_facts {
     uint64_t renew_before_s;
 };
 
-/* lint_advise - writes up to POSTURE_MOST pieces of advice, each a sentence; how many */
-size_t lint_advise(const struct lint_facts *facts, const char *ret_advice[POSTURE_MOST]);
+/* lint_advise - writes up to LINT_MOST pieces of advice, each a sentence; how many */
+size_t lint_advise(const struct lint_facts *facts, const char *ret_advice[LINT_MOST]);
 
 #endif

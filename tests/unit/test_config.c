@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 
 struct files {
     char folder[64];
@@ -356,6 +357,50 @@ static void equal_sections_have_equal_digests_and_changed_ones_do_not(void **sta
     config_unref(c);
 }
 
+/* Writes so many sections of one template, loads them, and gives the processor time of each. */
+static double load_many(const struct files *files, unsigned count)
+{
+    struct config *config;
+    char path[192], name[32];
+    struct config_problems problems = {0};
+    clock_t begin;
+    FILE *file;
+
+    put(files, "many.ini", "[template]\nfile = tls.crt fullchain\nfile = tls.key key\n");
+    snprintf(path, sizeof path, "%s", put(files, "leafd.ini", head));
+    file = fopen(path, "a");
+    assert_non_null(file);
+    fprintf(file, "[agent]\ntemplate_directory = %s\n[defaults]\npki_role = web\n", files->folder);
+    for (unsigned i = 0; i < count; i++)
+        fprintf(file,
+                "[cert c%u]\ntemplate = many\ndns_names = c%u.example.com\n"
+                "directory = /run/x/c%u\n",
+                i, i, i);
+    fclose(file);
+    begin = clock();
+    config = config_load(path, false, &problems);
+    begin = clock() - begin;
+    assert_non_null(config);
+    config_forget_source(config);
+    for (unsigned i = 0; i < count; i += count / 10) {
+        snprintf(name, sizeof name, "c%u", i);
+        assert_string_equal(config_cert(config, name)->name, name);
+        assert_int_equal(config_cert(config, name)->outputs.count, 2);
+    }
+    assert_null(config_cert(config, "c"));
+    config_unref(config);
+    return (double)begin / CLOCKS_PER_SEC / count;
+}
+
+/* What is quadratic takes eight times as long for each of eight times as many. */
+static void ten_thousand_sections_cost_no_more_each_than_a_few(void **state)
+{
+    const struct files *files = *state;
+    double few = load_many(files, 1250), many = load_many(files, 10000);
+
+    assert_true(many < few * 3);
+}
+
 static void windows_and_owners_are_understood(void **state)
 {
     struct config *config = load_cert(
@@ -504,6 +549,7 @@ int main(void)
         FILE_TEST(the_environment_stands_in_for_what_is_not_given),
         FILE_TEST(includes_add_sections),
         FILE_TEST(equal_sections_have_equal_digests_and_changed_ones_do_not),
+        FILE_TEST(ten_thousand_sections_cost_no_more_each_than_a_few),
         FILE_TEST(windows_and_owners_are_understood),
         FILE_TEST(the_certificates_own_renewal_goes_before_the_defaults),
         FILE_TEST(who_proves_is_understood),

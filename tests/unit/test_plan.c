@@ -365,7 +365,7 @@ static void advice_is_given_for_what_is_unwise_and_only_then(void **state)
 {
     struct cert_request request = {.ttl_s = DAY};
     struct lint_facts facts = {.request = &request};
-    const char *advice[POSTURE_MOST];
+    const char *advice[LINT_MOST];
 
     (void)state;
     assert_int_equal(lint_advise(&facts, advice), 0);
@@ -403,7 +403,7 @@ static void names_that_a_peer_may_refuse_are_advised_on(void **state)
         {"spife://Example.org/a", "did you mean spiffe:?"},
     };
     static const char *const addresses[] = {"0.0.0.0", "::"};
-    const char *advice[POSTURE_MOST];
+    const char *advice[LINT_MOST];
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(uris); i++) {
