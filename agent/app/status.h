@@ -11,6 +11,7 @@
 #include "config/config.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 
 enum status_word {
     STATUS_FRESH,        /* usable, as the section wants it, not due, and the consumer was told */
@@ -88,5 +89,11 @@ bool status_wait_ready(const struct config *config, uint64_t wait_s, bool *ret_r
 
 /* status_free - frees what was read; also the release for CLEANUP */
 void status_free(struct status *status);
+
+/* status_print_table - a line for each certificate, and below it what keeps it from being fresh */
+void status_print_table(const struct status *status, FILE *to);
+
+/* status_print_json - an array of objects, whose fields leafd(8) lists; false if memory ran out */
+bool status_print_json(const struct status *status, FILE *to);
 
 #endif

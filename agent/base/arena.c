@@ -1,6 +1,6 @@
 #include "base/arena.h"
 
-#include "base/shortage.h"
+#include "base/err.h"
 
 #include <errno.h>
 #include <stdarg.h>

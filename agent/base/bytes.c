@@ -1,6 +1,6 @@
 #include "base/bytes.h"
 
-#include "base/shortage.h"
+#include "base/err.h"
 
 #include <errno.h>
 #include <stdlib.h>

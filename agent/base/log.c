@@ -3,7 +3,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/hide.h"
-#include "base/json_text.h"
+#include "base/json.h"
 
 #include <jansson.h>
 #include <systemd/sd-journal.h>

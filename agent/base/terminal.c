@@ -2,7 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/hide.h"
-#include "base/json_text.h"
+#include "base/json.h"
 
 #include <stdarg.h>
 #include <string.h>

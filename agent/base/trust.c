@@ -1,7 +1,7 @@
 #include "base/trust.h"
 
 #include "base/cleanup.h"
-#include "base/shortage.h"
+#include "base/err.h"
 #include "base/text.h"
 
 #include <errno.h>

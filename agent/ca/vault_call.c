@@ -2,7 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/hide.h"
-#include "base/json_text.h"
+#include "base/json.h"
 #include "http/http_call.h"
 #include "http/http_origin.h"
 

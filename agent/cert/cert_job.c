@@ -2,7 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/shortage.h"
+#include "base/err.h"
 #include "install/foreign.h"
 #include "install/publish.h"
 #include "install/set_directory.h"

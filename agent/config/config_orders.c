@@ -1,6 +1,6 @@
 #include "config/config_orders.h"
 
-#include "base/json_path.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "base/trust_process.h"
 #include "config/config_target.h"

@@ -1,6 +1,6 @@
 #include "http/http_loop.h"
 
-#include "base/shortage.h"
+#include "base/err.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,7 +4,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/hide.h"
-#include "base/json_text.h"
+#include "base/json.h"
 #include "install/set_file.h"
 
 #include <jansson.h>

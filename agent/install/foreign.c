@@ -1,8 +1,8 @@
 #include "install/foreign.h"
 
 #include "base/cleanup.h"
+#include "base/err.h"
 #include "base/file.h"
-#include "base/shortage.h"
 #include "install/cert_state.h"
 #include "install/publish.h"
 #include "install/revoked_mark.h"

@@ -1,8 +1,8 @@
 #include "install/installed.h"
 
 #include "base/cleanup.h"
+#include "base/err.h"
 #include "base/file.h"
-#include "base/shortage.h"
 #include "install/outputs.h"
 #include "install/publish.h"
 #include "install/set_file.h"

@@ -1,7 +1,7 @@
 #include "install/output_sds.h"
 
 #include "base/cleanup.h"
-#include "base/json_text.h"
+#include "base/json.h"
 #include "base/text.h"
 
 #include <jansson.h>

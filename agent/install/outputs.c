@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "base/json_text.h"
+#include "base/json.h"
 #include "install/output_sds.h"
 #include "pki/key.h"
 #include "pki/keystore.h"

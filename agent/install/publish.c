@@ -1,8 +1,8 @@
 #include "install/publish.h"
 
 #include "base/cleanup.h"
+#include "base/err.h"
 #include "base/file.h"
-#include "base/shortage.h"
 #include "base/text.h"
 #include "base/trust.h"
 #include "install/set_file.h"

@@ -1,6 +1,6 @@
 #include "install/record.h"
 
-#include "base/json_text.h"
+#include "base/json.h"
 #include "pki/path.h"
 
 #include <jansson.h>

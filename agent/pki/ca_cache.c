@@ -1,6 +1,6 @@
 #include "pki/ca_cache.h"
 
-#include "base/shortage.h"
+#include "base/err.h"
 #include "pki/chain.h"
 #include "pki/crypto.h"
 

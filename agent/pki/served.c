@@ -1,7 +1,7 @@
 #include "pki/served.h"
 
+#include "base/err.h"
 #include "base/hide.h"
-#include "base/shortage.h"
 #include "pki/chain.h"
 #include "pki/crypto.h"
 

@@ -2,8 +2,8 @@
 
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "base/err.h"
 #include "base/file.h"
-#include "base/shortage.h"
 #include "pki/chain.h"
 #include "pki/crypto.h"
 #include "pki/key.h"

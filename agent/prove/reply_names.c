@@ -1,6 +1,6 @@
 #include "prove/reply_names.h"
 
-#include "base/json_path.h"
+#include "base/json.h"
 
 #include <ctype.h>
 #include <string.h>

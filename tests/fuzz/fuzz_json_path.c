@@ -1,7 +1,7 @@
 /* What an admin interface replies: a path, a serial number, both ended by NUL, then the reply. */
 #include "fuzz.h"
 
-#include "base/json_path.h"
+#include "base/json.h"
 #include "prove/reply_names.h"
 
 #include <stdio.h>

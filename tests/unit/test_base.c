@@ -6,9 +6,8 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/err.h"
-#include "base/json_text.h"
+#include "base/json.h"
 #include "base/random.h"
-#include "base/shortage.h"
 #include "base/text.h"
 #include "http/http_loop.h"
 

@@ -1,7 +1,7 @@
 /* What is said before TLS, and what replies mean: pure, so told by tables. */
 #include "unit.h"
 
-#include "base/json_path.h"
+#include "base/json.h"
 #include "prove/reply_names.h"
 #include "prove/starttls.h"
 

@@ -5,8 +5,8 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/err.h"
 #include "base/secret.h"
-#include "base/shortage.h"
 #include "pki/ca_cache.h"
 #include "pki/vet.h"
 
