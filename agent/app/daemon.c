@@ -1,8 +1,8 @@
 #include "app/daemon.h"
 
 #include "app/clock_watch.h"
-#include "app/configuration.h"
 #include "app/engine.h"
+#include "app/reconfigure.h"
 #include "app/service_notify.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -11,13 +11,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REASON_BYTES = 640 };
+enum {
+    REASON_BYTES = 640,
+    /* A report looks at all certificates: what it takes stays below one hundredth of the time. */
+    REPORT_GAP_US_PER_CERT = 50
+};
 
 struct daemon {
     struct engine engine;
-    const char *file;
     struct clock_watch *clock;
     sd_event_source *report; /* runs when the loop has nothing better to do */
+    uint64_t reported_us;    /* on the boot clock */
+    struct reconfigure *reconfigure;
+    bool reloading; /* the service manager was told, and not yet that it is over */
     bool ready, stopping;
     struct slot *revocation;
 };
@@ -78,13 +84,13 @@ static bool is_ready(const struct daemon *daemon)
     return true;
 }
 
-/* Looks at all certificates: once for as many events as came together, or a thousand certificates
- * that start would be looked at a million times. */
-static int on_report(sd_event_source *source, void *arg)
+static int on_report(sd_event_source *source, uint64_t now_us, void *arg)
 {
     struct daemon *daemon = arg;
 
     (void)source;
+    (void)now_us;
+    daemon->reported_us = clock_boot_us();
     tell_status(daemon);
     if (daemon->ready || daemon->stopping || !is_ready(daemon))
         return 0;
@@ -94,49 +100,82 @@ static int on_report(sd_event_source *source, void *arg)
     return 0;
 }
 
+/* Once for as many events as came together, or a thousand certificates that start would be looked
+ * at a million times. */
+static void plan_report(struct daemon *daemon)
+{
+    uint64_t gap_us = daemon->engine.count * REPORT_GAP_US_PER_CERT;
+
+    sd_event_source_set_time(daemon->report, daemon->reported_us + gap_us);
+    sd_event_source_set_enabled(daemon->report, SD_EVENT_ONESHOT);
+}
+
 static void on_rest(void *arg, struct cert_flow *flow)
 {
-    struct daemon *daemon = arg;
-
     (void)flow;
-    sd_event_source_set_enabled(daemon->report, SD_EVENT_ONESHOT);
+    plan_report(arg);
 }
 
 /* -- signals --------------------------------------------------------------------------------------
  */
 
-static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *arg)
+static bool apply(struct daemon *daemon, struct config *config)
+{
+    struct err err = {0};
+    bool applied;
+
+    log_setup(config->agent.log_format, config->agent.log_level);
+    applied = engine_apply(&daemon->engine, config, &err);
+    if (!applied)
+        log_write(LOG_CONFIG_BROKEN, NULL, "the configuration could not be taken over whole: %s",
+                  err.text);
+    log_write(LOG_CONFIG_APPLIED, NULL, "took over the configuration: %zu certificates",
+              daemon->engine.count);
+    return applied;
+}
+
+static void on_configuration(void *arg, const struct reconfigure_result *result)
 {
     struct daemon *daemon = arg;
-    struct config_problems problems = {0};
-    struct config *config;
-    struct err err = {0};
 
-    (void)source;
-    (void)info;
     if (daemon->stopping)
-        return 0;
-    service_notify_reloading();
-    config = configuration_load(daemon->file, &problems);
-    if (config == NULL) {
+        return;
+    if (result->config != NULL)
+        apply(daemon, result->config);
+    else
         log_write(LOG_CONFIG_BROKEN, NULL,
                   "the configuration has %zu problems and is not taken over, the old one goes on; "
                   "`leafd check` shows them all; the first: %s",
-                  problems.count, config_problems_first(&problems));
-    } else {
-        config_forget_source(config);
-        log_setup(config->agent.log_format, config->agent.log_level);
-        if (!engine_apply(&daemon->engine, config, &err))
-            log_write(LOG_CONFIG_BROKEN, NULL,
-                      "the configuration could not be taken over whole: %s", err.text);
-        log_write(LOG_CONFIG_APPLIED, NULL, "took over the configuration: %zu certificates",
-                  daemon->engine.count);
-        config_unref(config);
+                  result->problems->count, config_problems_first(result->problems));
+    plan_report(daemon);
+    if (daemon->reloading && !reconfigure_is_asked(daemon->reconfigure)) {
+        daemon->reloading = false;
+        service_notify_ready();
     }
-    config_problems_free(&problems);
-    sd_event_source_set_enabled(daemon->report, SD_EVENT_ONESHOT);
-    /* A manager that waits for the reload waits for this, ready or not. */
-    service_notify_ready();
+}
+
+/*
+ * A manager to which the start is not over yet knows of no reload, and would take its READY=1 for
+ * that of the start. Later it is told of each, since one that asked a second time waits for a
+ * RELOADING=1 that is younger than its signal (Type=notify-reload).
+ */
+static uint64_t reload(struct daemon *daemon)
+{
+    if (daemon->ready) {
+        daemon->reloading = true;
+        service_notify_reloading();
+    }
+    return reconfigure_ask(daemon->reconfigure);
+}
+
+static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *arg)
+{
+    struct daemon *daemon = arg;
+
+    (void)source;
+    (void)info;
+    if (!daemon->stopping)
+        reload(daemon);
     return 0;
 }
 
@@ -182,13 +221,13 @@ static void on_clock_set(void *arg, int64_t by_s)
                   "the clock was set %s by %s, it is %s now; computing all waits again",
                   by_s > 0 ? "forward" : "back", by, now);
     engine_recompute(&daemon->engine, by_s);
-    sd_event_source_set_enabled(daemon->report, SD_EVENT_ONESHOT);
+    plan_report(daemon);
 }
 
 /* -- setting up -----------------------------------------------------------------------------------
  */
 
-static bool open_sources(struct daemon *daemon, struct err *err)
+static bool open_sources(struct daemon *daemon, const char *file, struct err *err)
 {
     sd_event *loop = daemon->engine.tools.loop;
     int r = sd_event_add_signal(loop, NULL, SIGHUP, on_hangup, daemon);
@@ -198,19 +237,20 @@ static bool open_sources(struct daemon *daemon, struct err *err)
     if (r >= 0)
         r = sd_event_add_signal(loop, NULL, SIGINT, on_terminate, daemon);
     if (r >= 0)
-        r = sd_event_add_defer(loop, &daemon->report, on_report, daemon);
+        r = sd_event_add_time(loop, &daemon->report, CLOCK_BOOTTIME, 0, 1, on_report, daemon);
     if (r >= 0)
         r = sd_event_source_set_priority(daemon->report, SD_EVENT_PRIORITY_IDLE);
     if (r >= 0)
         r = sd_event_set_watchdog(loop, true);
     if (r < 0)
         return err_errno(err, ERR_LOCAL, -r, "cannot add to the event loop");
-    return clock_watch_open(loop, on_clock_set, daemon, &daemon->clock, err);
+    return clock_watch_open(loop, on_clock_set, daemon, &daemon->clock, err) &&
+           reconfigure_open(loop, file, on_configuration, daemon, &daemon->reconfigure, err);
 }
 
 int daemon_run(struct config *config, const char *file)
 {
-    struct daemon daemon = {.file = file};
+    struct daemon daemon = {0};
     struct err err = {0};
     int r = -1;
 
@@ -218,7 +258,7 @@ int daemon_run(struct config *config, const char *file)
               config->cert_count, config->vault.address);
     config_forget_source(config);
     if (engine_open(&daemon.engine, config, true, on_rest, &daemon, &err) &&
-        open_sources(&daemon, &err) && engine_start(&daemon.engine, NULL, 0, &err)) {
+        open_sources(&daemon, file, &err) && engine_start(&daemon.engine, NULL, 0, &err)) {
         r = sd_event_loop(daemon.engine.tools.loop);
         if (r < 0)
             err_errno(&err, ERR_LOCAL, -r, "the event loop ended");
@@ -227,6 +267,7 @@ int daemon_run(struct config *config, const char *file)
         log_write(LOG_FAILED, NULL, "cannot run: %s", err.text);
     slot_drop(daemon.revocation);
     clock_watch_close(daemon.clock);
+    reconfigure_close(daemon.reconfigure);
     sd_event_source_disable_unref(daemon.report);
     engine_close(&daemon.engine);
     config_unref(config);

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "cert/ca_steps.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -232,12 +233,41 @@ bool engine_open(struct engine *engine, struct config *config, bool stays, flow_
 /* -- the table of flows ---------------------------------------------------------------------------
  */
 
-static struct cert_flow *find(const struct engine *engine, const char *name)
+static int by_name(const void *a, const void *b)
 {
-    for (size_t i = 0; i < engine->count; i++)
-        if (strcmp(cert_flow_name(engine->flows[i]), name) == 0)
-            return engine->flows[i];
-    return NULL;
+    return strcmp(cert_flow_name(*(struct cert_flow *const *)a),
+                  cert_flow_name(*(struct cert_flow *const *)b));
+}
+
+static int compare_name(const void *name, const void *flow)
+{
+    return strcmp(name, cert_flow_name(*(struct cert_flow *const *)flow));
+}
+
+/* Among the first `count`, which are sorted. */
+static struct cert_flow *find(const struct engine *engine, size_t count, const char *name)
+{
+    struct cert_flow **found =
+        count == 0 ? NULL
+                   : bsearch(name, engine->flows, count, sizeof(struct cert_flow *), compare_name);
+
+    return found == NULL ? NULL : *found;
+}
+
+size_t engine_index_of(const struct engine *engine, const struct cert_flow *flow)
+{
+    struct cert_flow **found = bsearch(cert_flow_name(flow), engine->flows, engine->count,
+                                       sizeof(struct cert_flow *), compare_name);
+
+    assert(found != NULL);
+    return (size_t)(found - engine->flows);
+}
+
+/* They are looked for by their names; called when all have been added. */
+static void sort(struct engine *engine)
+{
+    if (engine->count > 1)
+        qsort(engine->flows, engine->count, sizeof(struct cert_flow *), by_name);
 }
 
 static bool add(struct engine *engine, const struct cert_config *cert, struct err *err)
@@ -276,6 +306,7 @@ bool engine_start(struct engine *engine, const char *const *names, size_t count,
         if (wanted && !add(engine, &config->certs[i], err))
             return false;
     }
+    sort(engine);
     return true;
 }
 
@@ -298,6 +329,25 @@ static void forget_removed(struct engine *engine)
     engine->count = kept;
 }
 
+/* Those that are there go on with their sections; the others are new. */
+static bool take_sections(struct engine *engine, struct err *err)
+{
+    const size_t sorted = engine->count;
+    bool taken = true;
+
+    for (size_t i = 0; i < engine->config->cert_count; i++) {
+        const struct cert_config *cert = &engine->config->certs[i];
+        struct cert_flow *flow = find(engine, sorted, cert->name);
+
+        if (flow != NULL)
+            cert_flow_adopt(flow, engine->config, cert);
+        else
+            taken = taken && add(engine, cert, err);
+    }
+    sort(engine);
+    return taken;
+}
+
 bool engine_apply(struct engine *engine, struct config *config, struct err *err)
 {
     if (!make_room(engine, engine->count + config->cert_count, err))
@@ -311,15 +361,7 @@ bool engine_apply(struct engine *engine, struct config *config, struct err *err)
     if (engine->watch != NULL && !ca_watch_use(engine->watch, config, err))
         return false;
     forget_removed(engine);
-    for (size_t i = 0; i < config->cert_count; i++) {
-        struct cert_flow *flow = find(engine, config->certs[i].name);
-
-        if (flow != NULL)
-            cert_flow_adopt(flow, config, &config->certs[i]);
-        else if (!add(engine, &config->certs[i], err))
-            return false;
-    }
-    return true;
+    return take_sections(engine, err);
 }
 
 /* A few times in a row, since a clock that is set wrong is set right soon; then once a minute. */

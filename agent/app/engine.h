@@ -4,7 +4,7 @@
 #ifndef LEAFD_APP_ENGINE_H
 #define LEAFD_APP_ENGINE_H
 
-#include "app/clock_skew.h"
+#include "app/clock_watch.h"
 #include "ca/ca_watch.h"
 #include "cert/cert_flow.h"
 #include "http/http_origin.h"
@@ -19,7 +19,7 @@ struct engine {
     int64_t hurries_paid_us; /* on the boot clock: what setting the clock has cost, see may_hurry */
     struct ca_watch *watch;  /* NULL for a one-shot run */
     struct config *config;
-    struct cert_flow **flows;
+    struct cert_flow **flows; /* sorted by name */
     size_t count;
     flow_observer *observer;
     void *arg;
@@ -41,6 +41,9 @@ bool engine_open(struct engine *engine, struct config *config, bool stays, flow_
  * `count` 0 means all. Every name must be one of the configuration's. Fails with class local.
  */
 bool engine_start(struct engine *engine, const char *const *names, size_t count, struct err *err);
+
+/* engine_index_of - which of the engine's flows it is; it must be one of them */
+size_t engine_index_of(const struct engine *engine, const struct cert_flow *flow);
 
 /*
  * engine_apply - goes on with a changed configuration

@@ -7,11 +7,18 @@
 #include <signal.h>
 #include <stdlib.h>
 
+/* As of the flow's last rest that counts. */
+struct outcome {
+    int code;
+    bool settled; /* nothing more is waited for */
+};
+
 struct once {
     struct engine engine;
     struct slot *revocation;
-    int *codes; /* of each flow of the engine, as of its last rest that counts */
-    bool waits; /* failures are retried: until the last try before the deadline */
+    struct outcome *outcomes; /* of each flow of the engine */
+    size_t awaited;           /* how many are not settled */
+    bool waits;               /* failures are retried: until the last try before the deadline */
     bool ending;
 };
 
@@ -36,21 +43,15 @@ static int code_of(const struct cert_flow *flow)
     return exit_code_of(failure);
 }
 
-/* Without --wait it is the first try that counts: what is tried again meanwhile, while others take
- * their time, is not waited for and may be anywhere when they end. */
-static void note_code(struct once *once, const struct cert_flow *flow)
-{
-    for (size_t i = 0; i < once->engine.count; i++)
-        if (once->engine.flows[i] == flow && (once->waits || once->codes[i] == CODE_NONE_YET))
-            once->codes[i] = code_of(flow);
-}
-
 static int code_of_all(const struct once *once)
 {
     int code = EXIT_FINE;
 
     for (size_t i = 0; i < once->engine.count; i++)
-        code = exit_code_worse(code, once->codes[i] == CODE_NONE_YET ? EXIT_RETRY : once->codes[i]);
+        if (once->outcomes[i].code == CODE_NONE_YET)
+            code = exit_code_worse(code, EXIT_RETRY);
+        else
+            code = exit_code_worse(code, once->outcomes[i].code);
     return code;
 }
 
@@ -74,26 +75,29 @@ static void end(struct once *once)
         sd_event_exit(once->engine.tools.loop, code_of_all(once));
 }
 
-/* One that was withdrawn stays as it is, however long one waits. */
-static bool is_waited_for(const struct once *once, size_t i)
+static void note(struct once *once, size_t i, int code, bool settled)
 {
-    if (once->codes[i] == CODE_NONE_YET)
-        return true;
-    return once->waits && once->codes[i] != EXIT_FINE &&
-           cert_flow_state(once->engine.flows[i]) != FLOW_WITHDRAWN;
+    struct outcome *outcome = &once->outcomes[i];
+
+    once->awaited = once->awaited + (outcome->settled ? 1 : 0) - (settled ? 1 : 0);
+    *outcome = (struct outcome){code, settled};
 }
 
+/* Without --wait it is the first try that counts: what is tried again meanwhile, while others take
+ * their time, is not waited for and may be anywhere when they end. One that was withdrawn stays as
+ * it is, however long one waits. */
 static void on_rest(void *arg, struct cert_flow *flow)
 {
     struct once *once = arg;
+    size_t i = engine_index_of(&once->engine, flow);
+    int code = code_of(flow);
 
-    if (once->ending || !cert_flow_rests(flow))
+    if (once->ending || !cert_flow_rests(flow) || (!once->waits && once->outcomes[i].settled))
         return;
-    note_code(once, flow);
-    for (size_t i = 0; i < once->engine.count; i++)
-        if (is_waited_for(once, i))
-            return;
-    end(once);
+    note(once, i, code,
+         !once->waits || code == EXIT_FINE || cert_flow_state(flow) == FLOW_WITHDRAWN);
+    if (once->awaited == 0)
+        end(once);
 }
 
 /*
@@ -103,19 +107,20 @@ static void on_rest(void *arg, struct cert_flow *flow)
 static int on_last_try(sd_event_source *source, uint64_t now_us, void *arg)
 {
     struct once *once = arg;
-    bool pending = false;
 
     (void)source;
     (void)now_us;
     once->waits = false;
     ca_hurry(once->engine.tools.ca);
     for (size_t i = 0; i < once->engine.count; i++) {
-        if (once->codes[i] == EXIT_FINE || !cert_flow_try_within(once->engine.flows[i], JITTER_MS))
-            continue;
-        once->codes[i] = CODE_NONE_YET;
-        pending = true;
+        int code = once->outcomes[i].code;
+
+        if (code == EXIT_FINE || !cert_flow_try_within(once->engine.flows[i], JITTER_MS))
+            note(once, i, code, true);
+        else
+            note(once, i, CODE_NONE_YET, false);
     }
-    if (!pending)
+    if (once->awaited == 0)
         end(once);
     return 0;
 }
@@ -152,13 +157,14 @@ static bool open_sources(struct once *once, uint64_t wait_s, struct err *err)
     return r >= 0 || err_errno(err, ERR_LOCAL, -r, "cannot add to the event loop");
 }
 
-static bool open_codes(struct once *once, size_t certs, struct err *err)
+static bool open_outcomes(struct once *once, struct err *err)
 {
-    once->codes = calloc(certs, sizeof *once->codes);
-    if (once->codes == NULL)
+    once->outcomes = calloc(once->engine.count + 1, sizeof *once->outcomes);
+    if (once->outcomes == NULL)
         return err_memory(err);
-    for (size_t i = 0; i < certs; i++)
-        once->codes[i] = CODE_NONE_YET;
+    once->awaited = once->engine.count;
+    for (size_t i = 0; i < once->engine.count; i++)
+        once->outcomes[i].code = CODE_NONE_YET;
     return true;
 }
 
@@ -169,8 +175,8 @@ int once_run(struct config *config, const char *const *names, size_t count, uint
     int code = -1;
 
     if (engine_open(&once.engine, config, false, on_rest, &once, &err) &&
-        open_codes(&once, config->cert_count, &err) && open_sources(&once, wait_s, &err) &&
-        engine_start(&once.engine, names, count, &err)) {
+        open_sources(&once, wait_s, &err) && engine_start(&once.engine, names, count, &err) &&
+        open_outcomes(&once, &err)) {
         code = sd_event_loop(once.engine.tools.loop);
         if (code < 0)
             err_errno(&err, ERR_LOCAL, -code, "the event loop ended");
@@ -179,7 +185,7 @@ int once_run(struct config *config, const char *const *names, size_t count, uint
         log_write(LOG_FAILED, NULL, "cannot run: %s", err.text);
     slot_drop(once.revocation);
     engine_close(&once.engine);
-    free(once.codes);
+    free(once.outcomes);
     config_unref(config);
     return code < 0 ? EXIT_RETRY : code;
 }

@@ -1,0 +1,169 @@
+#include "app/reconfigure.h"
+
+#include "app/configuration.h"
+#include "base/cleanup.h"
+#include "base/worker.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { READ_THREADS = 1 }; /* two reads never run at once */
+
+/* What the thread works on. */
+struct reading {
+    char *file;
+    struct config *config;
+    struct config_problems problems;
+};
+
+struct reconfigure {
+    struct workers *workers;
+    sd_event_source *not_read; /* tells that a read could not even start */
+    struct err why_not;
+    const char *file;
+    reconfigure_done *on_read;
+    void *arg;
+    struct slot *slot;       /* of the read under way */
+    struct reading *reading; /* of the same; the worker's until it ends */
+    uint64_t number;         /* of the last read that was started */
+    bool is_busy;            /* it was not told of yet */
+    bool again;              /* one more is asked for */
+};
+
+static bool run_reading(void *job, struct err *err)
+{
+    struct reading *reading = job;
+
+    (void)err;
+    reading->config = configuration_load(reading->file, &reading->problems);
+    if (reading->config != NULL)
+        config_forget_source(reading->config);
+    return true;
+}
+
+static void free_reading(void *job)
+{
+    struct reading *reading = job;
+
+    config_unref(reading->config);
+    config_problems_free(&reading->problems);
+    free(reading->file);
+    free(reading);
+}
+
+static struct reading *new_reading(const char *file)
+{
+    struct reading *reading = calloc(1, sizeof *reading);
+
+    if (reading != NULL)
+        reading->file = strdup(file);
+    if (reading != NULL && reading->file == NULL) {
+        free(reading);
+        return NULL;
+    }
+    return reading;
+}
+
+static void on_read(void *arg, const struct err *err);
+
+static void start(struct reconfigure *reconfigure)
+{
+    struct err err = {.text = "memory ran out"};
+
+    reconfigure->number++;
+    reconfigure->is_busy = true;
+    reconfigure->again = false;
+    reconfigure->reading = new_reading(reconfigure->file);
+    if (reconfigure->reading != NULL)
+        reconfigure->slot =
+            worker_start(reconfigure->workers, WORK_NEXT, run_reading, reconfigure->reading,
+                         free_reading, on_read, reconfigure, &err);
+    if (reconfigure->slot != NULL)
+        return;
+    reconfigure->reading = NULL;
+    reconfigure->why_not = err;
+    sd_event_source_set_enabled(reconfigure->not_read, SD_EVENT_ONESHOT);
+}
+
+/* The receiver may ask again, and is answered by another read. */
+static void tell(struct reconfigure *reconfigure, struct config *config,
+                 const struct config_problems *problems)
+{
+    const struct reconfigure_result result = {reconfigure->number, config, problems};
+
+    reconfigure->on_read(reconfigure->arg, &result);
+    reconfigure->is_busy = false;
+    if (reconfigure->again)
+        start(reconfigure);
+}
+
+static void on_read(void *arg, const struct err *err)
+{
+    struct reconfigure *reconfigure = arg;
+    struct slot *slot = reconfigure->slot;
+    struct reading *reading = reconfigure->reading;
+
+    (void)err;
+    reconfigure->slot = NULL;
+    reconfigure->reading = NULL;
+    tell(reconfigure, reading->config, &reading->problems);
+    slot_drop(slot);
+}
+
+/* No thread could be started. */
+static int on_not_read(sd_event_source *source, void *arg)
+{
+    CLEANUP(config_problems_free) struct config_problems problems = {0};
+    struct reconfigure *reconfigure = arg;
+
+    (void)source;
+    config_problem(&problems, &(struct config_place){.file = reconfigure->file},
+                   "cannot be read: %s", reconfigure->why_not.text);
+    tell(reconfigure, NULL, &problems);
+    return 0;
+}
+
+bool reconfigure_open(sd_event *loop, const char *file, reconfigure_done *on_read_done, void *arg,
+                      struct reconfigure **ret_reconfigure, struct err *err)
+{
+    struct reconfigure *reconfigure = calloc(1, sizeof *reconfigure);
+    int r;
+
+    if (reconfigure == NULL)
+        return err_memory(err);
+    reconfigure->file = file;
+    reconfigure->on_read = on_read_done;
+    reconfigure->arg = arg;
+    *ret_reconfigure = reconfigure;
+    if (!workers_open(loop, READ_THREADS, &reconfigure->workers, err))
+        return false;
+    r = sd_event_add_defer(loop, &reconfigure->not_read, on_not_read, reconfigure);
+    if (r < 0)
+        return err_errno(err, ERR_LOCAL, -r, "cannot add to the event loop");
+    sd_event_source_set_enabled(reconfigure->not_read, SD_EVENT_OFF);
+    return true;
+}
+
+uint64_t reconfigure_ask(struct reconfigure *reconfigure)
+{
+    if (reconfigure->is_busy)
+        reconfigure->again = true;
+    else
+        start(reconfigure);
+    return reconfigure->number + (reconfigure->again ? 1 : 0);
+}
+
+bool reconfigure_is_asked(const struct reconfigure *reconfigure)
+{
+    return reconfigure->again;
+}
+
+void reconfigure_close(struct reconfigure *reconfigure)
+{
+    if (reconfigure == NULL)
+        return;
+    slot_drop(reconfigure->slot);
+    workers_abandon(reconfigure->workers);
+    sd_event_source_disable_unref(reconfigure->not_read);
+    free(reconfigure);
+}

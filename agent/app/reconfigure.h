@@ -1,0 +1,51 @@
+/*
+ * reconfigure - reads the configuration again, on a thread of its own
+ *
+ * Reading takes as long as disks and name services like, so nothing else runs on that thread: a
+ * read that hangs holds nothing but itself. However often somebody asks during a read, one more
+ * follows it, since what was changed meanwhile may have been read already.
+ */
+#ifndef LEAFD_APP_RECONFIGURE_H
+#define LEAFD_APP_RECONFIGURE_H
+
+#include "config/config.h"
+#include "config/config_problems.h"
+
+#include <systemd/sd-event.h>
+
+struct reconfigure;
+
+/* A read as it ended; both live until the receiver returns. */
+struct reconfigure_result {
+    uint64_t number;       /* of the read: reconfigure_ask */
+    struct config *config; /* NULL: it is broken, and `problems` tells how */
+    const struct config_problems *problems;
+};
+
+/* Told on the loop after each read. */
+typedef void reconfigure_done(void *arg, const struct reconfigure_result *result);
+
+/*
+ * reconfigure_open - gets ready to read the configuration that starts with `file`
+ *
+ * Borrows `loop` and `file`. Starts no thread. Fails with class local; reconfigure_close is due in
+ * any case.
+ */
+bool reconfigure_open(sd_event *loop, const char *file, reconfigure_done *on_read, void *arg,
+                      struct reconfigure **ret_reconfigure, struct err *err);
+
+/*
+ * reconfigure_ask - has it read, at once or again after the read that is under way
+ *
+ * Gives the number of the read that the question is answered by. The numbers grow by one.
+ */
+uint64_t reconfigure_ask(struct reconfigure *reconfigure);
+
+/* reconfigure_is_asked - whether one more read follows the one that is under way or being told of
+ */
+bool reconfigure_is_asked(const struct reconfigure *reconfigure);
+
+/* reconfigure_close - ends it; a read that is under way is not waited for. NULL is fine */
+void reconfigure_close(struct reconfigure *reconfigure);
+
+#endif
