@@ -57,6 +57,26 @@ static int enable(sd_event_source *source, int enabled)
     return 0;
 }
 
+/* The source is nobody's: what is done to it changes the world above. */
+static sd_event_time_handler_t fire;
+static void *fire_arg;
+static unsigned sources;
+
+static int add_timer(sd_event *loop, sd_event_source **ret_source, clockid_t clock,
+                     uint64_t after_us, uint64_t accuracy_us, sd_event_time_handler_t on_fire,
+                     void *arg)
+{
+    (void)loop;
+    (void)after_us;
+    (void)accuracy_us;
+    assert_int_equal(clock, CLOCK_BOOTTIME);
+    *ret_source = NULL;
+    fire = on_fire;
+    fire_arg = arg;
+    sources++;
+    return 0;
+}
+
 static int notice_fd;
 static struct itimerspec armed_for;
 static int armed_flags, arm_errno;
@@ -92,6 +112,7 @@ static ssize_t read_timer(int fd, void *to, size_t size)
 #define clock_now_s                       world_now_s
 #define clock_now_ms                      world_now_ms
 #define clock_boot_us                     world_boot_us
+#define sd_event_add_time_relative        add_timer
 #define sd_event_source_set_time_relative arm_in
 #define sd_event_source_set_enabled       enable
 #define timerfd_create                    make_timer
@@ -99,6 +120,7 @@ static ssize_t read_timer(int fd, void *to, size_t size)
 #define read                              read_timer
 #include "app/clock_watch.c"
 #include "cert/wall_timer.c"
+#undef sd_event_add_time_relative
 #undef sd_event_source_set_enabled
 #undef read
 
@@ -115,7 +137,7 @@ static void on_ring(void *arg, bool reached)
 }
 
 /* Lets time pass: the timer wakes up whenever its timer fires, as often as it wants. */
-static void pass(struct wall_timer *timer, uint64_t seconds)
+static void pass(uint64_t seconds)
 {
     uint64_t end_us = world.boot_us + seconds * 1000000;
 
@@ -127,7 +149,7 @@ static void pass(struct wall_timer *timer, uint64_t seconds)
         world.armed = false;
         world.wakeups++;
         assert_true(world.wakeups < 100000); /* or it spins */
-        on_timer(NULL, fires_us, timer);
+        fire(NULL, fires_us, fire_arg);
     }
     world.wall_s += (int64_t)((end_us - world.boot_us) / 1000000);
     world.boot_us = end_us;
@@ -140,14 +162,20 @@ static void suspend(uint64_t seconds)
     world.boot_us += seconds * 1000000;
 }
 
-static struct wall_timer new_alarm(void)
+static void new_world(void)
 {
-    struct wall_timer timer = {.rings = on_ring};
-
     memset(&world, 0, sizeof world);
     world.wall_s = START;
     world.boot_us = 1000000000;
-    return timer;
+    sources = 0;
+}
+
+static void open_timer(struct wall_timer *timer)
+{
+    struct err err;
+
+    new_world();
+    assert_true(wall_timer_open(timer, NULL, on_ring, timer, &err));
 }
 
 static void a_moment_is_met_whatever_the_clock_is_set_to(void **state)
@@ -156,103 +184,213 @@ static void a_moment_is_met_whatever_the_clock_is_set_to(void **state)
 
     (void)state;
     for (size_t i = 0; i < 2 * COUNT_OF(steps_s); i++) {
-        struct wall_timer timer = new_alarm();
+        struct wall_timer timer;
         int64_t step_s = steps_s[i / 2];
         bool is_told = i % 2 == 0; /* a machine that wakes up may not tell */
         int64_t left_s;
 
-        timer.arg = &timer;
+        open_timer(&timer);
         wall_timer_set(&timer, START + 12 * HOUR, 0);
-        pass(&timer, 2 * HOUR);
+        pass(2 * HOUR);
         world.wall_s += step_s;
         if (is_told)
             wall_timer_recompute(&timer);
         left_s = START + 12 * HOUR - world.wall_s;
         if (left_s > 0) {
             /* A day of it is enough to see that it neither rings nor spins. */
-            pass(&timer, left_s > DAY ? DAY : (uint64_t)left_s - 1);
+            pass(left_s > DAY ? DAY : (uint64_t)left_s - 1);
             assert_int_equal(world.rings, 0);
             assert_in_range(world.wakeups, 0, 2 + 26 + 1);
             world.wall_s = START + 12 * HOUR - 1; /* set right */
             wall_timer_recompute(&timer);
-            pass(&timer, 1);
+            pass(1);
         } else {
-            pass(&timer, is_told ? 0 : HOUR);
+            pass(is_told ? 0 : HOUR);
         }
         assert_int_equal(world.rings, 1);
         assert_true(world.reached);
-        pass(&timer, 10 * DAY);
+        pass(10 * DAY);
         assert_int_equal(world.rings, 1);
+        wall_timer_close(&timer);
     }
 }
 
 static void a_moment_that_was_slept_through_is_met_on_waking(void **state)
 {
-    struct wall_timer timer = new_alarm();
+    struct wall_timer timer;
 
     (void)state;
-    timer.arg = &timer;
+    open_timer(&timer);
     wall_timer_set(&timer, START + 12 * HOUR, 0);
-    pass(&timer, HOUR / 2);
+    pass(HOUR / 2);
     suspend(3 * DAY);
-    pass(&timer, 0);
+    pass(0);
     assert_int_equal(world.rings, 1);
     assert_true(world.reached);
+    wall_timer_close(&timer);
 }
 
 static void a_machine_without_a_clock_waits_calmly_until_it_has_one(void **state)
 {
-    struct wall_timer timer = new_alarm();
+    struct wall_timer timer;
 
     (void)state;
-    timer.arg = &timer;
+    open_timer(&timer);
     world.wall_s = 10;
     world.boot_us = 10000000;
     wall_timer_set(&timer, START, 0);
-    pass(&timer, DAY);
+    pass(DAY);
     assert_int_equal(world.rings, 0);
     assert_in_range(world.wakeups, 0, 25);
     world.wall_s = START + 5;
     wall_timer_recompute(&timer);
-    pass(&timer, 0);
+    pass(0);
     assert_int_equal(world.rings, 1);
+    wall_timer_close(&timer);
 }
 
 static void a_wait_does_not_heed_the_clock(void **state)
 {
-    struct wall_timer timer = new_alarm();
+    struct wall_timer timer;
 
     (void)state;
-    timer.arg = &timer;
+    open_timer(&timer);
     wall_timer_set(&timer, 0, 90 * 1000);
     for (int i = 0; i < 89; i++) {
         world.wall_s += i % 2 == 0 ? 10LL * YEAR : -10LL * YEAR;
         wall_timer_recompute(&timer);
-        pass(&timer, 1);
+        pass(1);
     }
     assert_int_equal(world.rings, 0);
     assert_int_equal(world.wakeups, 0);
-    pass(&timer, 1);
+    pass(1);
     assert_int_equal(world.rings, 1);
     assert_false(world.reached);
+    wall_timer_close(&timer);
 }
 
 static void a_wait_can_be_hastened_and_never_drawn_out(void **state)
 {
-    struct wall_timer timer = new_alarm();
+    struct wall_timer timer;
 
     (void)state;
-    timer.arg = &timer;
+    open_timer(&timer);
     wall_timer_set(&timer, 0, 600 * 1000);
     wall_timer_hasten(&timer, 900 * 1000);
     wall_timer_hasten(&timer, 5 * 1000);
-    pass(&timer, 4);
+    pass(4);
     assert_int_equal(world.rings, 0);
-    pass(&timer, 1);
+    pass(1);
     assert_int_equal(world.rings, 1);
     wall_timer_hasten(&timer, 1000); /* nothing is waited for */
-    pass(&timer, DAY);
+    pass(DAY);
     assert_int_equal(world.rings, 1);
+    wall_timer_close(&timer);
+}
+
+/* One of many timers: when it is to ring, and how often it did. */
+struct one_of_many {
+    struct wall_timer timer;
+    int64_t at_s; /* on the wall clock */
+    unsigned rings;
+    struct one_of_many *closes; /* when it rings */
+};
+
+static void on_one_of_many(void *arg, bool reached)
+{
+    struct one_of_many *one = arg;
+
+    (void)reached;
+    assert_true(world.wall_s >= one->at_s);
+    one->rings++;
+    world.rings++;
+    if (one->closes != NULL)
+        wall_timer_close(&one->closes->timer);
+}
+
+static struct one_of_many *open_many(size_t count)
+{
+    struct one_of_many *many = calloc(count, sizeof *many);
+    struct err err;
+
+    assert_non_null(many);
+    new_world();
+    for (size_t i = 0; i < count; i++)
+        assert_true(wall_timer_open(&many[i].timer, NULL, on_one_of_many, &many[i], &err));
+    assert_int_equal(sources, 1);
+    return many;
+}
+
+static void close_many(struct one_of_many *many, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        wall_timer_close(&many[i].timer);
+    assert_null(schedules);
+    free(many);
+}
+
+static void many_share_one_timer_of_the_kernel_and_ring_once_each_in_time(void **state)
+{
+    enum { MANY = 3000 };
+    struct one_of_many *many = open_many(MANY);
+    uint32_t random = 12345;
+
+    (void)state;
+    for (size_t i = 0; i < 4 * MANY; i++) { /* most are set several times */
+        struct one_of_many *one;
+        uint32_t after_s;
+
+        random = random * 1664525 + 1013904223;
+        one = &many[i < MANY ? i : (random >> 8) % MANY];
+        random = random * 1664525 + 1013904223;
+        after_s = 1 + (random >> 8) % 5000;
+        if (i % 3 == 0)
+            wall_timer_set(&one->timer, 0, after_s * 1000ULL);
+        else
+            wall_timer_set(&one->timer, START + after_s, i % 2 == 0 ? 0 : 20000 * 1000);
+        one->at_s = START + after_s;
+        if (i % 7 == 0) {
+            wall_timer_set(&one->timer, 0, 0);
+            one->at_s = -1;
+        }
+    }
+    for (int64_t now_s = START; now_s < START + 5001; now_s++) {
+        for (size_t i = 0; i < MANY; i++)
+            assert_int_equal(many[i].rings, many[i].at_s > 0 && many[i].at_s <= now_s);
+        pass(1);
+    }
+    assert_in_range(world.wakeups, 1000, 5001);
+    world.wakeups = 0;
+    pass(DAY);
+    assert_int_equal(world.wakeups, 0);
+    close_many(many, MANY);
+}
+
+static void one_that_rings_may_close_others_that_are_due(void **state)
+{
+    struct one_of_many *many = open_many(40);
+
+    (void)state;
+    for (size_t i = 0; i < 40; i++) {
+        many[i].closes = &many[39 - i];
+        wall_timer_set(&many[i].timer, START + 1, 0);
+    }
+    pass(2);
+    assert_int_equal(world.rings, 20);
+    close_many(many, 40);
+}
+
+static void many_that_are_due_at_once_leave_the_loop_time_in_between(void **state)
+{
+    struct one_of_many *many = open_many(1000);
+
+    (void)state;
+    for (size_t i = 0; i < 1000; i++)
+        wall_timer_set(&many[i].timer, START + 1, 0);
+    pass(1);
+    assert_int_equal(world.rings, 1000);
+    assert_in_range(world.wakeups, 1000 / RINGS_PER_TURN, 1000 / RINGS_PER_TURN + 1);
+    close_many(many, 1000);
 }
 
 /* -- the watch of the clock -----------------------------------------------------------------------
@@ -277,7 +415,7 @@ static void a_clock_that_is_set_is_told_once_with_what_it_was_set_by(void **stat
     struct err err;
 
     (void)state;
-    (void)new_alarm();
+    new_world();
     arms = times_told = 0;
     assert_true(sd_event_new(&loop) >= 0);
     assert_true(clock_watch_open(loop, on_told, NULL, &watch, &err));
@@ -372,6 +510,9 @@ int main(void)
         cmocka_unit_test(a_machine_without_a_clock_waits_calmly_until_it_has_one),
         cmocka_unit_test(a_wait_does_not_heed_the_clock),
         cmocka_unit_test(a_wait_can_be_hastened_and_never_drawn_out),
+        cmocka_unit_test(many_share_one_timer_of_the_kernel_and_ring_once_each_in_time),
+        cmocka_unit_test(one_that_rings_may_close_others_that_are_due),
+        cmocka_unit_test(many_that_are_due_at_once_leave_the_loop_time_in_between),
         cmocka_unit_test(a_clock_that_is_set_is_told_once_with_what_it_was_set_by),
         cmocka_unit_test(a_reply_tells_the_skew_as_far_as_it_is_certain),
         cmocka_unit_test(a_skew_is_news_once_and_when_it_changes),
