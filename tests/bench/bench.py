@@ -1,272 +1,318 @@
 #!/usr/bin/python3
-"""bench.py: what leafd costs, beside the CA's own maximum and beside Vault's agent, all in one run.
+"""bench.py: what leafd costs, beside the CA's own maximum and beside its peers, all in one run.
 
-    LEAFD=./leafd tests/bench/bench.py [--certs N]
+    LEAFD=./leafd tests/bench/bench.py [--full] [--ca devca|PROGRAM] [--certs N]... [--no-peers]
 
-The CA is a real server (see tests/scenario/real_ca.py). It gets one core and whoever talks to it another, so that neither
-takes the other's time: in production they are different machines. Sets go to tmpfs, as in a pod.
+The short form takes under a minute: 1 and 1,000 certificates. --full adds 10,000, longer looks and more rounds. The CA is a
+real server (see tests/scenario/real_ca.py), or tests/devca. It gets one core and whoever talks to it another, so that
+neither takes the other's time: in production they are different machines. Sets go to tmpfs, as in a pod. What a figure says
+depends on the machine; compare within one run.
 """
 import argparse
 import json
 import os
 import pathlib
+import platform
 import re
 import shutil
-import socket
+import statistics
 import subprocess
-import sys
 import tempfile
-import threading
 import time
+from types import SimpleNamespace
 
-HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "scenario"))
+import measure
+from measure import Daemon, cpu_of, memory_of, settle, sleeps_of
+from peers import find_peers
 
-import scene  # noqa: E402
-from real_ca import RealCa, find_real_ca  # noqa: E402
+import scene
+from devca import DevCa
+from real_ca import RealCa, find_real_ca, version_of
 
 CA_CORE, CLIENT_CORE = ["taskset", "-c", "0"], ["taskset", "-c", "1"]
+IN_FLIGHT = 16
 
-
-# -- the one certificate that both agents keep ----------------------------------------------------------
-
-LEAFD_ONE = """
+LEAFD = """
 [vault]
 address = {address}
 ca_file = {ca}
 [auth]
-method = jwt
-role = leafd
+method = token
 token_file = {token}
-[agent]
-log_format = json
-[cert one]
-pki_mount = pki_int
-pki_role = leafd
-ttl = 24h
-dns_names = one.example.test
-directory = {out}
-file = tls.crt fullchain
-file = tls.key key
-file = ca.crt ca
-"""
-
-AGENT_ONE = """
-pid_file = "{folder}/agent.pid"
-vault {{ address = "{address}"  ca_cert = "{ca}" }}
-auto_auth {{
-  method "jwt" {{ config = {{ path = "{token}"  role = "leafd"  remove_jwt_after_reading = false }} }}
-}}
-template_config {{ exit_on_retry_failure = true }}
-template {{
-  destination = "{out}/tls.pem"
-  perms = "0600"
-  contents = <<EOT
-{{{{ with pkiCert "pki_int/issue/issue-ec" "common_name=one.example.test" "ttl=24h" }}}}{{{{ .Cert }}}}{{{{ .CA }}}}{{{{ .Key }}}}{{{{ end }}}}
-EOT
-}}
-"""
-
-
-class TimedProxy:
-    """Forwards to the CA and adds up how long the client waited for it: from the last byte asked to the first answered."""
-
-    def __init__(self, target):
-        self.target, self.waited, self.lock = target, 0.0, threading.Lock()
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.address = f"https://127.0.0.1:{self.listener.getsockname()[1]}"
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            near, _ = self.listener.accept()
-            far = socket.create_connection(self.target)
-            for end in (near, far):
-                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            asked = [None]
-            threading.Thread(target=self.pump, args=(near, far, asked, True), daemon=True).start()
-            threading.Thread(target=self.pump, args=(far, near, asked, False), daemon=True).start()
-
-    def pump(self, source, sink, asked, asking):
-        while True:
-            try:
-                data = source.recv(65536)
-            except OSError:
-                data = b""
-            if not data:
-                for end in (source, sink):
-                    try:
-                        end.shutdown(socket.SHUT_RDWR)
-                    except OSError:
-                        pass
-                return
-            now = time.monotonic()
-            if asking:
-                asked[0] = now
-            elif asked[0] is not None:
-                with self.lock:
-                    self.waited += now - asked[0]
-                asked[0] = None
-            try:
-                sink.sendall(data)
-            except OSError:
-                return
-
-
-def memory_of(pid):
-    """RSS, PSS and private dirty pages in MB."""
-    text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
-    return {name: int(re.search(rf"^{name}: +(\d+)", text, re.M).group(1)) / 1024
-            for name in ("Rss", "Pss", "Private_Dirty")}
-
-
-def wait_until(condition, patience=60):
-    end = time.monotonic() + patience
-    while not condition():
-        if time.monotonic() > end:
-            raise SystemExit("bench: waited in vain")
-        time.sleep(0.0005)
-
-
-def commands(ca, address, folder, out):
-    """The two agents on the same job: how to start each, and the file that tells that it is done."""
-    words = {"address": address, "ca": ca.ca_file, "token": ca.token_file, "out": out, "folder": folder}
-    (folder / "leafd.ini").write_text(LEAFD_ONE.format(**words))
-    (folder / "agent.hcl").write_text(AGENT_ONE.format(**words))
-    return {
-        "leafd": ([scene.LEAFD, "run", "-c", str(folder / "leafd.ini")], out / "tls.crt"),
-        "vault agent": ([ca.binary, "agent", "-config", str(folder / "agent.hcl")], out / "tls.pem"),
-    }
-
-
-def fresh(out):
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(mode=0o755)
-
-
-def measure_one(ca, folder, rounds=9):
-    """For each agent: time to the first set less the CA's, and memory when idle."""
-    out = folder / "one"
-    rows = {}
-    for name in ("leafd", "vault agent"):
-        own, memory = [], None
-        for turn in range(rounds):
-            fresh(out)
-            proxy = TimedProxy(("127.0.0.1", int(ca.direct.rsplit(":", 1)[1])))
-            argv, done = commands(ca, proxy.address, folder, out)[name]
-            begin = time.monotonic()
-            process = subprocess.Popen([*CLIENT_CORE, *argv], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            wait_until(done.exists)
-            own.append(time.monotonic() - begin - proxy.waited)
-            if turn == rounds - 1:
-                time.sleep(3)  # what was busy comes to rest; measured at rest, not asserted
-                memory = memory_of(process.pid)
-            process.terminate()
-            process.wait()
-        rows[name] = {"start_ms": sorted(own)[len(own) // 2] * 1000, **memory}
-    return rows
-
-
-def size_of(name, ca):
-    path = scene.LEAFD if name == "leafd" else ca.binary
-    return os.path.getsize(os.path.realpath(path)) / 1e6
-
-
-# -- a thousand certificates ----------------------------------------------------------------------------
-
-def client_token(ca):
-    body = json.dumps({"role": "leafd", "jwt": ca.tokens.make()})
-    done = subprocess.run(["curl", "-sS", "--cacert", ca.ca_file, "-d", body, f"{ca.direct}/v1/auth/jwt/login"],
-                          capture_output=True, text=True, check=True)
-    return json.loads(done.stdout)["auth"]["client_token"]
-
-
-def measure_load(ca, folder, certs, in_flight):
-    """Seconds that a plain load generator needs to have one CSR signed so many times."""
-    csr = subprocess.run(["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                          "-keyout", "/dev/null", "-subj", "/", "-addext", "subjectAltName=DNS:c1.example.test"],
-                         capture_output=True, text=True, check=True).stdout
-    (folder / "body.json").write_text(json.dumps({"csr": csr, "ttl": "86400s"}))
-    done = subprocess.run(
-        [*CLIENT_CORE, "h2load", "-n", str(certs), "-c", "1", "-m", str(in_flight), "-d", str(folder / "body.json"),
-         "-H", f"X-Vault-Token: {client_token(ca)}", "-H", "Content-Type: application/json",
-         f"{ca.direct}/v1/pki_int/sign/leafd"], capture_output=True, text=True, check=True)
-    assert f"{certs} succeeded" in done.stdout, done.stdout
-    number, unit = re.search(r"finished in ([\d.]+)(ms|s)", done.stdout).groups()
-    return float(number) / (1000 if unit == "ms" else 1)
-
-
-def measure_many(ca, folder, certs, in_flight):
-    """Seconds that leafd needs from exec to exit for so many certificates."""
-    out = folder / "many"
-    fresh(out)
-    lines = "".join(f"[cert c{i}]\nttl = 24h\n" for i in range(certs))
-    config = folder / "many.ini"
-    config.write_text(f"""[vault]
-address = {ca.direct}
-ca_file = {ca.ca_file}
-[auth]
-{ca.auth}
 [agent]
 max_in_flight = {in_flight}
 [defaults]
 pki_mount = pki_int
 pki_role = leafd
+ttl = 24h
 directory = {out}/${{cert.name}}
 file = tls.crt fullchain
 file = tls.key key
 file = ca.crt ca
 dns_names = ${{cert.name}}.example.test
-{lines}""")
-    begin = time.monotonic()
-    done = subprocess.run([*CLIENT_CORE, scene.LEAFD, "once", "-c", str(config)], stderr=subprocess.PIPE, text=True,
-                          check=False)
-    seconds = time.monotonic() - begin
-    assert done.returncode == 0, done.stderr[-1000:]
-    assert sum(1 for _ in out.glob("*/tls.crt")) == certs
-    process = subprocess.Popen([*CLIENT_CORE, scene.LEAFD, "run", "-c", str(config)], stderr=subprocess.PIPE, text=True)
-    for line in process.stderr:
-        if '"ready"' in line:
-            break
-    memory = memory_of(process.pid)
-    process.terminate()
-    process.wait()
-    return seconds, memory
+"""
+
+
+class Bench:
+    """The CA, the folder, and what everybody who is measured is told."""
+
+    def __init__(self, ca, folder, options):
+        self.ca, self.folder, self.options = ca, folder, options
+        self.out = folder / "out"
+        self.token = folder / "client-token"
+        self.token.write_text(self.client_token())
+        self.words = {"address": ca.direct, "ca": ca.ca_file, "token": self.token, "out": self.out, "folder": folder}
+
+    def client_token(self):
+        path, lease = ("auth/token/create", {"ttl": "8h", "policies": ["leafd"]})
+        if self.ca.kind == "devca":
+            path, lease = "v1/auth/jwt/login", {"role": "leafd", "jwt": self.ca.tokens.make()}
+        return self.ca.call("POST", path, lease)["auth"]["client_token"]
+
+    def fresh(self):
+        shutil.rmtree(self.out, ignore_errors=True)
+        self.out.mkdir(mode=0o755)
+
+    def configure(self, certs):
+        file = self.folder / "leafd.ini"
+        file.write_text(LEAFD.format(in_flight=IN_FLIGHT, **self.words) + "".join(f"[cert c{i}]\n" for i in range(certs)))
+        return file
+
+
+# -- leafd with so many certificates --------------------------------------------------------------------
+
+def measure_issue(bench, config, certs):
+    """From an empty disk: all certificates, then idle, then SIGHUP with an unchanged configuration."""
+    row = SimpleNamespace(certs=certs)
+    bench.fresh()
+    daemon = Daemon(CLIENT_CORE, config, bench.folder)
+    try:
+        row.issue_s = daemon.await_ready()
+        count = sum(1 for _ in bench.out.glob("*/tls.crt"))
+        if count != certs:
+            raise measure.Failed(f"{count} of {certs} sets are there")
+        row.issue_cpu_s = settle(daemon.pid)
+        row.issue_turn_s, _ = daemon.longest_turn()
+        row.busy_mb, _ = memory_of(daemon.pid)
+        before = cpu_of(daemon.pid)
+        daemon.ask_reload()
+        row.reload_s = daemon.await_ready()
+        row.reload_cpu_s = settle(daemon.pid) - before
+        row.reload_turn_s, row.reload_turn_cpu_s = daemon.longest_turn()
+        before = sleeps_of(daemon.pid)
+        time.sleep(bench.options.idle_s)  # a while is what is measured
+        row.idle_sleeps = sleeps_of(daemon.pid) - before
+    finally:
+        daemon.stop()
+    return row
+
+
+def measure_restart(bench, config, row):
+    """With all of them fresh on disk, and `status` of all."""
+    daemon = Daemon(CLIENT_CORE, config, bench.folder)
+    try:
+        row.restart_s = daemon.await_ready()
+        row.restart_cpu_s = settle(daemon.pid)
+        row.restart_turn_s, _ = daemon.longest_turn()
+        row.rss_mb, row.dirty_mb = memory_of(daemon.pid)
+        row.status_s, row.status_cpu_s, code = measure.run([*CLIENT_CORE, scene.LEAFD, "status", "-c", config],
+                                                           bench.folder / "status.log")
+        if code != 0:
+            raise measure.Failed((bench.folder / "status.log").read_text()[-1000:])
+    finally:
+        daemon.stop()
+
+
+def measure_certs(bench, certs):
+    config = bench.configure(certs)
+    row = measure_issue(bench, config, certs)
+    measure_restart(bench, config, row)
+    return row
+
+
+def measure_load(bench, requests):
+    """Seconds that a plain load generator needs to have one CSR signed so many times."""
+    csr = scene.openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "/dev/null",
+                        "-subj", "/", "-addext", "subjectAltName=DNS:c1.example.test")
+    body = bench.folder / "body.json"
+    body.write_text(json.dumps({"csr": csr, "ttl": "86400s"}))
+    # devca speaks HTTP/1.1: as many connections as there are streams elsewhere
+    ways = ["--h1", "-c", str(IN_FLIGHT)] if bench.ca.kind == "devca" else ["-c", "1", "-m", str(IN_FLIGHT)]
+    done = subprocess.run([*CLIENT_CORE, "h2load", "-n", str(requests), *ways, "-d", str(body), "-H",
+                           f"X-Vault-Token: {bench.token.read_text()}", "-H", "Content-Type: application/json",
+                           f"{bench.ca.direct}/v1/pki_int/sign/leafd"], capture_output=True, text=True, check=True)
+    if f"{requests} succeeded" not in done.stdout:
+        raise measure.Failed(done.stdout)
+    number, unit = re.search(r"finished in ([\d.]+)(ms|s)", done.stdout).groups()
+    return float(number) / (1000 if unit == "ms" else 1)
+
+
+# -- everybody on the same job --------------------------------------------------------------------------
+
+class Ours:
+    """leafd, as the peers are seen."""
+    name = "leafd"
+
+    def __init__(self, bench):
+        self.bench = bench
+
+    def command(self, _words, names, once):
+        return [scene.LEAFD, "once" if once else "run", "-c", self.bench.configure(len(names))]
+
+    @staticmethod
+    def files(name):
+        return [f"{name}/tls.crt", f"{name}/tls.key", f"{name}/ca.crt"]
+
+    @staticmethod
+    def size_mb():
+        return os.path.getsize(scene.LEAFD) / 1e6
+
+
+def files_of(agent, bench, name):
+    names = agent.files(name) if isinstance(agent, Ours) else [f"{name}.pem"]
+    return [bench.out / file for file in names]
+
+
+def first_files(bench, agent):
+    """One certificate with a token at hand: (ms from exec to the last file, ms of processor until its end)."""
+    bench.fresh()
+    argv = [*CLIENT_CORE, *agent.command(bench.words, ["c0"], True)]
+    files = files_of(agent, bench, "c0")
+    with open(bench.folder / "first.log", "wb") as log:
+        begin = time.monotonic()
+        process = subprocess.Popen(argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        measure.wait_until(lambda: all(file.exists() for file in files), f"the files of {agent.name}", 60, 0.0002)
+        seconds = time.monotonic() - begin
+        _, _, usage = os.wait4(process.pid, 0)
+        process.returncode = 0
+    return seconds * 1000, (usage.ru_utime + usage.ru_stime) * 1000
+
+
+def many_at_once(bench, agent, certs):
+    """So many from exec to exit: (seconds, processor ms each)."""
+    bench.fresh()
+    argv = [*CLIENT_CORE, *agent.command(bench.words, [f"c{i}" for i in range(certs)], True)]
+    seconds, cpu_s, code = measure.run(argv, bench.folder / "many.log")
+    there = sum(file.exists() for i in range(certs) for file in files_of(agent, bench, f"c{i}"))
+    if code != 0 or there == 0:
+        raise measure.Failed(f"{agent.name}: status {code}, {there} files: "
+                             f"{(bench.folder / 'many.log').read_text(errors='replace')[-500:]}")
+    return seconds, cpu_s * 1000 / certs
+
+
+def memory_idle(bench, agent, certs):
+    """RSS and private dirty MB of the daemon that keeps so many, at rest."""
+    bench.fresh()
+    names = [f"c{i}" for i in range(certs)]
+    argv = [*CLIENT_CORE, *agent.command(bench.words, names, False)]
+    with open(bench.folder / "idle.log", "wb") as log:
+        process = subprocess.Popen(argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    try:
+        measure.wait_until(lambda: all(file.exists() for name in names for file in files_of(agent, bench, name)),
+                           f"the files of {agent.name}", 120, 0.05)
+        settle(process.pid, 1)
+        return memory_of(process.pid)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def compare(bench, peers, certs, rounds):
+    agents = [Ours(bench), *peers]
+    first = {agent.name: [] for agent in agents}
+    for _ in range(rounds):  # in turn, so that what disturbs the machine disturbs all
+        for agent in agents:
+            first[agent.name].append(first_files(bench, agent))
+    print(f"\nbeside its peers: a token at hand, one file each for peers, three for leafd; first files: best and median of {rounds}")
+    print(f"{'':24} {'binary':>8} {'first files':>17} {'CPU':>7} {'RSS of 1':>9} {'dirty':>7} {f'RSS of {certs}':>12} {'dirty':>7} "
+          f"{f'{certs} once':>10} {'CPU each':>9}")
+    for agent in agents:
+        times, cpus = zip(*first[agent.name])
+        one, many = memory_idle(bench, agent, 1), memory_idle(bench, agent, certs)
+        seconds, cpu_ms = many_at_once(bench, agent, certs)
+        print(f"{agent.name:24} {agent.size_mb():5.1f} MB {min(times):5.1f} {statistics.median(times):8.1f} ms "
+              f"{statistics.median(cpus):4.0f} ms {one[0]:6.1f} MB {one[1]:4.1f} MB {many[0]:9.1f} MB {many[1]:4.1f} MB "
+              f"{seconds:8.2f} s {cpu_ms:6.2f} ms", flush=True)
+
+
+# -- the table ------------------------------------------------------------------------------------------
+
+ROWS = [
+    ("RSS, everything fresh at start, MB", lambda r: f"{r.rss_mb:.1f}"),
+    ("  private dirty, MB", lambda r: f"{r.dirty_mb:.1f}"),
+    ("RSS after issuing all, MB", lambda r: f"{r.busy_mb:.1f}"),
+    ("issue: CPU per certificate, ms", lambda r: f"{r.issue_cpu_s * 1000 / r.certs:.2f}"),
+    ("  from exec to ready, s", lambda r: f"{r.issue_s:.2f}"),
+    ("  of the CA's own maximum, %", lambda r: f"{100 * r.load_s / r.issue_s:.0f}" if r.load_s else "-"),
+    ("  longest turn of the loop, ms", lambda r: f"{r.issue_turn_s * 1000:.1f}"),
+    ("restart: CPU per certificate, ms", lambda r: f"{r.restart_cpu_s * 1000 / r.certs:.3f}"),
+    ("  from exec to ready, s", lambda r: f"{r.restart_s:.3f}"),
+    ("  longest turn of the loop, ms", lambda r: f"{r.restart_turn_s * 1000:.1f}"),
+    ("SIGHUP: CPU per certificate, ms", lambda r: f"{r.reload_cpu_s * 1000 / r.certs:.3f}"),
+    ("  until READY, s", lambda r: f"{r.reload_s:.3f}"),
+    ("  longest turn of the loop, ms", lambda r: f"{r.reload_turn_s * 1000:.1f}"),
+    ("    of it CPU, ms", lambda r: f"{r.reload_turn_cpu_s * 1000:.1f}"),
+    ("idle: sleeps of any thread", lambda r: f"{r.idle_sleeps}"),
+    ("status of all: s", lambda r: f"{r.status_s:.3f}"),
+    ("  CPU, ms", lambda r: f"{r.status_cpu_s * 1000:.0f}"),
+]
+
+
+def print_table(rows, options):
+    print(f"{'certificates':36}" + "".join(f"{row.certs:>10}" for row in rows))
+    for name, show in ROWS:
+        note = f" in {options.idle_s} s" if name.startswith("idle") else ""
+        print(f"{name + note:36}" + "".join(f"{show(row):>10}" for row in rows))
+    base = next((row for row in rows if row.certs == 1000), None)
+    for row in rows:
+        if base is not None and row.certs > 1000:
+            ratios = [getattr(row, f"{what}_cpu_s") / row.certs / (getattr(base, f"{what}_cpu_s") / 1000)
+                      for what in ("issue", "restart", "reload")]
+            print(f"CPU per certificate at {row.certs} over that at 1000: issue {ratios[0]:.2f}, restart {ratios[1]:.2f}, "
+                  f"SIGHUP {ratios[2]:.2f}")
+
+
+def report(bench, binary):
+    options = bench.options
+    name = "tests/devca" if bench.ca.kind == "devca" else version_of(binary).split(",")[0]
+    print(f"CA: {name}, on one core; who talks to it, on another core of {os.cpu_count()}; "
+          f"{platform.machine()}, Linux {platform.release()}; {IN_FLIGHT} requests in flight\n", flush=True)
+    rows = []
+    for certs in options.certs:
+        load = 0 if certs < 1000 else min(measure_load(bench, certs) for _ in range(options.rounds // 4 or 1))
+        rows.append(measure_certs(bench, certs))
+        rows[-1].load_s = load
+    print_table(rows, options)
+    if options.peers:
+        peers, missing = find_peers(binary)
+        compare(bench, peers, 1000, options.rounds)
+        for reason in missing:
+            print(f"LEFT OUT 1 peer: {reason}")
 
 
 def main():
     options = argparse.ArgumentParser()
-    options.add_argument("--certs", type=int, default=1000)
-    options.add_argument("--in-flight", type=int, default=16)
+    options.add_argument("--full", action="store_true")
+    options.add_argument("--ca", help="devca, or a Vault's or OpenBao's program")
+    options.add_argument("--certs", type=int, action="append")
+    options.add_argument("--no-peers", dest="peers", action="store_false")
     options = options.parse_args()
-    binary, why = find_real_ca()
+    options.certs = options.certs or ([1, 1000, 10000] if options.full else [1, 1000])
+    options.idle_s, options.rounds = (60, 25) if options.full else (3, 5)
+    binary, why = (options.ca, None) if options.ca else find_real_ca()
     if binary is None:
-        raise SystemExit(f"bench: no real CA: {why}")
+        raise SystemExit(f"bench: no real CA: {why}; --ca devca does without")
     folder = pathlib.Path(tempfile.mkdtemp(dir="/dev/shm", prefix="leafd-bench-"))
-    ca = RealCa(binary, folder, prefix=CA_CORE, audit=False)
-    ca.binary = binary
     try:
-        report(ca, folder, options)
+        ca = DevCa(folder, CA_CORE) if binary == "devca" else RealCa(binary, folder, prefix=CA_CORE, audit=False)
+        try:
+            report(Bench(ca, folder, options), None if binary == "devca" else binary)
+        finally:
+            ca.stop()
+    except measure.Failed as failure:
+        raise SystemExit(f"bench: {failure}") from failure
     finally:
-        ca.stop()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def report(ca, folder, options):
-    version = subprocess.run([ca.binary, "version"], capture_output=True, text=True, check=True).stdout.split(",")[0]
-    print(f"CA: {version.strip()}, one core; clients: another core of {os.cpu_count()}\n")
-    print("one certificate, login by jwt     RSS MB   PSS MB   private dirty MB   start to set, less CA, ms   binary MB")
-    for name, row in measure_one(ca, folder).items():
-        print(f"  {name:30} {row['Rss']:8.1f} {row['Pss']:8.1f} {row['Private_Dirty']:18.1f} {row['start_ms']:27.1f} "
-              f"{size_of(name, ca):11.1f}")
-    print(f"\n{options.certs} certificates, {options.in_flight} requests in flight, best of 3")
-    load = min(measure_load(ca, folder, options.certs, options.in_flight) for _ in range(3))
-    runs = [measure_many(ca, folder, options.certs, options.in_flight) for _ in range(3)]
-    many, memory = min(run[0] for run in runs), runs[-1][1]
-    print(f"  the CA's own maximum: one CSR signed by h2load   {load:6.2f} s {options.certs / load:8.0f}/s")
-    print(f"  leafd once, from exec to exit                    {many:6.2f} s {options.certs / many:8.0f}/s "
-          f"{100 * load / many:6.0f} % of it")
-    print(f"  leafd run with them, idle: RSS {memory['Rss']:.1f} MB, private dirty {memory['Private_Dirty']:.1f} MB")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ class DevCa:
     kind = "devca"
     mount = "pki_int"
 
-    def __init__(self, folder):
+    def __init__(self, folder, prefix=()):
         self.folder = folder
         self.tokens = TokenMaker(folder)
         roles = folder / "roles.ini"
@@ -44,7 +44,7 @@ class DevCa:
                        "[auth anybody]\ntoken_ttl = 10m\n")
         self.log = open(folder / "devca.log", "wb")
         self.process = subprocess.Popen(  # pylint: disable=consider-using-with
-            [DEVCA, "--listen", "127.0.0.1:0", "--directory", str(folder), "--roles", str(roles), "--jwt-key",
+            [*prefix, DEVCA, "--listen", "127.0.0.1:0", "--directory", str(folder), "--roles", str(roles), "--jwt-key",
              str(self.tokens.public_file)], stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL)
         scene.wait_for(lambda: (folder / "address").exists() and (folder / "address").read_text(), "devca")
         self.direct = (folder / "address").read_text().strip()
