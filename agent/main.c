@@ -24,6 +24,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define CONFIGURATION_FILE LEAFD_CONFIGURATION_DIRECTORY "/leafd.ini"
+
 struct options {
     const char *file;
     const char *const *names;
@@ -65,7 +67,7 @@ static const char usage[] =
     "  leafd revoke [--no-reissue] CERT...\n"
     "                                   revoke, then have it issued anew\n"
     "\n"
-    "  -c, --config FILE   configuration [" LEAFD_CONFIGURATION_FILE "]\n"
+    "  -c, --config FILE   configuration [" CONFIGURATION_FILE "]\n"
     "  -w, --wait TIME     once: retry failures for so long, such as 90s or 5m; ready: wait so "
     "long\n"
     "      --help          show this\n"
@@ -306,7 +308,7 @@ static int load_and_run(const struct command *command, const struct options *opt
 
 int main(int argc, char **argv)
 {
-    struct options options = {.file = LEAFD_CONFIGURATION_FILE};
+    struct options options = {.file = CONFIGURATION_FILE};
     const struct command *command;
     int option, code;
 

@@ -220,7 +220,7 @@ static void check_formats(const struct checking *checking, const struct cert_con
     if (keystore && cert->keystore_password_file == NULL)
         complain(checking, "cert", cert->name, "keystore_password_file",
                  "is missing; pkcs12 and truststore need it, write for example "
-                 "keystore_password_file = /etc/leafd/keystore-password");
+                 "keystore_password_file = " LEAFD_CONFIGURATION_DIRECTORY "/keystore-password");
     if (cert->key_encoding == KEY_TRADITIONAL && cert->request.key_type == KEY_ED25519)
         complain(checking, "cert", cert->name, "key_encoding",
                  "cannot be traditional with key_type = ed25519, which is PKCS#8 only; write "

@@ -41,6 +41,7 @@ method = token
 token_file = {token}
 [agent]
 max_in_flight = {in_flight}
+ready_when = all
 [defaults]
 pki_mount = pki_int
 pki_role = leafd

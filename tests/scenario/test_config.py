@@ -103,7 +103,7 @@ WRONG = [
     ("keystore-without-password", HEAD + CERT + "file = k.p12 pkcs12\n", 7, "[cert web] keystore_password_file:",
      "pkcs12 and truststore need it, write for example"),
     ("truststore-without-password", HEAD + CERT + "file = t.p12 truststore\n", 7,
-     "[cert web] keystore_password_file:", "keystore_password_file = /etc/leafd/keystore-password"),
+     "[cert web] keystore_password_file:", "/leafd/keystore-password"),
     ("missing-password-file", HEAD + CERT + "file = k.p12 pkcs12\nkeystore_password_file = /no/such\n", 14,
      "[cert web] keystore_password_file:", "check the path and who may read it"),
     ("empty-password-file", HEAD + CERT + "file = k.p12 pkcs12\nkeystore_password_file = /dev/null\n", 14,

@@ -69,3 +69,17 @@ def test_the_service_can_only_read_its_configuration(installed):
         settings = dict(re.findall(r"^(\w+)=(.*)$", text, re.M))
         assert settings["ProtectSystem"] == "strict" and "ConfigurationDirectory" not in settings
         assert "/etc" not in settings.get("ReadWritePaths", "") + settings.get("BindPaths", "")
+
+
+def test_every_text_names_the_directory_that_this_build_reads(installed):
+    """configure --sysconfdir: program, manuals, templates and units speak of one place."""
+    usage = subprocess.run([LEAFD, "--help"], capture_output=True, text=True, check=True).stdout
+    place = os.path.dirname(re.search(r"configuration \[(.*)\]", usage).group(1))
+    assert place == "/" + str(configuration(installed).relative_to(installed))
+    told = {}
+    for path in installed.rglob("*"):
+        if path.is_file():
+            told[path.name] = re.findall(r"[\w/.-]*/etc/leafd\b", path.read_text())
+            assert set(told[path.name]) <= {place}, path
+    for name in "leafd.8", "leafd.ini.5", "leafd-templates.7", "mysql.ini", "leafd.service", "leafd@.service":
+        assert told[name], name

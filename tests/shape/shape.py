@@ -186,7 +186,8 @@ def check_man_page():
         breach(os.path.join(SOURCE, "man", "leafd.ini.5"), f"does not tell of the key {key}")
     for key in sorted(set(told) - set(table)):
         breach(os.path.join(SOURCE, "man", "leafd.ini.5"), f"tells of the key {key}, which does not exist")
-    defaults = dict(re.findall(r'\{"(\w+)",[^{}]*?\.fallback = "([^"]*)"', read(os.path.join(AGENT, "config", "config_keys.c"))))
+    keys = read(os.path.join(AGENT, "config", "config_keys.c")).replace('LEAFD_CONFIGURATION_DIRECTORY "', '"/etc/leafd')
+    defaults = dict(re.findall(r'\{"(\w+)",[^{}]*?\.fallback = "([^"]*)"', keys))
     for key, value in sorted(defaults.items()):
         entry = re.search(rf"^\.It Ic {key} .*?(?=^\.It |^\.Sh |^\.El)", page, re.M | re.S)
         if entry and value not in entry.group(0):
