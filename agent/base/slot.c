@@ -1,6 +1,7 @@
 #include "base/slot.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 static int on_later(sd_event_source *source, void *arg)
 {
@@ -24,6 +25,27 @@ bool slot_open(struct slot *slot, sd_event *loop, slot_destroy *destroy, slot_do
     sd_event_source_set_enabled(slot->later, SD_EVENT_OFF);
     sd_event_source_set_description(slot->later, "slot");
     return true;
+}
+
+void *slot_new(size_t size, sd_event *loop, slot_destroy *destroy, slot_done *on_done, void *arg,
+               struct err *err)
+{
+    struct slot *slot = calloc(1, size);
+
+    if (slot == NULL) {
+        err_memory(err);
+        return NULL;
+    }
+    if (slot_open(slot, loop, destroy, on_done, arg, err))
+        return slot;
+    free(slot);
+    return NULL;
+}
+
+void slot_free(struct slot *slot)
+{
+    slot_close(slot);
+    free(slot);
 }
 
 void slot_finish(struct slot *slot, const struct err *err)

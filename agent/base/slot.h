@@ -7,7 +7,8 @@
  * Whoever holds the slot drops it, in on_done or before: dropping what is still under way cancels
  * it, and on_done does not run then.
  *
- * An operation embeds `struct slot` as its first member and ends with slot_finish.
+ * An operation embeds `struct slot` as its first member, is made by slot_new, ends with slot_finish
+ * and is freed by slot_free.
  */
 #ifndef LEAFD_BASE_SLOT_H
 #define LEAFD_BASE_SLOT_H
@@ -17,13 +18,14 @@
 #include <systemd/sd-event.h>
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* How a stage ends: err->kind is ERR_NONE if it went well. `err` lives as long as the slot. */
 typedef void slot_done(void *arg, const struct err *err);
 
 struct slot;
 
-/* Releases an operation with all it holds; it calls slot_close on its slot. */
+/* Releases an operation with all it holds; it ends with slot_free, or slot_close. */
 typedef void slot_destroy(struct slot *slot);
 
 struct slot {
@@ -35,7 +37,19 @@ struct slot {
 };
 
 /*
- * slot_open - makes an operation's slot ready
+ * slot_new - makes an operation of `size` bytes, zeroed, with its slot at the front ready
+ *
+ * Borrows `loop`. NULL with *err filled (class local) when memory runs out. From then on the caller
+ * releases the operation with `destroy`, also when the rest of its start fails.
+ */
+void *slot_new(size_t size, sd_event *loop, slot_destroy *destroy, slot_done *on_done, void *arg,
+               struct err *err);
+
+/* slot_free - for an operation's destroy: frees what slot_new made */
+void slot_free(struct slot *slot);
+
+/*
+ * slot_open - makes a slot ready that lives in something else
  *
  * Borrows `loop`. Fails with class local when memory runs out; there is nothing to close then.
  */

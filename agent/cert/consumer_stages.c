@@ -94,8 +94,10 @@ void stage_validate(struct cert_work *work)
 void stage_reload(struct cert_work *work)
 {
     struct variables variables = variables_of_published(work);
-    const struct reload_tools tools = {
-        .loop = work->tools->loop, .http = work->tools->http, .turns = &work->tools->turns};
+    const struct reload_tools tools = {.loop = work->tools->loop,
+                                       .workers = work->tools->workers,
+                                       .http = work->tools->http,
+                                       .turns = &work->tools->turns};
     struct slot *slot = NULL;
     struct err err;
 

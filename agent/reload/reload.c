@@ -1,6 +1,7 @@
 #include "reload/reload.h"
 
 #include "base/child.h"
+#include "base/cleanup.h"
 #include "reload/reload_http.h"
 #include "reload/reload_signal.h"
 #include "reload/reload_socket.h"
@@ -12,57 +13,43 @@
 
 enum { VARIABLES_MOST = 16 };
 
+/* A consumer that has just begun to read its files is told of what comes meanwhile in one go. */
+static const uint64_t apart_us = 200000;
+
+/* All lines of a section. */
 struct reload {
     struct slot slot;
     struct reload_tools tools;
     struct config *config;
     const struct cert_config *cert;
-    size_t next;         /* the line to carry out */
-    struct slot *step;   /* a line that takes time */
-    struct slot *turn;   /* at the socket of the last socket line; */
-    const char *turn_at; /* this one */
-    struct socket_order order;
+    size_t next;       /* the line to carry out */
+    struct slot *turn; /* of the lines before it */
     struct arena arena;
     const char *variables[VARIABLES_MOST + 1];
 };
 
-static void destroy_reload(struct slot *slot)
-{
-    struct reload *reload = (struct reload *)slot;
+/* The lines of one turn; it may outlive the section that asked for it, if others wait for it. */
+struct stretch {
+    struct reload_tools tools;
+    struct config *config;
+    const struct cert_config *cert;
+    size_t next, end;
+    struct arena arena;
+    const char *variables[VARIABLES_MOST + 1];
+};
 
-    slot_drop(reload->step);
-    slot_drop(reload->turn);
-    arena_free(&reload->arena);
-    config_unref(reload->config);
-    slot_close(&reload->slot);
-    free(reload);
-}
+/* The stretch at work. */
+struct work {
+    struct slot slot;
+    struct stretch *stretch;
+    struct slot *step; /* the line under way */
+    struct socket_order order;
+};
+
+/* -- one line after the other ---------------------------------------------------------------------
+ */
 
 static void on_step_done(void *arg, const struct err *err);
-static void on_turn(void *arg, const struct err *err);
-
-static bool start_command(struct reload *reload, const struct reload_action *action,
-                          struct err *err)
-{
-    const struct child_order order = {
-        .what = "reload",
-        .argv = &action->argv,
-        .variables = reload->variables,
-        .limit_s = reload->cert->command_timeout_s,
-        /* As haproxy -D -sf does, or a script of /etc/init.d: it is the consumer that stays. */
-        .may_start_services = true,
-    };
-
-    reload->step = child_start(reload->tools.loop, &order, on_step_done, reload, err);
-    return reload->step != NULL;
-}
-
-static bool start_unit(struct reload *reload, const struct reload_action *action, struct err *err)
-{
-    reload->step = reload_unit_start(reload->tools.loop, action->target,
-                                     reload->cert->command_timeout_s, on_step_done, reload, err);
-    return reload->step != NULL;
-}
 
 /* Whose the process or socket may be beside ours. */
 static uid_t user_of(const struct reload_action *action)
@@ -70,136 +57,306 @@ static uid_t user_of(const struct reload_action *action)
     return action->user < 0 ? geteuid() : (uid_t)action->user;
 }
 
-/* Says the line, if it is our turn at the socket; else asks for the turn, and is called again. */
-static bool start_socket(struct reload *reload, const struct reload_action *action, struct err *err)
+static struct slot *start_signal(struct work *work, const struct reload_action *action,
+                                 struct err *err)
 {
+    const struct stretch *stretch = work->stretch;
+    const bool by_pidfile = action->verb == RELOAD_SIGNAL_PIDFILE;
+    const struct signal_order order = {
+        .signal = action->signal,
+        .pidfile = by_pidfile ? action->target : NULL,
+        .name = by_pidfile ? NULL : action->target,
+        .user = user_of(action),
+    };
+
+    return reload_signal_start(stretch->tools.loop, stretch->tools.workers, &order,
+                               stretch->cert->command_timeout_s, on_step_done, work, err);
+}
+
+static struct slot *start_command(struct work *work, const struct reload_action *action,
+                                  struct err *err)
+{
+    const struct child_order order = {
+        .what = "reload",
+        .argv = &action->argv,
+        .variables = work->stretch->variables,
+        .limit_s = work->stretch->cert->command_timeout_s,
+        /* As haproxy -D -sf does, or a script of /etc/init.d: it is the consumer that stays. */
+        .may_start_services = true,
+    };
+
+    return child_start(work->stretch->tools.loop, &order, on_step_done, work, err);
+}
+
+static struct slot *start_socket(struct work *work, const struct reload_action *action,
+                                 struct err *err)
+{
+    struct stretch *stretch = work->stretch;
     const char *payload = NULL;
 
-    if (reload->turn == NULL || strcmp(reload->turn_at, action->target) != 0) {
-        slot_drop(reload->turn);
-        reload->turn_at = action->target;
-        reload->turn = reload_turn_start(reload->tools.turns, reload->tools.loop, action->target,
-                                         on_turn, reload, err);
-        return reload->turn != NULL;
-    }
     if (action->payload != NULL) {
         /* What is visible is what has just been published. */
-        payload = arena_format(&reload->arena, "%s/%s", reload->cert->directory, action->payload);
-        if (payload == NULL)
-            return err_memory(err);
+        payload = arena_format(&stretch->arena, "%s/%s", stretch->cert->directory, action->payload);
+        if (payload == NULL) {
+            err_memory(err);
+            return NULL;
+        }
     }
-    reload->order = (struct socket_order){
+    work->order = (struct socket_order){
         .socket = action->target,
         .user = user_of(action),
         .line = action->line,
         .payload = payload,
-        .limit_s = reload->cert->command_timeout_s,
+        .limit_s = stretch->cert->command_timeout_s,
     };
-    reload->step =
-        reload_socket_start(reload->tools.loop, &reload->order, on_step_done, reload, err);
-    return reload->step != NULL;
+    return reload_socket_start(stretch->tools.loop, stretch->tools.workers, &work->order,
+                               on_step_done, work, err);
 }
 
-/* Carries out one line; *ret_waits tells that it goes on by itself. */
-static bool carry_out(struct reload *reload, const struct reload_action *action, bool *ret_waits,
-                      struct err *err)
+static struct slot *start_line(struct work *work, const struct reload_action *action,
+                               struct err *err)
 {
+    const struct stretch *stretch = work->stretch;
+    const struct cert_config *cert = stretch->cert;
+
     switch (action->verb) {
     case RELOAD_SIGNAL_PIDFILE:
-        return reload_signal_pidfile(action->target, action->signal, err);
     case RELOAD_SIGNAL_PROCESS:
-        return reload_signal_process(
-            &(struct reload_process){.name = action->target, .user = user_of(action)},
-            action->signal, err);
+        return start_signal(work, action, err);
     case RELOAD_EXEC:
-        *ret_waits = true;
-        return start_command(reload, action, err);
+        return start_command(work, action, err);
     case RELOAD_HTTP:
-        *ret_waits = true;
-        reload->step =
-            reload_http_start(reload->tools.http, action, reload->cert, on_step_done, reload, err);
-        return reload->step != NULL;
+        return reload_http_start(stretch->tools.http, action, cert, on_step_done, work, err);
     case RELOAD_UNIT:
-        *ret_waits = true;
-        return start_unit(reload, action, err);
+        return reload_unit_start(stretch->tools.loop, action->target, cert->command_timeout_s,
+                                 on_step_done, work, err);
     case RELOAD_SOCKET:
-        *ret_waits = true;
-        return start_socket(reload, action, err);
+        return start_socket(work, action, err);
     case RELOAD_NONE:
         break;
     }
+    err_set(err, ERR_LOCAL, "reload: there is nothing to do");
+    return NULL;
+}
+
+static void on_step_done(void *arg, const struct err *step_err)
+{
+    struct work *work = arg;
+    struct stretch *stretch = work->stretch;
+    struct err err = *step_err;
+
+    work->step = slot_drop(work->step);
+    if (err.kind == ERR_NONE && stretch->next < stretch->end) {
+        work->step = start_line(work, &stretch->cert->reloads.items[stretch->next++], &err);
+        if (work->step != NULL)
+            return;
+    }
+    slot_finish(&work->slot, &err);
+}
+
+static void destroy_work(struct slot *slot)
+{
+    slot_drop(((struct work *)slot)->step);
+    slot_free(slot);
+}
+
+/* Begins a stretch whose turn it is. */
+static struct slot *begin_stretch(void *job, slot_done *on_done, void *arg, struct err *err)
+{
+    struct stretch *stretch = job;
+    struct work *work =
+        slot_new(sizeof *work, stretch->tools.loop, destroy_work, on_done, arg, err);
+
+    if (work == NULL)
+        return NULL;
+    work->stretch = stretch;
+    work->step = start_line(work, &stretch->cert->reloads.items[stretch->next++], err);
+    if (work->step != NULL)
+        return &work->slot;
+    destroy_work(&work->slot);
+    return NULL;
+}
+
+/* -- turns ----------------------------------------------------------------------------------------
+ */
+
+static void free_stretch(void *job)
+{
+    struct stretch *stretch = job;
+
+    arena_free(&stretch->arena);
+    config_unref(stretch->config);
+    free(stretch);
+}
+
+static bool keep_variables(struct arena *arena, const char *to[static VARIABLES_MOST + 1],
+                           const char *const *variables)
+{
+    for (size_t i = 0; i < VARIABLES_MOST && variables[i] != NULL; i++) {
+        to[i] = arena_copy(arena, variables[i]);
+        if (to[i] == NULL)
+            return false;
+    }
     return true;
+}
+
+static struct stretch *new_stretch(const struct reload *reload, size_t count, struct err *err)
+{
+    struct stretch *stretch = calloc(1, sizeof *stretch);
+
+    if (stretch == NULL) {
+        err_memory(err);
+        return NULL;
+    }
+    stretch->tools = reload->tools;
+    stretch->config = config_ref(reload->config);
+    stretch->cert = reload->cert;
+    stretch->next = reload->next;
+    stretch->end = reload->next + count;
+    if (keep_variables(&stretch->arena, stretch->variables, reload->variables))
+        return stretch;
+    err_memory(err);
+    free_stretch(stretch);
+    return NULL;
+}
+
+size_t reload_lines_in_turn(const struct reload_list *lines, size_t first)
+{
+    const struct reload_action *one = &lines->items[first];
+    size_t count = 1;
+
+    if (one->verb != RELOAD_SOCKET)
+        return 1;
+    for (size_t next = first + 1; next < lines->count; next++) {
+        if (lines->items[next].verb != RELOAD_SOCKET)
+            continue;
+        if (strcmp(lines->items[next].target, one->target) != 0)
+            break;
+        count = next + 1 - first;
+    }
+    return count;
+}
+
+/* Every word with its end, so that no two rows of words are the same bytes. */
+static void add_word(struct digest *digest, const char *word)
+{
+    digest_add(digest, word == NULL ? "-" : "+", 1);
+    if (word != NULL)
+        digest_add(digest, word, strlen(word) + 1);
+}
+
+static void add_words(struct digest *digest, const char *const *words, size_t count)
+{
+    for (size_t i = 0; i < count && words[i] != NULL; i++)
+        add_word(digest, words[i]);
+    add_word(digest, NULL);
+}
+
+static void add_line(struct digest *digest, const struct cert_config *cert,
+                     const struct reload_action *action, const char *const *variables)
+{
+    const int64_t numbers[] = {action->verb, action->signal, action->user,
+                               (int64_t)cert->command_timeout_s};
+
+    digest_add(digest, numbers, sizeof numbers);
+    add_word(digest, action->target);
+    add_words(digest, action->argv.items, action->argv.count);
+    add_words(digest, variables, action->verb == RELOAD_EXEC ? VARIABLES_MOST : 0);
+    add_word(digest, action->method);
+    add_word(digest, action->http.url);
+    add_word(digest, action->http.socket);
+    add_word(digest, action->verb == RELOAD_HTTP ? cert->trust_anchor : NULL);
+    add_word(digest, action->line);
+    add_word(digest, action->payload);
+    add_word(digest, action->payload == NULL ? NULL : cert->directory);
+}
+
+bool reload_order_turn(const struct cert_config *cert, size_t first, size_t count,
+                       const char *const *variables, struct turn_order *order, struct err *err)
+{
+    const struct reload_action *lines = &cert->reloads.items[first];
+    struct digest key = {0}, lane = {0};
+
+    for (size_t i = 0; i < count; i++)
+        add_line(&key, cert, &lines[i], variables);
+    if (!digest_hex(&key, order->key, err))
+        return false;
+    memcpy(order->lane, order->key, sizeof order->lane);
+    if (lines[0].verb != RELOAD_SOCKET)
+        return true;
+    add_word(&lane, lines[0].target);
+    return digest_hex(&lane, order->lane, err);
+}
+
+/* -- a section ------------------------------------------------------------------------------------
+ */
+
+static void destroy_reload(struct slot *slot)
+{
+    struct reload *reload = (struct reload *)slot;
+
+    slot_drop(reload->turn);
+    arena_free(&reload->arena);
+    config_unref(reload->config);
+    slot_free(slot);
+}
+
+static void on_turn_done(void *arg, const struct err *err);
+
+/* Asks for the turn of the next lines. */
+static bool start_turn(struct reload *reload, struct err *err)
+{
+    size_t count = reload_lines_in_turn(&reload->cert->reloads, reload->next);
+    struct turn_order order = {
+        .apart_us = apart_us, .begin = begin_stretch, .free_job = free_stretch};
+
+    if (!reload_order_turn(reload->cert, reload->next, count, reload->variables, &order, err))
+        return false;
+    order.job = new_stretch(reload, count, err);
+    if (order.job == NULL)
+        return false;
+    reload->next += count;
+    reload->turn = reload_turn_start(reload->tools.turns, reload->tools.loop, &order, on_turn_done,
+                                     reload, err);
+    return reload->turn != NULL;
 }
 
 static void go_on(struct reload *reload)
 {
     const struct reload_list *lines = &reload->cert->reloads;
-    struct err err;
+    struct err err = {.kind = ERR_NONE};
 
-    while (reload->next < lines->count) {
-        bool waits = false;
-
-        if (!carry_out(reload, &lines->items[reload->next++], &waits, &err)) {
-            slot_finish(&reload->slot, &err);
-            return;
-        }
-        if (waits)
-            return;
-    }
-    slot_finish(&reload->slot, NULL);
+    while (reload->next < lines->count && lines->items[reload->next].verb == RELOAD_NONE)
+        reload->next++;
+    if (reload->next == lines->count || !start_turn(reload, &err))
+        slot_finish(&reload->slot, &err);
 }
 
-static void on_step_done(void *arg, const struct err *step_err)
+static void on_turn_done(void *arg, const struct err *turn_err)
 {
     struct reload *reload = arg;
-    struct err err = *step_err;
+    const struct err err = *turn_err;
 
-    reload->step = slot_drop(reload->step);
+    reload->turn = slot_drop(reload->turn);
     if (err.kind != ERR_NONE)
         slot_finish(&reload->slot, &err);
     else
         go_on(reload);
 }
 
-/* The socket is ours: the line that asked for it begins. */
-static void on_turn(void *arg, const struct err *turn_err)
-{
-    struct reload *reload = arg;
-    struct err err = *turn_err;
-
-    if (err.kind != ERR_NONE ||
-        !start_socket(reload, &reload->cert->reloads.items[reload->next - 1], &err))
-        slot_finish(&reload->slot, &err);
-}
-
-static bool keep_variables(struct reload *reload, const char *const *variables)
-{
-    for (size_t i = 0; i < VARIABLES_MOST && variables[i] != NULL; i++) {
-        reload->variables[i] = arena_copy(&reload->arena, variables[i]);
-        if (reload->variables[i] == NULL)
-            return false;
-    }
-    return true;
-}
-
 struct slot *reload_start(const struct reload_tools *tools, struct config *config,
                           const struct cert_config *cert, const char *const *variables,
                           slot_done *on_done, void *arg, struct err *err)
 {
-    struct reload *reload = calloc(1, sizeof *reload);
+    struct reload *reload =
+        slot_new(sizeof *reload, tools->loop, destroy_reload, on_done, arg, err);
 
-    if (reload == NULL) {
-        err_memory(err);
+    if (reload == NULL)
         return NULL;
-    }
-    if (!slot_open(&reload->slot, tools->loop, destroy_reload, on_done, arg, err)) {
-        free(reload);
-        return NULL;
-    }
     reload->tools = *tools;
     reload->config = config_ref(config);
     reload->cert = cert;
-    if (!keep_variables(reload, variables)) {
+    if (!keep_variables(&reload->arena, reload->variables, variables)) {
         err_memory(err);
         destroy_reload(&reload->slot);
         return NULL;

@@ -1,12 +1,13 @@
 /*
  * reload - makes the consumer look at its files again
  *
- * The reload lines of a section, in order; the first that fails ends it.
+ * The reload lines of a section, in order; the first that fails ends it. Lines that are identical
+ * to those of other certificates, and pending at the same time, are carried out once (reload_turn).
  */
 #ifndef LEAFD_RELOAD_RELOAD_H
 #define LEAFD_RELOAD_RELOAD_H
 
-#include "base/slot.h"
+#include "base/worker.h"
 #include "config/config.h"
 #include "http/http_loop.h"
 #include "reload/reload_turn.h"
@@ -14,6 +15,7 @@
 /* All borrowed. */
 struct reload_tools {
     sd_event *loop;
+    struct workers *workers;
     struct http_loop *http;     /* the one for consumers, not the CA's */
     struct reload_turns *turns; /* one for all certificates */
 };
@@ -28,5 +30,24 @@ struct reload_tools {
 struct slot *reload_start(const struct reload_tools *tools, struct config *config,
                           const struct cert_config *cert, const char *const *variables,
                           slot_done *on_done, void *arg, struct err *err);
+
+/*
+ * reload_lines_in_turn - how many lines from `first` on are carried out in one turn
+ *
+ * From a line at a socket to the last one there before another socket's, whatever is between: the
+ * lines of another certificate must not come in between.
+ */
+size_t reload_lines_in_turn(const struct reload_list *lines, size_t first);
+
+/*
+ * reload_order_turn - sets key and lane of a turn of so many lines from `first` on
+ *
+ * The keys of two turns are equal if either does what the other would do. Of a command that takes
+ * the same program, arguments and `variables`: its certificate is among them, so that commands of
+ * two certificates never are. Of a file that is sent along, it takes the same file. All else with a
+ * time limit takes the same limit. Pure. Fails with class local.
+ */
+bool reload_order_turn(const struct cert_config *cert, size_t first, size_t count,
+                       const char *const *variables, struct turn_order *order, struct err *err);
 
 #endif

@@ -21,8 +21,7 @@ static void destroy_reload(struct slot *slot)
 
     slot_drop(reload->call);
     http_response_free(&reload->response);
-    slot_close(&reload->slot);
-    free(reload);
+    slot_free(slot);
 }
 
 /* The first line that says anything, made printable. */
@@ -69,16 +68,11 @@ struct slot *reload_http_start(struct http_loop *http, const struct reload_actio
         .ca_file = cert->trust_anchor,
         .limit_s = cert->command_timeout_s,
     };
-    struct reload_http *reload = calloc(1, sizeof *reload);
+    struct reload_http *reload =
+        slot_new(sizeof *reload, http_loop_event(http), destroy_reload, on_done, arg, err);
 
-    if (reload == NULL) {
-        err_memory(err);
+    if (reload == NULL)
         return NULL;
-    }
-    if (!slot_open(&reload->slot, http_loop_event(http), destroy_reload, on_done, arg, err)) {
-        free(reload);
-        return NULL;
-    }
     reload->action = action;
     reload->call = http_admin_start(http, &order, &reload->response, on_replied, reload, err);
     if (reload->call != NULL)

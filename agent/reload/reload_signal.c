@@ -2,8 +2,10 @@
 
 #include "base/bytes.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "base/timed_job.h"
 #include "base/trust.h"
 #include "base/trust_process.h"
 
@@ -124,13 +126,22 @@ static bool would_end(pid_t pid, int signal)
     return true;
 }
 
+/* A signal under way. */
+struct sending {
+    int signal;
+    uint64_t until_us; /* nobody waits for it any more from then on, since boot */
+};
+
 /* Signals what the pidfd holds, unless that would end it. `source` is where its pid or name stood.
  */
-static bool signal_process(int pidfd, const struct trust_process *process, int signal,
-                           const char *source, struct err *err)
+static bool signal_process(int pidfd, const struct trust_process *process,
+                           const struct sending *sending, const char *source, struct err *err)
 {
-    int pid = (int)process->pid;
+    int pid = (int)process->pid, signal = sending->signal;
 
+    if (clock_boot_us() >= sending->until_us)
+        return err_set(err, ERR_CONSUMER, "reload: it is too late for process %d (%s)", pid,
+                       process->name);
     if (would_end(process->pid, signal))
         return err_set(err, ERR_CONSUMER,
                        "reload: process %d (%s) would be ended by SIG%s, which it does not catch, "
@@ -146,7 +157,7 @@ static bool signal_process(int pidfd, const struct trust_process *process, int s
     return false;
 }
 
-/* There is nobody to tell yet: the flow knows that by the errno (consumer_steps). */
+/* There is nobody to tell yet: the certificate's machine knows that by the errno. */
 static bool nobody_is_there(struct err *err)
 {
     err->errnum = ESRCH;
@@ -242,7 +253,7 @@ static bool is_named_in(const struct trust_process *process, const char *path)
     return strlen(process->name) >= NAME_TELLS_BYTES && strstr(path, process->name) != NULL;
 }
 
-bool reload_signal_pidfile(const char *path, int signal, struct err *err)
+static bool signal_pidfile(const char *path, const struct sending *sending, struct err *err)
 {
     CLEANUP(close_fd) int pidfd = -1, fd = -1;
     struct trust_process process;
@@ -262,7 +273,7 @@ bool reload_signal_pidfile(const char *path, int signal, struct err *err)
                        "reload: %s is left over: the process %d (%s) is younger and not the one it "
                        "named",
                        path, (int)pid, process.name);
-    return signal_process(pidfd, &process, signal, path, err);
+    return signal_process(pidfd, &process, sending, path, err);
 }
 
 /* -- by name --------------------------------------------------------------------------------------
@@ -276,7 +287,7 @@ struct candidate {
 };
 
 struct search {
-    const struct reload_process *wanted;
+    const struct signal_order *wanted;
     struct candidate *found;
     size_t count;
     struct trust_process foreign; /* one that is somebody else's; pid 0: there is none */
@@ -299,7 +310,7 @@ static bool is_top(const struct trust_process *process)
 
 static bool is_wanted(struct search *search, const struct trust_process *process)
 {
-    const struct reload_process *wanted = search->wanted;
+    const struct signal_order *wanted = search->wanted;
 
     if (strcmp(process->name, wanted->name) != 0 || !is_top(process))
         return false;
@@ -389,7 +400,8 @@ static bool tell_nobody(const struct search *search, struct err *err)
     return nobody_is_there(err);
 }
 
-bool reload_signal_process(const struct reload_process *wanted, int signal, struct err *err)
+static bool signal_named(const struct signal_order *wanted, const struct sending *sending,
+                         struct err *err)
 {
     CLEANUP(end_search) struct search search = {.wanted = wanted};
     bool told = false, failed = false;
@@ -402,7 +414,7 @@ bool reload_signal_process(const struct reload_process *wanted, int signal, stru
 
         if (one->program == TRUST_PROGRAM_OTHER && has_program(&search))
             continue;
-        if (signal_process(one->pidfd, &one->process, signal, "the section", &failure)) {
+        if (signal_process(one->pidfd, &one->process, sending, "the section", &failure)) {
             told = true;
         } else if (failure.errnum != ESRCH) {
             *err = failure;
@@ -410,4 +422,54 @@ bool reload_signal_process(const struct reload_process *wanted, int signal, stru
         }
     }
     return told || (!failed && tell_nobody(&search, err));
+}
+
+bool reload_signal_send(const struct signal_order *order, uint64_t until_us, struct err *err)
+{
+    const struct sending sending = {order->signal, until_us};
+
+    return order->pidfile != NULL ? signal_pidfile(order->pidfile, &sending, err)
+                                  : signal_named(order, &sending, err);
+}
+
+/* -- by a worker ----------------------------------------------------------------------------------
+ */
+
+/* What the worker's thread has to itself. */
+struct errand {
+    struct signal_order order;
+    uint64_t until_us;
+    char target[PATH_MAX]; /* what the order names */
+};
+
+static bool run_errand(void *job, struct err *err)
+{
+    const struct errand *errand = job;
+
+    return reload_signal_send(&errand->order, errand->until_us, err);
+}
+
+struct slot *reload_signal_start(sd_event *loop, struct workers *workers,
+                                 const struct signal_order *order, uint64_t limit_s,
+                                 slot_done *on_done, void *arg, struct err *err)
+{
+    const char *target = order->pidfile != NULL ? order->pidfile : order->name;
+    struct errand *errand = malloc(sizeof *errand);
+    struct timed_job job = {run_errand, errand, free, limit_s * 1000000, {.kind = ERR_NONE}};
+
+    if (errand == NULL) {
+        err_memory(err);
+        return NULL;
+    }
+    errand->order = *order;
+    errand->until_us = clock_boot_us() + limit_s * 1000000;
+    snprintf(errand->target, sizeof errand->target, "%s", target);
+    if (order->pidfile != NULL)
+        errand->order.pidfile = errand->target;
+    else
+        errand->order.name = errand->target;
+    err_set(&job.late, ERR_CONSUMER,
+            "reload: %s could not be read within %llus; does its file system hang?",
+            order->pidfile != NULL ? target : "/proc", (unsigned long long)limit_s);
+    return timed_job_start(loop, workers, &job, on_done, arg, err);
 }

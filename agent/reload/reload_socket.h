@@ -17,7 +17,7 @@
 #ifndef LEAFD_RELOAD_RELOAD_SOCKET_H
 #define LEAFD_RELOAD_RELOAD_SOCKET_H
 
-#include "base/slot.h"
+#include "base/worker.h"
 
 #include <stdint.h>
 
@@ -32,11 +32,13 @@ struct socket_order {
 /*
  * reload_socket_start - says the line
  *
+ * A worker walks to the socket, connects and reads the file: each may be on a mount that hangs.
  * Borrows `order` and its texts until it has ended. Failures are class consumer, or local where
- * somebody else may listen. Dropping the slot closes the connection. NULL with *err filled if the
- * file cannot be read or nobody listens (class consumer), or memory ran out (class local).
+ * somebody else may listen or memory ran out. Dropping the slot closes the connection. NULL with
+ * *err filled if memory or threads ran out (class local).
  */
-struct slot *reload_socket_start(sd_event *loop, const struct socket_order *order,
-                                 slot_done *on_done, void *arg, struct err *err);
+struct slot *reload_socket_start(sd_event *loop, struct workers *workers,
+                                 const struct socket_order *order, slot_done *on_done, void *arg,
+                                 struct err *err);
 
 #endif

@@ -44,8 +44,7 @@ static void destroy_unit_reload(struct slot *slot)
     sd_event_source_disable_unref(reload->limit);
     /* What is not sent yet is dropped: flushing would block. */
     sd_bus_close_unref(reload->bus);
-    slot_close(&reload->slot);
-    free(reload);
+    slot_free(slot);
 }
 
 static void finish(struct unit_reload *reload, const struct err *err)
@@ -334,17 +333,12 @@ static int send_calls(struct unit_reload *reload)
 struct slot *reload_unit_start(sd_event *loop, const char *unit, uint64_t limit_s,
                                slot_done *on_done, void *arg, struct err *err)
 {
-    struct unit_reload *reload = calloc(1, sizeof *reload);
+    struct unit_reload *reload =
+        slot_new(sizeof *reload, loop, destroy_unit_reload, on_done, arg, err);
     int r;
 
-    if (reload == NULL) {
-        err_memory(err);
+    if (reload == NULL)
         return NULL;
-    }
-    if (!slot_open(&reload->slot, loop, destroy_unit_reload, on_done, arg, err)) {
-        free(reload);
-        return NULL;
-    }
     reload->unit = unit;
     reload->limit_s = limit_s;
     r = open_bus(reload, loop);

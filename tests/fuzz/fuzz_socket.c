@@ -34,6 +34,7 @@ static const char payload[] = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49
 /* The consumer: hears a message, answers in parts, hangs up. */
 struct consumer {
     sd_event *loop;
+    struct workers *workers;
     sd_event_source *client;
     int listener;
     const uint8_t *answer;
@@ -175,7 +176,9 @@ static void talk(const uint8_t *data, size_t size)
         snprintf(file, sizeof file, "%s",
                  fuzz_file("payload", (const uint8_t *)payload, sizeof payload - 1));
         consumer.listener = listen_at(path);
-        fuzz_promise(sd_event_new(&consumer.loop) >= 0, "a loop");
+        fuzz_promise(sd_event_new(&consumer.loop) >= 0 &&
+                         workers_open(consumer.loop, 1, &consumer.workers, &err),
+                     "a loop");
         sd_event_add_io(consumer.loop, NULL, consumer.listener, EPOLLIN, on_connection, &consumer);
     }
     order.line = lines[data[0] % (sizeof lines / sizeof *lines)];
@@ -186,7 +189,7 @@ static void talk(const uint8_t *data, size_t size)
     consumer.part = 1 + data[1] * 16U;
     consumer.length = consumer.connections = 0;
     consumer.ended = false;
-    slot = reload_socket_start(consumer.loop, &order, on_done, &consumer, &err);
+    slot = reload_socket_start(consumer.loop, consumer.workers, &order, on_done, &consumer, &err);
     fuzz_promise(slot != NULL, err.text);
     while (!consumer.ended)
         fuzz_promise(sd_event_run(consumer.loop, UINT64_MAX) > 0, "a turn of the loop");

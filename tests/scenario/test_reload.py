@@ -288,6 +288,63 @@ def test_a_pidfile_of_another_process_is_not_believed(ca, site, tmp_path):
         process.wait()
 
 
+# -- many certificates of one consumer ----------------------------------------------------------------
+
+MANY = """
+import os, signal, socket, ssl, sys
+folder, count = sys.argv[1], int(sys.argv[2])
+contexts, told = {}, [0]
+
+def load(*_):
+    told[0] += 1
+    for name in (f"c{i}" for i in range(count)):
+        if os.path.exists(f"{folder}/out-{name}/tls.crt"):
+            contexts[f"{name}.example.test"] = context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(f"{folder}/out-{name}/tls.crt", f"{folder}/out-{name}/tls.key")
+    with open(f"{folder}/told", "w") as note:
+        note.write(str(told[0]))
+
+def choose(connection, name, _):
+    connection.context = contexts.get(name, connection.context)
+
+signal.signal(signal.SIGHUP, load)
+listener = socket.create_server(("127.0.0.1", int(sys.argv[3])), backlog=256)
+first = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+first.sni_callback = choose
+with open(f"{folder}/many.pid", "w") as pidfile:
+    pidfile.write(f"{os.getpid()}\\n")
+while True:
+    near, _ = listener.accept()
+    try:
+        near.settimeout(5)
+        tls = first.wrap_socket(near, server_side=True)
+        tls.recv(1)
+        tls.close()
+    except OSError:
+        near.close()
+"""
+
+
+def test_fifty_certificates_of_one_consumer_are_a_handful_of_signals(ca, site, tmp_path):
+    """Each signal tells of all that was published before it, and each certificate is proven for itself."""
+    count, port = 50, free_port()
+    consumer = subprocess.Popen(["python3", "-c", MANY, tmp_path, str(count), str(port)])  # pylint: disable=consider-using-with
+    try:
+        wait_for((tmp_path / "many.pid").exists, "the consumer to listen")
+        lines = WEB.replace("a.example.test, b.example.test", "${cert.name}.example.test") + \
+            f"reload = signal HUP pidfile {tmp_path}/many.pid\nprove = tls 127.0.0.1:{port}\n"
+        site.configure(ca, {f"c{i}": lines for i in range(count)})
+        run = site.run()
+        run.wait_event("proven", count=count)
+        assert run.terminate() == 0
+        assert len({line["cert"] for line in run.events("reloaded")}) == count
+        assert not run.events("reload-failed"), "each was told of its own files"
+        assert int((tmp_path / "told").read_text()) <= 8
+    finally:
+        consumer.kill()
+        consumer.wait()
+
+
 # -- a real nginx -------------------------------------------------------------------------------------
 
 NGINX = """
