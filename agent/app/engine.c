@@ -186,8 +186,6 @@ static bool on_credentials(void *arg, bool changed)
 
 static void set_limits(struct engine *engine)
 {
-    /* A few more on their way than on the wire: keys and files are made meanwhile. */
-    engine->tools.permits.most = engine->config->agent.max_in_flight * 2;
     http_loop_limit(engine->http, engine->config->agent.max_in_flight);
     harden_allow_files(engine->config->cert_count);
 }
@@ -213,7 +211,6 @@ bool engine_open(struct engine *engine, struct config *config, bool stays, flow_
     r = sd_event_new(&engine->tools.loop);
     if (r < 0)
         return err_errno(err, ERR_LOCAL, -r, "cannot make an event loop");
-    engine->tools.permits.loop = engine->tools.loop;
     engine->tools.cache = ca_cache_new();
     if (!workers_open(engine->tools.loop, thread_count(), &engine->tools.workers, err) ||
         !workers_open(engine->tools.loop, LOOKUP_THREADS, &engine->tools.lookups, err) ||

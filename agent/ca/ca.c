@@ -11,6 +11,7 @@
 enum { DENIALS_MOST = 4 };
 
 struct ca {
+    sd_event *loop; /* borrowed */
     struct vault_token *session;
     struct semaphore permits;
     struct ca_listener listener;
@@ -86,7 +87,7 @@ bool ca_is_away(const struct ca *ca)
 /* A few more on their way than on the wire: keys and files are made meanwhile. */
 static void take_settings(struct ca *ca, const struct config *config)
 {
-    ca->permits.most = config->agent.max_in_flight * 2;
+    semaphore_limit(&ca->permits, config->agent.max_in_flight * 2);
     ca->method = config->auth.method;
 }
 
@@ -99,7 +100,8 @@ bool ca_open(struct http_loop *http, struct config *config, bool stays,
         return err_memory(err);
     ca->listener = *listener;
     ca->stays = stays;
-    ca->permits.loop = http_loop_event(http);
+    ca->loop = http_loop_event(http);
+    semaphore_open(&ca->permits, 0);
     take_settings(ca, config);
     if (!vault_token_open(http, config, on_session, ca, &ca->session, err)) {
         free(ca);
@@ -148,7 +150,8 @@ struct vault_token *ca_token(struct ca *ca)
 
 struct turn {
     struct slot slot;
-    struct slot *permit, *login;
+    struct permit permit;
+    struct slot *login;
     struct ca *ca;
     uint64_t patience_ms;
     bool logs_in;
@@ -159,7 +162,7 @@ static void destroy_turn(struct slot *slot)
     struct turn *turn = (struct turn *)slot;
 
     slot_drop(turn->login);
-    slot_drop(turn->permit);
+    semaphore_release(&turn->ca->permits, &turn->permit);
     slot_close(&turn->slot);
     free(turn);
 }
@@ -173,13 +176,13 @@ static void on_logged_in(void *arg, const struct err *login_err)
     slot_finish(&turn->slot, &err);
 }
 
-static void on_permitted(void *arg, const struct err *permit_err)
+static void on_permitted(void *arg)
 {
     struct turn *turn = arg;
     const struct token_need need = {.patience_ms = turn->patience_ms};
-    struct err err = *permit_err;
+    struct err err = {0};
 
-    if (err.kind == ERR_NONE && turn->logs_in) {
+    if (turn->logs_in) {
         turn->login = vault_token_start(turn->ca->session, &need, on_logged_in, turn, &err);
         if (turn->login != NULL)
             return;
@@ -200,12 +203,12 @@ static struct slot *start_turn(struct ca *ca, const struct cert_config *cert,
     }
     *turn = *wanted;
     turn->ca = ca;
-    if (!slot_open(&turn->slot, ca->permits.loop, destroy_turn, on_done, arg, err)) {
+    if (!slot_open(&turn->slot, ca->loop, destroy_turn, on_done, arg, err)) {
         free(turn);
         return NULL;
     }
-    turn->permit = semaphore_acquire(&ca->permits, digest_spread(group), on_permitted, turn, err);
-    if (turn->permit != NULL)
+    if (semaphore_acquire(&ca->permits, digest_spread(group), on_permitted, turn, &turn->permit,
+                          err))
         return &turn->slot;
     destroy_turn(&turn->slot);
     return NULL;
@@ -337,7 +340,7 @@ struct slot *ca_sign_start(struct ca *ca, const struct cert_config *cert, uint64
         err_memory(err);
         return NULL;
     }
-    if (!slot_open(&signing->slot, ca->permits.loop, destroy_signing, on_done, arg, err)) {
+    if (!slot_open(&signing->slot, ca->loop, destroy_signing, on_done, arg, err)) {
         free(signing);
         return NULL;
     }

@@ -1,92 +1,128 @@
 #include "ca/semaphore.h"
 
+#include <search.h>
 #include <stdlib.h>
 
-struct permit {
-    struct slot slot;
-    struct semaphore *permits;
-    struct permit *next; /* in line, or among the granted */
-    uint32_t group;
-    bool granted;
+struct permit_group {
+    uint32_t id;
+    unsigned granted;
+    TAILQ_HEAD(, permit) waiting;
+    TAILQ_ENTRY(permit_group) entry; /* in line, while somebody waits */
 };
 
-static void take_out(struct permit **list, struct permit *permit)
+static int compare(const void *a, const void *b)
 {
-    while (*list != NULL && *list != permit)
-        list = &(*list)->next;
-    if (*list != NULL)
-        *list = permit->next;
+    const struct permit_group *one = a, *other = b;
+
+    return (one->id > other->id) - (one->id < other->id);
 }
 
-static bool has_its_share(const struct semaphore *permits, uint32_t group)
+static struct permit_group *find_group(struct semaphore *semaphore, uint32_t id)
 {
-    unsigned count = 0;
+    struct permit_group *group = calloc(1, sizeof *group);
+    struct permit_group **found;
 
-    for (const struct permit *permit = permits->granted; permit != NULL; permit = permit->next)
-        count += permit->group == group;
-    return count >= (permits->most + 1) / 2;
+    if (group == NULL)
+        return NULL;
+    group->id = id;
+    TAILQ_INIT(&group->waiting);
+    found = tsearch(group, &semaphore->groups, compare);
+    if (found == NULL || *found != group)
+        free(group);
+    return found == NULL ? NULL : *found;
 }
 
-/* The first in line of a group that has less than its share; if there is none, the first. */
-static struct permit *next_in_line(const struct semaphore *permits)
+static void forget_unused(struct semaphore *semaphore, struct permit_group *group)
 {
-    const struct permit *last = NULL; /* of a group that has its share: lines are of few groups */
+    if (group->granted > 0 || !TAILQ_EMPTY(&group->waiting))
+        return;
+    tdelete(group, &semaphore->groups, compare);
+    free(group);
+}
 
-    for (struct permit *permit = permits->first; permit != NULL; permit = permit->next) {
-        if (last != NULL && last->group == permit->group)
-            continue;
-        if (!has_its_share(permits, permit->group))
-            return permit;
-        last = permit;
+/*
+ * The first group in line that has less than half of the permits, else the first one. No more than
+ * two have half of them or more, so that no more than three are looked at.
+ */
+static struct permit_group *next_group(struct semaphore *semaphore)
+{
+    struct permit_group *group;
+
+    TAILQ_FOREACH(group, &semaphore->line, entry)
+    {
+        semaphore->steps++;
+        if (group->granted < (semaphore->most + 1) / 2)
+            return group;
     }
-    return permits->first;
+    return TAILQ_FIRST(&semaphore->line);
 }
 
-static void grant_free(struct semaphore *permits)
+static void leave_line(struct semaphore *semaphore, struct permit *permit)
 {
-    while (permits->first != NULL && permits->taken < permits->most) {
-        struct permit *permit = next_in_line(permits);
+    struct permit_group *group = permit->group;
 
-        take_out(&permits->first, permit);
-        permit->next = permits->granted;
-        permits->granted = permit;
-        permits->taken++;
+    TAILQ_REMOVE(&group->waiting, permit, entry);
+    if (TAILQ_EMPTY(&group->waiting))
+        TAILQ_REMOVE(&semaphore->line, group, entry);
+}
+
+static void grant_free(struct semaphore *semaphore)
+{
+    while (semaphore->taken < semaphore->most && !TAILQ_EMPTY(&semaphore->line)) {
+        struct permit_group *group = next_group(semaphore);
+        struct permit *permit = TAILQ_FIRST(&group->waiting);
+
+        leave_line(semaphore, permit);
+        if (!TAILQ_EMPTY(&group->waiting)) {
+            TAILQ_REMOVE(&semaphore->line, group, entry);
+            TAILQ_INSERT_TAIL(&semaphore->line, group, entry);
+        }
+        group->granted++;
+        semaphore->taken++;
         permit->granted = true;
-        slot_finish(&permit->slot, NULL);
+        permit->on_granted(permit->arg);
     }
 }
 
-static void destroy_permit(struct slot *slot)
+void semaphore_open(struct semaphore *semaphore, unsigned most)
 {
-    struct permit *permit = (struct permit *)slot;
-    struct semaphore *permits = permit->permits;
-
-    permits->taken -= permit->granted;
-    take_out(permit->granted ? &permits->granted : &permits->first, permit);
-    slot_close(&permit->slot);
-    free(permit);
-    grant_free(permits);
+    *semaphore = (struct semaphore){.most = most};
+    TAILQ_INIT(&semaphore->line);
 }
 
-struct slot *semaphore_acquire(struct semaphore *permits, uint32_t group, slot_done *on_done,
-                               void *arg, struct err *err)
+void semaphore_limit(struct semaphore *semaphore, unsigned most)
 {
-    struct permit *permit = calloc(1, sizeof *permit);
-    struct permit **end = &permits->first;
+    semaphore->most = most;
+    grant_free(semaphore);
+}
 
-    if (permit == NULL) {
-        err_memory(err);
-        return NULL;
+bool semaphore_acquire(struct semaphore *semaphore, uint32_t group, permit_granted *on_granted,
+                       void *arg, struct permit *permit, struct err *err)
+{
+    *permit = (struct permit){
+        .group = find_group(semaphore, group), .on_granted = on_granted, .arg = arg};
+    if (permit->group == NULL)
+        return err_memory(err);
+    if (TAILQ_EMPTY(&permit->group->waiting))
+        TAILQ_INSERT_TAIL(&semaphore->line, permit->group, entry);
+    TAILQ_INSERT_TAIL(&permit->group->waiting, permit, entry);
+    grant_free(semaphore);
+    return true;
+}
+
+void semaphore_release(struct semaphore *semaphore, struct permit *permit)
+{
+    struct permit_group *group = permit->group;
+
+    if (group == NULL)
+        return;
+    if (permit->granted) {
+        group->granted--;
+        semaphore->taken--;
+    } else {
+        leave_line(semaphore, permit);
     }
-    permit->permits = permits;
-    permit->group = group;
-    if (!slot_open(&permit->slot, permits->loop, destroy_permit, on_done, arg, err)) {
-        free(permit);
-        return NULL;
-    }
-    while (*end != NULL)
-        end = &(*end)->next;
-    *end = permit;
-    grant_free(permits);
-    return &permit->slot;
+    *permit = (struct permit){0};
+    forget_unused(semaphore, group);
+    grant_free(semaphore);
 }

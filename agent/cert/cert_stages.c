@@ -406,7 +406,6 @@ static void on_permitted(void *arg, const struct err *err)
 
 void stage_queue(struct cert_work *work)
 {
-    const char *const group[] = {work->cert->pki_mount, NULL};
     struct err err;
 
     cert_work_release(work);
@@ -414,8 +413,7 @@ void stage_queue(struct cert_work *work)
     if (work->draft == NULL)
         err_memory(&err);
     else
-        work->permit = semaphore_acquire(&work->tools->permits, digest_spread(group), on_permitted,
-                                         work, &err);
+        work->permit = ca_permit_start(work->tools->ca, work->cert, on_permitted, work, &err);
     if (work->permit == NULL)
         cert_work_fail(work, &err);
 }

@@ -11,7 +11,6 @@
 #include "ca/ca.h"
 #include "ca/ca_watch.h"
 #include "ca/credentials.h"
-#include "ca/semaphore.h"
 #include "ca/vault_token.h"
 #include "cert/cert_job.h"
 #include "config/config.h"
@@ -61,7 +60,6 @@ struct cert_tools {
     struct credential_watch *credentials; /* NULL for a one-shot run */
     struct ca_cache *cache;
     const struct ca_watch *watch; /* of the CA; NULL: none */
-    struct semaphore permits;
     struct reload_turns turns;
     bool ca_is_away; /* the last to ask the CA got no answer, or no token */
     bool by_name;    /* somebody asks for just these certificates */

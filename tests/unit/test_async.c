@@ -412,53 +412,117 @@ static void a_program_that_is_not_there_fails(void **state)
 /* -- permits and timers ---------------------------------------------------------------------------
  */
 
-static void permits_are_granted_in_line_and_given_back(void **state)
+enum { CROWD = 10000 };
+
+/* Who was granted a permit, in order. */
+struct granted {
+    size_t count;
+    unsigned who[CROWD];
+};
+
+struct applicant {
+    struct granted *granted;
+    struct permit permit;
+    unsigned number;
+};
+
+static void note_granted(void *arg)
 {
-    struct heard *heard = *state;
-    struct semaphore permits = {.loop = heard->loop, .most = 2};
-    struct heard each[4] = {0};
-    struct slot *slots[4];
+    struct applicant *applicant = arg;
+
+    applicant->granted->who[applicant->granted->count++] = applicant->number;
+}
+
+static void apply(struct semaphore *permits, struct applicant *applicant, unsigned number,
+                  uint32_t group, struct granted *granted)
+{
     struct err err;
 
-    for (size_t i = 0; i < COUNT_OF(slots); i++)
-        slots[i] = semaphore_acquire(&permits, 0, hear, &each[i], &err);
-    while (sd_event_run(heard->loop, 0) > 0)
-        ;
-    assert_int_equal(each[0].times + each[1].times, 2);
-    assert_int_equal(each[2].times + each[3].times, 0);
-    slot_drop(slots[2]); /* still in line */
-    slot_drop(slots[0]);
-    while (sd_event_run(heard->loop, 0) > 0)
-        ;
-    assert_int_equal(each[2].times, 0);
-    assert_int_equal(each[3].times, 1);
-    slot_drop(slots[1]);
-    slot_drop(slots[3]);
+    *applicant = (struct applicant){.granted = granted, .number = number};
+    assert_true(
+        semaphore_acquire(permits, group, note_granted, applicant, &applicant->permit, &err));
+}
+
+static void permits_are_granted_in_line_and_given_back(void **state)
+{
+    struct semaphore permits;
+    struct granted granted = {0};
+    struct applicant each[4];
+
+    (void)state;
+    semaphore_open(&permits, 2);
+    for (unsigned i = 0; i < COUNT_OF(each); i++)
+        apply(&permits, &each[i], i, 0, &granted);
+    assert_int_equal(granted.count, 2);
+    semaphore_release(&permits, &each[2].permit); /* still in line */
+    semaphore_release(&permits, &each[0].permit);
+    assert_int_equal(granted.count, 3);
+    assert_int_equal(granted.who[2], 3);
+    semaphore_release(&permits, &each[1].permit);
+    semaphore_release(&permits, &each[3].permit);
+    semaphore_release(&permits, &each[3].permit);
     assert_int_equal(permits.taken, 0);
+    assert_null(permits.groups);
 }
 
 static void a_group_that_hangs_leaves_half_of_the_permits_to_the_others(void **state)
 {
-    struct heard *heard = *state;
-    struct semaphore permits = {.loop = heard->loop, .most = 4};
-    struct heard hanging[6] = {0}, well = {0};
-    struct slot *slots[6], *other;
-    struct err err;
+    struct semaphore permits;
+    struct granted granted = {0};
+    struct applicant hanging[6], well[3];
 
-    for (size_t i = 0; i < COUNT_OF(slots); i++)
-        slots[i] = semaphore_acquire(&permits, 1, hear, &hanging[i], &err);
+    (void)state;
+    semaphore_open(&permits, 4);
+    for (unsigned i = 0; i < COUNT_OF(hanging); i++)
+        apply(&permits, &hanging[i], i, 1, &granted);
     assert_int_equal(permits.taken, 4); /* nobody else wants one */
-    other = semaphore_acquire(&permits, 2, hear, &well, &err);
-    slot_drop(slots[0]);
-    while (sd_event_run(heard->loop, 0) > 0)
-        ;
-    assert_int_equal(well.times, 1); /* ahead of two that came before */
-    assert_int_equal(hanging[4].times, 0);
-    slot_drop(other);
-    for (size_t i = 1; i < COUNT_OF(slots); i++)
-        slot_drop(slots[i]);
+    for (unsigned i = 0; i < COUNT_OF(well); i++)
+        apply(&permits, &well[i], 10 + i, 2, &granted);
+    semaphore_release(&permits, &hanging[0].permit);
+    semaphore_release(&permits, &hanging[1].permit);
+    assert_int_equal(granted.count, 6); /* the others are ahead of two that came before */
+    assert_int_equal(granted.who[4], 10);
+    assert_int_equal(granted.who[5], 11);
+    semaphore_release(&permits, &well[0].permit);
+    assert_int_equal(granted.who[6], 12);
+    semaphore_limit(&permits, 6);
+    assert_int_equal(granted.count, 9); /* and nobody is kept from what nobody else wants */
+    for (unsigned i = 0; i < COUNT_OF(hanging); i++)
+        semaphore_release(&permits, &hanging[i].permit);
+    for (unsigned i = 0; i < COUNT_OF(well); i++)
+        semaphore_release(&permits, &well[i].permit);
     assert_int_equal(permits.taken, 0);
-    assert_null(permits.granted);
+    assert_null(permits.groups);
+}
+
+/* The groups that were looked at, a permit, while so many waited in line for 32 permits. */
+static double steps_a_permit(unsigned applicants, uint32_t groups)
+{
+    struct applicant *each = calloc(applicants, sizeof *each);
+    struct granted *granted = calloc(1, sizeof *granted);
+    struct semaphore permits;
+
+    semaphore_open(&permits, 32);
+    for (unsigned i = 0; i < applicants; i++)
+        apply(&permits, &each[i], i, i % groups, granted);
+    for (unsigned i = 0; i < applicants; i++)
+        semaphore_release(&permits, &each[granted->who[i]].permit);
+    assert_int_equal(granted->count, applicants);
+    assert_null(permits.groups);
+    free(each);
+    free(granted);
+    return (double)permits.steps / applicants;
+}
+
+static void a_permit_costs_the_same_however_many_wait(void **state)
+{
+    (void)state;
+    for (uint32_t groups = 1; groups <= 1000; groups *= 10) {
+        double few = steps_a_permit(1000, groups), many = steps_a_permit(CROWD, groups);
+
+        if (many > few * 1.1 || many > 3)
+            fail_msg("%u groups: %.2f steps a permit of 10,000, %.2f of 1,000", groups, many, few);
+    }
 }
 
 static void ring(void *arg, bool reached)
@@ -510,6 +574,7 @@ int main(int argc, char **argv)
         ASYNC_TEST(a_program_that_is_not_there_fails),
         ASYNC_TEST(permits_are_granted_in_line_and_given_back),
         ASYNC_TEST(a_group_that_hangs_leaves_half_of_the_permits_to_the_others),
+        ASYNC_TEST(a_permit_costs_the_same_however_many_wait),
         ASYNC_TEST(an_alarm_rings_for_whichever_comes_first),
     };
 
