@@ -4,13 +4,12 @@
  * Nothing here knows certificates: a command is looked up, its options are read, the configuration
  * is loaded, and the command's room takes over.
  */
+#include "app/ask.h"
 #include "app/check.h"
-#include "app/check_online.h"
 #include "app/configuration.h"
 #include "app/daemon.h"
 #include "app/harden.h"
 #include "app/once.h"
-#include "app/revoke.h"
 #include "app/status.h"
 #include "base/err.h"
 #include "base/keeper.h"
@@ -179,7 +178,7 @@ static int run_revoke(struct config *config, const struct options *options)
     log_setup(LOG_FORMAT_TEXT, LOG_LEVEL_NOTICE);
     if (!prepare(config, &err))
         return fail(config, &err);
-    code = revoke_run(config, options->names, options->name_count, !options->no_reissue);
+    code = ask_revoke(config, options->names, options->name_count, !options->no_reissue);
     config_unref(config);
     return code;
 }

@@ -1,7 +1,20 @@
 #include "app/ask.h"
 
-#include "ca/vault_describe.h"
-#include "ca/vault_revoke.h"
+#include "app/once.h"
+#include "base/cleanup.h"
+#include "base/terminal.h"
+#include "config/config_values.h"
+#include "install/installed.h"
+#include "install/revoked_mark.h"
+#include "install/set_directory.h"
+#include "install/set_lock.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* -- single questions -----------------------------------------------------------------------------
+ */
 
 static void on_answered(void *arg, const struct err *err)
 {
@@ -34,55 +47,116 @@ bool ask_open(struct ask *ask, struct config *config, struct err *err)
 
 bool ask_log_in(struct ask *ask, struct err *err)
 {
-    const struct token_need need = {0};
-
-    return await(ask, vault_token_start(ask->engine.tools.token, &need, on_answered, ask, err),
-                 err);
+    return await(ask, ca_log_in_start(ask->engine.tools.ca, on_answered, ask, err), err);
 }
 
-bool ask_capabilities(struct ask *ask, const struct text_list *paths, struct vault_reply *ret_reply,
-                      struct err *err)
+bool ask_describe(struct ask *ask, const struct cert_config *cert, struct ca_terms *ret_terms,
+                  struct err *err)
 {
-    const struct vault_client client = vault_token_client(ask->engine.tools.token);
-
-    return await(ask,
-                 vault_capabilities_start(&client, vault_token_secret(ask->engine.tools.token),
-                                          paths, ret_reply, on_answered, ask, err),
-                 err);
-}
-
-bool ask_describe(struct ask *ask, const char *path, struct vault_reply *ret_reply, struct err *err)
-{
-    const struct vault_client client = vault_token_client(ask->engine.tools.token);
-
-    return await(ask,
-                 vault_describe_start(&client, vault_token_secret(ask->engine.tools.token), path,
-                                      ret_reply, on_answered, ask, err),
-                 err);
-}
-
-static bool ask_to_revoke(struct ask *ask, const char *pki_mount, const char *serial,
-                          const char *pem, struct err *err)
-{
-    const struct vault_client client = vault_token_client(ask->engine.tools.token);
-    struct vault_reply reply = {0};
-    bool revoked = await(ask,
-                         vault_revoke_start(&client, vault_token_secret(ask->engine.tools.token),
-                                            pki_mount, serial, pem, &reply, on_answered, ask, err),
-                         err);
-
-    vault_reply_free(&reply);
-    return revoked;
-}
-
-bool ask_revoke(struct ask *ask, const char *pki_mount, const char *serial, const char *pem,
-                struct err *err)
-{
-    return ask_to_revoke(ask, pki_mount, serial, NULL, err) ||
-           (err->kind == ERR_REFUSED && ask_to_revoke(ask, pki_mount, serial, pem, err));
+    return await(
+        ask, ca_describe_start(ask->engine.tools.ca, cert, ret_terms, on_answered, ask, err), err);
 }
 
 void ask_close(struct ask *ask)
 {
     engine_close(&ask->engine);
+}
+
+/* -- revoke ---------------------------------------------------------------------------------------
+ */
+
+/*
+ * Whether it is the section's own certificate, of a mount of the CA. A section that was given more
+ * names since, or fewer, still means it.
+ */
+static bool is_the_sections(const struct cert_config *cert, const struct record *record,
+                            struct err *err)
+{
+    const char *missing = names_beyond(&cert->request.names, &record->leaf.names);
+    const char *mount = record->request.pki_mount;
+
+    if (missing != NULL && names_beyond(&record->leaf.names, &cert->request.names) != NULL)
+        return err_set(err, ERR_REFUSED,
+                       "the certificate in %s, serial %s, is not for the names of the section: %s "
+                       "is missing in it; set the names and the directory that it was issued for, "
+                       "or revoke it by its serial number on the CA",
+                       cert->directory, record->leaf.serial, missing);
+    if (mount == NULL || !is_api_path(mount))
+        return err_set(err, ERR_REFUSED,
+                       "%s in %s names no mount of the CA as pki_mount; it was not written by "
+                       "leafd: revoke serial %s on the CA",
+                       record_name, cert->directory, record->leaf.serial);
+    return true;
+}
+
+static bool revoke_record(struct ask *ask, const struct record *record, struct err *err)
+{
+    return await(ask,
+                 ca_revoke_start(ask->engine.tools.ca, record->request.pki_mount,
+                                 record->leaf.serial, record->leaf_pem, on_answered, ask, err),
+                 err);
+}
+
+/* Revokes one certificate; *ret_agent tells whether an agent works in its directory. */
+static bool revoke_one(struct ask *ask, const struct cert_config *cert, bool reissue,
+                       bool *ret_agent, struct err *err)
+{
+    CLEANUP(installed_free) struct installed installed = {0};
+    CLEANUP(close_fd) int set_fd = -1;
+    struct err who;
+
+    if (!set_directory_visit(cert->directory, &set_fd, err))
+        return false;
+    installed_glance(set_fd, cert, &installed);
+    if (installed.health == INSTALLED_NOTHING)
+        return err_set(err, ERR_REFUSED, "there is nothing to revoke: %s", installed.why);
+    if (!is_the_sections(cert, &installed.record, err) ||
+        !revoke_record(ask, &installed.record, err))
+        return false;
+    terminal_line(stdout, "[cert %s] revoked serial %s", cert->name, installed.record.leaf.serial);
+    *ret_agent = set_lock_is_held(set_fd, cert->directory, &who);
+    return revoked_mark_write(set_fd, installed.generation,
+                              reissue ? REVOCATION_REPLACED : REVOCATION_FINAL, err);
+}
+
+int ask_revoke(struct config *config, const char *const *names, size_t count, bool reissue)
+{
+    CLEANUP(arena_free) struct arena arena = {0};
+    struct text_list revoked = {0};
+    struct ask ask = {0};
+    struct err err = {0};
+    bool any_agent = false;
+    int code = EXIT_FINE, again;
+
+    if (!ask_open(&ask, config, &err) || !ask_log_in(&ask, &err)) {
+        terminal_line(stderr, "leafd: %s", err.text);
+        ask_close(&ask);
+        return exit_code_of(&err);
+    }
+    for (size_t i = 0; i < count; i++) {
+        bool agent = false;
+
+        if (!revoke_one(&ask, config_cert(config, names[i]), reissue, &agent, &err)) {
+            terminal_line(stderr, "leafd: [cert %s] %s", names[i], err.text);
+            code = exit_code_worse(code, exit_code_of(&err));
+        } else if (!text_list_add(&revoked, &arena, names[i], strlen(names[i]))) {
+            code = exit_code_worse(code, EXIT_RETRY);
+        }
+        any_agent |= agent;
+    }
+    ask_close(&ask);
+    if (revoked.count == 0)
+        return code;
+    if (!reissue) {
+        terminal_line(
+            stdout, "no other certificate is issued until `leafd revoke` without --no-reissue, or "
+                    "`leafd once CERT`, asks for it");
+        return code;
+    }
+    if (any_agent) {
+        terminal_line(stdout, "the running agent issues anew; `leafd status` shows when it has");
+        return code;
+    }
+    again = once_run(config_ref(config), revoked.items, revoked.count, 0);
+    return exit_code_worse(code, again);
 }

@@ -1,5 +1,5 @@
 /*
- * ask - single questions to the CA, for commands that ask and exit
+ * ask - single questions to the CA, for commands that ask and exit; `leafd revoke` is one
  *
  * A loop and a session of their own; each function runs the loop until its question is answered.
  */
@@ -7,7 +7,6 @@
 #define LEAFD_APP_ASK_H
 
 #include "app/engine.h"
-#include "base/text.h"
 
 struct ask {
     struct engine engine;
@@ -21,24 +20,20 @@ bool ask_open(struct ask *ask, struct config *config, struct err *err);
 /* ask_log_in - gets a token; fails as the login does */
 bool ask_log_in(struct ask *ask, struct err *err);
 
-/* ask_capabilities - what the token may do on these paths; fails as the call does */
-bool ask_capabilities(struct ask *ask, const struct text_list *paths, struct vault_reply *ret_reply,
-                      struct err *err);
-
-/* ask_describe - reads a path that vault_describe lists; fails as the call does */
-bool ask_describe(struct ask *ask, const char *path, struct vault_reply *ret_reply,
+/* ask_describe - what the CA lays down for a certificate of the configuration; as
+ * ca_describe_start */
+bool ask_describe(struct ask *ask, const struct cert_config *cert, struct ca_terms *ret_terms,
                   struct err *err);
-
-/*
- * ask_revoke - revokes a certificate by its serial number, or by itself
- *
- * The certificate is sent where the CA refuses the serial number, since a role with no_store keeps
- * none. Fails as the call does.
- */
-bool ask_revoke(struct ask *ask, const char *pki_mount, const char *serial, const char *pem,
-                struct err *err);
 
 /* ask_close - ends the session; {0} is fine */
 void ask_close(struct ask *ask);
+
+/*
+ * ask_revoke - revokes what is published of the named certificates
+ *
+ * Borrows `config`. Unless `reissue` is false, what was revoked is issued anew: by the agent that
+ * runs, which sees the mark, or else here and now. Prints what it does; returns the exit code.
+ */
+int ask_revoke(struct config *config, const char *const *names, size_t count, bool reissue);
 
 #endif

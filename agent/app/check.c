@@ -1,17 +1,24 @@
 #include "app/check.h"
 
+#include "app/ask.h"
 #include "app/configuration.h"
+#include "app/exit_code.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/terminal.h"
 #include "config/config_document.h"
 #include "install/foreign.h"
 #include "install/publish.h"
 #include "install/set_directory.h"
+#include "plan/fit_identity.h"
 #include "plan/lint.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+/* -- the configuration ----------------------------------------------------------------------------
+ */
 
 static size_t print_advice(const struct cert_config *cert)
 {
@@ -139,4 +146,268 @@ bool check_print(const struct config *config, bool online)
         right ? "" : ", and a directory that it names is refused", config->cert_count,
         config->cert_count == 1 ? "" : "s", config->vault.address, advice, advice == 1 ? "" : "s");
     return right;
+}
+
+/* -- the CA ---------------------------------------------------------------------------------------
+ */
+
+enum { GROUPS_MOST = 256 };
+
+struct survey {
+    struct config *config;
+    struct ask ask;
+    struct arena arena;
+    unsigned refused, open; /* lines that say so */
+    int code;
+};
+
+/* -- printing -------------------------------------------------------------------------------------
+ */
+
+static void count_refused(struct survey *survey, int code)
+{
+    survey->refused++;
+    survey->code = exit_code_worse(survey->code, code);
+}
+
+static void print_findings(struct survey *survey, const struct cert_config *cert,
+                           const struct fit_findings *findings)
+{
+    static const char *const words[] = {
+        [FIT_REFUSED] = "refused", [FIT_OPEN] = "not decided", [FIT_ADVICE] = "advice"};
+
+    for (size_t i = 0; i < findings->count; i++) {
+        const struct fit_finding *finding = &findings->items[i];
+
+        terminal_line(stdout, "%s:%u: [cert %s] %s: %s%s%s", cert->file, cert->line, cert->name,
+                      words[finding->grade], finding->text,
+                      finding->remedy == NULL ? "" : ". Remedy: ",
+                      finding->remedy == NULL ? "" : finding->remedy);
+        survey->open += finding->grade == FIT_OPEN;
+        if (finding->grade == FIT_REFUSED)
+            count_refused(survey, EXIT_REFUSED);
+    }
+}
+
+static void print_skew(const struct clock_skew *skew)
+{
+    char words[CLOCK_SKEW_WORDS_BYTES];
+
+    clock_skew_words(skew, words);
+    if (skew->told_ms != 0)
+        terminal_line(stdout, "advice: %s", words);
+}
+
+/* -- a section ------------------------------------------------------------------------------------
+ */
+
+/* Whether the policy lets us sign; the way to the mount matters more than its role. */
+static void print_right(struct survey *survey, const struct cert_config *cert,
+                        const struct ca_terms *terms)
+{
+    if (terms->may_sign) {
+        terminal_line(stdout, "[cert %s] the CA lets us use %s", cert->name, terms->path);
+        return;
+    }
+    terminal_line(
+        stdout,
+        "%s:%u: [cert %s] refused: the policies of the token do not let it use %s. Remedy: "
+        "add to a policy of the auth role: path \"%s\" { capabilities = [\"update\"] }",
+        cert->file, cert->line, cert->name, terms->path, terms->path);
+    count_refused(survey, EXIT_REFUSED);
+}
+
+static bool add_names(struct survey *survey, const struct names *names, struct names *all)
+{
+    const struct text_list *from[] = {&names->dns, &names->ip, &names->uri, &names->email};
+    struct text_list *to[] = {&all->dns, &all->ip, &all->uri, &all->email};
+    const char *common = names->common_name;
+
+    for (size_t i = 0; i < sizeof from / sizeof *from; i++)
+        for (size_t j = 0; j < from[i]->count; j++)
+            if (!text_list_add(to[i], &survey->arena, from[i]->items[j], strlen(from[i]->items[j])))
+                return false;
+    return common == NULL || text_list_add(&all->dns, &survey->arena, common, strlen(common));
+}
+
+/* A role binds nobody who may pass it by. */
+static bool find_bypass(struct survey *survey, const struct ca_terms *terms,
+                        struct fit_findings *findings)
+{
+    const char *found = "";
+    struct fit_finding *finding;
+
+    for (size_t i = 0; i < terms->bypasses.count && found != NULL; i++)
+        found = arena_format(&survey->arena, "%s%s%s", found, i == 0 ? "" : ", ",
+                             terms->bypasses.items[i]);
+    if (found == NULL || found[0] == '\0')
+        return found != NULL;
+    finding = arena_append(&survey->arena, &findings->items, &findings->count, sizeof *finding);
+    if (finding == NULL)
+        return false;
+    *finding = (struct fit_finding){
+        FIT_ADVICE,
+        arena_format(&survey->arena,
+                     "the policies of the token let it have any name, whatever the role says: "
+                     "they allow to write %s",
+                     found),
+        "name the paths that are needed in the policies, see POLICY in leafd(8)"};
+    return finding->text != NULL;
+}
+
+/* Whether this login could have names of others by the role, or past it; told once, at the first
+ * section that uses the role. */
+static bool find_strangers(struct survey *survey, const struct cert_config *cert,
+                           const struct ca_terms *terms, struct fit_findings *findings)
+{
+    const struct config *config = survey->config;
+    struct fit_use use = {.pki_mount = cert->pki_mount, .pki_role = cert->pki_role};
+    bool is_first = true;
+
+    for (size_t i = 0; i < config->cert_count; i++) {
+        const struct cert_config *other = &config->certs[i];
+
+        if (strcmp(other->pki_mount, cert->pki_mount) != 0 ||
+            strcmp(other->pki_role, cert->pki_role) != 0)
+            continue;
+        if (is_first && other != cert)
+            return true;
+        is_first = false;
+        if (!add_names(survey, &other->request.names, &use.names))
+            return false;
+    }
+    return find_bypass(survey, terms, findings) &&
+           (terms->role->known != TERMS_KNOWN ||
+            fit_identity_find(&use, terms->role, terms->identity, &survey->arena, findings));
+}
+
+static bool survey_cert(struct survey *survey, const struct cert_config *cert, struct err *err)
+{
+    struct ca_terms terms = {0};
+    struct fit_findings findings = {0};
+    bool described = ask_describe(&survey->ask, cert, &terms, err);
+    const struct fit_request request = {
+        .wanted = &cert->request,
+        .pki_mount = cert->pki_mount,
+        .pki_role = cert->pki_role,
+        .issuer = terms.issuer_ref,
+        .identity = terms.identity,
+        .key_from_ca = cert->key_source == KEY_FROM_VAULT,
+        .request_names = cert->request_names,
+        .now_s = clock_now_s(),
+    };
+
+    if (terms.path != NULL)
+        print_right(survey, cert, &terms);
+    if (!described)
+        return false;
+    if (!fit_find(&request, terms.mount, terms.role, terms.issuer, &survey->arena, &findings) ||
+        !find_strangers(survey, cert, &terms, &findings))
+        return err_memory(err);
+    print_findings(survey, cert, &findings);
+    return true;
+}
+
+static bool survey_ca(struct survey *survey, struct err *err)
+{
+    if (!ask_open(&survey->ask, survey->config, err) || !ask_log_in(&survey->ask, err))
+        return false;
+    terminal_line(stdout, "logged in by %s", auth_method_words[survey->config->auth.method]);
+    for (size_t i = 0; i < survey->config->cert_count; i++)
+        if (!survey_cert(survey, &survey->config->certs[i], err))
+            return false;
+    print_skew(&survey->ask.engine.skew);
+    return true;
+}
+
+/* -- this machine ---------------------------------------------------------------------------------
+ */
+
+static bool is_our_group(gid_t group)
+{
+    gid_t groups[GROUPS_MOST];
+    int count = getgroups(GROUPS_MOST, groups);
+
+    for (int i = 0; i < count; i++)
+        if (groups[i] == group)
+            return true;
+    return group == getegid();
+}
+
+static void survey_place(struct survey *survey, const struct cert_config *cert)
+{
+    struct err err;
+
+    if (!set_directory_would_open(cert->directory, &err)) {
+        terminal_line(stdout, "%s:%u: [cert %s] refused: %s", cert->file, cert->line, cert->name,
+                      err.text);
+        count_refused(survey, EXIT_RETRY);
+    }
+    for (size_t i = 0; i < cert->outputs.count && geteuid() != 0; i++) {
+        const struct output *output = &cert->outputs.items[i];
+        bool other_owner = output->owner != OWNER_UNCHANGED && (uid_t)output->owner != geteuid();
+        bool other_group = output->group != OWNER_UNCHANGED && !is_our_group((gid_t)output->group);
+
+        if (!other_owner && !other_group)
+            continue;
+        terminal_line(stdout,
+                      "%s:%u: [cert %s] not decided: the file %s goes to another %s, which takes "
+                      "CAP_CHOWN; whether the agent has it is not seen from here",
+                      cert->file, cert->line, cert->name, output->name,
+                      other_owner ? "owner" : "group");
+        survey->open++;
+    }
+}
+
+/* A login may use up what it is done with, and nothing tells before it. */
+static bool may_be_spent(const struct auth_config *auth)
+{
+    return auth->method == AUTH_TOKEN ||
+           (auth->method == AUTH_APPROLE && auth->secret_id_file != NULL);
+}
+
+/* The CA refused us, or was not asked to the end. */
+static void count_failure(struct survey *survey, const struct err *err)
+{
+    int code = exit_code_of(err);
+
+    terminal_line(stdout, "%s: %s (%s)", code == EXIT_REFUSED ? "refused" : "not asked", err->text,
+                  err_kind_name(err->kind));
+    if (code == EXIT_REFUSED)
+        count_refused(survey, code);
+    else
+        survey->open++;
+    survey->code = exit_code_worse(survey->code, code);
+}
+
+static void survey_all(struct survey *survey, bool spend)
+{
+    const struct auth_config *auth = &survey->config->auth;
+    struct err err = {0};
+
+    for (size_t i = 0; i < survey->config->cert_count; i++)
+        survey_place(survey, &survey->config->certs[i]);
+    if (may_be_spent(auth) && !spend) {
+        terminal_line(
+            stdout,
+            "not asked: the CA. A login by %s uses its credential once, and one with a limited "
+            "number of uses may be spent by it; check --online --spend logs in all the same",
+            auth_method_words[auth->method]);
+        survey->open++;
+        survey->code = exit_code_worse(survey->code, EXIT_RETRY);
+    } else if (!survey_ca(survey, &err)) {
+        count_failure(survey, &err);
+    }
+}
+
+int check_online(struct config *config, bool spend)
+{
+    struct survey survey = {.config = config};
+
+    survey_all(&survey, spend);
+    terminal_line(stdout, "%u would be refused, %u not decided or not asked", survey.refused,
+                  survey.open);
+    ask_close(&survey.ask);
+    arena_free(&survey.arena);
+    return survey.code;
 }

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "ca/semaphore.h"
+#include "ca/vault_describe.h"
 #include "ca/vault_sign.h"
 #include "ca/vault_token.h"
 
@@ -13,6 +14,7 @@ enum { DENIALS_MOST = 4 };
 struct ca {
     sd_event *loop; /* borrowed */
     struct vault_token *session;
+    struct vault_survey *survey; /* NULL: nobody has asked for a description */
     struct semaphore permits;
     struct ca_listener listener;
     enum auth_method method;
@@ -121,6 +123,7 @@ void ca_close(struct ca *ca)
 {
     if (ca == NULL)
         return;
+    vault_survey_free(ca->survey);
     vault_token_close(ca->session);
     free(ca);
 }
@@ -133,6 +136,11 @@ void ca_hurry(struct ca *ca)
 bool ca_has_leases(const struct ca *ca)
 {
     return vault_token_has_leases(ca->session);
+}
+
+struct slot *ca_log_in_start(struct ca *ca, slot_done *on_done, void *arg, struct err *err)
+{
+    return vault_token_start(ca->session, &(struct token_need){0}, on_done, arg, err);
 }
 
 struct slot *ca_log_out_start(struct ca *ca, slot_done *on_done, void *arg, struct err *err)
@@ -351,4 +359,90 @@ struct slot *ca_sign_start(struct ca *ca, const struct cert_config *cert, uint64
     signing->patience_ms = patience_ms;
     send_request(signing);
     return &signing->slot;
+}
+
+/* -- revoking, describing -------------------------------------------------------------------------
+ */
+
+struct revoking {
+    struct slot slot;
+    struct slot *call;
+    struct ca *ca;
+    const char *mount, *serial, *pem;
+    struct vault_reply reply;
+    bool by_itself; /* the certificate was sent, not its serial number */
+};
+
+static void destroy_revoking(struct slot *slot)
+{
+    struct revoking *revoking = (struct revoking *)slot;
+
+    slot_drop(revoking->call);
+    vault_reply_free(&revoking->reply);
+    slot_close(&revoking->slot);
+    free(revoking);
+}
+
+static void on_revoked(void *arg, const struct err *err);
+
+static bool send_revocation(struct revoking *revoking, struct err *err)
+{
+    struct vault_token *session = revoking->ca->session;
+    const struct vault_client client = vault_token_client(session);
+
+    vault_reply_free(&revoking->reply);
+    revoking->call = vault_revoke_start(
+        &client, vault_token_secret(session), revoking->mount, revoking->serial,
+        revoking->by_itself ? revoking->pem : NULL, &revoking->reply, on_revoked, revoking, err);
+    return revoking->call != NULL;
+}
+
+static void on_revoked(void *arg, const struct err *revoke_err)
+{
+    struct revoking *revoking = arg;
+    struct err err = *revoke_err;
+
+    revoking->call = slot_drop(revoking->call);
+    if (err.kind == ERR_REFUSED && !revoking->by_itself) {
+        revoking->by_itself = true;
+        if (send_revocation(revoking, &err))
+            return;
+    }
+    slot_finish(&revoking->slot, &err);
+}
+
+struct slot *ca_revoke_start(struct ca *ca, const char *mount, const char *serial, const char *pem,
+                             slot_done *on_done, void *arg, struct err *err)
+{
+    struct revoking *revoking = calloc(1, sizeof *revoking);
+
+    if (revoking == NULL) {
+        err_memory(err);
+        return NULL;
+    }
+    if (!slot_open(&revoking->slot, ca->loop, destroy_revoking, on_done, arg, err)) {
+        free(revoking);
+        return NULL;
+    }
+    revoking->ca = ca;
+    revoking->mount = mount;
+    revoking->serial = serial;
+    revoking->pem = pem;
+    if (send_revocation(revoking, err))
+        return &revoking->slot;
+    destroy_revoking(&revoking->slot);
+    return NULL;
+}
+
+struct slot *ca_describe_start(struct ca *ca, const struct cert_config *cert,
+                               struct ca_terms *ret_terms, slot_done *on_done, void *arg,
+                               struct err *err)
+{
+    if (ca->survey == NULL)
+        ca->survey = vault_survey_new();
+    if (ca->survey == NULL) {
+        err_memory(err);
+        return NULL;
+    }
+    return vault_describe_start(ca->survey, ca->session, cert, ret_terms, on_done, arg, err);
 }

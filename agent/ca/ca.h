@@ -72,6 +72,31 @@ struct slot *ca_sign_start(struct ca *ca, const struct cert_config *cert, uint64
                            const char *csr, struct ca_signed *ret_signed, slot_done *on_done,
                            void *arg, struct err *err);
 
+/* ca_log_in_start - sees to it that there is a session, for what needs no permit; fails as the
+ * login does */
+struct slot *ca_log_in_start(struct ca *ca, slot_done *on_done, void *arg, struct err *err);
+
+/*
+ * ca_revoke_start - takes back the certificate of that serial number
+ *
+ * There is a session. `mount` is where it was issued. The certificate itself, `pem`, is sent where
+ * the CA refuses the serial number, since it need not have stored it. Revoking twice is fine.
+ * Borrows the texts until the slot is dropped.
+ */
+struct slot *ca_revoke_start(struct ca *ca, const char *mount, const char *serial, const char *pem,
+                             slot_done *on_done, void *arg, struct err *err);
+
+/*
+ * ca_describe_start - reads what the CA lays down for this certificate, one of the configuration
+ *
+ * There is a session. What was read for one certificate is not asked again for others; one question
+ * at a time. What *ret_terms points to lives until ca_close; it is filled as far as the CA was
+ * asked, also after a failure. Borrows `cert` until the slot is dropped.
+ */
+struct slot *ca_describe_start(struct ca *ca, const struct cert_config *cert,
+                               struct ca_terms *ret_terms, slot_done *on_done, void *arg,
+                               struct err *err);
+
 /* ca_is_away - whether nobody has had an answer, or a session, since the last failure */
 bool ca_is_away(const struct ca *ca);
 

@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "pki/vet.h"
+#include "plan/terms.h"
 
 #include <jansson.h>
 
@@ -20,6 +21,18 @@ struct ca_signed {
     struct text_list warnings; /* the CA's own words, made printable */
     struct arena arena;
     json_t *json; /* into which `parts` and `private_key` point */
+};
+
+/* What a CA tells of what one certificate asks of it; what is not told is NULL. */
+struct ca_terms {
+    const char *path;          /* what signs it, in the CA's words */
+    bool may_sign;             /* the session may use that */
+    struct text_list bypasses; /* by which the session may have any name, whatever the role says */
+    const struct mount_terms *mount;
+    const struct role_terms *role;
+    const char *issuer_ref; /* the issuer that the section names, or else the role */
+    const struct issuer_terms *issuer;
+    const struct identity_terms *identity; /* never NULL */
 };
 
 /* What becomes of the session with the CA. */

@@ -1,18 +1,29 @@
 /*
- * vault_call - one request to the CA's HTTP API
+ * vault_call - one request to the CA's HTTP API, and its reply as fields or as a class of failure
  *
  * Adds what every request carries (X-Vault-Request, the namespace, the token) and follows a
  * standby's 307 by our own rules: one hop, https only, verified against the same CAs, and only to
  * the host of the address and those that `redirects` names. Each is told to the loop.
+ *
+ * One table says what each status means for the next try. Nothing is assumed about the body:
+ * proxies answer in HTML, raw endpoints with nothing, and whoever sits between may send anything.
  */
 #ifndef LEAFD_CA_VAULT_CALL_H
 #define LEAFD_CA_VAULT_CALL_H
 
 #include "base/secret.h"
 #include "base/slot.h"
-#include "ca/vault_reply.h"
 #include "config/config.h"
 #include "http/http_loop.h"
+
+#include <jansson.h>
+
+/* Initialise with {0}, end with vault_reply_free. */
+struct vault_reply {
+    int status;
+    json_t *json;    /* the whole envelope; NULL for an empty body */
+    uint64_t date_s; /* the CA's time, in seconds since 1970; 0: not told */
+};
 
 /* The CA as all calls see it; borrows both. A call takes its own reference of the configuration. */
 struct vault_client {
@@ -41,5 +52,45 @@ struct vault_order {
 struct slot *vault_call_start(const struct vault_client *client, const struct vault_order *order,
                               struct vault_reply *ret_reply, slot_done *on_done, void *arg,
                               struct err *err);
+
+/* -- replies --------------------------------------------------------------------------------------
+ */
+
+/*
+ * vault_reply_parse - reads a reply
+ *
+ * Succeeds for 200 to 299 with an empty body or a JSON object. Other statuses fail with the class
+ * that the table gives, err->http_status set and the CA's own words in the text, made printable.
+ * A body that is no JSON, repeats a key, or nests deeper than 16 is class untrusted, as is a reply
+ * wrapped for somebody else (wrap_info).
+ */
+bool vault_reply_parse(int status, const char *body, size_t length, struct vault_reply *ret_reply,
+                       struct err *err);
+
+/* vault_reply_text - the text at OBJECT.NAME of the envelope, such as "auth", "client_token"; or
+ * NULL */
+const char *vault_reply_text(const struct vault_reply *reply, const char *object, const char *name);
+
+/*
+ * vault_reply_seconds - the duration at OBJECT.NAME in whole seconds
+ *
+ * A number, of which a fraction is cut off, or a text such as "3600", "3600s" or "1h"; more than
+ * ten years is ten years. Fails with class untrusted for what is missing, negative or nothing of
+ * these: 0 means "for ever" to those who ask, and is never guessed.
+ */
+bool vault_reply_seconds(const struct vault_reply *reply, const char *object, const char *name,
+                         uint64_t *ret_seconds, struct err *err);
+
+/* vault_reply_count - the number of things at OBJECT.NAME; 0 if it is missing or no such number */
+uint64_t vault_reply_count(const struct vault_reply *reply, const char *object, const char *name);
+
+/* vault_reply_true - whether OBJECT.NAME is true */
+bool vault_reply_true(const struct vault_reply *reply, const char *object, const char *name);
+
+/* vault_reply_warnings - the CA's warnings as an array of texts, or NULL */
+const json_t *vault_reply_warnings(const struct vault_reply *reply);
+
+/* vault_reply_free - frees what a reply holds; also the release for CLEANUP */
+void vault_reply_free(struct vault_reply *reply);
 
 #endif

@@ -1,287 +1,461 @@
 #include "ca/vault_describe.h"
 
-#include "pki/certificate.h"
+#include "ca/vault_sign.h"
+#include "ca/vault_terms.h"
 
-#include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
+
+/* -- what is known --------------------------------------------------------------------------------
+ */
+
+/* What was read at a path of the CA. */
+struct known {
+    struct known *next;
+    const char *path;
+    union {
+        struct mount_terms mount;
+        struct role_terms role;
+        struct issuer_terms issuer;
+    };
+};
+
+struct vault_survey {
+    struct arena arena;
+    struct vault_reply rights;
+    struct identity_terms identity;
+    bool has_rights, asked_identity;
+    struct known *known;
+};
+
+struct description {
+    struct slot slot;
+    struct slot *call;
+    struct vault_survey *survey;
+    struct vault_token *token;
+    const struct cert_config *cert;
+    struct ca_terms *terms;
+    struct known *at; /* what is being read */
+    struct vault_reply reply;
+    slot_done *on_read;
+};
+
+struct vault_survey *vault_survey_new(void)
+{
+    return calloc(1, sizeof(struct vault_survey));
+}
+
+void vault_survey_free(struct vault_survey *survey)
+{
+    if (survey == NULL)
+        return;
+    vault_reply_free(&survey->rights);
+    arena_free(&survey->arena);
+    free(survey);
+}
+
+static void destroy_description(struct slot *slot)
+{
+    struct description *description = (struct description *)slot;
+
+    slot_drop(description->call);
+    vault_reply_free(&description->reply);
+    slot_close(&description->slot);
+    free(description);
+}
+
+static void fail_memory(struct description *description)
+{
+    struct err err;
+
+    err_memory(&err);
+    slot_finish(&description->slot, &err);
+}
+
+static void on_called(void *arg, const struct err *call_err)
+{
+    struct description *description = arg;
+    const struct err err = *call_err;
+
+    description->call = slot_drop(description->call);
+    description->on_read(description, &err);
+}
+
+static void send_order(struct description *description, const struct vault_order *wanted,
+                       slot_done *on_read)
+{
+    const struct vault_client client = vault_token_client(description->token);
+    struct vault_order order = *wanted;
+    struct err err;
+
+    order.token = vault_token_secret(description->token);
+    vault_reply_free(&description->reply);
+    description->on_read = on_read;
+    description->call =
+        vault_call_start(&client, &order, &description->reply, on_called, description, &err);
+    if (description->call == NULL)
+        slot_finish(&description->slot, &err);
+}
+
+static void read_path(struct description *description, const char *path, slot_done *on_read)
+{
+    const struct vault_order order = {.method = "GET", .path = path};
+
+    send_order(description, &order, on_read);
+}
+
+/*
+ * What is known of the path, which is read first if nothing is: `on_read` runs then. NULL is a path
+ * for which memory ran out.
+ */
+static bool knows(struct description *description, const char *path, slot_done *on_read)
+{
+    struct vault_survey *survey = description->survey;
+    struct known *known = survey->known;
+
+    while (path != NULL && known != NULL && strcmp(known->path, path) != 0)
+        known = known->next;
+    description->at = known;
+    if (path != NULL && known != NULL)
+        return true;
+    known = path == NULL ? NULL : arena_take(&survey->arena, sizeof *known);
+    if (known == NULL) {
+        fail_memory(description);
+        return false;
+    }
+    *known = (struct known){.next = survey->known, .path = path};
+    survey->known = description->at = known;
+    read_path(description, path, on_read);
+    return false;
+}
+
+/* -- one thing after the other --------------------------------------------------------------------
+ */
+
+static void on_entity(void *arg, const struct err *entity_err)
+{
+    struct description *description = arg;
+    struct vault_survey *survey = description->survey;
+    const char *mount = vault_token_client(description->token).config->auth.mount;
+    struct err err = {0};
+
+    if (entity_err->kind == ERR_NONE)
+        vault_identity_read(&description->reply, mount, &survey->arena, &survey->identity, &err);
+    slot_finish(&description->slot, &err);
+}
+
+/* What the CA says is no path before it was looked at. */
+static bool is_entity_id(const char *text)
+{
+    return text != NULL && text[0] != '\0' && strspn(text, "0123456789abcdef-") == strlen(text);
+}
+
+static void on_own_token(void *arg, const struct err *err)
+{
+    struct description *description = arg;
+    const char *id =
+        err->kind == ERR_NONE ? vault_reply_text(&description->reply, "data", "entity_id") : NULL;
+    const char *path;
+
+    if (!is_entity_id(id)) {
+        slot_finish(&description->slot, NULL);
+        return;
+    }
+    path = arena_format(&description->survey->arena, "identity/entity/id/%s", id);
+    if (path == NULL)
+        fail_memory(description);
+    else
+        read_path(description, path, on_entity);
+}
+
+/*
+ * The entity behind the token, which the policy `default` lets every token read; once, and after
+ * all else, since a token may be good for a few calls only. Where it is not known the templates of
+ * roles are not decided: no failure.
+ */
+static void describe_identity(struct description *description)
+{
+    struct vault_survey *survey = description->survey;
+
+    if (description->terms->role->known != TERMS_KNOWN || survey->asked_identity) {
+        slot_finish(&description->slot, NULL);
+        return;
+    }
+    survey->asked_identity = true;
+    read_path(description, "auth/token/lookup-self", on_own_token);
+}
+
+static void take_issuer(struct description *description)
+{
+    description->terms->issuer = &description->at->issuer;
+    describe_identity(description);
+}
+
+/* Either path of an issuer; false if that was the end of it. */
+static bool read_issuer(struct description *description, const struct err *call_err)
+{
+    struct issuer_terms *issuer = &description->at->issuer;
+    const char *why = issuer->not_asked_why;
+    struct err err;
+
+    if (call_err->kind != ERR_NONE) {
+        if (vault_describe_missing(call_err))
+            issuer->known = TERMS_MISSING;
+        return true;
+    }
+    if (!vault_issuer_read(&description->reply, &description->survey->arena, issuer, &err)) {
+        slot_finish(&description->slot, &err);
+        return false;
+    }
+    issuer->not_asked_why = why;
+    return true;
+}
+
+static void on_open_issuer(void *arg, const struct err *err)
+{
+    if (read_issuer(arg, err))
+        take_issuer(arg);
+}
+
+/* All of it where the policy lets us, else the certificate, which everybody may read. */
+static void on_issuer(void *arg, const struct err *err)
+{
+    struct description *description = arg;
+    struct arena *arena = &description->survey->arena;
+    struct issuer_terms *issuer = &description->at->issuer;
+    const char *open_path;
+
+    issuer->leaf_not_after = LEAF_NOT_KNOWN;
+    if (!read_issuer(description, err))
+        return;
+    if (issuer->known != TERMS_NOT_ASKED) {
+        take_issuer(description);
+        return;
+    }
+    issuer->not_asked_why = arena_copy(arena, err->text);
+    open_path = arena_format(arena, "%s/json", description->at->path);
+    if (open_path == NULL)
+        fail_memory(description);
+    else
+        read_path(description, open_path, on_open_issuer);
+}
+
+static void describe_issuer(struct description *description)
+{
+    static const struct issuer_terms no_issuer = {.known = TERMS_MISSING};
+    const struct cert_config *cert = description->cert;
+    struct ca_terms *terms = description->terms;
+    const char *reference = cert->issuer;
+
+    if (reference == NULL)
+        reference = terms->role->known == TERMS_KNOWN ? terms->role->issuer_ref : "default";
+    terms->issuer_ref = reference;
+    if (terms->role->known == TERMS_MISSING || terms->mount->known == TERMS_MISSING) {
+        terms->issuer = &no_issuer;
+        describe_identity(description);
+    } else if (knows(description,
+                     arena_format(&description->survey->arena, "%s/issuer/%s", cert->pki_mount,
+                                  reference),
+                     on_issuer)) {
+        take_issuer(description);
+    }
+}
+
+static void take_role(struct description *description)
+{
+    description->terms->role = &description->at->role;
+    describe_issuer(description);
+}
+
+static void on_role(void *arg, const struct err *call_err)
+{
+    struct description *description = arg;
+    struct role_terms *role = &description->at->role;
+    struct err err = *call_err;
+
+    if (err.kind == ERR_NONE) {
+        if (!vault_role_read(&description->reply, &description->survey->arena, role, &err)) {
+            slot_finish(&description->slot, &err);
+            return;
+        }
+    } else if (vault_describe_missing(&err)) {
+        role->known = TERMS_MISSING;
+    } else {
+        role->not_asked_why = arena_copy(&description->survey->arena, err.text);
+    }
+    take_role(description);
+}
+
+static void take_mount(struct description *description)
+{
+    const struct cert_config *cert = description->cert;
+
+    description->terms->mount = &description->at->mount;
+    if (knows(description,
+              arena_format(&description->survey->arena, "%s/roles/%s", cert->pki_mount,
+                           cert->pki_role),
+              on_role))
+        take_role(description);
+}
+
+/* The server answers 403 alike for a mount that is not there and for one that the token may not
+ * use: a token that may sign there tells them apart. */
+static void on_mount(void *arg, const struct err *call_err)
+{
+    struct description *description = arg;
+    struct mount_terms *mount = &description->at->mount;
+    struct err err = *call_err;
+
+    if (err.kind == ERR_NONE &&
+        !vault_mount_read(&description->reply, &description->survey->arena, mount, &err)) {
+        slot_finish(&description->slot, &err);
+        return;
+    }
+    if (err.http_status == 403 && description->terms->may_sign)
+        mount->known = TERMS_MISSING;
+    take_mount(description);
+}
 
 /* -- rights ---------------------------------------------------------------------------------------
  */
 
-struct slot *vault_capabilities_start(const struct vault_client *client, const struct secret *token,
-                                      const struct text_list *paths, struct vault_reply *ret_reply,
-                                      slot_done *on_done, void *arg, struct err *err)
+/*
+ * What lets a token have any name, whatever the role says: to sign a request as it stands, and to
+ * change the role. NULL if memory ran out.
+ */
+static const char *bypass_path(struct arena *arena, const struct cert_config *cert, size_t index)
 {
-    json_t *list = json_array();
-    json_auto_t *body = json_pack("{s:o}", "paths", list);
-    const struct vault_order order = {
-        .method = "POST", .path = "sys/capabilities-self", .body = body, .token = token};
+    if (index == 0)
+        return arena_format(arena, "%s/sign-verbatim", cert->pki_mount);
+    return arena_format(arena, "%s/%s/%s", cert->pki_mount, index == 1 ? "sign-verbatim" : "roles",
+                        cert->pki_role);
+}
 
-    for (size_t i = 0; body != NULL && i < paths->count; i++) {
-        if (json_array_append_new(list, json_string(paths->items[i])) != 0) {
-            err_memory(err);
-            return NULL;
-        }
+enum { BYPASSES = 3 };
+
+/* Whether the policy lets us sign, and what else it lets us do. */
+static bool take_rights(struct description *description)
+{
+    struct arena *arena = &description->survey->arena;
+    const struct vault_reply *rights = &description->survey->rights;
+    struct ca_terms *terms = description->terms;
+    char path[VAULT_PATH_BYTES];
+
+    vault_sign_path(description->cert, path);
+    terms->path = arena_copy(arena, path);
+    terms->may_sign = vault_capability_has(rights, path, "update");
+    for (size_t i = 0; i < BYPASSES; i++) {
+        const char *bypass = bypass_path(arena, description->cert, i);
+
+        if (bypass == NULL)
+            return false;
+        if ((vault_capability_has(rights, bypass, "update") ||
+             vault_capability_has(rights, bypass, "create") ||
+             vault_capability_has(rights, bypass, "patch")) &&
+            !text_list_add(&terms->bypasses, arena, bypass, strlen(bypass)))
+            return false;
     }
-    if (body == NULL) {
+    return terms->path != NULL;
+}
+
+static void begin(struct description *description)
+{
+    const struct cert_config *cert = description->cert;
+
+    if (!take_rights(description))
+        fail_memory(description);
+    else if (knows(description,
+                   arena_format(&description->survey->arena, "sys/internal/ui/mounts/%s",
+                                cert->pki_mount),
+                   on_mount))
+        take_mount(description);
+}
+
+static void on_rights(void *arg, const struct err *err)
+{
+    struct description *description = arg;
+    struct vault_survey *survey = description->survey;
+
+    if (err->kind != ERR_NONE) {
+        slot_finish(&description->slot, err);
+        return;
+    }
+    survey->has_rights = true;
+    survey->rights = description->reply;
+    description->reply = (struct vault_reply){0};
+    begin(description);
+}
+
+/* Each path once: an object has its names once. */
+static bool add_paths(json_t *paths, struct arena *arena, const struct cert_config *cert)
+{
+    char path[VAULT_PATH_BYTES];
+
+    vault_sign_path(cert, path);
+    if (json_object_set_new(paths, path, json_null()) != 0)
+        return false;
+    for (size_t i = 0; i < BYPASSES; i++) {
+        const char *bypass = bypass_path(arena, cert, i);
+
+        if (bypass == NULL || json_object_set_new(paths, bypass, json_null()) != 0)
+            return false;
+    }
+    return true;
+}
+
+static json_t *rights_body(struct arena *arena, const struct config *config)
+{
+    json_auto_t *paths = json_object(), *list = json_array();
+    const char *path;
+    json_t *none;
+
+    for (size_t i = 0; i < config->cert_count; i++)
+        if (!add_paths(paths, arena, &config->certs[i]))
+            return NULL;
+    json_object_foreach (paths, path, none) {
+        if (json_array_append_new(list, json_string(path)) != 0)
+            return NULL;
+    }
+    return json_pack("{s:O}", "paths", list);
+}
+
+static void ask_rights(struct description *description)
+{
+    const struct vault_client client = vault_token_client(description->token);
+    json_auto_t *body = rights_body(&description->survey->arena, client.config);
+    const struct vault_order order = {
+        .method = "POST", .path = "sys/capabilities-self", .body = body};
+
+    if (body == NULL)
+        fail_memory(description);
+    else
+        send_order(description, &order, on_rights);
+}
+
+struct slot *vault_describe_start(struct vault_survey *survey, struct vault_token *token,
+                                  const struct cert_config *cert, struct ca_terms *ret_terms,
+                                  slot_done *on_done, void *arg, struct err *err)
+{
+    const struct vault_client client = vault_token_client(token);
+    struct description *description = calloc(1, sizeof *description);
+
+    if (description == NULL) {
         err_memory(err);
         return NULL;
     }
-    return vault_call_start(client, &order, ret_reply, on_done, arg, err);
-}
-
-bool vault_capability_has(const struct vault_reply *reply, const char *path, const char *capability)
-{
-    const json_t *granted = json_object_get(json_object_get(reply->json, "data"), path);
-
-    for (size_t i = 0; i < json_array_size(granted); i++) {
-        const char *word = json_string_value(json_array_get(granted, i));
-
-        if (word != NULL && (strcmp(word, capability) == 0 || strcmp(word, "root") == 0))
-            return true;
+    if (!slot_open(&description->slot, http_loop_event(client.http), destroy_description, on_done,
+                   arg, err)) {
+        free(description);
+        return NULL;
     }
-    return false;
-}
-
-/* -- reading --------------------------------------------------------------------------------------
- */
-
-struct slot *vault_describe_start(const struct vault_client *client, const struct secret *token,
-                                  const char *path, struct vault_reply *ret_reply,
-                                  slot_done *on_done, void *arg, struct err *err)
-{
-    const struct vault_order order = {.method = "GET", .path = path, .token = token};
-
-    return vault_call_start(client, &order, ret_reply, on_done, arg, err);
-}
-
-bool vault_describe_missing(const struct err *err)
-{
-    return err->http_status == 404 ||
-           (err->http_status == 500 &&
-            (strstr(err->text, "unable to find PKI issuer") != NULL ||
-             strstr(err->text, "no default issuer currently configured") != NULL));
-}
-
-/* A list, or the text that older servers write in place of one. */
-static bool take_list(const json_t *value, struct arena *arena, struct text_list *list)
-{
-    const char *text = json_string_value(value);
-    bool empty;
-
-    for (size_t i = 0; i < json_array_size(value); i++) {
-        const char *item = json_string_value(json_array_get(value, i));
-
-        if (item != NULL && !text_list_add(list, arena, item, strlen(item)))
-            return false;
-    }
-    return text == NULL || text[0] == '\0' || text_list_split(list, arena, text, ",", &empty);
-}
-
-static uint64_t take_number(const json_t *data, const char *name)
-{
-    json_int_t number = json_integer_value(json_object_get(data, name));
-
-    return number < 0 ? 0 : (uint64_t)number;
-}
-
-/* A copy, or one of `otherwise`; NULL if memory ran out. */
-static const char *take_text(const json_t *data, const char *name, struct arena *arena,
-                             const char *otherwise)
-{
-    const char *text = json_string_value(json_object_get(data, name));
-
-    return arena_copy(arena, text == NULL ? otherwise : text);
-}
-
-bool vault_mount_read(const struct vault_reply *reply, struct arena *arena,
-                      struct mount_terms *ret_terms, struct err *err)
-{
-    const json_t *data = json_object_get(reply->json, "data");
-    const json_t *config = json_object_get(data, "config");
-
-    *ret_terms = (struct mount_terms){
-        .known = TERMS_KNOWN,
-        .type = take_text(data, "type", arena, "unknown"),
-        .default_ttl_s = take_number(config, "default_lease_ttl"),
-        .max_ttl_s = take_number(config, "max_lease_ttl"),
-    };
-    return ret_terms->type != NULL || err_memory(err);
-}
-
-static const struct list_option {
-    const char *name;
-    size_t offset;
-} list_options[] = {
-    {"allowed_domains", offsetof(struct role_terms, allowed_domains)},
-    {"allowed_uri_sans", offsetof(struct role_terms, allowed_uri_sans)},
-    {"allowed_ip_sans_cidr", offsetof(struct role_terms, allowed_ip_sans_cidr)},
-    {"allowed_other_sans", offsetof(struct role_terms, allowed_other_sans)},
-    {"cn_validations", offsetof(struct role_terms, cn_validations)},
-    {"key_usage", offsetof(struct role_terms, key_usage)},
-    {"ext_key_usage", offsetof(struct role_terms, ext_key_usage)},
-    {"ext_key_usage_oids", offsetof(struct role_terms, ext_key_usage_oids)},
-};
-
-static const struct truth_option {
-    const char *name;
-    size_t offset;
-    bool otherwise; /* where a server does not know the option */
-} truth_options[] = {
-    {"allow_any_name", offsetof(struct role_terms, allow_any_name), false},
-    {"allow_bare_domains", offsetof(struct role_terms, allow_bare_domains), false},
-    {"allow_glob_domains", offsetof(struct role_terms, allow_glob_domains), false},
-    {"allow_ip_sans", offsetof(struct role_terms, allow_ip_sans), true},
-    {"allow_localhost", offsetof(struct role_terms, allow_localhost), true},
-    {"allow_subdomains", offsetof(struct role_terms, allow_subdomains), false},
-    {"allow_token_displayname", offsetof(struct role_terms, allow_token_displayname), false},
-    {"allow_wildcard_certificates", offsetof(struct role_terms, allow_wildcard_certificates), true},
-    {"allowed_domains_template", offsetof(struct role_terms, allowed_domains_template), false},
-    {"allowed_uri_sans_template", offsetof(struct role_terms, allowed_uri_sans_template), false},
-    {"client_flag", offsetof(struct role_terms, client_flag), true},
-    {"code_signing_flag", offsetof(struct role_terms, code_signing_flag), false},
-    {"email_protection_flag", offsetof(struct role_terms, email_protection_flag), false},
-    {"enforce_hostnames", offsetof(struct role_terms, enforce_hostnames), true},
-    {"generate_lease", offsetof(struct role_terms, generate_lease), false},
-    {"no_store", offsetof(struct role_terms, no_store), false},
-    {"require_cn", offsetof(struct role_terms, require_cn), true},
-    {"server_flag", offsetof(struct role_terms, server_flag), true},
-    {"use_csr_common_name", offsetof(struct role_terms, use_csr_common_name), true},
-    {"use_csr_sans", offsetof(struct role_terms, use_csr_sans), true},
-};
-
-bool vault_role_read(const struct vault_reply *reply, struct arena *arena,
-                     struct role_terms *ret_terms, struct err *err)
-{
-    const json_t *data = json_object_get(reply->json, "data");
-
-    *ret_terms = (struct role_terms){
-        .known = TERMS_KNOWN,
-        .key_type = take_text(data, "key_type", arena, "rsa"),
-        .key_bits = take_number(data, "key_bits"),
-        .not_after = take_text(data, "not_after", arena, ""),
-        .issuer_ref = take_text(data, "issuer_ref", arena, "default"),
-        .knows_networks = json_object_get(data, "allowed_ip_sans_cidr") != NULL,
-    };
-    /* What is no duration is not known, as if it were not there. */
-    vault_reply_seconds(reply, "data", "ttl", &ret_terms->ttl_s, err);
-    vault_reply_seconds(reply, "data", "max_ttl", &ret_terms->max_ttl_s, err);
-    if (ret_terms->key_type == NULL || ret_terms->not_after == NULL ||
-        ret_terms->issuer_ref == NULL)
-        return err_memory(err);
-    for (size_t i = 0; i < sizeof truth_options / sizeof *truth_options; i++) {
-        const struct truth_option *option = &truth_options[i];
-        const json_t *value = json_object_get(data, option->name);
-
-        *(bool *)((char *)ret_terms + option->offset) =
-            json_is_boolean(value) ? json_is_true(value) : option->otherwise;
-    }
-    for (size_t i = 0; i < sizeof list_options / sizeof *list_options; i++)
-        if (!take_list(json_object_get(data, list_options[i].name), arena,
-                       (struct text_list *)((char *)ret_terms + list_options[i].offset)))
-            return err_memory(err);
-    return true;
-}
-
-/* -- the identity behind the token ----------------------------------------------------------------
- */
-
-/* One that templates may name, below `prefix`. */
-static bool take_value(struct identity_terms *terms, struct arena *arena, const char *prefix,
-                       const char *name, const json_t *value)
-{
-    const char *text = json_string_value(value);
-    const char *whole = arena_format(arena, "identity.entity.%s%s", prefix, name);
-
-    return text == NULL ||
-           (whole != NULL && text_list_add(&terms->names, arena, whole, strlen(whole)) &&
-            text_list_add(&terms->values, arena, text, strlen(text)));
-}
-
-/* What the entity and each of its aliases have alike. */
-static bool take_person(struct identity_terms *terms, struct arena *arena, const char *prefix,
-                        const json_t *person)
-{
-    static const char *const kinds[] = {"metadata", "custom_metadata"};
-    const json_t *value;
-    const char *key;
-
-    if (!take_value(terms, arena, prefix, "id", json_object_get(person, "id")) ||
-        !take_value(terms, arena, prefix, "name", json_object_get(person, "name")))
-        return false;
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-        const char *below = arena_format(arena, "%s%s.", prefix, kinds[i]);
-
-        json_object_foreach ((json_t *)json_object_get(person, kinds[i]), key, value) {
-            if (below == NULL || !take_value(terms, arena, below, key, value))
-                return false;
-        }
-    }
-    return true;
-}
-
-/* Whether an alias comes from the mount: "auth/kubernetes/" is that of "kubernetes". */
-static bool is_of_mount(const json_t *alias, const char *mount)
-{
-    const char *path = json_string_value(json_object_get(alias, "mount_path"));
-    const char *rest = path == NULL ? NULL : text_starts(path, "auth/");
-
-    rest = rest == NULL || mount == NULL ? NULL : text_starts(rest, mount);
-    return rest != NULL && strcmp(rest, "/") == 0;
-}
-
-bool vault_identity_read(const struct vault_reply *reply, const char *mount, struct arena *arena,
-                         struct identity_terms *ret_terms, struct err *err)
-{
-    const json_t *data = json_object_get(reply->json, "data");
-    const json_t *aliases = json_object_get(data, "aliases");
-    bool taken;
-
-    *ret_terms = (struct identity_terms){.known = TERMS_KNOWN};
-    taken = take_person(ret_terms, arena, "", data);
-    for (size_t i = 0; taken && i < json_array_size(aliases); i++) {
-        const json_t *alias = json_array_get(aliases, i);
-        const char *accessor = take_text(alias, "mount_accessor", arena, "");
-        const char *prefix = accessor == NULL ? NULL : arena_format(arena, "aliases.%s.", accessor);
-
-        if (is_of_mount(alias, mount))
-            ret_terms->accessor = accessor;
-        taken = prefix != NULL && take_person(ret_terms, arena, prefix, alias);
-    }
-    return taken || err_memory(err);
-}
-
-static enum leaf_not_after take_behaviour(const json_t *data)
-{
-    static const char *const words[] = {
-        [LEAF_ERR] = "err", [LEAF_TRUNCATE] = "truncate", [LEAF_PERMIT] = "permit"};
-    const char *word = json_string_value(json_object_get(data, "leaf_not_after_behavior"));
-
-    for (size_t i = 0; word != NULL && i < sizeof words / sizeof *words; i++)
-        if (strcmp(words[i], word) == 0)
-            return (enum leaf_not_after)i;
-    return LEAF_NOT_KNOWN;
-}
-
-bool vault_issuer_read(const struct vault_reply *reply, struct arena *arena,
-                       struct issuer_terms *ret_terms, struct err *err)
-{
-    const json_t *data = json_object_get(reply->json, "data");
-    const char *pem = json_string_value(json_object_get(data, "certificate"));
-    const char *usage = json_string_value(json_object_get(data, "usage"));
-    const char *key = json_string_value(json_object_get(data, "key_id"));
-    struct certificate_facts facts;
-
-    if (pem == NULL)
-        return err_set(err, ERR_UNTRUSTED, "the reply holds no certificate of the issuer");
-    if (!certificate_read(pem, arena, &facts, err))
-        return false;
-    *ret_terms = (struct issuer_terms){
-        .known = TERMS_KNOWN,
-        .not_after_s = facts.validity.not_after,
-        .leaf_not_after = take_behaviour(data),
-        .cannot_sign = (usage != NULL && strstr(usage, "issuing-certificates") == NULL) ||
-                       (key != NULL && key[0] == '\0'),
-    };
-    return true;
+    *ret_terms = (struct ca_terms){.identity = &survey->identity};
+    description->survey = survey;
+    description->token = token;
+    description->cert = cert;
+    description->terms = ret_terms;
+    if (survey->has_rights)
+        begin(description);
+    else
+        ask_rights(description);
+    return &description->slot;
 }

@@ -1,7 +1,8 @@
 /*
  * vault_describe - what the CA says of itself to a token: rights, mounts, roles and issuers
  *
- * For `leafd check --online`; nothing of it is needed to obtain a certificate.
+ * For `leafd check --online`; nothing of it is needed to obtain a certificate. What was read once
+ * is not asked again.
  *
  *   rights   POST sys/capabilities-self              which the policy `default` allows
  *   mount    GET  sys/internal/ui/mounts/MOUNT       every token that may use something below it
@@ -14,61 +15,28 @@
 #ifndef LEAFD_CA_VAULT_DESCRIBE_H
 #define LEAFD_CA_VAULT_DESCRIBE_H
 
-#include "base/text.h"
-#include "ca/vault_call.h"
-#include "plan/terms.h"
+#include "ca/vault_token.h"
+
+/* What has been read so far. */
+struct vault_survey;
+
+/* vault_survey_new - nothing is known yet; NULL if memory ran out */
+struct vault_survey *vault_survey_new(void);
+
+/* vault_survey_free - frees it, and with it the terms that it gave; NULL is fine */
+void vault_survey_free(struct vault_survey *survey);
 
 /*
- * vault_capabilities_start - asks for what the token may do on each of `paths`
+ * vault_describe_start - reads what concerns this certificate
  *
- * Borrows all during the call only. *ret_reply belongs to the caller.
+ * `token` has logged in. The rights of all certificates of its configuration are asked for at once.
+ * Borrows all until the slot is dropped; one at a time. What *ret_terms points to lives in the
+ * survey; it is filled as far as the CA was asked, also after a failure. Fails as the question for
+ * the rights does, with class untrusted for an issuer without a certificate, and with class local.
+ * What else the CA does not tell is no failure.
  */
-struct slot *vault_capabilities_start(const struct vault_client *client, const struct secret *token,
-                                      const struct text_list *paths, struct vault_reply *ret_reply,
-                                      slot_done *on_done, void *arg, struct err *err);
-
-/* vault_capability_has - whether the reply grants `capability` (or root) on `path` */
-bool vault_capability_has(const struct vault_reply *reply, const char *path,
-                          const char *capability);
-
-/*
- * vault_describe_start - reads one of the paths above
- *
- * Borrows all during the call only. *ret_reply belongs to the caller. Failures as vault_call_start:
- * vault_describe_missing tells those that mean "there is no such thing".
- */
-struct slot *vault_describe_start(const struct vault_client *client, const struct secret *token,
-                                  const char *path, struct vault_reply *ret_reply,
+struct slot *vault_describe_start(struct vault_survey *survey, struct vault_token *token,
+                                  const struct cert_config *cert, struct ca_terms *ret_terms,
                                   slot_done *on_done, void *arg, struct err *err);
-
-/* vault_describe_missing - whether a failure to read a role or an issuer says that it is not there;
- * issuers that are not there are answered with 500 */
-bool vault_describe_missing(const struct err *err);
-
-/*
- * vault_mount_read - a reply as terms, which become known
- *
- * Texts are copied into `arena`. What the reply lacks has the engine's default. Fails with class
- * local if memory ran out.
- */
-bool vault_mount_read(const struct vault_reply *reply, struct arena *arena,
-                      struct mount_terms *ret_terms, struct err *err);
-
-/* vault_role_read - the same for a role */
-bool vault_role_read(const struct vault_reply *reply, struct arena *arena,
-                     struct role_terms *ret_terms, struct err *err);
-
-/* vault_issuer_read - the same for either path of an issuer; fails with class untrusted for a reply
- * without a certificate */
-bool vault_issuer_read(const struct vault_reply *reply, struct arena *arena,
-                       struct issuer_terms *ret_terms, struct err *err);
-
-/*
- * vault_identity_read - the same for the entity behind the token
- *
- * `mount` is that of the login, below auth/; NULL: none is ours.
- */
-bool vault_identity_read(const struct vault_reply *reply, const char *mount, struct arena *arena,
-                         struct identity_terms *ret_terms, struct err *err);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * terms - what the CA lays down for certificates: its mount, role and issuer
  *
- * Under the names of the options of the PKI engine. vault/ reads them, plan/fit holds a section
+ * Under the names of the options of the PKI engine. ca/ reads them, plan/fit holds a section
  * against them.
  */
 #ifndef LEAFD_PLAN_TERMS_H

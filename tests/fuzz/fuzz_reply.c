@@ -1,9 +1,9 @@
 /* An answer of the CA: two bytes of status, then any body. */
 #include "fuzz.h"
 
-#include "ca/vault_describe.h"
+#include "ca/vault_call.h"
 #include "ca/vault_login.h"
-#include "ca/vault_reply.h"
+#include "ca/vault_terms.h"
 #include "plan/fit_identity.h"
 
 #include <string.h>

@@ -1,9 +1,9 @@
 /* What each status of the CA means, and that nothing is believed about a body. */
 #include "unit.h"
 
-#include "ca/vault_describe.h"
+#include "ca/vault_call.h"
 #include "ca/vault_login.h"
-#include "ca/vault_reply.h"
+#include "ca/vault_terms.h"
 #include "config/token_claims.h"
 
 static bool parse(int status, const char *body, struct vault_reply *reply, struct err *err)
