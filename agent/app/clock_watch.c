@@ -1,7 +1,7 @@
 #include "app/clock_watch.h"
 
 #include "base/clock.h"
-#include "base/log.h"
+#include "base/event.h"
 #include "plan/skew.h"
 
 #include <errno.h>
@@ -112,18 +112,18 @@ static void on_dated(void *arg, const struct http_dated *dated)
     const struct skew_sample sample = {dated->date_s, dated->received_ms, dated->took_ms};
     const struct skew skew = skew_measure(&sample);
     enum skew_news news = skew_news_of(&skew, watch->told_ms);
-    char seconds[32], words[CLOCK_SKEW_WORDS_BYTES];
-    const struct log_field fields[] = {{"SKEW_S", seconds}, {0}};
+    char words[CLOCK_SKEW_WORDS_BYTES];
+    const struct event_number skew_s = EVENT_NUMBER(skew.ahead_ms / 1000);
 
     if (news == SKEW_NO_NEWS)
         return;
-    snprintf(seconds, sizeof seconds, "%lld", (long long)skew.ahead_ms / 1000);
     watch->told_ms = news == SKEW_APART ? skew.ahead_ms : 0;
     clock_skew_words(watch, words);
     if (news == SKEW_APART)
-        log_write(LOG_CLOCK_SKEW, fields, "%s", words);
+        event_emit(&(struct event){.kind = EVENT_CLOCK_SKEW, .skew_s = skew_s}, "%s", words);
     else
-        log_write(LOG_CLOCK_AGREES, fields, "this machine's clock agrees with the CA's again");
+        event_emit(&(struct event){.kind = EVENT_CLOCK_AGREES, .skew_s = skew_s},
+                   "this machine's clock agrees with the CA's again");
 }
 
 void clock_skew_watch(struct clock_skew *skew, struct http_loop *http)

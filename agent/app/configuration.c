@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/event.h"
 #include "base/log.h"
 #include "base/trust.h"
 #include "config/config_document.h"
@@ -225,10 +226,9 @@ struct config *configuration_await(const char *file, uint64_t most_s,
             return config;
         if (!told) {
             log_setup(LOG_FORMAT_AUTO, LOG_LEVEL_INFO);
-            log_write(LOG_FAILED,
-                      (const struct log_field[]){{"CLASS", err_kind_name(ERR_LOCAL)}, {0}},
-                      "waits for the token, which is looked for every %d s: %s", LOOK_EVERY_S,
-                      config_problems_first(problems));
+            event_emit(&(struct event){.kind = EVENT_FAILED, .failure = ERR_LOCAL},
+                       "waits for the token, which is looked for every %d s: %s", LOOK_EVERY_S,
+                       config_problems_first(problems));
         }
         told = true;
         config_problems_free(problems);

@@ -5,6 +5,7 @@
 #include "app/reconfigure.h"
 #include "app/service_notify.h"
 #include "base/clock.h"
+#include "base/event.h"
 #include "base/log.h"
 
 #include <signal.h>
@@ -95,7 +96,8 @@ static int on_report(sd_event_source *source, uint64_t now_us, void *arg)
     if (daemon->ready || daemon->stopping || !is_ready(daemon))
         return 0;
     daemon->ready = true;
-    log_write(LOG_READY, NULL, "ready: %zu certificates", daemon->engine.count);
+    event_emit(&(struct event){.kind = EVENT_READY}, "ready: %zu certificates",
+               daemon->engine.count);
     service_notify_ready();
     return 0;
 }
@@ -127,10 +129,10 @@ static bool apply(struct daemon *daemon, struct config *config)
     log_setup(config->agent.log_format, config->agent.log_level);
     applied = engine_apply(&daemon->engine, config, &err);
     if (!applied)
-        log_write(LOG_CONFIG_BROKEN, NULL, "the configuration could not be taken over whole: %s",
-                  err.text);
-    log_write(LOG_CONFIG_APPLIED, NULL, "took over the configuration: %zu certificates",
-              daemon->engine.count);
+        event_emit(&(struct event){.kind = EVENT_CONFIG_BROKEN},
+                   "the configuration could not be taken over whole: %s", err.text);
+    event_emit(&(struct event){.kind = EVENT_CONFIG_APPLIED},
+               "took over the configuration: %zu certificates", daemon->engine.count);
     return applied;
 }
 
@@ -143,10 +145,10 @@ static void on_configuration(void *arg, const struct reconfigure_result *result)
     if (result->config != NULL)
         apply(daemon, result->config);
     else
-        log_write(LOG_CONFIG_BROKEN, NULL,
-                  "the configuration has %zu problems and is not taken over, the old one goes on; "
-                  "`leafd check` shows them all; the first: %s",
-                  result->problems->count, config_problems_first(result->problems));
+        event_emit(&(struct event){.kind = EVENT_CONFIG_BROKEN},
+                   "the configuration has %zu problems and is not taken over, the old one goes on; "
+                   "`leafd check` shows them all; the first: %s",
+                   result->problems->count, config_problems_first(result->problems));
     plan_report(daemon);
     if (daemon->reloading && !reconfigure_is_asked(daemon->reconfigure)) {
         daemon->reloading = false;
@@ -184,7 +186,8 @@ static void on_token_revoked(void *arg, const struct err *err)
     struct daemon *daemon = arg;
 
     if (err->kind != ERR_NONE)
-        log_write(LOG_TOKEN_LOST, NULL, "the token could not be revoked: %s", err->text);
+        event_emit(&(struct event){.kind = EVENT_TOKEN_LOST}, "the token could not be revoked: %s",
+                   err->text);
     daemon->revocation = slot_drop(daemon->revocation);
     sd_event_exit(daemon->engine.tools.loop, 0);
 }
@@ -199,7 +202,7 @@ static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *
     if (daemon->stopping)
         return sd_event_exit(daemon->engine.tools.loop, 0);
     daemon->stopping = true;
-    log_write(LOG_STOPPING, NULL, "stopping; what is published stays");
+    event_emit(&(struct event){.kind = EVENT_STOPPING}, "stopping; what is published stays");
     service_notify_stopping();
     engine_drop_flows(&daemon->engine);
     daemon->revocation = engine_revoke_token(&daemon->engine, on_token_revoked, daemon);
@@ -211,15 +214,14 @@ static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *
 static void on_clock_set(void *arg, int64_t by_s)
 {
     struct daemon *daemon = arg;
-    char now[WHEN_TEXT_BYTES], by[DURATION_TEXT_BYTES], seconds[32];
+    char now[WHEN_TEXT_BYTES], by[DURATION_TEXT_BYTES];
 
     clock_text(clock_now_s(), now);
     duration_text((uint64_t)llabs(by_s), by);
-    snprintf(seconds, sizeof seconds, "%lld", (long long)by_s);
     if (by_s != 0)
-        log_write(LOG_CLOCK_SET, (const struct log_field[]){{"BY_S", seconds}, {0}},
-                  "the clock was set %s by %s, it is %s now; computing all waits again",
-                  by_s > 0 ? "forward" : "back", by, now);
+        event_emit(&(struct event){.kind = EVENT_CLOCK_SET, .by_s = EVENT_NUMBER(by_s)},
+                   "the clock was set %s by %s, it is %s now; computing all waits again",
+                   by_s > 0 ? "forward" : "back", by, now);
     engine_recompute(&daemon->engine, by_s);
     plan_report(daemon);
 }
@@ -240,11 +242,10 @@ static bool open_sources(struct daemon *daemon, const char *file, struct err *er
         r = sd_event_add_time(loop, &daemon->report, CLOCK_BOOTTIME, 0, 1, on_report, daemon);
     if (r >= 0)
         r = sd_event_source_set_priority(daemon->report, SD_EVENT_PRIORITY_IDLE);
-    if (r >= 0)
-        r = sd_event_set_watchdog(loop, true);
     if (r < 0)
         return err_errno(err, ERR_LOCAL, -r, "cannot add to the event loop");
-    return clock_watch_open(loop, on_clock_set, daemon, &daemon->clock, err) &&
+    return service_notify_open(loop, err) &&
+           clock_watch_open(loop, on_clock_set, daemon, &daemon->clock, err) &&
            reconfigure_open(loop, file, on_configuration, daemon, &daemon->reconfigure, err);
 }
 
@@ -254,8 +255,9 @@ int daemon_run(struct config *config, const char *file)
     struct err err = {0};
     int r = -1;
 
-    log_write(LOG_STARTED, NULL, "leafd " LEAFD_VERSION " keeps %zu certificates fresh from %s",
-              config->cert_count, config->vault.address);
+    event_emit(&(struct event){.kind = EVENT_STARTED},
+               "leafd " LEAFD_VERSION " keeps %zu certificates fresh from %s", config->cert_count,
+               config->vault.address);
     config_forget_source(config);
     if (engine_open(&daemon.engine, config, true, on_rest, &daemon, &err) &&
         open_sources(&daemon, file, &err) && engine_start(&daemon.engine, NULL, 0, &err)) {
@@ -264,8 +266,9 @@ int daemon_run(struct config *config, const char *file)
             err_errno(&err, ERR_LOCAL, -r, "the event loop ended");
     }
     if (r < 0)
-        log_write(LOG_FAILED, NULL, "cannot run: %s", err.text);
+        event_emit(&(struct event){.kind = EVENT_FAILED}, "cannot run: %s", err.text);
     slot_drop(daemon.revocation);
+    service_notify_close();
     clock_watch_close(daemon.clock);
     reconfigure_close(daemon.reconfigure);
     sd_event_source_disable_unref(daemon.report);

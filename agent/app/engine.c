@@ -2,7 +2,7 @@
 
 #include "app/harden.h"
 #include "base/clock.h"
-#include "base/log.h"
+#include "base/event.h"
 #include "cert/ca_steps.h"
 
 #include <assert.h>
@@ -25,34 +25,36 @@ enum {
 static void on_session(void *arg, enum ca_session_change change, uint64_t lease_s,
                        const struct err *err)
 {
+    static const enum event_kind kinds[] = {
+        [CA_SESSION_OPEN] = EVENT_LOGGED_IN,        [CA_SESSION_NOT_OPEN] = EVENT_LOGIN_FAILED,
+        [CA_SESSION_RENEWED] = EVENT_TOKEN_RENEWED, [CA_SESSION_NOT_RENEWED] = EVENT_TOKEN_LOST,
+        [CA_SESSION_REFUSED] = EVENT_TOKEN_LOST,
+    };
     const struct engine *engine = arg;
     const char *method = auth_method_words[engine->config->auth.method];
-    const struct log_field fields[] = {
-        {"METHOD", method},
-        {"CLASS", err->kind == ERR_NONE ? NULL : err_kind_name(err->kind)},
-        {0}};
+    const struct event event = {.kind = kinds[change], .method = method, .failure = err->kind};
     char lease[DURATION_TEXT_BYTES];
 
     duration_text(lease_s, lease);
     switch (change) {
     case CA_SESSION_OPEN:
         if (engine->config->auth.method == AUTH_TOKEN)
-            log_write(LOG_LOGGED_IN, fields, "uses the token that it was given");
+            event_emit(&event, "uses the token that it was given");
         else
-            log_write(LOG_LOGGED_IN, fields, "logged in by %s; the token lives for %s", method,
-                      lease_s == 0 ? "ever" : lease);
+            event_emit(&event, "logged in by %s; the token lives for %s", method,
+                       lease_s == 0 ? "ever" : lease);
         break;
     case CA_SESSION_NOT_OPEN:
-        log_write(LOG_LOGIN_FAILED, fields, "%s", err->text);
+        event_emit(&event, "%s", err->text);
         break;
     case CA_SESSION_RENEWED:
-        log_write(LOG_TOKEN_RENEWED, fields, "the token was renewed for %s", lease);
+        event_emit(&event, "the token was renewed for %s", lease);
         break;
     case CA_SESSION_NOT_RENEWED:
-        log_write(LOG_TOKEN_LOST, fields, "the token could not be renewed: %s", err->text);
+        event_emit(&event, "the token could not be renewed: %s", err->text);
         break;
     case CA_SESSION_REFUSED:
-        log_write(LOG_TOKEN_LOST, fields, "the token is to be replaced: %s", err->text);
+        event_emit(&event, "the token is to be replaced: %s", err->text);
         break;
     }
 }
@@ -62,8 +64,11 @@ static void on_redirect(void *arg, const struct http_redirect *redirect)
 {
     struct engine *engine = arg;
     bool follows = redirect->why_not == NULL;
-    const struct log_field fields[] = {
-        {"FROM", redirect->from}, {"TO", redirect->to}, {"FOLLOWED", follows ? "yes" : "no"}, {0}};
+    const struct event event = {.kind = EVENT_REDIRECTED,
+                                .level = follows ? LOG_LEVEL_NOTICE : 0,
+                                .from = redirect->from,
+                                .to = redirect->to,
+                                .followed = follows ? "yes" : "no"};
     char now[sizeof engine->redirect_told];
 
     snprintf(now, sizeof now, "%s %s %d", redirect->from, redirect->to, follows);
@@ -71,12 +76,11 @@ static void on_redirect(void *arg, const struct http_redirect *redirect)
         return;
     memcpy(engine->redirect_told, now, sizeof now);
     if (follows)
-        log_write_milder(LOG_LEVEL_NOTICE, LOG_REDIRECTED, fields,
-                         "the CA at %s redirects to %s, where requests go now, with the token",
-                         redirect->from, redirect->to);
+        event_emit(&event, "the CA at %s redirects to %s, where requests go now, with the token",
+                   redirect->from, redirect->to);
     else
-        log_write(LOG_REDIRECTED, fields, "the CA at %s redirects to %s: %s", redirect->from,
-                  redirect->to, redirect->why_not);
+        event_emit(&event, "the CA at %s redirects to %s: %s", redirect->from, redirect->to,
+                   redirect->why_not);
 }
 
 /* Disk and signatures: more threads than cores pay off where the disk makes them wait. */
@@ -318,8 +322,8 @@ static void forget_removed(struct engine *engine)
             engine->flows[kept++] = flow;
             continue;
         }
-        log_write(LOG_FORGOTTEN, (const struct log_field[]){{"CERT", cert_flow_name(flow)}, {0}},
-                  "not in the configuration any more; what is published stays where it is");
+        event_emit(&(struct event){.kind = EVENT_FORGOTTEN, .cert = cert_flow_name(flow)},
+                   "not in the configuration any more; what is published stays where it is");
         cert_flow_abandon(flow, engine->config);
         cert_flow_free(flow);
     }
@@ -403,9 +407,10 @@ struct slot *engine_revoke_token(struct engine *engine, slot_done *on_done, void
     if (!engine->config->auth.revoke_on_exit)
         return NULL;
     if (ca_has_leases(engine->tools.ca))
-        log_write(LOG_ADVICE, NULL,
-                  "the token is not revoked: certificates were leased with it (generate_lease) and "
-                  "would be revoked as well; it ends with its lease, and so do they");
+        event_emit(
+            &(struct event){.kind = EVENT_ADVICE},
+            "the token is not revoked: certificates were leased with it (generate_lease) and "
+            "would be revoked as well; it ends with its lease, and so do they");
     return ca_log_out_start(engine->tools.ca, on_done, arg, &err);
 }
 

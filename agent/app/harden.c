@@ -1,8 +1,8 @@
 #include "app/harden.h"
 
 #include "base/environment.h"
+#include "base/event.h"
 #include "base/hide.h"
-#include "base/log.h"
 #include "base/secret.h"
 
 #include <errno.h>
@@ -103,8 +103,8 @@ bool harden_enter(size_t certs, struct err *err)
     if (!secret_heap_open(secure_heap_bytes(certs), &locked, err) || !environment_take_token(err))
         return false;
     if (!locked)
-        log_write(LOG_ADVICE, NULL,
-                  "keys and tokens may reach swap: the memory lock limit is too low; raise "
-                  "LimitMEMLOCK= or ulimit -l");
+        event_emit(&(struct event){.kind = EVENT_ADVICE},
+                   "keys and tokens may reach swap: the memory lock limit is too low; raise "
+                   "LimitMEMLOCK= or ulimit -l");
     return true;
 }

@@ -2,7 +2,7 @@
 
 #include "app/engine.h"
 #include "base/clock.h"
-#include "base/log.h"
+#include "base/event.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -60,7 +60,8 @@ static void on_token_revoked(void *arg, const struct err *err)
     struct once *once = arg;
 
     if (err->kind != ERR_NONE)
-        log_write(LOG_TOKEN_LOST, NULL, "the token could not be revoked: %s", err->text);
+        event_emit(&(struct event){.kind = EVENT_TOKEN_LOST}, "the token could not be revoked: %s",
+                   err->text);
     once->revocation = slot_drop(once->revocation);
     sd_event_exit(once->engine.tools.loop, code_of_all(once));
 }
@@ -182,7 +183,7 @@ int once_run(struct config *config, const char *const *names, size_t count, uint
             err_errno(&err, ERR_LOCAL, -code, "the event loop ended");
     }
     if (code < 0)
-        log_write(LOG_FAILED, NULL, "cannot run: %s", err.text);
+        event_emit(&(struct event){.kind = EVENT_FAILED}, "cannot run: %s", err.text);
     slot_drop(once.revocation);
     engine_close(&once.engine);
     free(once.outcomes);

@@ -4,37 +4,155 @@
 
 #include <systemd/sd-daemon.h>
 
+#include <errno.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
+#include <unistd.h>
+
+enum { STATUS_BYTES = 1024, RETRY_US = 1000000, PINGS_A_LIMIT = 2 };
+
+/* What the manager is to be told still; "" is nothing. */
+static struct {
+    int fd; /* -1: nobody listens */
+    struct sockaddr_un address;
+    socklen_t address_bytes;
+    sd_event_source *retry, *ping;
+    uint64_t ping_us; /* how often the watchdog is told; 0: never */
+    char state[64];   /* READY, RELOADING or STOPPING, of which the last one counts */
+    char status[STATUS_BYTES];
+} manager = {.fd = -1};
+
+/* True unless the manager's queue is full: whoever is not there at all is not waited for. */
+static bool send_now(const char *text)
+{
+    return sendto(manager.fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL,
+                  (const struct sockaddr *)&manager.address, manager.address_bytes) >= 0 ||
+           (errno != EAGAIN && errno != ENOBUFS && errno != EINTR);
+}
+
+/* The state goes first, in a datagram of its own: no status is too long for it. */
+static void flush(void)
+{
+    char *const texts[] = {manager.state, manager.status};
+
+    if (manager.fd < 0)
+        return;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        if (texts[i][0] == '\0')
+            continue;
+        if (!send_now(texts[i])) {
+            sd_event_source_set_time_relative(manager.retry, RETRY_US);
+            sd_event_source_set_enabled(manager.retry, SD_EVENT_ONESHOT);
+            return;
+        }
+        texts[i][0] = '\0';
+    }
+}
+
+static int on_retry(sd_event_source *source, uint64_t now_us, void *arg)
+{
+    (void)source;
+    (void)now_us;
+    (void)arg;
+    flush();
+    return 0;
+}
+
+/* A ping that finds the queue full is one that the manager would not read in time either. */
+static int on_ping(sd_event_source *source, uint64_t now_us, void *arg)
+{
+    (void)now_us;
+    (void)arg;
+    send_now("WATCHDOG=1");
+    sd_event_source_set_time_relative(source, manager.ping_us);
+    return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+/* A path, or a name of Linux' own that begins with @; other families of systemd's are for virtual
+ * machines. */
+static int open_socket(void)
+{
+    const char *name = getenv("NOTIFY_SOCKET");
+    size_t length = name == NULL ? 0 : strlen(name);
+
+    if (length < 2 || length >= sizeof manager.address.sun_path ||
+        (name[0] != '/' && name[0] != '@'))
+        return -1;
+    manager.address = (struct sockaddr_un){.sun_family = AF_UNIX};
+    memcpy(manager.address.sun_path, name, length);
+    if (name[0] == '@')
+        manager.address.sun_path[0] = '\0';
+    manager.address_bytes = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
+    return socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+}
+
+bool service_notify_open(sd_event *loop, struct err *err)
+{
+    uint64_t limit_us = 0;
+    int r = sd_event_add_time_relative(loop, &manager.retry, CLOCK_MONOTONIC, 0, 0, on_retry, NULL);
+
+    if (r >= 0)
+        r = sd_event_source_set_enabled(manager.retry, SD_EVENT_OFF);
+    manager.fd = open_socket();
+    if (r >= 0 && manager.fd >= 0 && sd_watchdog_enabled(0, &limit_us) > 0) {
+        manager.ping_us = limit_us / PINGS_A_LIMIT;
+        r = sd_event_add_time_relative(loop, &manager.ping, CLOCK_MONOTONIC, 0, 0, on_ping, NULL);
+    }
+    return r >= 0 || err_errno(err, ERR_LOCAL, -r, "cannot add to the event loop");
+}
+
+void service_notify_close(void)
+{
+    manager.retry = sd_event_source_disable_unref(manager.retry);
+    manager.ping = sd_event_source_disable_unref(manager.ping);
+    if (manager.fd >= 0)
+        close(manager.fd);
+    manager.fd = -1;
+}
+
+static void tell_state(const char *state)
+{
+    snprintf(manager.state, sizeof manager.state, "%s", state);
+    flush();
+}
 
 void service_notify_ready(void)
 {
-    sd_notify(0, "READY=1");
+    tell_state("READY=1");
 }
 
 void service_notify_reloading(void)
 {
     struct timespec now;
+    char state[sizeof manager.state];
 
     clock_gettime(CLOCK_MONOTONIC, &now);
-    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu",
-               (unsigned long long)now.tv_sec * 1000000 + (unsigned long long)now.tv_nsec / 1000);
+    snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%llu",
+             (unsigned long long)now.tv_sec * 1000000 + (unsigned long long)now.tv_nsec / 1000);
+    tell_state(state);
 }
 
 void service_notify_stopping(void)
 {
-    sd_notify(0, "STOPPING=1");
+    tell_state("STOPPING=1");
 }
 
 void service_notify_status(const char *format, ...)
 {
-    char raw[1024], status[sizeof raw];
+    char raw[STATUS_BYTES];
     va_list args;
 
     va_start(args, format);
     vsnprintf(raw, sizeof raw, format, args);
     va_end(args);
-    hide_line(status, sizeof status, raw);
-    sd_notifyf(0, "STATUS=%s", status);
+    memcpy(manager.status, "STATUS=", sizeof "STATUS=");
+    hide_line(manager.status + strlen(manager.status),
+              sizeof manager.status - strlen(manager.status), raw);
+    flush();
 }

@@ -9,72 +9,353 @@
 #include <systemd/sd-journal.h>
 
 #include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
-#include <stdbool.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <time.h>
 
 enum {
-    MESSAGE_BYTES = 1024,
-    STANDARD_FIELDS = 4, /* of the journal: message, its id, priority, event */
-    FIELDS_MOST = 12,
-    VALUE_BYTES = 512,
-    FIELD_BYTES = MESSAGE_BYTES + 16
+    QUEUE_BYTES = 1024 * 1024, /* some 3,000 lines: what ten thousand certificates tell at once */
+    QUEUE_USUAL_BYTES = 64 * 1024, /* memory that a drained queue keeps */
+    LINE_BYTES = 16 * 1024,
+    JOURNAL_FIELDS_MOST = 32
 };
 
-struct kind {
-    const char *name;
-    enum log_level level;
-    const char *message_id; /* sd_journal_send(3); what the event means stands in leafd(8) */
+/* Where a line goes; text and JSON look alike to whoever writes them. */
+enum sink { SINK_STDERR, SINK_JOURNAL };
+
+/* A line as it waits. For the journal it holds its fields, each with the NUL behind it. */
+struct line {
+    size_t length;
+    char bytes[LINE_BYTES];
 };
 
-static const struct kind kinds[LOG_EVENT_COUNT] = {
-    [LOG_STARTED] = {"started", LOG_LEVEL_INFO, "26ef05a2f84f4dfc9fb7018780442b85"},
-    [LOG_STOPPING] = {"stopping", LOG_LEVEL_INFO, "4b2d47de24e642de8ccb18429300f9d7"},
-    [LOG_READY] = {"ready", LOG_LEVEL_INFO, "87dbb4564f5443ceab49ebba1ff27e8b"},
-    [LOG_CONFIG_APPLIED] = {"config-applied", LOG_LEVEL_NOTICE, "18b099619e5943f0946e66d3602b2809"},
-    [LOG_CONFIG_BROKEN] = {"config-broken", LOG_LEVEL_ERR, "3d3cd2577a3a4449bbb645aa9b7fc118"},
-    [LOG_ADVICE] = {"advice", LOG_LEVEL_WARNING, "16a7c21b4b33436d95a0b24d732b108d"},
-    [LOG_LOGGED_IN] = {"logged-in", LOG_LEVEL_INFO, "a7fbfbe701c547b5bf4370d4dd366ef2"},
-    [LOG_LOGIN_FAILED] = {"login-failed", LOG_LEVEL_WARNING, "c6f4273acbe64111a892186a45ece437"},
-    [LOG_TOKEN_RENEWED] = {"token-renewed", LOG_LEVEL_DEBUG, "494789872ca54e6782398bbe87211373"},
-    [LOG_TOKEN_LOST] = {"token-lost", LOG_LEVEL_NOTICE, "21cbce125c534dfba354710352e743d7"},
-    [LOG_REDIRECTED] = {"redirected", LOG_LEVEL_WARNING, "849721cd059647b3884cdb09e49de74b"},
-    [LOG_FOUND] = {"found", LOG_LEVEL_INFO, "ebfc4e6c92bc4dd2af9a7ae89eed1170"},
-    [LOG_KEPT] = {"kept", LOG_LEVEL_INFO, "7f8500d40b0046b998dd9f42c9ac654e"},
-    [LOG_DAMAGED] = {"damaged", LOG_LEVEL_WARNING, "d56eeb7a93ea4b5bbe2d8e18e10d3699"},
-    [LOG_WANTED] = {"wanted", LOG_LEVEL_INFO, "6c016eaccdf545ffa27575647bb30648"},
-    [LOG_HELD] = {"held", LOG_LEVEL_NOTICE, "8de9ccb91fa04ace9bc1cdc791699286"},
-    [LOG_PUBLISHED] = {"published", LOG_LEVEL_NOTICE, "447f8a44e2524aac836f70d074a94e34"},
-    [LOG_FAILED] = {"failed", LOG_LEVEL_ERR, "ed9f43aaae4645e5abf3252fd516c835"},
-    [LOG_WAITS] = {"waits", LOG_LEVEL_INFO, "f22b98e132a94240954e10b0e32a9777"},
-    [LOG_LINK_FAILED] = {"link-failed", LOG_LEVEL_ERR, "23a16c2af9424a36bb649122490e6ec9"},
-    [LOG_RELOADED] = {"reloaded", LOG_LEVEL_INFO, "f7069ee565db4b2cba93a4a6a0250fbb"},
-    [LOG_RELOAD_FAILED] = {"reload-failed", LOG_LEVEL_ERR, "a50e6efbf9954576abd547d8f9cb8752"},
-    [LOG_AWAITED] = {"awaited", LOG_LEVEL_INFO, "ec51653f54f448f1aa3e6e0374fbbfe2"},
-    [LOG_PROVEN] = {"proven", LOG_LEVEL_INFO, "06608c4932e2439e8927a3f595dd4288"},
-    [LOG_PROOF_FAILED] = {"proof-failed", LOG_LEVEL_ERR, "591b1be3d56c4bd7bcd19b2e167d4c68"},
-    [LOG_PROOF_LOST] = {"proof-lost", LOG_LEVEL_WARNING, "55032d053a5848549ffe7d2b12900bac"},
-    [LOG_ROLLED_BACK] = {"rolled-back", LOG_LEVEL_ERR, "92b185bcf2f54844828cc73cb0cd099d"},
-    [LOG_ROLLBACK_FAILED] = {"rollback-failed", LOG_LEVEL_ERR, "f3cc569015f949d5a768c14bf724dd78"},
-    [LOG_CA_CHANGED] = {"ca-changed", LOG_LEVEL_NOTICE, "9b2948f33d5047c0b228d48a218fa446"},
-    [LOG_WITHDRAWN] = {"withdrawn", LOG_LEVEL_WARNING, "c9bdd96d60744a2285a2bb93fec59565"},
-    [LOG_FORGOTTEN] = {"forgotten", LOG_LEVEL_NOTICE, "e907e6412b8e4a5b9dc6dbbecf500291"},
-    [LOG_CLOCK_SET] = {"clock-set", LOG_LEVEL_NOTICE, "e0433a5bc3a740d1950616cf7eb24fa1"},
-    [LOG_CLOCK_SKEW] = {"clock-skew", LOG_LEVEL_WARNING, "bc0f27d4206243c4b0521a1ca0bac374"},
-    [LOG_CLOCK_AGREES] = {"clock-agrees", LOG_LEVEL_NOTICE, "293d6987360d46e9a8d4518cd8f56ce8"},
-    [LOG_BUG] = {"bug", LOG_LEVEL_ERR, "874ae20ce29646a5b7156183d22c7851"},
-    [LOG_DETAIL] = {"detail", LOG_LEVEL_DEBUG, "46285767c62e498ca93fa7d288373ee2"},
+struct head {
+    uint32_t length;
+    enum sink sink;
 };
-
-const char *const log_level_words[] = {"error", "warning", "notice", "info", "debug", NULL};
 
 static struct {
-    enum log_format format;
-    enum log_level most;
+    _Atomic enum log_format format;
+    _Atomic enum log_level most;
 } logger = {LOG_FORMAT_TEXT, LOG_LEVEL_INFO};
+
+/* A ring of lines, each behind its head. */
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t filled, drained;
+    bool is_open, is_written; /* by the thread; a line is in its hands */
+    size_t begin, used, most_used;
+    uint64_t lost;
+    struct line line; /* in the thread's hands */
+} queue = {.lock = PTHREAD_MUTEX_INITIALIZER, .filled = PTHREAD_COND_INITIALIZER};
+
+static _Alignas(4096) char ring[QUEUE_BYTES];
+
+/* -- forms ----------------------------------------------------------------------------------------
+ */
+
+__attribute__((format(printf, 2, 3))) static void add(struct line *line, const char *format, ...)
+{
+    size_t room = sizeof line->bytes - line->length;
+    va_list args;
+    int length;
+
+    va_start(args, format);
+    length = vsnprintf(line->bytes + line->length, room, format, args);
+    va_end(args);
+    line->length += length < 0 ? 0 : (size_t)length < room ? (size_t)length : room - 1;
+}
+
+/* The NUL between two fields. */
+static void end_field(struct line *line)
+{
+    if (line->length < sizeof line->bytes)
+        line->bytes[line->length++] = '\0';
+}
+
+static const char *level_word(enum log_level level)
+{
+    return log_level_words[level - LOG_LEVEL_ERR];
+}
+
+static void form_journal(struct line *line, const struct event *event)
+{
+    struct event_field field;
+
+    add(line, "MESSAGE=%s", event->message);
+    end_field(line);
+    add(line, "MESSAGE_ID=%s", event_message_id(event->kind));
+    end_field(line);
+    add(line, "PRIORITY=%d", (int)event->level);
+    end_field(line);
+    add(line, "LEAFD_EVENT=%s", event_name(event->kind));
+    end_field(line);
+    for (size_t at = 0; event_next_field(event, &at, &field);) {
+        add(line, "%s=%s", field.name, field.value);
+        end_field(line);
+    }
+}
+
+static void lower_case(char *to, size_t size, const char *from)
+{
+    size_t i;
+
+    for (i = 0; i + 1 < size && from[i] != '\0'; i++)
+        to[i] = (char)tolower((unsigned char)from[i]);
+    to[i] = '\0';
+}
+
+static void form_json(struct line *line, const struct event *event)
+{
+    char when[WHEN_TEXT_BYTES], name[64];
+    CLEANUP(free_memory) char *text = NULL;
+    json_auto_t *json = NULL;
+    struct event_field field;
+
+    clock_text(event->at_ms / 1000, when);
+    json = json_pack("{s:s, s:s, s:s, s:s}", "time", when, "level", level_word(event->level),
+                     "event", event_name(event->kind), "message", event->message);
+    for (size_t at = 0; json != NULL && event_next_field(event, &at, &field);) {
+        lower_case(name, sizeof name, field.name);
+        json_object_set_new(json, name, json_words(field.value));
+    }
+    text = json_text(json, JSON_COMPACT);
+    if (text != NULL && strlen(text) + 1 < sizeof line->bytes)
+        add(line, "%s\n", text);
+}
+
+static void form_text(struct line *line, const struct event *event)
+{
+    char when[WHEN_TEXT_BYTES];
+
+    clock_text(event->at_ms / 1000, when);
+    add(line, "%s %-7s %s%s%s\n", when, level_word(event->level),
+        event->cert == NULL ? "" : event->cert, event->cert == NULL ? "" : ": ", event->message);
+}
+
+static enum sink form(struct line *line, const struct event *event)
+{
+    enum log_format format = logger.format;
+
+    line->length = 0;
+    if (format == LOG_FORMAT_JOURNAL) {
+        form_journal(line, event);
+        return SINK_JOURNAL;
+    }
+    if (format == LOG_FORMAT_JSON)
+        form_json(line, event);
+    else
+        form_text(line, event);
+    return SINK_STDERR;
+}
+
+/* -- writing --------------------------------------------------------------------------------------
+ */
+
+/* Standard error may be a description that somebody else made non-blocking. */
+static void write_stderr(const char *bytes, size_t length)
+{
+    while (length > 0) {
+        struct pollfd writable = {.fd = STDERR_FILENO, .events = POLLOUT};
+        ssize_t written = write(STDERR_FILENO, bytes, length);
+
+        if (written < 0 && errno != EINTR && errno != EAGAIN)
+            return;
+        if (written < 0 && errno == EAGAIN)
+            poll(&writable, 1, -1);
+        if (written > 0) {
+            bytes += written;
+            length -= (size_t)written;
+        }
+    }
+}
+
+static void write_line(const struct line *line, enum sink sink)
+{
+    struct iovec parts[JOURNAL_FIELDS_MOST];
+    int count = 0;
+
+    if (sink == SINK_STDERR) {
+        write_stderr(line->bytes, line->length);
+        return;
+    }
+    for (size_t at = 0; at < line->length && count < JOURNAL_FIELDS_MOST;) {
+        size_t length = strnlen(line->bytes + at, line->length - at);
+
+        parts[count++] = (struct iovec){(char *)line->bytes + at, length};
+        at += length + 1;
+    }
+    sd_journal_sendv(parts, count);
+}
+
+/* -- the queue ------------------------------------------------------------------------------------
+ */
+
+static void copy_in(const void *from, size_t length)
+{
+    size_t at = (queue.begin + queue.used) % QUEUE_BYTES;
+    size_t first = length < QUEUE_BYTES - at ? length : QUEUE_BYTES - at;
+
+    memcpy(ring + at, from, first);
+    memcpy(ring, (const char *)from + first, length - first);
+    queue.used += length;
+    if (queue.used > queue.most_used)
+        queue.most_used = queue.used;
+}
+
+static void copy_out(void *to, size_t length)
+{
+    size_t first = length < QUEUE_BYTES - queue.begin ? length : QUEUE_BYTES - queue.begin;
+
+    memcpy(to, ring + queue.begin, first);
+    memcpy((char *)to + first, ring, length - first);
+    queue.begin = (queue.begin + length) % QUEUE_BYTES;
+    queue.used -= length;
+}
+
+static void give_back_memory(void)
+{
+    queue.begin = 0;
+    if (queue.most_used > QUEUE_USUAL_BYTES)
+        madvise(ring + QUEUE_USUAL_BYTES, QUEUE_BYTES - QUEUE_USUAL_BYTES, MADV_DONTNEED);
+    queue.most_used = 0;
+}
+
+/* The line that tells of those that were lost, once there is room again. */
+static enum sink form_loss(struct line *line)
+{
+    char message[128];
+    const struct event event = {.kind = EVENT_LOG_LOST,
+                                .level = event_level(EVENT_LOG_LOST),
+                                .at_ms = clock_now_ms(),
+                                .message = message};
+
+    snprintf(message, sizeof message, "%llu lines were lost here: whoever reads the log was slow",
+             (unsigned long long)queue.lost);
+    queue.lost = 0;
+    return form(line, &event);
+}
+
+/* Takes what is to be written next out of the queue; false if nothing waits. */
+static bool take_next(enum sink *ret_sink)
+{
+    struct head head;
+
+    if (queue.lost > 0 && queue.used <= QUEUE_BYTES / 2) {
+        *ret_sink = form_loss(&queue.line);
+        return true;
+    }
+    if (queue.used == 0)
+        return false;
+    copy_out(&head, sizeof head);
+    copy_out(queue.line.bytes, head.length);
+    queue.line.length = head.length;
+    *ret_sink = head.sink;
+    if (queue.used == 0)
+        give_back_memory();
+    return true;
+}
+
+static void *write_queue(void *arg)
+{
+    enum sink sink;
+
+    (void)arg;
+    pthread_mutex_lock(&queue.lock);
+    for (;;) {
+        queue.is_written = take_next(&sink);
+        if (queue.is_written) {
+            pthread_mutex_unlock(&queue.lock);
+            write_line(&queue.line, sink);
+            pthread_mutex_lock(&queue.lock);
+        } else {
+            pthread_cond_broadcast(&queue.drained);
+            pthread_cond_wait(&queue.filled, &queue.lock);
+        }
+    }
+    return NULL;
+}
+
+/* What waits gets so long to be written, and no longer: whoever ends the process has a limit too.
+ */
+static void end(void)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += LOG_END_MS / 1000;
+    pthread_mutex_lock(&queue.lock);
+    while (queue.used > 0 || queue.lost > 0 || queue.is_written)
+        if (pthread_cond_timedwait(&queue.drained, &queue.lock, &until) != 0)
+            break;
+    pthread_mutex_unlock(&queue.lock);
+}
+
+/* Signals are the loop's. */
+static bool start_thread(void)
+{
+    pthread_condattr_t monotonic;
+    sigset_t all, before;
+    pthread_t thread;
+    bool started;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&queue.drained, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    started = pthread_create(&thread, NULL, write_queue, NULL) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (started) {
+        pthread_detach(thread);
+        atexit(end);
+    }
+    return started;
+}
+
+/* Where there is no memory for a thread, as much as can be written without waiting. */
+static void write_directly(void)
+{
+    struct pollfd writable = {.fd = STDERR_FILENO, .events = POLLOUT};
+    enum sink sink;
+
+    while (poll(&writable, 1, 0) == 1 && take_next(&sink))
+        write_line(&queue.line, sink);
+}
+
+static void enqueue(const struct line *line, enum sink sink)
+{
+    const struct head head = {.length = (uint32_t)line->length, .sink = sink};
+
+    pthread_mutex_lock(&queue.lock);
+    if (queue.used + sizeof head + line->length > QUEUE_BYTES) {
+        queue.lost++;
+    } else {
+        copy_in(&head, sizeof head);
+        copy_in(line->bytes, line->length);
+    }
+    if (!queue.is_open)
+        queue.is_open = start_thread();
+    if (queue.is_open)
+        pthread_cond_signal(&queue.filled);
+    else
+        write_directly();
+    pthread_mutex_unlock(&queue.lock);
+}
+
+/* -- the view -------------------------------------------------------------------------------------
+ */
 
 /* JOURNAL_STREAM holds "DEVICE:INODE" of the socket that systemd connected us to: systemd.exec(5).
  */
@@ -91,8 +372,28 @@ static bool stderr_is_journal(void)
     return strcmp(stream, ours) == 0;
 }
 
+static void show(const struct event *event)
+{
+    struct line line;
+    enum sink sink;
+
+    if (event->level > logger.most)
+        return;
+    sink = form(&line, event);
+    if (line.length > 0)
+        enqueue(&line, sink);
+}
+
+static void on_event(void *arg, const struct event *event)
+{
+    (void)arg;
+    show(event);
+}
+
 void log_setup(enum log_format format, enum log_level most)
 {
+    static struct event_listener listener = {.on_event = on_event};
+
     if (format == LOG_FORMAT_AUTO) {
         if (stderr_is_journal())
             format = LOG_FORMAT_JOURNAL;
@@ -101,127 +402,24 @@ void log_setup(enum log_format format, enum log_level most)
     }
     logger.format = format;
     logger.most = most;
+    event_listen(&listener);
 }
 
-static const char *level_word(enum log_level level)
+void log_detail(const char *cert, const char *format, ...)
 {
-    return log_level_words[level - LOG_LEVEL_ERR];
-}
+    char raw[EVENT_MESSAGE_BYTES], message[EVENT_MESSAGE_BYTES];
+    const struct event detail = {.kind = EVENT_DETAIL,
+                                 .level = event_level(EVENT_DETAIL),
+                                 .at_ms = clock_now_ms(),
+                                 .cert = cert,
+                                 .message = message};
+    va_list args;
 
-static void lower_case(char *to, size_t size, const char *from)
-{
-    size_t i;
-
-    for (i = 0; i + 1 < size && from[i] != '\0'; i++)
-        to[i] = (char)tolower((unsigned char)from[i]);
-    to[i] = '\0';
-}
-
-/* The fields that have a value, printable and without credentials; an empty one ends them. */
-struct shown {
-    struct log_field fields[FIELDS_MOST + 1];
-    char values[FIELDS_MOST][VALUE_BYTES];
-};
-
-static void show_fields(const struct log_field *fields, struct shown *shown)
-{
-    size_t count = 0;
-
-    for (; fields != NULL && fields->name != NULL && count < FIELDS_MOST; fields++) {
-        if (fields->value == NULL)
-            continue;
-        hide_line(shown->values[count], VALUE_BYTES, fields->value);
-        shown->fields[count] = (struct log_field){fields->name, shown->values[count]};
-        count++;
-    }
-}
-
-static void write_journal(const struct kind *kind, const struct log_field *fields,
-                          const char *message)
-{
-    char lines[FIELDS_MOST + STANDARD_FIELDS][FIELD_BYTES];
-    struct iovec parts[FIELDS_MOST + STANDARD_FIELDS];
-    int count = 0;
-
-    snprintf(lines[count++], FIELD_BYTES, "MESSAGE=%s", message);
-    snprintf(lines[count++], FIELD_BYTES, "MESSAGE_ID=%s", kind->message_id);
-    snprintf(lines[count++], FIELD_BYTES, "PRIORITY=%d", (int)kind->level);
-    snprintf(lines[count++], FIELD_BYTES, "LEAFD_EVENT=%s", kind->name);
-    for (; fields->name != NULL; fields++)
-        snprintf(lines[count++], FIELD_BYTES, "%s=%s", fields->name, fields->value);
-    for (int i = 0; i < count; i++)
-        parts[i] = (struct iovec){lines[i], strlen(lines[i])};
-    sd_journal_sendv(parts, count);
-}
-
-static void write_json(const struct kind *kind, const struct log_field *fields, const char *message)
-{
-    char when[WHEN_TEXT_BYTES], name[64];
-    json_auto_t *line = NULL;
-    CLEANUP(free_memory) char *text = NULL;
-
-    clock_text(clock_now_s(), when);
-    line = json_pack("{s:s, s:s, s:s, s:s}", "time", when, "level", level_word(kind->level),
-                     "event", kind->name, "message", message);
-    for (; line != NULL && fields->name != NULL; fields++) {
-        lower_case(name, sizeof name, fields->name);
-        json_object_set_new(line, name, json_words(fields->value));
-    }
-    text = json_text(line, JSON_COMPACT);
-    if (text != NULL)
-        fprintf(stderr, "%s\n", text);
-}
-
-static void write_text(const struct kind *kind, const struct log_field *fields, const char *message)
-{
-    char when[WHEN_TEXT_BYTES];
-    const char *cert = NULL;
-
-    for (; fields->name != NULL; fields++)
-        if (strcmp(fields->name, "CERT") == 0)
-            cert = fields->value;
-    clock_text(clock_now_s(), when);
-    fprintf(stderr, "%s %-7s %s%s%s\n", when, level_word(kind->level), cert == NULL ? "" : cert,
-            cert == NULL ? "" : ": ", message);
-}
-
-__attribute__((format(printf, 3, 0))) static void write_line(const struct kind *kind,
-                                                             const struct log_field *fields,
-                                                             const char *format, va_list args)
-{
-    char raw[MESSAGE_BYTES], message[MESSAGE_BYTES];
-    struct shown shown = {0};
-
-    if (kind->level > logger.most)
+    if (detail.level > logger.most)
         return;
+    va_start(args, format);
     vsnprintf(raw, sizeof raw, format, args);
+    va_end(args);
     hide_line(message, sizeof message, raw);
-    show_fields(fields, &shown);
-    if (logger.format == LOG_FORMAT_JOURNAL)
-        write_journal(kind, shown.fields, message);
-    else if (logger.format == LOG_FORMAT_JSON)
-        write_json(kind, shown.fields, message);
-    else
-        write_text(kind, shown.fields, message);
-}
-
-void log_write(enum log_event event, const struct log_field *fields, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    write_line(&kinds[event], fields, format, args);
-    va_end(args);
-}
-
-void log_write_milder(enum log_level level, enum log_event event, const struct log_field *fields,
-                      const char *format, ...)
-{
-    struct kind kind = kinds[event];
-    va_list args;
-
-    kind.level = level;
-    va_start(args, format);
-    write_line(&kind, fields, format, args);
-    va_end(args);
+    show(&detail);
 }

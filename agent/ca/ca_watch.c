@@ -1,5 +1,6 @@
 #include "ca/ca_watch.h"
 
+#include "base/event.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "base/text.h"
@@ -122,8 +123,8 @@ static void note_success(struct site *site)
     struct luck *luck = &site->luck[site->aim];
 
     if (luck->told)
-        log_write_milder(LOG_LEVEL_INFO, LOG_ADVICE, NULL, "can see again whether %s %s",
-                         aim_texts[site->aim], site->place.mount);
+        event_emit(&(struct event){.kind = EVENT_ADVICE, .level = LOG_LEVEL_INFO},
+                   "can see again whether %s %s", aim_texts[site->aim], site->place.mount);
     *luck = (struct luck){0};
 }
 
@@ -137,8 +138,9 @@ static void note_failure(struct site *site, const struct err *err)
     bool stays =
         (err->kind != ERR_TRANSIENT && err->kind != ERR_LOCAL) || luck->failures >= FAILURES_UNTOLD;
 
-    log_write(stays && !luck->told ? LOG_ADVICE : LOG_DETAIL, NULL, "cannot see whether %s %s: %s",
-              aim_texts[site->aim], site->place.mount, err->text);
+    event_emit(&(struct event){.kind = EVENT_ADVICE,
+                               .level = stays && !luck->told ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG},
+               "cannot see whether %s %s: %s", aim_texts[site->aim], site->place.mount, err->text);
     luck->told |= stays;
 }
 

@@ -1,7 +1,7 @@
 #include "cert/ca_steps.h"
 
 #include "base/clock.h"
-#include "base/log.h"
+#include "base/event.h"
 #include "base/random.h"
 #include "cert/cert_log.h"
 #include "cert/consumer_steps.h"
@@ -142,9 +142,10 @@ static void on_list_read(void *arg, const struct err *job_err)
     work->list_job = NULL;
     work->listing = slot_drop(work->listing);
     if (err.kind != ERR_NONE)
-        log_write(work->told_list ? LOG_DETAIL : LOG_ADVICE,
-                  (const struct log_field[]){{"CERT", work->cert->name}, {0}},
-                  "cannot see whether the certificate was revoked: %s", err.text);
+        event_emit(&(struct event){.kind = EVENT_ADVICE,
+                                   .level = work->told_list ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING,
+                                   .cert = work->cert->name},
+                   "cannot see whether the certificate was revoked: %s", err.text);
     else if (serial[0] != '\0')
         cert_flow_take_revoked(flow, serial);
     work->told_list = err.kind != ERR_NONE;

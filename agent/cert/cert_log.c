@@ -1,7 +1,6 @@
 #include "cert/cert_log.h"
 
-#include "base/hide.h"
-#include "base/log.h"
+#include "base/event.h"
 #include "cert/reload_state.h"
 #include "plan/renewal.h"
 
@@ -16,67 +15,64 @@ static void moment_and_wait(uint64_t moment_s, char moment[static WHEN_TEXT_BYTE
     duration_text(moment_s > now_s ? moment_s - now_s : 0, wait);
 }
 
-static void log_published(const struct cert_work *work, enum log_event event, const char *what)
+static void log_published(const struct cert_work *work, enum event_kind kind, const char *what)
 {
     const struct cert_published *published = &work->published;
-    char end[WHEN_TEXT_BYTES], left[DURATION_TEXT_BYTES], not_after[WHEN_TEXT_BYTES];
+    char end[WHEN_TEXT_BYTES], left[DURATION_TEXT_BYTES];
     char due[WHEN_TEXT_BYTES], due_in[DURATION_TEXT_BYTES];
 
     moment_and_wait(published->end_s, end, left);
-    clock_text(published->validity.not_after, not_after);
     moment_and_wait(published->due_s, due, due_in);
-    log_write(event,
-              (const struct log_field[]){{"CERT", work->cert->name},
-                                         {"SERIAL", published->serial},
-                                         {"NOT_AFTER", not_after},
-                                         {"END", end},
-                                         {"DUE", due},
-                                         {"DIRECTORY", work->cert->directory},
-                                         {0}},
-              "%s serial %s, valid for %s until %s, renewal in %s", what, published->serial, left,
-              end, due_in);
+    event_emit(&(struct event){.kind = kind,
+                               .cert = work->cert->name,
+                               .generation = published->generation,
+                               .serial = published->serial,
+                               .not_after_s = published->validity.not_after,
+                               .end_s = published->end_s,
+                               .due_s = published->due_s,
+                               .directory = work->cert->directory},
+               "%s serial %s, valid for %s until %s, renewal in %s", what, published->serial, left,
+               end, due_in);
 }
 
 void cert_log_found(const struct cert_work *work)
 {
-    log_published(work, LOG_FOUND, "found on disk:");
+    log_published(work, EVENT_FOUND, "found on disk:");
 }
 
 void cert_log_kept(const struct cert_work *work, const struct err *who)
 {
-    log_write(LOG_KEPT,
-              (const struct log_field[]){
-                  {"CERT", work->cert->name}, {"DIRECTORY", work->cert->directory}, {0}},
-              "%s; the certificate is fresh, and nothing is done here", who->text);
+    event_emit(&(struct event){.kind = EVENT_KEPT,
+                               .cert = work->cert->name,
+                               .directory = work->cert->directory},
+               "%s; the certificate is fresh, and nothing is done here", who->text);
 }
 
 void cert_log_damaged(const struct cert_work *work, const char *what)
 {
-    log_write(LOG_DAMAGED,
-              (const struct log_field[]){{"CERT", work->cert->name},
-                                         {"DIRECTORY", work->cert->directory},
-                                         {"REASON", what},
-                                         {0}},
-              "somebody changed the files in %s: %s", work->cert->directory, what);
+    event_emit(&(struct event){.kind = EVENT_DAMAGED,
+                               .cert = work->cert->name,
+                               .directory = work->cert->directory,
+                               .reason = what},
+               "somebody changed the files in %s: %s", work->cert->directory, what);
 }
 
 void cert_log_published(const struct cert_work *work)
 {
-    log_published(work, LOG_PUBLISHED, "published");
+    log_published(work, EVENT_PUBLISHED, "published");
 }
 
 void cert_log_wanted(const struct cert_work *work, const char *what)
 {
-    log_write(LOG_WANTED,
-              (const struct log_field[]){{"CERT", work->cert->name}, {"REASON", work->reason}, {0}},
-              "%s, because %s", what, work->reason);
+    event_emit(
+        &(struct event){.kind = EVENT_WANTED, .cert = work->cert->name, .reason = work->reason},
+        "%s, because %s", what, work->reason);
 }
 
 void cert_log_new_key(const struct cert_work *work, const char *why)
 {
-    log_write(LOG_WANTED,
-              (const struct log_field[]){{"CERT", work->cert->name}, {"REASON", why}, {0}},
-              "a new key, because %s", why);
+    event_emit(&(struct event){.kind = EVENT_WANTED, .cert = work->cert->name, .reason = why},
+               "a new key, because %s", why);
 }
 
 void cert_log_held(const struct cert_work *work)
@@ -84,19 +80,20 @@ void cert_log_held(const struct cert_work *work)
     char begin[WHEN_TEXT_BYTES], wait[DURATION_TEXT_BYTES];
 
     moment_and_wait(work->draft->issued.leaf.validity.not_before, begin, wait);
-    log_write(LOG_HELD,
-              (const struct log_field[]){{"CERT", work->cert->name}, {"NOT_BEFORE", begin}, {0}},
-              "the new certificate begins at %s, in %s; what is published stays until then; is "
-              "this machine's clock behind?",
-              begin, wait);
+    event_emit(&(struct event){.kind = EVENT_HELD,
+                               .cert = work->cert->name,
+                               .not_before_s = work->draft->issued.leaf.validity.not_before},
+               "the new certificate begins at %s, in %s; what is published stays until then; is "
+               "this machine's clock behind?",
+               begin, wait);
 }
 
 void cert_log_reloaded(const struct cert_work *work)
 {
-    log_write(LOG_RELOADED,
-              (const struct log_field[]){
-                  {"CERT", work->cert->name}, {"SERIAL", work->published.serial}, {0}},
-              "told the consumer to load serial %s", work->published.serial);
+    event_emit(&(struct event){.kind = EVENT_RELOADED,
+                               .cert = work->cert->name,
+                               .serial = work->published.serial},
+               "told the consumer to load serial %s", work->published.serial);
 }
 
 /* How long the published set lasts still; "" if it does not. */
@@ -109,21 +106,18 @@ static void write_left(const struct cert_work *work, char to[static DURATION_TEX
         duration_text(work->published.end_s - now_s, to);
 }
 
-static void log_failure(const struct cert_work *work, enum log_event event, enum log_level level,
+static void log_failure(const struct cert_work *work, enum event_kind kind, enum log_level level,
                         const struct err *err, uint64_t wait_ms, const char *outlook)
 {
-    char next[32];
-
-    snprintf(next, sizeof next, "%llu", (unsigned long long)wait_ms);
-    log_write_milder(level, event,
-                     (const struct log_field[]){{"CERT", work->cert->name},
-                                                {"CLASS", err_kind_name(err->kind)},
-                                                {"NEXT_TRY_MS", next},
-                                                {0}},
-                     "%s (%s); next try in %llu.%llus; %s",
-                     err->told ? "there is no token to ask with, the login failed" : err->text,
-                     err_kind_name(err->kind), (unsigned long long)wait_ms / 1000,
-                     (unsigned long long)wait_ms / 100 % 10, outlook);
+    event_emit(&(struct event){.kind = kind,
+                               .level = level,
+                               .cert = work->cert->name,
+                               .failure = err->kind,
+                               .next_try_ms = EVENT_NUMBER(wait_ms)},
+               "%s (%s); next try in %llu.%llus; %s",
+               err->told ? "there is no token to ask with, the login failed" : err->text,
+               err_kind_name(err->kind), (unsigned long long)wait_ms / 1000,
+               (unsigned long long)wait_ms / 100 % 10, outlook);
 }
 
 void cert_log_failed(const struct cert_work *work, const struct err *err, uint64_t wait_ms)
@@ -133,7 +127,7 @@ void cert_log_failed(const struct cert_work *work, const struct err *err, uint64
     write_left(work, left);
     if (left[0] != '\0')
         snprintf(outlook, sizeof outlook, "the certificate in place has %s left", left);
-    log_failure(work, LOG_FAILED, LOG_LEVEL_ERR, err, wait_ms, outlook);
+    log_failure(work, EVENT_FAILED, LOG_LEVEL_ERR, err, wait_ms, outlook);
 }
 
 /* Whether nobody shows a certificate: nothing is served that could run out. */
@@ -163,19 +157,17 @@ static enum log_level consumer_level(const struct cert_work *work, bool told)
 
 void cert_log_waits(const struct cert_work *work, const struct err *err, uint64_t wait_ms)
 {
-    char next[32], wait[DURATION_TEXT_BYTES], ago[DURATION_TEXT_BYTES];
+    char wait[DURATION_TEXT_BYTES], ago[DURATION_TEXT_BYTES];
     uint64_t now_s = clock_now_s(), failed_s = work->state.failed_at_s;
 
-    snprintf(next, sizeof next, "%llu", (unsigned long long)wait_ms);
     duration_text(wait_ms / 1000, wait);
     duration_text(failed_s < now_s ? now_s - failed_s : 0, ago);
-    log_write(LOG_WAITS,
-              (const struct log_field[]){{"CERT", work->cert->name},
-                                         {"CLASS", err_kind_name(err->kind)},
-                                         {"NEXT_TRY_MS", next},
-                                         {0}},
-              "goes on waiting after the restart, for %s; what failed %s ago was: %s", wait, ago,
-              err->text);
+    event_emit(&(struct event){.kind = EVENT_WAITS,
+                               .cert = work->cert->name,
+                               .failure = err->kind,
+                               .next_try_ms = EVENT_NUMBER(wait_ms)},
+               "goes on waiting after the restart, for %s; what failed %s ago was: %s", wait, ago,
+               err->text);
 }
 
 void cert_log_consumer_failed(const struct cert_work *work, const struct err *err, uint64_t wait_ms)
@@ -184,8 +176,8 @@ void cert_log_consumer_failed(const struct cert_work *work, const struct err *er
     char left[DURATION_TEXT_BYTES], outlook[OUTLOOK_BYTES];
 
     if (consumer_is_awaited(&work->state.consumer)) {
-        log_write(LOG_AWAITED, (const struct log_field[]){{"CERT", work->cert->name}, {0}},
-                  "the consumer is not there yet (%s); it is told when it is", err->text);
+        event_emit(&(struct event){.kind = EVENT_AWAITED, .cert = work->cert->name},
+                   "the consumer is not there yet (%s); it is told when it is", err->text);
         return;
     }
     write_left(work, left);
@@ -198,35 +190,35 @@ void cert_log_consumer_failed(const struct cert_work *work, const struct err *er
                  "which certificate the consumer serves was not seen; the new files, which %s%s, "
                  "are in place",
                  left[0] == '\0' ? "have ended" : "end in ", left);
-    log_failure(work, told ? LOG_PROOF_FAILED : LOG_RELOAD_FAILED, consumer_level(work, told), err,
-                wait_ms, outlook);
+    log_failure(work, told ? EVENT_PROOF_FAILED : EVENT_RELOAD_FAILED, consumer_level(work, told),
+                err, wait_ms, outlook);
 }
 
 void cert_log_link_failed(const struct cert_work *work, const struct err *err)
 {
     if (err->kind != ERR_NONE)
-        log_write(LOG_LINK_FAILED, (const struct log_field[]){{"CERT", work->cert->name}, {0}},
-                  "a link to the set is missing, all else goes on: %s", err->text);
+        event_emit(&(struct event){.kind = EVENT_LINK_FAILED, .cert = work->cert->name},
+                   "a link to the set is missing, all else goes on: %s", err->text);
 }
 
 void cert_log_proven(const struct cert_work *work)
 {
-    log_write(LOG_PROVEN,
-              (const struct log_field[]){
-                  {"CERT", work->cert->name}, {"SERIAL", work->published.serial}, {0}},
-              "the consumer serves serial %s%s", work->published.serial,
-              work->cert->prove.method != PROVE_TLS ? "; its chain was not seen"
-              : work->cert->prove.tls.mutual        ? ", with a chain that verifies and mutual TLS"
-                                                    : ", with a chain that verifies");
+    event_emit(&(struct event){.kind = EVENT_PROVEN,
+                               .cert = work->cert->name,
+                               .serial = work->published.serial},
+               "the consumer serves serial %s%s", work->published.serial,
+               work->cert->prove.method != PROVE_TLS ? "; its chain was not seen"
+               : work->cert->prove.tls.mutual        ? ", with a chain that verifies and mutual TLS"
+                                                     : ", with a chain that verifies");
 }
 
 void cert_log_proof_lost(const struct cert_work *work, const struct err *err)
 {
-    log_write(LOG_PROOF_LOST,
-              (const struct log_field[]){
-                  {"CERT", work->cert->name}, {"SERIAL", work->published.serial}, {0}},
-              "the consumer does not serve serial %s any more and is told again: %s",
-              work->published.serial, err->text);
+    event_emit(&(struct event){.kind = EVENT_PROOF_LOST,
+                               .cert = work->cert->name,
+                               .serial = work->published.serial},
+               "the consumer does not serve serial %s any more and is told again: %s",
+               work->published.serial, err->text);
 }
 
 void cert_log_rolled_back(const struct cert_work *work, const struct err *err)
@@ -234,20 +226,20 @@ void cert_log_rolled_back(const struct cert_work *work, const struct err *err)
     char end[WHEN_TEXT_BYTES], left[DURATION_TEXT_BYTES];
 
     moment_and_wait(work->published.end_s, end, left);
-    log_write(
-        LOG_ROLLED_BACK,
-        (const struct log_field[]){
-            {"CERT", work->cert->name}, {"SERIAL", work->published.serial}, {"END", end}, {0}},
-        "the consumer refuses the new certificate (%s); serial %s is in place again, valid "
-        "for %s; a new one is asked for later",
-        err->text, work->published.serial, left);
+    event_emit(&(struct event){.kind = EVENT_ROLLED_BACK,
+                               .cert = work->cert->name,
+                               .serial = work->published.serial,
+                               .end_s = work->published.end_s},
+               "the consumer refuses the new certificate (%s); serial %s is in place again, valid "
+               "for %s; a new one is asked for later",
+               err->text, work->published.serial, left);
 }
 
 void cert_log_rollback_failed(const struct cert_work *work, const struct err *err)
 {
-    log_write(LOG_ROLLBACK_FAILED, (const struct log_field[]){{"CERT", work->cert->name}, {0}},
-              "going back to the previous certificate is of no use, the new one stays: %s",
-              err->text);
+    event_emit(&(struct event){.kind = EVENT_ROLLBACK_FAILED, .cert = work->cert->name},
+               "going back to the previous certificate is of no use, the new one stays: %s",
+               err->text);
 }
 
 void cert_log_hurried(const struct cert_work *work)
@@ -255,11 +247,11 @@ void cert_log_hurried(const struct cert_work *work)
     char due[WHEN_TEXT_BYTES], wait[DURATION_TEXT_BYTES];
 
     moment_and_wait(work->published.due_s, due, wait);
-    log_write(
-        LOG_CA_CHANGED,
-        (const struct log_field[]){
-            {"CERT", work->cert->name}, {"SERIAL", work->published.serial}, {"DUE", due}, {0}},
-        "%s; serial %s is replaced in %s", work->hurry.reason, work->published.serial, wait);
+    event_emit(&(struct event){.kind = EVENT_CA_CHANGED,
+                               .cert = work->cert->name,
+                               .serial = work->published.serial,
+                               .due_s = work->published.due_s},
+               "%s; serial %s is replaced in %s", work->hurry.reason, work->published.serial, wait);
 }
 
 void cert_log_short_hold(const struct cert_work *work, uint64_t shown_s)
@@ -267,32 +259,32 @@ void cert_log_short_hold(const struct cert_work *work, uint64_t shown_s)
     char shown[WHEN_TEXT_BYTES], wait[DURATION_TEXT_BYTES];
 
     moment_and_wait(shown_s, shown, wait);
-    log_write(LOG_ADVICE,
-              (const struct log_field[]){
-                  {"CERT", work->cert->name}, {"SERIAL", work->draft->issued.leaf.serial}, {0}},
-              "the CA has a new issuer, and its certificate is shown in %s, before all peers can "
-              "have learned to trust that issuer: the certificate in place ends too soon to wait "
-              "longer; set a longer ttl, an earlier renewal, or a shorter ca_poll and ca_spread",
-              wait);
+    event_emit(&(struct event){.kind = EVENT_ADVICE,
+                               .cert = work->cert->name,
+                               .serial = work->draft->issued.leaf.serial},
+               "the CA has a new issuer, and its certificate is shown in %s, before all peers can "
+               "have learned to trust that issuer: the certificate in place ends too soon to wait "
+               "longer; set a longer ttl, an earlier renewal, or a shorter ca_poll and ca_spread",
+               wait);
 }
 
 void cert_log_withdrawn(const struct cert_work *work)
 {
-    log_write(LOG_WITHDRAWN,
-              (const struct log_field[]){
-                  {"CERT", work->cert->name}, {"SERIAL", work->published.serial}, {0}},
-              "serial %s was revoked and is not replaced until somebody asks for it: `leafd revoke "
-              "%s`, or `leafd once %s` while no agent runs",
-              work->published.serial, work->cert->name, work->cert->name);
+    event_emit(
+        &(struct event){
+            .kind = EVENT_WITHDRAWN, .cert = work->cert->name, .serial = work->published.serial},
+        "serial %s was revoked and is not replaced until somebody asks for it: `leafd revoke "
+        "%s`, or `leafd once %s` while no agent runs",
+        work->published.serial, work->cert->name, work->cert->name);
 }
 
 void cert_log_warnings(const struct cert_work *work)
 {
     const struct text_list *warnings = &work->draft->reply.warnings;
-    const struct log_field fields[] = {{"CERT", work->cert->name}, {0}};
 
     for (size_t i = 0; i < warnings->count; i++)
-        log_write(LOG_ADVICE, fields, "the CA warns: %s", warnings->items[i]);
+        event_emit(&(struct event){.kind = EVENT_ADVICE, .cert = work->cert->name},
+                   "the CA warns: %s", warnings->items[i]);
 }
 
 static void log_cut_life(const struct cert_work *work, const struct issued *issued,
@@ -304,16 +296,17 @@ static void log_cut_life(const struct cert_work *work, const struct issued *issu
     duration_text(work->cert->request.ttl_s, asked);
     clock_text(issued->issuers_end_s, end);
     if (issued->issuers_end_s <= issued->end_s)
-        log_write(
-            LOG_ADVICE, (const struct log_field[]){{"CERT", work->cert->name}, {0}},
+        event_emit(
+            &(struct event){.kind = EVENT_ADVICE, .cert = work->cert->name},
             "the new certificate is of use for %s in place of the %s that ttl asks for, since "
             "its issuer %s ends at %s; give the CA an issuer that lives longer",
             given, asked, issued->first_to_end, end);
     else
-        log_write(LOG_ADVICE, (const struct log_field[]){{"CERT", work->cert->name}, {0}},
-                  "the new certificate is of use for %s in place of the %s that ttl asks for; look "
-                  "at max_ttl of the role and of the mount",
-                  given, asked);
+        event_emit(
+            &(struct event){.kind = EVENT_ADVICE, .cert = work->cert->name},
+            "the new certificate is of use for %s in place of the %s that ttl asks for; look "
+            "at max_ttl of the role and of the mount",
+            given, asked);
 }
 
 static void log_issuer_near_end(const struct cert_work *work, const struct issued *issued)
@@ -321,10 +314,10 @@ static void log_issuer_near_end(const struct cert_work *work, const struct issue
     char end[WHEN_TEXT_BYTES], left[DURATION_TEXT_BYTES];
 
     moment_and_wait(issued->issuers_end_s, end, left);
-    log_write(LOG_ADVICE, (const struct log_field[]){{"CERT", work->cert->name}, {0}},
-              "the issuer %s ends at %s, in %s, which is less than three lifetimes of the "
-              "certificate; give the CA an issuer that lives longer",
-              issued->first_to_end, end, left);
+    event_emit(&(struct event){.kind = EVENT_ADVICE, .cert = work->cert->name},
+               "the issuer %s ends at %s, in %s, which is less than three lifetimes of the "
+               "certificate; give the CA an issuer that lives longer",
+               issued->first_to_end, end, left);
 }
 
 static void log_other_path(const struct cert_work *work, const struct issued *issued)
@@ -332,10 +325,11 @@ static void log_other_path(const struct cert_work *work, const struct issued *is
     char end[WHEN_TEXT_BYTES], left[DURATION_TEXT_BYTES];
 
     moment_and_wait(issued->soonest_end_s, end, left);
-    log_write(LOG_ADVICE, (const struct log_field[]){{"CERT", work->cert->name}, {0}},
-              "another path of the new certificate ends at %s, in %s: before the certificate does; "
-              "peers that trust the root of that path alone refuse it from then on",
-              end, left);
+    event_emit(
+        &(struct event){.kind = EVENT_ADVICE, .cert = work->cert->name},
+        "another path of the new certificate ends at %s, in %s: before the certificate does; "
+        "peers that trust the root of that path alone refuse it from then on",
+        end, left);
 }
 
 /* Whether it is another fact than the last time, which is noted; "" is none. */
@@ -379,22 +373,22 @@ void cert_log_ends(struct cert_work *work, const struct issued *issued)
 void cert_log_odd_subject(const struct cert_work *work, const struct issued *issued)
 {
     if (issued->odd_subject[0] != '\0')
-        log_write(LOG_ADVICE, (const struct log_field[]){{"CERT", work->cert->name}, {0}}, "%s",
-                  issued->odd_subject);
+        event_emit(&(struct event){.kind = EVENT_ADVICE, .cert = work->cert->name}, "%s",
+                   issued->odd_subject);
 }
 
 void cert_log_leased(const struct cert_work *work)
 {
-    log_write(LOG_ADVICE, (const struct log_field[]){{"CERT", work->cert->name}, {0}},
-              "the role %s has generate_lease = true: the certificate is revoked when the token "
-              "that asked for it ends%s; set generate_lease = false in the role",
-              work->cert->pki_role,
-              work->tools->stays ? ", which is put off as long as the token can be renewed"
-                                 : ", and nobody renews that token once this command has ended");
+    event_emit(&(struct event){.kind = EVENT_ADVICE, .cert = work->cert->name},
+               "the role %s has generate_lease = true: the certificate is revoked when the token "
+               "that asked for it ends%s; set generate_lease = false in the role",
+               work->cert->pki_role,
+               work->tools->stays ? ", which is put off as long as the token can be renewed"
+                                  : ", and nobody renews that token once this command has ended");
 }
 
 void cert_log_bug(const struct cert_work *work, const char *state, int event)
 {
-    log_write(LOG_BUG, (const struct log_field[]){{"CERT", work->cert->name}, {0}},
-              "event %d has no meaning while %s; it is ignored; please report this", event, state);
+    event_emit(&(struct event){.kind = EVENT_BUG, .cert = work->cert->name},
+               "event %d has no meaning while %s; it is ignored; please report this", event, state);
 }

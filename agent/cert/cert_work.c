@@ -66,8 +66,7 @@ static void finish_saving(struct cert_work *work)
         worker_join(work->saving);
     work->saving = slot_drop(work->saving);
     if (work->save_again && !cert_state_write(work->set_fd, &work->state, &err))
-        log_write(LOG_DETAIL, (const struct log_field[]){{"CERT", work->cert->name}, {0}},
-                  "cannot keep the state: %s", err.text);
+        log_detail(work->cert->name, "cannot keep the state: %s", err.text);
 }
 
 /* What goes on beside the stages belongs to the directory; the next read of one begins it anew. */
@@ -190,8 +189,7 @@ static void on_saved(void *arg, const struct err *err)
 
     /* The error lives in the slot. */
     if (err->kind != ERR_NONE)
-        log_write(LOG_DETAIL, (const struct log_field[]){{"CERT", work->cert->name}, {0}},
-                  "cannot keep the state: %s", err->text);
+        log_detail(work->cert->name, "cannot keep the state: %s", err->text);
     work->saving = slot_drop(work->saving);
     if (work->save_again)
         cert_work_save(work);

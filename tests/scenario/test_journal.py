@@ -46,3 +46,35 @@ def test_the_journal_gets_fields(ca, site):
     assert len(entry["MESSAGE_ID"]) == 32 and "published serial" in entry["MESSAGE"]
     assert {"SERIAL", "NOT_AFTER", "DUE"} <= set(entry)
     assert ran.stderr == "", "nothing goes to standard error then"
+
+
+# A journald that has stopped reading: its queue is full before leafd starts.
+DEAF_JOURNAL = r"""
+import os, socket, subprocess, sys, time
+subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run/systemd"], check=True)
+os.makedirs("/run/systemd/journal")
+journal = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+journal.bind("/run/systemd/journal/socket")
+filler = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+filler.setblocking(False)
+try:
+    while True:
+        filler.sendto(b"MESSAGE=filler", "/run/systemd/journal/socket")
+except BlockingIOError:
+    pass
+about = os.fstat(sys.stderr.fileno())
+begin = time.monotonic()
+done = subprocess.run(sys.argv[1:], env={**os.environ, "JOURNAL_STREAM": f"{about.st_dev}:{about.st_ino}"}, timeout=20)
+print(done.returncode, time.monotonic() - begin)
+"""
+
+
+def test_a_journal_that_nobody_reads_holds_up_nothing(devca, site):
+    os.makedirs("/run/systemd", exist_ok=True)
+    site.configure(devca, {"web": WEB})
+    site.file.write_text(site.file.read_text().replace("log_format = json", "log_format = auto"))
+    ran = subprocess.run(["unshare", "--mount", sys.executable, "-c", DEAF_JOURNAL, LEAFD, "once", "-c", str(site.file)],
+                         capture_output=True, text=True, check=False, env=site.environment)
+    assert ran.returncode == 0, ran.stderr[-500:]
+    code, took_s = ran.stdout.split()
+    assert code == "0" and float(took_s) < 10

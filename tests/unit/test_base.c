@@ -6,6 +6,8 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/err.h"
+#include "base/event.h"
+#include "base/hide.h"
 #include "base/json.h"
 #include "base/random.h"
 #include "base/text.h"
@@ -390,6 +392,118 @@ static void a_share_of_any_length_of_time_is_within_it(void **state)
     assert_int_equal(random_share(1, UINT32_MAX), 0);
 }
 
+/* -- events ---------------------------------------------------------------------------------------
+ */
+
+struct heard {
+    struct event *last; /* kept */
+    unsigned count;
+};
+
+static void keep_event(void *arg, const struct event *event)
+{
+    struct heard *heard = arg;
+
+    event_free(heard->last);
+    heard->last = event_keep(event);
+    heard->count++;
+}
+
+static void an_event_reaches_every_listener_once_and_can_be_kept(void **state)
+{
+    struct heard a = {0}, b = {0};
+    struct event_listener first = {.on_event = keep_event, .arg = &a};
+    struct event_listener second = {.on_event = keep_event, .arg = &b};
+    char cert[] = "web";
+    uint64_t number;
+
+    (void)state;
+    event_listen(&first);
+    event_listen(&second);
+    event_listen(&second);
+    event_emit(&(struct event){.kind = EVENT_FAILED,
+                               .cert = cert,
+                               .failure = ERR_DENIED,
+                               .end_s = 1795384800,
+                               .next_try_ms = EVENT_NUMBER(0)},
+               "said %s", "no");
+    memset(cert, 'x', sizeof cert - 1);
+    assert_int_equal(a.count, 1);
+    assert_int_equal(b.count, 1);
+    assert_string_equal(a.last->cert, "web");
+    assert_string_equal(a.last->message, "said no");
+    assert_int_equal(a.last->level, LOG_LEVEL_ERR);
+    assert_int_not_equal(a.last->at_ms, 0);
+    number = a.last->number;
+    event_ignore(&first);
+    event_emit(&(struct event){.kind = EVENT_FAILED, .level = LOG_LEVEL_DEBUG}, "again");
+    assert_int_equal(a.count, 1);
+    assert_int_equal(b.last->number, number + 1);
+    assert_int_equal(b.last->level, LOG_LEVEL_DEBUG);
+    event_ignore(&second);
+    event_ignore(&second);
+    event_emit(&(struct event){.kind = EVENT_FAILED}, "to nobody");
+    assert_int_equal(b.count, 2);
+    event_free(a.last);
+    event_free(b.last);
+}
+
+static void the_fields_of_an_event_are_named_and_those_it_lacks_left_out(void **state)
+{
+    static const struct event_field wanted[] = {{"CERT", "web"},
+                                                {"CLASS", "denied"},
+                                                {"END", "2026-11-22T22:00:00Z"},
+                                                {"NEXT_TRY_MS", "0"}};
+    const struct event event = {.kind = EVENT_FAILED,
+                                .cert = "web",
+                                .message = "beside them",
+                                .failure = ERR_DENIED,
+                                .end_s = 1795384800,
+                                .next_try_ms = EVENT_NUMBER(0)};
+    struct event_field field;
+    size_t at = 0;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(wanted); i++) {
+        assert_true(event_next_field(&event, &at, &field));
+        assert_string_equal(field.name, wanted[i].name);
+        assert_string_equal(field.value, wanted[i].value);
+    }
+    assert_false(event_next_field(&event, &at, &field));
+}
+
+static void no_listener_gets_a_credential_or_a_second_line(void **state)
+{
+    struct heard heard = {0};
+    struct event_listener listener = {.on_event = keep_event, .arg = &heard};
+
+    (void)state;
+    hide_learn(canary, strlen(canary));
+    event_listen(&listener);
+    event_emit(&(struct event){.kind = EVENT_ADVICE, .reason = canary, .directory = "a\nb"},
+               "took %s\x1b[2J", canary);
+    event_ignore(&listener);
+    assert_null(strstr(heard.last->message, "token"));
+    assert_null(strstr(heard.last->reason, "token"));
+    assert_null(strchr(heard.last->message, '\x1b'));
+    assert_string_equal(heard.last->directory, "a b");
+    event_free(heard.last);
+}
+
+static void every_kind_of_event_has_a_name_an_id_and_a_severity_of_its_own(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < EVENT_KIND_COUNT; i++) {
+        assert_non_null(event_name(i));
+        assert_int_equal(strlen(event_message_id(i)), 32);
+        assert_in_range(event_level(i), LOG_LEVEL_ERR, LOG_LEVEL_DEBUG);
+        for (size_t j = 0; j < i; j++) {
+            assert_string_not_equal(event_name(i), event_name(j));
+            assert_string_not_equal(event_message_id(i), event_message_id(j));
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -410,6 +524,10 @@ int main(void)
         cmocka_unit_test(digests_of_parts_equal_those_of_the_whole),
         cmocka_unit_test(the_spread_is_stable_and_even),
         cmocka_unit_test(a_share_of_any_length_of_time_is_within_it),
+        cmocka_unit_test(an_event_reaches_every_listener_once_and_can_be_kept),
+        cmocka_unit_test(the_fields_of_an_event_are_named_and_those_it_lacks_left_out),
+        cmocka_unit_test(no_listener_gets_a_credential_or_a_second_line),
+        cmocka_unit_test(every_kind_of_event_has_a_name_an_id_and_a_severity_of_its_own),
     };
 
     /* As main() does it, before OpenSSL takes its first block. */

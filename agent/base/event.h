@@ -1,0 +1,162 @@
+/*
+ * event - the one stream of what happens
+ *
+ * Whatever is worth telling is emitted here once, with its fields; whoever shows or counts it
+ * listens: the log is one such view. An event's name, severity and MESSAGE_ID do not change from
+ * release to release; they stand in one table in event.c, and leafd(8) tells what they mean.
+ *
+ * There is one stream in a process, and it belongs to the thread of the event loop: events are
+ * emitted and heard there. Rooms below cert/ return errors instead.
+ */
+#ifndef LEAFD_BASE_EVENT_H
+#define LEAFD_BASE_EVENT_H
+
+#include "base/err.h"
+
+#include <stddef.h>
+
+enum event_kind {
+    EVENT_STARTED,
+    EVENT_STOPPING,
+    EVENT_READY,
+    EVENT_CONFIG_APPLIED,
+    EVENT_CONFIG_BROKEN,
+    EVENT_ADVICE,
+    EVENT_LOGGED_IN,
+    EVENT_LOGIN_FAILED,
+    EVENT_TOKEN_RENEWED,
+    EVENT_TOKEN_LOST,
+    EVENT_REDIRECTED,
+    EVENT_FOUND,
+    EVENT_KEPT,
+    EVENT_DAMAGED,
+    EVENT_WANTED,
+    EVENT_ISSUED,
+    EVENT_HELD,
+    EVENT_PUBLISHED,
+    EVENT_FAILED,
+    EVENT_WAITS,
+    EVENT_LINK_FAILED,
+    EVENT_RELOADED,
+    EVENT_RELOAD_FAILED,
+    EVENT_AWAITED,
+    EVENT_PROVEN,
+    EVENT_PROOF_FAILED,
+    EVENT_PROOF_LOST,
+    EVENT_ROLLED_BACK,
+    EVENT_ROLLBACK_FAILED,
+    EVENT_CA_CHANGED,
+    EVENT_WITHDRAWN,
+    EVENT_FORGOTTEN,
+    EVENT_CLOCK_SET,
+    EVENT_CLOCK_SKEW,
+    EVENT_CLOCK_AGREES,
+    EVENT_LOG_LOST, /* of the log itself, as is the next: base/log */
+    EVENT_DETAIL,
+    EVENT_BUG,
+    EVENT_KIND_COUNT
+};
+
+/* The severities of syslog(3) that leafd uses, and their numbers there. */
+enum log_level {
+    LOG_LEVEL_ERR = 3,
+    LOG_LEVEL_WARNING,
+    LOG_LEVEL_NOTICE,
+    LOG_LEVEL_INFO,
+    LOG_LEVEL_DEBUG
+};
+
+/* The configuration's words for the severities, from LOG_LEVEL_ERR on, then NULL. */
+extern const char *const log_level_words[];
+
+/* A number that an event has, or has not: {0}. */
+struct event_number {
+    bool given;
+    int64_t value;
+};
+
+#define EVENT_NUMBER(number) ((struct event_number){true, (int64_t)(number)})
+
+/*
+ * What happened. Texts are NULL, moments 0 where they do not apply. A listener gets every text
+ * without credentials and printable, on one line; all of it is borrowed until the listener returns.
+ */
+struct event {
+    enum event_kind kind;
+    enum log_level level; /* 0 from whoever emits it: the kind's own */
+    uint64_t number;      /* in the stream, from 1 on; event_emit counts */
+    uint64_t at_ms;       /* wall clock; likewise */
+
+    const char *cert;       /* its section's name; NULL: of the agent as a whole */
+    const char *generation; /* of the set that it is about */
+    const char *serial;
+    const char *served; /* the serial that the consumer was last seen to serve */
+    const char *directory;
+    const char *method;      /* of the login */
+    const char *from, *to;   /* of a redirect */
+    const char *followed;    /* likewise: yes or no */
+    const char *reason;      /* why, in words that follow "because" */
+    enum err_kind failure;   /* the class; ERR_NONE: no failure */
+    uint64_t not_before_s;   /* moments on the wall clock */
+    uint64_t not_after_s;    /* of the leaf */
+    uint64_t end_s;          /* when the set stops being of use */
+    uint64_t due_s;          /* its renewal */
+    uint64_t served_until_s; /* the notAfter of what is served */
+    struct event_number next_try_ms;
+    struct event_number by_s;   /* what the clock was set by */
+    struct event_number skew_s; /* this machine behind the CA */
+
+    const char *message; /* for people; made by event_emit */
+};
+
+/* event_name - the word for the kind that logs use; never NULL */
+const char *event_name(enum event_kind kind);
+
+/* event_message_id - the journal's MESSAGE_ID of the kind, sd_journal_send(3) */
+const char *event_message_id(enum event_kind kind);
+
+/* event_level - how severe the kind is, unless an event says otherwise */
+enum log_level event_level(enum event_kind kind);
+
+/* event_emit - tells all listeners; the message is what `format` makes. Borrows everything */
+void event_emit(const struct event *event, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Hears every event, in the order of their numbers. */
+typedef void event_heard(void *arg, const struct event *event);
+
+/* One who listens; lives in the memory of whoever it is. */
+struct event_listener {
+    event_heard *on_event;
+    void *arg;
+    struct event_listener *next; /* event's own */
+};
+
+/* event_listen - adds a listener, which is borrowed until event_ignore; once is enough */
+void event_listen(struct event_listener *listener);
+
+/* event_ignore - takes the listener away; one that does not listen is fine */
+void event_ignore(struct event_listener *listener);
+
+enum { EVENT_FIELD_BYTES = 512, EVENT_MESSAGE_BYTES = 1024 };
+
+/* One field beside the message, as text: named as the journal names fields (CERT, NOT_AFTER). */
+struct event_field {
+    const char *name;
+    char value[EVENT_FIELD_BYTES];
+};
+
+/*
+ * event_next_field - the next field that the event has
+ *
+ * *at is 0 before the first and is moved on; false behind the last.
+ */
+bool event_next_field(const struct event *event, size_t *at, struct event_field *ret_field);
+
+/* event_keep - a copy with texts of its own, for event_free; NULL if memory ran out */
+struct event *event_keep(const struct event *event);
+
+/* event_free - frees what event_keep gave; NULL is fine */
+void event_free(struct event *event);
+
+#endif
