@@ -6,8 +6,8 @@
 #include "config/config_values.h"
 #include "install/installed.h"
 #include "install/revoked_mark.h"
+#include "install/set_claim.h"
 #include "install/set_directory.h"
-#include "install/set_lock.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -103,9 +103,10 @@ static bool revoke_one(struct ask *ask, const struct cert_config *cert, bool rei
 {
     CLEANUP(installed_free) struct installed installed = {0};
     CLEANUP(close_fd) int set_fd = -1;
+    struct stat about;
     struct err who;
 
-    if (!set_directory_visit(cert->directory, &set_fd, err))
+    if (!set_directory_visit(cert->directory, &set_fd, &about, err))
         return false;
     installed_glance(set_fd, cert, &installed);
     if (installed.health == INSTALLED_NOTHING)
@@ -114,7 +115,7 @@ static bool revoke_one(struct ask *ask, const struct cert_config *cert, bool rei
         !revoke_record(ask, &installed.record, err))
         return false;
     terminal_line(stdout, "[cert %s] revoked serial %s", cert->name, installed.record.leaf.serial);
-    *ret_agent = set_lock_is_held(set_fd, cert->directory, &who);
+    *ret_agent = set_claim_has(set_fd, cert->directory, &who);
     return revoked_mark_write(set_fd, installed.generation,
                               reissue ? REVOCATION_REPLACED : REVOCATION_FINAL, err);
 }

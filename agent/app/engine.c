@@ -1,6 +1,5 @@
 #include "app/engine.h"
 
-#include "app/harden.h"
 #include "base/clock.h"
 #include "base/event.h"
 #include "cert/ca_steps.h"
@@ -191,7 +190,6 @@ static bool on_credentials(void *arg, bool changed)
 static void set_limits(struct engine *engine)
 {
     http_loop_limit(engine->http, engine->config->agent.max_in_flight);
-    harden_allow_files(engine->config->cert_count);
 }
 
 static bool open_ca(struct engine *engine, struct config *config, struct err *err)

@@ -4,6 +4,7 @@
 #include "base/event.h"
 #include "base/hide.h"
 #include "base/secret.h"
+#include "install/set_claim.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,10 +18,8 @@ enum {
     SECURE_HEAP_LEAST_BYTES = 256 * 1024,
     SECURE_HEAP_MOST_BYTES = 16 * 1024 * 1024,
     SECURE_BYTES_PER_CERT =
-        512, /* a P-256 key as PEM, with room: for those that wait for notBefore */
-    FILES_PER_CERT =
-        9, /* directories, locks, a command's pipes and process, the sockets of a proof */
-    FILES_AT_ONCE = 512 /* the CA's connections, workers' files, and all that is open for long */
+        512,            /* a P-256 key as PEM, with room: for those that wait for notBefore */
+    FILES_WANTED = 1024 /* what works at once: connections, proofs, commands, workers' files */
 };
 
 /* The signals that the event loop takes from a descriptor; sigprocmask(2) takes any set. */
@@ -57,15 +56,26 @@ static void leave_no_core(void)
     }
 }
 
-void harden_allow_files(size_t certs)
+/*
+ * Raises the soft limit of open files, up to the hard one. No further than is of use, since
+ * commands inherit it and a consumer may use select(2). A set at rest takes none.
+ */
+static void allow_files(void)
 {
-    rlim_t wanted = FILES_AT_ONCE + FILES_PER_CERT * certs;
     struct rlimit limit;
 
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return;
-    limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur < FILES_WANTED && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = FILES_WANTED < limit.rlim_max ? FILES_WANTED : limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    if (limit.rlim_cur < SET_FILES_LEFT)
+        log_write(LOG_ADVICE, NULL,
+                  "only %llu files may be open at once, and leafd may need %d; raise LimitNOFILE= "
+                  "of the unit, ulimit -n or the container's nofile; until then what finds none "
+                  "free is tried again later",
+                  (unsigned long long)limit.rlim_cur, SET_FILES_LEFT);
 }
 
 /* OpenSSL wants a power of two. */
@@ -99,6 +109,7 @@ bool harden_enter(size_t certs, struct err *err)
 
     mask_signals(SIG_BLOCK);
     signal(SIGPIPE, SIG_IGN);
+    allow_files();
     hide_make_room(certs);
     if (!secret_heap_open(secure_heap_bytes(certs), &locked, err) || !environment_take_token(err))
         return false;

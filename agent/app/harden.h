@@ -23,18 +23,11 @@ void harden_relax(void);
 /*
  * harden_enter - locks secrets away, before the first login or key
  *
- * Blocks the signals of harden_begin again and ignores SIGPIPE. `certs` sizes the secure heap,
- * onto which the token of the environment moves. Once a process, before threads are started and
- * before OpenSSL makes a key. Fails with class local.
+ * Blocks the signals of harden_begin again and ignores SIGPIPE. Raises the soft limit of open files
+ * and says so where it stays too low. `certs` sizes the secure heap, onto which the token of the
+ * environment moves. Once a process, before threads are started and before OpenSSL makes a key.
+ * Fails with class local.
  */
 bool harden_enter(size_t certs, struct err *err);
-
-/*
- * harden_allow_files - raises the soft limit of open files to what so many certificates need
- *
- * No further than is needed, since commands inherit it and a consumer may use select(2); up to the
- * hard limit at most.
- */
-void harden_allow_files(size_t certs);
 
 #endif

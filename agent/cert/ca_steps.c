@@ -159,7 +159,7 @@ void cert_flow_take_list(struct cert_flow *flow, const char *serial, const char 
 
     if (work->listing != NULL || strcmp(work->published.serial, serial) != 0)
         return;
-    job = cert_job_new(work->config, work->cert, work->set_fd, work->lock_fd, NULL, &err);
+    job = cert_job_new(work->config, work->cert, work->claim, NULL, &err);
     if (job == NULL)
         return;
     job->list.limit = LIST_MOST_BYTES;

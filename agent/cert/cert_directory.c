@@ -1,5 +1,6 @@
 #include "cert/cert_directory.h"
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/random.h"
 #include "cert/cert_log.h"
@@ -180,8 +181,8 @@ static int on_look_due(sd_event_source *source, uint64_t now_us, void *arg)
     }
     look->had_cause = look->has_cause;
     look->has_cause = false;
-    if (work->set_fd >= 0 && work->published.generation[0] != '\0')
-        look->job = cert_job_new(work->config, work->cert, work->set_fd, work->lock_fd, NULL, &err);
+    if (work->claim != NULL && work->published.generation[0] != '\0')
+        look->job = cert_job_new(work->config, work->cert, work->claim, NULL, &err);
     if (look->job != NULL) {
         memcpy(look->job->published, work->published.generation, sizeof look->job->published);
         memcpy(look->job->print, look->print, sizeof look->job->print);
@@ -226,10 +227,12 @@ static int on_directory_changed(sd_event_source *source, const struct inotify_ev
 {
     struct cert_work *work = arg;
     const char *name = event->len > 0 ? event->name : "";
+    CLEANUP(close_fd) int set_fd = -1;
 
     (void)source;
     if (strcmp(name, revoked_mark_name) == 0) {
-        cert_work_tell_mark(work, revoked_mark_read(work->set_fd, work->published.generation));
+        if (cert_work_open_set(work, &set_fd))
+            cert_work_tell_mark(work, revoked_mark_read(set_fd, work->published.generation));
         return 0;
     }
     if (is_our_doing(work, name))

@@ -13,7 +13,6 @@
 #include "pki/vet.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -40,15 +39,8 @@ void cert_draft_free(struct cert_draft *draft)
     free(draft);
 }
 
-static bool duplicate(int fd, int *ret_fd, struct err *err)
-{
-    *ret_fd = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
-    return fd < 0 || *ret_fd >= 0 ||
-           err_errno(err, ERR_LOCAL, errno, "cannot duplicate a descriptor");
-}
-
-struct cert_job *cert_job_new(struct config *config, const struct cert_config *cert, int set_fd,
-                              int lock_fd, struct cert_draft *draft, struct err *err)
+struct cert_job *cert_job_new(struct config *config, const struct cert_config *cert,
+                              struct set_claim *claim, struct cert_draft *draft, struct err *err)
 {
     struct cert_job *job = calloc(1, sizeof *job);
 
@@ -60,21 +52,28 @@ struct cert_job *cert_job_new(struct config *config, const struct cert_config *c
     job->config = config_ref(config);
     job->cert = cert;
     job->draft = draft;
-    job->set_fd = job->lock_fd = -1;
-    if (duplicate(set_fd, &job->set_fd, err) && duplicate(lock_fd, &job->lock_fd, err))
-        return job;
-    cert_job_free(job);
-    return NULL;
+    job->claim = set_claim_share(claim);
+    job->set_fd = -1;
+    return job;
+}
+
+/* Opens the set's directory for the job. */
+static bool open_claimed(struct cert_job *job, struct err *err)
+{
+    if (job->claim == NULL)
+        return err_set(err, ERR_LOCAL, "%s is not open", job->cert->directory);
+    return set_claim_open(job->claim, job->cert->directory, &job->set_fd, err);
 }
 
 void cert_job_free(void *arg)
 {
     struct cert_job *job = arg;
+    struct err err;
 
-    if (job->set_fd >= 0 && job->is_last)
+    if (job->is_last && (job->set_fd >= 0 || open_claimed(job, &err)))
         publish_leave_only(job->set_fd);
     close_fd(&job->set_fd);
-    close_fd(&job->lock_fd);
+    set_claim_drop(job->claim);
     cert_draft_free(job->draft);
     installed_free(&job->installed);
     bytes_free(&job->list);
@@ -144,14 +143,13 @@ static bool open_set(struct cert_job *job, struct err *err)
 {
     const char *path = job->cert->directory;
 
-    /* What was moved or mounted over since is opened anew, and locked anew. */
-    if (job->set_fd >= 0 && !set_directory_same(path, job->set_fd, job->lock_fd, err)) {
-        close_fd(&job->set_fd);
-        close_fd(&job->lock_fd);
-    }
-    if (job->set_fd >= 0
-            ? set_directory_is_safe(path, job->set_fd, err)
-            : set_directory_open(path, job->cert->directory_mode, &job->set_fd, &job->lock_fd, err))
+    if (job->claim != NULL && set_claim_open_judged(job->claim, path, &job->set_fd, err))
+        return true;
+    /* What was moved or mounted over since is claimed anew. */
+    if (job->claim != NULL && err->errnum == ESTALE)
+        job->claim = set_claim_drop(job->claim);
+    if (job->claim == NULL &&
+        set_claim_take(path, job->cert->directory_mode, &job->claim, &job->set_fd, err))
         return true;
     see(job, err);
     return false;
@@ -258,12 +256,11 @@ bool job_look(void *arg, struct err *err)
     char print[DIGEST_HEX_BYTES];
 
     shortage_forget();
-    job->revocation = revoked_mark_read(job->set_fd, job->published);
-    if (!set_directory_same(job->cert->directory, job->set_fd, job->lock_fd, err) ||
-        !set_directory_is_safe(job->cert->directory, job->set_fd, err)) {
+    if (!set_claim_open_judged(job->claim, job->cert->directory, &job->set_fd, err)) {
         snprintf(job->damage, sizeof job->damage, "%.255s", err->text);
-        return true;
+        return !err_shortage(err);
     }
+    job->revocation = revoked_mark_read(job->set_fd, job->published);
     if (!installed_print(job->set_fd, job->cert, job->published, print, err))
         return false;
     if (strcmp(print, job->print) == 0)
@@ -306,6 +303,8 @@ bool job_make_key(void *arg, struct err *err)
     struct cert_draft *draft = job->draft;
     const struct cert_request *request = &job->cert->request;
 
+    if ((job->rehearse || job->keep_key) && !open_claimed(job, err))
+        return false;
     if (job->rehearse && !generation_rehearse(job->set_fd, job->cert, err))
         return false;
     if (job->cert->key_source == KEY_FROM_VAULT)
@@ -360,6 +359,8 @@ bool job_vet(void *arg, struct err *err)
     ca_signed_free(&draft->reply);
     if (draft->issued.request_id == NULL)
         return err_memory(err);
+    if (job->guards_peers && !open_claimed(job, err))
+        return false;
     draft->is_stranger =
         job->guards_peers && !trust_bundle_has(job->set_fd, job->cert, &draft->issued);
     return !err_shortage(err);
@@ -382,6 +383,8 @@ bool job_recover(void *arg, struct err *err)
     CLEANUP(installed_free) struct installed installed = {0};
     struct issued *issued = &job->draft->issued;
 
+    if (!open_claimed(job, err))
+        return false;
     installed_read(job->set_fd, job->cert, &installed);
     if (installed.health == INSTALLED_NOTHING)
         return err_set(err, ERR_LOCAL, "%s", installed.why);
@@ -396,7 +399,7 @@ bool job_read_list(void *arg, struct err *err)
     struct crl *crl = NULL;
     struct arena arena = {0};
     struct record record = {0};
-    bool read = installed_record(job->set_fd, &arena, &record, err);
+    bool read = open_claimed(job, err) && installed_record(job->set_fd, &arena, &record, err);
     const struct text_list *issuers =
         record.chain_pem.count > 0 ? &record.chain_pem : &record.ca_pem;
 
@@ -415,8 +418,7 @@ bool job_stage(void *arg, struct err *err)
     struct cert_job *job = arg;
 
     shortage_forget();
-    if (!set_directory_same(job->cert->directory, job->set_fd, job->lock_fd, err) ||
-        !set_directory_is_safe(job->cert->directory, job->set_fd, err) ||
+    if (!set_claim_open_judged(job->claim, job->cert->directory, &job->set_fd, err) ||
         !trust_bundle_fill(job->set_fd, job->cert, &job->draft->issued, err) || err_shortage(err))
         return false;
     return generation_stage(job->set_fd, job->cert, &job->draft->issued, job->draft->generation,
@@ -442,7 +444,7 @@ bool job_publish(void *arg, struct err *err)
     struct cert_job *job = arg;
     struct err why;
 
-    if (!set_directory_same(job->cert->directory, job->set_fd, job->lock_fd, err) ||
+    if (!set_claim_open_judged(job->claim, job->cert->directory, &job->set_fd, err) ||
         !publish_swap(job->set_fd, job->cert, job->draft->generation, job->previous, err))
         return false;
     keep_mark(job);
@@ -461,7 +463,8 @@ bool job_read_record(void *arg, struct err *err)
     struct installed *installed = &job->installed;
 
     shortage_forget();
-    return installed_record(job->set_fd, &installed->arena, &installed->record, err) &&
+    return open_claimed(job, err) &&
+           installed_record(job->set_fd, &installed->arena, &installed->record, err) &&
            !err_shortage(err);
 }
 
@@ -472,6 +475,8 @@ bool job_read_identity(void *arg, struct err *err)
     CLEANUP(issued_free) struct issued issued = {0};
     bool is_client;
 
+    if (!open_claimed(job, err))
+        return false;
     shortage_forget();
     installed_read(job->set_fd, job->cert, &installed);
     if (err_shortage(err))
@@ -491,7 +496,7 @@ bool job_roll_back(void *arg, struct err *err)
     struct cert_job *job = arg;
     struct installed *target = &job->installed;
 
-    if (!set_directory_same(job->cert->directory, job->set_fd, job->lock_fd, err))
+    if (!set_claim_open_judged(job->claim, job->cert->directory, &job->set_fd, err))
         return false;
     installed_read_generation(job->set_fd, job->rollback_to, job->cert, target);
     if (target->health != INSTALLED_WHOLE)
@@ -505,5 +510,5 @@ bool job_save(void *arg, struct err *err)
 {
     struct cert_job *job = arg;
 
-    return cert_state_write(job->set_fd, &job->state, err);
+    return open_claimed(job, err) && cert_state_write(job->set_fd, &job->state, err);
 }

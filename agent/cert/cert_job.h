@@ -2,7 +2,8 @@
  * cert_job - the work on one certificate that would stall the loop, to be run by a worker
  *
  * Disk, keys and signatures. A job takes along all it touches: its own reference of the
- * configuration, its own duplicate of the directory's descriptor, the draft. Whoever started it
+ * configuration, its own share of the claim on the set, the draft. It opens the directory when it
+ * runs, so that a set at rest takes no descriptor. Whoever started it
  * gets the draft back when it has ended; if nobody waits any more, the job frees it.
  */
 #ifndef LEAFD_CERT_CERT_JOB_H
@@ -15,6 +16,7 @@
 #include "install/cert_state.h"
 #include "install/installed.h"
 #include "install/revoked_mark.h"
+#include "install/set_claim.h"
 #include "pki/identity.h"
 
 /* A certificate in the making: from the key to the staged generation. */
@@ -33,7 +35,8 @@ struct cert_draft {
 struct cert_job {
     struct config *config;
     const struct cert_config *cert;
-    int set_fd, lock_fd;      /* -1 until the directory is open */
+    struct set_claim *claim;  /* of the set; NULL until job_read_disk has it */
+    int set_fd;               /* the set's directory, open while the job runs; -1 before */
     struct cert_draft *draft; /* NULL where the job needs none */
 
     struct installed installed; /* of job_read_disk */
@@ -83,10 +86,10 @@ void cert_draft_free(struct cert_draft *draft);
 /*
  * cert_job_new - a job for this certificate; takes the draft, also when it fails
  *
- * Both descriptors are duplicated; -1 for none. NULL with *err filled, class local.
+ * Shares the claim; NULL is none. NULL with *err filled, class local.
  */
-struct cert_job *cert_job_new(struct config *config, const struct cert_config *cert, int set_fd,
-                              int lock_fd, struct cert_draft *draft, struct err *err);
+struct cert_job *cert_job_new(struct config *config, const struct cert_config *cert,
+                              struct set_claim *claim, struct cert_draft *draft, struct err *err);
 
 /* cert_job_free - a worker_free */
 void cert_job_free(void *arg);

@@ -29,8 +29,8 @@ static void on_job_done(void *arg, const struct err *job_err)
 static struct cert_job *new_job(struct cert_work *work)
 {
     struct err err;
-    struct cert_job *job = cert_job_new(work->config, work->cert, work->set_fd, work->lock_fd,
-                                        TAKE(work->draft), &err);
+    struct cert_job *job =
+        cert_job_new(work->config, work->cert, work->claim, TAKE(work->draft), &err);
 
     if (job == NULL)
         cert_work_fail(work, &err);
@@ -209,14 +209,13 @@ static void on_read(void *arg, const struct err *job_err)
     enum cert_event event = EV_FAILED;
 
     cert_work_close_set(work);
-    work->set_fd = take_fd(&job->set_fd);
-    work->lock_fd = take_fd(&job->lock_fd);
+    work->claim = TAKE(job->claim);
     if (err.kind == ERR_NONE) {
         cert_log_link_failed(work, &job->link_failure);
         cert_directory_watch(work);
         /* What was left before the watch was there has told nobody. */
         if (job->revocation == REVOCATION_NONE)
-            job->revocation = revoked_mark_read(work->set_fd, job->installed.generation);
+            job->revocation = revoked_mark_read(job->set_fd, job->installed.generation);
         event = take_findings(work, job);
         tell_damage(work, job);
         take_held(work, job, event);

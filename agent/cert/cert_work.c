@@ -33,7 +33,7 @@ static void destroy_later(struct slot *slot)
 bool cert_work_open(struct cert_work *work, struct cert_tools *tools, struct config *config,
                     const struct cert_config *cert, struct err *err)
 {
-    *work = (struct cert_work){.tools = tools, .set_fd = -1, .lock_fd = -1};
+    *work = (struct cert_work){.tools = tools};
     if (!slot_open(&work->later, tools->loop, destroy_later, on_later, work, err))
         return false;
     work->config = config_ref(config);
@@ -50,7 +50,7 @@ void cert_work_cancel(struct cert_work *work)
 
 void cert_work_note_end(struct cert_work *work)
 {
-    if (work->set_fd < 0 || !work->read_once ||
+    if (work->claim == NULL || !work->read_once ||
         backoff_resume_ms(work->state.try_again_at_s, clock_now_s()) == 0)
         return;
     work->state.restart.in_order = true;
@@ -60,12 +60,14 @@ void cert_work_note_end(struct cert_work *work)
 /* What the next process must know is on disk before this one lets go of the directory. */
 static void finish_saving(struct cert_work *work)
 {
+    CLEANUP(close_fd) int set_fd = -1;
     struct err err;
 
     if (work->saving != NULL)
         worker_join(work->saving);
     work->saving = slot_drop(work->saving);
-    if (work->save_again && !cert_state_write(work->set_fd, &work->state, &err))
+    if (work->save_again && cert_work_open_set(work, &set_fd) &&
+        !cert_state_write(set_fd, &work->state, &err))
         log_detail(work->cert->name, "cannot keep the state: %s", err.text);
 }
 
@@ -83,8 +85,14 @@ static void leave_directory(struct cert_work *work)
 
 void cert_work_close_set(struct cert_work *work)
 {
-    close_fd(&work->set_fd);
-    close_fd(&work->lock_fd);
+    work->claim = set_claim_drop(work->claim);
+}
+
+bool cert_work_open_set(const struct cert_work *work, int *ret_fd)
+{
+    struct err err;
+
+    return work->claim != NULL && set_claim_open(work->claim, work->cert->directory, ret_fd, &err);
 }
 
 void cert_work_close(struct cert_work *work)
@@ -110,13 +118,15 @@ static bool is_used(const struct config *config, const char *directory)
 
 void cert_work_abandon(struct cert_work *work, const struct config *config)
 {
-    if (work->set_fd < 0 || is_used(config, work->cert->directory))
+    CLEANUP(close_fd) int set_fd = -1;
+
+    if (work->claim == NULL || is_used(config, work->cert->directory))
         return;
     /* What a worker is doing may be the publication itself. */
     if (work->job != NULL)
         work->job->is_last = true;
-    else
-        publish_leave_only(work->set_fd);
+    else if (cert_work_open_set(work, &set_fd))
+        publish_leave_only(set_fd);
 }
 
 void cert_work_adopt(struct cert_work *work, struct config *config, const struct cert_config *cert)
@@ -143,8 +153,11 @@ void cert_work_adopt(struct cert_work *work, struct config *config, const struct
 
 void cert_work_remove(struct cert_work *work, const char *generation)
 {
-    if (generation[0] != '\0' && work->set_fd >= 0 && !publish_may_be(work->set_fd, generation))
-        generation_remove(work->set_fd, generation);
+    CLEANUP(close_fd) int set_fd = -1;
+
+    if (generation[0] != '\0' && cert_work_open_set(work, &set_fd) &&
+        !publish_may_be(set_fd, generation))
+        generation_remove(set_fd, generation);
 }
 
 static bool holds(const struct cert_work *work)
@@ -201,9 +214,9 @@ void cert_work_save(struct cert_work *work)
     struct err err;
 
     work->save_again = work->saving != NULL;
-    if (work->save_again || work->set_fd < 0)
+    if (work->save_again || work->claim == NULL)
         return;
-    job = cert_job_new(work->config, work->cert, work->set_fd, work->lock_fd, NULL, &err);
+    job = cert_job_new(work->config, work->cert, work->claim, NULL, &err);
     if (job == NULL)
         return;
     job->state = work->state;

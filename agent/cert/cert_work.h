@@ -108,7 +108,7 @@ struct cert_work {
     struct cert_tools *tools;
     struct config *config; /* a reference of its own; `cert` points into it */
     const struct cert_config *cert;
-    int set_fd, lock_fd; /* the set's directory, open, and its lock; -1 before */
+    struct set_claim *claim; /* that this process keeps the set; NULL: it does not */
 
     struct slot *slot;    /* the stage under way */
     struct cert_job *job; /* of that stage, if a worker does it; borrowed */
@@ -164,7 +164,11 @@ bool cert_work_open(struct cert_work *work, struct cert_tools *tools, struct con
  */
 void cert_work_note_end(struct cert_work *work);
 
-/* cert_work_close_set - closes the set's directory and gives up its lock */
+/* cert_work_open_set - opens the set's directory for a moment; false where this process does not
+ * keep the set, or its path leads elsewhere by now. The descriptor belongs to the caller */
+bool cert_work_open_set(const struct cert_work *work, int *ret_fd);
+
+/* cert_work_close_set - gives up the set */
 void cert_work_close_set(struct cert_work *work);
 
 /* cert_work_close - cancels the stage under way and releases everything */

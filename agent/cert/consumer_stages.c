@@ -118,8 +118,7 @@ void stage_reload(struct cert_work *work)
 static void read_published(struct cert_work *work, worker_run *run, slot_done *on_done)
 {
     struct err err;
-    struct cert_job *job =
-        cert_job_new(work->config, work->cert, work->set_fd, work->lock_fd, NULL, &err);
+    struct cert_job *job = cert_job_new(work->config, work->cert, work->claim, NULL, &err);
 
     if (job == NULL) {
         cert_work_fail(work, &err);
@@ -280,8 +279,7 @@ static void on_rolled_back(void *arg, const struct err *job_err)
 void stage_roll_back(struct cert_work *work)
 {
     struct err err;
-    struct cert_job *job =
-        cert_job_new(work->config, work->cert, work->set_fd, work->lock_fd, NULL, &err);
+    struct cert_job *job = cert_job_new(work->config, work->cert, work->claim, NULL, &err);
 
     if (job == NULL) {
         cert_work_fail(work, &err);

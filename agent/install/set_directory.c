@@ -3,7 +3,6 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/trust.h"
-#include "install/set_lock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,32 +10,32 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Whoever may write the directory may exchange the key: nobody but us and root. */
-static bool is_private(const char *path, const struct stat *about, uid_t uid, struct err *err)
+/* Whoever may write the directory may exchange the key: nobody but root and the user. Looks at it
+ * into *ret_about. */
+static bool check_private(const char *path, int fd, uid_t user, struct stat *ret_about,
+                          struct err *err)
 {
-    if (about->st_uid != uid && about->st_uid != 0)
+    if (fstat(fd, ret_about) != 0)
+        return err_errno(err, ERR_LOCAL, errno, "cannot look at %s", path);
+    if (ret_about->st_uid != user && ret_about->st_uid != 0)
         return err_set(err, ERR_LOCAL,
                        "%s belongs to uid %u, who could exchange the key, and leafd runs here as "
                        "uid %u; run it as uid %u, or name a directory of its own",
-                       path, (unsigned)about->st_uid, (unsigned)uid, (unsigned)about->st_uid);
-    if ((about->st_mode & S_IWOTH) != 0)
+                       path, (unsigned)ret_about->st_uid, (unsigned)user,
+                       (unsigned)ret_about->st_uid);
+    if ((ret_about->st_mode & S_IWOTH) != 0)
         return err_set(
             err, ERR_LOCAL,
             "%s may be written by everybody; chmod o-w it, or name a directory below it, "
             "which leafd makes",
             path);
-    if ((about->st_mode & S_IWGRP) != 0)
+    if ((ret_about->st_mode & S_IWGRP) != 0)
         return err_set(
             err, ERR_LOCAL,
             "%s may be written by its group; chmod g-w it, or name a directory below it, "
             "which leafd makes",
             path);
     return true;
-}
-
-static bool is_ours(const char *path, const struct stat *about, struct err *err)
-{
-    return is_private(path, about, geteuid(), err);
 }
 
 /* Never through a link: what is exchanged for one is nothing of ours. */
@@ -104,54 +103,20 @@ static bool open_parent(const char *path, uid_t user, int *ret_fd, const char **
             err_wrap(err, "the directory %s is not there, and leafd cannot make it", path));
 }
 
-static bool open_or_make(const char *path, mode_t mode, int *ret_fd, struct err *err)
+bool set_directory_open(const char *path, mode_t mode, int *ret_fd, struct stat *ret_about,
+                        struct err *err)
 {
     CLEANUP(close_fd) int parent_fd = -1;
     CLEANUP(close_fd) int fd = -1;
+    uid_t user = geteuid();
     const char *name;
-    struct stat about;
 
-    if (!open_parent(path, geteuid(), &parent_fd, &name, err))
+    if (!open_parent(path, user, &parent_fd, &name, err))
         return false;
     if (!open_at(parent_fd, name, path, &fd, err) &&
         (err->errnum != ENOENT || !make(parent_fd, name, path, mode, &fd, err)))
         return false;
-    if (fstat(fd, &about) != 0)
-        return err_errno(err, ERR_LOCAL, errno, "cannot look at %s", path);
-    if (!is_ours(path, &about, err))
-        return false;
-    *ret_fd = take_fd(&fd);
-    return true;
-}
-
-/* Whether the agent of the directory's own owner works in a directory that is not ours to work in:
- * then nobody has to be told whose it is. */
-static bool is_kept(const char *path, struct err *ret_who)
-{
-    CLEANUP(close_fd) int parent_fd = -1;
-    CLEANUP(close_fd) int fd = -1;
-    const char *name;
-    struct stat about;
-    struct err err;
-
-    return set_directory_look(path, &fd, &err) && fstat(fd, &about) == 0 &&
-           is_private(path, &about, about.st_uid, &err) &&
-           open_parent(path, about.st_uid, &parent_fd, &name, &err) &&
-           set_lock_is_held(fd, path, ret_who);
-}
-
-bool set_directory_open(const char *path, mode_t mode, int *ret_fd, int *ret_lock_fd,
-                        struct err *err)
-{
-    CLEANUP(close_fd) int fd = -1;
-    struct err who;
-
-    if (!open_or_make(path, mode, &fd, err)) {
-        if (is_kept(path, &who))
-            *err = who;
-        return false;
-    }
-    if (!set_lock_take(fd, path, ret_lock_fd, err))
+    if (!check_private(path, fd, user, ret_about, err))
         return false;
     *ret_fd = take_fd(&fd);
     return true;
@@ -159,31 +124,26 @@ bool set_directory_open(const char *path, mode_t mode, int *ret_fd, int *ret_loc
 
 /* Opens what is there and ours to work in. */
 static bool visit_at(int parent_fd, const char *name, const char *path, int *ret_fd,
-                     struct err *err)
+                     struct stat *ret_about, struct err *err)
 {
     CLEANUP(close_fd) int fd = -1;
-    struct stat about;
+    uid_t user = geteuid();
 
-    if (!open_at(parent_fd, name, path, &fd, err))
-        return false;
-    if (fstat(fd, &about) != 0)
-        return err_errno(err, ERR_LOCAL, errno, "cannot look at %s", path);
-    if (!is_ours(path, &about, err))
+    if (!open_at(parent_fd, name, path, &fd, err) || !check_private(path, fd, user, ret_about, err))
         return false;
     if (faccessat(fd, ".", W_OK | X_OK, AT_EACCESS) != 0)
-        return err_errno(err, ERR_LOCAL, errno, "uid %u cannot write %s", (unsigned)geteuid(),
-                         path);
+        return err_errno(err, ERR_LOCAL, errno, "uid %u cannot write %s", (unsigned)user, path);
     *ret_fd = take_fd(&fd);
     return true;
 }
 
-bool set_directory_visit(const char *path, int *ret_fd, struct err *err)
+bool set_directory_visit(const char *path, int *ret_fd, struct stat *ret_about, struct err *err)
 {
     CLEANUP(close_fd) int parent_fd = -1;
     const char *name;
 
     return open_parent(path, geteuid(), &parent_fd, &name, err) &&
-           visit_at(parent_fd, name, path, ret_fd, err);
+           visit_at(parent_fd, name, path, ret_fd, ret_about, err);
 }
 
 bool set_directory_would_open(const char *path, struct err *err)
@@ -200,7 +160,7 @@ bool set_directory_would_open(const char *path, struct err *err)
                err_errno(err, ERR_LOCAL, errno,
                          "the directory %s is not there, and uid %u cannot make it", path,
                          (unsigned)geteuid());
-    return visit_at(parent_fd, name, path, &fd, err);
+    return visit_at(parent_fd, name, path, &fd, &about, err);
 }
 
 /* Whoever made it so wanted others to read what comes into it. */
@@ -229,7 +189,7 @@ void set_directory_remark(const char *path, struct set_directory_remarks *ret_re
     ret_remarks->is_there = set_directory_look(path, &fd, &err) && fstat(fd, &about) == 0;
     if (ret_remarks->is_there) {
         trust.user = about.st_uid;
-        safe = is_private(path, &about, about.st_uid, &err);
+        safe = check_private(path, fd, about.st_uid, &about, &err);
     }
     if (safe && !trust_open_parent(&trust, path, &parent_fd, &name, &err))
         safe = err.errnum != EPERM;
@@ -243,45 +203,20 @@ void set_directory_remark(const char *path, struct set_directory_remarks *ret_re
         remark_acl(parent_fd, "the directory above", ret_remarks);
 }
 
-static bool is_same(int parent_fd, const char *name, const char *path, int fd, struct err *err)
+bool set_directory_is_private(const char *path, int fd, struct err *err)
 {
+    CLEANUP(close_fd) int parent_fd = -1;
     struct stat held, named;
+    const char *name;
 
-    if (fstat(fd, &held) != 0 || fstatat(parent_fd, name, &named, AT_SYMLINK_NOFOLLOW) != 0)
+    if (fstat(fd, &held) != 0)
+        return err_errno(err, ERR_LOCAL, errno, "cannot look at %s", path);
+    if (!check_private(path, fd, held.st_uid, &held, err) ||
+        !open_parent(path, held.st_uid, &parent_fd, &name, err))
+        return false;
+    if (fstatat(parent_fd, name, &named, AT_SYMLINK_NOFOLLOW) != 0)
         return err_errno(err, ERR_LOCAL, errno, "cannot look at %s", path);
     if (held.st_dev != named.st_dev || held.st_ino != named.st_ino)
         return err_set(err, ERR_LOCAL, "%s was replaced by another directory", path);
     return true;
-}
-
-bool set_directory_same(const char *path, int fd, int lock_fd, struct err *err)
-{
-    return is_same(AT_FDCWD, path, path, fd, err) && set_lock_stands(fd, path, lock_fd, err);
-}
-
-/* Whether nobody but root and the user may write the open directory, or lead its path elsewhere. */
-static bool is_safe(const char *path, int fd, uid_t user, struct err *err)
-{
-    CLEANUP(close_fd) int parent_fd = -1;
-    const char *name;
-    struct stat about;
-
-    if (fstat(fd, &about) != 0)
-        return err_errno(err, ERR_LOCAL, errno, "cannot look at %s", path);
-    return is_private(path, &about, user, err) && open_parent(path, user, &parent_fd, &name, err) &&
-           is_same(parent_fd, name, path, fd, err);
-}
-
-bool set_directory_is_safe(const char *path, int fd, struct err *err)
-{
-    return is_safe(path, fd, geteuid(), err);
-}
-
-bool set_directory_is_private(const char *path, int fd, struct err *err)
-{
-    struct stat about;
-
-    if (fstat(fd, &about) != 0)
-        return err_errno(err, ERR_LOCAL, errno, "cannot look at %s", path);
-    return is_safe(path, fd, about.st_uid, err);
 }

@@ -1,10 +1,10 @@
 /*
  * set_directory - the directory in which one certificate's files live
  *
- * Opened once and held: all further work goes through the descriptor, so that nobody can move the
- * directory away underneath and have keys written elsewhere. Whoever may write a directory on the
- * way to it could lead the path elsewhere, and whoever reads files by their names with it: each of
- * them belongs to root or to this process's user (base/trust). One agent works in it (set_lock).
+ * All work in it goes through a descriptor, so that nobody can move the directory away underneath
+ * and have keys written elsewhere. Whoever may write a directory on the way to it could lead the
+ * path elsewhere, and whoever reads files by their names with it: each of them belongs to root or
+ * to this process's user (base/trust). One agent works in it (set_claim).
  */
 #ifndef LEAFD_INSTALL_SET_DIRECTORY_H
 #define LEAFD_INSTALL_SET_DIRECTORY_H
@@ -12,32 +12,31 @@
 #include "base/err.h"
 
 #include <stdbool.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 /*
- * set_directory_open - opens the directory for writing and takes the lock
+ * set_directory_open - opens the directory, after judging it and the way to it
  *
  * Makes it with `mode` if it is missing and its parent is there. Refuses one that somebody else
  * owns, or that group or others may write, and one to which the way leads through such a directory.
- * Both descriptors belong to the caller; closing them gives the lock back. Fails with class local,
- * and errnum EWOULDBLOCK where another agent has the lock, of the directory's owner if that is
- * somebody else.
+ * The descriptor belongs to the caller; *ret_about is what it looks like. Fails with class local.
  */
-bool set_directory_open(const char *path, mode_t mode, int *ret_fd, int *ret_lock_fd,
+bool set_directory_open(const char *path, mode_t mode, int *ret_fd, struct stat *ret_about,
                         struct err *err);
 
 /*
- * set_directory_visit - opens a directory that is there, after the same judgement, beside its agent
+ * set_directory_visit - opens a directory that is there, after the same judgement
  *
- * Makes nothing and takes no lock. The descriptor belongs to the caller. Fails with class local,
- * and errnum ENOENT where nothing is there.
+ * Makes nothing; this process's user must be able to write in it. As set_directory_open; errnum is
+ * ENOENT where nothing is there.
  */
-bool set_directory_visit(const char *path, int *ret_fd, struct err *err);
+bool set_directory_visit(const char *path, int *ret_fd, struct stat *ret_about, struct err *err);
 
 /*
  * set_directory_would_open - whether set_directory_open would work, by what can be seen
  *
- * Makes nothing and takes no lock, so that it can be asked beside a running agent. Fails with class
+ * Makes nothing, so that it can be asked beside a running agent. Fails with class
  * local and says what is in the way.
  */
 bool set_directory_would_open(const char *path, struct err *err);
@@ -58,7 +57,7 @@ struct set_directory_remarks {
  */
 void set_directory_remark(const char *path, struct set_directory_remarks *ret_remarks);
 
-/* set_directory_look - opens the directory for reading only, without the lock; class local */
+/* set_directory_look - opens the directory as it is, without judging it; class local */
 bool set_directory_look(const char *path, int *ret_fd, struct err *err);
 
 /*
@@ -71,17 +70,8 @@ bool set_directory_look(const char *path, int *ret_fd, struct err *err);
  */
 bool set_directory_mode(int fd, mode_t mode, struct err *err);
 
-/*
- * set_directory_is_safe - whether still nobody but us and root may write it, or a directory on the
- * way to it; class local if not
- */
-bool set_directory_is_safe(const char *path, int fd, struct err *err);
-
-/* set_directory_is_private - the same for the directory's owner, asked by anybody */
+/* set_directory_is_private - whether still nobody but root and its owner may write the open
+ * directory, or lead its path elsewhere, asked by anybody; class local if not */
 bool set_directory_is_private(const char *path, int fd, struct err *err);
-
-/* set_directory_same - whether the path still leads to the open directory, and the lock is in
- * place; class local if not */
-bool set_directory_same(const char *path, int fd, int lock_fd, struct err *err);
 
 #endif

@@ -1207,14 +1207,15 @@ static void start_look(struct fixture *fixture, char *folder)
 {
     struct cert_work *work = &fixture->flow->work;
     struct err err;
+    int fd;
 
     assert_non_null(mkdtemp(folder));
     fixture->tools.stays = true;
     assert_true(workers_open(fixture->tools.loop, 1, &fixture->tools.workers, &err));
     fixture->cert.directory = folder;
     fixture->config->agent.files_every_s = 600;
-    work->set_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    assert_true(work->set_fd >= 0);
+    assert_true(set_claim_take(folder, 0755, &work->claim, &fd, &err));
+    close(fd);
     strcpy(work->published.generation, published_name);
     work->published.due_s = clock_now_s() + 1000;
     deliver(fixture, EV_FRESH);
@@ -1244,6 +1245,7 @@ static void end_looks(struct fixture *fixture, const char *folder)
     workers_close(fixture->tools.workers);
     unlinkat(folder_fd, "..revoked", 0);
     unlinkat(folder_fd, "..state", 0);
+    unlinkat(folder_fd, "..lock", 0);
     close(folder_fd);
     assert_int_equal(rmdir(folder), 0);
 }
@@ -1282,15 +1284,24 @@ static void a_look_ends_with_the_directory_that_it_was_at(void **state)
     end_looks(fixture, folder);
 }
 
+static void mark(struct cert_work *work, enum revocation revocation)
+{
+    struct err err;
+    int fd;
+
+    assert_true(cert_work_open_set(work, &fd));
+    assert_true(revoked_mark_write(fd, published_name, revocation, &err));
+    close(fd);
+}
+
 static void a_mark_ends_one_wait_and_no_more(void **state)
 {
     struct fixture *fixture = *state;
     struct cert_work *work = &fixture->flow->work;
     char folder[] = "/tmp/leafd-flow.XXXXXX";
-    struct err err;
 
     start_look(fixture, folder);
-    assert_true(revoked_mark_write(work->set_fd, published_name, REVOCATION_REPLACED, &err));
+    mark(work, REVOCATION_REPLACED);
     look_until_it_ends(fixture);
     assert_int_equal(fixture->flow->state, FLOW_QUEUED);
     deliver(fixture, EV_FAILED);
@@ -1300,10 +1311,10 @@ static void a_mark_ends_one_wait_and_no_more(void **state)
     assert_int_equal(fixture->flow->state, FLOW_BACKING_OFF);
     assert_string_equal(trace, "stage_queue");
     /* What is told now is something else. */
-    assert_true(revoked_mark_write(work->set_fd, published_name, REVOCATION_FINAL, &err));
+    mark(work, REVOCATION_FINAL);
     look_until_it_ends(fixture);
     assert_int_equal(fixture->flow->state, FLOW_WITHDRAWN);
-    assert_true(revoked_mark_write(work->set_fd, published_name, REVOCATION_REPLACED, &err));
+    mark(work, REVOCATION_REPLACED);
     look_until_it_ends(fixture);
     assert_int_equal(fixture->flow->state, FLOW_QUEUED);
     assert_int_equal(bugs, 0);
@@ -1315,11 +1326,10 @@ static void a_mark_that_was_not_heeded_is_told_again(void **state)
     struct fixture *fixture = *state;
     struct cert_work *work = &fixture->flow->work;
     char folder[] = "/tmp/leafd-flow.XXXXXX";
-    struct err err;
 
     start_look(fixture, folder);
     flow_enter(fixture->flow, FLOW_QUEUED);
-    assert_true(revoked_mark_write(work->set_fd, published_name, REVOCATION_REPLACED, &err));
+    mark(work, REVOCATION_REPLACED);
     look_until_it_ends(fixture);
     assert_int_equal(fixture->flow->state, FLOW_QUEUED);
     deliver(fixture, EV_FAILED);

@@ -11,7 +11,7 @@
 #include "install/output_sds.h"
 #include "install/outputs.h"
 #include "install/publish.h"
-#include "install/set_directory.h"
+#include "install/set_claim.h"
 #include "install/trust_bundle.h"
 #include "install/trust_overlap.h"
 #include "pki/key.h"
@@ -39,7 +39,8 @@ static const struct output file_kinds[] = {
 
 struct set {
     char path[64], password_file[96];
-    int fd, lock_fd;
+    int fd;
+    struct set_claim *claim;
     struct output outputs[COUNT_OF(file_kinds)];
     struct cert_config cert;
     struct issued issued;
@@ -126,7 +127,7 @@ static int make_set(void **state)
     write_password(set, "changeit\n");
     issue_anew(set);
     *state = set;
-    return !set_directory_open(set->path, 0755, &set->fd, &set->lock_fd, &err);
+    return !set_claim_take(set->path, 0755, &set->claim, &set->fd, &err);
 }
 
 static int remove_set(void **state)
@@ -135,7 +136,7 @@ static int remove_set(void **state)
     char command[256];
 
     close(set->fd);
-    close(set->lock_fd);
+    set_claim_drop(set->claim);
     issued_free(&set->issued);
     snprintf(command, sizeof command, "rm -rf %s %s", set->path, set->password_file);
     free(set);

@@ -11,21 +11,25 @@
 #include "install/installed.h"
 #include "install/publish.h"
 #include "install/revoked_mark.h"
+#include "install/set_claim.h"
 #include "install/set_directory.h"
-#include "install/set_lock.h"
 #include "pki/key.h"
 
 #include <jansson.h>
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
 
 struct set {
     char path[64];
-    int fd, lock_fd;
+    int fd;
+    struct set_claim *claim;
     struct output outputs[7];
     struct cert_config cert;
     struct issued issued;
@@ -90,7 +94,7 @@ static int make_set(void **state)
     set->cert.outputs.count = COUNT_OF(set->outputs);
     fill_issued(&set->issued, "a.example.com");
     *state = set;
-    return !set_directory_open(set->path, 0755, &set->fd, &set->lock_fd, &err);
+    return !set_claim_take(set->path, 0755, &set->claim, &set->fd, &err);
 }
 
 static int remove_set(void **state)
@@ -99,7 +103,7 @@ static int remove_set(void **state)
     char command[256];
 
     close(set->fd);
-    close(set->lock_fd);
+    set_claim_drop(set->claim);
     issued_free(&set->issued);
     snprintf(command, sizeof command, "chmod -R u+w %s; rm -rf %s", set->path, set->path);
     if (system(command) != 0)
@@ -461,39 +465,161 @@ static void a_rehearsal_leaves_nothing_behind(void **state)
     assert_int_equal(generation_sweep(set->fd, "", "", ""), 0);
 }
 
-static void a_directory_has_one_agent(void **state)
+static void a_set_has_one_agent(void **state)
+{
+    struct set *set = *state;
+    struct set_claim *claim;
+    struct err err;
+    int fd;
+
+    assert_false(set_claim_take(set->path, 0755, &claim, &fd, &err));
+    assert_int_equal(err.errnum, EWOULDBLOCK);
+    assert_non_null(strstr(err.text, "another leafd works in"));
+    assert_true(set_claim_open(set->claim, set->path, &fd, &err));
+    assert_true(set_claim_has(fd, set->path, &err));
+    assert_non_null(strstr(err.text, "another leafd works in"));
+    close(fd);
+    /* Whoever shares it keeps it. */
+    claim = set_claim_share(set->claim);
+    set_claim_drop(set->claim);
+    assert_false(set_claim_take(set->path, 0755, &claim, &fd, &err));
+    set_claim_drop(claim);
+    assert_true(set_directory_look(set->path, &fd, &err));
+    assert_false(set_claim_has(fd, set->path, &err));
+    close(fd);
+    close(set->fd);
+    assert_true(set_claim_take(set->path, 0755, &set->claim, &set->fd, &err));
+}
+
+static size_t open_files(void)
+{
+    CLEANUP(close_directory) DIR *files = opendir("/proc/self/fd");
+    size_t count = 0;
+
+    while (readdir(files) != NULL)
+        count++;
+    return count;
+}
+
+/* Claims a set in a directory below `parent`, with what it takes at rest. */
+static void claim_at_rest(const char *parent, struct set_claim **ret_claim, size_t *ret_files)
+{
+    size_t before = open_files();
+    char path[128];
+    struct set_claim *other;
+    struct err err;
+    int fd;
+
+    snprintf(path, sizeof path, "%s/at-rest", parent);
+    assert_true(set_claim_take(path, 0755, ret_claim, &fd, &err));
+    close(fd);
+    *ret_files = open_files() - before;
+    assert_false(set_claim_take(path, 0755, &other, &fd, &err));
+    assert_int_equal(err.errnum, EWOULDBLOCK);
+    assert_true(set_claim_open_judged(*ret_claim, path, &fd, &err));
+    assert_int_equal(unlinkat(fd, "..lock", 0), 0);
+    close(fd);
+    assert_int_equal(rmdir(path), 0);
+}
+
+static bool is_overlay(const char *path)
+{
+    enum { OVERLAYFS = 0x794c7630 }; /* OVERLAYFS_SUPER_MAGIC of linux/magic.h */
+    struct statfs about;
+
+    assert_int_equal(statfs(path, &about), 0);
+    return about.f_type == OVERLAYFS;
+}
+
+/* Where the kernel lets a mapping hold the lock, which is everywhere but on overlayfs. */
+static void a_set_at_rest_takes_no_descriptor(void **state)
+{
+    static const char *const more[] = {"/dev/shm", "/run"};
+    const struct set *set = *state;
+    const char *places[COUNT_OF(more) + 1] = {set->path, more[0], more[1]};
+    struct set_claim *claim;
+    size_t files;
+
+    for (size_t i = 0; i < COUNT_OF(places); i++) {
+        char parent[96];
+
+        if (access(places[i], W_OK) != 0)
+            continue;
+        snprintf(parent, sizeof parent, "%s/leafd-unit-XXXXXX", places[i]);
+        assert_non_null(mkdtemp(parent));
+        claim_at_rest(parent, &claim, &files);
+        assert_int_equal(files, is_overlay(parent) ? 2 : 0);
+        assert_null(set_claim_drop(claim));
+        assert_int_equal(rmdir(parent), 0);
+    }
+}
+
+/* The lock ends with the process, however that ends, and a child has no part in it. */
+static void a_claim_ends_with_its_process(void **state)
 {
     struct set *set = *state;
     struct err err;
-    int fd, lock_fd;
+    int end[2];
+    pid_t child;
 
-    assert_false(set_directory_open(set->path, 0755, &fd, &lock_fd, &err));
-    assert_non_null(strstr(err.text, "another leafd works in"));
-    assert_true(set_directory_look(set->path, &fd, &err));
-    assert_true(set_directory_same(set->path, fd, set->lock_fd, &err));
-    assert_true(set_lock_is_held(fd, set->path, &err));
-    assert_non_null(strstr(err.text, "another leafd works in"));
-    close(fd);
+    close(set->fd);
+    set_claim_drop(set->claim);
+    assert_int_equal(pipe(end), 0);
+    child = fork();
+    if (child == 0) {
+        bool taken = set_claim_take(set->path, 0755, &set->claim, &set->fd, &err);
+
+        close(set->fd);
+        close(end[1]);
+        /* The grandchild lives until the test ends it. */
+        if (taken && fork() == 0)
+            _exit((int)read(end[0], &(char){0}, 1));
+        kill(getpid(), SIGKILL);
+    }
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_true(set_claim_take(set->path, 0755, &set->claim, &set->fd, &err));
+    close(end[0]);
+    close(end[1]);
 }
 
 /* Whoever removes the lock gets no second agent in, and the first one notices. */
 static void a_lock_that_is_removed_is_missed(void **state)
 {
     struct set *set = *state;
+    char previous[GENERATION_NAME_BYTES];
+    struct set_claim *claim;
     struct err err;
-    int fd, lock_fd;
+    int fd, ready[2];
+    pid_t second;
+    char told = 0;
 
     if (unit_has_valgrind())
         skip(); /* leafd is known by the name of its program, which is valgrind's */
+    publish_now(set, previous);
     assert_int_equal(unlinkat(set->fd, "..lock", 0), 0);
-    assert_false(set_directory_open(set->path, 0755, &fd, &lock_fd, &err));
-    assert_int_equal(err.errnum, EWOULDBLOCK);
-    assert_false(set_directory_same(set->path, set->fd, set->lock_fd, &err));
+    assert_int_equal(pipe(ready), 0);
+    second = fork();
+    if (second == 0) {
+        bool refused = !set_claim_take(set->path, 0755, &claim, &fd, &err) &&
+                       err.errnum == EWOULDBLOCK && strstr(err.text, ": process ") != NULL;
+
+        _exit(write(ready[1], refused ? "y" : "n", 1) != 1);
+    }
+    assert_int_equal(read(ready[0], &told, 1), 1);
+    assert_int_equal(waitpid(second, NULL, 0), second);
+    close(ready[0]);
+    close(ready[1]);
+    assert_int_equal(told, 'y');
+    assert_false(set_claim_open(set->claim, set->path, &fd, &err));
+    assert_int_equal(err.errnum, ESTALE);
     assert_non_null(strstr(err.text, "..lock was removed or replaced"));
+    /* It is taken again beside what is left of the first one. */
     close(set->fd);
-    close(set->lock_fd);
-    assert_true(set_directory_open(set->path, 0755, &set->fd, &set->lock_fd, &err));
-    assert_true(set_directory_same(set->path, set->fd, set->lock_fd, &err));
+    assert_true(set_claim_take(set->path, 0755, &claim, &set->fd, &err));
+    set_claim_drop(set->claim);
+    set->claim = claim;
+    assert_true(set_claim_open(set->claim, set->path, &fd, &err));
+    close(fd);
 }
 
 /* What others could have opened, and hold a lock on, is none. */
@@ -502,12 +628,10 @@ static void a_lock_that_is_none_gives_way(void **state)
     struct set *set = *state;
     struct stat about;
     struct err err;
-    int others;
+    int others, fd;
 
     for (int kind = 0; kind < 4; kind++) {
-        close(set->fd);
-        close(set->lock_fd);
-        assert_true(set_directory_look(set->path, &set->fd, &err));
+        set_claim_drop(set->claim);
         assert_int_equal(unlinkat(set->fd, "..lock", 0), 0);
         others = kind == 0 ? openat(set->fd, "..lock", O_CREAT | O_RDWR, 0600) : -1;
         assert_true(kind == 0   ? fchmod(others, 0644) == 0 && flock(others, LOCK_EX) == 0
@@ -515,44 +639,66 @@ static void a_lock_that_is_none_gives_way(void **state)
                     : kind == 2 ? mkfifoat(set->fd, "..lock", 0600) == 0
                                 : mkdirat(set->fd, "..lock", 0700) == 0);
         close(set->fd);
-        assert_true(set_directory_open(set->path, 0755, &set->fd, &set->lock_fd, &err));
+        assert_true(set_claim_take(set->path, 0755, &set->claim, &set->fd, &err));
         assert_int_equal(fstatat(set->fd, "..lock", &about, AT_SYMLINK_NOFOLLOW), 0);
         assert_true(S_ISREG(about.st_mode) && (about.st_mode & 0777) == 0600);
-        assert_true(set_directory_same(set->path, set->fd, set->lock_fd, &err));
+        assert_true(set_claim_open_judged(set->claim, set->path, &fd, &err));
+        close(fd);
         if (others >= 0)
             close(others);
     }
 }
 
+static bool opens(const char *path)
+{
+    struct set_claim *claim;
+    struct err err;
+    int fd;
+
+    if (!set_claim_take(path, 0750, &claim, &fd, &err))
+        return false;
+    close(fd);
+    set_claim_drop(claim);
+    return true;
+}
+
 static void a_directory_that_others_may_write_is_refused(void **state)
 {
     struct set *set = *state;
+    struct set_claim *claim;
     char path[128];
     struct err err;
-    int fd, lock_fd;
+    int fd;
 
     snprintf(path, sizeof path, "%s/sub", set->path);
-    assert_true(set_directory_open(path, 0750, &fd, &lock_fd, &err));
-    close(fd);
-    close(lock_fd);
+    assert_true(opens(path));
     assert_int_equal(chmod(path, 0777), 0);
-    assert_false(set_directory_open(path, 0750, &fd, &lock_fd, &err));
+    assert_false(opens(path));
     assert_int_equal(chmod(path, 0775), 0);
-    assert_false(set_directory_open(path, 0750, &fd, &lock_fd, &err));
+    assert_false(opens(path));
     assert_int_equal(chmod(path, 0755), 0);
-    assert_true(set_directory_open(path, 0750, &fd, &lock_fd, &err));
+    assert_true(set_claim_take(path, 0750, &claim, &fd, &err));
+    close(fd);
+    /* It is judged again, and so is the way to it. */
+    assert_int_equal(chmod(path, 0775), 0);
+    assert_false(set_claim_open_judged(claim, path, &fd, &err));
+    assert_int_equal(chmod(path, 0755), 0);
+    assert_true(set_claim_open_judged(claim, path, &fd, &err));
     assert_int_equal(unlinkat(fd, "..lock", 0), 0);
+    close(fd);
     assert_int_equal(rmdir(path), 0);
     assert_int_equal(mkdir(path, 0755), 0);
-    assert_false(set_directory_same(path, fd, lock_fd, &err));
-    close(fd);
-    close(lock_fd);
+    assert_false(set_claim_open(claim, path, &fd, &err));
+    assert_int_equal(err.errnum, ESTALE);
+    assert_false(set_claim_open_judged(claim, path, &fd, &err));
+    assert_int_equal(err.errnum, ESTALE);
+    set_claim_drop(claim);
     assert_int_equal(rmdir(path), 0);
     assert_int_equal(symlink("/tmp", path), 0);
-    assert_false(set_directory_open(path, 0750, &fd, &lock_fd, &err));
+    assert_false(opens(path));
     assert_int_equal(unlink(path), 0);
     assert_int_equal(chmod(set->path, 0775), 0);
-    assert_false(set_directory_open(path, 0750, &fd, &lock_fd, &err));
+    assert_false(set_claim_take(path, 0750, &claim, &fd, &err));
     assert_non_null(strstr(err.text, set->path));
     assert_int_equal(faccessat(set->fd, "sub", F_OK, AT_SYMLINK_NOFOLLOW), -1);
 }
@@ -735,7 +881,9 @@ int main(void)
         SET_TEST(files_of_others_are_never_replaced_nor_removed),
         SET_TEST(links_elsewhere_lead_into_the_set),
         SET_TEST(a_rehearsal_leaves_nothing_behind),
-        SET_TEST(a_directory_has_one_agent),
+        SET_TEST(a_set_has_one_agent),
+        SET_TEST(a_set_at_rest_takes_no_descriptor),
+        SET_TEST(a_claim_ends_with_its_process),
         SET_TEST(a_lock_that_is_removed_is_missed),
         SET_TEST(a_lock_that_is_none_gives_way),
         SET_TEST(a_directory_that_others_may_write_is_refused),
