@@ -70,7 +70,7 @@ void cert_job_free(void *arg)
     struct cert_job *job = arg;
     struct err err;
 
-    if (job->is_last && (job->set_fd >= 0 || open_claimed(job, &err)))
+    if (job->is_last && open_claimed(job, &err))
         publish_leave_only(job->set_fd);
     close_fd(&job->set_fd);
     set_claim_drop(job->claim);
@@ -193,9 +193,8 @@ static void clear_foreign(struct cert_job *job)
         snprintf(job->damage, sizeof job->damage, "%.255s", what.text);
 }
 
-bool job_read_disk(void *arg, struct err *err)
+static bool read_disk(struct cert_job *job, struct err *err)
 {
-    struct cert_job *job = arg;
     char current[GENERATION_NAME_BYTES] = "";
     struct err why;
 
@@ -250,9 +249,8 @@ static void find_damage(struct cert_job *job)
         snprintf(job->damage, sizeof job->damage, "%s", installed.why);
 }
 
-bool job_look(void *arg, struct err *err)
+static bool look(struct cert_job *job, struct err *err)
 {
-    struct cert_job *job = arg;
     char print[DIGEST_HEX_BYTES];
 
     shortage_forget();
@@ -297,9 +295,8 @@ static bool take_published_key(struct cert_job *job, struct err *err)
                         err);
 }
 
-bool job_make_key(void *arg, struct err *err)
+static bool make_key(struct cert_job *job, struct err *err)
 {
-    struct cert_job *job = arg;
     struct cert_draft *draft = job->draft;
     const struct cert_request *request = &job->cert->request;
 
@@ -335,9 +332,8 @@ static bool take_sent_key(struct cert_draft *draft, struct err *err)
     return err_wrap(err, "the private key that the CA sent");
 }
 
-bool job_vet(void *arg, struct err *err)
+static bool vet_signed(struct cert_job *job, struct err *err)
 {
-    struct cert_job *job = arg;
     struct cert_draft *draft = job->draft;
     struct vet_order order = {
         .request = &job->cert->request,
@@ -377,9 +373,8 @@ static bool announce_held(struct cert_job *job, struct issued *issued, struct er
            trust_bundle_announce(&held.record.ca_pem, issued, err);
 }
 
-bool job_recover(void *arg, struct err *err)
+static bool recover(struct cert_job *job, struct err *err)
 {
-    struct cert_job *job = arg;
     CLEANUP(installed_free) struct installed installed = {0};
     struct issued *issued = &job->draft->issued;
 
@@ -393,9 +388,8 @@ bool job_recover(void *arg, struct err *err)
     return job->held[0] == '\0' || announce_held(job, issued, err);
 }
 
-bool job_read_list(void *arg, struct err *err)
+static bool read_list(struct cert_job *job, struct err *err)
 {
-    struct cert_job *job = arg;
     struct crl *crl = NULL;
     struct arena arena = {0};
     struct record record = {0};
@@ -413,10 +407,8 @@ bool job_read_list(void *arg, struct err *err)
     return read;
 }
 
-bool job_stage(void *arg, struct err *err)
+static bool stage(struct cert_job *job, struct err *err)
 {
-    struct cert_job *job = arg;
-
     shortage_forget();
     if (!set_claim_open_judged(job->claim, job->cert->directory, &job->set_fd, err) ||
         !trust_bundle_fill(job->set_fd, job->cert, &job->draft->issued, err) || err_shortage(err))
@@ -439,9 +431,8 @@ static void keep_mark(struct cert_job *job)
         job->revocation = REVOCATION_NONE;
 }
 
-bool job_publish(void *arg, struct err *err)
+static bool publish(struct cert_job *job, struct err *err)
 {
-    struct cert_job *job = arg;
     struct err why;
 
     if (!set_claim_open_judged(job->claim, job->cert->directory, &job->set_fd, err) ||
@@ -457,9 +448,8 @@ bool job_publish(void *arg, struct err *err)
     return true;
 }
 
-bool job_read_record(void *arg, struct err *err)
+static bool read_record(struct cert_job *job, struct err *err)
 {
-    struct cert_job *job = arg;
     struct installed *installed = &job->installed;
 
     shortage_forget();
@@ -468,9 +458,8 @@ bool job_read_record(void *arg, struct err *err)
            !err_shortage(err);
 }
 
-bool job_read_identity(void *arg, struct err *err)
+static bool read_identity(struct cert_job *job, struct err *err)
 {
-    struct cert_job *job = arg;
     CLEANUP(installed_free) struct installed installed = {0};
     CLEANUP(issued_free) struct issued issued = {0};
     bool is_client;
@@ -491,9 +480,8 @@ bool job_read_identity(void *arg, struct err *err)
                                        &job->identity.key, err));
 }
 
-bool job_roll_back(void *arg, struct err *err)
+static bool roll_back(struct cert_job *job, struct err *err)
 {
-    struct cert_job *job = arg;
     struct installed *target = &job->installed;
 
     if (!set_claim_open_judged(job->claim, job->cert->directory, &job->set_fd, err))
@@ -506,9 +494,77 @@ bool job_roll_back(void *arg, struct err *err)
     return publish_swap(job->set_fd, job->cert, job->rollback_to, job->previous, err);
 }
 
+static bool save(struct cert_job *job, struct err *err)
+{
+    return open_claimed(job, err) && cert_state_write(job->set_fd, &job->state, err);
+}
+
+/* -- what a worker runs ---------------------------------------------------------------------------
+ */
+
+/* The directory is closed before the job waits for the loop: many may. */
+static bool leave_set(struct cert_job *job, bool done)
+{
+    close_fd(&job->set_fd);
+    return done;
+}
+
+bool job_read_disk(void *arg, struct err *err)
+{
+    return leave_set(arg, read_disk(arg, err));
+}
+
+bool job_look(void *arg, struct err *err)
+{
+    return leave_set(arg, look(arg, err));
+}
+
+bool job_make_key(void *arg, struct err *err)
+{
+    return leave_set(arg, make_key(arg, err));
+}
+
+bool job_vet(void *arg, struct err *err)
+{
+    return leave_set(arg, vet_signed(arg, err));
+}
+
+bool job_recover(void *arg, struct err *err)
+{
+    return leave_set(arg, recover(arg, err));
+}
+
+bool job_read_list(void *arg, struct err *err)
+{
+    return leave_set(arg, read_list(arg, err));
+}
+
+bool job_stage(void *arg, struct err *err)
+{
+    return leave_set(arg, stage(arg, err));
+}
+
+bool job_publish(void *arg, struct err *err)
+{
+    return leave_set(arg, publish(arg, err));
+}
+
+bool job_read_record(void *arg, struct err *err)
+{
+    return leave_set(arg, read_record(arg, err));
+}
+
+bool job_read_identity(void *arg, struct err *err)
+{
+    return leave_set(arg, read_identity(arg, err));
+}
+
+bool job_roll_back(void *arg, struct err *err)
+{
+    return leave_set(arg, roll_back(arg, err));
+}
+
 bool job_save(void *arg, struct err *err)
 {
-    struct cert_job *job = arg;
-
-    return open_claimed(job, err) && cert_state_write(job->set_fd, &job->state, err);
+    return leave_set(arg, save(arg, err));
 }

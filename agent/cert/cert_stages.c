@@ -207,6 +207,7 @@ static void on_read(void *arg, const struct err *job_err)
     struct cert_job *job = work->job;
     struct err err = *job_err;
     enum cert_event event = EV_FAILED;
+    CLEANUP(close_fd) int set_fd = -1;
 
     cert_work_close_set(work);
     work->claim = TAKE(job->claim);
@@ -214,8 +215,8 @@ static void on_read(void *arg, const struct err *job_err)
         cert_log_link_failed(work, &job->link_failure);
         cert_directory_watch(work);
         /* What was left before the watch was there has told nobody. */
-        if (job->revocation == REVOCATION_NONE)
-            job->revocation = revoked_mark_read(job->set_fd, job->installed.generation);
+        if (job->revocation == REVOCATION_NONE && cert_work_open_set(work, &set_fd))
+            job->revocation = revoked_mark_read(set_fd, job->installed.generation);
         event = take_findings(work, job);
         tell_damage(work, job);
         take_held(work, job, event);

@@ -6,6 +6,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -396,6 +397,83 @@ def test_root_leaves_nothing_in_a_set_that_belongs_to_another_user(ca, site):
         agent.terminate()
         agent.wait()
     assert as_attacker(scene.LEAFD, "once", "-c", site.file, user=owner).returncode == 0
+
+
+# -- open files --------------------------------------------------------------------------------------
+
+@pytest.fixture
+def files_limit(site, monkeypatch):
+    """Starts leafd with a limit of open files that it cannot raise."""
+    def limit(files):
+        wrapper = site.folder / f"leafd-with-{files}-files"
+        wrapper.write_text(f'#!/bin/sh\nexec prlimit --nofile={files}:{files} "{os.path.realpath(scene.LEAFD)}" "$@"\n')
+        wrapper.chmod(0o755)
+        monkeypatch.setattr(scene, "LEAFD", str(wrapper))
+    return limit
+
+
+def open_files(pid):
+    return [os.readlink(f"/proc/{pid}/fd/{entry}") for entry in os.listdir(f"/proc/{pid}/fd")
+            if os.path.lexists(f"/proc/{pid}/fd/{entry}")]
+
+
+@pytest.fixture
+def shared_memory():
+    """A folder on tmpfs: where tests run may be an overlayfs, on which a set at rest takes two descriptors."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@needs_root
+def test_150_certificates_live_with_128_open_files(devca, site, files_limit, shared_memory):
+    """A set at rest takes no descriptor, and is nobody else's all the same, for as long as the process lives."""
+    names = [f"web-{i}" for i in range(150)]
+    site.configure(devca, {name: WEB + f"directory = {shared_memory}/{name}\n" for name in names})
+    files_limit(128)
+    run = site.run()
+    run.wait_ready()
+    assert not run.events("failed")
+    wait_for(lambda: not any(str(shared_memory) in path for path in open_files(run.pid)), lambda: open_files(run.pid))
+    kept = site.once().events("kept")
+    assert len(kept) == 150 and all(f"process {run.pid}" in told["message"] for told in kept)
+    assert devca.requests("pki_int/sign/") == 150
+    run.kill()
+    done = site.once()
+    assert done.code == 0 and not done.events("kept"), "the claim ends with the process"
+
+
+@needs_root
+def test_too_few_open_files_are_told_and_what_can_be_kept_is_kept(devca, site, files_limit, tmp_path):
+    """On overlayfs a set at rest takes two: some are left for all other work, and the others say what to raise."""
+    for name in ("lower", "upper", "work", "merged"):
+        (tmp_path / name).mkdir()
+    names = [f"web-{i}" for i in range(20)]
+    site.configure(devca, {name: WEB + f"directory = {tmp_path}/merged/{name}\n" for name in names})
+    mounted = subprocess.run(["mount", "-t", "overlay", "overlay", "-o", f"lowerdir={tmp_path}/lower,upperdir={tmp_path}/upper,"
+                              f"workdir={tmp_path}/work", tmp_path / "merged"], capture_output=True, text=True, check=False)
+    if mounted.returncode != 0:
+        pytest.skip(f"no overlayfs can be mounted here: {mounted.stderr}")
+    try:
+        files_limit(120)
+        run = site.run()
+        run.wait_event("published", count=12)
+        told = [event["message"] for event in run.wait_event("failed", count=8)]
+        assert all("the limit of open files is 120" in message and "LimitNOFILE=" in message and "ulimit -n" in message
+                   for message in told), told
+        assert {event["cert"] for event in run.events("published")}.isdisjoint(event["cert"] for event in run.events("failed"))
+        first = run.events("published")[0]["cert"]
+        assert f"process {run.pid}" in site.once(first).events("kept")[0]["message"]
+        assert run.terminate() == 0
+    finally:
+        subprocess.run(["umount", "--lazy", tmp_path / "merged"], check=True)
+
+
+def test_a_limit_of_open_files_that_cannot_do_is_told_at_the_start(devca, site, files_limit):
+    site.configure(devca, {"web": WEB})
+    files_limit(64)
+    done = site.once()
+    told = [line["message"] for line in done.log() if "open at once" in line["message"]]
+    assert done.code == 0 and len(told) == 1 and "only 64" in told[0] and "LimitNOFILE=" in told[0], done.err
 
 
 # -- the way to a set --------------------------------------------------------------------------------
