@@ -71,11 +71,11 @@ static void allow_files(void)
         setrlimit(RLIMIT_NOFILE, &limit);
     }
     if (limit.rlim_cur < SET_FILES_LEFT)
-        log_write(LOG_ADVICE, NULL,
-                  "only %llu files may be open at once, and leafd may need %d; raise LimitNOFILE= "
-                  "of the unit, ulimit -n or the container's nofile; until then what finds none "
-                  "free is tried again later",
-                  (unsigned long long)limit.rlim_cur, SET_FILES_LEFT);
+        event_emit(&(struct event){.kind = EVENT_ADVICE},
+                   "only %llu files may be open at once, and leafd may need %d; raise LimitNOFILE= "
+                   "of the unit, ulimit -n or the container's nofile; until then what finds none "
+                   "free is tried again later",
+                   (unsigned long long)limit.rlim_cur, SET_FILES_LEFT);
 }
 
 /* OpenSSL wants a power of two. */
