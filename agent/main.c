@@ -7,6 +7,7 @@
 #include "app/ask.h"
 #include "app/check.h"
 #include "app/configuration.h"
+#include "app/control.h"
 #include "app/daemon.h"
 #include "app/harden.h"
 #include "app/once.h"
@@ -63,12 +64,15 @@ static const char usage[] =
     "                                   check the configuration, and what the CA would refuse\n"
     "  leafd status [--json] [CERT...]  show what is on disk and what failed\n"
     "  leafd ready [-w TIME]            exit 0 if every certificate is usable, for probes\n"
+    "  leafd reload [-w TIME]           have the running agent read its configuration, and say "
+    "how\n"
+    "                                   it went\n"
     "  leafd revoke [--no-reissue] CERT...\n"
     "                                   revoke, then have it issued anew\n"
     "\n"
     "  -c, --config FILE   configuration [" CONFIGURATION_FILE "]\n"
-    "  -w, --wait TIME     once: retry failures for so long, such as 90s or 5m; ready: wait so "
-    "long\n"
+    "  -w, --wait TIME     once: retry failures for so long, such as 90s or 5m; ready, reload:\n"
+    "                      wait so long\n"
     "      --help          show this\n"
     "      --version       show the version\n"
     "\n"
@@ -183,16 +187,28 @@ static int run_revoke(struct config *config, const struct options *options)
     return code;
 }
 
+/* Without the configuration, which may be what is broken. */
+static int run_reload(const struct options *options)
+{
+    harden_relax();
+    return control_reload(options->file, options->wait_s);
+}
+
 static const struct command {
     const char *name;
     command_run *run;
     const char *options; /* the short and long ones it takes beside -c, by their first letters */
     bool takes_names, needs_names;
     bool only_looks; /* at what is on disk: the files for the CA do not matter to it */
+    int (*run_alone)(const struct options *options); /* without reading the configuration */
 } commands[] = {
-    {"run", run_daemon, "", false, false, false},    {"once", run_once, "w", true, false, false},
-    {"check", run_check, "os", false, false, false}, {"status", run_status, "j", true, false, true},
-    {"ready", run_ready, "w", false, false, true},   {"revoke", run_revoke, "n", true, true, false},
+    {"run", run_daemon, "", false, false, false, NULL},
+    {"once", run_once, "w", true, false, false, NULL},
+    {"check", run_check, "os", false, false, false, NULL},
+    {"status", run_status, "j", true, false, true, NULL},
+    {"ready", run_ready, "w", false, false, true, NULL},
+    {"reload", NULL, "w", false, false, true, run_reload},
+    {"revoke", run_revoke, "n", true, true, false, NULL},
 };
 
 /* -- reading the command line ---------------------------------------------------------------------
@@ -336,5 +352,6 @@ int main(int argc, char **argv)
     options.name_count = (size_t)(argc - optind);
     if (!command->takes_names && options.name_count > 0)
         return complain("takes no names:", command->name);
-    return load_and_run(command, &options);
+    return command->run_alone == NULL ? load_and_run(command, &options)
+                                      : command->run_alone(&options);
 }

@@ -1,6 +1,7 @@
 #include "app/daemon.h"
 
 #include "app/clock_watch.h"
+#include "app/control.h"
 #include "app/engine.h"
 #include "app/reconfigure.h"
 #include "app/service_notify.h"
@@ -24,6 +25,14 @@ struct daemon {
     sd_event_source *report; /* runs when the loop has nothing better to do */
     uint64_t reported_us;    /* on the boot clock */
     struct reconfigure *reconfigure;
+    struct serve *serve;
+    struct control *control;
+    /* Commands that wait for a read of the configuration, of that number. */
+    struct waiter {
+        struct serve_request *request;
+        uint64_t number;
+    } waiters[SERVE_CONNECTIONS_MOST];
+    size_t waiting;
     bool reloading; /* the service manager was told, and not yet that it is over */
     bool ready, stopping;
     struct slot *revocation;
@@ -121,39 +130,75 @@ static void on_rest(void *arg, struct cert_flow *flow)
 /* -- signals --------------------------------------------------------------------------------------
  */
 
-static bool apply(struct daemon *daemon, struct config *config)
+static void add_problem(void *list, const char *text)
+{
+    json_array_append_new(list, json_string(text));
+}
+
+static enum control_status refuse(const struct config_problems *problems, json_t **ret_body)
+{
+    json_t *list = json_array();
+
+    event_emit(&(struct event){.kind = EVENT_CONFIG_BROKEN},
+               "the configuration has %zu problems and is not taken over, the old one goes on; "
+               "`leafd check` shows them all; the first: %s",
+               problems->count, config_problems_first(problems));
+    config_problems_each(problems, add_problem, list);
+    *ret_body = json_pack("{s:o}", "problems", list);
+    return CONTROL_REFUSED;
+}
+
+static enum control_status apply(struct daemon *daemon, struct config *config, json_t **ret_body)
 {
     struct err err = {0};
-    bool applied;
+    bool whole;
 
     log_setup(config->agent.log_format, config->agent.log_level);
-    applied = engine_apply(&daemon->engine, config, &err);
-    if (!applied)
+    whole = engine_apply(&daemon->engine, config, &err);
+    if (!whole)
         event_emit(&(struct event){.kind = EVENT_CONFIG_BROKEN},
                    "the configuration could not be taken over whole: %s", err.text);
     event_emit(&(struct event){.kind = EVENT_CONFIG_APPLIED},
                "took over the configuration: %zu certificates", daemon->engine.count);
-    return applied;
+    *ret_body = whole ? json_pack("{s:I}", "certificates", (json_int_t)daemon->engine.count)
+                      : json_pack("{s:s}", "error", err.text);
+    return whole ? CONTROL_APPLIED : CONTROL_FAILED;
+}
+
+/* Tells the commands that wait for this read, or for one before it, how it ended. */
+static void answer(struct daemon *daemon, uint64_t number, enum control_status status, json_t *body)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < daemon->waiting; i++) {
+        struct waiter *waiter = &daemon->waiters[i];
+
+        if (waiter->number > number)
+            daemon->waiters[kept++] = *waiter;
+        else
+            serve_answer(waiter->request, status, json_incref(body));
+    }
+    daemon->waiting = kept;
+    json_decref(body);
 }
 
 static void on_configuration(void *arg, const struct reconfigure_result *result)
 {
     struct daemon *daemon = arg;
+    enum control_status status;
+    json_t *body;
 
     if (daemon->stopping)
         return;
-    if (result->config != NULL)
-        apply(daemon, result->config);
-    else
-        event_emit(&(struct event){.kind = EVENT_CONFIG_BROKEN},
-                   "the configuration has %zu problems and is not taken over, the old one goes on; "
-                   "`leafd check` shows them all; the first: %s",
-                   result->problems->count, config_problems_first(result->problems));
+    status = result->config == NULL ? refuse(result->problems, &body)
+                                    : apply(daemon, result->config, &body);
     plan_report(daemon);
     if (daemon->reloading && !reconfigure_is_asked(daemon->reconfigure)) {
         daemon->reloading = false;
         service_notify_ready();
     }
+    answer(daemon, result->number, status, body);
+    control_renew(daemon->control);
 }
 
 /*
@@ -169,6 +214,19 @@ static uint64_t reload(struct daemon *daemon)
     }
     return reconfigure_ask(daemon->reconfigure);
 }
+
+static void on_reload(void *arg, struct serve_request *request)
+{
+    struct daemon *daemon = arg;
+
+    if (daemon->stopping || daemon->waiting == SERVE_CONNECTIONS_MOST)
+        serve_answer(request, CONTROL_BUSY,
+                     json_pack("{s:s}", "error", "the agent is stopping, or busy"));
+    else
+        daemon->waiters[daemon->waiting++] = (struct waiter){request, reload(daemon)};
+}
+
+static const struct serve_route routes[] = {{"POST", CONTROL_RELOAD, true, on_reload}, {0}};
 
 static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *arg)
 {
@@ -204,6 +262,7 @@ static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *
     daemon->stopping = true;
     event_emit(&(struct event){.kind = EVENT_STOPPING}, "stopping; what is published stays");
     service_notify_stopping();
+    answer(daemon, UINT64_MAX, CONTROL_BUSY, json_pack("{s:s}", "error", "the agent is stopping"));
     engine_drop_flows(&daemon->engine);
     daemon->revocation = engine_revoke_token(&daemon->engine, on_token_revoked, daemon);
     if (daemon->revocation == NULL)
@@ -246,7 +305,9 @@ static bool open_sources(struct daemon *daemon, const char *file, struct err *er
         return err_errno(err, ERR_LOCAL, -r, "cannot add to the event loop");
     return service_notify_open(loop, err) &&
            clock_watch_open(loop, on_clock_set, daemon, &daemon->clock, err) &&
-           reconfigure_open(loop, file, on_configuration, daemon, &daemon->reconfigure, err);
+           reconfigure_open(loop, file, on_configuration, daemon, &daemon->reconfigure, err) &&
+           serve_open(loop, daemon->engine.tools.workers, routes, daemon, &daemon->serve, err) &&
+           control_open(daemon->engine.tools.workers, daemon->serve, file, &daemon->control, err);
 }
 
 int daemon_run(struct config *config, const char *file)
@@ -271,6 +332,8 @@ int daemon_run(struct config *config, const char *file)
     service_notify_close();
     clock_watch_close(daemon.clock);
     reconfigure_close(daemon.reconfigure);
+    control_close(daemon.control);
+    serve_close(daemon.serve);
     sd_event_source_disable_unref(daemon.report);
     engine_close(&daemon.engine);
     config_unref(config);

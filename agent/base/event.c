@@ -19,6 +19,8 @@ static const struct kind {
     [EVENT_CONFIG_APPLIED] = {"config-applied", LOG_LEVEL_NOTICE,
                               "18b099619e5943f0946e66d3602b2809"},
     [EVENT_CONFIG_BROKEN] = {"config-broken", LOG_LEVEL_ERR, "3d3cd2577a3a4449bbb645aa9b7fc118"},
+    [EVENT_CONTROL_FAILED] = {"control-failed", LOG_LEVEL_WARNING,
+                              "ccd4891ee41b41a59866ae8580e321bc"},
     [EVENT_ADVICE] = {"advice", LOG_LEVEL_WARNING, "16a7c21b4b33436d95a0b24d732b108d"},
     [EVENT_LOGGED_IN] = {"logged-in", LOG_LEVEL_INFO, "a7fbfbe701c547b5bf4370d4dd366ef2"},
     [EVENT_LOGIN_FAILED] = {"login-failed", LOG_LEVEL_WARNING, "c6f4273acbe64111a892186a45ece437"},

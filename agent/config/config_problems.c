@@ -105,6 +105,13 @@ void config_problems_print(const struct config_problems *problems, FILE *to)
         terminal_line(to, "%s", at->text);
 }
 
+void config_problems_each(const struct config_problems *problems,
+                          void (*take)(void *arg, const char *text), void *arg)
+{
+    for (const struct config_problem *at = problems->first; at != NULL; at = at->next)
+        take(arg, at->text);
+}
+
 const char *config_problems_first(const struct config_problems *problems)
 {
     return problems->first == NULL ? "" : problems->first->text;

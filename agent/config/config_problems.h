@@ -42,6 +42,10 @@ void config_problems_sort(struct config_problems *problems);
 /* config_problems_print - writes every problem as a line "FILE:LINE: [SECTION] KEY: TEXT" */
 void config_problems_print(const struct config_problems *problems, FILE *to);
 
+/* config_problems_each - calls `take` with the text of each, with its place */
+void config_problems_each(const struct config_problems *problems,
+                          void (*take)(void *arg, const char *text), void *arg);
+
 /* config_problems_first - the text of the first problem with its place, or "" */
 const char *config_problems_first(const struct config_problems *problems);
 

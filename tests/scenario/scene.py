@@ -237,7 +237,8 @@ class Site:
     def __init__(self, folder):
         self.folder = folder
         self.file = folder / "leafd.ini"
-        self.environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
+        self.runtime = f"{folder}.run"  # beside it: a test may look at all that is in the folder
+        self.environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "RUNTIME_DIRECTORY": self.runtime}
         self.environment.update({k: v for k, v in os.environ.items() if k.startswith(("ASAN_", "UBSAN_", "LSAN_"))})
         self.runs = []
         self.canaries = Canaries(folder)

@@ -1,0 +1,475 @@
+#include "app/control.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/environment.h"
+#include "base/event.h"
+#include "base/terminal.h"
+#include "base/trust.h"
+#include "http/http_call.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum {
+    NAME_BYTES = 64, /* of the socket in its directory */
+    STEM_BYTES = 33, /* of the configuration's own name */
+    DIGEST_SHOWN = 12,
+    QUEUE = 128,
+    WAIT_S = 60,
+    REPLY_MOST_BYTES = 8 * 1024 * 1024 /* the problems of ten thousand sections */
+};
+
+/* -- where it is ----------------------------------------------------------------------------------
+ */
+
+/*
+ * STEM-DIGEST.sock of the file's absolute path. Links on the way to its directory are followed, so
+ * that agent and command agree from whatever directory they start; the file's own link is not: that
+ * of a ConfigMap leads elsewhere after each change.
+ */
+static bool name_of(const char *file, char to[static NAME_BYTES], struct err *err)
+{
+    const char *slash = strrchr(file, '/'), *base = slash == NULL ? file : slash + 1;
+    char folder[PATH_MAX], real[PATH_MAX], hex[DIGEST_HEX_BYTES], stem[STEM_BYTES];
+    CLEANUP(digest_drop) struct digest digest = {0};
+
+    snprintf(folder, sizeof folder, "%.*s", slash == NULL ? 1 : (int)(slash - file) + 1,
+             slash == NULL ? "." : file);
+    if (realpath(folder, real) == NULL)
+        return err_errno(err, ERR_LOCAL, errno, "cannot look at %s", folder);
+    digest_add(&digest, real, strlen(real));
+    digest_add(&digest, "/", 1);
+    digest_add(&digest, base, strlen(base));
+    if (!digest_hex(&digest, hex, err))
+        return false;
+    snprintf(stem, sizeof stem, "%.*s", (int)strcspn(base, "."), base);
+    for (char *at = stem; *at != '\0'; at++)
+        *at = isalnum((unsigned char)*at) ? *at : '_';
+    snprintf(to, NAME_BYTES, "%s-%.*s.sock", stem, DIGEST_SHOWN, hex);
+    return true;
+}
+
+/* The directory in which this process would make it; false if nothing names one. */
+static bool own_folder(char to[static PATH_MAX])
+{
+    const char *given = environment_get("RUNTIME_DIRECTORY");
+    const char *users = environment_get("XDG_RUNTIME_DIR");
+    int length = -1;
+
+    if (given != NULL && given[0] == '/')
+        length = snprintf(to, PATH_MAX, "%.*s", (int)strcspn(given, ":"), given);
+    else if (geteuid() == 0)
+        length = snprintf(to, PATH_MAX, "/run/leafd");
+    else if (users != NULL && users[0] == '/')
+        length = snprintf(to, PATH_MAX, "%s/leafd", users);
+    return length >= 0 && length < PATH_MAX;
+}
+
+/* By the directory's descriptor: paths may be longer than an address holds, and lead elsewhere. */
+static struct sockaddr_un address_of(int dir_fd, const char *name)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%s", dir_fd, name);
+    return address;
+}
+
+/* A connection to it, which does not wait. */
+static bool connect_to(int dir_fd, const char *name, int *ret_fd)
+{
+    const struct sockaddr_un address = address_of(dir_fd, name);
+
+    *ret_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    return *ret_fd >= 0 && connect(*ret_fd, (const struct sockaddr *)&address, sizeof address) == 0;
+}
+
+/* -- the agent's side -----------------------------------------------------------------------------
+ */
+
+/* What a worker makes. */
+struct making {
+    char *file;
+    int fd, dir_fd; /* the socket that listens, and its directory; -1: not made */
+    char name[NAME_BYTES], path[PATH_MAX + NAME_BYTES];
+    ino_t inode;     /* of the one that was made before; 0: none */
+    bool has_folder; /* something names a directory for it */
+    bool is_there;   /* that one still is */
+};
+
+struct control {
+    struct workers *workers;
+    struct serve *serve;
+    const char *file;
+    struct slot *slot;
+    struct making *making; /* the worker's until it ends */
+    int dir_fd;            /* of the socket that is in place; -1: none */
+    char name[NAME_BYTES];
+    ino_t inode;
+    bool told;
+};
+
+static bool open_folder(const char *path, int *ret_fd, struct err *err)
+{
+    struct trust trust = {.user = geteuid()};
+
+    if (mkdir(path, 0755) == 0)
+        chmod(path, 0755);
+    else if (errno != EEXIST)
+        return err_errno(err, ERR_LOCAL, errno, "cannot make the directory %s", path);
+    if (!trust_open_directory(&trust, path, ret_fd, err))
+        return false;
+    return faccessat(*ret_fd, ".", W_OK | X_OK, AT_EACCESS) == 0 ||
+           err_errno(err, ERR_LOCAL, errno, "cannot write the directory %s", path);
+}
+
+/* What an agent left that was killed gives way; what somebody answers at does not. */
+static bool make_way(const struct making *making, struct err *err)
+{
+    CLEANUP(close_fd) int fd = -1;
+    struct ucred peer = {.pid = 0};
+    socklen_t size = sizeof peer;
+    struct stat about;
+
+    if (fstatat(making->dir_fd, making->name, &about, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno == ENOENT ||
+               err_errno(err, ERR_LOCAL, errno, "cannot look at %s", making->path);
+    if (!S_ISSOCK(about.st_mode))
+        return err_set(err, ERR_LOCAL, "%s is there and is no socket; remove it", making->path);
+    if (connect_to(making->dir_fd, making->name, &fd) || errno != ECONNREFUSED) {
+        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
+        return err_set(err, ERR_LOCAL,
+                       "another agent has the same configuration and listens there: process %d",
+                       (int)peer.pid);
+    }
+    return unlinkat(making->dir_fd, making->name, 0) == 0 || errno == ENOENT ||
+           err_errno(err, ERR_LOCAL, errno, "cannot remove %s", making->path);
+}
+
+static bool listen_at(struct making *making, struct err *err)
+{
+    const struct sockaddr_un address = address_of(making->dir_fd, making->name);
+    CLEANUP(close_fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    /* Nobody connects before listen(2); the mode is that of umask 077 until then. */
+    if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof address) != 0 ||
+        fchmodat(making->dir_fd, making->name, 0600, 0) != 0 || listen(fd, QUEUE) != 0)
+        return err_errno(err, ERR_LOCAL, errno, "cannot listen at %s", making->path);
+    making->fd = take_fd(&fd);
+    return true;
+}
+
+static ino_t inode_of(int dir_fd, const char *name)
+{
+    struct stat about;
+
+    return fstatat(dir_fd, name, &about, AT_SYMLINK_NOFOLLOW) == 0 ? about.st_ino : 0;
+}
+
+static bool make(void *job, struct err *err)
+{
+    struct making *making = job;
+    char folder[PATH_MAX];
+
+    making->has_folder = own_folder(folder);
+    if (!making->has_folder)
+        return err_set(err, ERR_LOCAL,
+                       "neither RUNTIME_DIRECTORY nor XDG_RUNTIME_DIR names a directory for it");
+    if (!name_of(making->file, making->name, err))
+        return false;
+    snprintf(making->path, sizeof making->path, "%s/%s", folder, making->name);
+    if (!open_folder(folder, &making->dir_fd, err))
+        return false;
+    making->is_there =
+        making->inode != 0 && inode_of(making->dir_fd, making->name) == making->inode;
+    if (making->is_there)
+        return true;
+    if (!make_way(making, err) || !listen_at(making, err))
+        return false;
+    making->inode = inode_of(making->dir_fd, making->name);
+    return true;
+}
+
+static void free_making(void *job)
+{
+    struct making *making = job;
+
+    close_fd(&making->fd);
+    close_fd(&making->dir_fd);
+    free(making->file);
+    free(making);
+}
+
+static void take_over(struct control *control, struct making *making, struct err *err)
+{
+    if (!serve_listen(control->serve, take_fd(&making->fd), making->path, err))
+        return;
+    close_fd(&control->dir_fd);
+    control->dir_fd = take_fd(&making->dir_fd);
+    control->inode = making->inode;
+    memcpy(control->name, making->name, sizeof control->name);
+    control->told = false;
+}
+
+/* Where nothing names a directory, as in a pod, nobody expects one. */
+static void tell_failure(struct control *control, const struct making *making,
+                         const struct err *err)
+{
+    if (control->told)
+        return;
+    control->told = true;
+    event_emit(&(struct event){.kind = EVENT_CONTROL_FAILED,
+                               .level = making->has_folder ? 0 : LOG_LEVEL_INFO},
+               "`leafd reload` cannot reach this agent, SIGHUP can: %s; set "
+               "RUNTIME_DIRECTORY to a directory that this user may write",
+               err->text);
+}
+
+static void on_made(void *arg, const struct err *make_err)
+{
+    struct control *control = arg;
+    struct err err = *make_err;
+
+    if (err.kind == ERR_NONE && !control->making->is_there)
+        take_over(control, control->making, &err);
+    if (err.kind != ERR_NONE)
+        tell_failure(control, control->making, &err);
+    control->making = NULL;
+    control->slot = slot_drop(control->slot);
+}
+
+static bool start(struct control *control, struct err *err)
+{
+    struct making *making = calloc(1, sizeof *making);
+
+    if (making != NULL)
+        making->file = strdup(control->file);
+    if (making == NULL || making->file == NULL) {
+        free(making);
+        return err_memory(err);
+    }
+    making->fd = making->dir_fd = -1;
+    making->inode = control->inode;
+    control->making = making;
+    control->slot = worker_start(control->workers, WORK_WHEN_IDLE, make, making, free_making,
+                                 on_made, control, err);
+    return control->slot != NULL;
+}
+
+bool control_open(struct workers *workers, struct serve *serve, const char *file,
+                  struct control **ret_control, struct err *err)
+{
+    struct control *control = calloc(1, sizeof *control);
+
+    if (control == NULL)
+        return err_memory(err);
+    control->workers = workers;
+    control->serve = serve;
+    control->file = file;
+    control->dir_fd = -1;
+    *ret_control = control;
+    return start(control, err);
+}
+
+void control_renew(struct control *control)
+{
+    struct err err;
+
+    if (control->slot == NULL)
+        start(control, &err);
+}
+
+void control_close(struct control *control)
+{
+    if (control == NULL)
+        return;
+    slot_drop(control->slot);
+    if (control->dir_fd >= 0 && inode_of(control->dir_fd, control->name) == control->inode)
+        unlinkat(control->dir_fd, control->name, 0);
+    close_fd(&control->dir_fd);
+    free(control);
+}
+
+/* -- the commands' side ---------------------------------------------------------------------------
+ */
+
+struct asking {
+    const char *name; /* of the socket */
+    int dir_fd;
+    char path[PATH_MAX + NAME_BYTES];
+    sd_event *loop;
+    struct http_loop *http;
+    struct http_response response;
+    struct err err;
+    bool answered;
+};
+
+/* Whether an agent of root, of this user or of the socket's owner listens there. */
+static bool answers(struct asking *asking, const char *path, struct err *err)
+{
+    CLEANUP(close_fd) int fd = -1;
+    CLEANUP(close_fd) int dir_fd = -1;
+    char folder[PATH_MAX];
+    struct stat about;
+
+    snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(path, '/') - path), path);
+    dir_fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (dir_fd < 0 || fstatat(dir_fd, asking->name, &about, AT_SYMLINK_NOFOLLOW) != 0)
+        return err_errno(err, ERR_LOCAL, errno, "%s", path);
+    if (!connect_to(dir_fd, asking->name, &fd)) {
+        if (errno == ECONNREFUSED)
+            return err_set(err, ERR_LOCAL, "%s: the agent that made it has ended", path);
+        if (errno == EACCES)
+            return err_set(err, ERR_LOCAL,
+                           "%s is for uid %u and root; run this as one of them, or use sudo", path,
+                           (unsigned)about.st_uid);
+        return err_errno(err, ERR_LOCAL, errno, "cannot connect to %s", path);
+    }
+    if (!trust_peer(fd, about.st_uid, path, err))
+        return false;
+    asking->dir_fd = take_fd(&dir_fd);
+    snprintf(asking->path, sizeof asking->path, "%s", path);
+    return true;
+}
+
+/* Beside the own directory, those that the units of leafd have. */
+static bool find(struct asking *asking, const char *file, struct err *err)
+{
+    char folder[PATH_MAX], path[PATH_MAX + NAME_BYTES] = "";
+    struct err last = {.errnum = ENOENT};
+    glob_t found = {0};
+    bool is_found = false;
+
+    if (own_folder(folder)) {
+        snprintf(path, sizeof path, "%s/%s", folder, asking->name);
+        is_found = answers(asking, path, &last);
+    }
+    snprintf(folder, sizeof folder, "/run/leafd*/%s", asking->name);
+    if (!is_found && glob(folder, 0, NULL, &found) == 0)
+        for (size_t i = 0; i < found.gl_pathc && !is_found; i++)
+            is_found = answers(asking, found.gl_pathv[i], &last);
+    globfree(&found);
+    if (is_found)
+        return true;
+    if (last.errnum != ENOENT)
+        return err_set(err, ERR_LOCAL, "cannot ask the agent: %s", last.text);
+    return err_set(err, ERR_LOCAL,
+                   "no agent answers for %s at %s%s%s; is it running (leafd run -c %s), and with "
+                   "the same RUNTIME_DIRECTORY?",
+                   file, path, path[0] == '\0' ? "" : " or ", folder, file);
+}
+
+static void on_answered(void *arg, const struct err *err)
+{
+    struct asking *asking = arg;
+
+    asking->err = *err;
+    asking->answered = true;
+}
+
+static bool send_request(struct asking *asking, const char *method, const char *path,
+                         uint64_t wait_s, struct err *err)
+{
+    const struct sockaddr_un address = address_of(asking->dir_fd, asking->name);
+    const struct http_peer peer = {.unix_socket = address.sun_path,
+                                   .plain = true,
+                                   .own_connection = true,
+                                   .timeout_s = wait_s,
+                                   .connect_timeout_s = wait_s};
+    char url[PATH_MAX];
+    const struct http_request request = {.peer = &peer,
+                                         .method = method,
+                                         .url = url,
+                                         .headers = {"Content-Length: 0"},
+                                         .reply_most_bytes = REPLY_MOST_BYTES};
+    struct slot *slot;
+    int r = 0;
+
+    snprintf(url, sizeof url, "http://leafd%s", path);
+    slot = http_call_start(asking->http, &request, &asking->response, on_answered, asking, err);
+    if (slot == NULL)
+        return false;
+    while (!asking->answered && r >= 0)
+        r = sd_event_run(asking->loop, UINT64_MAX);
+    slot_drop(slot);
+    *err = asking->err;
+    if (err->kind == ERR_NONE)
+        return true;
+    return err_wrap(err, "the agent at %s has not answered", asking->path);
+}
+
+/* Asks the agent and gives its answer, which must be a JSON object. */
+static bool ask(struct asking *asking, const char *file, const char *path, uint64_t wait_s,
+                json_t **ret_body, struct err *err)
+{
+    const struct bytes *body = &asking->response.body;
+
+    if (!find(asking, file, err) || !http_library_open(err))
+        return false;
+    if (sd_event_new(&asking->loop) < 0)
+        return err_memory(err);
+    if (!http_loop_open(asking->loop, 1, 1, &asking->http, err) ||
+        !send_request(asking, "POST", path, wait_s, err))
+        return false;
+    *ret_body = json_loadb(bytes_text(body), body->length, JSON_REJECT_DUPLICATES, NULL);
+    return json_is_object(*ret_body) ||
+           err_set(err, ERR_LOCAL, "what answers at %s is no agent: its reply is no JSON object",
+                   asking->path);
+}
+
+static void end_asking(struct asking *asking)
+{
+    http_response_free(&asking->response);
+    http_loop_close(asking->http);
+    sd_event_unref(asking->loop);
+    close_fd(&asking->dir_fd);
+}
+
+static int tell_refusal(const json_t *problems)
+{
+    const json_t *problem;
+    size_t i;
+
+    json_array_foreach (problems, i, problem)
+        terminal_line(stderr, "%s", json_string_value(problem));
+    terminal_line(stderr, "leafd: the agent does not take this over and goes on as before");
+    return EXIT_USAGE;
+}
+
+int control_reload(const char *file, uint64_t wait_s)
+{
+    char name[NAME_BYTES];
+    struct asking asking = {.name = name, .dir_fd = -1};
+    json_t *body = NULL;
+    const char *text;
+    int code = EXIT_RETRY;
+    struct err err;
+
+    if (!name_of(file, name, &err) ||
+        !ask(&asking, file, CONTROL_RELOAD, wait_s == 0 ? WAIT_S : wait_s, &body, &err)) {
+        terminal_line(stderr, "leafd: %s", err.text);
+    } else if (asking.response.status == CONTROL_APPLIED) {
+        terminal_line(stdout, "the agent took over the configuration: %lld certificates",
+                      (long long)json_integer_value(json_object_get(body, "certificates")));
+        code = EXIT_FINE;
+    } else if (asking.response.status == CONTROL_REFUSED) {
+        code = tell_refusal(json_object_get(body, "problems"));
+    } else {
+        text = json_string_value(json_object_get(body, "error"));
+        terminal_line(stderr, "leafd: the agent at %s answers %d: %s", asking.path,
+                      asking.response.status, text == NULL ? "" : text);
+    }
+    json_decref(body);
+    end_asking(&asking);
+    return code;
+}
