@@ -92,91 +92,12 @@ static unsigned thread_count(void)
     return cores * 2 > WORKER_THREADS_MOST ? WORKER_THREADS_MOST : (unsigned)cores * 2;
 }
 
-/* Before the first flow is made, the life that is asked for is all there is to go by. */
-static uint64_t requested_life_s(const struct config *config, const struct ca_place *place)
-{
-    uint64_t shortest_s = 0;
-
-    for (size_t i = 0; i < config->cert_count; i++) {
-        const struct ca_place its = ca_place_of(&config->certs[i]);
-        uint64_t life_s = config->certs[i].request.ttl_s;
-
-        if (ca_place_is(&its, place) && life_s != 0)
-            shortest_s = shortest_s == 0 || life_s < shortest_s ? life_s : shortest_s;
-    }
-    return shortest_s;
-}
-
-static uint64_t ca_life_s(void *arg, const struct ca_place *place)
-{
-    const struct engine *engine = arg;
-    uint64_t shortest_s = engine->count == 0 ? requested_life_s(engine->config, place) : 0;
-
-    for (size_t i = 0; i < engine->count; i++)
-        if (cert_flow_is_of(engine->flows[i], place)) {
-            uint64_t life_s = cert_flow_life_s(engine->flows[i]);
-
-            shortest_s = shortest_s == 0 || life_s < shortest_s ? life_s : shortest_s;
-        }
-    return shortest_s;
-}
-
-static bool on_ca_issuer(void *arg, const struct ca_place *place, const struct ca_named *named)
-{
-    const struct engine *engine = arg;
-    bool unsure = false;
-
-    for (size_t i = 0; i < engine->count; i++)
-        if (cert_flow_is_of(engine->flows[i], place))
-            unsure |= cert_flow_take_issuer(engine->flows[i], named);
-    return unsure;
-}
-
-static bool give_own(void *arg, const struct ca_place *place, size_t number, struct ca_own *ret_own)
-{
-    const struct engine *engine = arg;
-
-    for (size_t i = 0; i < engine->count; i++)
-        if (cert_flow_is_of(engine->flows[i], place) &&
-            cert_flow_give_own(engine->flows[i], ret_own) && number-- == 0)
-            return true;
-    return false;
-}
-
-static void on_ca_revoked(void *arg, const struct ca_own *own)
-{
-    const struct engine *engine = arg;
-
-    for (size_t i = 0; i < engine->count; i++)
-        cert_flow_take_revoked(engine->flows[i], own->serial);
-}
-
-static void on_ca_list(void *arg, const struct ca_own *own, const char *pem)
-{
-    const struct engine *engine = arg;
-
-    for (size_t i = 0; i < engine->count; i++)
-        cert_flow_take_list(engine->flows[i], own->serial, pem);
-}
-
-static bool watch_ca(struct engine *engine, struct err *err)
-{
-    const struct ca_watch_listener listener = {ca_life_s,     on_ca_issuer, give_own,
-                                               on_ca_revoked, on_ca_list,   engine};
-
-    engine->watch = ca_watch_new(engine->http, engine->config, &listener, err);
-    engine->tools.watch = engine->watch;
-    return engine->watch != NULL;
-}
-
 /* What is refused or denied may be accepted now. */
 static bool on_credentials(void *arg, bool changed)
 {
     const struct engine *engine = arg;
     bool failing = false;
 
-    if (changed)
-        ca_hurry(engine->tools.ca);
     for (size_t i = 0; i < engine->count; i++) {
         if (cert_flow_state(engine->flows[i]) != FLOW_BACKING_OFF)
             continue;
@@ -194,9 +115,13 @@ static void set_limits(struct engine *engine)
 
 static bool open_ca(struct engine *engine, struct config *config, struct err *err)
 {
-    const struct ca_listener listener = {.on_session = on_session, .arg = engine};
+    const struct ca_listener listener = {.on_session = on_session,
+                                         .on_credentials = on_credentials,
+                                         .certs = cert_flow_news,
+                                         .arg = engine};
 
-    if (!ca_open(engine->http, config, engine->tools.stays, &listener, &engine->tools.ca, err))
+    if (!ca_open(engine->http, engine->tools.workers, config, engine->tools.stays, &listener,
+                 &engine->tools.ca, err))
         return false;
     engine->tools.token = ca_token(engine->tools.ca);
     return true;
@@ -224,9 +149,7 @@ bool engine_open(struct engine *engine, struct config *config, bool stays, flow_
     set_limits(engine);
     clock_skew_watch(&engine->skew, engine->http);
     http_loop_watch_redirects(engine->http, on_redirect, engine);
-    return !stays || (credential_watch_open(engine->tools.loop, on_credentials, engine,
-                                            &engine->tools.credentials, err) &&
-                      watch_ca(engine, err));
+    return true;
 }
 
 /* -- the table of flows ---------------------------------------------------------------------------
@@ -357,8 +280,6 @@ bool engine_apply(struct engine *engine, struct config *config, struct err *err)
     set_limits(engine);
     ca_use(engine->tools.ca, config);
     ca_hurry(engine->tools.ca); /* whoever sends a HUP wants to see now */
-    if (engine->watch != NULL && !ca_watch_use(engine->watch, config, err))
-        return false;
     forget_removed(engine);
     return take_sections(engine, err);
 }
@@ -415,8 +336,6 @@ struct slot *engine_revoke_token(struct engine *engine, slot_done *on_done, void
 void engine_close(struct engine *engine)
 {
     engine_drop_flows(engine);
-    ca_watch_free(engine->watch);
-    credential_watch_close(engine->tools.credentials);
     ca_close(engine->tools.ca);
     http_loop_close(engine->http);
     http_loop_close(engine->tools.http);

@@ -5,7 +5,6 @@
 #define LEAFD_APP_ENGINE_H
 
 #include "app/clock_watch.h"
-#include "ca/ca_watch.h"
 #include "cert/cert_flow.h"
 #include "http/http_origin.h"
 
@@ -17,7 +16,6 @@ struct engine {
     struct clock_skew skew;
     char redirect_told[ENGINE_REDIRECT_BYTES]; /* the last that the log was told; "": none */
     int64_t hurries_paid_us; /* on the boot clock: what setting the clock has cost, see may_hurry */
-    struct ca_watch *watch;  /* NULL for a one-shot run */
     struct config *config;
     struct cert_flow **flows; /* sorted by name */
     size_t count;

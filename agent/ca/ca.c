@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/digest.h"
+#include "ca/credentials.h"
 #include "ca/semaphore.h"
 #include "ca/vault_describe.h"
 #include "ca/vault_sign.h"
@@ -14,6 +15,8 @@ enum { DENIALS_MOST = 4 };
 struct ca {
     sd_event *loop; /* borrowed */
     struct vault_token *session;
+    struct credentials *credentials;
+    struct ca_watch *watch;      /* NULL in a process that does not stay */
     struct vault_survey *survey; /* NULL: nobody has asked for a description */
     struct semaphore permits;
     struct ca_listener listener;
@@ -93,7 +96,17 @@ static void take_settings(struct ca *ca, const struct config *config)
     ca->method = config->auth.method;
 }
 
-bool ca_open(struct http_loop *http, struct config *config, bool stays,
+static bool on_credentials(void *arg, bool changed)
+{
+    struct ca *ca = arg;
+
+    if (changed)
+        vault_token_hurry(ca->session);
+    return ca->listener.on_credentials != NULL &&
+           ca->listener.on_credentials(ca->listener.arg, changed);
+}
+
+bool ca_open(struct http_loop *http, struct workers *workers, struct config *config, bool stays,
              const struct ca_listener *listener, struct ca **ret_ca, struct err *err)
 {
     struct ca *ca = calloc(1, sizeof *ca);
@@ -105,8 +118,15 @@ bool ca_open(struct http_loop *http, struct config *config, bool stays,
     ca->loop = http_loop_event(http);
     semaphore_open(&ca->permits, 0);
     take_settings(ca, config);
-    if (!vault_token_open(http, config, on_session, ca, &ca->session, err)) {
-        free(ca);
+    if (!vault_token_open(http, workers, config, on_session, ca, &ca->session, err) ||
+        !credentials_open(ca->loop, workers, config, on_credentials, ca, &ca->credentials, err)) {
+        ca_close(ca);
+        return false;
+    }
+    if (stays)
+        ca->watch = ca_watch_new(http, config, &listener->certs, err);
+    if (stays && ca->watch == NULL) {
+        ca_close(ca);
         return false;
     }
     *ret_ca = ca;
@@ -116,14 +136,19 @@ bool ca_open(struct http_loop *http, struct config *config, bool stays,
 void ca_use(struct ca *ca, struct config *config)
 {
     take_settings(ca, config);
+    credentials_use(ca->credentials, config);
     vault_token_use(ca->session, config);
+    if (ca->watch != NULL)
+        ca_watch_use(ca->watch, config);
 }
 
 void ca_close(struct ca *ca)
 {
     if (ca == NULL)
         return;
+    ca_watch_free(ca->watch);
     vault_survey_free(ca->survey);
+    credentials_close(ca->credentials);
     vault_token_close(ca->session);
     free(ca);
 }
@@ -131,6 +156,17 @@ void ca_close(struct ca *ca)
 void ca_hurry(struct ca *ca)
 {
     vault_token_hurry(ca->session);
+}
+
+const char *ca_stamp(const struct ca *ca)
+{
+    return ca == NULL ? "" : credentials_stamp(ca->credentials);
+}
+
+void ca_await_change(struct ca *ca, const char *asked_with)
+{
+    if (ca != NULL && ca->stays)
+        credentials_watch(ca->credentials, asked_with);
 }
 
 bool ca_has_leases(const struct ca *ca)
@@ -153,13 +189,35 @@ struct vault_token *ca_token(struct ca *ca)
     return ca->session;
 }
 
+/* -- news -----------------------------------------------------------------------------------------
+ */
+
+bool ca_join(struct ca *ca, const struct cert_config *section, void *cert,
+             struct ca_interest *interest, struct err *err)
+{
+    return ca == NULL || ca->watch == NULL ||
+           ca_watch_join(ca->watch, section, cert, interest, err);
+}
+
+void ca_leave(struct ca *ca, struct ca_interest *interest)
+{
+    if (ca != NULL && ca->watch != NULL)
+        ca_watch_leave(ca->watch, interest);
+}
+
+const char *ca_named(const struct ca_interest *interest)
+{
+    return ca_watch_named(interest);
+}
+
 /* -- turns ----------------------------------------------------------------------------------------
  */
 
 struct turn {
     struct slot slot;
     struct permit permit;
-    struct slot *login;
+    struct slot *under_way; /* the look at the credentials, then the login */
+    char stamp[DIGEST_HEX_BYTES];
     struct ca *ca;
     uint64_t patience_ms;
     bool logs_in;
@@ -169,7 +227,7 @@ static void destroy_turn(struct slot *slot)
 {
     struct turn *turn = (struct turn *)slot;
 
-    slot_drop(turn->login);
+    slot_drop(turn->under_way);
     semaphore_release(&turn->ca->permits, &turn->permit);
     slot_close(&turn->slot);
     free(turn);
@@ -180,22 +238,40 @@ static void on_logged_in(void *arg, const struct err *login_err)
     struct turn *turn = arg;
     const struct err err = *login_err;
 
-    turn->login = slot_drop(turn->login);
+    turn->under_way = slot_drop(turn->under_way);
     slot_finish(&turn->slot, &err);
+}
+
+/* The stamp is from before the login: what is put right while that goes on is a change. */
+static void on_looked(void *arg, const struct err *look_err)
+{
+    struct turn *turn = arg;
+    const struct token_need need = {.patience_ms = turn->patience_ms};
+    struct err err = *look_err;
+
+    turn->under_way = slot_drop(turn->under_way);
+    snprintf(turn->stamp, sizeof turn->stamp, "%s", credentials_stamp(turn->ca->credentials));
+    turn->under_way = vault_token_start(turn->ca->session, &need, on_logged_in, turn, &err);
+    if (turn->under_way == NULL)
+        slot_finish(&turn->slot, &err);
 }
 
 static void on_permitted(void *arg)
 {
     struct turn *turn = arg;
-    const struct token_need need = {.patience_ms = turn->patience_ms};
     struct err err = {0};
 
-    if (turn->logs_in) {
-        turn->login = vault_token_start(turn->ca->session, &need, on_logged_in, turn, &err);
-        if (turn->login != NULL)
-            return;
-    }
-    slot_finish(&turn->slot, &err);
+    if (turn->logs_in)
+        turn->under_way = credentials_look_start(turn->ca->credentials, on_looked, turn, &err);
+    if (turn->under_way == NULL)
+        slot_finish(&turn->slot, &err);
+}
+
+const char *ca_turn_stamp(const struct slot *slot)
+{
+    const struct turn *turn = (const struct turn *)slot;
+
+    return turn->stamp;
 }
 
 static struct slot *start_turn(struct ca *ca, const struct cert_config *cert,

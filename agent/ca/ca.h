@@ -9,7 +9,8 @@
 #define LEAFD_CA_CA_H
 
 #include "base/slot.h"
-#include "ca/ca_kind.h"
+#include "base/worker.h"
+#include "ca/ca_watch.h"
 #include "config/config.h"
 #include "http/http_loop.h"
 
@@ -25,16 +26,22 @@ struct ca_listener {
      */
     void (*on_away)(void *arg, const struct err *why);
     void (*on_back)(void *arg, uint64_t after_s);
+    /*
+     * Those that failed wait for credentials to change: told after each look that ca_await_change
+     * wanted. False ends the looks.
+     */
+    bool (*on_credentials)(void *arg, bool changed);
+    struct ca_watch_listener certs; /* of a process that stays: news for those that have joined */
     void *arg;
 };
 
 /*
  * ca_open - a CA that nobody has asked yet
  *
- * Borrows `http`, takes a reference of `config`. `stays` says that the process is a daemon, which
- * keeps its session alive. Fails with class local.
+ * Borrows `http` and `workers`, takes a reference of `config`. `stays` says that the process is a
+ * daemon, which keeps its session alive. Fails with class local.
  */
-bool ca_open(struct http_loop *http, struct config *config, bool stays,
+bool ca_open(struct http_loop *http, struct workers *workers, struct config *config, bool stays,
              const struct ca_listener *listener, struct ca **ret_ca, struct err *err);
 
 /* ca_use - goes on with another configuration; a changed [vault] or [auth] ends the session */
@@ -53,6 +60,13 @@ void ca_close(struct ca *ca);
  */
 struct slot *ca_turn_start(struct ca *ca, const struct cert_config *cert, uint64_t patience_ms,
                            slot_done *on_done, void *arg, struct err *err);
+
+/*
+ * ca_turn_stamp - how the credentials looked when the turn's session was asked for; "" before that
+ *
+ * As ca_stamp. Borrowed from the turn.
+ */
+const char *ca_turn_stamp(const struct slot *turn);
 
 /* ca_permit_start - the same without a session, for what is written anew without the CA */
 struct slot *ca_permit_start(struct ca *ca, const struct cert_config *cert, slot_done *on_done,
@@ -97,11 +111,40 @@ struct slot *ca_describe_start(struct ca *ca, const struct cert_config *cert,
                                struct ca_terms *ret_terms, slot_done *on_done, void *arg,
                                struct err *err);
 
+/*
+ * ca_join - has a certificate hear what becomes of its CA
+ *
+ * As ca_watch_join; nothing where the process does not stay, or there is no CA (NULL). It leaves
+ * before it goes.
+ */
+bool ca_join(struct ca *ca, const struct cert_config *section, void *cert,
+             struct ca_interest *interest, struct err *err);
+
+/* ca_leave - it hears of nothing any more; {0} and NULL are fine */
+void ca_leave(struct ca *ca, struct ca_interest *interest);
+
+/* ca_named - the key of the issuer that the CA named for it last; "" not known */
+const char *ca_named(const struct ca_interest *interest);
+
 /* ca_is_away - whether nobody has had an answer, or a session, since the last failure */
 bool ca_is_away(const struct ca *ca);
 
 /* ca_hurry - what kept the last login from working may be over: the next one is not put off */
 void ca_hurry(struct ca *ca);
+
+/*
+ * ca_stamp - changes when what the CA is asked with changes: configuration, credentials, CA file
+ *
+ * By the last look at the files, never by their content. "" if it could not be made, or for NULL.
+ */
+const char *ca_stamp(const struct ca *ca);
+
+/*
+ * ca_await_change - looks every few seconds from now on for what differs from `asked_with`, a stamp
+ *
+ * The listener's on_credentials hears of it. Nothing in a process that does not stay, and for NULL.
+ */
+void ca_await_change(struct ca *ca, const char *asked_with);
 
 /* ca_has_leases - whether certificates end with the session that there is */
 bool ca_has_leases(const struct ca *ca);

@@ -7,6 +7,7 @@
 #define LEAFD_CA_CA_KIND_H
 
 #include "base/text.h"
+#include "pki/certificate.h"
 #include "pki/vet.h"
 #include "plan/terms.h"
 
@@ -33,6 +34,19 @@ struct ca_terms {
     const char *issuer_ref; /* the issuer that the section names, or else the role */
     const struct issuer_terms *issuer;
     const struct identity_terms *identity; /* never NULL */
+};
+
+/* Whom a look named as issuer. */
+struct ca_named {
+    const char *key;   /* as certificate_facts.subject_key */
+    unsigned in_a_row; /* looks that named the same */
+    bool is_new;       /* another one than before, as of now for certain */
+};
+
+/* A certificate of ours whose revocation is to be asked about. */
+struct ca_own {
+    char serial[SERIAL_TEXT_BYTES];
+    char authority_key[KEY_IDENTIFIER_BYTES];
 };
 
 /* What becomes of the session with the CA. */

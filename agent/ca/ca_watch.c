@@ -1,22 +1,17 @@
 #include "ca/ca_watch.h"
 
+#include "base/clock.h"
 #include "base/event.h"
-#include "base/log.h"
 #include "base/random.h"
 #include "base/text.h"
-#include "ca/vault_ca.h"
+#include "ca/vault_look.h"
 #include "plan/ca_news.h"
 
+#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    ISSUER_ID_BYTES = 64,
-    ISSUERS_MOST = 64,            /* of a mount, among which the one that signed ours is sought */
-    LIST_BYTES_A_LOOK = 8 * 1024, /* of a revocation list, on average */
-    LOOKS_WITHOUT_LIST_MOST = 20,
-    FAILURES_UNTOLD = 3 /* looks in a row that may fail for a while before it is told */
-};
+enum { FAILURES_UNTOLD = 3 /* looks in a row that may fail for a while before it is told */ };
 
 /* What is looked for, in turn. */
 enum aim { AIM_ISSUER, AIM_OWN, AIM_COUNT };
@@ -27,22 +22,27 @@ struct luck {
     bool told;
 };
 
-/* A place with its schedule and what is known of it. */
-struct site {
-    struct site *next;
-    struct ca_place place; /* texts of our own */
-    uint64_t next_us;      /* on the boot clock */
-    unsigned failures;     /* looks in a row, whatever they look for */
+/* Which issuer: of a mount, by reference, or the default one if that is NULL. */
+struct place {
+    const char *mount, *issuer;
+};
+
+/* A place with its schedule, its certificates and what is known of it. */
+struct ca_site {
+    struct place place; /* first; texts of our own */
+    TAILQ_HEAD(, ca_interest) certs;
+    TAILQ_ENTRY(ca_site) entry;
+    uint64_t life_s;   /* the shortest of its certificates; 0: not known */
+    uint64_t next_us;  /* on the boot clock */
+    bool was_seen;     /* there was a look */
+    unsigned failures; /* looks in a row, whatever they look for */
     enum aim aim;
     struct luck luck[AIM_COUNT];
 
     char named[KEY_IDENTIFIER_BYTES], settled[KEY_IDENTIFIER_BYTES];
     unsigned in_a_row;
     uint64_t since_s; /* the CA's time of the last look at the issuer */
-
-    char list_key[KEY_IDENTIFIER_BYTES]; /* of the issuer whose id is known */
-    char list_id[ISSUER_ID_BYTES];
-    unsigned looks_without_list; /* still to come */
+    struct vault_lists lists;
 };
 
 struct ca_watch {
@@ -50,75 +50,93 @@ struct ca_watch {
     struct config *config;
     struct ca_watch_listener listener;
     sd_event_source *timer;
-    struct site *sites;
+    TAILQ_HEAD(, ca_site) sites;
+    void *by_place; /* the same, for tsearch() */
 
-    struct site *at; /* the look under way; NULL: none */
+    struct ca_site *at; /* the look under way; NULL: none */
     struct slot *slot;
-    struct vault_reply reply, issuers;
-    struct vault_reply list; /* of this look: of the issuer that site->list_key names */
-    bool skips_list;         /* this look does without one */
-    bool failed_in_part;     /* one of our certificates could not be told about */
-    size_t number, issuer;   /* of the certificate and the issuer asked about */
+    struct vault_named named;
+    struct vault_own answer;
+    bool failed_in_part;              /* one of our certificates could not be told about */
+    struct ca_interest *asked, *next; /* the certificate asked about, and the one after it */
     struct ca_own own;
     bool unsure;
 };
 
-struct ca_place ca_place_of(const struct cert_config *cert)
-{
-    return (struct ca_place){.mount = cert->pki_mount, .issuer = cert->issuer};
-}
-
-bool ca_place_is(const struct ca_place *a, const struct ca_place *b)
-{
-    bool same_issuer = a->issuer == NULL || b->issuer == NULL ? a->issuer == b->issuer
-                                                              : strcmp(a->issuer, b->issuer) == 0;
-
-    return same_issuer && strcmp(a->mount, b->mount) == 0;
-}
-
 /* -- the schedule ---------------------------------------------------------------------------------
  */
 
-static uint64_t poll_s(const struct ca_watch *watch, const struct site *site)
+static uint64_t poll_s(const struct ca_watch *watch, const struct ca_site *site)
 {
-    return ca_news_poll_s(watch->config->agent.ca_poll_s,
-                          watch->listener.life_s(watch->listener.arg, &site->place));
+    return ca_news_poll_s(watch->config->agent.ca_poll_s, site->life_s);
 }
 
-static void arm(const struct ca_watch *watch)
+/* Not later than it is armed for already. */
+static void arm_for(const struct ca_watch *watch, uint64_t next_us)
 {
-    uint64_t next_us = UINT64_MAX;
+    int enabled = SD_EVENT_OFF;
+    uint64_t armed_us = UINT64_MAX;
 
-    for (const struct site *site = watch->sites; site != NULL; site = site->next)
-        next_us = site->next_us < next_us ? site->next_us : next_us;
-    if (watch->at != NULL || next_us == UINT64_MAX || watch->config->agent.ca_poll_s == 0) {
-        sd_event_source_set_enabled(watch->timer, SD_EVENT_OFF);
+    if (watch->at != NULL || watch->config->agent.ca_poll_s == 0)
         return;
-    }
+    sd_event_source_get_enabled(watch->timer, &enabled);
+    if (enabled != SD_EVENT_OFF)
+        sd_event_source_get_time(watch->timer, &armed_us);
+    if (next_us >= armed_us)
+        return;
     sd_event_source_set_time(watch->timer, next_us);
     sd_event_source_set_enabled(watch->timer, SD_EVENT_ONESHOT);
 }
 
-static uint64_t draw_next_us(const struct ca_watch *watch, const struct site *site, bool unsure)
+static void arm(const struct ca_watch *watch)
 {
-    const struct ca_wait wait = {
-        .poll_s = poll_s(watch, site), .failures = site->failures, .unsure = unsure};
+    const struct ca_site *site;
+    uint64_t next_us = UINT64_MAX;
 
+    sd_event_source_set_enabled(watch->timer, SD_EVENT_OFF);
+    TAILQ_FOREACH(site, &watch->sites, entry)
+    next_us = site->next_us < next_us ? site->next_us : next_us;
+    arm_for(watch, next_us);
+}
+
+static uint64_t shorter(uint64_t life_s, uint64_t other_s)
+{
+    return life_s == 0 || (other_s != 0 && other_s < life_s) ? other_s : life_s;
+}
+
+static void take_lives(const struct ca_watch *watch, struct ca_site *site)
+{
+    const struct ca_interest *interest;
+
+    site->life_s = 0;
+    TAILQ_FOREACH(interest, &site->certs, entry)
+    site->life_s = shorter(site->life_s, watch->listener.life_s(interest->cert));
+}
+
+static uint64_t draw_next_us(const struct ca_watch *watch, struct ca_site *site, bool unsure)
+{
+    struct ca_wait wait = {.failures = site->failures, .unsure = unsure};
+
+    take_lives(watch, site);
+    wait.poll_s = poll_s(watch, site);
     return clock_boot_us() + ca_news_wait_ms(&wait, random_draw()) * 1000;
 }
 
-static void end_request(struct ca_watch *watch)
+/* Agents that start together do not look together. */
+static void draw_first(const struct ca_watch *watch, struct ca_site *site)
 {
-    watch->slot = slot_drop(watch->slot);
-    vault_reply_free(&watch->reply);
+    site->next_us = clock_boot_us() + ca_news_first_ms(poll_s(watch, site), random_draw()) * 1000;
 }
+
+/* -- how a look ends ------------------------------------------------------------------------------
+ */
 
 static const char *const aim_texts[] = {
     [AIM_ISSUER] = "there is another issuer at",
     [AIM_OWN] = "a certificate was revoked by",
 };
 
-static void note_success(struct site *site)
+static void note_success(struct ca_site *site)
 {
     struct luck *luck = &site->luck[site->aim];
 
@@ -132,7 +150,7 @@ static void note_success(struct site *site)
  * A CA that does not answer for a while is told of where certificates are asked for; here it is a
  * detail. What keeps the looks from succeeding is told once.
  */
-static void note_failure(struct site *site, const struct err *err)
+static void note_failure(struct ca_site *site, const struct err *err)
 {
     struct luck *luck = &site->luck[site->aim];
     bool stays =
@@ -144,23 +162,25 @@ static void note_failure(struct site *site, const struct err *err)
     luck->told |= stays;
 }
 
-static void drop_replies(struct ca_watch *watch)
+static void drop_look(struct ca_watch *watch)
 {
-    end_request(watch);
-    vault_reply_free(&watch->issuers);
-    vault_reply_free(&watch->list);
+    watch->slot = slot_drop(watch->slot);
+    watch->asked = watch->next = NULL;
+    if (watch->at != NULL)
+        vault_lists_end(&watch->at->lists);
+    watch->at = NULL;
 }
 
 static void end_look(struct ca_watch *watch, bool well)
 {
-    struct site *site = watch->at;
+    struct ca_site *site = watch->at;
 
-    drop_replies(watch);
-    watch->at = NULL;
+    drop_look(watch);
     if (well && !watch->failed_in_part)
         note_success(site);
     else
         site->luck[site->aim].failures++;
+    site->was_seen = true;
     site->failures = well ? 0 : site->failures + 1;
     site->next_us = draw_next_us(watch, site, watch->unsure);
     /* One that always fails does not keep the other from being looked for. */
@@ -173,20 +193,6 @@ static void fail_look(struct ca_watch *watch, const struct err *err)
 {
     note_failure(watch->at, err);
     end_look(watch, false);
-}
-
-static void ask_next_own(struct ca_watch *watch);
-
-/* One that cannot be told about does not keep the others from being asked about. */
-static void fail_own(struct ca_watch *watch, const struct err *err)
-{
-    if (err->kind == ERR_TRANSIENT || err->kind == ERR_LOCAL) {
-        fail_look(watch, err);
-        return;
-    }
-    note_failure(watch->at, err);
-    watch->failed_in_part = true;
-    ask_next_own(watch);
 }
 
 /* The request is under way, or the look has failed. */
@@ -205,26 +211,8 @@ static struct vault_client client_of(const struct ca_watch *watch)
 /* -- who is named as issuer -----------------------------------------------------------------------
  */
 
-static bool read_issuer(const struct vault_reply *reply, char to[static KEY_IDENTIFIER_BYTES],
-                        struct err *err)
-{
-    const char *pem = vault_ca_certificate(reply);
-    struct certificate_facts facts = {0};
-    uint64_t now_s = clock_now_s();
-    struct arena arena = {0};
-    bool read = pem == NULL ? err_set(err, ERR_UNTRUSTED, "the reply holds no certificate")
-                            : certificate_read(pem, &arena, &facts, err);
-
-    if (read && (now_s < facts.validity.not_before || now_s >= facts.validity.not_after))
-        read = err_set(err, ERR_UNTRUSTED, "the issuer's certificate is not valid now");
-    if (read)
-        memcpy(to, facts.subject_key, KEY_IDENTIFIER_BYTES);
-    arena_free(&arena);
-    return read;
-}
-
 /* Counts the look; whether it makes an issuer certain that was not before. */
-static bool note_named(struct site *site, const char key[static KEY_IDENTIFIER_BYTES])
+static bool note_named(struct ca_site *site, const char key[static KEY_IDENTIFIER_BYTES])
 {
     bool is_new;
 
@@ -238,208 +226,115 @@ static bool note_named(struct site *site, const char key[static KEY_IDENTIFIER_B
     return is_new;
 }
 
-static void on_issuer(void *arg, const struct err *issuer_err)
+/* Whoever hears of it may join another place, or leave. */
+static bool tell_named(struct ca_watch *watch, struct ca_site *site, const struct ca_named *named)
+{
+    bool unsure = strcmp(site->named, site->settled) != 0;
+
+    for (struct ca_interest *at = TAILQ_FIRST(&site->certs); at != NULL; at = watch->next) {
+        watch->next = TAILQ_NEXT(at, entry);
+        unsure |= watch->listener.on_issuer(at->cert, named);
+    }
+    return unsure;
+}
+
+static void on_named(void *arg, const struct err *named_err)
 {
     struct ca_watch *watch = arg;
-    struct site *site = watch->at;
-    struct ca_named named = {.key = site->named};
+    struct ca_site *site = watch->at;
+    struct ca_named named = {0};
     char key[KEY_IDENTIFIER_BYTES];
-    struct err err = *issuer_err;
+    const struct err err = *named_err;
 
-    if (err.kind == ERR_NONE && watch->reply.status == 304)
-        memcpy(key, site->named, sizeof key);
-    else if (err.kind != ERR_NONE || !read_issuer(&watch->reply, key, &err)) {
+    watch->slot = slot_drop(watch->slot);
+    if (err.kind != ERR_NONE) {
         fail_look(watch, &err);
         return;
     }
-    site->since_s = watch->reply.date_s;
+    memcpy(key, watch->named.is_unchanged ? site->named : watch->named.key, sizeof key);
+    site->since_s = watch->named.date_s;
     named.is_new = note_named(site, key);
     named.in_a_row = site->in_a_row;
-    watch->unsure = watch->listener.on_issuer(watch->listener.arg, &site->place, &named) ||
-                    strcmp(site->named, site->settled) != 0;
-    end_look(watch, true);
-}
-
-/* -- revocation lists, for what the CA has not stored ---------------------------------------------
- */
-
-/* One list tells about every certificate of its issuer, so each look fetches it once. */
-static void use_list(struct ca_watch *watch)
-{
-    const char *pem = vault_ca_list(&watch->list);
-
-    if (pem != NULL)
-        watch->listener.on_list(watch->listener.arg, &watch->own, pem);
-    ask_next_own(watch);
-}
-
-static void on_list(void *arg, const struct err *err)
-{
-    struct ca_watch *watch = arg;
-    struct site *site = watch->at;
-    const char *pem = err->kind == ERR_NONE ? vault_ca_list(&watch->reply) : NULL;
-    size_t looks = pem == NULL ? 0 : strlen(pem) / LIST_BYTES_A_LOOK;
-
-    if (err->kind != ERR_NONE) {
-        fail_own(watch, err);
-        return;
-    }
-    if (looks > LOOKS_WITHOUT_LIST_MOST)
-        looks = LOOKS_WITHOUT_LIST_MOST;
-    if (looks > site->looks_without_list)
-        site->looks_without_list = (unsigned)looks;
-    watch->list = watch->reply;
-    watch->reply = (struct vault_reply){0};
-    use_list(watch);
-}
-
-static void ask_list(struct ca_watch *watch, const char *issuer)
-{
-    const struct vault_client client = client_of(watch);
-    struct err err;
-
-    end_request(watch);
-    vault_reply_free(&watch->list);
-    go_on_if(watch,
-             vault_ca_list_start(&client, watch->at->place.mount, issuer, &watch->reply, on_list,
-                                 watch, &err),
-             &err);
-}
-
-static void on_one_of_issuers(void *arg, const struct err *err);
-
-static void ask_next_issuer(struct ca_watch *watch)
-{
-    const char *id =
-        watch->issuer < ISSUERS_MOST ? vault_ca_issuer_id(&watch->issuers, watch->issuer++) : NULL;
-    const struct vault_client client = client_of(watch);
-    struct err err;
-
-    end_request(watch);
-    if (id == NULL) {
-        err_set(&err, ERR_REFUSED,
-                "the CA has not stored the certificate (no_store) and lists no issuer that signed "
-                "it");
-        fail_own(watch, &err);
-        return;
-    }
-    go_on_if(watch,
-             vault_ca_issuer_start(&client, watch->at->place.mount, id, 0, &watch->reply,
-                                   on_one_of_issuers, watch, &err),
-             &err);
-}
-
-static void on_one_of_issuers(void *arg, const struct err *err)
-{
-    struct ca_watch *watch = arg;
-    struct site *site = watch->at;
-    char key[KEY_IDENTIFIER_BYTES];
-    struct err why;
-
-    if (err->kind == ERR_NONE && read_issuer(&watch->reply, key, &why) &&
-        strcmp(key, watch->own.authority_key) == 0) {
-        memcpy(site->list_key, key, sizeof site->list_key);
-        snprintf(site->list_id, sizeof site->list_id, "%s",
-                 vault_ca_issuer_id(&watch->issuers, watch->issuer - 1));
-        ask_list(watch, site->list_id);
-        return;
-    }
-    ask_next_issuer(watch);
-}
-
-static void on_issuers(void *arg, const struct err *err)
-{
-    struct ca_watch *watch = arg;
-
-    if (err->kind != ERR_NONE) {
-        fail_own(watch, err);
-        return;
-    }
-    watch->issuers = watch->reply;
-    watch->reply = (struct vault_reply){0};
-    watch->issuer = 0;
-    ask_next_issuer(watch);
-}
-
-/* The issuer that signed ours may be another one than the CA names. */
-static void find_list(struct ca_watch *watch)
-{
-    const struct site *site = watch->at;
-    const struct vault_client client = client_of(watch);
-    bool has_list = vault_ca_list(&watch->list) != NULL;
-    struct err err;
-
-    if (watch->skips_list) {
-        ask_next_own(watch);
-    } else if (has_list && strcmp(site->list_key, watch->own.authority_key) == 0) {
-        use_list(watch);
-    } else if (strcmp(site->list_key, watch->own.authority_key) == 0) {
-        ask_list(watch, site->list_id);
-    } else {
-        end_request(watch);
-        vault_reply_free(&watch->issuers);
-        go_on_if(watch,
-                 vault_ca_issuers_start(&client, site->place.mount, &watch->reply, on_issuers,
-                                        watch, &err),
-                 &err);
-    }
+    named.key = key;
+    watch->unsure = tell_named(watch, site, &named);
+    if (watch->at != NULL)
+        end_look(watch, true);
 }
 
 /* -- our own serial numbers -----------------------------------------------------------------------
  */
 
-static void on_own(void *arg, const struct err *err)
+static void ask_next_own(struct ca_watch *watch);
+
+/* One that cannot be told about does not keep the others from being asked about. */
+static void fail_own(struct ca_watch *watch, const struct err *err)
+{
+    if (err->kind == ERR_TRANSIENT || err->kind == ERR_LOCAL) {
+        fail_look(watch, err);
+        return;
+    }
+    note_failure(watch->at, err);
+    watch->failed_in_part = true;
+    ask_next_own(watch);
+}
+
+static void on_own(void *arg, const struct err *own_err)
 {
     struct ca_watch *watch = arg;
+    const struct vault_own answer = watch->answer;
+    const struct err err = *own_err;
 
-    if (err->http_status == 404 || err->http_status == 400) {
-        find_list(watch);
-    } else if (err->kind != ERR_NONE) {
-        fail_own(watch, err);
-    } else {
-        if (vault_ca_is_revoked(&watch->reply))
-            watch->listener.on_revoked(watch->listener.arg, &watch->own);
-        ask_next_own(watch);
+    watch->slot = slot_drop(watch->slot);
+    if (err.kind != ERR_NONE) {
+        fail_own(watch, &err);
+        return;
     }
+    if (watch->asked != NULL && answer.is_revoked)
+        watch->listener.on_revoked(watch->asked->cert, watch->own.serial);
+    else if (watch->asked != NULL && answer.list != NULL)
+        watch->listener.on_list(watch->asked->cert, watch->own.serial, answer.list);
+    if (watch->at != NULL)
+        ask_next_own(watch);
 }
 
 static void ask_next_own(struct ca_watch *watch)
 {
-    struct site *site = watch->at;
+    struct ca_site *site = watch->at;
     const struct vault_client client = client_of(watch);
     struct err err;
 
-    end_request(watch);
-    if (!watch->listener.give_own(watch->listener.arg, &site->place, watch->number++,
-                                  &watch->own)) {
-        end_look(watch, true);
-        return;
-    }
+    do {
+        watch->asked = watch->next;
+        if (watch->asked == NULL) {
+            end_look(watch, true);
+            return;
+        }
+        watch->next = TAILQ_NEXT(watch->asked, entry);
+    } while (!watch->listener.give_own(watch->asked->cert, &watch->own));
     go_on_if(watch,
-             vault_ca_own_start(&client, site->place.mount, watch->own.serial, &watch->reply,
-                                on_own, watch, &err),
+             vault_own_start(&client, &site->lists, site->place.mount, &watch->own, &watch->answer,
+                             on_own, watch, &err),
              &err);
 }
 
 /* -- one look after the other ---------------------------------------------------------------------
  */
 
-static void look(struct ca_watch *watch, struct site *site)
+static void look(struct ca_watch *watch, struct ca_site *site)
 {
     const struct vault_client client = client_of(watch);
     struct err err;
 
     watch->at = site;
-    watch->number = 0;
     watch->unsure = watch->failed_in_part = false;
     if (site->aim == AIM_OWN) {
-        watch->skips_list = site->looks_without_list > 0;
-        site->looks_without_list -= watch->skips_list;
+        vault_lists_begin(&site->lists);
+        watch->next = TAILQ_FIRST(&site->certs);
         ask_next_own(watch);
     } else {
         go_on_if(watch,
-                 vault_ca_issuer_start(&client, site->place.mount, site->place.issuer,
-                                       site->since_s, &watch->reply, on_issuer, watch, &err),
+                 vault_named_start(&client, site->place.mount, site->place.issuer, site->since_s,
+                                   &watch->named, on_named, watch, &err),
                  &err);
     }
 }
@@ -447,12 +342,12 @@ static void look(struct ca_watch *watch, struct site *site)
 static int on_timer(sd_event_source *source, uint64_t now_us, void *arg)
 {
     struct ca_watch *watch = arg;
-    struct site *due = NULL;
+    struct ca_site *due = NULL, *site;
 
     (void)source;
-    for (struct site *site = watch->sites; site != NULL; site = site->next)
-        if (site->next_us <= now_us && (due == NULL || site->next_us < due->next_us))
-            due = site;
+    TAILQ_FOREACH(site, &watch->sites, entry)
+    if (site->next_us <= now_us && (due == NULL || site->next_us < due->next_us))
+        due = site;
     if (due == NULL)
         arm(watch);
     else
@@ -460,53 +355,124 @@ static int on_timer(sd_event_source *source, uint64_t now_us, void *arg)
     return 0;
 }
 
-static void free_site(struct site *site)
+/* -- places and who comes from there --------------------------------------------------------------
+ */
+
+static int compare(const void *a, const void *b)
 {
+    const struct place *one = a, *other = b;
+    int difference = strcmp(one->mount, other->mount);
+
+    if (difference != 0)
+        return difference;
+    if (one->issuer == NULL || other->issuer == NULL)
+        return (one->issuer != NULL) - (other->issuer != NULL);
+    return strcmp(one->issuer, other->issuer);
+}
+
+static void free_site(struct ca_site *site)
+{
+    vault_lists_end(&site->lists);
     free((char *)site->place.mount);
     free((char *)site->place.issuer);
     free(site);
 }
 
-static struct site *find(const struct ca_watch *watch, const struct ca_place *place)
+static struct ca_site *add_site(struct ca_watch *watch, const struct place *place)
 {
-    for (struct site *site = watch->sites; site != NULL; site = site->next)
-        if (ca_place_is(&site->place, place))
-            return site;
-    return NULL;
-}
-
-static bool add(struct ca_watch *watch, const struct ca_place *place, struct err *err)
-{
-    struct site *site = calloc(1, sizeof *site);
+    struct ca_site *site = calloc(1, sizeof *site);
 
     if (site == NULL)
-        return err_memory(err);
+        return NULL;
+    TAILQ_INIT(&site->certs);
     site->place.mount = strdup(place->mount);
     site->place.issuer = place->issuer == NULL ? NULL : strdup(place->issuer);
-    if (site->place.mount == NULL || (place->issuer != NULL && site->place.issuer == NULL)) {
+    if (site->place.mount == NULL || (place->issuer != NULL && site->place.issuer == NULL) ||
+        tsearch(site, &watch->by_place, compare) == NULL) {
         free_site(site);
+        return NULL;
+    }
+    TAILQ_INSERT_TAIL(&watch->sites, site, entry);
+    return site;
+}
+
+static struct ca_site *site_of(struct ca_watch *watch, const struct cert_config *section)
+{
+    const struct place place = {.mount = section->pki_mount, .issuer = section->issuer};
+    struct ca_site **found = tfind(&place, &watch->by_place, compare);
+
+    return found != NULL ? *found : add_site(watch, &place);
+}
+
+static void forget_unused(struct ca_watch *watch, struct ca_site *site)
+{
+    if (!TAILQ_EMPTY(&site->certs))
+        return;
+    if (watch->at == site) {
+        drop_look(watch);
+        arm(watch);
+    }
+    tdelete(site, &watch->by_place, compare);
+    TAILQ_REMOVE(&watch->sites, site, entry);
+    free_site(site);
+}
+
+/* A shorter life than was known may have the first look sooner. */
+static void take_life(struct ca_watch *watch, struct ca_site *site, uint64_t life_s)
+{
+    uint64_t before_s = poll_s(watch, site);
+    bool is_first = TAILQ_EMPTY(&site->certs);
+
+    site->life_s = shorter(site->life_s, life_s);
+    if (!is_first && (site->was_seen || poll_s(watch, site) == before_s))
+        return;
+    draw_first(watch, site);
+    arm_for(watch, site->next_us);
+}
+
+bool ca_watch_join(struct ca_watch *watch, const struct cert_config *section, void *cert,
+                   struct ca_interest *interest, struct err *err)
+{
+    struct ca_site *site = site_of(watch, section);
+
+    if (site == NULL) {
+        ca_watch_leave(watch, interest);
         return err_memory(err);
     }
-    /* Agents that start together do not look together. */
-    site->next_us = clock_boot_us() + ca_news_first_ms(poll_s(watch, site), random_draw()) * 1000;
-    site->next = watch->sites;
-    watch->sites = site;
+    if (interest->site == site)
+        return true;
+    take_life(watch, site, watch->listener.life_s(cert));
+    ca_watch_leave(watch, interest);
+    *interest = (struct ca_interest){.site = site, .cert = cert};
+    TAILQ_INSERT_TAIL(&site->certs, interest, entry);
     return true;
 }
 
-static bool is_wanted(const struct config *config, const struct site *site)
+void ca_watch_leave(struct ca_watch *watch, struct ca_interest *interest)
 {
-    for (size_t i = 0; i < config->cert_count; i++) {
-        const struct ca_place place = ca_place_of(&config->certs[i]);
+    struct ca_site *site = interest->site;
 
-        if (ca_place_is(&place, &site->place))
-            return true;
-    }
-    return false;
+    if (site == NULL)
+        return;
+    if (watch->next == interest)
+        watch->next = TAILQ_NEXT(interest, entry);
+    if (watch->asked == interest)
+        watch->asked = NULL;
+    TAILQ_REMOVE(&site->certs, interest, entry);
+    *interest = (struct ca_interest){0};
+    forget_unused(watch, site);
 }
 
+const char *ca_watch_named(const struct ca_interest *interest)
+{
+    return interest->site == NULL ? "" : interest->site->named;
+}
+
+/* -- all of it ------------------------------------------------------------------------------------
+ */
+
 /* Another ca_poll may have it sooner; what is due stays due. */
-static void keep_due(const struct ca_watch *watch, struct site *site)
+static void keep_due(const struct ca_watch *watch, struct ca_site *site)
 {
     uint64_t next_us = clock_boot_us() + poll_s(watch, site) * 9 / 8 * 1000000;
 
@@ -516,39 +482,39 @@ static void keep_due(const struct ca_watch *watch, struct site *site)
         site->luck[i].told = false;
 }
 
-bool ca_watch_use(struct ca_watch *watch, struct config *config, struct err *err)
+/* What one CA named says nothing of another. */
+static void forget(const struct ca_watch *watch, struct ca_site *site)
 {
-    struct site **at = &watch->sites;
-    /* What one CA named says nothing of another. */
-    bool same = watch->config != NULL &&
-                strcmp(watch->config->vault.address, config->vault.address) == 0 &&
-                text_equal(watch->config->vault.namespace, config->vault.namespace);
-    bool added = true;
+    site->was_seen = false;
+    site->failures = site->in_a_row = 0;
+    site->aim = AIM_ISSUER;
+    site->since_s = 0;
+    site->named[0] = site->settled[0] = '\0';
+    memset(site->luck, 0, sizeof site->luck);
+    vault_lists_end(&site->lists);
+    site->lists = (struct vault_lists){0};
+    draw_first(watch, site);
+}
 
-    /* A look under way is begun again: its texts are of the old configuration. */
-    drop_replies(watch);
-    watch->at = NULL;
+void ca_watch_use(struct ca_watch *watch, struct config *config)
+{
+    bool same = strcmp(watch->config->vault.address, config->vault.address) == 0 &&
+                text_equal(watch->config->vault.namespace, config->vault.namespace);
+    struct ca_site *site;
+
+    /* A look under way is begun again: it is of the old configuration. */
+    drop_look(watch);
     config_ref(config);
     config_unref(watch->config);
     watch->config = config;
-    while (*at != NULL) {
-        struct site *site = *at;
-
-        if (same && is_wanted(config, site)) {
+    TAILQ_FOREACH(site, &watch->sites, entry)
+    {
+        if (same)
             keep_due(watch, site);
-            at = &site->next;
-        } else {
-            *at = site->next;
-            free_site(site);
-        }
-    }
-    for (size_t i = 0; added && i < config->cert_count; i++) {
-        const struct ca_place place = ca_place_of(&config->certs[i]);
-
-        added = find(watch, &place) != NULL || add(watch, &place, err);
+        else
+            forget(watch, site);
     }
     arm(watch);
-    return added;
 }
 
 struct ca_watch *ca_watch_new(struct http_loop *http, struct config *config,
@@ -561,40 +527,28 @@ struct ca_watch *ca_watch_new(struct http_loop *http, struct config *config,
         err_memory(err);
         return NULL;
     }
+    TAILQ_INIT(&watch->sites);
     watch->http = http;
+    watch->config = config_ref(config);
     watch->listener = *listener;
     r = sd_event_add_time(http_loop_event(http), &watch->timer, CLOCK_BOOTTIME, 0, 0, on_timer,
                           watch);
-    if (r < 0)
+    if (r < 0) {
         err_errno(err, ERR_LOCAL, -r, "cannot add to the event loop");
-    else
-        sd_event_source_set_description(watch->timer, "look at the CA");
-    if (r < 0 || !ca_watch_use(watch, config, err)) {
         ca_watch_free(watch);
         return NULL;
     }
+    sd_event_source_set_enabled(watch->timer, SD_EVENT_OFF);
+    sd_event_source_set_description(watch->timer, "look at the CA");
     return watch;
-}
-
-const char *ca_watch_named(const struct ca_watch *watch, const struct ca_place *place)
-{
-    const struct site *site = watch == NULL ? NULL : find(watch, place);
-
-    return site == NULL ? "" : site->named;
 }
 
 void ca_watch_free(struct ca_watch *watch)
 {
     if (watch == NULL)
         return;
-    drop_replies(watch);
+    drop_look(watch);
     sd_event_source_disable_unref(watch->timer);
-    while (watch->sites != NULL) {
-        struct site *site = watch->sites;
-
-        watch->sites = site->next;
-        free_site(site);
-    }
     config_unref(watch->config);
     free(watch);
 }

@@ -1,20 +1,48 @@
 #include "ca/credentials.h"
 
-#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/digest.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <sys/stat.h>
 
-enum { LOOK_EVERY_S = 3 };
+enum { LOOK_EVERY_S = 3, FRESH_S = 1, PATIENCE_S = 1 };
 
-struct credential_watch {
-    sd_event_source *timer;
+/* Who waits for a look. */
+struct onlooker {
+    struct slot slot;
+    struct credentials *credentials;
+    TAILQ_ENTRY(onlooker) entry;
+};
+
+struct look {
+    struct config *config;
+    char stamp[DIGEST_HEX_BYTES];
+};
+
+struct credentials {
+    sd_event *loop;
+    struct workers *workers;
     struct config *config;
     credentials_seen *on_seen;
     void *arg;
-    char stamp[DIGEST_HEX_BYTES];
+    sd_event_source *next_look;  /* armed while somebody wants changes told */
+    sd_event_source *impatience; /* armed while somebody waits for a look */
+    struct slot *slot;           /* the look under way */
+    struct look *look;           /* of it; borrowed */
+    uint64_t began_us, seen_us;  /* when that began, and the last that ended; on the boot clock */
+    bool is_outdated;            /* the configuration is another since that one began */
+    bool tells;                  /* the look under way is for credentials_seen */
+    TAILQ_HEAD(, onlooker) onlookers;
+    char stamp[DIGEST_HEX_BYTES];      /* of the last look */
+    char asked_with[DIGEST_HEX_BYTES]; /* what the next look is held against, for a change */
 };
+
+/* -- a look ---------------------------------------------------------------------------------------
+ */
 
 static void add_file(struct digest *digest, const char *path)
 {
@@ -33,7 +61,7 @@ static void add_file(struct digest *digest, const char *path)
     digest_add(digest, facts, sizeof facts);
 }
 
-void credential_stamp(const struct config *config, char to[static DIGEST_HEX_BYTES])
+static void make_stamp(const struct config *config, char to[static DIGEST_HEX_BYTES])
 {
     const struct vault_config *vault = &config->vault;
     const struct auth_config *auth = &config->auth;
@@ -51,74 +79,223 @@ void credential_stamp(const struct config *config, char to[static DIGEST_HEX_BYT
         to[0] = '\0';
 }
 
-static void arm(struct credential_watch *watch)
+static bool run_look(void *job, struct err *err)
 {
-    sd_event_source_set_time_relative(watch->timer, LOOK_EVERY_S * 1000000ULL);
-    sd_event_source_set_enabled(watch->timer, SD_EVENT_ONESHOT);
-}
+    struct look *look = job;
 
-static int on_timer(sd_event_source *source, uint64_t now_us, void *arg)
-{
-    struct credential_watch *watch = arg;
-    char stamp[DIGEST_HEX_BYTES];
-    bool changed;
-
-    (void)source;
-    (void)now_us;
-    credential_stamp(watch->config, stamp);
-    changed = strcmp(stamp, watch->stamp) != 0;
-    memcpy(watch->stamp, stamp, sizeof stamp);
-    if (watch->on_seen(watch->arg, changed))
-        arm(watch);
-    return 0;
-}
-
-bool credential_watch_open(sd_event *loop, credentials_seen *on_seen, void *arg,
-                           struct credential_watch **ret_watch, struct err *err)
-{
-    struct credential_watch *watch = calloc(1, sizeof *watch);
-    int r;
-
-    if (watch == NULL)
-        return err_memory(err);
-    watch->on_seen = on_seen;
-    watch->arg = arg;
-    r = sd_event_add_time_relative(loop, &watch->timer, CLOCK_BOOTTIME, 0, 0, on_timer, watch);
-    if (r < 0) {
-        free(watch);
-        return err_errno(err, ERR_LOCAL, -r, "cannot add to the event loop");
-    }
-    sd_event_source_set_enabled(watch->timer, SD_EVENT_OFF);
-    sd_event_source_set_description(watch->timer, "credentials");
-    *ret_watch = watch;
+    (void)err;
+    make_stamp(look->config, look->stamp);
     return true;
 }
 
-void credential_watch_arm(struct credential_watch *watch, const struct config *config,
-                          const char *asked_with)
+static void free_look(void *job)
+{
+    struct look *look = job;
+
+    config_unref(look->config);
+    free(look);
+}
+
+static void arm(sd_event_source *timer, uint64_t after_s)
+{
+    sd_event_source_set_time_relative(timer, after_s * 1000000ULL);
+    sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
+}
+
+static void release_onlookers(struct credentials *credentials)
+{
+    struct onlooker *onlooker;
+
+    sd_event_source_set_enabled(credentials->impatience, SD_EVENT_OFF);
+    while ((onlooker = TAILQ_FIRST(&credentials->onlookers)) != NULL) {
+        TAILQ_REMOVE(&credentials->onlookers, onlooker, entry);
+        onlooker->credentials = NULL;
+        slot_finish(&onlooker->slot, NULL);
+    }
+}
+
+static void tell(struct credentials *credentials)
+{
+    bool changed = strcmp(credentials->stamp, credentials->asked_with) != 0;
+
+    credentials->tells = false;
+    memcpy(credentials->asked_with, credentials->stamp, sizeof credentials->asked_with);
+    if (credentials->on_seen(credentials->arg, changed))
+        arm(credentials->next_look, LOOK_EVERY_S);
+}
+
+static void on_looked(void *arg, const struct err *err)
+{
+    struct credentials *credentials = arg;
+
+    if (err->kind == ERR_NONE) {
+        memcpy(credentials->stamp, credentials->look->stamp, sizeof credentials->stamp);
+        credentials->seen_us = credentials->is_outdated ? 0 : credentials->began_us;
+    }
+    credentials->look = NULL;
+    credentials->slot = slot_drop(credentials->slot);
+    release_onlookers(credentials);
+    if (credentials->tells)
+        tell(credentials);
+}
+
+/* False, and nothing is under way, if memory ran out. */
+static bool begin_look(struct credentials *credentials, struct err *err)
+{
+    struct look *look;
+
+    if (credentials->slot != NULL)
+        return true;
+    look = calloc(1, sizeof *look);
+    if (look == NULL)
+        return err_memory(err);
+    look->config = config_ref(credentials->config);
+    credentials->look = look;
+    credentials->began_us = clock_boot_us();
+    credentials->is_outdated = false;
+    credentials->slot = worker_start(credentials->workers, WORK_NEXT, run_look, look, free_look,
+                                     on_looked, credentials, err);
+    return credentials->slot != NULL;
+}
+
+static int on_next_look(sd_event_source *source, uint64_t now_us, void *arg)
+{
+    struct credentials *credentials = arg;
+    struct err err;
+
+    (void)now_us;
+    credentials->tells = true;
+    if (!begin_look(credentials, &err)) {
+        credentials->tells = false;
+        arm(source, LOOK_EVERY_S);
+    }
+    return 0;
+}
+
+static int on_impatience(sd_event_source *source, uint64_t now_us, void *arg)
+{
+    (void)source;
+    (void)now_us;
+    release_onlookers(arg);
+    return 0;
+}
+
+static void destroy_onlooker(struct slot *slot)
+{
+    struct onlooker *onlooker = (struct onlooker *)slot;
+
+    if (onlooker->credentials != NULL)
+        TAILQ_REMOVE(&onlooker->credentials->onlookers, onlooker, entry);
+    slot_close(&onlooker->slot);
+    free(onlooker);
+}
+
+struct slot *credentials_look_start(struct credentials *credentials, slot_done *on_done, void *arg,
+                                    struct err *err)
+{
+    struct onlooker *onlooker = calloc(1, sizeof *onlooker);
+    uint64_t fresh_us = credentials->seen_us + FRESH_S * 1000000ULL;
+    int armed = SD_EVENT_OFF;
+
+    if (onlooker == NULL) {
+        err_memory(err);
+        return NULL;
+    }
+    if (!slot_open(&onlooker->slot, credentials->loop, destroy_onlooker, on_done, arg, err)) {
+        free(onlooker);
+        return NULL;
+    }
+    if (credentials->seen_us != 0 && clock_boot_us() < fresh_us) {
+        slot_finish(&onlooker->slot, NULL);
+    } else if (!begin_look(credentials, err)) {
+        slot_finish(&onlooker->slot, NULL);
+    } else {
+        onlooker->credentials = credentials;
+        TAILQ_INSERT_TAIL(&credentials->onlookers, onlooker, entry);
+        sd_event_source_get_enabled(credentials->impatience, &armed);
+        if (armed == SD_EVENT_OFF)
+            arm(credentials->impatience, PATIENCE_S);
+    }
+    return &onlooker->slot;
+}
+
+/* -- all of them ----------------------------------------------------------------------------------
+ */
+
+static bool add_timer(sd_event *loop, const char *name, sd_event_time_handler_t on_timer,
+                      struct credentials *credentials, sd_event_source **ret_timer, struct err *err)
+{
+    int r =
+        sd_event_add_time_relative(loop, ret_timer, CLOCK_BOOTTIME, 0, 0, on_timer, credentials);
+
+    if (r < 0)
+        return err_errno(err, ERR_LOCAL, -r, "cannot add to the event loop");
+    sd_event_source_set_enabled(*ret_timer, SD_EVENT_OFF);
+    sd_event_source_set_description(*ret_timer, name);
+    return true;
+}
+
+bool credentials_open(sd_event *loop, struct workers *workers, struct config *config,
+                      credentials_seen *on_seen, void *arg, struct credentials **ret_credentials,
+                      struct err *err)
+{
+    struct credentials *credentials = calloc(1, sizeof *credentials);
+
+    if (credentials == NULL)
+        return err_memory(err);
+    *credentials = (struct credentials){.loop = loop,
+                                        .workers = workers,
+                                        .config = config_ref(config),
+                                        .on_seen = on_seen,
+                                        .arg = arg,
+                                        .seen_us = clock_boot_us()};
+    TAILQ_INIT(&credentials->onlookers);
+    make_stamp(config, credentials->stamp);
+    if (!add_timer(loop, "credentials", on_next_look, credentials, &credentials->next_look, err) ||
+        !add_timer(loop, "look at credentials", on_impatience, credentials,
+                   &credentials->impatience, err)) {
+        credentials_close(credentials);
+        return false;
+    }
+    *ret_credentials = credentials;
+    return true;
+}
+
+void credentials_close(struct credentials *credentials)
+{
+    if (credentials == NULL)
+        return;
+    slot_drop(credentials->slot);
+    sd_event_source_disable_unref(credentials->next_look);
+    sd_event_source_disable_unref(credentials->impatience);
+    config_unref(credentials->config);
+    free(credentials);
+}
+
+void credentials_use(struct credentials *credentials, struct config *config)
+{
+    config_ref(config);
+    config_unref(credentials->config);
+    credentials->config = config;
+    credentials->seen_us = 0;
+    credentials->is_outdated = true;
+}
+
+const char *credentials_stamp(const struct credentials *credentials)
+{
+    return credentials->stamp;
+}
+
+void credentials_watch(struct credentials *credentials, const char *asked_with)
 {
     int enabled = SD_EVENT_OFF;
 
-    if (watch == NULL)
-        return;
-    if (watch->config != config) {
-        config_unref(watch->config);
-        watch->config = config_ref((struct config *)config);
-    } else if (sd_event_source_get_enabled(watch->timer, &enabled) > 0) {
+    sd_event_source_get_enabled(credentials->next_look, &enabled);
+    if (enabled == SD_EVENT_OFF && !credentials->tells) {
+        snprintf(credentials->asked_with, sizeof credentials->asked_with, "%s", asked_with);
+        arm(credentials->next_look, LOOK_EVERY_S);
+    } else if (strcmp(credentials->asked_with, asked_with) != 0) {
         /* Somebody asked before a change, and somebody after it: the next look tells it. */
-        if (strcmp(watch->stamp, asked_with) != 0)
-            watch->stamp[0] = '\0';
-        return;
+        credentials->asked_with[0] = '\0';
     }
-    snprintf(watch->stamp, sizeof watch->stamp, "%s", asked_with);
-    arm(watch);
-}
-
-void credential_watch_close(struct credential_watch *watch)
-{
-    if (watch == NULL)
-        return;
-    sd_event_source_disable_unref(watch->timer);
-    config_unref(watch->config);
-    free(watch);
 }

@@ -9,10 +9,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PATH_BYTES = 256 };
+enum { PATH_BYTES = 256, READ_WITHIN_S = 20 };
+
+/* What a login is made of, read by a worker: the file system of a credential may hang. */
+struct reading {
+    struct config *config;
+    struct secret token; /* of the method token */
+    json_t *body;        /* of the others */
+    char claims[CLAIMS_TEXT_BYTES];
+};
 
 struct login {
     struct slot slot;
+    struct slot *reader;
+    struct reading *reading; /* borrowed from it */
+    sd_event_source *limit;
     struct slot *call, *probe; /* probe: after a denial, whether the mount is there */
     struct http_loop *http;
     struct config *config;
@@ -27,6 +38,8 @@ static void destroy_login(struct slot *slot)
 {
     struct login *login = (struct login *)slot;
 
+    slot_drop(login->reader);
+    sd_event_source_disable_unref(login->limit);
     slot_drop(login->call);
     slot_drop(login->probe);
     vault_reply_free(&login->reply);
@@ -140,6 +153,9 @@ static void on_called(void *arg, const struct err *call_err)
     slot_finish(&login->slot, &err);
 }
 
+/* -- credentials, on a worker ---------------------------------------------------------------------
+ */
+
 /* Puts the content of a credential's file into the request. */
 static bool add_file(json_t *body, const char *name, const char *path, struct err *err)
 {
@@ -158,74 +174,144 @@ static bool add_text(json_t *body, const char *name, const char *text, struct er
            err_memory(err);
 }
 
-static bool fill_jwt(const struct auth_config *auth, json_t *body, struct err *err)
+static bool fill_jwt(const struct auth_config *auth, struct reading *reading, struct err *err)
 {
-    return add_text(body, "role", auth->role, err) && add_file(body, "jwt", auth->token_file, err);
+    const char *jwt;
+
+    if (!add_text(reading->body, "role", auth->role, err) ||
+        !add_file(reading->body, "jwt", auth->token_file, err))
+        return false;
+    /* By the time of an answer another one may be in the file. */
+    jwt = json_string_value(json_object_get(reading->body, "jwt"));
+    token_claims_tell(jwt, clock_now_s(), reading->claims);
+    return true;
 }
 
-static bool fill_approle(const struct auth_config *auth, json_t *body, struct err *err)
+static bool fill_approle(const struct auth_config *auth, struct reading *reading, struct err *err)
 {
+    json_t *body = reading->body;
+
     if (auth->role_id_file != NULL ? !add_file(body, "role_id", auth->role_id_file, err)
                                    : !add_text(body, "role_id", auth->role_id, err))
         return false;
     return auth->secret_id_file == NULL || add_file(body, "secret_id", auth->secret_id_file, err);
 }
 
-static bool fill_cert(const struct auth_config *auth, json_t *body, struct err *err)
+static bool fill_cert(const struct auth_config *auth, struct reading *reading, struct err *err)
 {
-    return add_text(body, "name", auth->role, err);
+    return add_text(reading->body, "name", auth->role, err);
 }
 
-/* What each method sends; token sends nothing but itself. */
-static bool (*const fill[AUTH_METHOD_COUNT])(const struct auth_config *, json_t *, struct err *) = {
-    [AUTH_KUBERNETES] = fill_jwt,
-    [AUTH_JWT] = fill_jwt,
-    [AUTH_APPROLE] = fill_approle,
-    [AUTH_CERT] = fill_cert,
-};
-
-static bool send_login(struct login *login, const struct vault_client *client, struct err *err)
-{
-    const struct auth_config *auth = &client->config->auth;
-    json_auto_t *body = json_object();
-    char path[PATH_BYTES];
-    const struct vault_order order = {.method = "POST", .path = path, .body = body};
-    const char *jwt;
-
-    if (body == NULL)
-        return err_memory(err);
-    if (!fill[auth->method](auth, body, err))
-        return false;
-    /* By the time of an answer another one may be in the file. */
-    jwt = json_string_value(json_object_get(body, "jwt"));
-    if (jwt != NULL)
-        token_claims_tell(jwt, clock_now_s(), login->claims);
-    snprintf(path, sizeof path, "auth/%s/login", auth->mount);
-    login->call = vault_call_start(client, &order, &login->reply, on_called, login, err);
-    return login->call != NULL;
-}
-
-static bool read_token(const struct auth_config *auth, struct secret *ret_token, struct err *err)
+static bool read_token(const struct auth_config *auth, struct reading *reading, struct err *err)
 {
     const struct secret *token = environment_token();
 
-    if (auth->token_file != NULL)
-        return file_read_secret(auth->token_file, ret_token, err);
-    if (token == NULL)
+    if (auth->token_file != NULL) {
+        if (!file_read_secret(auth->token_file, &reading->token, err))
+            return false;
+    } else if (token == NULL) {
         return err_set(err, ERR_LOCAL, "there is neither token_file nor VAULT_TOKEN");
-    return secret_copy(ret_token, secret_expose(token), token->length, err);
+    } else if (!secret_copy(&reading->token, secret_expose(token), token->length, err)) {
+        return false;
+    }
+    return fits_header(secret_expose(&reading->token)) ||
+           err_set(err, ERR_LOCAL, "the token holds a space or control character");
 }
 
-/* It is taken as it is: what the CA knows of it is asked once it has been of use. */
-static bool take_token(struct login *login, struct err *err)
+/* What each method is made of; token sends nothing but itself. */
+static bool (*const fill[AUTH_METHOD_COUNT])(const struct auth_config *, struct reading *,
+                                             struct err *) = {
+    [AUTH_KUBERNETES] = fill_jwt, [AUTH_JWT] = fill_jwt,     [AUTH_APPROLE] = fill_approle,
+    [AUTH_CERT] = fill_cert,      [AUTH_TOKEN] = read_token,
+};
+
+static bool run_reading(void *job, struct err *err)
 {
-    if (!read_token(&login->config->auth, &login->grant->token, err))
+    struct reading *reading = job;
+    const struct auth_config *auth = &reading->config->auth;
+
+    reading->body = json_object();
+    return reading->body == NULL ? err_memory(err) : fill[auth->method](auth, reading, err);
+}
+
+static void free_reading(void *job)
+{
+    struct reading *reading = job;
+
+    secret_wipe(&reading->token);
+    json_decref(reading->body);
+    config_unref(reading->config);
+    free(reading);
+}
+
+/* -- the login ------------------------------------------------------------------------------------
+ */
+
+static bool send_login(struct login *login, const struct reading *reading, struct err *err)
+{
+    const struct vault_client client = {login->http, login->config};
+    char path[PATH_BYTES];
+    const struct vault_order order = {.method = "POST", .path = path, .body = reading->body};
+
+    memcpy(login->claims, reading->claims, sizeof login->claims);
+    snprintf(path, sizeof path, "auth/%s/login", login->config->auth.mount);
+    login->call = vault_call_start(&client, &order, &login->reply, on_called, login, err);
+    return login->call != NULL;
+}
+
+static void on_read(void *arg, const struct err *read_err)
+{
+    struct login *login = arg;
+    struct err err = *read_err;
+    bool sent = false;
+
+    sd_event_source_set_enabled(login->limit, SD_EVENT_OFF);
+    if (err.kind == ERR_NONE && login->method == AUTH_TOKEN) {
+        /* It is taken as it is: what the CA knows of it is asked once it has been of use. */
+        secret_move(&login->grant->token, &login->reading->token);
+        login->grant->unknown = true;
+    } else if (err.kind == ERR_NONE) {
+        sent = send_login(login, login->reading, &err);
+    }
+    login->reading = NULL;
+    login->reader = slot_drop(login->reader);
+    if (!sent)
+        slot_finish(&login->slot, &err);
+}
+
+static int on_limit(sd_event_source *source, uint64_t now_us, void *arg)
+{
+    struct login *login = arg;
+    struct err err;
+
+    (void)source;
+    (void)now_us;
+    login->reading = NULL;
+    login->reader = slot_drop(login->reader);
+    err_set(&err, ERR_LOCAL,
+            "the files of [auth] could not be read within %ds; look whether their file system "
+            "hangs",
+            READ_WITHIN_S);
+    slot_finish(&login->slot, &err);
+    return 0;
+}
+
+static bool read_credentials(struct login *login, struct workers *workers, struct err *err)
+{
+    struct reading *reading = calloc(1, sizeof *reading);
+    int r;
+
+    if (reading == NULL)
+        return err_memory(err);
+    reading->config = config_ref(login->config);
+    login->reading = reading;
+    login->reader =
+        worker_start(workers, WORK_NEXT, run_reading, reading, free_reading, on_read, login, err);
+    if (login->reader == NULL)
         return false;
-    if (!fits_header(secret_expose(&login->grant->token)))
-        return err_set(err, ERR_LOCAL, "the token holds a space or control character");
-    login->grant->unknown = true;
-    slot_finish(&login->slot, NULL);
-    return true;
+    r = sd_event_add_time_relative(http_loop_event(login->http), &login->limit, CLOCK_BOOTTIME,
+                                   READ_WITHIN_S * 1000000ULL, 0, on_limit, login);
+    return r >= 0 || err_errno(err, ERR_LOCAL, -r, "cannot add to the event loop");
 }
 
 struct slot *vault_lookup_start(const struct vault_client *client, const struct secret *token,
@@ -238,11 +324,11 @@ struct slot *vault_lookup_start(const struct vault_client *client, const struct 
     return vault_call_start(client, &order, ret_reply, on_done, arg, err);
 }
 
-struct slot *vault_login_start(const struct vault_client *client, struct vault_grant *ret_grant,
-                               slot_done *on_done, void *arg, struct err *err)
+struct slot *vault_login_start(const struct vault_client *client, struct workers *workers,
+                               struct vault_grant *ret_grant, slot_done *on_done, void *arg,
+                               struct err *err)
 {
     struct login *login = calloc(1, sizeof *login);
-    bool sent;
 
     if (login == NULL) {
         err_memory(err);
@@ -256,8 +342,7 @@ struct slot *vault_login_start(const struct vault_client *client, struct vault_g
     login->method = client->config->auth.method;
     login->http = client->http;
     login->config = config_ref(client->config);
-    sent = login->method == AUTH_TOKEN ? take_token(login, err) : send_login(login, client, err);
-    if (sent)
+    if (read_credentials(login, workers, err))
         return &login->slot;
     destroy_login(&login->slot);
     return NULL;

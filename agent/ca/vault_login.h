@@ -7,6 +7,7 @@
 #ifndef LEAFD_CA_VAULT_LOGIN_H
 #define LEAFD_CA_VAULT_LOGIN_H
 
+#include "base/worker.h"
 #include "ca/vault_call.h"
 
 /* What a login gave. End with vault_grant_free. */
@@ -25,11 +26,13 @@ struct vault_grant {
  * the token is good for: its grant is `unknown`. *ret_grant belongs to the caller, is {0} at the
  * start and filled when on_done runs without an error. Failures as vault_call_start, with what can
  * be known about a login that is denied: the claims of the token that was sent, and whether the
- * mount is there, which costs one more call; class local if a credential cannot be read. A
- * secret_id may be spent by a login whose reply is lost; nothing here tries again.
+ * mount is there, which costs one more call; class local if a credential cannot be read, or not
+ * within 20 seconds. A secret_id may be spent by a login whose reply is lost; nothing here tries
+ * again.
  */
-struct slot *vault_login_start(const struct vault_client *client, struct vault_grant *ret_grant,
-                               slot_done *on_done, void *arg, struct err *err);
+struct slot *vault_login_start(const struct vault_client *client, struct workers *workers,
+                               struct vault_grant *ret_grant, slot_done *on_done, void *arg,
+                               struct err *err);
 
 /* vault_grant_read - takes the token's facts out of a reply's "auth"; fails with class untrusted */
 bool vault_grant_read(const struct vault_reply *reply, struct vault_grant *ret_grant,

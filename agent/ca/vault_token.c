@@ -23,6 +23,7 @@ struct waiter {
 
 struct vault_token {
     struct http_loop *http;
+    struct workers *workers; /* for the files of credentials */
     struct config *config;
     ca_session_listener *on_change;
     void *arg;
@@ -278,8 +279,9 @@ static int on_renewal_due(sd_event_source *source, uint64_t now_us, void *arg)
     return 0;
 }
 
-bool vault_token_open(struct http_loop *http, struct config *config, ca_session_listener *on_change,
-                      void *arg, struct vault_token **ret_token, struct err *err)
+bool vault_token_open(struct http_loop *http, struct workers *workers, struct config *config,
+                      ca_session_listener *on_change, void *arg, struct vault_token **ret_token,
+                      struct err *err)
 {
     struct vault_token *token = calloc(1, sizeof *token);
     int r;
@@ -287,6 +289,7 @@ bool vault_token_open(struct http_loop *http, struct config *config, ca_session_
     if (token == NULL)
         return err_memory(err);
     token->http = http;
+    token->workers = workers;
     token->config = config_ref(config);
     token->on_change = on_change;
     token->arg = arg;
@@ -325,7 +328,8 @@ static bool start_login(struct vault_token *token, struct err *err)
         token->renewal = slot_drop(token->renewal);
         arm_renewal(token, RENEW_PATIENCE_S * 1000000ULL);
     }
-    token->login = vault_login_start(&client, &token->coming, on_logged_in, token, err);
+    token->login =
+        vault_login_start(&client, token->workers, &token->coming, on_logged_in, token, err);
     if (token->login != NULL)
         return true;
     err_wrap(err, "login by %s", auth_method_words[token->config->auth.method]);

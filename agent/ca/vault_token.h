@@ -11,6 +11,7 @@
 #ifndef LEAFD_CA_VAULT_TOKEN_H
 #define LEAFD_CA_VAULT_TOKEN_H
 
+#include "base/worker.h"
 #include "ca/ca_kind.h"
 #include "ca/vault_call.h"
 
@@ -19,10 +20,11 @@ struct vault_token;
 /*
  * vault_token_open - a token that nobody has asked for yet
  *
- * Borrows `http`, takes a reference of `config`. Fails with class local.
+ * Borrows `http` and `workers`, takes a reference of `config`. Fails with class local.
  */
-bool vault_token_open(struct http_loop *http, struct config *config, ca_session_listener *on_change,
-                      void *arg, struct vault_token **ret_token, struct err *err);
+bool vault_token_open(struct http_loop *http, struct workers *workers, struct config *config,
+                      ca_session_listener *on_change, void *arg, struct vault_token **ret_token,
+                      struct err *err);
 
 /* vault_token_close - wipes the token, cancels what is under way; every slot of it has been dropped
  */

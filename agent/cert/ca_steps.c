@@ -12,13 +12,6 @@
 
 enum { LIST_MOST_BYTES = 2 * 1024 * 1024 };
 
-bool cert_flow_is_of(const struct cert_flow *flow, const struct ca_place *place)
-{
-    const struct ca_place ours = ca_place_of(flow->work.cert);
-
-    return ca_place_is(&ours, place);
-}
-
 /* -- who is named as issuer -----------------------------------------------------------------------
  */
 
@@ -206,3 +199,34 @@ void step_hold_stranger(struct cert_flow *flow)
     cert_work_give_reason(work, CA_ANNOUNCING);
     step_queue_to_restage(flow);
 }
+
+/* -- what the door knows of it --------------------------------------------------------------------
+ */
+
+static uint64_t tell_life_s(const void *cert)
+{
+    return cert_work_life_s(cert);
+}
+
+static bool on_issuer(void *cert, const struct ca_named *named)
+{
+    return cert_flow_take_issuer(cert, named);
+}
+
+static bool give_own(const void *cert, struct ca_own *ret_own)
+{
+    return cert_flow_give_own(cert, ret_own);
+}
+
+static void on_revoked(void *cert, const char *serial)
+{
+    cert_flow_take_revoked(cert, serial);
+}
+
+static void on_list(void *cert, const char *serial, const char *pem)
+{
+    cert_flow_take_list(cert, serial, pem);
+}
+
+const struct ca_watch_listener cert_flow_news = {tell_life_s, on_issuer, give_own, on_revoked,
+                                                 on_list};

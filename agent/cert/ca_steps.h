@@ -11,8 +11,8 @@
 #include "ca/ca_watch.h"
 #include "cert/cert_steps.h"
 
-/* cert_flow_is_of - whether the certificate comes from there */
-bool cert_flow_is_of(const struct cert_flow *flow, const struct ca_place *place);
+/* What the door asks of a certificate and tells to it, which joins it as its struct cert_work. */
+extern const struct ca_watch_listener cert_flow_news;
 
 /*
  * cert_flow_take_issuer - the CA was seen to name that issuer

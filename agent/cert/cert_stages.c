@@ -426,7 +426,7 @@ void stage_log_in(struct cert_work *work)
     };
     struct err err;
 
-    credential_stamp(work->config, work->asked_with);
+    snprintf(work->asked_with, sizeof work->asked_with, "%s", ca_stamp(work->tools->ca));
     work->slot = vault_token_start(work->tools->token, &need, cert_work_slot_done, work, &err);
     if (work->slot == NULL)
         cert_work_fail(work, &err);

@@ -38,7 +38,11 @@ bool cert_work_open(struct cert_work *work, struct cert_tools *tools, struct con
         return false;
     work->config = config_ref(config);
     work->cert = cert;
-    return true;
+    if (ca_join(tools->ca, cert, work, &work->interest, err))
+        return true;
+    slot_close(&work->later);
+    config_unref(work->config);
+    return false;
 }
 
 void cert_work_cancel(struct cert_work *work)
@@ -97,6 +101,7 @@ bool cert_work_open_set(const struct cert_work *work, int *ret_fd)
 
 void cert_work_close(struct cert_work *work)
 {
+    ca_leave(work->tools->ca, &work->interest);
     cert_work_cancel(work);
     finish_saving(work);
     leave_directory(work);
@@ -132,6 +137,7 @@ void cert_work_abandon(struct cert_work *work, const struct config *config)
 void cert_work_adopt(struct cert_work *work, struct config *config, const struct cert_config *cert)
 {
     bool moved = strcmp(work->cert->directory, cert->directory) != 0;
+    struct err err;
 
     if (moved) {
         cert_work_release(work);
@@ -149,6 +155,9 @@ void cert_work_adopt(struct cert_work *work, struct config *config, const struct
     config_unref(work->config);
     work->config = config;
     work->cert = cert;
+    if (!ca_join(work->tools->ca, cert, work, &work->interest, &err))
+        event_emit(&(struct event){.kind = EVENT_ADVICE, .cert = cert->name},
+                   "it hears of no change of the CA before a restart: %s", err.text);
 }
 
 void cert_work_remove(struct cert_work *work, const char *generation)
@@ -318,8 +327,7 @@ void cert_work_remember_issuer(struct cert_work *work, const char *key)
 
 void cert_work_note_issued(struct cert_work *work, const struct certificate_facts *leaf)
 {
-    const struct ca_place place = ca_place_of(work->cert);
-    const char *named = ca_watch_named(work->tools->watch, &place);
+    const char *named = ca_named(&work->interest);
     struct ca_state *ca = &work->state.ca;
     const struct ca_state before = *ca;
 
@@ -424,7 +432,6 @@ uint64_t cert_work_left_wait_s(struct cert_work *work)
 {
     struct restart_state *restart = &work->state.restart;
     struct backoff_restart this = {.in_order = restart->in_order};
-    char stamp[DIGEST_HEX_BYTES];
     uint64_t now_s = clock_now_s();
 
     if (backoff_resume_ms(work->state.try_again_at_s, now_s) == 0)
@@ -433,9 +440,9 @@ uint64_t cert_work_left_wait_s(struct cert_work *work)
         restart->count = 0;
         restart->since_s = now_s;
     }
-    credential_stamp(work->config, stamp);
     this.in_a_row = ++restart->count;
-    this.changed = restart->asked_with[0] != '\0' && strcmp(restart->asked_with, stamp) != 0;
+    this.changed = restart->asked_with[0] != '\0' &&
+                   strcmp(restart->asked_with, ca_stamp(work->tools->ca)) != 0;
     restart->in_order = false;
     cert_work_save(work);
     return backoff_outlives_restart(&this) ? work->state.try_again_at_s : 0;
@@ -449,10 +456,10 @@ uint64_t cert_work_note_failure(struct cert_work *work, const struct err *err)
 
     /* What failed before the CA was asked. */
     if (work->asked_with[0] == '\0')
-        credential_stamp(work->config, work->asked_with);
+        snprintf(work->asked_with, sizeof work->asked_with, "%s", ca_stamp(work->tools->ca));
     memcpy(asked_with, work->asked_with, sizeof work->asked_with);
     work->asked_with[0] = '\0';
-    credential_watch_arm(work->tools->credentials, work->config, asked_with);
+    ca_await_change(work->tools->ca, asked_with);
     return note(work, err, pace, ++work->state.failures);
 }
 

@@ -9,8 +9,6 @@
 
 #include "base/worker.h"
 #include "ca/ca.h"
-#include "ca/ca_watch.h"
-#include "ca/credentials.h"
 #include "ca/vault_token.h"
 #include "cert/cert_job.h"
 #include "config/config.h"
@@ -57,9 +55,7 @@ struct cert_tools {
     struct http_loop *http; /* for consumers: one that hangs must not keep the CA waiting */
     struct ca *ca;
     struct vault_token *token;
-    struct credential_watch *credentials; /* NULL for a one-shot run */
     struct ca_cache *cache;
-    const struct ca_watch *watch; /* of the CA; NULL: none */
     struct reload_turns turns;
     bool ca_is_away; /* the last to ask the CA got no answer, or no token */
     bool by_name;    /* somebody asks for just these certificates */
@@ -114,9 +110,10 @@ struct cert_work {
     struct cert_job *job; /* of that stage, if a worker does it; borrowed */
     struct slot later;    /* for stages that end at once */
     struct slot *permit;
-    struct slot *listing;      /* a revocation list being read, beside the stages */
-    struct cert_job *list_job; /* that reads it; borrowed */
-    struct slot *saving;       /* the state being written, likewise */
+    struct ca_interest interest; /* in news of the CA */
+    struct slot *listing;        /* a revocation list being read, beside the stages */
+    struct cert_job *list_job;   /* that reads it; borrowed */
+    struct slot *saving;         /* the state being written, likewise */
     bool save_again;
 
     struct cert_draft *draft; /* from key to publish; a worker's job has it meanwhile */

@@ -13,8 +13,9 @@
 /* Answers each login and each signing by the next letter, the last of which holds for all more. */
 struct script {
     const char *logins, *signs; /* '2': well; '3', '4', '5': 403, 400, 503; '-': closes */
-    atomic_uint login_count, sign_count;
-    char answer[1024];
+    atomic_uint login_count, sign_count, look_count;
+    char issuer[2048]; /* the certificate of the issuer that is named, in JSON */
+    char answer[4096];
 };
 
 static char letter_at(const char *letters, unsigned at)
@@ -24,12 +25,30 @@ static char letter_at(const char *letters, unsigned at)
     return letters[at < last ? at : last];
 }
 
+static const char *say(struct script *script, const char *status, const char *body)
+{
+    snprintf(script->answer, sizeof script->answer,
+             "HTTP/1.1 %s\r\nConnection: close\r\nContent-Type: application/json\r\n\r\n%s", status,
+             body);
+    return script->answer;
+}
+
+/* What everybody may ask: the issuer, and certificates, each of which was revoked. */
+static const char *answer_look(struct script *script, const char *request)
+{
+    script->look_count++;
+    return say(script, "200 OK",
+               strstr(request, "/issuer/") != NULL ? script->issuer
+                                                   : "{\"data\":{\"revocation_time\":1}}");
+}
+
 static const char *answer(void *arg, const char *request)
 {
     struct script *script = arg;
     bool is_login = strstr(request, "/v1/auth/kubernetes/login") != NULL;
     atomic_uint *count = is_login ? &script->login_count : &script->sign_count;
-    char letter = letter_at(is_login ? script->logins : script->signs, (*count)++);
+    bool is_look = strncmp(request, "GET ", 4) == 0;
+    char letter = is_look ? '2' : letter_at(is_login ? script->logins : script->signs, (*count)++);
     const char *status = letter == '2'   ? "200 OK"
                          : letter == '3' ? "403 Forbidden"
                          : letter == '4' ? "400 Bad Request"
@@ -38,12 +57,11 @@ static const char *answer(void *arg, const char *request)
                                 : "{\"data\":{\"certificate\":\"PEM\"},\"lease_id\":\"\","
                                   "\"warnings\":[\"a\\nb\"]}";
 
+    if (is_look)
+        return answer_look(script, request);
     if (letter == '-')
         return NULL;
-    snprintf(script->answer, sizeof script->answer,
-             "HTTP/1.1 %s\r\nConnection: close\r\nContent-Type: application/json\r\n\r\n%s", status,
-             letter == '2' ? good : "{\"errors\":[\"no\"]}");
-    return script->answer;
+    return say(script, status, letter == '2' ? good : "{\"errors\":[\"no\"]}");
 }
 
 struct fixture {
@@ -53,6 +71,7 @@ struct fixture {
     struct cert_config cert;
     sd_event *loop;
     struct http_loop *http;
+    struct workers *workers;
     struct ca *ca;
     char directory[32], ca_file[64], token_file[64], address[64];
     unsigned heard, away, back;
@@ -93,6 +112,59 @@ static void hear(void *arg, const struct err *err)
     fixture->err = *err;
 }
 
+/* -- certificates that hear of their CA ---------------------------------------------------------
+ */
+
+struct heard {
+    struct ca_interest interest;
+    unsigned asked, named, revoked;
+    bool is_published;
+};
+
+static uint64_t life_of(const void *cert)
+{
+    (void)cert;
+    return 0;
+}
+
+static bool hear_issuer(void *cert, const struct ca_named *named)
+{
+    struct heard *heard = cert;
+
+    assert_true(named->key[0] != '\0');
+    heard->named++;
+    return false;
+}
+
+static bool give_own(const void *cert, struct ca_own *ret_own)
+{
+    struct heard *heard = (struct heard *)cert;
+
+    heard->asked++;
+    snprintf(ret_own->serial, sizeof ret_own->serial, "aa");
+    return heard->is_published;
+}
+
+static void hear_revoked(void *cert, const char *serial)
+{
+    struct heard *heard = cert;
+
+    assert_string_equal(serial, "aa");
+    heard->revoked++;
+}
+
+/* In JSON, where line breaks are escaped. */
+static void describe_issuer(struct script *script, const char *pem)
+{
+    size_t used =
+        (size_t)snprintf(script->issuer, sizeof script->issuer, "{\"data\":{\"certificate\":\"");
+
+    for (; *pem != '\0'; pem++)
+        used += (size_t)snprintf(script->issuer + used, sizeof script->issuer - used,
+                                 *pem == '\n' ? "\\n" : "%c", *pem);
+    snprintf(script->issuer + used, sizeof script->issuer - used, "\"}}");
+}
+
 static void serve(struct fixture *fixture)
 {
     const struct cert_order order = {.common_name = "ca", .san = "IP:127.0.0.1"};
@@ -101,6 +173,7 @@ static void serve(struct fixture *fixture)
     char *pem = certs_pem(leaf);
 
     write_file(fixture->ca_file, pem);
+    describe_issuer(&fixture->script, pem);
     free(pem);
     server_start(&fixture->server, &(struct server_order){.leaves = {leaf, NULL},
                                                           .keys = {key, NULL},
@@ -113,7 +186,12 @@ static void serve(struct fixture *fixture)
 static int open_door(void **state)
 {
     struct fixture *fixture = calloc(1, sizeof *fixture);
-    const struct ca_listener listener = {.on_away = on_away, .on_back = on_back, .arg = fixture};
+    const struct ca_listener listener = {
+        .on_away = on_away,
+        .on_back = on_back,
+        .certs = {life_of, hear_issuer, give_own, hear_revoked, NULL},
+        .arg = fixture,
+    };
     struct err err;
 
     snprintf(fixture->directory, sizeof fixture->directory, "/tmp/leafd-unit-XXXXXX");
@@ -133,12 +211,14 @@ static int open_door(void **state)
                  .mount = "kubernetes",
                  .role = "r",
                  .token_file = fixture->token_file},
-        .agent = {.max_in_flight = 1},
+        .agent = {.max_in_flight = 1, .ca_poll_s = 1},
     };
     fixture->cert = (struct cert_config){.name = "web", .pki_mount = "pki", .pki_role = "web"};
     assert_true(sd_event_new(&fixture->loop) >= 0);
     assert_true(http_loop_open(fixture->loop, 4, 4, &fixture->http, &err));
-    assert_true(ca_open(fixture->http, &fixture->config, true, &listener, &fixture->ca, &err));
+    assert_true(workers_open(fixture->loop, 2, &fixture->workers, &err));
+    assert_true(ca_open(fixture->http, fixture->workers, &fixture->config, true, &listener,
+                        &fixture->ca, &err));
     *state = fixture;
     return 0;
 }
@@ -151,6 +231,7 @@ static int close_door(void **state)
     ca_close(fixture->ca);
     assert_int_equal(fixture->config.references, 1);
     http_loop_close(fixture->http);
+    workers_close(fixture->workers);
     sd_event_unref(fixture->loop);
     server_stop(&fixture->server);
     X509_free(fixture->server.order.leaves[0]);
@@ -307,6 +388,63 @@ static void a_permit_alone_asks_the_ca_nothing(void **state)
     slot_drop(permit);
 }
 
+static void turn_until(struct fixture *fixture, const unsigned *count, unsigned wanted)
+{
+    while (*count < wanted)
+        assert_true(sd_event_run(fixture->loop, UINT64_MAX) >= 0);
+}
+
+enum { CROWD = 10000 };
+
+static void a_look_asks_the_certificates_of_its_place_once_each(void **state)
+{
+    struct fixture *fixture = *state;
+    struct cert_config elsewhere = {.pki_mount = "pki", .pki_role = "web", .issuer = "other"};
+    struct heard *certs = calloc(CROWD, sizeof *certs), other = {.is_published = true};
+    struct err err;
+
+    certs[1].is_published = certs[CROWD - 1].is_published = true;
+    for (size_t i = 0; i < CROWD; i++)
+        assert_true(ca_join(fixture->ca, &fixture->cert, &certs[i], &certs[i].interest, &err));
+    assert_true(ca_join(fixture->ca, &elsewhere, &other, &other.interest, &err));
+    turn_until(fixture, &certs[CROWD - 1].revoked, 1);
+    for (size_t i = 0; i < CROWD; i++) {
+        assert_int_equal(certs[i].asked, 1);
+        assert_int_equal(certs[i].named, 1);
+        assert_int_equal(certs[i].revoked, certs[i].is_published);
+    }
+    assert_string_not_equal(ca_named(&certs[0].interest), "");
+    for (size_t i = 0; i < CROWD; i++)
+        ca_leave(fixture->ca, &certs[i].interest);
+    turn_until(fixture, &other.revoked, 1);
+    assert_int_equal(other.asked, other.revoked);
+    assert_int_equal(certs[0].asked, 1);
+    assert_string_equal(ca_named(&certs[0].interest), "");
+    ca_leave(fixture->ca, &other.interest);
+    free(certs);
+}
+
+static void who_leaves_in_the_midst_of_a_look_is_not_told(void **state)
+{
+    struct fixture *fixture = *state;
+    struct cert_config elsewhere = {.pki_mount = "pki2", .pki_role = "web"};
+    struct heard certs[3] = {{.is_published = true}, {.is_published = true}, {.asked = 0}};
+    struct err err;
+
+    for (size_t i = 0; i < COUNT_OF(certs); i++)
+        assert_true(ca_join(fixture->ca, &fixture->cert, &certs[i], &certs[i].interest, &err));
+    turn_until(fixture, &certs[0].asked, 1); /* its question is on the wire */
+    assert_int_equal(certs[1].asked, 0);
+    ca_leave(fixture->ca, &certs[0].interest);
+    assert_true(ca_join(fixture->ca, &elsewhere, &certs[1], &certs[1].interest, &err));
+    turn_until(fixture, &certs[2].asked, 1);
+    assert_int_equal(certs[0].revoked + certs[1].revoked + certs[1].asked, 0);
+    turn_until(fixture, &certs[1].revoked, 1); /* where it is now */
+    ca_leave(fixture->ca, &certs[1].interest);
+    ca_leave(fixture->ca, &certs[2].interest);
+    ca_leave(fixture->ca, &certs[2].interest);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_door, close_door)
 
 int main(void)
@@ -319,6 +457,8 @@ int main(void)
         TEST(without_a_session_the_ca_is_away_and_nobody_asks_again_at_once),
         TEST(a_turn_is_a_permit_until_it_is_dropped),
         TEST(a_permit_alone_asks_the_ca_nothing),
+        TEST(a_look_asks_the_certificates_of_its_place_once_each),
+        TEST(who_leaves_in_the_midst_of_a_look_is_not_told),
     };
     struct err err;
 
