@@ -7,8 +7,27 @@
 
 #include <openssl/pem.h>
 
+#include <dlfcn.h>
 #include <stdatomic.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+/* Whoever asks for the token's file while it hangs waits until the other end of this is closed. */
+static const char *volatile hung_file;
+static int hung_until;
+
+int stat(const char *restrict path, struct stat *restrict to)
+{
+    typedef int stat_file(const char *, struct stat *);
+    stat_file *real = NULL;
+    void *found = dlsym(RTLD_NEXT, "stat");
+    char c;
+
+    memcpy(&real, &found, sizeof real);
+    if (hung_file != NULL && strcmp(path, hung_file) == 0)
+        (void)!read(hung_until, &c, 1);
+    return real(path, to);
+}
 
 /* Answers each login and each signing by the next letter, the last of which holds for all more. */
 struct script {
@@ -388,6 +407,29 @@ static void a_permit_alone_asks_the_ca_nothing(void **state)
     slot_drop(permit);
 }
 
+static void whoever_has_a_session_waits_for_no_file_system(void **state)
+{
+    struct fixture *fixture = *state;
+    char before[DIGEST_HEX_BYTES];
+    int hung[2];
+
+    assert_int_equal(pipe(hung), 0);
+    assert_int_equal(make_one(fixture), ERR_NONE);
+    snprintf(before, sizeof before, "%s", ca_stamp(fixture->ca));
+    ca_use(fixture->ca, &fixture->config); /* so that the next turn looks at the files anew */
+    write_file(fixture->token_file, "x.e30.another");
+    hung_until = hung[0];
+    hung_file = fixture->token_file;
+    assert_int_equal(make_one(fixture), ERR_NONE);
+    assert_string_equal(ca_stamp(fixture->ca), before);
+    assert_int_equal(fixture->script.login_count, 1);
+    close(hung[1]);
+    hung_file = NULL;
+    while (strcmp(ca_stamp(fixture->ca), before) == 0)
+        assert_true(sd_event_run(fixture->loop, UINT64_MAX) >= 0);
+    close(hung[0]);
+}
+
 static void turn_until(struct fixture *fixture, const unsigned *count, unsigned wanted)
 {
     while (*count < wanted)
@@ -457,6 +499,7 @@ int main(void)
         TEST(without_a_session_the_ca_is_away_and_nobody_asks_again_at_once),
         TEST(a_turn_is_a_permit_until_it_is_dropped),
         TEST(a_permit_alone_asks_the_ca_nothing),
+        TEST(whoever_has_a_session_waits_for_no_file_system),
         TEST(a_look_asks_the_certificates_of_its_place_once_each),
         TEST(who_leaves_in_the_midst_of_a_look_is_not_told),
     };
