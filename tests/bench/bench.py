@@ -214,7 +214,7 @@ def memory_idle(bench, agent, certs):
         settle(process.pid, 1)
         return memory_of(process.pid)
     finally:
-        process.terminate()
+        process.kill()
         process.wait()
 
 

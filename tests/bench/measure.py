@@ -48,10 +48,11 @@ def sleeps_of(pid):
                for task in pathlib.Path(f"/proc/{pid}/task").iterdir())
 
 
-def settle(pid, quiet_s=0.5):
+def settle(pid, quiet_s=0.5, most_s=30):
     """Waits until the process has used no processor time for so long; the time that it has used until then."""
     used, since = cpu_of(pid), time.monotonic()
-    while time.monotonic() - since < quiet_s:
+    end = since + most_s
+    while time.monotonic() - since < quiet_s and time.monotonic() < end:
         time.sleep(0.02)
         now = cpu_of(pid)
         if now - used > 0.001:
