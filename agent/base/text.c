@@ -185,3 +185,32 @@ const char *text_near(struct arena *arena, const char *typed, const char *const 
         joined = arena_format(arena, "%s%s%s", joined, i + 1 == found ? " or " : ", ", near[i]);
     return joined;
 }
+
+/* The next digit that is not a colon, in lower case; '\0' at the end. */
+static char next_digit(const char **at)
+{
+    while (**at == ':')
+        (*at)++;
+    return **at == '\0' ? '\0' : (char)tolower((unsigned char)*(*at)++);
+}
+
+static const char *behind_zeros(const char *text)
+{
+    if (text[0] == '0' && (text[1] == 'x' || text[1] == 'X'))
+        text += 2;
+    return text + strspn(text, "0:");
+}
+
+bool hex_same(const char *a, const char *b)
+{
+    char digit;
+
+    a = behind_zeros(a);
+    b = behind_zeros(b);
+    do {
+        digit = next_digit(&a);
+        if (digit != next_digit(&b) || (digit != '\0' && !isxdigit((unsigned char)digit)))
+            return false;
+    } while (digit != '\0');
+    return true;
+}

@@ -66,4 +66,12 @@ void text_printable(char *to, size_t size, const char *from);
 const char *text_near(struct arena *arena, const char *typed, const char *const *names,
                       size_t count);
 
+/*
+ * hex_same - whether two texts are the same number in hex, however they are written
+ *
+ * Programs write serial numbers and fingerprints as they like: with colons or without, in either
+ * case, padded with zeros or not.
+ */
+bool hex_same(const char *a, const char *b);
+
 #endif

@@ -2,8 +2,8 @@
 
 #include "base/clock.h"
 #include "base/digest.h"
+#include "base/semaphore.h"
 #include "ca/credentials.h"
-#include "ca/semaphore.h"
 #include "ca/vault_describe.h"
 #include "ca/vault_sign.h"
 #include "ca/vault_token.h"

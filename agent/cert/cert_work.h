@@ -57,6 +57,7 @@ struct cert_tools {
     struct vault_token *token;
     struct ca_cache *cache;
     struct reload_turns turns;
+    struct handshakes handshakes;
     bool ca_is_away; /* the last to ask the CA got no answer, or no token */
     bool by_name;    /* somebody asks for just these certificates */
     bool stays; /* a daemon: waits of an earlier process count, and marks of others are noticed */

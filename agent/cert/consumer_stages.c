@@ -138,7 +138,8 @@ static struct prove_tools prove_tools_of(const struct cert_work *work)
     return (struct prove_tools){.loop = work->tools->loop,
                                 .lookups = work->tools->lookups,
                                 .workers = work->tools->workers,
-                                .http = work->tools->http};
+                                .http = work->tools->http,
+                                .handshakes = &work->tools->handshakes};
 }
 
 static void on_identity_read(void *arg, const struct err *job_err)

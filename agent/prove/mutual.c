@@ -20,6 +20,7 @@ struct mutual {
     const struct cert_config *cert;
     struct identity identity;
     struct resolved addresses;
+    bool holds; /* a share of tools.handshakes */
     struct slot *step;
     enum peer peer;
     struct tls_talk talks[PEER_COUNT];
@@ -34,9 +35,11 @@ static void destroy_mutual(struct slot *slot)
 
     slot_drop(mutual->step);
     identity_free(&mutual->identity);
+    resolved_close(&mutual->addresses);
+    if (mutual->holds)
+        handshakes_release(mutual->tools.handshakes);
     config_unref(mutual->config);
-    slot_close(&mutual->slot);
-    free(mutual);
+    slot_free(slot);
 }
 
 /* -- what was heard -------------------------------------------------------------------------------
@@ -278,8 +281,9 @@ static void send_next(struct mutual *mutual)
 {
     struct tls_probe_order order = {
         .addresses = &mutual->addresses,
-        .server_name = prove_server_name(mutual->cert),
+        .tls = {.server_name = prove_server_name(mutual->cert)},
         .starttls = mutual->cert->prove.tls.starttls,
+        .group = prove_group(mutual->cert),
         .limit_us = peer_most_us,
     };
     struct err err = {.kind = ERR_NONE};
@@ -293,9 +297,9 @@ static void send_next(struct mutual *mutual)
     order.ret_talk = &mutual->talks[mutual->peer];
     choose_request(mutual, &order);
     order.in_the_clear = mutual->peer == PEER_IN_THE_CLEAR;
-    order.identity = mutual->peer == PEER_KNOWN ? &mutual->identity : NULL;
-    mutual->step =
-        tls_probe_start(mutual->tools.loop, &order, &mutual->leaf, on_talked, mutual, &err);
+    order.tls.identity = mutual->peer == PEER_KNOWN ? &mutual->identity : NULL;
+    mutual->step = tls_probe_start(mutual->tools.loop, mutual->tools.handshakes, &order,
+                                   &mutual->leaf, on_talked, mutual, &err);
     if (mutual->step == NULL)
         finish(mutual, &err);
 }
@@ -317,28 +321,29 @@ struct slot *mutual_start(const struct prove_tools *tools, struct config *config
                           enum prove_finding *ret_finding, slot_done *on_done, void *arg,
                           struct err *err)
 {
-    struct mutual *mutual = calloc(1, sizeof *mutual);
+    const struct resolve_tools resolve_tools = {tools->loop, tools->lookups, tools->workers};
     const char *name = prove_server_name(cert);
+    struct mutual *mutual =
+        slot_new(sizeof *mutual, tools->loop, destroy_mutual, on_done, arg, err);
 
-    if (mutual == NULL)
-        err_memory(err);
-    else if (slot_open(&mutual->slot, tools->loop, destroy_mutual, on_done, arg, err)) {
-        mutual->tools = *tools;
-        mutual->config = config_ref(config);
-        mutual->cert = cert;
-        mutual->identity = *identity;
-        mutual->ret_finding = ret_finding;
-        *identity = (struct identity){0};
-        snprintf(mutual->request, sizeof mutual->request, "GET / HTTP/1.0\r\nHost: %s\r\n\r\n",
-                 name == NULL ? "localhost" : name);
-        mutual->step = resolve_start(tools->loop, tools->lookups, &cert->prove.tls, peer_most_us,
-                                     &mutual->addresses, on_resolved, mutual, err);
-        if (mutual->step != NULL)
-            return &mutual->slot;
-        destroy_mutual(&mutual->slot);
+    if (mutual == NULL) {
+        identity_free(identity);
         return NULL;
     }
-    free(mutual);
-    identity_free(identity);
+    mutual->tools = *tools;
+    mutual->config = config_ref(config);
+    mutual->cert = cert;
+    mutual->identity = *identity;
+    mutual->ret_finding = ret_finding;
+    *identity = (struct identity){0};
+    snprintf(mutual->request, sizeof mutual->request, "GET / HTTP/1.0\r\nHost: %s\r\n\r\n",
+             name == NULL ? "localhost" : name);
+    mutual->holds = handshakes_hold(tools->handshakes, err);
+    if (mutual->holds)
+        mutual->step = resolve_start(&resolve_tools, &cert->prove.tls, peer_most_us,
+                                     &mutual->addresses, on_resolved, mutual, err);
+    if (mutual->step != NULL)
+        return &mutual->slot;
+    destroy_mutual(&mutual->slot);
     return NULL;
 }

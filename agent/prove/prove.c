@@ -3,11 +3,11 @@
 #include "base/child.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/json.h"
+#include "base/socket_path.h"
 #include "base/text.h"
 #include "http/http_admin.h"
 #include "pki/served.h"
-#include "prove/reply_names.h"
-#include "prove/tls_probe.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,14 +27,16 @@ struct proof {
     const char *fingerprint, *serial;
     const char *variables[VARIABLES_MOST + 1];
     struct text_list trusted, chain;
-    uint64_t deadline_us; /* since boot */
-    bool once;            /* the first bad sample ends it */
+    uint64_t deadline_us; /* since boot, but for what it waited for others */
+    uint64_t waited_us;
+    bool once; /* the first bad sample ends it */
 
     struct slot *step; /* the sample under way, or the search for addresses */
     sd_event_source *pause;
     uint64_t next_pause_us;
     unsigned good, samples, good_of_all; /* good: in a row */
     struct resolved addresses;
+    bool holds;  /* a share of tools.handshakes */
     bool narrow; /* offer only signatures of our key's type */
     struct served_leaf leaf;
     STACK_OF(X509) * sent; /* with that leaf */
@@ -52,10 +54,20 @@ static void destroy_proof(struct slot *slot)
     sd_event_source_disable_unref(proof->pause);
     http_response_free(&proof->response);
     sk_X509_pop_free(proof->sent, X509_free);
+    resolved_close(&proof->addresses);
+    if (proof->holds)
+        handshakes_release(proof->tools.handshakes);
     arena_free(&proof->arena);
     config_unref(proof->config);
-    slot_close(&proof->slot);
-    free(proof);
+    slot_free(slot);
+}
+
+/* What is left of its time. */
+static uint64_t left_us(const struct proof *proof)
+{
+    uint64_t now_us = clock_boot_us(), end_us = proof->deadline_us + proof->waited_us;
+
+    return now_us < end_us ? end_us - now_us : 0;
 }
 
 /* -- the end of it --------------------------------------------------------------------------------
@@ -71,6 +83,11 @@ const char *prove_server_name(const struct cert_config *cert)
         if (strchr(names->items[i], '*') == NULL)
             return names->items[i];
     return NULL;
+}
+
+uint32_t prove_group(const struct cert_config *cert)
+{
+    return digest_spread((const char *const[]){cert->prove.tls.label, NULL});
 }
 
 /* What was asked, for people. */
@@ -145,7 +162,7 @@ static void take_good(struct proof *proof)
  */
 static void take_bad(struct proof *proof, enum prove_finding finding, const struct err *why)
 {
-    uint64_t now_us = clock_boot_us(), left_us = 0;
+    uint64_t rest_us = left_us(proof);
     bool tls = proof->cert->prove.method == PROVE_TLS;
     bool look_again = tls && finding == PROVE_OTHER_LEAF && !proof->narrow;
 
@@ -158,14 +175,12 @@ static void take_bad(struct proof *proof, enum prove_finding finding, const stru
     }
     if (tls && finding != PROVE_BAD_CHAIN)
         proof->narrow = look_again;
-    if (now_us < proof->deadline_us)
-        left_us = proof->deadline_us - now_us;
-    if (why->kind == ERR_LOCAL || (proof->once ? !look_again : left_us == 0)) {
+    if (why->kind == ERR_LOCAL || (proof->once ? !look_again : rest_us == 0)) {
         end(proof);
         return;
     }
     wait_and_sample(proof,
-                    proof->once || proof->next_pause_us < left_us ? proof->next_pause_us : left_us);
+                    proof->once || proof->next_pause_us < rest_us ? proof->next_pause_us : rest_us);
     proof->next_pause_us *= 2;
     if (proof->next_pause_us > pause_most_us)
         proof->next_pause_us = pause_most_us;
@@ -177,12 +192,11 @@ static void take_bad(struct proof *proof, enum prove_finding finding, const stru
 /* How long a sample may take: what is left, but neither too short to mean anything nor for ever. */
 static uint64_t sample_limit_us(const struct proof *proof)
 {
-    uint64_t now_us = clock_boot_us();
-    uint64_t left_us = now_us < proof->deadline_us ? proof->deadline_us - now_us : 0;
+    uint64_t rest_us = left_us(proof);
 
-    if (proof->once || left_us > sample_most_us)
+    if (proof->once || rest_us > sample_most_us)
         return sample_most_us;
-    return left_us < second_us ? second_us : left_us;
+    return rest_us < second_us ? second_us : rest_us;
 }
 
 /* What the worker's thread has to itself. */
@@ -264,6 +278,13 @@ static void take_ours(struct proof *proof)
         take_bad(proof, PROVE_BAD_CHAIN, &err);
 }
 
+/* A socket may be another one the next time. */
+static void forget_socket(struct proof *proof)
+{
+    if (proof->addresses.is_socket)
+        resolved_close(&proof->addresses);
+}
+
 static void on_probed(void *arg, const struct err *probe_err)
 {
     struct proof *proof = arg;
@@ -271,6 +292,7 @@ static void on_probed(void *arg, const struct err *probe_err)
     char until[WHEN_TEXT_BYTES];
 
     proof->step = slot_drop(proof->step);
+    forget_socket(proof);
     if (err.kind != ERR_NONE) {
         take_bad(proof, proof->leaf.answered ? PROVE_NO_TLS : PROVE_UNREACHABLE, &err);
         return;
@@ -314,37 +336,50 @@ static bool sample_tls(struct proof *proof, struct err *err)
 {
     const struct tls_probe_order order = {
         .addresses = &proof->addresses,
-        .server_name = prove_server_name(proof->cert),
-        .signatures = proof->narrow ? signatures(proof->cert->request.key_type) : NULL,
+        .tls = {.server_name = prove_server_name(proof->cert),
+                .signatures = proof->narrow ? signatures(proof->cert->request.key_type) : NULL,
+                .ret_sent = &proof->sent},
         .starttls = proof->cert->prove.tls.starttls,
+        .group = prove_group(proof->cert),
+        .waited_us = &proof->waited_us,
         .limit_us = sample_limit_us(proof),
-        .ret_sent = &proof->sent,
     };
 
-    proof->step = tls_probe_start(proof->tools.loop, &order, &proof->leaf, on_probed, proof, err);
+    if (!proof->holds && !handshakes_hold(proof->tools.handshakes, err))
+        return false;
+    proof->holds = true;
+    proof->step = tls_probe_start(proof->tools.loop, proof->tools.handshakes, &order, &proof->leaf,
+                                  on_probed, proof, err);
     return proof->step != NULL;
 }
+
+static bool sample_http(struct proof *proof, struct err *err);
 
 static void on_resolved(void *arg, const struct err *resolve_err)
 {
     struct proof *proof = arg;
     struct err err = *resolve_err;
+    bool started = false;
 
     proof->step = slot_drop(proof->step);
-    if (err.kind != ERR_NONE || !sample_tls(proof, &err))
+    if (err.kind == ERR_NONE)
+        started = proof->cert->prove.method == PROVE_TLS ? sample_tls(proof, &err)
+                                                         : sample_http(proof, &err);
+    if (!started)
         take_bad(proof, PROVE_UNREACHABLE, &err);
 }
 
 /* The addresses are looked up once: name servers need not answer for every sample. */
-static bool resolve(struct proof *proof, struct err *err)
+static bool resolve(struct proof *proof, const struct tls_target *target, struct err *err)
 {
-    uint64_t now_us = clock_boot_us();
-    uint64_t limit_us = sample_limit_us(proof);
+    const struct resolve_tools tools = {proof->tools.loop, proof->tools.lookups,
+                                        proof->tools.workers};
+    uint64_t limit_us = sample_limit_us(proof), rest_us = left_us(proof);
 
-    if (!proof->once && now_us + limit_us < proof->deadline_us)
-        limit_us = proof->deadline_us - now_us;
-    proof->step = resolve_start(proof->tools.loop, proof->tools.lookups, &proof->cert->prove.tls,
-                                limit_us, &proof->addresses, on_resolved, proof, err);
+    if (!proof->once && limit_us < rest_us)
+        limit_us = rest_us;
+    proof->step =
+        resolve_start(&tools, target, limit_us, &proof->addresses, on_resolved, proof, err);
     return proof->step != NULL;
 }
 
@@ -363,9 +398,7 @@ static void on_command_done(void *arg, const struct err *child_err)
 static bool sample_exec(struct proof *proof, struct err *err)
 {
     const struct cert_config *cert = proof->cert;
-    uint64_t now_us = clock_boot_us(), limit_s = cert->command_timeout_s;
-    uint64_t left_s =
-        now_us < proof->deadline_us ? (proof->deadline_us - now_us) / second_us + 1 : 1;
+    uint64_t limit_s = cert->command_timeout_s, left_s = left_us(proof) / second_us + 1;
     const struct child_order order = {
         .what = "the command",
         .argv = &cert->prove.argv,
@@ -377,6 +410,45 @@ static bool sample_exec(struct proof *proof, struct err *err)
     return proof->step != NULL;
 }
 
+/* -- what an admin interface says -----------------------------------------------------------------
+ */
+
+struct wanted {
+    const char *serial, *fingerprint;
+    unsigned texts; /* found at the path */
+};
+
+static bool is_wanted(const json_t *value, void *arg)
+{
+    struct wanted *wanted = arg;
+    const char *text = json_string_value(value);
+
+    if (text == NULL)
+        return false;
+    wanted->texts++;
+    return hex_same(text, wanted->serial) || hex_same(text, wanted->fingerprint);
+}
+
+bool reply_names(const struct bytes *reply, const char *json_path, const char *serial,
+                 const char *fingerprint, struct err *err)
+{
+    struct wanted wanted = {.serial = serial, .fingerprint = fingerprint};
+    json_t *document = json_loadb(bytes_text(reply), reply->length, 0, NULL);
+    bool found = document != NULL && json_path_any(document, json_path, is_wanted, &wanted);
+
+    if (document == NULL)
+        return err_set(err, ERR_CONSUMER, "the reply is no JSON");
+    json_decref(document);
+    if (found)
+        return true;
+    if (wanted.texts == 0)
+        return err_set(err, ERR_CONSUMER, "the reply has no text at %s", json_path);
+    return err_set(err, ERR_CONSUMER,
+                   "the reply names other certificates at %s, and not serial %s; did the reload "
+                   "reach it?",
+                   json_path, serial);
+}
+
 static void on_replied(void *arg, const struct err *call_err)
 {
     struct proof *proof = arg;
@@ -384,6 +456,7 @@ static void on_replied(void *arg, const struct err *call_err)
     struct err err = *call_err;
 
     proof->step = slot_drop(proof->step);
+    forget_socket(proof);
     if (err.kind != ERR_NONE) {
         if (err.kind != ERR_LOCAL)
             err.kind = ERR_CONSUMER;
@@ -406,42 +479,48 @@ static void on_replied(void *arg, const struct err *call_err)
 static bool sample_http(struct proof *proof, struct err *err)
 {
     const struct http_target *target = &proof->cert->prove.http;
+    char socket[SOCKET_PATH_BYTES];
     const struct http_admin_order order = {
         .method = "GET",
         .url = target->url,
-        .unix_socket = target->socket,
+        .unix_socket = target->socket == NULL ? NULL : socket,
         .ca_file = proof->cert->trust_anchor,
         .limit_s = sample_limit_us(proof) / second_us,
     };
 
+    socket_path_write(proof->addresses.socket_fd, socket);
     proof->step =
         http_admin_start(proof->tools.http, &order, &proof->response, on_replied, proof, err);
     return proof->step != NULL;
+}
+
+static bool start_sample(struct proof *proof, struct err *err)
+{
+    const struct prove_order *order = &proof->cert->prove;
+    const struct tls_target admin = {.socket = order->http.socket};
+
+    switch (order->method) {
+    case PROVE_TLS:
+        return proof->addresses.count == 0 ? resolve(proof, &order->tls, err)
+                                           : sample_tls(proof, err);
+    case PROVE_EXEC:
+        return sample_exec(proof, err);
+    case PROVE_HTTP:
+        return admin.socket == NULL ? sample_http(proof, err) : resolve(proof, &admin, err);
+    case PROVE_NONE:
+        break;
+    }
+    return err_set(err, ERR_LOCAL, "there is nothing to prove");
 }
 
 static int on_pause_over(sd_event_source *source, uint64_t now_us, void *arg)
 {
     struct proof *proof = arg;
     struct err err;
-    bool started = false;
 
     (void)source;
     (void)now_us;
-    switch (proof->cert->prove.method) {
-    case PROVE_TLS:
-        started = proof->addresses.count == 0 ? resolve(proof, &err) : sample_tls(proof, &err);
-        break;
-    case PROVE_EXEC:
-        started = sample_exec(proof, &err);
-        break;
-    case PROVE_HTTP:
-        started = sample_http(proof, &err);
-        break;
-    case PROVE_NONE:
-        err_set(&err, ERR_LOCAL, "there is nothing to prove");
-        break;
-    }
-    if (!started)
+    if (!start_sample(proof, &err))
         take_bad(proof, proof->cert->prove.method == PROVE_EXEC ? PROVE_SAYS_NO : PROVE_UNREACHABLE,
                  &err);
     return 0;
@@ -475,17 +554,11 @@ struct slot *prove_start(const struct prove_tools *tools, struct config *config,
                          struct prove_seen *ret_seen, slot_done *on_done, void *arg,
                          struct err *err)
 {
-    struct proof *proof = calloc(1, sizeof *proof);
+    struct proof *proof = slot_new(sizeof *proof, tools->loop, destroy_proof, on_done, arg, err);
     int r = 0;
 
-    if (proof == NULL) {
-        err_memory(err);
+    if (proof == NULL)
         return NULL;
-    }
-    if (!slot_open(&proof->slot, tools->loop, destroy_proof, on_done, arg, err)) {
-        free(proof);
-        return NULL;
-    }
     proof->tools = *tools;
     proof->config = config_ref(config);
     proof->cert = cert;

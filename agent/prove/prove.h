@@ -57,10 +57,15 @@ struct prove_tools {
     sd_event *loop;
     struct workers *lookups, *workers;
     struct http_loop *http; /* the one for consumers, not the CA's */
+    struct handshakes *handshakes;
 };
 
 /* prove_server_name - the name that a handshake asks for; NULL: none. Borrowed from `cert` */
 const char *prove_server_name(const struct cert_config *cert);
+
+/* prove_group - whose connections wait for one another where too many are open: those to one target
+ */
+uint32_t prove_group(const struct cert_config *cert);
 
 /*
  * prove_start - asks until it is proven or the limit is reached
@@ -75,5 +80,14 @@ struct slot *prove_start(const struct prove_tools *tools, struct config *config,
                          const struct cert_config *cert, const struct prove_request *request,
                          struct prove_seen *ret_seen, slot_done *on_done, void *arg,
                          struct err *err);
+
+/*
+ * reply_names - whether an admin interface's reply has the serial number or the fingerprint at the
+ * path
+ *
+ * `json_path` is a valid one. Fails with class consumer if it has not, or if the reply is no JSON.
+ */
+bool reply_names(const struct bytes *reply, const char *json_path, const char *serial,
+                 const char *fingerprint, struct err *err);
 
 #endif

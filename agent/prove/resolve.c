@@ -1,5 +1,9 @@
 #include "prove/resolve.h"
 
+#include "base/cleanup.h"
+#include "base/socket_path.h"
+#include "base/timed_job.h"
+
 #include <netdb.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -19,18 +23,13 @@ struct resolve {
     struct slot slot;
     struct slot *work;
     struct lookup *lookup; /* the worker's */
-    sd_event_source *limit;
     struct resolved *resolved;
 };
 
 static void destroy_resolve(struct slot *slot)
 {
-    struct resolve *resolve = (struct resolve *)slot;
-
-    slot_drop(resolve->work);
-    sd_event_source_disable_unref(resolve->limit);
-    slot_close(&resolve->slot);
-    free(resolve);
+    slot_drop(((struct resolve *)slot)->work);
+    slot_free(slot);
 }
 
 static bool look_up(const char *host, const char *port, int flags, struct resolved *ret_resolved,
@@ -67,84 +66,76 @@ static void on_looked_up(void *arg, const struct err *err)
 {
     struct resolve *resolve = arg;
 
-    sd_event_source_set_enabled(resolve->limit, SD_EVENT_OFF);
-    *resolve->resolved = resolve->lookup->resolved;
+    if (err->kind == ERR_NONE)
+        *resolve->resolved = resolve->lookup->resolved;
     slot_finish(&resolve->slot, err);
 }
 
-static int on_limit(sd_event_source *source, uint64_t now_us, void *arg)
+static void on_opened(void *arg, const struct err *err)
 {
     struct resolve *resolve = arg;
-    struct err err;
+    struct resolved *resolved = resolve->resolved;
+    struct sockaddr_un *local = (struct sockaddr_un *)&resolved->items[0].address;
 
-    (void)source;
-    (void)now_us;
-    resolve->work = slot_drop(resolve->work);
-    err_set(&err, ERR_CONSUMER, "the name servers do not answer");
-    slot_finish(&resolve->slot, &err);
-    return 0;
+    if (err->kind == ERR_NONE) {
+        resolved->socket_fd = socket_path_take(resolve->work);
+        local->sun_family = AF_UNIX;
+        socket_path_write(resolved->socket_fd, local->sun_path);
+        resolved->items[0].length = sizeof *local;
+        resolved->count = 1;
+        resolved->is_socket = true;
+    }
+    slot_finish(&resolve->slot, err);
 }
 
-static bool start_lookup(struct resolve *resolve, sd_event *loop, struct workers *workers,
-                         const struct tls_target *target, uint64_t limit_us, struct err *err)
+static struct slot *start_lookup(struct resolve *resolve, const struct resolve_tools *tools,
+                                 const struct tls_target *target, uint64_t limit_us,
+                                 struct err *err)
 {
     struct lookup *lookup = calloc(1, sizeof *lookup);
-    int r;
+    struct timed_job job = {run_lookup, lookup, free, limit_us, {.kind = ERR_NONE}};
 
-    if (lookup == NULL)
-        return err_memory(err);
-    snprintf(lookup->host, sizeof lookup->host, "%s", target->host);
-    snprintf(lookup->port, sizeof lookup->port, "%s", target->port);
-    resolve->lookup = lookup;
-    resolve->work =
-        worker_start(workers, WORK_NEXT, run_lookup, lookup, free, on_looked_up, resolve, err);
-    if (resolve->work == NULL)
-        return false;
-    r = sd_event_add_time_relative(loop, &resolve->limit, CLOCK_BOOTTIME, limit_us, 0, on_limit,
-                                   resolve);
-    if (r < 0)
-        return err_errno(err, ERR_LOCAL, -r, "cannot add to the event loop");
-    sd_event_source_set_description(resolve->limit, "resolve time limit");
-    return true;
-}
-
-/* Whether it was known without asking anybody. */
-static bool know(const struct tls_target *target, struct resolved *ret_resolved)
-{
-    struct sockaddr_un *local = (struct sockaddr_un *)&ret_resolved->items[0].address;
-    struct err err;
-
-    *ret_resolved = (struct resolved){0};
-    if (target->socket == NULL)
-        return look_up(target->host, target->port, AI_NUMERICHOST, ret_resolved, &err);
-    local->sun_family = AF_UNIX;
-    snprintf(local->sun_path, sizeof local->sun_path, "%s", target->socket);
-    ret_resolved->items[0].length = sizeof *local;
-    ret_resolved->count = 1;
-    return true;
-}
-
-struct slot *resolve_start(sd_event *loop, struct workers *workers, const struct tls_target *target,
-                           uint64_t limit_us, struct resolved *ret_resolved, slot_done *on_done,
-                           void *arg, struct err *err)
-{
-    struct resolve *resolve = calloc(1, sizeof *resolve);
-
-    if (resolve == NULL) {
+    if (lookup == NULL) {
         err_memory(err);
         return NULL;
     }
-    if (!slot_open(&resolve->slot, loop, destroy_resolve, on_done, arg, err)) {
-        free(resolve);
+    snprintf(lookup->host, sizeof lookup->host, "%s", target->host);
+    snprintf(lookup->port, sizeof lookup->port, "%s", target->port);
+    resolve->lookup = lookup;
+    err_set(&job.late, ERR_CONSUMER, "the name servers do not answer");
+    return timed_job_start(tools->loop, tools->lookups, &job, on_looked_up, resolve, err);
+}
+
+struct slot *resolve_start(const struct resolve_tools *tools, const struct tls_target *target,
+                           uint64_t limit_us, struct resolved *ret_resolved, slot_done *on_done,
+                           void *arg, struct err *err)
+{
+    struct resolve *resolve =
+        slot_new(sizeof *resolve, tools->loop, destroy_resolve, on_done, arg, err);
+    struct err unknown;
+
+    if (resolve == NULL)
         return NULL;
-    }
+    *ret_resolved = (struct resolved){0};
     resolve->resolved = ret_resolved;
-    if (know(target, ret_resolved)) {
+    if (target->socket == NULL &&
+        look_up(target->host, target->port, AI_NUMERICHOST, ret_resolved, &unknown)) {
         slot_finish(&resolve->slot, NULL);
         return &resolve->slot;
     }
-    if (start_lookup(resolve, loop, workers, target, limit_us, err))
+    resolve->work = target->socket == NULL
+                        ? start_lookup(resolve, tools, target, limit_us, err)
+                        : socket_path_start(tools->loop, tools->workers, target->socket, limit_us,
+                                            on_opened, resolve, err);
+    if (resolve->work != NULL)
         return &resolve->slot;
     destroy_resolve(&resolve->slot);
     return NULL;
+}
+
+void resolved_close(struct resolved *resolved)
+{
+    if (resolved->is_socket)
+        close_fd(&resolved->socket_fd);
+    *resolved = (struct resolved){0};
 }

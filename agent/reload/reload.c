@@ -2,7 +2,9 @@
 
 #include "base/child.h"
 #include "base/cleanup.h"
-#include "reload/reload_http.h"
+#include "base/hide.h"
+#include "base/socket_path.h"
+#include "http/http_admin.h"
 #include "reload/reload_signal.h"
 #include "reload/reload_socket.h"
 #include "reload/reload_unit.h"
@@ -11,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { VARIABLES_MOST = 16 };
+enum { VARIABLES_MOST = 16, LINE_BYTES = 200 };
 
 /* A consumer that has just begun to read its files is told of what comes meanwhile in one go. */
 static const uint64_t apart_us = 200000;
@@ -44,12 +46,19 @@ struct work {
     struct stretch *stretch;
     struct slot *step; /* the line under way */
     struct socket_order order;
+    struct http_response response;
+    int socket_fd; /* of the admin interface; -1: it has none */
 };
 
-/* -- one line after the other ---------------------------------------------------------------------
+/* -- one line -------------------------------------------------------------------------------------
  */
 
 static void on_step_done(void *arg, const struct err *err);
+
+static const struct reload_action *current_line(const struct work *work)
+{
+    return &work->stretch->cert->reloads.items[work->stretch->next - 1];
+}
 
 /* Whose the process or socket may be beside ours. */
 static uid_t user_of(const struct reload_action *action)
@@ -113,11 +122,101 @@ static struct slot *start_socket(struct work *work, const struct reload_action *
                                on_step_done, work, err);
 }
 
-static struct slot *start_line(struct work *work, const struct reload_action *action,
-                               struct err *err)
+/* -- an admin interface ---------------------------------------------------------------------------
+ */
+
+/* The first line that says anything, made printable. */
+static void first_line(const struct bytes *body, char to[static LINE_BYTES])
+{
+    const char *text = bytes_text(body);
+    char line[LINE_BYTES];
+
+    text += strspn(text, " \t\r\n");
+    snprintf(line, sizeof line, "%.*s", (int)strcspn(text, "\r\n"), text);
+    hide_foreign(to, LINE_BYTES, line);
+}
+
+static void end_request(struct work *work)
+{
+    http_response_free(&work->response);
+    close_fd(&work->socket_fd);
+}
+
+static void on_replied(void *arg, const struct err *call_err)
+{
+    struct work *work = arg;
+    const struct http_response *response = &work->response;
+    const struct reload_action *action = current_line(work);
+    struct err err = *call_err;
+    char line[LINE_BYTES];
+
+    if (err.kind == ERR_NONE && response->status / 100 != 2) {
+        first_line(&response->body, line);
+        err_set(&err, ERR_CONSUMER, "the answer is status %d%s%s", response->status,
+                line[0] == '\0' ? "" : ": ", line);
+    }
+    if (err.kind != ERR_NONE) {
+        if (err.kind != ERR_LOCAL)
+            err.kind = ERR_CONSUMER;
+        err_wrap(&err, "reload: %s %s", action->method, action->http.label);
+    }
+    end_request(work);
+    on_step_done(work, &err);
+}
+
+static struct slot *send_request(struct work *work, struct err *err)
 {
     const struct stretch *stretch = work->stretch;
-    const struct cert_config *cert = stretch->cert;
+    const struct reload_action *action = current_line(work);
+    char socket[SOCKET_PATH_BYTES];
+    const struct http_admin_order order = {
+        .method = action->method,
+        .url = action->http.url,
+        .unix_socket = work->socket_fd < 0 ? NULL : socket,
+        .ca_file = stretch->cert->trust_anchor,
+        .limit_s = stretch->cert->command_timeout_s,
+    };
+
+    socket_path_write(work->socket_fd, socket);
+    return http_admin_start(stretch->tools.http, &order, &work->response, on_replied, work, err);
+}
+
+static void on_socket_open(void *arg, const struct err *open_err)
+{
+    struct work *work = arg;
+    struct slot *open = work->step;
+    struct err err = *open_err;
+
+    work->step = NULL;
+    if (err.kind == ERR_NONE) {
+        work->socket_fd = socket_path_take(open);
+        work->step = send_request(work, &err);
+    }
+    slot_drop(open);
+    if (work->step == NULL)
+        on_replied(work, &err);
+}
+
+static struct slot *start_request(struct work *work, struct err *err)
+{
+    const struct reload_tools *tools = &work->stretch->tools;
+    const char *path = current_line(work)->http.socket;
+
+    if (path == NULL)
+        return send_request(work, err);
+    return socket_path_start(tools->loop, tools->workers, path,
+                             work->stretch->cert->command_timeout_s * 1000000, on_socket_open, work,
+                             err);
+}
+
+/* -- one line after the other ---------------------------------------------------------------------
+ */
+
+/* Begins the next line. */
+static struct slot *start_line(struct work *work, struct err *err)
+{
+    struct stretch *stretch = work->stretch;
+    const struct reload_action *action = &stretch->cert->reloads.items[stretch->next++];
 
     switch (action->verb) {
     case RELOAD_SIGNAL_PIDFILE:
@@ -126,10 +225,10 @@ static struct slot *start_line(struct work *work, const struct reload_action *ac
     case RELOAD_EXEC:
         return start_command(work, action, err);
     case RELOAD_HTTP:
-        return reload_http_start(stretch->tools.http, action, cert, on_step_done, work, err);
+        return start_request(work, err);
     case RELOAD_UNIT:
-        return reload_unit_start(stretch->tools.loop, action->target, cert->command_timeout_s,
-                                 on_step_done, work, err);
+        return reload_unit_start(stretch->tools.loop, action->target,
+                                 stretch->cert->command_timeout_s, on_step_done, work, err);
     case RELOAD_SOCKET:
         return start_socket(work, action, err);
     case RELOAD_NONE:
@@ -147,7 +246,7 @@ static void on_step_done(void *arg, const struct err *step_err)
 
     work->step = slot_drop(work->step);
     if (err.kind == ERR_NONE && stretch->next < stretch->end) {
-        work->step = start_line(work, &stretch->cert->reloads.items[stretch->next++], &err);
+        work->step = start_line(work, &err);
         if (work->step != NULL)
             return;
     }
@@ -156,7 +255,10 @@ static void on_step_done(void *arg, const struct err *step_err)
 
 static void destroy_work(struct slot *slot)
 {
-    slot_drop(((struct work *)slot)->step);
+    struct work *work = (struct work *)slot;
+
+    slot_drop(work->step);
+    end_request(work);
     slot_free(slot);
 }
 
@@ -170,7 +272,8 @@ static struct slot *begin_stretch(void *job, slot_done *on_done, void *arg, stru
     if (work == NULL)
         return NULL;
     work->stretch = stretch;
-    work->step = start_line(work, &stretch->cert->reloads.items[stretch->next++], err);
+    work->socket_fd = -1;
+    work->step = start_line(work, err);
     if (work->step != NULL)
         return &work->slot;
     destroy_work(&work->slot);

@@ -24,7 +24,8 @@ enum {
     STATUS_MOST_BYTES = 65536,
     PIDFILE_MOST_BYTES = 4096,
     CLOCK_SLACK_S = 2,
-    NAME_TELLS_BYTES = 3
+    NAME_TELLS_BYTES = 3,
+    LOOKS_AT_SLEEP = 4
 };
 
 /* glibc 2.36 brings these; Debian 11's does not. */
@@ -81,22 +82,46 @@ static bool read_of(pid_t pid, const char *file, struct bytes *bytes)
     return file_read_at(AT_FDCWD, path, bytes, &err);
 }
 
-/*
- * Whether the thread waits for the signal: it blocks it, as for signalfd(2), or is in sigwait(3),
- * which unblocks it meanwhile. Where the kernel does not show what it sleeps in, it may be that.
- */
-static bool may_wait_for(pid_t thread, int signal)
+enum glimpse { BLOCKS_IT, RUNS, SLEEPS_ELSEWHERE, SLEEPS_IN_SIGWAIT, SLEEPS_UNSEEN, IS_UNSEEN };
+
+/* What the thread does at this moment. The state is read again behind the place, so that one which
+ * fell asleep or woke up in between is not taken for one whose place is hidden. */
+static enum glimpse glimpse(pid_t thread, int signal)
 {
     CLEANUP(bytes_free) struct bytes status = {.limit = STATUS_MOST_BYTES};
     CLEANUP(bytes_free) struct bytes sleep = {.limit = STAT_MOST_BYTES};
+    CLEANUP(bytes_free) struct bytes after = {.limit = STATUS_MOST_BYTES};
+    static const char runs[] = "\nState:\tR";
 
-    if (!read_of(thread, "status", &status) || !read_of(thread, "wchan", &sleep))
-        return true;
+    if (!read_of(thread, "status", &status) || !read_of(thread, "wchan", &sleep) ||
+        !read_of(thread, "status", &after))
+        return IS_UNSEEN;
     if ((signal_mask(bytes_text(&status), "\nSigBlk:") >> (signal - 1) & 1) != 0)
-        return true;
-    if (strcmp(bytes_text(&sleep), "0") == 0)
-        return strstr(bytes_text(&status), "\nState:\tR") == NULL;
-    return strstr(bytes_text(&sleep), "sigtimedwait") != NULL;
+        return BLOCKS_IT;
+    if (strcmp(bytes_text(&sleep), "0") != 0)
+        return strstr(bytes_text(&sleep), "sigtimedwait") != NULL ? SLEEPS_IN_SIGWAIT
+                                                                  : SLEEPS_ELSEWHERE;
+    return strstr(bytes_text(&status), runs) != NULL || strstr(bytes_text(&after), runs) != NULL
+               ? RUNS
+               : SLEEPS_UNSEEN;
+}
+
+/*
+ * Whether the thread waits for the signal: it blocks it, as for signalfd(2), or is in sigwait(3),
+ * which unblocks it meanwhile. Where the kernel does not show what it sleeps in, it may be that: it
+ * shows "0" of a process that is not ours to look into, and also of a thread that has just woken
+ * up, so that one look does not do.
+ */
+static bool may_wait_for(pid_t thread, int signal)
+{
+    static const struct timespec moment = {.tv_nsec = 1000000};
+    enum glimpse seen = glimpse(thread, signal);
+
+    for (unsigned looks = 1; seen == SLEEPS_UNSEEN && looks < LOOKS_AT_SLEEP; looks++) {
+        nanosleep(&moment, NULL);
+        seen = glimpse(thread, signal);
+    }
+    return seen != RUNS && seen != SLEEPS_ELSEWHERE;
 }
 
 /*

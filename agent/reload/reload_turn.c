@@ -23,8 +23,9 @@ struct batch {
     turn_begin *begin;
     void *job;
     void (*free_job)(void *job);
-    bool has_begun;    /* who asks from now on gets the next one */
-    struct slot later; /* begins it in a later turn of the loop: not while somebody drops all */
+    bool has_begun; /* who asks from now on gets the next one */
+    struct permit permit;
+    struct slot later; /* begins it */
     struct slot *step; /* while it runs */
     struct turn *first, **end;
 };
@@ -37,8 +38,6 @@ struct reload_lane {
     struct batch *first, **end; /* that wait */
     struct batch *running;
     sd_event_source *pause;
-    bool is_ready; /* in the line of those that may begin the next */
-    struct reload_lane *next_ready;
 };
 
 static int compare(const void *a, const void *b)
@@ -79,25 +78,11 @@ static struct reload_lane *open_lane(struct reload_turns *turns, sd_event *loop,
 /* Frees a lane in which nothing waits or runs any more. */
 static void leave_lane(struct reload_lane *lane)
 {
-    if (lane->first != NULL || lane->running != NULL || lane->is_ready)
+    if (lane->first != NULL || lane->running != NULL)
         return;
     tdelete(lane->name, &lane->turns->lanes, compare);
     sd_event_source_disable_unref(lane->pause);
     free(lane);
-}
-
-static void make_ready(struct reload_lane *lane)
-{
-    struct reload_turns *turns = lane->turns;
-
-    if (lane->is_ready)
-        return;
-    if (turns->ready == NULL)
-        turns->ready_end = &turns->ready;
-    lane->is_ready = true;
-    lane->next_ready = NULL;
-    *turns->ready_end = lane;
-    turns->ready_end = &lane->next_ready;
 }
 
 /* -- what began a moment ago ----------------------------------------------------------------------
@@ -124,17 +109,13 @@ static void remember_begin(struct reload_turns *turns, const struct batch *batch
 /* -- batches --------------------------------------------------------------------------------------
  */
 
-static void begin_ready(struct reload_turns *turns);
+static void advance(struct reload_lane *lane);
 
 static int on_pause_over(sd_event_source *source, uint64_t now_us, void *arg)
 {
-    struct reload_lane *lane = arg;
-    struct reload_turns *turns = lane->turns;
-
     (void)source;
     (void)now_us;
-    make_ready(lane);
-    begin_ready(turns);
+    advance(arg);
     return 0;
 }
 
@@ -161,33 +142,45 @@ static void take_out(struct batch *batch)
         batch->lane->end = batch->at;
 }
 
-static void free_batch(struct batch *batch)
+static void on_permitted(void *arg)
 {
-    if (!batch->has_begun)
-        tdelete(batch->key, &batch->turns->waiting, compare);
-    slot_drop(batch->step);
-    slot_close(&batch->later);
-    batch->free_job(batch->job);
-    free(batch);
+    struct batch *batch = arg;
+
+    slot_finish(&batch->later, NULL);
+}
+
+/* Has the first that waits begin, if the lane is free and it is time. */
+static void advance(struct reload_lane *lane)
+{
+    struct batch *batch = lane->first;
+    struct err err;
+
+    if (batch == NULL || lane->running != NULL || has_to_wait(lane))
+        return;
+    take_out(batch);
+    lane->running = batch;
+    if (!semaphore_acquire(&lane->turns->permits, 0, on_permitted, batch, &batch->permit, &err))
+        slot_finish(&batch->later, &err);
 }
 
 /* The lane has room for the next one. */
 static void leave(struct batch *batch)
 {
-    struct reload_turns *turns = batch->turns;
     struct reload_lane *lane = batch->lane;
 
-    if (lane->running == batch) {
+    if (lane->running == batch)
         lane->running = NULL;
-        turns->running--;
-    } else {
+    else
         take_out(batch);
-    }
-    free_batch(batch);
-    if (lane->first != NULL)
-        make_ready(lane);
+    if (!batch->has_begun)
+        tdelete(batch->key, &batch->turns->waiting, compare);
+    slot_drop(batch->step);
+    semaphore_release(&batch->turns->permits, &batch->permit);
+    slot_close(&batch->later);
+    batch->free_job(batch->job);
+    free(batch);
+    advance(lane);
     leave_lane(lane);
-    begin_ready(turns);
 }
 
 static void end(struct batch *batch, const struct err *err)
@@ -209,41 +202,20 @@ static void on_step_done(void *arg, const struct err *step_err)
     end(arg, &err);
 }
 
-static void on_granted(void *arg, const struct err *granted)
+/* In a later turn of the loop: nothing is begun while somebody drops all. */
+static void begin(void *arg, const struct err *permit_err)
 {
     struct batch *batch = arg;
-    struct err err = *granted;
+    struct err err = *permit_err;
 
     tdelete(batch->key, &batch->turns->waiting, compare);
     batch->has_begun = true;
     if (batch->apart_us > 0)
         remember_begin(batch->turns, batch);
-    batch->step = batch->begin(batch->job, on_step_done, batch, &err);
+    if (err.kind == ERR_NONE)
+        batch->step = batch->begin(batch->job, on_step_done, batch, &err);
     if (batch->step == NULL)
         end(batch, &err);
-}
-
-static void grant(struct batch *batch)
-{
-    take_out(batch);
-    batch->lane->running = batch;
-    batch->turns->running++;
-    slot_finish(&batch->later, NULL);
-}
-
-/* Begins what may begin; a lane that has to wait comes again by itself. */
-static void begin_ready(struct reload_turns *turns)
-{
-    while (turns->ready != NULL && turns->running < RELOADS_AT_ONCE) {
-        struct reload_lane *lane = turns->ready;
-
-        turns->ready = lane->next_ready;
-        lane->is_ready = false;
-        if (lane->first == NULL || lane->running != NULL)
-            leave_lane(lane);
-        else if (!has_to_wait(lane))
-            grant(lane->first);
-    }
 }
 
 static struct batch *new_batch(struct reload_turns *turns, sd_event *loop,
@@ -262,7 +234,7 @@ static struct batch *new_batch(struct reload_turns *turns, sd_event *loop,
     batch->job = order->job;
     batch->free_job = order->free_job;
     batch->end = &batch->first;
-    if (!slot_open(&batch->later, loop, NULL, on_granted, batch, err)) {
+    if (!slot_open(&batch->later, loop, NULL, begin, batch, err)) {
         free(batch);
         return NULL;
     }
@@ -294,8 +266,7 @@ static struct batch *open_batch(struct reload_turns *turns, sd_event *loop,
     batch->at = lane->end;
     *lane->end = batch;
     lane->end = &batch->next;
-    if (lane->running == NULL)
-        make_ready(lane);
+    advance(lane);
     return batch;
 }
 
@@ -326,6 +297,8 @@ struct slot *reload_turn_start(struct reload_turns *turns, sd_event *loop,
     struct turn *turn = slot_new(sizeof *turn, loop, destroy_turn, on_done, arg, err);
     struct batch *waiting = turn == NULL ? NULL : find(&turns->waiting, order->key);
 
+    if (turns->permits.most == 0)
+        semaphore_open(&turns->permits, RELOADS_AT_ONCE);
     if (turn != NULL)
         turn->batch = waiting != NULL ? waiting : open_batch(turns, loop, order, err);
     if (turn == NULL || waiting != NULL || turn->batch == NULL)
@@ -339,6 +312,5 @@ struct slot *reload_turn_start(struct reload_turns *turns, sd_event *loop,
     turn->at = turn->batch->end;
     *turn->batch->end = turn;
     turn->batch->end = &turn->next;
-    begin_ready(turns);
     return &turn->slot;
 }

@@ -9,19 +9,18 @@
  *
  * In one lane one reload is carried out at a time, in the order in which they were asked for.
  * HAProxy has one transaction for all its certificates: two sections that set theirs at once would
- * mix them up. Over all lanes a limited number is carried out at a time; the lanes take turns.
+ * mix them up. Over all lanes a limited number is carried out at a time.
  */
 #ifndef LEAFD_RELOAD_RELOAD_TURN_H
 #define LEAFD_RELOAD_RELOAD_TURN_H
 
 #include "base/digest.h"
+#include "base/semaphore.h"
 #include "base/slot.h"
 
 #include <stdint.h>
 
 enum { RELOADS_AT_ONCE = 32, RELOADS_REMEMBERED = 16 };
-
-struct reload_lane;
 
 /* A reload that began a moment ago. */
 struct reload_begun {
@@ -32,8 +31,7 @@ struct reload_begun {
 /* What all certificates share; initialise with {0}. Outlives every turn. */
 struct reload_turns {
     void *lanes, *waiting; /* trees of tsearch(3), by lane and by key */
-    struct reload_lane *ready, **ready_end;
-    unsigned running;
+    struct semaphore permits;
     struct reload_begun begun[RELOADS_REMEMBERED]; /* the oldest is overwritten */
     unsigned begun_next;
 };

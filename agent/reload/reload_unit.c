@@ -183,14 +183,19 @@ static int on_job_removed(sd_bus_message *message, void *arg, sd_bus_error *ret_
     return 0;
 }
 
+/* Whether there is an answer to go on with; an error is the end. */
+static bool is_answer(struct unit_reload *reload, sd_bus_message *reply)
+{
+    if (!reload->over && sd_bus_message_is_method_error(reply, NULL))
+        finish_with_error(reload, sd_bus_message_get_error(reply));
+    return !reload->over;
+}
+
 /* The answers to AddMatch and Subscribe. */
 static int on_subscribed(sd_bus_message *reply, void *arg, sd_bus_error *ret_error)
 {
-    struct unit_reload *reload = arg;
-
     (void)ret_error;
-    if (!reload->over && sd_bus_message_is_method_error(reply, NULL))
-        finish_with_error(reload, sd_bus_message_get_error(reply));
+    is_answer(arg, reply);
     return 0;
 }
 
@@ -201,12 +206,8 @@ static int on_job_made(sd_bus_message *reply, void *arg, sd_bus_error *ret_error
     int r;
 
     (void)ret_error;
-    if (reload->over)
+    if (!is_answer(reload, reply))
         return 0;
-    if (sd_bus_message_is_method_error(reply, NULL)) {
-        finish_with_error(reload, sd_bus_message_get_error(reply));
-        return 0;
-    }
     r = sd_bus_message_read(reply, "o", &job);
     if (r >= 0 &&
         (!keep(reload->job, sizeof reload->job, job) ||
@@ -227,12 +228,8 @@ static int on_state(sd_bus_message *reply, void *arg, sd_bus_error *ret_error)
     int r;
 
     (void)ret_error;
-    if (reload->over)
+    if (!is_answer(reload, reply))
         return 0;
-    if (sd_bus_message_is_method_error(reply, NULL)) {
-        finish_with_error(reload, sd_bus_message_get_error(reply));
-        return 0;
-    }
     r = sd_bus_message_read(reply, "v", "s", &state);
     if (r < 0)
         finish_with_number(reload, r);

@@ -2,7 +2,8 @@
 #include "fuzz.h"
 
 #include "base/json.h"
-#include "prove/reply_names.h"
+#include "base/text.h"
+#include "prove/prove.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -6,7 +6,6 @@
 #include "fuzz.h"
 
 #include "base/arena.h"
-#include "reload/reload_answer.h"
 #include "reload/reload_socket.h"
 
 #include <systemd/sd-event.h>

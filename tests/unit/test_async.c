@@ -4,8 +4,8 @@
 #include "base/child.h"
 #include "base/clock.h"
 #include "base/keeper.h"
+#include "base/semaphore.h"
 #include "base/worker.h"
-#include "ca/semaphore.h"
 #include "cert/wall_timer.h"
 
 #include <errno.h>

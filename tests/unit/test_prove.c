@@ -16,6 +16,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -26,6 +27,7 @@ struct stage {
     sd_event *loop;
     struct workers *workers;
     struct http_loop *http;
+    struct handshakes handshakes;
     struct config *config;
     struct cert_config cert;
     struct prove_request request;
@@ -126,7 +128,8 @@ static void serve(struct stage *stage, const struct server_order *order)
 
 static struct slot *begin(struct stage *stage)
 {
-    const struct prove_tools tools = {stage->loop, stage->workers, stage->workers, stage->http};
+    const struct prove_tools tools = {stage->loop, stage->workers, stage->workers, stage->http,
+                                      &stage->handshakes};
     struct slot *slot;
     struct err err;
 
@@ -748,6 +751,119 @@ static void every_protocol_reaches_its_tls(void **state)
     }
 }
 
+/* -- how many at once -----------------------------------------------------------------------------
+ */
+
+/* A listener that takes connections and says nothing. */
+static int listen_silently(char port[static 8])
+{
+    int fd = take_port(true, port);
+
+    assert_int_equal(listen(fd, 256), 0);
+    assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+    return fd;
+}
+
+/* Those that have connected by now. */
+static unsigned take_clients(struct stage *stage, int listener, int clients[static 128])
+{
+    unsigned count = 0;
+
+    while (sd_event_run(stage->loop, 20000) > 0)
+        ;
+    while ((clients[count] = accept(listener, NULL, NULL)) >= 0)
+        count++;
+    return count;
+}
+
+static void so_many_connections_are_open_at_once(void **state)
+{
+    enum { PROOFS = 60 };
+    struct stage *stage = *state;
+    struct slot *slots[PROOFS + 1];
+    char port[8], other_port[8];
+    int clients[128], fd = listen_silently(port), other_fd = listen_silently(other_port);
+    unsigned count;
+    struct cert_config silent, other;
+
+    aim_at(stage, port);
+    silent = stage->cert;
+    for (size_t i = 0; i < PROOFS; i++)
+        slots[i] = begin(stage);
+    count = take_clients(stage, fd, clients);
+    assert_int_equal(count, HANDSHAKES_AT_ONCE);
+    aim_at(stage, other_port);
+    other = stage->cert;
+    other.prove.tls.label = "other";
+    stage->cert = other;
+    slots[PROOFS] = begin(stage);
+    assert_int_equal(take_clients(stage, other_fd, clients + count), 0);
+    /* The first of the line is another's, who has fewer. */
+    stage->cert = silent;
+    slots[0] = slot_drop(slots[0]);
+    assert_int_equal(take_clients(stage, fd, clients + count), 0);
+    stage->cert = other;
+    assert_int_equal(take_clients(stage, other_fd, clients + count), 1);
+    for (size_t i = 0; i <= PROOFS; i++)
+        slot_drop(slots[i]);
+    assert_int_equal(stage->handshakes.permits.taken, 0);
+    assert_null(stage->handshakes.context);
+    for (size_t i = 0; i <= count; i++)
+        close(clients[i]);
+    close(fd);
+    close(other_fd);
+}
+
+static int on_second_over(sd_event_source *source, uint64_t now_us, void *arg)
+{
+    struct stage *stage = arg;
+
+    (void)source;
+    (void)now_us;
+    stage->ticks++;
+    return 0;
+}
+
+static void take_permit(void *arg)
+{
+    ++*(unsigned *)arg;
+}
+
+static void what_a_proof_waits_for_others_is_not_its_time(void **state)
+{
+    struct stage *stage = *state;
+    const struct server_order order = order_of(stage, "BA");
+    struct permit permits[HANDSHAKES_AT_ONCE];
+    sd_event_source *second;
+    unsigned granted = 0;
+    struct slot *slot;
+    struct err err;
+
+    assert_true(handshakes_hold(&stage->handshakes, &err));
+    for (size_t i = 0; i < HANDSHAKES_AT_ONCE; i++)
+        assert_true(semaphore_acquire(&stage->handshakes.permits, 0, take_permit, &granted,
+                                      &permits[i], &err));
+    assert_int_equal(granted, HANDSHAKES_AT_ONCE);
+    serve(stage, &order);
+    stage->request.limit_s = 1;
+    slot = begin(stage);
+    sd_event_add_time_relative(stage->loop, &second, CLOCK_BOOTTIME, 1100000, 1, on_second_over,
+                               stage);
+    while (stage->ticks == 0)
+        assert_true(sd_event_run(stage->loop, UINT64_MAX) >= 0);
+    assert_int_equal(stage->times, 0);
+    for (size_t i = 0; i < HANDSHAKES_AT_ONCE; i++)
+        semaphore_release(&stage->handshakes.permits, &permits[i]);
+    while (stage->times == 0)
+        assert_true(sd_event_run(stage->loop, UINT64_MAX) >= 0);
+    assert_int_equal(stage->err.kind, ERR_NONE); /* it had time for another try */
+    slot_drop(slot);
+    server_stop(&stage->server);
+    sd_event_source_unref(second);
+    handshakes_release(&stage->handshakes);
+    assert_null(stage->handshakes.context);
+}
+
 static void a_server_without_starttls_is_told(void **state)
 {
     struct stage *stage = *state;
@@ -784,11 +900,14 @@ static void a_silent_address_leaves_time_for_the_next(void **state)
         address->sin_port = htons((uint16_t)atoi(i == 0 ? port : stage->server.port));
         addresses.items[i].length = sizeof *address;
     }
-    slot = tls_probe_start(stage->loop, &probe, &leaf, hear, stage, &err);
+    assert_true(handshakes_hold(&stage->handshakes, &err));
+    slot = tls_probe_start(stage->loop, &stage->handshakes, &probe, &leaf, hear, stage, &err);
     assert_non_null(slot);
     while (stage->times == 0)
         assert_true(sd_event_run(stage->loop, UINT64_MAX) >= 0);
     slot_drop(slot);
+    handshakes_release(&stage->handshakes);
+    assert_null(stage->handshakes.context);
     server_stop(&stage->server);
     close(fd);
     assert_int_equal(stage->err.kind, ERR_NONE);
@@ -803,7 +922,8 @@ static void a_silent_address_leaves_time_for_the_next(void **state)
 /* Sends the three peers; "" if all is as it should be, else what is wrong. */
 static const char *ask_for_mutual(struct stage *stage, const struct hierarchy *all, bool is_client)
 {
-    const struct prove_tools tools = {stage->loop, stage->workers, stage->workers, stage->http};
+    const struct prove_tools tools = {stage->loop, stage->workers, stage->workers, stage->http,
+                                      &stage->handshakes};
     const struct text_list chain = {(const char **)&all->issuing_pem, 1};
     struct identity identity = {0};
     char *pem = certs_pem(stage->leaf);
@@ -1226,6 +1346,8 @@ int main(int argc, char **argv)
         TEST(a_dropped_proof_is_not_heard_of),
         TEST(a_silent_address_leaves_time_for_the_next),
         TEST(every_protocol_reaches_its_tls),
+        TEST(so_many_connections_are_open_at_once),
+        TEST(what_a_proof_waits_for_others_is_not_its_time),
         TEST(a_server_without_starttls_is_told),
         TEST(a_command_is_believed_at_once),
         TEST(a_command_is_asked_again),

@@ -1,7 +1,6 @@
 /* A line is said at a Unix socket; what the consumer there answers, or does not, decides. */
 #include "unit.h"
 
-#include "reload/reload_answer.h"
 #include "reload/reload_socket.h"
 
 #include <errno.h>

@@ -2,7 +2,8 @@
 #include "unit.h"
 
 #include "base/json.h"
-#include "prove/reply_names.h"
+#include "base/text.h"
+#include "prove/prove.h"
 #include "prove/starttls.h"
 
 #include <stdlib.h>

@@ -1,14 +1,14 @@
 /*
- * semaphore - how many certificates may be on their way at once
+ * semaphore - how many of a kind may be under way at once
  *
- * From key to staged files a certificate holds a private key in the secure heap and, for a while, a
- * request on the wire. The permits bound both; who finds none free waits in line. Groups take
- * turns, and while others wait no group has more than half of the permits: where one mount of the
- * CA hangs, the certificates of the others do not wait behind it. What a permit costs does not
- * depend on how many wait; on the number of groups by its logarithm.
+ * Certificates from key to staged files, reloads, handshakes: each holds memory, descriptors or a
+ * key. Who finds no permit free waits in line. Groups take turns, and while others wait no group
+ * has more than half of the permits: where one mount of the CA hangs, or one consumer, those of the
+ * others do not wait behind it. What a permit costs does not depend on how many wait; on the number
+ * of groups by its logarithm.
  */
-#ifndef LEAFD_CA_SEMAPHORE_H
-#define LEAFD_CA_SEMAPHORE_H
+#ifndef LEAFD_BASE_SEMAPHORE_H
+#define LEAFD_BASE_SEMAPHORE_H
 
 #include "base/err.h"
 

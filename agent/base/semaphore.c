@@ -1,4 +1,4 @@
-#include "ca/semaphore.h"
+#include "base/semaphore.h"
 
 #include <search.h>
 #include <stdlib.h>
