@@ -89,7 +89,7 @@ typedef int command_run(struct config *config, const struct options *options);
 /* What commands need that hold secrets or talk to the CA. */
 static bool prepare(const struct config *config, struct err *err)
 {
-    return http_library_open(err) && harden_enter(config->cert_count, err);
+    return http_library_open(err) && harden_enter(config, err);
 }
 
 static int fail(struct config *config, const struct err *err)

@@ -15,11 +15,19 @@
 #include <unistd.h>
 
 enum {
+    SECURE_BYTES_APART = 128 * 1024, /* tokens, JWTs, passwords, a keystore being locked */
     SECURE_HEAP_LEAST_BYTES = 256 * 1024,
     SECURE_HEAP_MOST_BYTES = 16 * 1024 * 1024,
-    SECURE_BYTES_PER_CERT =
-        512,            /* a P-256 key as PEM, with room: for those that wait for notBefore */
-    FILES_WANTED = 1024 /* what works at once: connections, proofs, commands, workers' files */
+    KEYS_PER_TURN = 2,      /* twice what is on the wire is in the making: see engine.c */
+    KEYS_BEING_WORKED = 32, /* on the workers' threads: made, encoded, read back, shown to a peer */
+    FILES_WANTED = 1024     /* what works at once: connections, proofs, commands, workers' files */
+};
+
+/* What a key takes as libcrypto's numbers and as PEM, each rounded up to a power of two. */
+static const size_t bytes_of_key[KEY_TYPE_COUNT] = {
+    [KEY_ECDSA_P256] = 2 * 1024, [KEY_ECDSA_P384] = 2 * 1024, [KEY_ECDSA_P521] = 2 * 1024,
+    [KEY_ED25519] = 2 * 1024,    [KEY_RSA_2048] = 6 * 1024,   [KEY_RSA_3072] = 10 * 1024,
+    [KEY_RSA_4096] = 12 * 1024,
 };
 
 /* The signals that the event loop takes from a descriptor; sigprocmask(2) takes any set. */
@@ -78,12 +86,21 @@ static void allow_files(void)
                    (unsigned long long)limit.rlim_cur, SET_FILES_LEFT);
 }
 
-/* OpenSSL wants a power of two. */
-static size_t secure_heap_bytes(size_t certs)
+/*
+ * For the keys in flight: a key is in memory from its making until its generation is staged, and no
+ * certificate at rest has one. What finds no room is tried again. OpenSSL wants a power of two.
+ */
+static size_t secure_heap_bytes(const struct config *config)
 {
-    size_t bytes = SECURE_HEAP_LEAST_BYTES;
+    size_t keys = KEYS_PER_TURN * (size_t)config->agent.max_in_flight + KEYS_BEING_WORKED;
+    size_t longest = 0, bytes = SECURE_HEAP_LEAST_BYTES;
 
-    while (bytes < SECURE_HEAP_MOST_BYTES && bytes < certs * SECURE_BYTES_PER_CERT)
+    for (size_t i = 0; i < config->cert_count; i++) {
+        size_t its = bytes_of_key[config->certs[i].request.key_type];
+
+        longest = its > longest ? its : longest;
+    }
+    while (bytes < SECURE_HEAP_MOST_BYTES && bytes < SECURE_BYTES_APART + keys * longest)
         bytes *= 2;
     return bytes;
 }
@@ -103,15 +120,15 @@ void harden_relax(void)
     mask_signals(SIG_UNBLOCK);
 }
 
-bool harden_enter(size_t certs, struct err *err)
+bool harden_enter(const struct config *config, struct err *err)
 {
     bool locked = false;
 
     mask_signals(SIG_BLOCK);
     signal(SIGPIPE, SIG_IGN);
     allow_files();
-    hide_make_room(certs);
-    if (!secret_heap_open(secure_heap_bytes(certs), &locked, err) || !environment_take_token(err))
+    hide_make_room(config->cert_count);
+    if (!secret_heap_open(secure_heap_bytes(config), &locked, err) || !environment_take_token(err))
         return false;
     if (!locked)
         event_emit(&(struct event){.kind = EVENT_ADVICE},

@@ -5,8 +5,7 @@
 #define LEAFD_APP_HARDEN_H
 
 #include "base/err.h"
-
-#include <stddef.h>
+#include "config/config.h"
 
 /*
  * harden_begin - what cannot wait for the configuration; the first thing in main
@@ -24,10 +23,10 @@ void harden_relax(void);
  * harden_enter - locks secrets away, before the first login or key
  *
  * Blocks the signals of harden_begin again and ignores SIGPIPE. Raises the soft limit of open files
- * and says so where it stays too low. `certs` sizes the secure heap, onto which the token of the
- * environment moves. Once a process, before threads are started and before OpenSSL makes a key.
- * Fails with class local.
+ * and says so where it stays too low. Opens the secure heap, sized by what may be in flight and by
+ * the longest type of key, and moves the token of the environment onto it. Once a process, before
+ * threads are started and before OpenSSL makes a key. Fails with class local.
  */
-bool harden_enter(size_t certs, struct err *err);
+bool harden_enter(const struct config *config, struct err *err);
 
 #endif

@@ -133,23 +133,26 @@ static bool is_writable(const struct trust *trust, int fd, const struct statx *a
             has_access_list(fd));
 }
 
-static bool judge(struct trust *trust, int fd, const char *path, enum place place, struct err *err)
+static bool look_at(int fd, const char *path, struct statx *ret_about, struct err *err)
 {
-    struct statx about;
-    bool of_root, writable;
+    return statx(fd, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, ret_about) == 0 ||
+           err_errno(err, ERR_LOCAL, errno, "cannot look at %s", path);
+}
 
-    if (statx(fd, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &about) != 0)
-        return err_errno(err, ERR_LOCAL, errno, "cannot look at %s", path);
-    of_root = about.stx_uid == 0 || is_overflow(about.stx_uid);
-    writable = is_writable(trust, fd, &about, place);
-    if ((of_root || about.stx_uid == trust->user) && !writable)
+static bool judge(struct trust *trust, int fd, const struct statx *about, const char *path,
+                  enum place place, struct err *err)
+{
+    bool of_root = about->stx_uid == 0 || is_overflow(about->stx_uid);
+
+    if ((of_root || about->stx_uid == trust->user) && !is_writable(trust, fd, about, place))
         return true;
     if (is_read_only(fd))
         return true;
-    if (!of_root && about.stx_uid != trust->user)
-        return refuse_owner(trust, path, &about, err);
-    if (!of_root || !S_ISDIR(about.stx_mode) || (about.stx_attributes & STATX_ATTR_MOUNT_ROOT) == 0)
-        return refuse_mode(path, &about, err);
+    if (!of_root && about->stx_uid != trust->user)
+        return refuse_owner(trust, path, about, err);
+    if (!of_root || !S_ISDIR(about->stx_mode) ||
+        (about->stx_attributes & STATX_ATTR_MOUNT_ROOT) == 0)
+        return refuse_mode(path, about, err);
     if (trust->advice[0] == '\0')
         snprintf(trust->advice, sizeof trust->advice,
                  "%s is a mount that others may write: every container that mounts it can exchange "
@@ -160,8 +163,10 @@ static bool judge(struct trust *trust, int fd, const char *path, enum place plac
 
 bool trust_check_fd(struct trust *trust, int fd, const char *path, struct err *err)
 {
+    struct statx about;
+
     trust->advice[0] = '\0';
-    return judge(trust, fd, path, THE_END, err);
+    return look_at(fd, path, &about, err) && judge(trust, fd, &about, path, THE_END, err);
 }
 
 /* -- walking --------------------------------------------------------------------------------------
@@ -182,12 +187,15 @@ static bool is_too_long(struct err *err)
 
 static bool start_at_root(struct walk *walk, struct err *err)
 {
+    struct statx about;
+
     close_fd(&walk->fd);
     strcpy(walk->here, "/");
     walk->fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (walk->fd < 0)
         return err_errno(err, ERR_LOCAL, errno, "cannot open /");
-    return judge(walk->trust, walk->fd, "/", ON_THE_WAY, err);
+    return look_at(walk->fd, "/", &about, err) &&
+           judge(walk->trust, walk->fd, &about, "/", ON_THE_WAY, err);
 }
 
 static bool start(struct walk *walk, struct trust *trust, const char *path, struct err *err)
@@ -251,10 +259,9 @@ static int look_up(int dir_fd, const char *name)
 }
 
 /* Puts the link's target in front of what is left of the way. */
-static bool follow(struct walk *walk, int link_fd, const char *path, struct err *err)
+static bool follow(struct walk *walk, int link_fd, uid_t owner, const char *path, struct err *err)
 {
     char target[PATH_MAX], rest[PATH_MAX];
-    struct stat about;
     ssize_t length = readlinkat(link_fd, "", target, sizeof target - 1);
     int used;
 
@@ -264,8 +271,7 @@ static bool follow(struct walk *walk, int link_fd, const char *path, struct err 
     target[length] = '\0';
     if (++walk->links > LINKS_MOST)
         return err_errno(err, ERR_LOCAL, ELOOP, "cannot follow %s", path);
-    if (text_starts(target, "..data/") != NULL && fstat(link_fd, &about) == 0 &&
-        (about.st_uid == 0 || is_overflow(about.st_uid)))
+    if (text_starts(target, "..data/") != NULL && (owner == 0 || is_overflow(owner)))
         walk->trust->through_volume = true;
     memcpy(rest, walk->rest, sizeof rest);
     used = snprintf(walk->rest, sizeof walk->rest, "%s/%s", target, rest);
@@ -274,7 +280,8 @@ static bool follow(struct walk *walk, int link_fd, const char *path, struct err 
     return target[0] != '/' || start_at_root(walk, err);
 }
 
-static bool enter(struct walk *walk, int *fd, const char *name, const char *path, struct err *err)
+static bool enter(struct walk *walk, int *fd, const struct statx *about, const char *name,
+                  const char *path, struct err *err)
 {
     close_fd(&walk->fd);
     walk->fd = take_fd(fd);
@@ -282,7 +289,7 @@ static bool enter(struct walk *walk, int *fd, const char *name, const char *path
         cut_last(walk->here);
     else
         memmove(walk->here, path, strlen(path) + 1);
-    return judge(walk->trust, walk->fd, walk->here, ON_THE_WAY, err);
+    return judge(walk->trust, walk->fd, about, walk->here, ON_THE_WAY, err);
 }
 
 /*
@@ -294,16 +301,20 @@ static bool step(struct walk *walk, const char *name, bool is_last, char ret_end
 {
     char path[PATH_MAX];
     CLEANUP(close_fd) int fd = look_up(walk->fd, name);
-    struct stat about;
+    int failure = fd < 0 ? errno : 0;
+    struct statx about;
 
     if (!path_of(walk, name, path))
         return is_too_long(err);
-    if (fd < 0 || fstat(fd, &about) != 0)
-        return err_errno(err, ERR_LOCAL, errno, "cannot open %s", path);
-    if (S_ISDIR(about.st_mode))
-        return enter(walk, &fd, name, path, err);
-    if (S_ISLNK(about.st_mode))
-        return judge(walk->trust, fd, path, ON_THE_WAY, err) && follow(walk, fd, path, err);
+    if (fd < 0)
+        return err_errno(err, ERR_LOCAL, failure, "cannot open %s", path);
+    if (!look_at(fd, path, &about, err))
+        return false;
+    if (S_ISDIR(about.stx_mode))
+        return enter(walk, &fd, &about, name, path, err);
+    if (S_ISLNK(about.stx_mode))
+        return judge(walk->trust, fd, &about, path, ON_THE_WAY, err) &&
+               follow(walk, fd, about.stx_uid, path, err);
     if (!is_last)
         return err_errno(err, ERR_LOCAL, ENOTDIR, "cannot open %s", path);
     memcpy(ret_end, name, strlen(name) + 1);
@@ -356,19 +367,22 @@ static bool open_end(const struct walk *walk, const char *name, const char *path
 {
     CLEANUP(close_fd) int fd = -1;
     char whole[PATH_MAX];
-    struct stat about;
+    struct stat named;
+    struct statx about;
 
     if (!path_of(walk, name, whole))
         return is_too_long(err);
-    if (name[0] == '\0' || fstatat(walk->fd, name, &about, AT_SYMLINK_NOFOLLOW) != 0 ||
-        !S_ISREG(about.st_mode))
+    if (name[0] == '\0' || fstatat(walk->fd, name, &named, AT_SYMLINK_NOFOLLOW) != 0 ||
+        !S_ISREG(named.st_mode))
         return err_set(err, ERR_LOCAL, "%s is not a regular file", path);
     fd = openat(walk->fd, name, how | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return err_errno(err, ERR_LOCAL, errno, "cannot open %s", path);
-    if (fstat(fd, &about) != 0 || !S_ISREG(about.st_mode))
+    if (!look_at(fd, path, &about, err))
+        return false;
+    if (!S_ISREG(about.stx_mode))
         return err_set(err, ERR_LOCAL, "%s is not a regular file", path);
-    if (!judge(walk->trust, fd, whole, THE_END, err))
+    if (!judge(walk->trust, fd, &about, whole, THE_END, err))
         return false;
     *ret_fd = take_fd(&fd);
     return true;

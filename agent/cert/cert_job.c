@@ -211,7 +211,10 @@ static bool read_disk(struct cert_job *job, struct err *err)
     /* What the consumer took last is what may have to be gone back to. */
     if (job->previous[0] == '\0' && strcmp(job->state.consumer.accepted, current) != 0)
         memcpy(job->previous, job->state.consumer.accepted, sizeof job->previous);
-    installed_read(job->set_fd, job->cert, &job->installed);
+    if (current[0] != '\0')
+        installed_read_generation(job->set_fd, current, job->cert, &job->installed);
+    else
+        installed_read(job->set_fd, job->cert, &job->installed);
     read_held(job, current);
     /* What was not found for want of memory may be there, and is not to be swept away. */
     if (err_shortage(err))
@@ -385,6 +388,8 @@ static bool recover(struct cert_job *job, struct err *err)
         return err_set(err, ERR_LOCAL, "%s", installed.why);
     if (!installed_recover(job->set_fd, job->cert, &installed, issued, err))
         return false;
+    secret_wipe(&issued->key_pem);
+    job->draft->key_is_published = true;
     return job->held[0] == '\0' || announce_held(job, issued, err);
 }
 
@@ -407,14 +412,38 @@ static bool read_list(struct cert_job *job, struct err *err)
     return read;
 }
 
+/* Into the draft, of a certificate that is staged anew with its key. */
+static bool read_published_key(struct cert_job *job, struct err *err)
+{
+    CLEANUP(installed_free) struct installed installed = {0};
+    CLEANUP(issued_free) struct issued issued = {0};
+    struct issued *ours = &job->draft->issued;
+
+    installed_read(job->set_fd, job->cert, &installed);
+    if (installed.health == INSTALLED_NOTHING)
+        return err_set(err, ERR_LOCAL, "%s", installed.why);
+    if (!installed_recover(job->set_fd, job->cert, &installed, &issued, err))
+        return false;
+    if (strcmp(issued.leaf_pem, ours->leaf_pem) != 0)
+        return err_set(err, ERR_LOCAL, "another certificate was published meanwhile");
+    secret_move(&ours->key_pem, &issued.key_pem);
+    return true;
+}
+
 static bool stage(struct cert_job *job, struct err *err)
 {
+    bool staged;
+
     shortage_forget();
     if (!set_claim_open_judged(job->claim, job->cert->directory, &job->set_fd, err) ||
+        (job->draft->key_is_published && !read_published_key(job, err)) ||
         !trust_bundle_fill(job->set_fd, job->cert, &job->draft->issued, err) || err_shortage(err))
         return false;
-    return generation_stage(job->set_fd, job->cert, &job->draft->issued, job->draft->generation,
-                            err);
+    staged =
+        generation_stage(job->set_fd, job->cert, &job->draft->issued, job->draft->generation, err);
+    /* The key is on disk now, or made anew by the next try; nothing here needs it any more. */
+    secret_wipe(&job->draft->issued.key_pem);
+    return staged;
 }
 
 /* The same certificate in other files is as revoked as it was; any other is not. */
@@ -443,8 +472,6 @@ static bool publish(struct cert_job *job, struct err *err)
     /* So that the look that our own renames bring about has nothing to read. */
     if (!installed_print(job->set_fd, job->cert, job->draft->generation, job->print, &why))
         job->print[0] = '\0';
-    /* The key is on disk now; nothing here needs it any more. */
-    secret_wipe(&job->draft->issued.key_pem);
     return true;
 }
 

@@ -27,9 +27,10 @@ struct cert_draft {
     struct issued issued;
     char generation[GENERATION_NAME_BYTES]; /* staged; "" before */
     unsigned token_number;                  /* of the token that the CSR was sent with; 0: none */
-    bool is_stranger;                       /* of an issuer that peers may not trust yet */
-    bool token_worked; /* the CA has taken that token, or one after it, from somebody */
-    unsigned denials;  /* 403s to the tokens that the CSR was sent with */
+    bool key_is_published; /* and read by job_stage, so that no key waits in memory */
+    bool is_stranger;      /* of an issuer that peers may not trust yet */
+    bool token_worked;     /* the CA has taken that token, or one after it, from somebody */
+    unsigned denials;      /* 403s to the tokens that the CSR was sent with */
 };
 
 struct cert_job {

@@ -115,10 +115,12 @@ static void check_mode(struct installed *installed, const struct output *output,
         note(installed, INSTALLED_DAMAGED, "the owner of %s was changed", output->name);
 }
 
-static void check_file(const struct reading *reading, const struct record_file *file)
+/* Whether the file holds what was written. */
+static bool check_file(const struct reading *reading, const struct record_file *file)
 {
     CLEANUP(bytes_free) struct bytes bytes = {.limit = OUTPUT_MOST_BYTES};
     CLEANUP(close_fd) int fd = -1;
+    bool is_as_written;
     struct installed *installed = reading->installed;
     struct digest digest = {0};
     char hex[DIGEST_HEX_BYTES];
@@ -128,15 +130,17 @@ static void check_file(const struct reading *reading, const struct record_file *
     if (!set_file_open(reading->fd, file->output.name, &fd, &err) ||
         !file_read(fd, file->output.name, &bytes, &err)) {
         note_unread(reading, file->output.name, &err);
-        return;
+        return false;
     }
     digest_add(&digest, bytes_text(&bytes), bytes.length);
-    if (!digest_hex(&digest, hex, &err) || strcmp(hex, file->digest) != 0)
+    is_as_written = digest_hex(&digest, hex, &err) && strcmp(hex, file->digest) == 0;
+    if (!is_as_written)
         note_spoiled(installed, "%s was changed", file->output.name);
     if (fstat(fd, &about) != 0)
         note_spoiled(installed, "%s cannot be looked at", file->output.name);
     else
         check_mode(installed, &file->output, fd, &about);
+    return is_as_written;
 }
 
 /* Of an output, which may belong to its consumer: what it holds is held against the record. */
@@ -147,8 +151,9 @@ static bool read_output(int generation_fd, const char *name, struct bytes *bytes
     return set_file_open(generation_fd, name, &fd, err) && file_read(fd, name, bytes, err);
 }
 
-/* All keystores of a generation were made with one password, and trying it takes milliseconds. */
-static void check_password(const struct reading *reading)
+/* Whether the password is still that of the keystores. All of a generation were made with one, and
+ * trying it takes milliseconds. */
+static bool check_password(const struct reading *reading)
 {
     CLEANUP(bytes_free) struct bytes bytes = {.limit = OUTPUT_MOST_BYTES};
     const struct record *record = &reading->installed->record;
@@ -158,12 +163,13 @@ static void check_password(const struct reading *reading)
     while (i < record->file_count && !content_needs_password(record->files[i].output.content))
         i++;
     if (i == record->file_count || reading->password.length == 0 ||
-        !read_output(reading->fd, record->files[i].output.name, &bytes, &err))
-        return;
-    if (!keystore_opens(bytes_text(&bytes), bytes.length, &reading->password))
-        note(reading->installed, INSTALLED_UNWANTED,
-             "keystore_password_file does not hold the password of %s any more",
-             record->files[i].output.name);
+        !read_output(reading->fd, record->files[i].output.name, &bytes, &err) ||
+        keystore_opens(bytes_text(&bytes), bytes.length, &reading->password))
+        return true;
+    note(reading->installed, INSTALLED_UNWANTED,
+         "keystore_password_file does not hold the password of %s any more",
+         record->files[i].output.name);
+    return false;
 }
 
 static bool same_output(const struct output *a, const struct output *b)
@@ -244,7 +250,11 @@ static bool read_key(int generation_fd, const struct record *record, const struc
     return true;
 }
 
-/* Key and certificate must belong together; what is locked in for now is judged by its digest. */
+/*
+ * Key and certificate must belong together. They did when the record was written, and with the file
+ * as it was written then they still do; so the key is decoded only where the file is another. What
+ * is locked in for now is judged by its digest.
+ */
 static void check_key(const struct reading *reading)
 {
     CLEANUP(cleanup_key) EVP_PKEY *key = NULL;
@@ -286,6 +296,8 @@ static void read_files(int generation_fd, const struct cert_config *cert, bool g
                        struct installed *installed)
 {
     struct reading reading = {cert, installed, generation_fd, glance, {0}};
+    const struct record_file *key = key_file(&installed->record);
+    bool has_key = key != NULL;
     struct err err;
 
     /* A password that cannot be read now is for the next staging to tell of. */
@@ -293,9 +305,12 @@ static void read_files(int generation_fd, const struct cert_config *cert, bool g
         (void)output_password(cert, &reading.password, &err);
     compare_outputs(installed, cert);
     for (size_t i = 0; i < installed->record.file_count; i++)
-        check_file(&reading, &installed->record.files[i]);
-    check_password(&reading);
-    if (!glance)
+        if (!check_file(&reading, &installed->record.files[i]) &&
+            key == &installed->record.files[i])
+            has_key = false;
+    if (!check_password(&reading) && has_key && key->output.content == CONTENT_PKCS12)
+        has_key = false;
+    if (!glance && !has_key)
         check_key(&reading);
     secret_wipe(&reading.password);
 }

@@ -96,10 +96,10 @@ static bool replace_link(int dir_fd, const char *name, const char *fresh, const 
 /* -- names inside the set's directory -------------------------------------------------------------
  */
 
-static bool check_name(int set_fd, const char *directory, const char *name, struct err *err)
+static bool check_name(int set_fd, const char *directory, const char *name,
+                       char ret_target[static PATH_MAX], struct err *err)
 {
-    char target[PATH_MAX];
-    enum what_is_there there = look(set_fd, name, target);
+    enum what_is_there there = look(set_fd, name, ret_target);
 
     if (there == NOTHING || there == OUR_LINK)
         return true;
@@ -111,10 +111,11 @@ static bool check_name(int set_fd, const char *directory, const char *name, stru
 
 bool publish_check(int set_fd, const struct cert_config *cert, struct err *err)
 {
+    char target[PATH_MAX];
     struct stat about;
 
     for (size_t i = 0; i < cert->outputs.count; i++)
-        if (!check_name(set_fd, cert->directory, cert->outputs.items[i].name, err))
+        if (!check_name(set_fd, cert->directory, cert->outputs.items[i].name, target, err))
             return false;
     if (fstatat(set_fd, publish_data_name, &about, AT_SYMLINK_NOFOLLOW) == 0 &&
         !S_ISLNK(about.st_mode))
@@ -123,13 +124,15 @@ bool publish_check(int set_fd, const struct cert_config *cert, struct err *err)
     return true;
 }
 
-static bool make_name(int set_fd, const char *name, bool *ret_made, struct err *err)
+static bool make_name(int set_fd, const char *directory, const char *name, bool *ret_made,
+                      struct err *err)
 {
     char target[PATH_MAX], wanted[PATH_MAX], fresh[NAME_MAX + 1];
-    enum what_is_there there = look(set_fd, name, target);
 
+    if (!check_name(set_fd, directory, name, target, err))
+        return false;
     snprintf(wanted, sizeof wanted, "%s%s", below_data, name);
-    if (there == OUR_LINK && strcmp(target, wanted) == 0)
+    if (strcmp(target, wanted) == 0)
         return true;
     snprintf(fresh, sizeof fresh, "%.200s%s", name, link_new_suffix);
     *ret_made = true;
@@ -307,8 +310,7 @@ static bool make_names(int set_fd, const struct cert_config *cert, struct err *e
     bool changed = false;
 
     for (size_t i = 0; i < cert->outputs.count; i++)
-        if (!check_name(set_fd, cert->directory, cert->outputs.items[i].name, err) ||
-            !make_name(set_fd, cert->outputs.items[i].name, &changed, err))
+        if (!make_name(set_fd, cert->directory, cert->outputs.items[i].name, &changed, err))
             return false;
     return !changed || sync_directory(set_fd, cert, err);
 }

@@ -73,18 +73,55 @@ static json_t *list_json(const struct text_list *list)
     return array;
 }
 
+/* Adds the names to the object, which is freed if they cannot be; NULL is none. */
+static json_t *with_names(json_t *object, const struct names *names)
+{
+    json_auto_t *added =
+        json_pack("{s:s?, s:o, s:o, s:o, s:o, s:o}", "common_name", names->common_name, "dns_names",
+                  list_json(&names->dns), "ip_addresses", list_json(&names->ip), "uris",
+                  list_json(&names->uri), "email_addresses", list_json(&names->email), "subject",
+                  list_json(&names->subject));
+
+    if (added != NULL && json_object_update(object, added) == 0)
+        return object;
+    json_decref(object);
+    return NULL;
+}
+
 static json_t *request_json(const struct cert_config *cert)
 {
-    const struct names *names = &cert->request.names;
+    return with_names(json_pack("{s:s?, s:s?, s:s?, s:b, s:s, s:i, s:I}", "pki_mount",
+                                cert->pki_mount, "pki_role", cert->pki_role, "issuer", cert->issuer,
+                                "key_from_ca", cert->key_source == KEY_FROM_VAULT, "key_type",
+                                key_type_words[cert->request.key_type], "usage",
+                                (int)cert->request.usage, "ttl", (json_int_t)cert->request.ttl_s),
+                      &cert->request.names);
+}
 
-    return json_pack("{s:s?, s:s?, s:s?, s:b, s:s, s:i, s:I, s:s?, s:o, s:o, s:o, s:o, s:o}",
-                     "pki_mount", cert->pki_mount, "pki_role", cert->pki_role, "issuer",
-                     cert->issuer, "key_from_ca", cert->key_source == KEY_FROM_VAULT, "key_type",
-                     key_type_words[cert->request.key_type], "usage", (int)cert->request.usage,
-                     "ttl", (json_int_t)cert->request.ttl_s, "common_name", names->common_name,
-                     "dns_names", list_json(&names->dns), "ip_addresses", list_json(&names->ip),
-                     "uris", list_json(&names->uri), "email_addresses", list_json(&names->email),
-                     "subject", list_json(&names->subject));
+static bool digest_of_text(const char *text, char to[static DIGEST_HEX_BYTES])
+{
+    struct digest digest = {0};
+    struct err err;
+
+    digest_add(&digest, text, strlen(text));
+    return digest_hex(&digest, to, &err);
+}
+
+/* What the certificate says, so that nobody has to decode it again. */
+static json_t *leaf_json(const struct issued *issued)
+{
+    const struct certificate_facts *leaf = &issued->leaf;
+    char of[DIGEST_HEX_BYTES];
+
+    if (!digest_of_text(issued->leaf_pem, of))
+        return NULL;
+    return with_names(json_pack("{s:s, s:I, s:I, s:i, s:s, s:s, s:s, s:s, s:s}", "of", of,
+                                "not_before", (json_int_t)leaf->validity.not_before, "not_after",
+                                (json_int_t)leaf->validity.not_after, "other_names",
+                                (int)leaf->other_names, "serial", leaf->serial, "sha256",
+                                leaf->fingerprint, "issuer", leaf->issuer, "authority_key",
+                                leaf->authority_key, "subject_key", leaf->subject_key),
+                      &leaf->names);
 }
 
 static json_t *files_json(const struct cert_config *cert, const char (*digests)[DIGEST_HEX_BYTES])
@@ -125,17 +162,17 @@ char *record_text(const struct cert_config *cert, const struct issued *issued,
     struct err err;
     json_auto_t *record =
         record_formats(cert, formats, &err)
-            ? json_pack("{s:i, s:s, s:I, s:I, s:s, s:s, s:o, s:o, s:o, s:s, s:o, s:o}", "version",
-                        RECORD_VERSION, "cert", cert->name, "issued", (json_int_t)issued->issued_s,
-                        "end", (json_int_t)issued->end_s, "request_id", issued->request_id,
-                        "certificate", issued->leaf_pem, "chain", list_json(&issued->chain_pem),
-                        "ca", list_json(&issued->ca_pem), "old_cas", old_cas_json(issued),
-                        "formats", formats, "request", request_json(cert), "files",
-                        files_json(cert, digests))
+            ? json_pack("{s:i, s:s, s:I, s:I, s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:o, s:o}",
+                        "version", RECORD_VERSION, "cert", cert->name, "issued",
+                        (json_int_t)issued->issued_s, "end", (json_int_t)issued->end_s,
+                        "request_id", issued->request_id, "certificate", issued->leaf_pem, "leaf",
+                        leaf_json(issued), "chain", list_json(&issued->chain_pem), "ca",
+                        list_json(&issued->ca_pem), "old_cas", old_cas_json(issued), "formats",
+                        formats, "request", request_json(cert), "files", files_json(cert, digests))
             : NULL;
 
     /* A part that could not be allocated makes the pack fail, or is missing: never write that. */
-    if (json_object_size(record) != 12 ||
+    if (json_object_size(record) != 13 ||
         json_array_size(json_object_get(record, "files")) != cert->outputs.count ||
         json_array_size(json_object_get(record, "old_cas")) != issued->old_ca_count)
         return NULL;
@@ -184,22 +221,26 @@ static bool read_word(const json_t *json, const char *name, const char *const *w
     return false;
 }
 
+static bool read_names(const json_t *json, struct arena *arena, struct names *names)
+{
+    return read_text(json, "common_name", arena, &names->common_name) &&
+           read_list(json, "dns_names", arena, &names->dns) &&
+           read_list(json, "ip_addresses", arena, &names->ip) &&
+           read_list(json, "uris", arena, &names->uri) &&
+           read_list(json, "email_addresses", arena, &names->email) &&
+           /* Records of earlier releases do not have it. */
+           (json_object_get(json, "subject") == NULL ||
+            read_list(json, "subject", arena, &names->subject));
+}
+
 static bool read_request(const json_t *json, struct arena *arena, struct request_facts *request)
 {
-    struct names *names = &request->request.names;
     unsigned key_type;
 
     if (!read_text(json, "pki_mount", arena, &request->pki_mount) ||
         !read_text(json, "pki_role", arena, &request->pki_role) ||
         !read_text(json, "issuer", arena, &request->issuer) ||
-        !read_text(json, "common_name", arena, &names->common_name) ||
-        !read_list(json, "dns_names", arena, &names->dns) ||
-        !read_list(json, "ip_addresses", arena, &names->ip) ||
-        !read_list(json, "uris", arena, &names->uri) ||
-        !read_list(json, "email_addresses", arena, &names->email) ||
-        /* Records of earlier releases do not have it. */
-        (json_object_get(json, "subject") != NULL &&
-         !read_list(json, "subject", arena, &names->subject)) ||
+        !read_names(json, arena, &request->request.names) ||
         !read_word(json, "key_type", key_type_words, &key_type))
         return false;
     request->request.key_type = (enum key_type)key_type;
@@ -285,6 +326,49 @@ static void read_end(const json_t *json, struct record *record)
     record->end_s = duration_shorter(record->end_s, leaf->not_after);
 }
 
+/* A text of just that size at most, ended. */
+static bool read_into(const json_t *json, const char *name, char *to, size_t bytes)
+{
+    const char *text = json_string_value(json_object_get(json, name));
+
+    return text != NULL && (size_t)snprintf(to, bytes, "%s", text) < bytes;
+}
+
+/* Whether the record tells what this certificate says. */
+static bool read_leaf_facts(const json_t *json, const char *pem, struct arena *arena,
+                            struct certificate_facts *ret_facts)
+{
+    const char *of = json_string_value(json_object_get(json, "of"));
+    char digest[DIGEST_HEX_BYTES];
+    struct certificate_facts facts = {
+        .validity = {(uint64_t)json_integer_value(json_object_get(json, "not_before")),
+                     (uint64_t)json_integer_value(json_object_get(json, "not_after"))},
+        .other_names = (unsigned)json_integer_value(json_object_get(json, "other_names")),
+    };
+
+    if (of == NULL || !digest_of_text(pem, digest) || strcmp(of, digest) != 0 ||
+        !read_names(json, arena, &facts.names) ||
+        !read_into(json, "serial", facts.serial, sizeof facts.serial) ||
+        !read_into(json, "sha256", facts.fingerprint, sizeof facts.fingerprint) ||
+        !read_text(json, "issuer", arena, &facts.issuer) || facts.issuer == NULL ||
+        !read_into(json, "authority_key", facts.authority_key, sizeof facts.authority_key) ||
+        !read_into(json, "subject_key", facts.subject_key, sizeof facts.subject_key))
+        return false;
+    *ret_facts = facts;
+    return true;
+}
+
+/* Records of earlier releases do not tell it. */
+static bool read_leaf(const json_t *json, struct arena *arena, struct record *record,
+                      struct err *err)
+{
+    if (read_leaf_facts(json_object_get(json, "leaf"), record->leaf_pem, arena, &record->leaf) ||
+        certificate_read(record->leaf_pem, arena, &record->leaf, err))
+        return true;
+    err->kind = ERR_LOCAL; /* it was sound when the CA sent it */
+    return err_wrap(err, "the record is damaged");
+}
+
 bool record_read(const char *text, size_t length, struct arena *arena, struct record *ret_record,
                  struct err *err)
 {
@@ -304,10 +388,8 @@ bool record_read(const char *text, size_t length, struct arena *arena, struct re
         !read_request(json_object_get(json, "request"), arena, &record.request) ||
         !read_files(json, arena, &record))
         return err_set(err, ERR_LOCAL, "the record is damaged");
-    if (!certificate_read(record.leaf_pem, arena, &record.leaf, err)) {
-        err->kind = ERR_LOCAL; /* it was sound when the CA sent it */
-        return err_wrap(err, "the record is damaged");
-    }
+    if (!read_leaf(json, arena, &record, err))
+        return false;
     read_end(json, &record);
     *ret_record = record;
     return true;

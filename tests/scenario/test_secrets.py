@@ -1,10 +1,13 @@
 """No secret leaves the process: not by log, status, arguments, environment of others, core or file mode."""
 import os
+import re
 import resource
+import shutil
 import signal
 import socket
 import ssl
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -93,6 +96,29 @@ def test_equals_may_not_look_into_the_process(devca, site):
 
 PASSWORD = "a-password-for-keystores-5Zr8"
 KEYSTORES = "file = k.der key-der\nfile = k.p12 pkcs12\nfile = t.p12 truststore\n"
+def locked_kb(pid):
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"VmLck:\s+(\d+) kB", status).group(1))
+
+
+def test_the_heap_of_secrets_has_room_for_what_is_in_flight_and_not_for_every_certificate(devca, site):
+    """No certificate at rest keeps a key in memory; keys of RSA take more."""
+    kb = {}
+    for key_type, count in (("ecdsa-p256", 1), ("ecdsa-p256", 600), ("rsa-4096", 4)):
+        names = [f"web{i}" for i in range(count)]
+        site.configure(devca, {name: WEB + f"key_type = {key_type}\n" for name in names}, agent="log_level = notice")
+        run = site.run()
+        run.wait_ready(patience=60)
+        kb[key_type, count] = locked_kb(run.pid)
+        assert not run.events("failed")
+        assert run.terminate() == 0
+        for name in names:
+            shutil.rmtree(site.out(name))
+    if kb["ecdsa-p256", 1] == 0:
+        pytest.skip("no memory may be locked here")
+    assert kb["ecdsa-p256", 600] == kb["ecdsa-p256", 1] < kb["rsa-4096", 4], kb
+
+
 PLOT = 32768  # bytes at the end of the heap
 own_free = pytest.mark.skipif(SANITIZED, reason="a sanitizer keeps what is freed, and does not wipe it")
 

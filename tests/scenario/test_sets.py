@@ -1,4 +1,5 @@
 """Whose a set is: its lock, its notes, the way to it, and what others left in it."""
+import contextlib
 import json
 import os
 import shutil
@@ -413,8 +414,11 @@ def files_limit(site, monkeypatch):
 
 
 def open_files(pid):
-    return [os.readlink(f"/proc/{pid}/fd/{entry}") for entry in os.listdir(f"/proc/{pid}/fd")
-            if os.path.lexists(f"/proc/{pid}/fd/{entry}")]
+    found = []
+    for entry in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            found.append(os.readlink(f"/proc/{pid}/fd/{entry}"))
+    return found
 
 
 @pytest.fixture

@@ -201,6 +201,54 @@ static void what_was_published_is_found_whole_again(void **state)
     installed_free(&installed);
 }
 
+/* The record tells what the certificate says, and only of that certificate. */
+static void facts_of_the_leaf_are_read_from_the_record(void **state)
+{
+    struct set *set = *state;
+    static const char digests[COUNT_OF(set->outputs)][DIGEST_HEX_BYTES] = {
+        [0 ... COUNT_OF(set->outputs) - 1] = {[0 ... DIGEST_HEX_BYTES - 2] = '0'}};
+    const struct certificate_facts *leaf = &set->issued.leaf;
+    struct certificate_facts parsed;
+    struct record record;
+    struct err err;
+    char *text;
+    json_t *json;
+
+    text = record_text(&set->cert, &set->issued, digests);
+    json = json_loads(text, 0, NULL);
+    free(text);
+    /* Facts count for the certificate that they were written with: for another text it is decoded.
+     */
+    for (int i = 0; i < 3; i++) {
+        json_object_set_new(json, "certificate",
+                            json_string(i == 1 ? "no certificate" : set->issued.leaf_pem));
+        if (i == 2)
+            json_object_set_new(json_object_get(json, "leaf"), "serial", json_string("00:01"));
+        text = json_dumps(json, 0);
+        assert_int_equal(record_read(text, strlen(text), &set->issued.arena, &record, &err),
+                         i != 1);
+        free(text);
+        if (i == 0) {
+            parsed = record.leaf;
+            assert_string_equal(parsed.serial, leaf->serial);
+            assert_string_equal(parsed.fingerprint, leaf->fingerprint);
+            assert_string_equal(parsed.issuer, leaf->issuer);
+            assert_string_equal(parsed.names.dns.items[0], leaf->names.dns.items[0]);
+            assert_string_equal(parsed.authority_key, leaf->authority_key);
+            assert_int_equal(parsed.validity.not_after, leaf->validity.not_after);
+        }
+        if (i == 2)
+            assert_string_equal(record.leaf.serial, "00:01");
+    }
+    /* What an earlier release wrote has none, and is decoded. */
+    json_object_del(json, "leaf");
+    text = json_dumps(json, 0);
+    assert_true(record_read(text, strlen(text), &set->issued.arena, &record, &err));
+    assert_string_equal(record.leaf.serial, leaf->serial);
+    free(text);
+    json_decref(json);
+}
+
 /* A record of a leaf of an hour, whose CA ends in half of that; `end` is what it says itself. */
 static uint64_t end_read_back(struct set *set, json_int_t end)
 {
@@ -218,6 +266,7 @@ static uint64_t end_read_back(struct set *set, json_int_t end)
     char *text;
     json_t *json;
 
+    assert_true(certificate_read(leaf_pem, &set->issued.arena, &issued.leaf, &err));
     issued.ca_pem = (struct text_list){.items = (const char **)texts, .count = 1};
     set->cert.outputs.count = 0;
     text = record_text(&set->cert, &issued, no_digests);
@@ -333,14 +382,16 @@ static void whatever_changes_can_be_seen_without_reading(void **state)
 static void a_key_that_does_not_belong_to_the_certificate_is_noticed(void **state)
 {
     struct set *set = *state;
-    char previous[GENERATION_NAME_BYTES], generation[GENERATION_NAME_BYTES];
+    char previous[GENERATION_NAME_BYTES];
     struct issued other;
-    struct err err;
+    int fd;
 
+    publish_now(set, previous);
     fill_issued(&other, "a.example.com");
-    secret_move(&other.key_pem, &set->issued.key_pem);
-    assert_true(generation_stage(set->fd, &set->cert, &other, generation, &err));
-    assert_true(publish_swap(set->fd, &set->cert, generation, previous, &err));
+    fd = openat(set->fd, "tls.key", O_WRONLY | O_TRUNC);
+    assert_int_equal(write(fd, secret_expose(&other.key_pem), other.key_pem.length),
+                     other.key_pem.length);
+    close(fd);
     assert_int_equal(health_of(set), INSTALLED_NOTHING);
     issued_free(&other);
 }
@@ -870,6 +921,7 @@ int main(void)
 #define SET_TEST(name) cmocka_unit_test_setup_teardown(name, make_set, remove_set)
     const struct CMUnitTest tests[] = {
         SET_TEST(a_set_is_staged_with_its_contents_and_modes),
+        SET_TEST(facts_of_the_leaf_are_read_from_the_record),
         SET_TEST(a_generation_ends_with_the_first_certificate_on_its_path),
         SET_TEST(what_was_published_is_found_whole_again),
         SET_TEST(damage_is_noticed),
