@@ -1,10 +1,12 @@
 #include "app/daemon.h"
 
 #include "app/clock_watch.h"
+#include "app/config_watch.h"
 #include "app/control.h"
 #include "app/engine.h"
 #include "app/reconfigure.h"
 #include "app/service_notify.h"
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/log.h"
@@ -25,6 +27,9 @@ struct daemon {
     sd_event_source *report; /* runs when the loop has nothing better to do */
     uint64_t reported_us;    /* on the boot clock */
     struct reconfigure *reconfigure;
+    struct config_watch *watch;
+    /* Of what was applied, "" while it is not watched, and of what is broken and was told. */
+    char applied[DIGEST_HEX_BYTES], broken[DIGEST_HEX_BYTES];
     struct serve *serve;
     struct control *control;
     /* Commands that wait for a read of the configuration, of that number. */
@@ -182,13 +187,50 @@ static void answer(struct daemon *daemon, uint64_t number, enum control_status s
     json_decref(body);
 }
 
-static void on_configuration(void *arg, const struct reconfigure_result *result)
+static void digest_problem(void *digest, const char *text)
+{
+    digest_add(digest, text, strlen(text) + 1);
+}
+
+/*
+ * Whether it is what is known already. What was only seen to change may say the same as before, and
+ * what is broken is told once, however often it is written.
+ */
+static bool is_known(struct daemon *daemon, const struct reconfigure_result *result)
+{
+    char *known = result->config == NULL ? daemon->broken : daemon->applied;
+    CLEANUP(digest_drop) struct digest digest = {0};
+    char now[DIGEST_HEX_BYTES] = "";
+    struct err err;
+    bool same;
+
+    if (result->config != NULL && result->sources != NULL) {
+        memcpy(now, result->sources->digest, sizeof now);
+    } else if (result->config == NULL) {
+        config_problems_each(result->problems, digest_problem, &digest);
+        if (!digest_hex(&digest, now, &err))
+            now[0] = '\0';
+    }
+    same = now[0] != '\0' && strcmp(now, known) == 0;
+    memcpy(known, now, sizeof now);
+    if (result->config != NULL)
+        daemon->broken[0] = '\0';
+    return same;
+}
+
+static void on_configuration(void *arg, struct reconfigure_result *result)
 {
     struct daemon *daemon = arg;
     enum control_status status;
     json_t *body;
+    bool known;
 
     if (daemon->stopping)
+        return;
+    known = is_known(daemon, result);
+    if (result->config != NULL)
+        config_watch_use(daemon->watch, TAKE(result->sources));
+    if (known && !result->asked)
         return;
     status = result->config == NULL ? refuse(result->problems, &body)
                                     : apply(daemon, result->config, &body);
@@ -213,6 +255,14 @@ static uint64_t reload(struct daemon *daemon)
         service_notify_reloading();
     }
     return reconfigure_ask(daemon->reconfigure);
+}
+
+static void on_file_changed(void *arg)
+{
+    struct daemon *daemon = arg;
+
+    if (!daemon->stopping)
+        reconfigure_notice(daemon->reconfigure);
 }
 
 static void on_reload(void *arg, struct serve_request *request)
@@ -306,12 +356,23 @@ static bool open_sources(struct daemon *daemon, const char *file, struct err *er
     return service_notify_open(loop, err) &&
            clock_watch_open(loop, on_clock_set, daemon, &daemon->clock, err) &&
            reconfigure_open(loop, file, on_configuration, daemon, &daemon->reconfigure, err) &&
+           config_watch_open(loop, on_file_changed, daemon, &daemon->watch, err) &&
            serve_open(loop, daemon->engine.tools.workers, routes, daemon, &daemon->serve, err) &&
            control_open(daemon->engine.tools.workers, daemon->serve, file, &daemon->control, err);
 }
 
+/* Of the configuration that it starts with. */
+static void watch_files(struct daemon *daemon, struct config_sources *sources)
+{
+    if (sources == NULL)
+        return;
+    memcpy(daemon->applied, sources->digest, sizeof daemon->applied);
+    config_watch_use(daemon->watch, sources);
+}
+
 int daemon_run(struct config *config, const char *file)
 {
+    struct config_sources *sources;
     struct daemon daemon = {0};
     struct err err = {0};
     int r = -1;
@@ -319,9 +380,11 @@ int daemon_run(struct config *config, const char *file)
     event_emit(&(struct event){.kind = EVENT_STARTED},
                "leafd " LEAFD_VERSION " keeps %zu certificates fresh from %s", config->cert_count,
                config->vault.address);
+    sources = config->agent.watch_config ? config_sources_of(config, file) : NULL;
     config_forget_source(config);
     if (engine_open(&daemon.engine, config, true, on_rest, &daemon, &err) &&
         open_sources(&daemon, file, &err) && engine_start(&daemon.engine, NULL, 0, &err)) {
+        watch_files(&daemon, sources);
         r = sd_event_loop(daemon.engine.tools.loop);
         if (r < 0)
             err_errno(&err, ERR_LOCAL, -r, "the event loop ended");
@@ -331,6 +394,7 @@ int daemon_run(struct config *config, const char *file)
     slot_drop(daemon.revocation);
     service_notify_close();
     clock_watch_close(daemon.clock);
+    config_watch_close(daemon.watch);
     reconfigure_close(daemon.reconfigure);
     control_close(daemon.control);
     serve_close(daemon.serve);

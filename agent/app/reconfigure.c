@@ -14,6 +14,7 @@ struct reading {
     char *file;
     struct config *config;
     struct config_problems problems;
+    struct config_sources *sources; /* NULL: not to be watched */
 };
 
 struct reconfigure {
@@ -27,7 +28,9 @@ struct reconfigure {
     struct reading *reading; /* of the same; the worker's until it ends */
     uint64_t number;         /* of the last read that was started */
     bool is_busy;            /* it was not told of yet */
-    bool again;              /* one more is asked for */
+    bool is_asked;           /* it was asked for, not only caused by a change */
+    bool again;              /* one more is to follow */
+    bool is_asked_again;     /* likewise */
 };
 
 static bool run_reading(void *job, struct err *err)
@@ -36,6 +39,8 @@ static bool run_reading(void *job, struct err *err)
 
     (void)err;
     reading->config = configuration_load(reading->file, &reading->problems);
+    if (reading->config != NULL && reading->config->agent.watch_config)
+        reading->sources = config_sources_of(reading->config, reading->file);
     if (reading->config != NULL)
         config_forget_source(reading->config);
     return true;
@@ -47,6 +52,7 @@ static void free_reading(void *job)
 
     config_unref(reading->config);
     config_problems_free(&reading->problems);
+    config_sources_free(reading->sources);
     free(reading->file);
     free(reading);
 }
@@ -72,7 +78,8 @@ static void start(struct reconfigure *reconfigure)
 
     reconfigure->number++;
     reconfigure->is_busy = true;
-    reconfigure->again = false;
+    reconfigure->is_asked = reconfigure->is_asked_again;
+    reconfigure->again = reconfigure->is_asked_again = false;
     reconfigure->reading = new_reading(reconfigure->file);
     if (reconfigure->reading != NULL)
         reconfigure->slot =
@@ -86,12 +93,11 @@ static void start(struct reconfigure *reconfigure)
 }
 
 /* The receiver may ask again, and is answered by another read. */
-static void tell(struct reconfigure *reconfigure, struct config *config,
-                 const struct config_problems *problems)
+static void tell(struct reconfigure *reconfigure, struct reconfigure_result *result)
 {
-    const struct reconfigure_result result = {reconfigure->number, config, problems};
-
-    reconfigure->on_read(reconfigure->arg, &result);
+    result->number = reconfigure->number;
+    result->asked = reconfigure->is_asked;
+    reconfigure->on_read(reconfigure->arg, result);
     reconfigure->is_busy = false;
     if (reconfigure->again)
         start(reconfigure);
@@ -103,10 +109,14 @@ static void on_read(void *arg, const struct err *err)
     struct slot *slot = reconfigure->slot;
     struct reading *reading = reconfigure->reading;
 
+    struct reconfigure_result result = {
+        .config = reading->config, .problems = &reading->problems, .sources = reading->sources};
+
     (void)err;
     reconfigure->slot = NULL;
     reconfigure->reading = NULL;
-    tell(reconfigure, reading->config, &reading->problems);
+    tell(reconfigure, &result);
+    reading->sources = result.sources;
     slot_drop(slot);
 }
 
@@ -115,11 +125,12 @@ static int on_not_read(sd_event_source *source, void *arg)
 {
     CLEANUP(config_problems_free) struct config_problems problems = {0};
     struct reconfigure *reconfigure = arg;
+    struct reconfigure_result result = {.problems = &problems};
 
     (void)source;
     config_problem(&problems, &(struct config_place){.file = reconfigure->file},
                    "cannot be read: %s", reconfigure->why_not.text);
-    tell(reconfigure, NULL, &problems);
+    tell(reconfigure, &result);
     return 0;
 }
 
@@ -144,13 +155,24 @@ bool reconfigure_open(sd_event *loop, const char *file, reconfigure_done *on_rea
     return true;
 }
 
-uint64_t reconfigure_ask(struct reconfigure *reconfigure)
+static void read_again(struct reconfigure *reconfigure, bool asked)
 {
+    reconfigure->is_asked_again |= asked;
     if (reconfigure->is_busy)
         reconfigure->again = true;
     else
         start(reconfigure);
+}
+
+uint64_t reconfigure_ask(struct reconfigure *reconfigure)
+{
+    read_again(reconfigure, true);
     return reconfigure->number + (reconfigure->again ? 1 : 0);
+}
+
+void reconfigure_notice(struct reconfigure *reconfigure)
+{
+    read_again(reconfigure, false);
 }
 
 bool reconfigure_is_asked(const struct reconfigure *reconfigure)

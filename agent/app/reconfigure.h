@@ -8,6 +8,7 @@
 #ifndef LEAFD_APP_RECONFIGURE_H
 #define LEAFD_APP_RECONFIGURE_H
 
+#include "app/config_watch.h"
 #include "config/config.h"
 #include "config/config_problems.h"
 
@@ -15,15 +16,17 @@
 
 struct reconfigure;
 
-/* A read as it ended; both live until the receiver returns. */
+/* A read as it ended; all of it lives until the receiver returns. */
 struct reconfigure_result {
     uint64_t number;       /* of the read: reconfigure_ask */
+    bool asked;            /* somebody wants to hear of it; else a file was seen to change */
     struct config *config; /* NULL: it is broken, and `problems` tells how */
     const struct config_problems *problems;
+    struct config_sources *sources; /* for the receiver to take; NULL: not to be watched */
 };
 
 /* Told on the loop after each read. */
-typedef void reconfigure_done(void *arg, const struct reconfigure_result *result);
+typedef void reconfigure_done(void *arg, struct reconfigure_result *result);
 
 /*
  * reconfigure_open - gets ready to read the configuration that starts with `file`
@@ -40,6 +43,9 @@ bool reconfigure_open(sd_event *loop, const char *file, reconfigure_done *on_rea
  * Gives the number of the read that the question is answered by. The numbers grow by one.
  */
 uint64_t reconfigure_ask(struct reconfigure *reconfigure);
+
+/* reconfigure_notice - the same, since a file was seen to change */
+void reconfigure_notice(struct reconfigure *reconfigure);
 
 /* reconfigure_is_asked - whether one more read follows the one that is under way or being told of
  */

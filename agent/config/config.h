@@ -70,6 +70,7 @@ struct agent_config {
     enum log_level log_level;
     unsigned max_in_flight;
     enum ready_when ready_when;
+    bool watch_config;
     uint64_t files_every_s; /* between looks at the files of a set; 0: none */
     uint64_t ca_poll_s;     /* between looks at the CA; 0: none; CA_NEWS_AUTO: by the lifetime */
     uint64_t ca_spread_s;

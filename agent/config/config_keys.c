@@ -70,6 +70,8 @@ const struct config_key config_keys[] = {
      .type = "number", .example = "16"},
     {"ready_when", AGENT(ready_when), .parse = parse_ready_when, .fallback = "tried",
      .type = "word", .example = "tried"},
+    {"watch_config", AGENT(watch_config), .parse = parse_yes_no, .fallback = "no",
+     .type = "yes or no", .example = "yes"},
     {"files_every", AGENT(files_every_s), .parse = parse_duration_or_0, .fallback = "5m",
      .type = "duration, or 0", .example = "5m"},
     {"ca_poll", AGENT(ca_poll_s), .parse = parse_poll, .fallback = "auto",

@@ -1,5 +1,8 @@
 """Reading the configuration again beside the work: what the service manager hears, and what a read that hangs holds."""
 
+import os
+import shutil
+
 from preloads import preload
 from scene import WEB, wait_for
 
@@ -58,4 +61,95 @@ def test_a_read_that_hangs_holds_nothing_but_itself(devca, site):
     site.configure(devca, {"web": short, "db": WEB + "file = both.pem combined 0640 :hung"})
     run.hangup()
     wait_for(lambda: reloads(run)[-1] == "RELOADING=1", "the reload to be told")
+    assert run.terminate() == 0
+
+
+def switch(volume, name, text):
+    """What kubelet does with the volume of a ConfigMap: a new directory, and one rename that turns to it."""
+    folder = volume / f"..2026_{name}"
+    folder.mkdir()
+    (folder / "leafd.ini").write_text(text)
+    link = volume / "..data_tmp"
+    link.symlink_to(folder.name)
+    before = os.readlink(volume / "..data") if (volume / "..data").is_symlink() else None
+    link.rename(volume / "..data")
+    if before is None:
+        (volume / "leafd.ini").symlink_to("..data/leafd.ini")
+    else:
+        shutil.rmtree(volume / before)
+
+
+def test_a_changed_configmap_is_taken_over_and_a_broken_one_told_once(devca, site):
+    volume = site.folder / "config"
+    volume.mkdir()
+    watched = "watch_config = yes"
+    one = site.configure(devca, {"web": WEB}, agent=watched).read_text()
+    two = site.configure(devca, {"web": WEB, "db": WEB}, agent=watched).read_text()
+    site.file.unlink()
+    site.file = volume / "leafd.ini"
+    switch(volume, "1", one)
+    run = site.run()
+    run.wait_ready()
+    switch(volume, "2", two)
+    run.wait_event("published", "db")
+    assert len(run.events("config-applied")) == 1
+
+    # Broken, and broken in the same way again, and the old text in a new directory: nothing more.
+    switch(volume, "3", two + "\nnonsense = 1\n")
+    run.wait_event("config-broken")
+    switch(volume, "4", two + "\nnonsense = 1\n")
+    switch(volume, "5", two)
+    switch(volume, "6", two + "\nnonsense = 2\nmore = 3\n")
+    run.wait_event("config-broken", count=2)
+    switch(volume, "7", one)
+    run.wait_event("config-applied", count=2)
+    assert run.events("forgotten", "db")
+    assert len(run.events("config-broken")) == 2
+
+    # No longer wanted: the last change that is noticed by itself.
+    switch(volume, "8", one.replace(watched, ""))
+    run.wait_event("config-applied", count=3)
+    switch(volume, "9", two)
+    run.hangup()
+    run.wait_event("config-applied", count=4)
+    assert [x for x in run.manager.lines if x in ("READY=1", "RELOADING=1")] == ["READY=1", "RELOADING=1", "READY=1"]
+    assert run.terminate() == 0
+
+
+def test_edited_files_and_includes_are_noticed_and_others_are_not(devca, site):
+    site.configure(devca, {"web": WEB}, agent="watch_config = yes\ninclude = conf.d/*.ini")
+    main = site.file.read_text()
+    folder = site.folder / "conf.d"
+    run = site.run()
+    run.wait_ready()
+    # Neither another file beside it, nor the same text once more.
+    (site.folder / "notes.txt").write_text("x")
+    site.file.write_text(main)
+    section = f"[cert db]\npki_mount = {devca.mount}\n{WEB}\ndirectory = {site.out('db')}\n"
+    folder.mkdir()
+    run.hangup()  # the folder was not there before
+    run.wait_event("config-applied")
+    (folder / "db.ini").write_text(section)
+    run.wait_event("published", "db")
+    # As editors save: a new file, and a rename over the old one.
+    (folder / ".db.ini.swp").write_text("garbage")
+    (folder / "db.new").write_text(section.replace("[cert db]", "[cert mail]").replace("out-db", "out-mail"))
+    (folder / "db.new").rename(folder / "db.ini")
+    run.wait_event("published", "mail")
+    assert run.events("forgotten", "db")
+    (folder / "db.ini").unlink()
+    run.wait_event("forgotten", "mail")
+    assert len(run.wait_event("config-applied", count=4)) == 4 and not run.events("config-broken")
+    assert run.terminate() == 0
+
+
+def test_without_inotify_it_is_told_and_a_signal_does_the_same(devca, site):
+    site.configure(devca, {"web": WEB}, agent="watch_config = yes")
+    run = site.run(environment=preload("no_inotify"))
+    run.wait_ready()
+    assert any("watch_config: cannot watch" in line["message"] and "SIGHUP" in line["message"]
+               for line in run.wait_event("advice"))
+    site.configure(devca, {"web": WEB, "db": WEB}, agent="watch_config = yes")
+    run.hangup()
+    run.wait_event("published", "db")
     assert run.terminate() == 0

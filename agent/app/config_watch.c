@@ -1,0 +1,466 @@
+#include "app/config_watch.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/event.h"
+#include "base/worker.h"
+#include "config/config_document.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+enum {
+    SETTLE_US = 300 * 1000, /* between the first sign of a change and the look at it */
+    GAP_US = 1000 * 1000,   /* between two looks: whoever goes on writing wakes us no oftener */
+    EVENTS_BYTES = 16 * 1024,
+    THREADS = 1
+};
+
+/* Of the symbolic link that kubelet turns: a ConfigMap or Secret, whatever its files are called. */
+static const char volume_link[] = "..data";
+
+/* -- which files ----------------------------------------------------------------------------------
+ */
+
+static bool add(struct config_sources *sources, const char *directory, const char *pattern)
+{
+    struct config_source *source;
+
+    for (size_t i = 0; i < sources->count; i++)
+        if (strcmp(sources->items[i].directory, directory) == 0 &&
+            strcmp(sources->items[i].pattern, pattern) == 0)
+            return true;
+    source = arena_append(&sources->arena, &sources->items, &sources->count, sizeof *source);
+    if (source == NULL)
+        return false;
+    source->directory = arena_copy(&sources->arena, directory);
+    source->pattern = arena_copy(&sources->arena, pattern);
+    return source->directory != NULL && source->pattern != NULL;
+}
+
+/* The name in its directory. Of a pattern over directories, the first that it leaves open. */
+static bool add_path(struct config_sources *sources, const char *path)
+{
+    size_t open = strcspn(path, "*?["), slash = open;
+    char directory[PATH_MAX];
+    const char *pattern;
+
+    while (slash > 0 && path[slash - 1] != '/')
+        slash--;
+    if (path[open] == '\0' || strchr(path + open, '/') == NULL)
+        slash = strrchr(path, '/') == NULL ? 0 : (size_t)(strrchr(path, '/') - path) + 1;
+    snprintf(directory, sizeof directory, "%.*s", slash == 0 ? 1 : (int)slash,
+             slash == 0 ? "." : path);
+    pattern = arena_copy_part(&sources->arena, path + slash, strcspn(path + slash, "/"));
+    return pattern != NULL && add(sources, directory, pattern);
+}
+
+/* A relative one starts at the main file's folder. */
+static bool add_include(struct config_sources *sources, const char *file, const char *pattern)
+{
+    const char *slash = strrchr(file, '/');
+    const char *path =
+        pattern[0] == '/' || slash == NULL
+            ? pattern
+            : arena_format(&sources->arena, "%.*s/%s", (int)(slash - file), file, pattern);
+
+    return path != NULL && add_path(sources, path);
+}
+
+static void digest_text(struct digest *digest, const char *text)
+{
+    digest_add(digest, text, strlen(text) + 1);
+}
+
+static bool add_section(struct config_sources *sources, const char *file,
+                        const struct config_section *section, struct digest *digest)
+{
+    bool is_agent = strcmp(section->kind, "agent") == 0;
+    bool added = true;
+
+    digest_text(digest, section->title);
+    for (const struct config_entry *at = section->entries; at != NULL && added; at = at->next) {
+        digest_text(digest, at->key);
+        digest_text(digest, at->value);
+        if (is_agent && strcmp(at->key, "include") == 0)
+            added = add_include(sources, file, at->value);
+    }
+    return added;
+}
+
+static bool fill(struct config_sources *sources, const struct config *config, const char *file)
+{
+    CLEANUP(digest_drop) struct digest digest = {0};
+    const char *last = file;
+    bool filled = add_path(sources, file);
+    struct err err;
+
+    for (const struct config_section *at = config->document->sections; at != NULL && filled;
+         at = at->next) {
+        /* Sections of a file follow one another. */
+        if (strcmp(at->file, last) != 0)
+            filled = add_path(sources, at->file);
+        last = at->file;
+        filled = filled && add_section(sources, file, at, &digest);
+    }
+    for (size_t i = 0; i < config->cert_count; i++)
+        digest_text(&digest, config->certs[i].digest);
+    return filled && digest_hex(&digest, sources->digest, &err);
+}
+
+struct config_sources *config_sources_of(const struct config *config, const char *file)
+{
+    struct config_sources *sources = calloc(1, sizeof *sources);
+
+    if (sources != NULL && !fill(sources, config, file)) {
+        config_sources_free(sources);
+        return NULL;
+    }
+    return sources;
+}
+
+void config_sources_free(struct config_sources *sources)
+{
+    if (sources == NULL)
+        return;
+    arena_free(&sources->arena);
+    free(sources);
+}
+
+/* -- the watch ------------------------------------------------------------------------------------
+ */
+
+/* The files, and what inotify calls their directories. */
+struct places {
+    struct config_sources *sources;
+    int *watches;     /* of each source; -1: cannot be watched */
+    size_t unwatched; /* of them, the first that cannot be; the count: all can */
+    int errnum;       /* why */
+};
+
+/* What a thread looks up. */
+struct placing {
+    struct places *places;
+    int fd; /* a duplicate of inotify's */
+};
+
+struct config_watch {
+    sd_event *loop;
+    struct workers *workers;
+    config_watch_noticed *on_change;
+    void *arg;
+    int fd; /* inotify's; -1: not needed yet */
+    sd_event_source *source, *timer;
+    uint64_t noticed_us; /* when it was told last, on the boot clock */
+    struct slot *slot;
+    struct placing *placing;     /* under way; the worker's until it ends */
+    struct places *places;       /* what is watched; NULL: nothing */
+    struct config_sources *next; /* to be placed behind the ones under way; NULL: none */
+    bool lost;                   /* a directory has gone */
+    bool told;                   /* that something cannot be watched */
+};
+
+static void free_places(struct places *places)
+{
+    if (places == NULL)
+        return;
+    config_sources_free(places->sources);
+    free(places->watches);
+    free(places);
+}
+
+/* Takes the sources. */
+static struct places *new_places(struct config_sources *sources)
+{
+    struct places *places = calloc(1, sizeof *places);
+    int *watches = calloc(sources->count + 1, sizeof *watches);
+
+    if (places != NULL && watches != NULL) {
+        *places = (struct places){sources, watches, sources->count, 0};
+        return places;
+    }
+    free(places);
+    free(watches);
+    config_sources_free(sources);
+    return NULL;
+}
+
+static void free_placing(void *job)
+{
+    struct placing *placing = job;
+
+    free_places(placing->places);
+    close_fd(&placing->fd);
+    free(placing);
+}
+
+static bool place(void *job, struct err *err)
+{
+    const uint32_t what = IN_MOVED_TO | IN_MOVED_FROM | IN_CLOSE_WRITE | IN_CREATE | IN_DELETE |
+                          IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
+    const struct placing *placing = job;
+    struct places *places = placing->places;
+
+    (void)err;
+    for (size_t i = 0; i < places->sources->count; i++) {
+        places->watches[i] =
+            inotify_add_watch(placing->fd, places->sources->items[i].directory, what);
+        if (places->watches[i] < 0 && places->errnum == 0) {
+            places->errnum = errno;
+            places->unwatched = i;
+        }
+    }
+    return true;
+}
+
+/* -- what is noticed ------------------------------------------------------------------------------
+ */
+
+static void notice(struct config_watch *watch)
+{
+    uint64_t at_us = clock_boot_us() + SETTLE_US;
+
+    if (sd_event_source_get_enabled(watch->timer, NULL) > 0)
+        return;
+    if (at_us < watch->noticed_us + GAP_US)
+        at_us = watch->noticed_us + GAP_US;
+    sd_event_source_set_time(watch->timer, at_us);
+    sd_event_source_set_enabled(watch->timer, SD_EVENT_ONESHOT);
+}
+
+static bool is_of(const struct places *places, const struct inotify_event *event)
+{
+    const char *name = event->len > 0 ? event->name : "";
+
+    for (size_t i = 0; places != NULL && i < places->sources->count; i++)
+        if (places->watches[i] == event->wd &&
+            (name[0] == '\0' || strcmp(name, volume_link) == 0 ||
+             fnmatch(places->sources->items[i].pattern, name, FNM_PERIOD) == 0))
+            return true;
+    return false;
+}
+
+static int on_events(sd_event_source *source, int fd, uint32_t events, void *arg)
+{
+    _Alignas(struct inotify_event) char room[EVENTS_BYTES];
+    struct config_watch *watch = arg;
+    ssize_t length = read(fd, room, sizeof room);
+
+    (void)source;
+    (void)events;
+    for (ssize_t at = 0; at < length;) {
+        const struct inotify_event *event = (const struct inotify_event *)(room + at);
+
+        watch->lost |= (event->mask & (IN_IGNORED | IN_MOVE_SELF)) != 0;
+        if ((event->mask & IN_Q_OVERFLOW) != 0 || is_of(watch->places, event))
+            notice(watch);
+        at += (ssize_t)(sizeof *event + event->len);
+    }
+    return 0;
+}
+
+static int on_settled(sd_event_source *source, uint64_t now_us, void *arg)
+{
+    struct config_watch *watch = arg;
+
+    (void)source;
+    (void)now_us;
+    watch->noticed_us = clock_boot_us();
+    watch->on_change(watch->arg);
+    return 0;
+}
+
+/* -- which watches --------------------------------------------------------------------------------
+ */
+
+static void tell_unwatched(struct config_watch *watch, const char *what, int errnum)
+{
+    if (!watch->told)
+        event_emit(&(struct event){.kind = EVENT_ADVICE},
+                   "watch_config: cannot watch %s: %s; changes there are taken over by SIGHUP or "
+                   "`leafd reload` alone",
+                   what, strerror(errnum));
+    watch->told = true;
+}
+
+static bool are_same(const struct config_sources *a, const struct config_sources *b)
+{
+    if (a->count != b->count)
+        return false;
+    for (size_t i = 0; i < a->count; i++)
+        if (strcmp(a->items[i].directory, b->items[i].directory) != 0 ||
+            strcmp(a->items[i].pattern, b->items[i].pattern) != 0)
+            return false;
+    return true;
+}
+
+static bool has_watch(const struct places *places, int number)
+{
+    for (size_t i = 0; i < places->sources->count; i++)
+        if (places->watches[i] == number)
+            return true;
+    return false;
+}
+
+/* Drops the watches of directories that are of no interest any more. */
+static void replace(struct config_watch *watch, struct places *places)
+{
+    struct places *before = watch->places;
+
+    for (size_t i = 0; before != NULL && i < before->sources->count; i++)
+        if (before->watches[i] >= 0 && !has_watch(places, before->watches[i]))
+            inotify_rm_watch(watch->fd, before->watches[i]);
+    watch->places = places;
+    free_places(before);
+}
+
+/* Whether a change may have gone unnoticed between the reading and now. */
+static bool is_new(const struct places *before, const struct places *now)
+{
+    if (before == NULL || !are_same(before->sources, now->sources))
+        return true;
+    for (size_t i = 0; i < now->sources->count; i++)
+        if (now->watches[i] >= 0 && now->watches[i] != before->watches[i])
+            return true;
+    return false;
+}
+
+static void start(struct config_watch *watch, struct config_sources *sources);
+
+static void on_placed(void *arg, const struct err *err)
+{
+    struct config_watch *watch = arg;
+    struct places *places = TAKE(watch->placing->places);
+
+    (void)err;
+    watch->placing = NULL;
+    watch->slot = slot_drop(watch->slot);
+    if (places->errnum != 0)
+        tell_unwatched(watch, places->sources->items[places->unwatched].directory, places->errnum);
+    else
+        watch->told = false;
+    if (is_new(watch->places, places))
+        notice(watch);
+    replace(watch, places);
+    if (watch->next != NULL)
+        start(watch, TAKE(watch->next));
+}
+
+/* An instance of inotify for all directories; errno tells why not. */
+static bool open_inotify(struct config_watch *watch)
+{
+    int r;
+
+    if (watch->fd >= 0)
+        return true;
+    watch->fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    if (watch->fd < 0)
+        return false;
+    r = sd_event_add_io(watch->loop, &watch->source, watch->fd, EPOLLIN, on_events, watch);
+    if (r >= 0)
+        return true;
+    close_fd(&watch->fd);
+    errno = -r;
+    return false;
+}
+
+static bool start_placing(struct config_watch *watch, struct config_sources *sources)
+{
+    struct placing *placing = calloc(1, sizeof *placing);
+    struct err err;
+
+    if (placing == NULL) {
+        config_sources_free(sources);
+        return false;
+    }
+    placing->places = new_places(sources);
+    placing->fd = fcntl(watch->fd, F_DUPFD_CLOEXEC, 0);
+    if (placing->places == NULL || placing->fd < 0) {
+        free_placing(placing);
+        return false;
+    }
+    watch->placing = placing;
+    watch->slot = worker_start(watch->workers, WORK_NEXT, place, placing, free_placing, on_placed,
+                               watch, &err);
+    return watch->slot != NULL;
+}
+
+static void start(struct config_watch *watch, struct config_sources *sources)
+{
+    if (!open_inotify(watch)) {
+        tell_unwatched(watch, "any directory", errno);
+        config_sources_free(sources);
+        return;
+    }
+    watch->lost = false;
+    if (!start_placing(watch, sources))
+        tell_unwatched(watch, "any directory", ENOMEM);
+}
+
+static void stop(struct config_watch *watch)
+{
+    watch->slot = slot_drop(watch->slot);
+    config_sources_free(TAKE(watch->next));
+    free_places(TAKE(watch->places));
+    watch->source = sd_event_source_disable_unref(watch->source);
+    sd_event_source_set_enabled(watch->timer, SD_EVENT_OFF);
+    close_fd(&watch->fd);
+}
+
+/* -- from the start to the end --------------------------------------------------------------------
+ */
+
+bool config_watch_open(sd_event *loop, config_watch_noticed *on_change, void *arg,
+                       struct config_watch **ret_watch, struct err *err)
+{
+    struct config_watch *watch = calloc(1, sizeof *watch);
+    int r;
+
+    if (watch == NULL)
+        return err_memory(err);
+    watch->loop = loop;
+    watch->on_change = on_change;
+    watch->arg = arg;
+    watch->fd = -1;
+    *ret_watch = watch;
+    if (!workers_open(loop, THREADS, &watch->workers, err))
+        return false;
+    r = sd_event_add_time(loop, &watch->timer, CLOCK_BOOTTIME, 0, 0, on_settled, watch);
+    if (r < 0)
+        return err_errno(err, ERR_LOCAL, -r, "cannot add to the event loop");
+    sd_event_source_set_enabled(watch->timer, SD_EVENT_OFF);
+    return true;
+}
+
+void config_watch_use(struct config_watch *watch, struct config_sources *sources)
+{
+    const struct places *places = watch->places;
+
+    if (sources == NULL) {
+        stop(watch);
+    } else if (watch->slot != NULL) {
+        config_sources_free(watch->next);
+        watch->next = sources;
+    } else if (places != NULL && places->errnum == 0 && !watch->lost &&
+               are_same(places->sources, sources)) {
+        config_sources_free(sources);
+    } else {
+        start(watch, sources);
+    }
+}
+
+void config_watch_close(struct config_watch *watch)
+{
+    if (watch == NULL)
+        return;
+    stop(watch);
+    workers_abandon(watch->workers);
+    sd_event_source_disable_unref(watch->timer);
+    free(watch);
+}
