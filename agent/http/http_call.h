@@ -15,6 +15,8 @@
 #include "base/slot.h"
 #include "http/http_loop.h"
 
+#include <curl/curl.h>
+
 #include <stdint.h>
 
 enum { HTTP_REPLY_MOST_BYTES = 256 * 1024, HTTP_LOCATION_BYTES = 512 };
@@ -63,5 +65,38 @@ struct slot *http_call_start(struct http_loop *loop, const struct http_request *
 
 /* http_response_free - wipes what a response holds; also the release for CLEANUP */
 void http_response_free(struct http_response *response);
+
+/*
+ * A request to the admin interface of a consumer, or of the agent itself.
+ *
+ * It gets neither the CA's token nor its namespace, goes through no proxy and is not redirected.
+ * Each has a connection of its own: one that is kept would lead to the same old worker again. https
+ * is verified as everywhere; plain http is for the caller to keep on this machine, which config/
+ * sees to.
+ */
+struct http_admin_order {
+    const char *method;
+    const char *url;         /* http:// or https:// */
+    const char *unix_socket; /* asked in place of the URL's host; or NULL */
+    const char *ca_file;     /* whom to trust by https; NULL: the system's */
+    uint64_t limit_s;        /* from connecting to the last byte, at least 1 */
+};
+
+/* http_admin_start - sends the order; what http_call_start says holds here */
+struct slot *http_admin_start(struct http_loop *loop, const struct http_admin_order *order,
+                              struct http_response *ret_response, slot_done *on_done, void *arg,
+                              struct err *err);
+
+/* http_class_of - the class; what no line of the table names is the network's fault: transient */
+enum err_kind http_class_of(CURLcode code);
+
+/*
+ * http_retry_after_s - the seconds that a Retry-After asks for (RFC 9110 section 10.2.3)
+ *
+ * A number of seconds, or a date, which is held against `now_s`: the reply's own Date where it has
+ * one, so that our clock does not count. More than fits is the most that fits; what is negative,
+ * over, or neither of the two asks for nothing: 0.
+ */
+uint32_t http_retry_after_s(const char *value, uint64_t now_s);
 
 #endif

@@ -11,9 +11,26 @@
 #ifndef LEAFD_HTTP_HTTP_LOOP_H
 #define LEAFD_HTTP_HTTP_LOOP_H
 
-#include "http/http_pool.h"
+#include "base/err.h"
 
+#include <curl/curl.h>
+#include <systemd/sd-event.h>
+
+#include <stdbool.h>
 #include <stdint.h>
+
+struct http_loop;
+
+/* One transfer; embedded in what owns the easy handle. */
+struct http_transfer {
+    struct http_loop *loop;
+    struct http_pool *pool; /* while it is on the wire */
+    CURL *easy;             /* borrowed; CURLOPT_PRIVATE points to this struct */
+    bool own_connection;    /* how it ends says nothing about others */
+    void (*on_ended)(struct http_transfer *transfer, CURLcode how);
+    struct http_transfer *next; /* in the loop's queue, or among those on the wire */
+    enum { TRANSFER_IDLE, TRANSFER_QUEUED, TRANSFER_ACTIVE } progress;
+};
 
 /* A reply that told the server's time. */
 struct http_dated {

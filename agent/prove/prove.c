@@ -6,7 +6,7 @@
 #include "base/json.h"
 #include "base/socket_path.h"
 #include "base/text.h"
-#include "http/http_admin.h"
+#include "http/http_call.h"
 #include "pki/served.h"
 
 #include <stdlib.h>

@@ -4,7 +4,7 @@
 #include "base/cleanup.h"
 #include "base/hide.h"
 #include "base/socket_path.h"
-#include "http/http_admin.h"
+#include "http/http_call.h"
 #include "reload/reload_signal.h"
 #include "reload/reload_socket.h"
 #include "reload/reload_unit.h"

@@ -155,7 +155,7 @@ def check_words():
 
 
 # The class of a failure is the room's to say, and the statuses and codes of others are read from one table each:
-# vault_call.c for HTTP, http_class.c for libcurl, err.c for errno.
+# vault_call.c for HTTP, http_call.c for libcurl, err.c for errno.
 CLASSES = {"base": {"LOCAL", "CONSUMER"}, "config": {"LOCAL", "CONFIG"}, "plan": set(), "pki": {"UNTRUSTED", "REFUSED", "LOCAL"},
            "http": {"UNTRUSTED", "LOCAL", "REFUSED"}, "ca": {"TRANSIENT", "DENIED", "REFUSED", "UNTRUSTED", "LOCAL"},
            "install": {"LOCAL"}, "reload": {"CONSUMER", "LOCAL"}, "prove": {"CONSUMER", "LOCAL"}}

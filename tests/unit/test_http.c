@@ -4,7 +4,6 @@
 
 #include "base/clock.h"
 #include "http/http_call.h"
-#include "http/http_class.h"
 #include "http/http_origin.h"
 #include "servers.h"
 
