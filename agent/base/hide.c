@@ -247,9 +247,12 @@ static size_t credential_at(const char *bytes, size_t most)
 {
     size_t found = 0;
 
-    for (size_t length = HIDE_WHOLE_BYTES; length <= HIDE_PIECE_BYTES && length <= most; length++)
-        if ((length == HIDE_PIECE_BYTES || (known.short_lengths & 1U << length) != 0) &&
-            is_known(bytes, length))
+    if (most >= HIDE_PIECE_BYTES && is_known(bytes, HIDE_PIECE_BYTES))
+        return HIDE_PIECE_BYTES;
+    if (known.short_lengths == 0)
+        return 0;
+    for (size_t length = HIDE_WHOLE_BYTES; length < HIDE_PIECE_BYTES && length <= most; length++)
+        if ((known.short_lengths & 1U << length) != 0 && is_known(bytes, length))
             found = length;
     return found;
 }

@@ -5,6 +5,7 @@
 #include "plan/difference.h"
 #include "plan/lint.h"
 #include "plan/renewal.h"
+#include "plan/urgency.h"
 
 enum { DAY = 86400, START = 1700000000 };
 
@@ -450,6 +451,144 @@ static void a_life_that_is_cut_and_an_issuer_near_its_end_are_noticed(void **sta
                          issuers[i].is_near);
 }
 
+/* -- what is told of failures that go on ----------------------------------------------------------
+ */
+
+static void a_failure_is_told_when_its_class_or_urgency_changes(void **state)
+{
+    static const struct {
+        const char *name;
+        struct told_failure told;
+        struct failure_look look;
+        enum log_level level; /* debug: it is not told */
+    } cases[] = {
+        {"the first of what repairs itself",
+         {0},
+         {ERR_TRANSIENT, 1, START, 60, 100, false},
+         LOG_LEVEL_NOTICE},
+        {"the first of what a person repairs",
+         {0},
+         {ERR_REFUSED, 1, START, 60, 100, false},
+         LOG_LEVEL_WARNING},
+        {"the first with little left",
+         {0},
+         {ERR_TRANSIENT, 1, START, 25, 100, false},
+         LOG_LEVEL_WARNING},
+        {"the first with next to nothing left",
+         {0},
+         {ERR_TRANSIENT, 1, START, 10, 100, false},
+         LOG_LEVEL_ERR},
+        {"the first with nothing in place",
+         {0},
+         {ERR_TRANSIENT, 1, START, 0, 0, false},
+         LOG_LEVEL_ERR},
+        {"the same again",
+         {START, 1, ERR_TRANSIENT, URGENCY_LOW},
+         {ERR_TRANSIENT, 1, START + 9, 51, 100, false},
+         LOG_LEVEL_DEBUG},
+        {"the same at a half",
+         {START, 1, ERR_TRANSIENT, URGENCY_LOW},
+         {ERR_TRANSIENT, 1, START + 9, 50, 100, false},
+         LOG_LEVEL_NOTICE},
+        {"the same at a quarter",
+         {START, 1, ERR_TRANSIENT, URGENCY_HALF},
+         {ERR_TRANSIENT, 1, START + 9, 25, 100, false},
+         LOG_LEVEL_WARNING},
+        {"the same at a tenth",
+         {START, 1, ERR_TRANSIENT, URGENCY_QUARTER},
+         {ERR_TRANSIENT, 1, START + 9, 10, 100, false},
+         LOG_LEVEL_ERR},
+        {"the same, over",
+         {START, 1, ERR_TRANSIENT, URGENCY_TENTH},
+         {ERR_TRANSIENT, 1, START + 9, 0, 100, false},
+         LOG_LEVEL_ERR},
+        {"the same, long over",
+         {START, 1, ERR_TRANSIENT, URGENCY_OVER},
+         {ERR_TRANSIENT, 1, START + 9, 0, 100, false},
+         LOG_LEVEL_DEBUG},
+        {"a day later",
+         {START, 1, ERR_TRANSIENT, URGENCY_OVER},
+         {ERR_TRANSIENT, 1, START + DAY, 0, 100, false},
+         LOG_LEVEL_ERR},
+        {"less urgent than before",
+         {START, 1, ERR_TRANSIENT, URGENCY_TENTH},
+         {ERR_TRANSIENT, 1, START + 9, 60, 100, false},
+         LOG_LEVEL_DEBUG},
+        {"another class",
+         {START, 1, ERR_TRANSIENT, URGENCY_HALF},
+         {ERR_DENIED, 1, START + 9, 40, 100, false},
+         LOG_LEVEL_WARNING},
+        {"another reason of what repairs itself",
+         {START, 1, ERR_TRANSIENT, URGENCY_HALF},
+         {ERR_TRANSIENT, 3, START + 9, 40, 100, false},
+         LOG_LEVEL_DEBUG},
+        {"another reason of what a person repairs",
+         {START, 1, ERR_REFUSED, URGENCY_HALF},
+         {ERR_REFUSED, 3, START + 9, 40, 100, false},
+         LOG_LEVEL_WARNING},
+        {"the first of an outage", {0}, {ERR_TRANSIENT, 1, START, 40, 100, true}, LOG_LEVEL_DEBUG},
+        {"an outage, another class",
+         {START, 1, ERR_REFUSED, URGENCY_HALF},
+         {ERR_TRANSIENT, 1, START, 40, 100, true},
+         LOG_LEVEL_DEBUG},
+        {"an outage at a quarter",
+         {0},
+         {ERR_TRANSIENT, 1, START, 25, 100, true},
+         LOG_LEVEL_WARNING},
+        {"an outage, still a quarter",
+         {START, 1, ERR_TRANSIENT, URGENCY_QUARTER},
+         {ERR_TRANSIENT, 1, START, 20, 100, true},
+         LOG_LEVEL_DEBUG},
+        {"an outage, over",
+         {START, 1, ERR_TRANSIENT, URGENCY_TENTH},
+         {ERR_TRANSIENT, 1, START, 0, 100, true},
+         LOG_LEVEL_ERR},
+        {"an outage, nothing in place", {0}, {ERR_TRANSIENT, 1, START, 0, 0, true}, LOG_LEVEL_ERR},
+        {"an outage of a day",
+         {START, 1, ERR_TRANSIENT, URGENCY_OVER},
+         {ERR_TRANSIENT, 1, START + DAY, 0, 100, true},
+         LOG_LEVEL_ERR},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct told_failure told = cases[i].told;
+        enum log_level level;
+        bool is_told = urgency_note_failure(&cases[i].look, &told, &level);
+
+        if (level != cases[i].level || is_told != (level != LOG_LEVEL_DEBUG))
+            fail_msg("%s: %d", cases[i].name, level);
+        if (is_told)
+            assert_false(urgency_note_failure(&cases[i].look, &told, &level));
+        else
+            assert_memory_equal(&told, &cases[i].told, sizeof told);
+    }
+}
+
+static void a_reason_is_the_same_whatever_the_numbers_in_it(void **state)
+{
+    (void)state;
+    assert_int_equal(urgency_reason("timed out after 1001 ms"),
+                     urgency_reason("timed out after 999 ms"));
+    assert_int_not_equal(urgency_reason("timed out"), urgency_reason("refused"));
+    assert_int_not_equal(urgency_reason(""), 0);
+}
+
+static void a_certificate_is_about_to_end_only_after_its_renewal_was_due(void **state)
+{
+    static const struct {
+        uint64_t life_s, due_s, expiring_s;
+    } cases[] = {
+        {1000, 500, 900}, {1000, 980, 990}, {1000, 900, 950}, {1000, 2000, 1000}, {5, 2, 5}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        const struct expiry_look look = {START, START + cases[i].due_s, START + cases[i].life_s};
+
+        assert_int_equal(urgency_expiring_s(&look), START + cases[i].expiring_s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -476,6 +615,9 @@ int main(void)
         cmocka_unit_test(a_difference_is_what_is_asked_of_the_ca),
         cmocka_unit_test(advice_is_given_for_what_is_unwise_and_only_then),
         cmocka_unit_test(names_that_a_peer_may_refuse_are_advised_on),
+        cmocka_unit_test(a_failure_is_told_when_its_class_or_urgency_changes),
+        cmocka_unit_test(a_reason_is_the_same_whatever_the_numbers_in_it),
+        cmocka_unit_test(a_certificate_is_about_to_end_only_after_its_renewal_was_due),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
