@@ -21,6 +21,30 @@ enum {
     HASTEN_MS = 1000
 };
 
+/* A session that cannot be had or kept is told once for each reason; 0 is the event's own level. */
+static enum log_level session_level(struct engine *engine, enum ca_session_change change,
+                                    const struct err *err)
+{
+    struct told_failure *told = change == CA_SESSION_NOT_OPEN      ? &engine->told_login
+                                : change == CA_SESSION_NOT_RENEWED ? &engine->told_renewal
+                                                                   : NULL;
+    /* How urgent that is, each certificate tells. */
+    const struct failure_look look = {.class = err->kind,
+                                      .reason = urgency_reason(err->text),
+                                      .now_s = clock_now_s(),
+                                      .left_s = 1,
+                                      .life_s = 1};
+    enum log_level level;
+
+    if (change == CA_SESSION_OPEN)
+        engine->told_login = (struct told_failure){0};
+    if (change == CA_SESSION_OPEN || change == CA_SESSION_RENEWED)
+        engine->told_renewal = (struct told_failure){0};
+    if (told == NULL || urgency_note_failure(&look, told, &level))
+        return 0;
+    return LOG_LEVEL_DEBUG;
+}
+
 static void on_session(void *arg, enum ca_session_change change, uint64_t lease_s,
                        const struct err *err)
 {
@@ -29,9 +53,12 @@ static void on_session(void *arg, enum ca_session_change change, uint64_t lease_
         [CA_SESSION_RENEWED] = EVENT_TOKEN_RENEWED, [CA_SESSION_NOT_RENEWED] = EVENT_TOKEN_LOST,
         [CA_SESSION_REFUSED] = EVENT_TOKEN_LOST,
     };
-    const struct engine *engine = arg;
+    struct engine *engine = arg;
     const char *method = auth_method_words[engine->config->auth.method];
-    const struct event event = {.kind = kinds[change], .method = method, .failure = err->kind};
+    const struct event event = {.kind = kinds[change],
+                                .level = session_level(engine, change, err),
+                                .method = method,
+                                .failure = err->kind};
     char lease[DURATION_TEXT_BYTES];
 
     duration_text(lease_s, lease);
@@ -95,9 +122,11 @@ static unsigned thread_count(void)
 /* What is refused or denied may be accepted now. */
 static bool on_credentials(void *arg, bool changed)
 {
-    const struct engine *engine = arg;
+    struct engine *engine = arg;
     bool failing = false;
 
+    if (changed)
+        engine->told_login = (struct told_failure){0};
     for (size_t i = 0; i < engine->count; i++) {
         if (cert_flow_state(engine->flows[i]) != FLOW_BACKING_OFF)
             continue;
@@ -280,6 +309,7 @@ bool engine_apply(struct engine *engine, struct config *config, struct err *err)
     set_limits(engine);
     ca_use(engine->tools.ca, config);
     ca_hurry(engine->tools.ca); /* whoever sends a HUP wants to see now */
+    engine->told_login = (struct told_failure){0};
     forget_removed(engine);
     return take_sections(engine, err);
 }

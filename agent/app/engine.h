@@ -7,6 +7,7 @@
 #include "app/clock_watch.h"
 #include "cert/cert_flow.h"
 #include "http/http_origin.h"
+#include "plan/urgency.h"
 
 enum { ENGINE_REDIRECT_BYTES = 2 * HTTP_ORIGIN_BYTES + 8 };
 
@@ -14,7 +15,8 @@ struct engine {
     struct cert_tools tools;
     struct http_loop *http;
     struct clock_skew skew;
-    char redirect_told[ENGINE_REDIRECT_BYTES]; /* the last that the log was told; "": none */
+    struct told_failure told_login, told_renewal; /* of the session */
+    char redirect_told[ENGINE_REDIRECT_BYTES];    /* the last that the log was told; "": none */
     int64_t hurries_paid_us; /* on the boot clock: what setting the clock has cost, see may_hurry */
     struct config *config;
     struct cert_flow **flows; /* sorted by name */

@@ -35,6 +35,8 @@ static const struct kind {
     [EVENT_HELD] = {"held", LOG_LEVEL_NOTICE, "8de9ccb91fa04ace9bc1cdc791699286"},
     [EVENT_PUBLISHED] = {"published", LOG_LEVEL_NOTICE, "447f8a44e2524aac836f70d074a94e34"},
     [EVENT_FAILED] = {"failed", LOG_LEVEL_ERR, "ed9f43aaae4645e5abf3252fd516c835"},
+    [EVENT_EXPIRING] = {"expiring", LOG_LEVEL_ERR, "beedb8cb2b1a4b06b4b07f4c8ffd73a0"},
+    [EVENT_EXPIRED] = {"expired", LOG_LEVEL_ERR, "aa986f5b38604b96ba3c4d8ef1b2418e"},
     [EVENT_WAITS] = {"waits", LOG_LEVEL_INFO, "f22b98e132a94240954e10b0e32a9777"},
     [EVENT_LINK_FAILED] = {"link-failed", LOG_LEVEL_ERR, "23a16c2af9424a36bb649122490e6ec9"},
     [EVENT_RELOADED] = {"reloaded", LOG_LEVEL_INFO, "f7069ee565db4b2cba93a4a6a0250fbb"},
@@ -43,9 +45,12 @@ static const struct kind {
     [EVENT_PROVEN] = {"proven", LOG_LEVEL_INFO, "06608c4932e2439e8927a3f595dd4288"},
     [EVENT_PROOF_FAILED] = {"proof-failed", LOG_LEVEL_ERR, "591b1be3d56c4bd7bcd19b2e167d4c68"},
     [EVENT_PROOF_LOST] = {"proof-lost", LOG_LEVEL_WARNING, "55032d053a5848549ffe7d2b12900bac"},
+    [EVENT_SERVED] = {"served", LOG_LEVEL_DEBUG, "02e58624cfe8435db964e919c7befa8b"},
     [EVENT_ROLLED_BACK] = {"rolled-back", LOG_LEVEL_ERR, "92b185bcf2f54844828cc73cb0cd099d"},
     [EVENT_ROLLBACK_FAILED] = {"rollback-failed", LOG_LEVEL_ERR,
                                "f3cc569015f949d5a768c14bf724dd78"},
+    [EVENT_CA_AWAY] = {"ca-away", LOG_LEVEL_WARNING, "ad783bc0a2f64244bd2c4e50769329f7"},
+    [EVENT_CA_BACK] = {"ca-back", LOG_LEVEL_NOTICE, "660b341e59bc453fbfef43f802f98b55"},
     [EVENT_CA_CHANGED] = {"ca-changed", LOG_LEVEL_NOTICE, "9b2948f33d5047c0b228d48a218fa446"},
     [EVENT_WITHDRAWN] = {"withdrawn", LOG_LEVEL_WARNING, "c9bdd96d60744a2285a2bb93fec59565"},
     [EVENT_FORGOTTEN] = {"forgotten", LOG_LEVEL_NOTICE, "e907e6412b8e4a5b9dc6dbbecf500291"},
@@ -107,6 +112,8 @@ static const struct field {
     NUMBER("NEXT_TRY_MS", next_try_ms),
     NUMBER("BY_S", by_s),
     NUMBER("SKEW_S", skew_s),
+    NUMBER("AWAY_S", away_s),
+    NUMBER("WAITING", waiting),
 };
 
 enum { FIELD_COUNT = sizeof fields / sizeof *fields };

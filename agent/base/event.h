@@ -36,6 +36,8 @@ enum event_kind {
     EVENT_HELD,
     EVENT_PUBLISHED,
     EVENT_FAILED,
+    EVENT_EXPIRING,
+    EVENT_EXPIRED,
     EVENT_WAITS,
     EVENT_LINK_FAILED,
     EVENT_RELOADED,
@@ -44,8 +46,11 @@ enum event_kind {
     EVENT_PROVEN,
     EVENT_PROOF_FAILED,
     EVENT_PROOF_LOST,
+    EVENT_SERVED,
     EVENT_ROLLED_BACK,
     EVENT_ROLLBACK_FAILED,
+    EVENT_CA_AWAY,
+    EVENT_CA_BACK,
     EVENT_CA_CHANGED,
     EVENT_WITHDRAWN,
     EVENT_FORGOTTEN,
@@ -104,8 +109,10 @@ struct event {
     uint64_t due_s;          /* its renewal */
     uint64_t served_until_s; /* the notAfter of what is served */
     struct event_number next_try_ms;
-    struct event_number by_s;   /* what the clock was set by */
-    struct event_number skew_s; /* this machine behind the CA */
+    struct event_number by_s;    /* what the clock was set by */
+    struct event_number skew_s;  /* this machine behind the CA */
+    struct event_number away_s;  /* how long the CA was */
+    struct event_number waiting; /* certificates that could not be had meanwhile */
 
     const char *message; /* for people; made by event_emit */
 };

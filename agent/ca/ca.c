@@ -51,8 +51,7 @@ static void note_silence(struct ca *ca, uint64_t asked_us, const struct err *why
         ca->listener.on_away(ca->listener.arg, why);
 }
 
-/* Whether whoever else asks now would fare no better. */
-static bool is_silence(const struct err *err)
+bool ca_is_unanswered(const struct err *err)
 {
     return (err->http_status == 0 || (err->http_status >= 502 && err->http_status <= 504)) &&
            (err->kind == ERR_TRANSIENT || err->kind == ERR_UNTRUSTED);
@@ -60,7 +59,7 @@ static bool is_silence(const struct err *err)
 
 static void note_signing(struct ca *ca, uint64_t asked_us, const struct err *err)
 {
-    if (is_silence(err))
+    if (ca_is_unanswered(err))
         note_silence(ca, asked_us, err);
     else if (err->kind == ERR_NONE || err->kind == ERR_DENIED || err->kind == ERR_REFUSED)
         note_answer(ca);

@@ -129,6 +129,9 @@ const char *ca_named(const struct ca_interest *interest);
 /* ca_is_away - whether nobody has had an answer, or a session, since the last failure */
 bool ca_is_away(const struct ca *ca);
 
+/* ca_is_unanswered - whether a failure tells that whoever else asks now would fare no better */
+bool ca_is_unanswered(const struct err *err);
+
 /* ca_hurry - what kept the last login from working may be over: the next one is not put off */
 void ca_hurry(struct ca *ca);
 

@@ -92,7 +92,11 @@ void step_back_off(struct cert_flow *flow)
     bool is_known = knows_published(flow->state);
     uint64_t wait_ms;
 
-    flow->work.tools->ca_is_away |= tells_of_outage(flow->state, flow->err);
+    if (!flow->work.tools->ca_is_away && tells_of_outage(flow->state, flow->err)) {
+        flow->work.tools->ca_is_away = true;
+        flow->work.tools->outage.since_us = clock_boot_us();
+        cert_log_away(flow->work.tools, flow->err);
+    }
     if (flow->work.ca_rests_until_us != 0) {
         leave_unrepaired(flow, is_known);
         return;

@@ -1,10 +1,19 @@
 #include "cert/cert_log.h"
 
 #include "base/event.h"
+#include "ca/ca.h"
+#include "cert/cert_advice.h"
 #include "cert/reload_state.h"
 #include "plan/renewal.h"
 
+#include <string.h>
+
 enum { OUTLOOK_BYTES = SERVED_TEXT_BYTES };
+
+static const struct err *last_failure(const struct cert_work *work)
+{
+    return &work->state.failure;
+}
 
 static void moment_and_wait(uint64_t moment_s, char moment[static WHEN_TEXT_BYTES],
                             char wait[static DURATION_TEXT_BYTES])
@@ -35,8 +44,123 @@ static void log_published(const struct cert_work *work, enum event_kind kind, co
                end, due_in);
 }
 
-void cert_log_found(const struct cert_work *work)
+/* -- the end of what is published -----------------------------------------------------------------
+ */
+
+/* When the life began that the certificate has for us: some CAs set notBefore back. */
+static uint64_t start_s(const struct cert_work *work)
 {
+    const struct cert_published *published = &work->published;
+    const struct validity life = {published->validity.not_before, published->end_s};
+
+    return renewal_start_s(&life, published->issued_s);
+}
+
+static uint64_t life_s(const struct cert_work *work)
+{
+    uint64_t start = start_s(work), end = work->published.end_s;
+
+    return end > start ? end - start : 0;
+}
+
+/* Somebody revoked it on purpose, and wants no other. */
+static bool is_withdrawn(const struct cert_work *work)
+{
+    return work->heeded.revocation == REVOCATION_FINAL &&
+           strcmp(work->heeded.generation, work->published.generation) == 0;
+}
+
+/* `failed` says no more of this; its class is told as well. */
+static void note_told_end(struct cert_work *work, enum urgency urgency)
+{
+    struct told_failure *told = &work->told.issuing;
+
+    work->told.urgency = urgency;
+    told->at_s = clock_now_s();
+    told->class = last_failure(work)->kind;
+    told->reason = urgency_reason(last_failure(work)->text);
+    if (urgency > told->urgency)
+        told->urgency = urgency;
+}
+
+static void emit_end(struct cert_work *work, enum urgency urgency)
+{
+    const struct cert_published *published = &work->published;
+    const struct err *failure = last_failure(work);
+    const char *why = failure->kind == ERR_NONE ? "no try has failed so far" : failure->text;
+    const struct event event = {.kind = urgency == URGENCY_OVER ? EVENT_EXPIRED : EVENT_EXPIRING,
+                                .cert = work->cert->name,
+                                .generation = published->generation,
+                                .serial = published->serial,
+                                .not_after_s = published->validity.not_after,
+                                .end_s = published->end_s,
+                                .failure = failure->kind,
+                                .reason = why};
+    char end[WHEN_TEXT_BYTES], left[DURATION_TEXT_BYTES];
+
+    note_told_end(work, urgency);
+    moment_and_wait(published->end_s, end, left);
+    if (urgency == URGENCY_OVER)
+        event_emit(&event, "serial %s has ended at %s and was not replaced: %s", published->serial,
+                   end, why);
+    else
+        event_emit(&event, "serial %s ends in %s, at %s, and was not replaced yet: %s",
+                   published->serial, left, end, why);
+}
+
+static void tell_end(struct cert_work *work);
+
+static void on_end(void *arg, bool reached)
+{
+    (void)reached;
+    tell_end(arg);
+}
+
+/* Tells what is reached, and sees to it that what follows is told when it is. What was so before
+ * the set was seen for the first time is left to what comes of the first try. */
+static void tell_end(struct cert_work *work)
+{
+    const struct cert_published *published = &work->published;
+    const struct expiry_look look = {start_s(work), published->due_s, published->end_s};
+    uint64_t now_s = clock_now_s(), expiring_s = urgency_expiring_s(&look);
+    enum urgency urgency = now_s >= published->end_s ? URGENCY_OVER
+                           : now_s >= expiring_s     ? URGENCY_TENTH
+                                                     : URGENCY_LOW;
+    struct cert_told *told = &work->told;
+    struct err err;
+
+    if (!work->tools->stays || published->generation[0] == '\0' || is_withdrawn(work))
+        return;
+    if (told->end_s != published->end_s) {
+        told->end_s = published->end_s;
+        told->urgency = urgency;
+    } else if (urgency > told->urgency) {
+        emit_end(work, urgency);
+    }
+    if (told->timer.rings == NULL &&
+        !wall_timer_open(&told->timer, work->tools->loop, on_end, work, &err))
+        return;
+    wall_timer_set(&told->timer,
+                   told->urgency == URGENCY_LOW     ? expiring_s
+                   : told->urgency == URGENCY_TENTH ? published->end_s
+                                                    : 0,
+                   0);
+}
+
+/* Another certificate, or the same one anew: what is told of failures begins anew, too. */
+static void begin_anew(struct cert_work *work)
+{
+    work->told.issuing = work->told.consumer = (struct told_failure){0};
+    work->told.wanted = 0;
+    tell_end(work);
+}
+
+/* -- issuance -------------------------------------------------------------------------------------
+ */
+
+void cert_log_found(struct cert_work *work)
+{
+    begin_anew(work);
     log_published(work, EVENT_FOUND, "found on disk:");
 }
 
@@ -57,16 +181,32 @@ void cert_log_damaged(const struct cert_work *work, const char *what)
                "somebody changed the files in %s: %s", work->cert->directory, what);
 }
 
-void cert_log_published(const struct cert_work *work)
+void cert_log_published(struct cert_work *work)
 {
+    begin_anew(work);
     log_published(work, EVENT_PUBLISHED, "published");
 }
 
-void cert_log_wanted(const struct cert_work *work, const char *what)
+/* Whether it is another text than the last time, which is noted. */
+static bool is_other(uint32_t *told, const char *text)
 {
-    event_emit(
-        &(struct event){.kind = EVENT_WANTED, .cert = work->cert->name, .reason = work->reason},
-        "%s, because %s", what, work->reason);
+    uint32_t now = urgency_reason(text);
+    bool other = now != *told;
+
+    *told = now;
+    return other;
+}
+
+void cert_log_wanted(struct cert_work *work, const char *what)
+{
+    bool is_news = is_other(&work->told.wanted, work->reason);
+
+    tell_end(work);
+    event_emit(&(struct event){.kind = EVENT_WANTED,
+                               .level = is_news ? 0 : LOG_LEVEL_DEBUG,
+                               .cert = work->cert->name,
+                               .reason = work->reason},
+               "%s, because %s", what, work->reason);
 }
 
 void cert_log_new_key(const struct cert_work *work, const char *why)
@@ -88,8 +228,10 @@ void cert_log_held(const struct cert_work *work)
                begin, wait);
 }
 
-void cert_log_reloaded(const struct cert_work *work)
+void cert_log_reloaded(struct cert_work *work)
 {
+    if (work->cert->prove.method == PROVE_NONE)
+        work->told.consumer = (struct told_failure){0};
     event_emit(&(struct event){.kind = EVENT_RELOADED,
                                .cert = work->cert->name,
                                .serial = work->published.serial},
@@ -109,9 +251,14 @@ static void write_left(const struct cert_work *work, char to[static DURATION_TEX
 static void log_failure(const struct cert_work *work, enum event_kind kind, enum log_level level,
                         const struct err *err, uint64_t wait_ms, const char *outlook)
 {
+    const struct served_state *served = &work->state.consumer.served;
+    bool is_served = kind != EVENT_FAILED && served->serial[0] != '\0';
+
     event_emit(&(struct event){.kind = kind,
                                .level = level,
                                .cert = work->cert->name,
+                               .served = is_served ? served->serial : NULL,
+                               .served_until_s = is_served ? served->not_after_s : 0,
                                .failure = err->kind,
                                .next_try_ms = EVENT_NUMBER(wait_ms)},
                "%s (%s); next try in %llu.%llus; %s",
@@ -120,46 +267,69 @@ static void log_failure(const struct cert_work *work, enum event_kind kind, enum
                (unsigned long long)wait_ms / 100 % 10, outlook);
 }
 
-void cert_log_failed(const struct cert_work *work, const struct err *err, uint64_t wait_ms)
+/* What an event of all certificates tells: that nobody gets an answer, or that the login failed. */
+static bool is_told_elsewhere(struct cert_work *work, const struct err *err)
+{
+    struct outage *outage = &work->tools->outage;
+    bool told = err->told || (work->tools->ca_is_away && ca_is_unanswered(err));
+
+    if (told && work->told.outage != outage->number) {
+        work->told.outage = outage->number;
+        outage->waiting++;
+    }
+    return told;
+}
+
+void cert_log_failed(struct cert_work *work, const struct err *err, uint64_t wait_ms)
 {
     char left[DURATION_TEXT_BYTES], outlook[OUTLOOK_BYTES] = "no usable certificate is in place";
+    uint64_t now_s = clock_now_s();
+    const struct failure_look look = {
+        .class = err->kind,
+        .reason = urgency_reason(err->text),
+        .now_s = now_s,
+        .left_s = cert_work_lasts(work) ? work->published.end_s - now_s : 0,
+        .life_s = life_s(work),
+        .told_elsewhere = is_told_elsewhere(work, err),
+    };
+    enum log_level level;
 
+    tell_end(work);
+    urgency_note_failure(&look, &work->told.issuing, &level);
     write_left(work, left);
     if (left[0] != '\0')
         snprintf(outlook, sizeof outlook, "the certificate in place has %s left", left);
-    log_failure(work, EVENT_FAILED, LOG_LEVEL_ERR, err, wait_ms, outlook);
+    log_failure(work, EVENT_FAILED, level, err, wait_ms, outlook);
 }
 
-/* Whether nobody shows a certificate: nothing is served that could run out. */
-static bool nothing_is_served(const struct cert_work *work)
+void cert_log_away(struct cert_tools *tools, const struct err *err)
 {
-    return work->cert->prove.method != PROVE_NONE &&
-           work->state.consumer.served.serial[0] == '\0' &&
-           (work->state.consumer.missing || work->seen.finding == PROVE_NO_TLS);
+    tools->outage.number++;
+    tools->outage.waiting = 0;
+    event_emit(&(struct event){.kind = EVENT_CA_AWAY, .failure = err->kind, .reason = err->text},
+               "the CA gives no certificates now: %s; what is due waits, what is published stays",
+               err->text);
 }
 
-/* A consumer that was told, and still has a third of a life to serve its older certificate, does
- * its work for now. */
-static enum log_level consumer_level(const struct cert_work *work, bool told)
+void cert_log_back(struct cert_tools *tools, uint64_t after_s)
 {
-    const struct served_state *served = &work->state.consumer.served;
-    const struct cert_published *published = &work->published;
-    uint64_t now_s = clock_now_s();
-    bool has_time =
-        served->serial[0] != '\0' && !served->foreign && served->not_after_s > now_s &&
-        (served->not_after_s - now_s) * 3 >
-            published->end_s - duration_shorter(published->validity.not_before, published->end_s);
+    size_t waiting = tools->outage.waiting;
+    char after[DURATION_TEXT_BYTES];
 
-    if (nothing_is_served(work))
-        return work->failed_alike ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING;
-    return told && has_time ? LOG_LEVEL_WARNING : LOG_LEVEL_ERR;
+    duration_text(after_s, after);
+    event_emit(&(struct event){.kind = EVENT_CA_BACK,
+                               .away_s = EVENT_NUMBER(after_s),
+                               .waiting = EVENT_NUMBER(waiting)},
+               "the CA gives certificates again, after %s; %zu certificate%s waited for it", after,
+               waiting, waiting == 1 ? "" : "s");
 }
 
-void cert_log_waits(const struct cert_work *work, const struct err *err, uint64_t wait_ms)
+void cert_log_waits(struct cert_work *work, const struct err *err, uint64_t wait_ms)
 {
     char wait[DURATION_TEXT_BYTES], ago[DURATION_TEXT_BYTES];
     uint64_t now_s = clock_now_s(), failed_s = work->state.failed_at_s;
 
+    tell_end(work);
     duration_text(wait_ms / 1000, wait);
     duration_text(failed_s < now_s ? now_s - failed_s : 0, ago);
     event_emit(&(struct event){.kind = EVENT_WAITS,
@@ -170,28 +340,95 @@ void cert_log_waits(const struct cert_work *work, const struct err *err, uint64_
                err->text);
 }
 
-void cert_log_consumer_failed(const struct cert_work *work, const struct err *err, uint64_t wait_ms)
-{
-    bool told = reload_state_is_told(&work->state.consumer, work->cert, work->published.generation);
-    char left[DURATION_TEXT_BYTES], outlook[OUTLOOK_BYTES];
+/* -- deployment -----------------------------------------------------------------------------------
+ */
 
-    if (consumer_is_awaited(&work->state.consumer)) {
-        event_emit(&(struct event){.kind = EVENT_AWAITED, .cert = work->cert->name},
-                   "the consumer is not there yet (%s); it is told when it is", err->text);
+/* What the consumer was seen to serve, when that has changed. */
+static void tell_served(struct cert_work *work)
+{
+    const struct served_state *served = &work->state.consumer.served;
+    char until[WHEN_TEXT_BYTES];
+
+    if (!is_other(&work->told.served, served->serial) || served->serial[0] == '\0')
         return;
-    }
+    clock_text(served->not_after_s, until);
+    event_emit(&(struct event){.kind = EVENT_SERVED,
+                               .cert = work->cert->name,
+                               .served = served->serial,
+                               .served_until_s = served->not_after_s},
+               "the consumer serves serial %s, which ends at %s%s", served->serial, until,
+               served->foreign ? "; this set never held it" : "");
+}
+
+/* Whether nobody shows a certificate: nothing is served that could run out. */
+static bool nothing_is_served(const struct cert_work *work)
+{
+    return work->cert->prove.method != PROVE_NONE &&
+           work->state.consumer.served.serial[0] == '\0' &&
+           (work->state.consumer.missing || work->seen.finding == PROVE_NO_TLS);
+}
+
+/* How long the consumer can do its work with what it serves; 0 if nobody knows. */
+static uint64_t served_left_s(const struct cert_work *work, uint64_t now_s)
+{
+    const struct served_state *served = &work->state.consumer.served;
+
+    if (nothing_is_served(work))
+        return life_s(work);
+    return served->serial[0] != '\0' && !served->foreign && served->not_after_s > now_s
+               ? served->not_after_s - now_s
+               : 0;
+}
+
+static void write_served(const struct cert_work *work, char outlook[static OUTLOOK_BYTES])
+{
+    char left[DURATION_TEXT_BYTES];
+
     write_left(work, left);
     served_text(&work->state.consumer.served, work->published.serial, clock_now_s(), outlook);
     if (outlook[0] == '\0' && work->seen.ours)
-        snprintf(outlook, sizeof outlook, "the consumer has the new certificate, which %s%s",
+        snprintf(outlook, OUTLOOK_BYTES, "the consumer has the new certificate, which %s%s",
                  left[0] == '\0' ? "has ended" : "ends in ", left);
     else if (outlook[0] == '\0')
-        snprintf(outlook, sizeof outlook,
+        snprintf(outlook, OUTLOOK_BYTES,
                  "which certificate the consumer serves was not seen; the new files, which %s%s, "
                  "are in place",
                  left[0] == '\0' ? "have ended" : "end in ", left);
-    log_failure(work, told ? EVENT_PROOF_FAILED : EVENT_RELOAD_FAILED, consumer_level(work, told),
-                err, wait_ms, outlook);
+}
+
+static void log_awaited(struct cert_work *work, const struct err *err)
+{
+    bool is_news = is_other(&work->told.awaited, err->text);
+
+    event_emit(&(struct event){.kind = EVENT_AWAITED,
+                               .level = is_news ? 0 : LOG_LEVEL_DEBUG,
+                               .cert = work->cert->name},
+               "the consumer is not there yet (%s); it is told when it is", err->text);
+}
+
+void cert_log_consumer_failed(struct cert_work *work, const struct err *err, uint64_t wait_ms)
+{
+    bool told = reload_state_is_told(&work->state.consumer, work->cert, work->published.generation);
+    uint64_t now_s = clock_now_s();
+    const struct failure_look look = {
+        .class = err->kind,
+        .reason = urgency_reason(err->text),
+        .now_s = now_s,
+        .left_s = served_left_s(work, now_s),
+        .life_s = life_s(work),
+    };
+    char outlook[OUTLOOK_BYTES];
+    enum log_level level;
+
+    tell_served(work);
+    if (consumer_is_awaited(&work->state.consumer)) {
+        log_awaited(work, err);
+        return;
+    }
+    urgency_note_failure(&look, &work->told.consumer, &level);
+    write_served(work, outlook);
+    log_failure(work, told ? EVENT_PROOF_FAILED : EVENT_RELOAD_FAILED, level, err, wait_ms,
+                outlook);
 }
 
 void cert_log_link_failed(const struct cert_work *work, const struct err *err)
@@ -201,8 +438,11 @@ void cert_log_link_failed(const struct cert_work *work, const struct err *err)
                    "a link to the set is missing, all else goes on: %s", err->text);
 }
 
-void cert_log_proven(const struct cert_work *work)
+void cert_log_proven(struct cert_work *work)
 {
+    work->told.consumer = (struct told_failure){0};
+    work->told.awaited = 0;
+    tell_served(work);
     event_emit(&(struct event){.kind = EVENT_PROVEN,
                                .cert = work->cert->name,
                                .serial = work->published.serial},
@@ -212,8 +452,9 @@ void cert_log_proven(const struct cert_work *work)
                                                      : ", with a chain that verifies");
 }
 
-void cert_log_proof_lost(const struct cert_work *work, const struct err *err)
+void cert_log_proof_lost(struct cert_work *work, const struct err *err)
 {
+    tell_served(work);
     event_emit(&(struct event){.kind = EVENT_PROOF_LOST,
                                .cert = work->cert->name,
                                .serial = work->published.serial},
@@ -221,10 +462,11 @@ void cert_log_proof_lost(const struct cert_work *work, const struct err *err)
                work->published.serial, err->text);
 }
 
-void cert_log_rolled_back(const struct cert_work *work, const struct err *err)
+void cert_log_rolled_back(struct cert_work *work, const struct err *err)
 {
     char end[WHEN_TEXT_BYTES], left[DURATION_TEXT_BYTES];
 
+    tell_end(work);
     moment_and_wait(work->published.end_s, end, left);
     event_emit(&(struct event){.kind = EVENT_ROLLED_BACK,
                                .cert = work->cert->name,
@@ -287,87 +529,21 @@ void cert_log_warnings(const struct cert_work *work)
                    "the CA warns: %s", warnings->items[i]);
 }
 
-static void log_cut_life(const struct cert_work *work, const struct issued *issued,
-                         uint64_t given_s)
+static void log_issued(const struct cert_work *work, const struct issued *issued)
 {
-    char given[DURATION_TEXT_BYTES], asked[DURATION_TEXT_BYTES], end[WHEN_TEXT_BYTES];
-
-    duration_text(given_s, given);
-    duration_text(work->cert->request.ttl_s, asked);
-    clock_text(issued->issuers_end_s, end);
-    if (issued->issuers_end_s <= issued->end_s)
-        event_emit(
-            &(struct event){.kind = EVENT_ADVICE, .cert = work->cert->name},
-            "the new certificate is of use for %s in place of the %s that ttl asks for, since "
-            "its issuer %s ends at %s; give the CA an issuer that lives longer",
-            given, asked, issued->first_to_end, end);
-    else
-        event_emit(
-            &(struct event){.kind = EVENT_ADVICE, .cert = work->cert->name},
-            "the new certificate is of use for %s in place of the %s that ttl asks for; look "
-            "at max_ttl of the role and of the mount",
-            given, asked);
+    event_emit(&(struct event){.kind = EVENT_ISSUED,
+                               .cert = work->cert->name,
+                               .serial = issued->leaf.serial,
+                               .not_before_s = issued->leaf.validity.not_before,
+                               .not_after_s = issued->leaf.validity.not_after,
+                               .end_s = issued->end_s},
+               "the CA issued serial %s", issued->leaf.serial);
 }
 
-static void log_issuer_near_end(const struct cert_work *work, const struct issued *issued)
+void cert_log_issued(struct cert_work *work, const struct issued *issued)
 {
-    char end[WHEN_TEXT_BYTES], left[DURATION_TEXT_BYTES];
-
-    moment_and_wait(issued->issuers_end_s, end, left);
-    event_emit(&(struct event){.kind = EVENT_ADVICE, .cert = work->cert->name},
-               "the issuer %s ends at %s, in %s, which is less than three lifetimes of the "
-               "certificate; give the CA an issuer that lives longer",
-               issued->first_to_end, end, left);
-}
-
-static void log_other_path(const struct cert_work *work, const struct issued *issued)
-{
-    char end[WHEN_TEXT_BYTES], left[DURATION_TEXT_BYTES];
-
-    moment_and_wait(issued->soonest_end_s, end, left);
-    event_emit(
-        &(struct event){.kind = EVENT_ADVICE, .cert = work->cert->name},
-        "another path of the new certificate ends at %s, in %s: before the certificate does; "
-        "peers that trust the root of that path alone refuse it from then on",
-        end, left);
-}
-
-/* Whether it is another fact than the last time, which is noted; "" is none. */
-static bool is_told_anew(char last[static 128], const char fact[static 128])
-{
-    bool anew = fact[0] != '\0' && strcmp(last, fact) != 0;
-
-    memcpy(last, fact, 128);
-    return anew;
-}
-
-void cert_log_ends(struct cert_work *work, const struct issued *issued)
-{
-    uint64_t now_s = issued->issued_s, asked_s = work->cert->request.ttl_s;
-    uint64_t given_s = issued->end_s > now_s ? issued->end_s - now_s : 0;
-    uint64_t left_s = issued->issuers_end_s > now_s ? issued->issuers_end_s - now_s : 0;
-    uint64_t life_s = asked_s > given_s ? asked_s : given_s;
-    bool is_cut = asked_s > 0 && renewal_life_is_cut(asked_s, given_s);
-    bool issuer_cuts = is_cut && issued->issuers_end_s <= issued->end_s;
-    struct told_ends ends = {0};
-
-    /* By tenths of the life, and by lives: moments differ with each renewal. No tenth changes at a
-     * half or a quarter, which a role may well cut a life to. */
-    if (is_cut)
-        snprintf(ends.cut, sizeof ends.cut, "%llu %s",
-                 (unsigned long long)((given_s * 10 + asked_s * 3 / 10) / asked_s),
-                 issuer_cuts ? issued->first_to_end : "");
-    if (!issuer_cuts && life_s > 0 && renewal_is_near_end(left_s, life_s))
-        snprintf(ends.near, sizeof ends.near, "%llu %s", (unsigned long long)(left_s / life_s),
-                 issued->first_to_end);
-    if (issued->soonest_end_s < issued->end_s)
-        snprintf(ends.other, sizeof ends.other, "%llu", (unsigned long long)issued->soonest_end_s);
-    if (is_told_anew(work->told_ends.cut, ends.cut))
-        log_cut_life(work, issued, given_s);
-    if (is_told_anew(work->told_ends.near, ends.near))
-        log_issuer_near_end(work, issued);
-    if (is_told_anew(work->told_ends.other, ends.other))
-        log_other_path(work, issued);
+    log_issued(work, issued);
+    cert_advice_ends(work, issued);
 }
 
 void cert_log_odd_subject(const struct cert_work *work, const struct issued *issued)

@@ -1,8 +1,10 @@
 /*
- * cert_log - what the log says about one certificate
+ * cert_log - the events of one certificate
  *
- * One function per event, so that the words stand in one place and the state machine stays
- * readable.
+ * One function per event, so that the words stand in one place and the state machines stay
+ * readable. What goes on is told when it changes (plan/urgency); every other try is an event for
+ * the debug log. That a certificate is about to end, and that it has ended, is told when it
+ * happens, whether a try falls on it or not.
  */
 #ifndef LEAFD_CERT_CERT_LOG_H
 #define LEAFD_CERT_CERT_LOG_H
@@ -10,7 +12,7 @@
 #include "cert/cert_work.h"
 
 /* cert_log_found - a good certificate is on disk; nothing is asked of the CA */
-void cert_log_found(const struct cert_work *work);
+void cert_log_found(struct cert_work *work);
 
 /* cert_log_kept - another agent keeps the set, as `who` tells, and has done all */
 void cert_log_kept(const struct cert_work *work, const struct err *who);
@@ -22,30 +24,35 @@ void cert_log_damaged(const struct cert_work *work, const char *what);
 void cert_log_new_key(const struct cert_work *work, const char *why);
 
 /* cert_log_wanted - a certificate is to be issued, or its files written anew, and why */
-void cert_log_wanted(const struct cert_work *work, const char *what);
+void cert_log_wanted(struct cert_work *work, const char *what);
 
 /* cert_log_held - the certificate begins in the future */
 void cert_log_held(const struct cert_work *work);
 
 /* cert_log_published - the new set is in place */
-void cert_log_published(const struct cert_work *work);
+void cert_log_published(struct cert_work *work);
 
 /* cert_log_reloaded - the consumer was told */
-void cert_log_reloaded(const struct cert_work *work);
+void cert_log_reloaded(struct cert_work *work);
 
 /* cert_log_failed - issuing or publishing failed; the next try is in `wait_ms` */
-void cert_log_failed(const struct cert_work *work, const struct err *err, uint64_t wait_ms);
+void cert_log_failed(struct cert_work *work, const struct err *err, uint64_t wait_ms);
+
+/* cert_log_away - nobody is issued a certificate any more, for the reason in `err` */
+void cert_log_away(struct cert_tools *tools, const struct err *err);
+
+/* cert_log_back - that is over, after so many seconds */
+void cert_log_back(struct cert_tools *tools, uint64_t after_s);
 
 /* cert_log_waits - after a restart the wait that a failure before it began goes on */
-void cert_log_waits(const struct cert_work *work, const struct err *err, uint64_t wait_ms);
+void cert_log_waits(struct cert_work *work, const struct err *err, uint64_t wait_ms);
 
 /*
  * cert_log_consumer_failed - the consumer could not be told, or does not serve the leaf
  *
- * The next try is in `wait_ms`. Said more gently of one that has never been there.
+ * The next try is in `wait_ms`. One that has never been there is awaited.
  */
-void cert_log_consumer_failed(const struct cert_work *work, const struct err *err,
-                              uint64_t wait_ms);
+void cert_log_consumer_failed(struct cert_work *work, const struct err *err, uint64_t wait_ms);
 
 /* cert_log_short_hold - a new issuer's certificate is shown before its peers can all trust it */
 void cert_log_short_hold(const struct cert_work *work, uint64_t shown_s);
@@ -54,13 +61,13 @@ void cert_log_short_hold(const struct cert_work *work, uint64_t shown_s);
 void cert_log_withdrawn(const struct cert_work *work);
 
 /* cert_log_proven - the consumer was seen to serve the published leaf */
-void cert_log_proven(const struct cert_work *work);
+void cert_log_proven(struct cert_work *work);
 
 /* cert_log_proof_lost - a consumer that served it serves something else by now */
-void cert_log_proof_lost(const struct cert_work *work, const struct err *err);
+void cert_log_proof_lost(struct cert_work *work, const struct err *err);
 
 /* cert_log_rolled_back - the consumer refused the new set, for the reason in `err` */
-void cert_log_rolled_back(const struct cert_work *work, const struct err *err);
+void cert_log_rolled_back(struct cert_work *work, const struct err *err);
 
 /* cert_log_rollback_failed - the previous set is no better, for the reason in `err` */
 void cert_log_rollback_failed(const struct cert_work *work, const struct err *err);
@@ -71,9 +78,9 @@ void cert_log_hurried(const struct cert_work *work);
 /* cert_log_warnings - what the CA warned about in its reply */
 void cert_log_warnings(const struct cert_work *work);
 
-/* cert_log_ends - what of the new certificate ends sooner than one would think, unless it was told
- * of the one before; notes that in the work */
-void cert_log_ends(struct cert_work *work, const struct issued *issued);
+/* cert_log_issued - the CA's certificate is good; and what of it ends sooner than one would think,
+ * unless that was told of the one before */
+void cert_log_issued(struct cert_work *work, const struct issued *issued);
 
 /* cert_log_odd_subject - what of the new certificate's subject is not as asked; nothing if "" */
 void cert_log_odd_subject(const struct cert_work *work, const struct issued *issued);

@@ -277,7 +277,7 @@ static void on_vetted(void *arg, const struct err *job_err)
     const struct issued *issued = &work->job->draft->issued;
 
     if (job_err->kind == ERR_NONE) {
-        cert_log_ends(work, issued);
+        cert_log_issued(work, issued);
         if (strncmp(work->odd_subject, issued->odd_subject, sizeof work->odd_subject - 1) != 0)
             cert_log_odd_subject(work, issued);
         snprintf(work->odd_subject, sizeof work->odd_subject, "%s", issued->odd_subject);

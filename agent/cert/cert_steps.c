@@ -141,6 +141,9 @@ void step_vet_reply(struct cert_flow *flow)
 {
     cert_log_warnings(&flow->work);
     note_lease(&flow->work);
+    if (flow->work.tools->ca_is_away)
+        cert_log_back(flow->work.tools,
+                      (clock_boot_us() - flow->work.tools->outage.since_us) / 1000000);
     flow->work.tools->ca_is_away = false;
     flow_enter(flow, FLOW_VETTING);
     stage_vet(&flow->work);

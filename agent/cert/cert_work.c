@@ -110,6 +110,7 @@ void cert_work_close(struct cert_work *work)
     cert_work_forget_hurry(work);
     slot_close(&work->later);
     cert_work_close_set(work);
+    wall_timer_close(&work->told.timer);
     config_unref(work->config);
 }
 
@@ -151,6 +152,8 @@ void cert_work_adopt(struct cert_work *work, struct config *config, const struct
         work->read_once = false;
     }
     work->repaired[0] = '\0';
+    /* Whoever changes the configuration wants to see what comes of it. */
+    work->told.issuing = work->told.consumer = (struct told_failure){0};
     config_ref(config);
     config_unref(work->config);
     work->config = config;

@@ -11,9 +11,11 @@
 #include "ca/ca.h"
 #include "ca/vault_token.h"
 #include "cert/cert_job.h"
+#include "cert/wall_timer.h"
 #include "config/config.h"
 #include "http/http_loop.h"
 #include "install/revoked_mark.h"
+#include "plan/urgency.h"
 #include "prove/prove.h"
 #include "reload/reload_turn.h"
 
@@ -46,6 +48,13 @@ enum cert_event {
 /* Why one is replaced, in the same way. */
 #define CA_REVOKED "the CA has revoked the published certificate"
 
+/* A time in which the CA gave no certificates; cert_log counts. */
+struct outage {
+    unsigned number; /* of the last one, from 1 on */
+    uint64_t since_us;
+    size_t waiting; /* certificates that could not be had in it */
+};
+
 /* What all certificates share; borrowed, and the same for all of them. */
 struct cert_tools {
     sd_event *loop;
@@ -58,6 +67,7 @@ struct cert_tools {
     struct ca_cache *cache;
     struct reload_turns turns;
     struct handshakes handshakes;
+    struct outage outage;
     bool ca_is_away; /* the last to ask the CA got no answer, or no token */
     bool by_name;    /* somebody asks for just these certificates */
     bool stays; /* a daemon: waits of an earlier process count, and marks of others are noticed */
@@ -95,6 +105,16 @@ struct cert_look {
     bool swapped;   /* leafd itself changed names since the last one: it counts for nobody */
 };
 
+/* What was told of a certificate already, so that it is not told at every try; cert_log's. */
+struct cert_told {
+    struct told_failure issuing, consumer;
+    uint32_t wanted, awaited, served; /* urgency_reason of what was told; 0: nothing */
+    unsigned outage;                  /* the last one in which it waited */
+    uint64_t end_s;                   /* of the set that `urgency` and `timer` are about */
+    enum urgency urgency;             /* told of its end: none, a tenth or over */
+    struct wall_timer timer;          /* rings when it is about to end, and when it has */
+};
+
 /* The mark of revocation that the work already goes by; {0}: none. */
 struct cert_mark {
     char generation[GENERATION_NAME_BYTES];
@@ -121,7 +141,6 @@ struct cert_work {
     struct cert_published published;
     struct cert_state state;
     char previous[GENERATION_NAME_BYTES]; /* kept for its readers, and to go back to; "" none */
-    bool failed_alike;                    /* the consumer, the last two times */
     struct prove_seen seen;               /* by the last look at what the consumer serves */
     uint64_t proof_limit_s;               /* of the proof under way */
     char nobody[192];                     /* why a reload found nobody, while that look goes on */
@@ -139,6 +158,7 @@ struct cert_work {
     bool told_list;       /* that a revocation list could not be believed */
     struct cert_hurry hurry;
     struct cert_mark heeded;
+    struct cert_told told;
     char asked_with[DIGEST_HEX_BYTES]; /* credential_stamp at the start of this try; "" not begun */
     struct told_ends {
         char cut[128], near[128], other[128];

@@ -189,8 +189,6 @@ static void try_later(struct cert_flow *flow)
     const struct cert_state before = work->state;
     uint64_t wait_ms = cert_work_note_refusal(work, flow->err);
 
-    work->failed_alike =
-        before.consumer.failures > 0 && strcmp(before.failure.text, work->state.failure.text) == 0;
     if (rollback_is_due(&work->state.consumer, work->cert, work->published.generation,
                         work->previous)) {
         work->ca_rests_until_us = 0; /* what was refused is the failure now */

@@ -253,6 +253,8 @@ class Site:
     def configure(self, ca, certs, auth=None, agent="", defaults="", vault=""):
         """The usual configuration: `certs` maps a name to its lines; {out} is the set's directory."""
         self.ca = ca
+        if "log_level" not in agent:
+            agent += "\nlog_level = debug"  # every try: what goes on is told to people when it changes
         text = f"[vault]\naddress = {ca.address}\nca_file = {ca.ca_file}\n{vault}\n[auth]\n{auth or ca.auth}\n" \
                f"[agent]\nlog_format = json\ntemplate_directory = {templates()}\n{agent}\n[defaults]\n{defaults}\n"
         for name, lines in certs.items():

@@ -325,7 +325,7 @@ def test_mutual_tls_that_cannot_be_asked_for_is_told_and_fails_once(devca, site,
 
 
 def test_somebody_whose_tls_fails_is_there_and_told_of_once(ca, site):
-    """A warning, and then nothing louder than info, as long as it is the same."""
+    """A warning, and then nothing but debug detail, as long as it is the same."""
     with socket.create_server(("127.0.0.1", 0), backlog=64) as odd:
         def talk():
             try:
@@ -340,7 +340,7 @@ def test_somebody_whose_tls_fails_is_there_and_told_of_once(ca, site):
         run = site.run()
         failed = run.wait_event("proof-failed", count=3)
         assert "is TLS spoken there" in failed[0]["message"]
-        assert [line["level"] for line in failed[:3]] == ["warning", "info", "info"]
+        assert [line["level"] for line in failed[:3]] == ["warning", "debug", "debug"]
         assert not run.events("awaited")
         assert run.terminate() == 0
 

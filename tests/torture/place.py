@@ -41,7 +41,7 @@ class Place:
         with open(self.file + ".new", "w", encoding="ascii") as file:
             file.write(f"[vault]\naddress = {self.ca.address}\nca_file = {self.ca.ca_file}\n{self.vault}\n"
                        f"[auth]\nmethod = approle\nrole_id = torture{self.session}\nrevoke_on_exit = no\n"
-                       f"[agent]\nlog_format = json\ntemplate_directory = {SOURCE}/templates\nready_when = all\n{self.agent}\n"
+                       f"[agent]\nlog_format = json\nlog_level = debug\ntemplate_directory = {SOURCE}/templates\nready_when = all\n{self.agent}\n"
                        f"[cert web]\npki_mount = pki\npki_role = leafd\nttl = 24h\ndirectory = {self.directory}\n"
                        f"dns_names = {', '.join(self.dns())}\nfile = tls.crt fullchain\nfile = tls.key key\n"
                        f"file = ca.crt ca\nfile = combined.pem combined\nreload = {reload}\n{self.more}\n")

@@ -105,7 +105,7 @@ class SoakPlace:
             file.write(f"[vault]\naddress = {self.way.address}\nca_file = {self.ca.ca_file}\n"
                        "timeout = 1s\nconnect_timeout = 1s\n"
                        f"[auth]\nmethod = jwt\nrole = short\ntoken_file = {self.ca.token_file}\n"
-                       f"[agent]\nlog_format = json\ntemplate_directory = {SOURCE}/templates\nready_when = all\n{sections}")
+                       f"[agent]\nlog_format = json\nlog_level = debug\ntemplate_directory = {SOURCE}/templates\nready_when = all\n{sections}")
 
     def start_nginx(self):
         """Once there is something for it to serve."""

@@ -1,0 +1,98 @@
+#include "cert/cert_advice.h"
+
+#include "base/event.h"
+#include "plan/renewal.h"
+
+#include <string.h>
+
+static void write_end(uint64_t end_s, char end[static WHEN_TEXT_BYTES],
+                      char left[static DURATION_TEXT_BYTES])
+{
+    uint64_t now_s = clock_now_s();
+
+    clock_text(end_s, end);
+    duration_text(end_s > now_s ? end_s - now_s : 0, left);
+}
+
+static void log_cut_life(const struct cert_work *work, const struct issued *issued,
+                         uint64_t given_s)
+{
+    char given[DURATION_TEXT_BYTES], asked[DURATION_TEXT_BYTES], end[WHEN_TEXT_BYTES];
+
+    duration_text(given_s, given);
+    duration_text(work->cert->request.ttl_s, asked);
+    clock_text(issued->issuers_end_s, end);
+    if (issued->issuers_end_s <= issued->end_s)
+        event_emit(
+            &(struct event){.kind = EVENT_ADVICE, .cert = work->cert->name},
+            "the new certificate is of use for %s in place of the %s that ttl asks for, since "
+            "its issuer %s ends at %s; give the CA an issuer that lives longer",
+            given, asked, issued->first_to_end, end);
+    else
+        event_emit(
+            &(struct event){.kind = EVENT_ADVICE, .cert = work->cert->name},
+            "the new certificate is of use for %s in place of the %s that ttl asks for; look "
+            "at max_ttl of the role and of the mount",
+            given, asked);
+}
+
+static void log_issuer_near_end(const struct cert_work *work, const struct issued *issued)
+{
+    char end[WHEN_TEXT_BYTES], left[DURATION_TEXT_BYTES];
+
+    write_end(issued->issuers_end_s, end, left);
+    event_emit(&(struct event){.kind = EVENT_ADVICE, .cert = work->cert->name},
+               "the issuer %s ends at %s, in %s, which is less than three lifetimes of the "
+               "certificate; give the CA an issuer that lives longer",
+               issued->first_to_end, end, left);
+}
+
+static void log_other_path(const struct cert_work *work, const struct issued *issued)
+{
+    char end[WHEN_TEXT_BYTES], left[DURATION_TEXT_BYTES];
+
+    write_end(issued->soonest_end_s, end, left);
+    event_emit(
+        &(struct event){.kind = EVENT_ADVICE, .cert = work->cert->name},
+        "another path of the new certificate ends at %s, in %s: before the certificate does; "
+        "peers that trust the root of that path alone refuse it from then on",
+        end, left);
+}
+
+/* Whether it is another fact than the last time, which is noted; "" is none. */
+static bool is_told_anew(char last[static 128], const char fact[static 128])
+{
+    bool anew = fact[0] != '\0' && strcmp(last, fact) != 0;
+
+    memcpy(last, fact, 128);
+    return anew;
+}
+
+void cert_advice_ends(struct cert_work *work, const struct issued *issued)
+{
+    uint64_t now_s = issued->issued_s, asked_s = work->cert->request.ttl_s;
+    uint64_t given_s = issued->end_s > now_s ? issued->end_s - now_s : 0;
+    uint64_t left_s = issued->issuers_end_s > now_s ? issued->issuers_end_s - now_s : 0;
+    uint64_t life_s = asked_s > given_s ? asked_s : given_s;
+    bool is_cut = asked_s > 0 && renewal_life_is_cut(asked_s, given_s);
+    bool issuer_cuts = is_cut && issued->issuers_end_s <= issued->end_s;
+    struct told_ends ends = {0};
+
+    /* By tenths of the life, and by lives: moments differ with each renewal. No tenth changes at a
+     * half or a quarter, which a role may well cut a life to. */
+    if (is_cut)
+        snprintf(ends.cut, sizeof ends.cut, "%llu %s",
+                 (unsigned long long)((given_s * 10 + asked_s * 3 / 10) / asked_s),
+                 issuer_cuts ? issued->first_to_end : "");
+    if (!issuer_cuts && life_s > 0 && renewal_is_near_end(left_s, life_s))
+        snprintf(ends.near, sizeof ends.near, "%llu %s", (unsigned long long)(left_s / life_s),
+                 issued->first_to_end);
+    if (issued->soonest_end_s < issued->end_s)
+        snprintf(ends.other, sizeof ends.other, "%llu", (unsigned long long)issued->soonest_end_s);
+    if (is_told_anew(work->told_ends.cut, ends.cut))
+        log_cut_life(work, issued, given_s);
+    if (is_told_anew(work->told_ends.near, ends.near))
+        log_issuer_near_end(work, issued);
+    if (is_told_anew(work->told_ends.other, ends.other))
+        log_other_path(work, issued);
+}

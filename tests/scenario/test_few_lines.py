@@ -1,0 +1,91 @@
+"""What goes on is told when it changes: an outage is two lines, a failing certificate speaks when its class or urgency does."""
+import collections
+import datetime
+import time
+
+from scene import WEB, wait_for
+
+FEW = "log_level = info"
+
+
+def with_ttl(ttl):
+    return WEB.replace("ttl = 1h", f"ttl = {ttl}")
+
+
+def kinds(lines):
+    return collections.Counter(line["event"] for line in lines)
+
+
+def test_an_outage_is_told_when_it_begins_and_when_it_ends(devca, site):
+    """With how many certificates waited and how long it took; each certificate tells only how near its own end is."""
+    certs = {f"c{number}": with_ttl("14s") for number in range(10)}
+    site.configure(devca, {**certs, "long": WEB}, agent=FEW)
+    run = site.run()
+    run.wait_ready()
+    before = len(run.log())
+    devca.proxy.cut()
+    run.wait_event("ca-away")
+    for cert in certs:
+        run.wait_event("expired", cert)
+    devca.proxy.repair()
+    back, = run.wait_event("ca-back")
+    for cert in certs:
+        wait_for(lambda: len(run.events("published", cert)) > 1, f"{cert} to be renewed")  # pylint: disable=cell-var-from-loop
+    lines = run.log()[before:]
+    away, = run.events("ca-away")
+    assert away["level"] == "warning" and away["class"] == "transient" and away["reason"]
+    assert back["level"] == "notice" and int(back["waiting"]) == len(certs) and int(back["away_s"]) >= 5
+    assert "10 certificates waited" in back["message"]
+    for cert in certs:
+        told = kinds(line for line in lines if line.get("cert") == cert)
+        assert told["expiring"] == 1 and told["expired"] == 1 and told["failed"] <= 1, told
+        assert told["wanted"] <= 2, told
+    assert len(lines) <= 8 * len(certs), collections.Counter((x["event"], x["level"]) for x in lines)
+    assert not [line for line in lines if line.get("cert") == "long"]
+    assert run.terminate() == 0
+
+
+def test_a_failing_certificate_speaks_when_its_urgency_rises(devca, site):
+    site.configure(devca, {"web": with_ttl("16s")}, agent=FEW)
+    run = site.run()
+    run.wait_ready()
+    devca.fault("status", path="pki_int/sign", times=0, status=500, errors=["disk full"])
+    expired, = run.wait_event("expired", "web")
+    told = [(line["event"], line["level"]) for line in run.log() if line.get("cert") == "web" and line["event"] in
+            ("failed", "expiring", "expired")]
+    assert told[-2:] == [("expiring", "error"), ("expired", "error")], told
+    assert 1 <= told.count(("failed", "notice")) <= 2 and told.count(("failed", "warning")) == 1, told
+    assert told.index(("failed", "warning")) > told.index(("failed", "notice"))
+    assert "disk full" in expired["message"] and expired["class"] == "transient"
+    devca.call("DELETE", "devca/faults")
+    run.wait_event("published", "web", count=2)
+    assert run.terminate() == 0
+
+
+def test_the_end_is_told_when_it_comes_though_no_try_falls_on_it(devca, site, clock):
+    """What a role refuses is tried every few minutes; the certificate ends in between."""
+    site.configure(devca, {"web": with_ttl("24h")}, agent=FEW)
+    run = site.run(environment=clock.environment)
+    run.wait_ready()
+    devca.fault("status", path="pki_int/sign", times=0, status=400, errors=["not so"])
+    end_s = int(datetime.datetime.fromisoformat(site.status()["web"]["end"]).timestamp())
+    clock.off_by(end_s - int(time.time()) - 9, tell=True)
+    run.wait_event("failed", "web")
+    run.wait_event("expiring", "web")
+    tries = devca.requests("pki_int/sign")
+    expired, = run.wait_event("expired", "web", patience=30)
+    assert devca.requests("pki_int/sign") == tries, "no try fell on it"
+    assert expired["level"] == "error" and expired["class"] == "refused" and "not so" in expired["reason"], expired
+    assert {"serial", "end", "generation"} <= set(expired)
+    assert run.terminate() == 0
+
+
+def test_a_consumer_that_goes_on_failing_is_told_once(ca, site):
+    site.configure(ca, {"web": WEB + "reload = exec /bin/false\n"}, agent=FEW)
+    run = site.run()
+    run.wait_event("reload-failed")
+    wait_for(lambda: site.status()["web"]["failure"]["reload_failures"] >= 3, "three tries")
+    assert len(run.events("reload-failed")) == 1
+    run.hangup()
+    run.wait_event("reload-failed", count=2)
+    assert run.terminate() == 0
