@@ -985,13 +985,11 @@ static void somebody_whose_tls_fails_is_not_awaited(void **state)
     assert_int_equal(fixture->flow->state, FLOW_PROVING);
     work->seen = (struct prove_seen){.finding = PROVE_NO_TLS};
     deliver(fixture, EV_FAILED);
-    assert_false(work->failed_alike);
     assert_false(consumer_is_awaited(&work->state.consumer));
     deliver(fixture, EV_RETRY);
     deliver(fixture, EV_DONE);
     work->seen = (struct prove_seen){.finding = PROVE_NO_TLS};
     deliver(fixture, EV_FAILED);
-    assert_true(work->failed_alike);
 }
 
 /* A reload that found nobody, as with a pidfile that is spelt wrong. */
