@@ -54,14 +54,14 @@ static void write_reason(const struct daemon *daemon, char to[static REASON_BYTE
 
     to[0] = '\0';
     for (size_t i = 0; i < daemon->engine.count && to[0] == '\0'; i++) {
-        const struct cert_flow *flow = daemon->engine.flows[i];
-        const struct err *failure = cert_flow_failure(flow);
-        uint64_t again_s = cert_flow_try_again_s(flow);
+        const struct cert *flow = daemon->engine.flows[i];
+        const struct err *failure = cert_failure(flow);
+        uint64_t again_s = cert_try_again_s(flow);
 
         if (failure == NULL)
             continue;
         duration_text(again_s > now_s ? again_s - now_s : 0, wait);
-        snprintf(to, REASON_BYTES, "; %s, next try in %s: %s", cert_flow_name(flow), wait,
+        snprintf(to, REASON_BYTES, "; %s, next try in %s: %s", cert_name(flow), wait,
                  failure->text);
     }
 }
@@ -73,10 +73,10 @@ static void tell_status(struct daemon *daemon)
     char wait[DURATION_TEXT_BYTES], reason[REASON_BYTES];
 
     for (size_t i = 0; i < daemon->engine.count; i++) {
-        const struct cert_published published = cert_flow_published(daemon->engine.flows[i]);
+        const struct cert_published published = cert_published(daemon->engine.flows[i]);
 
         usable += published.usable;
-        failing += cert_flow_failure(daemon->engine.flows[i]) != NULL;
+        failing += cert_failure(daemon->engine.flows[i]) != NULL;
         if (published.usable && published.due_s < next_due_s)
             next_due_s = published.due_s;
     }
@@ -91,9 +91,9 @@ static bool is_ready(const struct daemon *daemon)
     bool all = daemon->engine.config->agent.ready_when == READY_ALL;
 
     for (size_t i = 0; i < daemon->engine.count; i++) {
-        const struct cert_flow *flow = daemon->engine.flows[i];
+        const struct cert *flow = daemon->engine.flows[i];
 
-        if (!cert_flow_published(flow).usable && (all || !cert_flow_tried(flow)))
+        if (!cert_published(flow).usable && (all || !cert_tried(flow)))
             return false;
     }
     return true;
@@ -126,7 +126,7 @@ static void plan_report(struct daemon *daemon)
     sd_event_source_set_enabled(daemon->report, SD_EVENT_ONESHOT);
 }
 
-static void on_rest(void *arg, struct cert_flow *flow)
+static void on_rest(void *arg, struct cert *flow)
 {
     (void)flow;
     plan_report(arg);

@@ -2,7 +2,8 @@
 
 #include "base/clock.h"
 #include "base/event.h"
-#include "cert/ca_steps.h"
+#include "cert/cert.h"
+#include "cert/cert_log.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -128,11 +129,11 @@ static bool on_credentials(void *arg, bool changed)
     if (changed)
         engine->told_login = (struct told_failure){0};
     for (size_t i = 0; i < engine->count; i++) {
-        if (cert_flow_state(engine->flows[i]) != FLOW_BACKING_OFF)
+        if (cert_issuance_state(engine->flows[i]) != ISSUANCE_BACKING_OFF)
             continue;
         failing = true;
         if (changed)
-            cert_flow_try_within(engine->flows[i], HASTEN_MS);
+            cert_try_within(engine->flows[i], HASTEN_MS);
     }
     return failing;
 }
@@ -142,21 +143,36 @@ static void set_limits(struct engine *engine)
     http_loop_limit(engine->http, engine->config->agent.max_in_flight);
 }
 
+static void on_away(void *arg, const struct err *why)
+{
+    struct engine *engine = arg;
+
+    cert_log_away(&engine->tools, why);
+}
+
+static void on_back(void *arg, uint64_t after_s)
+{
+    struct engine *engine = arg;
+
+    cert_log_back(&engine->tools, after_s);
+}
+
 static bool open_ca(struct engine *engine, struct config *config, struct err *err)
 {
     const struct ca_listener listener = {.on_session = on_session,
+                                         .on_away = on_away,
+                                         .on_back = on_back,
                                          .on_credentials = on_credentials,
-                                         .certs = cert_flow_news,
+                                         .certs = cert_news,
                                          .arg = engine};
 
     if (!ca_open(engine->http, engine->tools.workers, config, engine->tools.stays, &listener,
                  &engine->tools.ca, err))
         return false;
-    engine->tools.token = ca_token(engine->tools.ca);
     return true;
 }
 
-bool engine_open(struct engine *engine, struct config *config, bool stays, flow_observer *observer,
+bool engine_open(struct engine *engine, struct config *config, bool stays, cert_observer *observer,
                  void *arg, struct err *err)
 {
     int r;
@@ -186,29 +202,28 @@ bool engine_open(struct engine *engine, struct config *config, bool stays, flow_
 
 static int by_name(const void *a, const void *b)
 {
-    return strcmp(cert_flow_name(*(struct cert_flow *const *)a),
-                  cert_flow_name(*(struct cert_flow *const *)b));
+    return strcmp(cert_name(*(struct cert *const *)a), cert_name(*(struct cert *const *)b));
 }
 
 static int compare_name(const void *name, const void *flow)
 {
-    return strcmp(name, cert_flow_name(*(struct cert_flow *const *)flow));
+    return strcmp(name, cert_name(*(struct cert *const *)flow));
 }
 
 /* Among the first `count`, which are sorted. */
-static struct cert_flow *find(const struct engine *engine, size_t count, const char *name)
+static struct cert *find(const struct engine *engine, size_t count, const char *name)
 {
-    struct cert_flow **found =
+    struct cert **found =
         count == 0 ? NULL
-                   : bsearch(name, engine->flows, count, sizeof(struct cert_flow *), compare_name);
+                   : bsearch(name, engine->flows, count, sizeof(struct cert *), compare_name);
 
     return found == NULL ? NULL : *found;
 }
 
-size_t engine_index_of(const struct engine *engine, const struct cert_flow *flow)
+size_t engine_index_of(const struct engine *engine, const struct cert *flow)
 {
-    struct cert_flow **found = bsearch(cert_flow_name(flow), engine->flows, engine->count,
-                                       sizeof(struct cert_flow *), compare_name);
+    struct cert **found =
+        bsearch(cert_name(flow), engine->flows, engine->count, sizeof(struct cert *), compare_name);
 
     assert(found != NULL);
     return (size_t)(found - engine->flows);
@@ -218,13 +233,13 @@ size_t engine_index_of(const struct engine *engine, const struct cert_flow *flow
 static void sort(struct engine *engine)
 {
     if (engine->count > 1)
-        qsort(engine->flows, engine->count, sizeof(struct cert_flow *), by_name);
+        qsort(engine->flows, engine->count, sizeof(struct cert *), by_name);
 }
 
 static bool add(struct engine *engine, const struct cert_config *cert, struct err *err)
 {
-    struct cert_flow *flow =
-        cert_flow_new(&engine->tools, engine->config, cert, engine->observer, engine->arg, err);
+    struct cert *flow =
+        cert_new(&engine->tools, engine->config, cert, engine->observer, engine->arg, err);
 
     if (flow == NULL)
         return err_wrap(err, "certificate %s", cert->name);
@@ -234,7 +249,7 @@ static bool add(struct engine *engine, const struct cert_config *cert, struct er
 
 static bool make_room(struct engine *engine, size_t most, struct err *err)
 {
-    struct cert_flow **flows = realloc(engine->flows, (most + 1) * sizeof(struct cert_flow *));
+    struct cert **flows = realloc(engine->flows, (most + 1) * sizeof(struct cert *));
 
     if (flows == NULL)
         return err_memory(err);
@@ -266,16 +281,16 @@ static void forget_removed(struct engine *engine)
     size_t kept = 0;
 
     for (size_t i = 0; i < engine->count; i++) {
-        struct cert_flow *flow = engine->flows[i];
+        struct cert *flow = engine->flows[i];
 
-        if (config_cert(engine->config, cert_flow_name(flow)) != NULL) {
+        if (config_cert(engine->config, cert_name(flow)) != NULL) {
             engine->flows[kept++] = flow;
             continue;
         }
-        event_emit(&(struct event){.kind = EVENT_FORGOTTEN, .cert = cert_flow_name(flow)},
+        event_emit(&(struct event){.kind = EVENT_FORGOTTEN, .cert = cert_name(flow)},
                    "not in the configuration any more; what is published stays where it is");
-        cert_flow_abandon(flow, engine->config);
-        cert_flow_free(flow);
+        cert_abandon(flow, engine->config);
+        cert_free(flow);
     }
     engine->count = kept;
 }
@@ -288,10 +303,10 @@ static bool take_sections(struct engine *engine, struct err *err)
 
     for (size_t i = 0; i < engine->config->cert_count; i++) {
         const struct cert_config *cert = &engine->config->certs[i];
-        struct cert_flow *flow = find(engine, sorted, cert->name);
+        struct cert *flow = find(engine, sorted, cert->name);
 
         if (flow != NULL)
-            cert_flow_adopt(flow, engine->config, cert);
+            cert_adopt(flow, engine->config, cert);
         else
             taken = taken && add(engine, cert, err);
     }
@@ -335,15 +350,15 @@ void engine_recompute(struct engine *engine, int64_t by_s)
     if (hurries)
         ca_hurry(engine->tools.ca);
     for (size_t i = 0; i < engine->count; i++)
-        cert_flow_recompute(engine->flows[i], hurries);
+        cert_recompute(engine->flows[i], hurries);
 }
 
 void engine_drop_flows(struct engine *engine)
 {
     for (size_t i = 0; i < engine->count; i++)
-        cert_flow_note_end(engine->flows[i]);
+        cert_note_end(engine->flows[i]);
     for (size_t i = 0; i < engine->count; i++)
-        cert_flow_free(engine->flows[i]);
+        cert_free(engine->flows[i]);
     free(engine->flows);
     engine->flows = NULL;
     engine->count = 0;

@@ -5,7 +5,7 @@
 #define LEAFD_APP_ENGINE_H
 
 #include "app/clock_watch.h"
-#include "cert/cert_flow.h"
+#include "cert/cert.h"
 #include "http/http_origin.h"
 #include "plan/urgency.h"
 
@@ -19,9 +19,9 @@ struct engine {
     char redirect_told[ENGINE_REDIRECT_BYTES];    /* the last that the log was told; "": none */
     int64_t hurries_paid_us; /* on the boot clock: what setting the clock has cost, see may_hurry */
     struct config *config;
-    struct cert_flow **flows; /* sorted by name */
+    struct cert **flows; /* sorted by name */
     size_t count;
-    flow_observer *observer;
+    cert_observer *observer;
     void *arg;
 };
 
@@ -32,7 +32,7 @@ struct engine {
  * certificate that is published or comes to rest. SIGCHLD must be blocked. Fails with class local;
  * engine_close is due in any case.
  */
-bool engine_open(struct engine *engine, struct config *config, bool stays, flow_observer *observer,
+bool engine_open(struct engine *engine, struct config *config, bool stays, cert_observer *observer,
                  void *arg, struct err *err);
 
 /*
@@ -43,7 +43,7 @@ bool engine_open(struct engine *engine, struct config *config, bool stays, flow_
 bool engine_start(struct engine *engine, const char *const *names, size_t count, struct err *err);
 
 /* engine_index_of - which of the engine's flows it is; it must be one of them */
-size_t engine_index_of(const struct engine *engine, const struct cert_flow *flow);
+size_t engine_index_of(const struct engine *engine, const struct cert *flow);
 
 /*
  * engine_apply - goes on with a changed configuration

@@ -28,17 +28,15 @@ enum {
     JITTER_MS = 1000 /* those who were started together do not ask together */
 };
 
-static int code_of(const struct cert_flow *flow)
+static int code_of(const struct cert *flow)
 {
-    const struct err *failure = cert_flow_failure(flow);
+    const struct err *failure = cert_failure(flow);
 
-    if (cert_flow_state(flow) == FLOW_WITHDRAWN)
+    if (cert_issuance_state(flow) == ISSUANCE_WITHDRAWN)
         return EXIT_REFUSED;
     if (failure == NULL) {
         /* A consumer that is not there yet reads the files when it starts. */
-        enum flow_state state = cert_flow_state(flow);
-
-        return state == FLOW_WAITING || state == FLOW_RELOAD_BACKING_OFF ? EXIT_FINE : EXIT_RETRY;
+        return cert_issuance_state(flow) == ISSUANCE_IDLE ? EXIT_FINE : EXIT_RETRY;
     }
     return exit_code_of(failure);
 }
@@ -87,16 +85,16 @@ static void note(struct once *once, size_t i, int code, bool settled)
 /* Without --wait it is the first try that counts: what is tried again meanwhile, while others take
  * their time, is not waited for and may be anywhere when they end. One that was withdrawn stays as
  * it is, however long one waits. */
-static void on_rest(void *arg, struct cert_flow *flow)
+static void on_rest(void *arg, struct cert *flow)
 {
     struct once *once = arg;
     size_t i = engine_index_of(&once->engine, flow);
     int code = code_of(flow);
 
-    if (once->ending || !cert_flow_rests(flow) || (!once->waits && once->outcomes[i].settled))
+    if (once->ending || !cert_rests(flow) || (!once->waits && once->outcomes[i].settled))
         return;
     note(once, i, code,
-         !once->waits || code == EXIT_FINE || cert_flow_state(flow) == FLOW_WITHDRAWN);
+         !once->waits || code == EXIT_FINE || cert_issuance_state(flow) == ISSUANCE_WITHDRAWN);
     if (once->awaited == 0)
         end(once);
 }
@@ -116,7 +114,7 @@ static int on_last_try(sd_event_source *source, uint64_t now_us, void *arg)
     for (size_t i = 0; i < once->engine.count; i++) {
         int code = once->outcomes[i].code;
 
-        if (code == EXIT_FINE || !cert_flow_try_within(once->engine.flows[i], JITTER_MS))
+        if (code == EXIT_FINE || !cert_try_within(once->engine.flows[i], JITTER_MS))
             note(once, i, code, true);
         else
             note(once, i, CODE_NONE_YET, false);

@@ -59,9 +59,9 @@ static enum status_word judge(const struct status_row *row, const struct install
     if (row->is_hidden)
         return STATUS_UNKNOWN;
     *ret_detail = "";
-    if (reload_state_is_settled(consumer, cert, installed->generation))
+    if (consumer_is_verified(consumer, cert, installed->generation))
         return STATUS_FRESH;
-    return reload_state_is_told(consumer, cert, installed->generation) ? STATUS_NOT_PROVEN
+    return consumer_is_notified(consumer, cert, installed->generation) ? STATUS_NOT_PROVEN
                                                                        : STATUS_NOT_RELOADED;
 }
 
@@ -117,9 +117,9 @@ static bool fill(struct status *status, struct status_row *row, const struct ins
         row->usable =
             row->is_intact && status->now_s >= row->not_before_s && status->now_s < row->end_s;
         row->reload = row->is_hidden
-                          ? RELOAD_STATE_COUNT
-                          : reload_state_of(&row->state.consumer, cert, installed->generation);
-        if (row->reload == RELOAD_STATE_PROVEN)
+                          ? PROGRESS_COUNT
+                          : consumer_progress_of(&row->state.consumer, cert, installed->generation);
+        if (row->reload == PROGRESS_PROVEN)
             row->chain = row->state.consumer.served.chain_verified ? "verified" : "not seen";
     }
     row->serves_bad = served_is_bad(&row->state.consumer, cert);
@@ -234,6 +234,8 @@ bool status_wait_ready(const struct config *config, uint64_t wait_s, bool *ret_r
 
 void status_free(struct status *status)
 {
+    for (size_t i = 0; i < status->count; i++)
+        cert_state_free(&status->rows[i].state);
     arena_free(&status->arena);
     *status = (struct status){0};
 }
@@ -270,18 +272,18 @@ static void relative(uint64_t moment_s, uint64_t now_s, char to[static DURATION_
 /* What stands below a row: why it is not fresh, and what failed. */
 static void print_details(const struct status_row *row, uint64_t now_s, FILE *to)
 {
-    const struct cert_state *state = &row->state;
+    const struct trouble *trouble = trouble_of(&row->state);
+    const struct err *failure = trouble_err(trouble);
     char failed[DURATION_TEXT_BYTES + 8], again[DURATION_TEXT_BYTES + 8];
 
     if (row->detail[0] != '\0')
         terminal_line(to, "    %s", row->detail);
-    if (state->failure.kind == ERR_NONE)
+    if (failure->kind == ERR_NONE)
         return;
-    relative(state->failed_at_s, now_s, failed);
-    relative(state->try_again_at_s, now_s, again);
-    terminal_line(to, "    failed %s (%u in a row, next try %s): %s: %s", failed,
-                  state->failures > 0 ? state->failures : state->consumer.failures, again,
-                  err_kind_name(state->failure.kind), state->failure.text);
+    relative(trouble->failed_at_s, now_s, failed);
+    relative(trouble->try_again_at_s, now_s, again);
+    terminal_line(to, "    failed %s (%u in a row, next try %s): %s: %s", failed, trouble->failures,
+                  again, err_kind_name(failure->kind), failure->text);
 }
 
 void status_print_table(const struct status *status, FILE *to)
@@ -317,13 +319,16 @@ static json_t *moment_json(uint64_t moment_s)
 
 static json_t *failure_json(const struct cert_state *state)
 {
-    if (state->failure.kind == ERR_NONE)
+    const struct trouble *trouble = trouble_of(state);
+    const struct err *failure = trouble_err(trouble);
+
+    if (failure->kind == ERR_NONE)
         return json_null();
-    return json_pack("{s:s, s:o, s:i, s:i, s:o, s:o}", "class", err_kind_name(state->failure.kind),
-                     "error", terminal_text(state->failure.text), "failures", (int)state->failures,
-                     "reload_failures", (int)state->consumer.failures, "failed_at",
-                     moment_json(state->failed_at_s), "try_again_at",
-                     moment_json(state->try_again_at_s));
+    return json_pack(
+        "{s:s, s:o, s:i, s:i, s:o, s:o}", "class", err_kind_name(failure->kind), "error",
+        terminal_text(failure->text), "failures", (int)state->issuing.failures, "reload_failures",
+        (int)state->consumer.trouble.failures, "failed_at", moment_json(trouble->failed_at_s),
+        "try_again_at", moment_json(trouble->try_again_at_s));
 }
 
 static json_t *served_json(const struct served_state *served)
@@ -339,8 +344,8 @@ static json_t *row_json(const struct status_row *row)
 {
     return json_pack(
         "{s:s, s:s, s:s, s:b, s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:s?, s:o, s:o}", "cert",
-        row->name, "state", words[row->word], "reload", reload_state_name(row->reload), "usable",
-        row->usable, "detail", terminal_text(row->detail), "directory",
+        row->name, "state", words[row->word], "reload", consumer_progress_name(row->reload),
+        "usable", row->usable, "detail", terminal_text(row->detail), "directory",
         terminal_text(row->directory), "serial", row->serial, "sha256", row->fingerprint,
         "not_before", moment_json(row->not_before_s), "not_after", moment_json(row->not_after_s),
         "end", moment_json(row->end_s), "renewal", moment_json(row->due_s), "chain", row->chain,

@@ -7,7 +7,7 @@
 #ifndef LEAFD_APP_STATUS_H
 #define LEAFD_APP_STATUS_H
 
-#include "cert/reload_state.h"
+#include "cert/consumer.h"
 #include "config/config.h"
 
 #include <stdbool.h>
@@ -39,7 +39,7 @@ struct status_row {
     const char *serial, *fingerprint;
     /* 0 if nothing is published. end_s: the earliest notAfter on its path. */
     uint64_t not_before_s, not_after_s, end_s, due_s;
-    enum reload_state reload;
+    enum consumer_progress reload;
     bool is_hidden;    /* this user may not read all of it: the state, or the directory */
     bool serves_bad;   /* the consumer was seen to serve a leaf that had ended, or a foreign one */
     const char *chain; /* what the last proof showed of the served chain; NULL: not proven */

@@ -139,22 +139,15 @@ static void on_looked(void *arg, const struct err *err)
     if (found) {
         look->told = true;
         cert_work_give_reason(work, damage);
-        work->deliver(work, EV_DAMAGED, NULL);
+        work->found(work, FOUND_DAMAGED);
     }
     cert_work_tell_mark(work, revocation);
 }
 
-/* Whether a worker may be changing what is published: what is on disk is not what is noted. */
-static bool is_swapping(const struct cert_work *work)
-{
-    return work->job != NULL && work->job->swaps;
-}
-
-void cert_directory_expect_swap(struct cert_work *work, struct cert_job *job)
+void cert_directory_expect_swap(struct cert_work *work)
 {
     struct cert_look *look = &work->look;
 
-    job->swaps = true;
     look->swapped = true;
     if (look->slot == NULL)
         return;
@@ -175,7 +168,7 @@ static int on_look_due(sd_event_source *source, uint64_t now_us, void *arg)
     if (look->slot != NULL)
         return 0;
     look->job = NULL;
-    if (is_swapping(work)) {
+    if (set_owner_runs_swap(&work->set)) {
         plan_look(work, LOOK_GAP_US);
         return 0;
     }

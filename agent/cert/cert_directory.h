@@ -1,5 +1,5 @@
 /*
- * cert_directory - what happens in a set's directory beside the stages
+ * cert_directory - what happens in a set's directory beside the machines
  *
  * The previous generation goes some seconds after the consumer took the new one: until then it may
  * have to be gone back to, readers between two opens need it a little longer, and those who watch a
@@ -32,19 +32,19 @@ void cert_directory_remove_previous(struct cert_work *work);
  * cert_directory_watch - watches the set's directory from now on, and looks at its files; for
  * daemons
  *
- * Delivers REVOKED or WITHDRAWN when the published generation is marked, and DAMAGED when it is not
+ * Tells when the published generation is marked as revoked or withdrawn, and when it is not
  * as it was written. One change is seen to within a second; the more follow one another, the longer
  * the next look is put off.
  */
 void cert_directory_watch(struct cert_work *work);
 
 /*
- * cert_directory_expect_swap - `job` may change what is published, and is about to be the work's
+ * cert_directory_expect_swap - what is published may be changing from now on, in the set's turn
  *
- * A look under way is thrown away and begun again, and none begins before the job has ended: it
+ * A look under way is thrown away and begun again, and none begins before the turn has ended: it
  * would hold what is on disk against what was published before.
  */
-void cert_directory_expect_swap(struct cert_work *work, struct cert_job *job);
+void cert_directory_expect_swap(struct cert_work *work);
 
 /* cert_directory_look - reads the files now, whatever they look like */
 void cert_directory_look(struct cert_work *work);

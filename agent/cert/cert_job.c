@@ -78,6 +78,7 @@ void cert_job_free(void *arg)
     installed_free(&job->installed);
     bytes_free(&job->list);
     identity_free(&job->identity);
+    cert_state_free(&job->state);
     config_unref(job->config);
     free(job);
 }
@@ -360,7 +361,7 @@ static bool vet_signed(struct cert_job *job, struct err *err)
         return err_memory(err);
     if (job->guards_peers && !open_claimed(job, err))
         return false;
-    draft->is_stranger =
+    draft->is_of_unknown_issuer =
         job->guards_peers && !trust_bundle_has(job->set_fd, job->cert, &draft->issued);
     return !err_shortage(err);
 }
@@ -521,6 +522,15 @@ static bool roll_back(struct cert_job *job, struct err *err)
     return publish_swap(job->set_fd, job->cert, job->rollback_to, job->previous, err);
 }
 
+static bool remove_generation(struct cert_job *job, struct err *err)
+{
+    if (!open_claimed(job, err))
+        return false;
+    if (!publish_may_be(job->set_fd, job->removed))
+        generation_remove(job->set_fd, job->removed);
+    return true;
+}
+
 static bool save(struct cert_job *job, struct err *err)
 {
     return open_claimed(job, err) && cert_state_write(job->set_fd, &job->state, err);
@@ -536,62 +546,19 @@ static bool leave_set(struct cert_job *job, bool done)
     return done;
 }
 
-bool job_read_disk(void *arg, struct err *err)
-{
-    return leave_set(arg, read_disk(arg, err));
-}
-
-bool job_look(void *arg, struct err *err)
-{
-    return leave_set(arg, look(arg, err));
-}
-
-bool job_make_key(void *arg, struct err *err)
-{
-    return leave_set(arg, make_key(arg, err));
-}
-
-bool job_vet(void *arg, struct err *err)
-{
-    return leave_set(arg, vet_signed(arg, err));
-}
-
-bool job_recover(void *arg, struct err *err)
-{
-    return leave_set(arg, recover(arg, err));
-}
-
-bool job_read_list(void *arg, struct err *err)
-{
-    return leave_set(arg, read_list(arg, err));
-}
-
-bool job_stage(void *arg, struct err *err)
-{
-    return leave_set(arg, stage(arg, err));
-}
-
-bool job_publish(void *arg, struct err *err)
-{
-    return leave_set(arg, publish(arg, err));
-}
-
-bool job_read_record(void *arg, struct err *err)
-{
-    return leave_set(arg, read_record(arg, err));
-}
-
-bool job_read_identity(void *arg, struct err *err)
-{
-    return leave_set(arg, read_identity(arg, err));
-}
-
-bool job_roll_back(void *arg, struct err *err)
-{
-    return leave_set(arg, roll_back(arg, err));
-}
-
-bool job_save(void *arg, struct err *err)
-{
-    return leave_set(arg, save(arg, err));
-}
+/* clang-format off */
+#define JOB(name, run) bool name(void *arg, struct err *err) { return leave_set(arg, run(arg, err)); }
+JOB(job_read_disk, read_disk)
+JOB(job_look, look)
+JOB(job_make_key, make_key)
+JOB(job_vet, vet_signed)
+JOB(job_recover, recover)
+JOB(job_read_list, read_list)
+JOB(job_stage, stage)
+JOB(job_publish, publish)
+JOB(job_read_record, read_record)
+JOB(job_read_identity, read_identity)
+JOB(job_roll_back, roll_back)
+JOB(job_remove, remove_generation)
+JOB(job_save, save)
+/* clang-format on */

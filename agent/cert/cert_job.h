@@ -26,11 +26,8 @@ struct cert_draft {
     struct ca_signed reply;
     struct issued issued;
     char generation[GENERATION_NAME_BYTES]; /* staged; "" before */
-    unsigned token_number;                  /* of the token that the CSR was sent with; 0: none */
-    bool key_is_published; /* and read by job_stage, so that no key waits in memory */
-    bool is_stranger;      /* of an issuer that peers may not trust yet */
-    bool token_worked;     /* the CA has taken that token, or one after it, from somebody */
-    unsigned denials;      /* 403s to the tokens that the CSR was sent with */
+    bool key_is_published;     /* and read by job_stage, so that no key waits in memory */
+    bool is_of_unknown_issuer; /* peers may not trust it yet */
 };
 
 struct cert_job {
@@ -58,7 +55,6 @@ struct cert_job {
     bool is_seen;       /* of job_read_disk: it failed, but `installed` and `state` tell what can be
                            seen of the directory */
     bool is_last;       /* of its directory: whatever it did, only what is published stays there */
-    bool swaps;         /* it may change what is published */
     bool is_exposed;    /* by job_look: the key may be read by others */
     bool rehearse;      /* for job_make_key: try the disk before the CA is asked */
     bool keep_key;      /* for job_make_key: use the published key again */
@@ -74,6 +70,7 @@ struct cert_job {
     struct bytes list;   /* for job_read_list: a revocation list in PEM */
     char serial[SERIAL_TEXT_BYTES]; /* for job_read_list; "" when it is not revoked, afterwards */
     char rollback_to[GENERATION_NAME_BYTES]; /* for job_roll_back */
+    char removed[GENERATION_NAME_BYTES];     /* for job_remove */
     struct err
         link_failure; /* of job_read_disk and job_publish: why a link elsewhere is not made */
 };
@@ -132,6 +129,9 @@ worker_run job_read_identity;
 
 /* job_roll_back - makes an earlier generation the published one again, if it is whole and valid */
 worker_run job_roll_back;
+
+/* job_remove - removes a generation with its files, unless it may be the published one */
+worker_run job_remove;
 
 /* job_read_list - whether a serial number is on a revocation list that the issuer of the published
  * certificate has signed */

@@ -3,7 +3,7 @@
 #include "base/event.h"
 #include "ca/ca.h"
 #include "cert/cert_advice.h"
-#include "cert/reload_state.h"
+#include "cert/consumer.h"
 #include "plan/renewal.h"
 
 #include <string.h>
@@ -12,7 +12,7 @@ enum { OUTLOOK_BYTES = SERVED_TEXT_BYTES };
 
 static const struct err *last_failure(const struct cert_work *work)
 {
-    return &work->state.failure;
+    return trouble_err(&work->state.issuing);
 }
 
 static void moment_and_wait(uint64_t moment_s, char moment[static WHEN_TEXT_BYTES],
@@ -271,7 +271,7 @@ static void log_failure(const struct cert_work *work, enum event_kind kind, enum
 static bool is_told_elsewhere(struct cert_work *work, const struct err *err)
 {
     struct outage *outage = &work->tools->outage;
-    bool told = err->told || (work->tools->ca_is_away && ca_is_unanswered(err));
+    bool told = err->told || (ca_is_away(work->tools->ca) && ca_is_unanswered(err));
 
     if (told && work->told.outage != outage->number) {
         work->told.outage = outage->number;
@@ -327,7 +327,7 @@ void cert_log_back(struct cert_tools *tools, uint64_t after_s)
 void cert_log_waits(struct cert_work *work, const struct err *err, uint64_t wait_ms)
 {
     char wait[DURATION_TEXT_BYTES], ago[DURATION_TEXT_BYTES];
-    uint64_t now_s = clock_now_s(), failed_s = work->state.failed_at_s;
+    uint64_t now_s = clock_now_s(), failed_s = work->state.issuing.failed_at_s;
 
     tell_end(work);
     duration_text(wait_ms / 1000, wait);
@@ -408,7 +408,7 @@ static void log_awaited(struct cert_work *work, const struct err *err)
 
 void cert_log_consumer_failed(struct cert_work *work, const struct err *err, uint64_t wait_ms)
 {
-    bool told = reload_state_is_told(&work->state.consumer, work->cert, work->published.generation);
+    bool told = consumer_is_notified(&work->state.consumer, work->cert, work->published.generation);
     uint64_t now_s = clock_now_s();
     const struct failure_look look = {
         .class = err->kind,
@@ -484,7 +484,7 @@ void cert_log_rollback_failed(const struct cert_work *work, const struct err *er
                err->text);
 }
 
-void cert_log_hurried(const struct cert_work *work)
+void cert_log_renewed_early(const struct cert_work *work)
 {
     char due[WHEN_TEXT_BYTES], wait[DURATION_TEXT_BYTES];
 
@@ -493,7 +493,8 @@ void cert_log_hurried(const struct cert_work *work)
                                .cert = work->cert->name,
                                .serial = work->published.serial,
                                .due_s = work->published.due_s},
-               "%s; serial %s is replaced in %s", work->hurry.reason, work->published.serial, wait);
+               "%s; serial %s is replaced in %s", work->early_renewal.reason,
+               work->published.serial, wait);
 }
 
 void cert_log_short_hold(const struct cert_work *work, uint64_t shown_s)

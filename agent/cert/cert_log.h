@@ -72,8 +72,8 @@ void cert_log_rolled_back(struct cert_work *work, const struct err *err);
 /* cert_log_rollback_failed - the previous set is no better, for the reason in `err` */
 void cert_log_rollback_failed(const struct cert_work *work, const struct err *err);
 
-/* cert_log_hurried - the renewal was moved forward, since the CA has changed */
-void cert_log_hurried(const struct cert_work *work);
+/* cert_log_renewed_early - the renewal was moved forward, since the CA has changed */
+void cert_log_renewed_early(const struct cert_work *work);
 
 /* cert_log_warnings - what the CA warned about in its reply */
 void cert_log_warnings(const struct cert_work *work);

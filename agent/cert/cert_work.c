@@ -4,58 +4,33 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
-#include "cert/reload_state.h"
+#include "cert/consumer.h"
 #include "install/publish.h"
 #include "plan/backoff.h"
 #include "plan/ca_news.h"
 #include "plan/renewal.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-static void on_later(void *arg, const struct err *err)
-{
-    struct cert_work *work = arg;
-
-    if (err->kind == ERR_NONE)
-        work->deliver(work, EV_DONE, err);
-    else
-        work->deliver(work, err->kind == ERR_DENIED ? EV_DENIED : EV_FAILED, err);
-}
-
-/* `later` is part of the work and is never dropped alone. */
-static void destroy_later(struct slot *slot)
-{
-    (void)slot;
-}
 
 bool cert_work_open(struct cert_work *work, struct cert_tools *tools, struct config *config,
                     const struct cert_config *cert, struct err *err)
 {
     *work = (struct cert_work){.tools = tools};
-    if (!slot_open(&work->later, tools->loop, destroy_later, on_later, work, err))
-        return false;
     work->config = config_ref(config);
     work->cert = cert;
     if (ca_join(tools->ca, cert, work, &work->interest, err))
         return true;
-    slot_close(&work->later);
     config_unref(work->config);
     return false;
-}
-
-void cert_work_cancel(struct cert_work *work)
-{
-    work->slot = slot_drop(work->slot);
-    work->job = NULL;
-    sd_event_source_set_enabled(work->later.later, SD_EVENT_OFF);
 }
 
 void cert_work_note_end(struct cert_work *work)
 {
     if (work->claim == NULL || !work->read_once ||
-        backoff_resume_ms(work->state.try_again_at_s, clock_now_s()) == 0)
+        backoff_resume_ms(work->state.issuing.try_again_at_s, clock_now_s()) == 0)
         return;
     work->state.restart.in_order = true;
     cert_work_save(work);
@@ -75,7 +50,14 @@ static void finish_saving(struct cert_work *work)
         log_detail(work->cert->name, "cannot keep the state: %s", err.text);
 }
 
-/* What goes on beside the stages belongs to the directory; the next read of one begins it anew. */
+static void free_draft(struct cert_work *work)
+{
+    cert_draft_free(work->draft);
+    work->draft = NULL;
+}
+
+/* What goes on beside the machines belongs to the directory; the next read of one begins it anew.
+ */
 static void leave_directory(struct cert_work *work)
 {
     work->removal = sd_event_source_disable_unref(work->removal);
@@ -101,16 +83,21 @@ bool cert_work_open_set(const struct cert_work *work, int *ret_fd)
 
 void cert_work_close(struct cert_work *work)
 {
+    CLEANUP(close_fd) int set_fd = -1;
+
     ca_leave(work->tools->ca, &work->interest);
-    cert_work_cancel(work);
     finish_saving(work);
     leave_directory(work);
+    set_owner_close(&work->set);
     cert_work_leave_held(work);
-    cert_work_release(work);
-    cert_work_forget_hurry(work);
-    slot_close(&work->later);
+    /* Nothing is left that could do it in a turn of its own. */
+    if (work->draft != NULL && work->draft->generation[0] != '\0' &&
+        cert_work_open_set(work, &set_fd) && !publish_may_be(set_fd, work->draft->generation))
+        generation_remove(set_fd, work->draft->generation);
+    free_draft(work);
     cert_work_close_set(work);
     wall_timer_close(&work->told.timer);
+    cert_state_free(&work->state);
     config_unref(work->config);
 }
 
@@ -125,33 +112,34 @@ static bool is_used(const struct config *config, const char *directory)
 void cert_work_abandon(struct cert_work *work, const struct config *config)
 {
     CLEANUP(close_fd) int set_fd = -1;
+    struct cert_job *running;
 
     if (work->claim == NULL || is_used(config, work->cert->directory))
         return;
     /* What a worker is doing may be the publication itself. */
-    if (work->job != NULL)
-        work->job->is_last = true;
+    running = set_owner_running(&work->set);
+    if (running != NULL)
+        running->is_last = true;
     else if (cert_work_open_set(work, &set_fd))
         publish_leave_only(set_fd);
 }
 
-void cert_work_adopt(struct cert_work *work, struct config *config, const struct cert_config *cert)
+bool cert_work_adopt(struct cert_work *work, struct config *config, const struct cert_config *cert)
 {
     bool moved = strcmp(work->cert->directory, cert->directory) != 0;
     struct err err;
 
     if (moved) {
-        cert_work_release(work);
+        cert_work_drop_draft(work);
         cert_work_abandon(work, config);
         cert_work_close_set(work);
         work->previous[0] = '\0';
         leave_directory(work);
         work->heeded = (struct cert_mark){0};
         work->published = (struct cert_published){0};
-        work->state = (struct cert_state){0};
+        cert_state_free(&work->state);
         work->read_once = false;
     }
-    work->repaired[0] = '\0';
     /* Whoever changes the configuration wants to see what comes of it. */
     work->told.issuing = work->told.consumer = (struct told_failure){0};
     config_ref(config);
@@ -161,15 +149,46 @@ void cert_work_adopt(struct cert_work *work, struct config *config, const struct
     if (!ca_join(work->tools->ca, cert, work, &work->interest, &err))
         event_emit(&(struct event){.kind = EVENT_ADVICE, .cert = cert->name},
                    "it hears of no change of the CA before a restart: %s", err.text);
+    return moved;
+}
+
+struct removal {
+    struct cert_work *work;
+    char generation[GENERATION_NAME_BYTES];
+};
+
+static struct cert_job *make_removal(void *arg, struct err *err)
+{
+    const struct removal *removal = arg;
+    const struct cert_work *work = removal->work;
+    struct cert_job *job = cert_job_new(work->config, work->cert, work->claim, NULL, err);
+
+    if (job != NULL)
+        memcpy(job->removed, removal->generation, sizeof job->removed);
+    return job;
 }
 
 void cert_work_remove(struct cert_work *work, const char *generation)
 {
-    CLEANUP(close_fd) int set_fd = -1;
+    struct removal *removal;
+    struct err err;
+    struct set_order order = {.loop = work->tools->loop,
+                              .workers = work->tools->workers,
+                              .urgency = WORK_NEXT,
+                              .make = make_removal,
+                              .run = job_remove,
+                              .free_arg = free};
 
-    if (generation[0] != '\0' && cert_work_open_set(work, &set_fd) &&
-        !publish_may_be(set_fd, generation))
-        generation_remove(set_fd, generation);
+    if (generation[0] == '\0' || work->claim == NULL)
+        return;
+    removal = calloc(1, sizeof *removal);
+    if (removal == NULL)
+        return;
+    removal->work = work;
+    snprintf(removal->generation, sizeof removal->generation, "%s", generation);
+    order.arg = removal;
+    if (set_owner_start(&work->set, &order, NULL, &err) == NULL)
+        free(removal);
 }
 
 static bool holds(const struct cert_work *work)
@@ -184,7 +203,7 @@ void cert_work_leave_held(struct cert_work *work)
         work->draft->generation[0] = '\0';
 }
 
-void cert_work_release(struct cert_work *work)
+void cert_work_drop_draft(struct cert_work *work)
 {
     if (holds(work)) {
         work->state.held[0] = '\0';
@@ -193,9 +212,7 @@ void cert_work_release(struct cert_work *work)
     /* What was staged and never came into place, vetoed or not renamed, holds a key. */
     if (work->draft != NULL)
         cert_work_remove(work, work->draft->generation);
-    cert_draft_free(work->draft);
-    work->draft = NULL;
-    work->permit = slot_drop(work->permit);
+    free_draft(work);
 }
 
 void cert_work_forget_held(struct cert_work *work)
@@ -206,6 +223,28 @@ void cert_work_forget_held(struct cert_work *work)
     work->state.held[0] = '\0';
     work->state.ca.held_until_s = 0;
     cert_work_save(work);
+}
+
+static void free_slot(struct slot *slot)
+{
+    slot_close(slot);
+    free(slot);
+}
+
+struct slot *cert_work_soon(const struct cert_work *work, const struct err *err, slot_done *on_done,
+                            void *arg)
+{
+    struct slot *slot = calloc(1, sizeof *slot);
+    struct err why;
+
+    /* An end that nobody hears of would leave a certificate to expire: see slot_finish. */
+    if (slot == NULL || !slot_open(slot, work->tools->loop, free_slot, on_done, arg, &why)) {
+        free(slot);
+        sd_event_exit(work->tools->loop, -ENOMEM);
+        return NULL;
+    }
+    slot_finish(slot, err);
+    return slot;
 }
 
 static void on_saved(void *arg, const struct err *err)
@@ -231,7 +270,7 @@ void cert_work_save(struct cert_work *work)
     job = cert_job_new(work->config, work->cert, work->claim, NULL, &err);
     if (job == NULL)
         return;
-    job->state = work->state;
+    cert_state_copy(&job->state, &work->state);
     work->saving = worker_start(work->tools->workers, WORK_NEXT, job_save, job, cert_job_free,
                                 on_saved, work, &err);
 }
@@ -248,12 +287,7 @@ void cert_work_tell_mark(struct cert_work *work, enum revocation revocation)
                      strcmp(work->heeded.generation, work->published.generation) == 0;
 
     if (revocation != REVOCATION_NONE && !is_heeded)
-        work->deliver(work, revocation == REVOCATION_FINAL ? EV_WITHDRAWN : EV_REVOKED, NULL);
-}
-
-void cert_work_fail(struct cert_work *work, const struct err *err)
-{
-    slot_finish(&work->later, err);
+        work->found(work, revocation == REVOCATION_FINAL ? FOUND_WITHDRAWN : FOUND_REVOKED);
 }
 
 void cert_work_give_reason(struct cert_work *work, const char *reason)
@@ -261,9 +295,9 @@ void cert_work_give_reason(struct cert_work *work, const char *reason)
     snprintf(work->reason, sizeof work->reason, "%s", reason);
 }
 
-void cert_work_forget_hurry(struct cert_work *work)
+void cert_work_forget_early_renewal(struct cert_work *work)
 {
-    work->hurry = (struct cert_hurry){0};
+    work->early_renewal = (struct early_renewal){0};
 }
 
 void cert_work_note_published(struct cert_work *work, const char *generation,
@@ -275,7 +309,7 @@ void cert_work_note_published(struct cert_work *work, const char *generation,
     const char *const texts[] = {work->cert->name, leaf->serial, NULL};
 
     if (strcmp(published->serial, leaf->serial) != 0)
-        cert_work_forget_hurry(work);
+        cert_work_forget_early_renewal(work);
     consumer_note_leaf(&work->state.consumer, leaf->fingerprint);
     work->asked_with[0] = '\0';
     published->usable = true;
@@ -285,8 +319,8 @@ void cert_work_note_published(struct cert_work *work, const char *generation,
     published->due_s = renewal_due_s(&life, issued_s, &work->cert->renewal, digest_spread(texts));
     if (work->state.ca.held_until_s != 0)
         published->due_s = work->state.ca.held_until_s;
-    else if (work->hurry.due_s != 0 && work->hurry.due_s < published->due_s)
-        published->due_s = work->hurry.due_s;
+    else if (work->early_renewal.due_s != 0 && work->early_renewal.due_s < published->due_s)
+        published->due_s = work->early_renewal.due_s;
     snprintf(published->generation, sizeof published->generation, "%s", generation);
     snprintf(published->serial, sizeof published->serial, "%s", leaf->serial);
     snprintf(published->fingerprint, sizeof published->fingerprint, "%s", leaf->fingerprint);
@@ -372,13 +406,6 @@ static struct backoff_state urgency(const struct cert_work *work, uint64_t now_s
     return backoff;
 }
 
-uint64_t cert_work_ca_rests_ms(const struct cert_work *work)
-{
-    uint64_t now_us = clock_boot_us();
-
-    return work->ca_rests_until_us > now_us ? (work->ca_rests_until_us - now_us) / 1000 : 0;
-}
-
 uint64_t cert_work_patience_ms(const struct cert_work *work)
 {
     const struct backoff_state backoff = urgency(work, clock_now_s());
@@ -416,19 +443,18 @@ static uint64_t wait_after(const struct cert_work *work, const struct err *err, 
     return backoff_wait_ms(pace, &backoff, random_draw());
 }
 
-static uint64_t note(struct cert_work *work, const struct err *err, enum err_kind pace,
-                     unsigned failures)
+/* Counts it, and keeps until when the next try waits. */
+static void note(struct cert_work *work, struct trouble *trouble, const struct err *err,
+                 uint64_t wait_ms)
 {
-    struct cert_state *state = &work->state;
-    uint64_t now_s = clock_now_s(), wait_ms = wait_after(work, err, pace, failures, now_s);
+    struct err failure = *err;
 
-    state->failure = *err;
-    if (backoff_suspects_role(err, failures))
-        err_append(&state->failure, "; the CA is out of order, or the role is set wrongly");
-    state->failed_at_s = now_s;
-    state->try_again_at_s = now_s + wait_ms / 1000;
+    if (backoff_suspects_role(err, trouble->failures))
+        err_append(&failure, "; the CA is out of order, or the role is set wrongly");
+    trouble_set(trouble, &failure);
+    trouble->failed_at_s = clock_now_s();
+    trouble->try_again_at_s = trouble->failed_at_s + wait_ms / 1000;
     cert_work_save(work);
-    return wait_ms;
 }
 
 uint64_t cert_work_left_wait_s(struct cert_work *work)
@@ -437,7 +463,7 @@ uint64_t cert_work_left_wait_s(struct cert_work *work)
     struct backoff_restart this = {.in_order = restart->in_order};
     uint64_t now_s = clock_now_s();
 
-    if (backoff_resume_ms(work->state.try_again_at_s, now_s) == 0)
+    if (backoff_resume_ms(work->state.issuing.try_again_at_s, now_s) == 0)
         return 0;
     if (restart->since_s > now_s || now_s - restart->since_s > BACKOFF_RESTARTS_WITHIN_S) {
         restart->count = 0;
@@ -448,13 +474,12 @@ uint64_t cert_work_left_wait_s(struct cert_work *work)
                    strcmp(restart->asked_with, ca_stamp(work->tools->ca)) != 0;
     restart->in_order = false;
     cert_work_save(work);
-    return backoff_outlives_restart(&this) ? work->state.try_again_at_s : 0;
+    return backoff_outlives_restart(&this) ? work->state.issuing.try_again_at_s : 0;
 }
 
-uint64_t cert_work_note_failure(struct cert_work *work, const struct err *err)
+/* What the CA was asked with, to notice when that is another. */
+static void note_asked_with(struct cert_work *work)
 {
-    enum err_kind pace = err->kind == ERR_CONSUMER ? ERR_REFUSED : err->kind;
-
     char *asked_with = work->state.restart.asked_with;
 
     /* What failed before the CA was asked. */
@@ -463,34 +488,51 @@ uint64_t cert_work_note_failure(struct cert_work *work, const struct err *err)
     memcpy(asked_with, work->asked_with, sizeof work->asked_with);
     work->asked_with[0] = '\0';
     ca_await_change(work->tools->ca, asked_with);
-    return note(work, err, pace, ++work->state.failures);
+}
+
+uint64_t cert_work_note_failure(struct cert_work *work, const struct err *err)
+{
+    struct trouble *issuing = &work->state.issuing;
+    enum err_kind pace = err->kind == ERR_CONSUMER ? ERR_REFUSED : err->kind;
+    uint64_t wait_ms = wait_after(work, err, pace, ++issuing->failures, clock_now_s());
+
+    note_asked_with(work);
+    note(work, issuing, err, wait_ms);
+    return wait_ms;
+}
+
+uint64_t cert_work_note_refused(struct cert_work *work, const struct err *err)
+{
+    struct trouble *issuing = &work->state.issuing;
+    uint64_t now_s = clock_now_s(), end_s = work->published.end_s;
+    uint64_t wait_ms = wait_after(work, err, ERR_REFUSED, ++issuing->failures, now_s);
+    uint64_t half_ms = end_s > now_s ? (end_s - now_s) * 1000 / 2 : 0;
+
+    wait_ms = wait_ms > half_ms ? wait_ms : half_ms;
+    note(work, issuing, err, wait_ms);
+    return wait_ms;
 }
 
 bool cert_work_blames_clock(const struct cert_work *work)
 {
-    return work->state.failure.kind == ERR_UNTRUSTED || !cert_work_lasts(work);
+    return trouble_err(&work->state.issuing)->kind == ERR_UNTRUSTED || !cert_work_lasts(work);
 }
 
-uint64_t cert_work_note_hurry(struct cert_work *work)
+uint64_t cert_work_note_sooner(struct cert_work *work)
 {
     const struct err nothing = {.kind = ERR_NONE};
     uint64_t now_s = clock_now_s(), wait_ms = wait_after(work, &nothing, ERR_NONE, 1, now_s);
 
-    work->state.try_again_at_s = now_s + wait_ms / 1000;
+    work->state.issuing.try_again_at_s = now_s + wait_ms / 1000;
     cert_work_save(work);
     return wait_ms;
 }
 
 uint64_t cert_work_note_refusal(struct cert_work *work, const struct err *err)
 {
-    return note(work, err, err->kind, ++work->state.consumer.failures);
-}
+    struct trouble *trouble = &work->state.consumer.trouble;
+    uint64_t wait_ms = wait_after(work, err, err->kind, ++trouble->failures, clock_now_s());
 
-void cert_work_slot_done(void *arg, const struct err *slot_err)
-{
-    struct cert_work *work = arg;
-    const struct err err = *slot_err;
-
-    work->slot = slot_drop(work->slot);
-    work->deliver(work, err.kind == ERR_NONE ? EV_DONE : EV_FAILED, &err);
+    note(work, trouble, err, wait_ms);
+    return wait_ms;
 }

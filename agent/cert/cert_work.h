@@ -1,16 +1,16 @@
 /*
- * cert_work - one certificate at work: what its stages share
+ * cert_work - one certificate at work: what its two machines share
  *
- * The stages read and write this struct; which stage comes next is decided in cert_flow alone, to
- * which every stage delivers exactly one event when it has ended.
+ * Its section, the set on disk with its one owner, and the state that is kept there. Which step
+ * comes next is decided by issuance and deployment alone, by one table each.
  */
 #ifndef LEAFD_CERT_CERT_WORK_H
 #define LEAFD_CERT_CERT_WORK_H
 
 #include "base/worker.h"
 #include "ca/ca.h"
-#include "ca/vault_token.h"
 #include "cert/cert_job.h"
+#include "cert/set_owner.h"
 #include "cert/wall_timer.h"
 #include "config/config.h"
 #include "http/http_loop.h"
@@ -18,28 +18,6 @@
 #include "plan/urgency.h"
 #include "prove/prove.h"
 #include "reload/reload_turn.h"
-
-enum cert_event {
-    EV_DONE,      /* the stage went well */
-    EV_FAILED,    /* it did not: err says why */
-    EV_DENIED,    /* the CA answered 403 to the token */
-    EV_EARLY,     /* the generation is staged, but its certificate begins in the future */
-    EV_FRESH,     /* what is on disk is as it should be */
-    EV_WANTED,    /* a new certificate is wanted */
-    EV_LATER,     /* one is wanted, but it failed a moment ago */
-    EV_HELD,      /* one is wanted, and there already, staged and held before a restart */
-    EV_RESTAGE,   /* the set on disk is sound, but its files must be written anew */
-    EV_RELOAD,    /* the consumer has not been told of the set on disk */
-    EV_PROVE,     /* it was told, but not seen to serve the set on disk */
-    EV_DUE,       /* the wall clock has reached the moment that was waited for */
-    EV_RETRY,     /* the wait after a failure is over */
-    EV_CHANGED,   /* the configuration changed what is wanted */
-    EV_STRANGER,  /* the generation is staged, but of an issuer that peers may not trust yet */
-    EV_DAMAGED,   /* the files of what is published are not as they were written: work->reason */
-    EV_WITHDRAWN, /* the published generation is marked as revoked and not to be replaced */
-    EV_REVOKED,   /* somebody marked the published generation as revoked */
-    EV_COUNT
-};
 
 /* Why a published set is written anew, in words that follow "because". */
 #define CA_ANNOUNCING                                                                              \
@@ -51,8 +29,7 @@ enum cert_event {
 /* A time in which the CA gave no certificates; cert_log counts. */
 struct outage {
     unsigned number; /* of the last one, from 1 on */
-    uint64_t since_us;
-    size_t waiting; /* certificates that could not be had in it */
+    size_t waiting;  /* certificates that could not be had in it */
 };
 
 /* What all certificates share; borrowed, and the same for all of them. */
@@ -63,14 +40,12 @@ struct cert_tools {
         *lookups;           /* for names of consumers' hosts: name servers that hang stall no key */
     struct http_loop *http; /* for consumers: one that hangs must not keep the CA waiting */
     struct ca *ca;
-    struct vault_token *token;
     struct ca_cache *cache;
     struct reload_turns turns;
     struct handshakes handshakes;
     struct outage outage;
-    bool ca_is_away; /* the last to ask the CA got no answer, or no token */
-    bool by_name;    /* somebody asks for just these certificates */
-    bool stays; /* a daemon: waits of an earlier process count, and marks of others are noticed */
+    bool by_name; /* somebody asks for just these certificates */
+    bool stays;   /* a daemon: waits of an earlier process count, and marks of others are noticed */
 };
 
 /* What is published, as far as the loop needs to know. */
@@ -85,13 +60,13 @@ struct cert_published {
 };
 
 /* Why the published certificate is to be replaced before its own time; {0} if it is not. */
-struct cert_hurry {
+struct early_renewal {
     uint64_t due_s;
     const char *reason; /* static */
     bool other_issuer;
 };
 
-/* The looks at the files of what is published, beside the stages; for daemons. */
+/* The looks at the files of what is published, beside the machines; for daemons. */
 struct cert_look {
     sd_event_source *timer;
     struct slot *slot;            /* the look under way */
@@ -121,42 +96,39 @@ struct cert_mark {
     enum revocation revocation;
 };
 
+/* What is found on disk beside what the machines do, for both of them. */
+enum cert_found {
+    FOUND_DAMAGED,  /* the files of what is published are not as they were written: work->reason */
+    FOUND_REVOKED,  /* somebody marked the published generation as revoked */
+    FOUND_WITHDRAWN /* the same, and it is not to be replaced */
+};
+
 struct cert_work {
     struct cert_tools *tools;
     struct config *config; /* a reference of its own; `cert` points into it */
     const struct cert_config *cert;
     struct set_claim *claim; /* that this process keeps the set; NULL: it does not */
+    struct set_owner set;
 
-    struct slot *slot;    /* the stage under way */
-    struct cert_job *job; /* of that stage, if a worker does it; borrowed */
-    struct slot later;    /* for stages that end at once */
-    struct slot *permit;
     struct ca_interest interest; /* in news of the CA */
-    struct slot *listing;        /* a revocation list being read, beside the stages */
+    struct slot *listing;        /* a revocation list being read, beside the machines */
     struct cert_job *list_job;   /* that reads it; borrowed */
     struct slot *saving;         /* the state being written, likewise */
     bool save_again;
 
-    struct cert_draft *draft; /* from key to publish; a worker's job has it meanwhile */
+    struct cert_draft *draft; /* issuance's: from key to publish; a worker's job has it meanwhile */
     struct cert_published published;
     struct cert_state state;
     char previous[GENERATION_NAME_BYTES]; /* kept for its readers, and to go back to; "" none */
     struct prove_seen seen;               /* by the last look at what the consumer serves */
-    uint64_t proof_limit_s;               /* of the proof under way */
-    char nobody[192];                     /* why a reload found nobody, while that look goes on */
     sd_event_source *removal, *watch;     /* of cert_directory */
     struct cert_look look;                /* the same */
     bool read_once;
-    uint64_t ca_rests_until_us; /* the CA is not asked before this moment of the boot clock, though
-                                   the consumer is told; 0: it is not waited for */
-    char repaired[GENERATION_NAME_BYTES]; /* made so, for which once is enough; "" none */
-    bool repairable; /* the files of what is published are not as they should be, and can be written
-                      anew without the CA */
-    bool in_time;    /* the certificate in the making is a renewal that nothing hurries */
-    bool told_lease; /* that the CA leases the certificates with the token */
+    bool in_time;         /* the certificate in the making is a renewal that nothing hastens */
+    bool told_lease;      /* that the CA leases the certificates with the token */
     bool told_short_hold; /* that a new issuer cannot be made known in time */
     bool told_list;       /* that a revocation list could not be believed */
-    struct cert_hurry hurry;
+    struct early_renewal early_renewal;
     struct cert_mark heeded;
     struct cert_told told;
     char asked_with[DIGEST_HEX_BYTES]; /* credential_stamp at the start of this try; "" not begun */
@@ -166,11 +138,12 @@ struct cert_work {
     char odd_subject[256]; /* of the last certificate, told already; "" nothing was odd */
     char reason[256];      /* why a certificate is wanted, for the log */
 
-    /* Where a stage's end goes. */
-    void (*deliver)(struct cert_work *work, enum cert_event event, const struct err *err);
+    /* Where what is found on disk goes. */
+    void (*found)(struct cert_work *work, enum cert_found found);
 };
 
-/* cert_work_open - makes the work ready; fails with class local. Takes a reference of `config` */
+/* cert_work_open - makes the work ready, as `tools->ca` knows it; fails with class local. Takes a
+ * reference of `config` */
 bool cert_work_open(struct cert_work *work, struct cert_tools *tools, struct config *config,
                     const struct cert_config *cert, struct err *err);
 
@@ -189,23 +162,23 @@ bool cert_work_open_set(const struct cert_work *work, int *ret_fd);
 /* cert_work_close_set - gives up the set */
 void cert_work_close_set(struct cert_work *work);
 
-/* cert_work_close - cancels the stage under way and releases everything */
+/* cert_work_close - releases everything; nothing of the machines is under way any more */
 void cert_work_close(struct cert_work *work);
 
 /*
  * cert_work_abandon - leaves only what is published in a directory that `config` has no use for
  *
  * The generation before and what is staged or held hold keys that nobody would remove any more. A
- * stage under way is left to end first. Goes before cert_work_close.
+ * job under way is left to end first. Goes before cert_work_close.
  */
 void cert_work_abandon(struct cert_work *work, const struct config *config);
 
-/* cert_work_adopt - goes on with the section of another configuration; between stages only */
-void cert_work_adopt(struct cert_work *work, struct config *config, const struct cert_config *cert);
+/* cert_work_adopt - goes on with the section of another configuration; not while what is published
+ * is being changed. Tells whether the set lies elsewhere now, of which nothing is known yet */
+bool cert_work_adopt(struct cert_work *work, struct config *config, const struct cert_config *cert);
 
-/* cert_work_release - gives up permit and draft, with what is staged of it; the work is at rest, or
- * only reloads */
-void cert_work_release(struct cert_work *work);
+/* cert_work_drop_draft - gives up the draft, with what is staged of it */
+void cert_work_drop_draft(struct cert_work *work);
 
 /* cert_work_forget_held - removes what is held, key included, unless it is published by now */
 void cert_work_forget_held(struct cert_work *work);
@@ -215,10 +188,10 @@ void cert_work_forget_held(struct cert_work *work);
 void cert_work_leave_held(struct cert_work *work);
 
 /*
- * cert_work_remove - removes a generation with its files, unless it may be the published one
+ * cert_work_remove - has a generation removed with its files, unless it may be the published one
  *
  * What is remembered as staged or previous may be in place: a rename can have happened although it
- * was reported as failed. "" is none.
+ * was reported as failed. "" is none. It is done off the loop, in the turn of its own.
  */
 void cert_work_remove(struct cert_work *work, const char *generation);
 
@@ -226,21 +199,27 @@ void cert_work_remove(struct cert_work *work, const char *generation);
 void cert_work_heed(struct cert_work *work, enum revocation revocation);
 
 /*
- * cert_work_tell_mark - delivers REVOKED or WITHDRAWN for a mark of what is published
+ * cert_work_tell_mark - tells of a mark of what is published
  *
  * Nothing for a mark that the work goes by already: it is found at every look, and must not end the
  * wait after a failure each time.
  */
 void cert_work_tell_mark(struct cert_work *work, enum revocation revocation);
 
-/* cert_work_save - writes the state to disk, beside the stages; failures are for the debug log */
+/* cert_work_soon - a stage that has ended already, well if `err` is NULL: on_done runs in a later
+ * turn of the loop. NULL if there is no memory even for that: the loop
+ * ends */
+struct slot *cert_work_soon(const struct cert_work *work, const struct err *err, slot_done *on_done,
+                            void *arg);
+
+/* cert_work_save - writes the state to disk, beside all else; failures are for the debug log */
 void cert_work_save(struct cert_work *work);
 
 /* cert_work_give_reason - notes why a certificate is wanted, for the log */
 void cert_work_give_reason(struct cert_work *work, const char *reason);
 
-/* cert_work_forget_hurry - the renewal is due when it is due again */
-void cert_work_forget_hurry(struct cert_work *work);
+/* cert_work_forget_early_renewal - the renewal is due when it is due again */
+void cert_work_forget_early_renewal(struct cert_work *work);
 
 /* cert_work_note_published - notes what is published now, and when it is due */
 void cert_work_note_published(struct cert_work *work, const char *generation,
@@ -269,10 +248,17 @@ bool cert_work_lasts(const struct cert_work *work);
 /*
  * cert_work_note_failure - counts a failure to issue, puts it into the state and saves it
  *
- * Gives the milliseconds until the next try. After a veto, or a consumer's refusal, it is the pace
- * of what a person must repair, since every try costs a certificate.
+ * Gives the milliseconds until the next try. After a veto it is the pace of what a person must
+ * repair, since every try costs a certificate.
  */
 uint64_t cert_work_note_failure(struct cert_work *work, const struct err *err);
+
+/*
+ * cert_work_note_refused - the same for a certificate that the consumer refused
+ *
+ * Another one is asked for when half of what is left of the one in place is over.
+ */
+uint64_t cert_work_note_refused(struct cert_work *work, const struct err *err);
 
 /*
  * cert_work_left_wait_s - until when an earlier process wanted the CA left alone; 0: not any more
@@ -280,9 +266,6 @@ uint64_t cert_work_note_failure(struct cert_work *work, const struct err *err);
  * To be asked once, at the first look at the disk: it counts this start, and saves that.
  */
 uint64_t cert_work_left_wait_s(struct cert_work *work);
-
-/* cert_work_ca_rests_ms - how long the CA is not asked yet, while something else is seen to */
-uint64_t cert_work_ca_rests_ms(const struct cert_work *work);
 
 /* cert_work_patience_ms - the longest that a login that failed for others may put off a try */
 uint64_t cert_work_patience_ms(const struct cert_work *work);
@@ -298,21 +281,12 @@ uint64_t cert_work_shorter_wait_ms(const struct cert_work *work);
  */
 bool cert_work_blames_clock(const struct cert_work *work);
 
-/* cert_work_note_hurry - puts a next try within seconds into the state, saves it, and gives the
+/* cert_work_note_sooner - puts a next try within seconds into the state, saves it, and gives the
  * milliseconds until then */
-uint64_t cert_work_note_hurry(struct cert_work *work);
+uint64_t cert_work_note_sooner(struct cert_work *work);
 
-/* cert_work_note_refusal - the same for a failure to make the consumer take what is published */
-uint64_t cert_work_note_refusal(struct cert_work *work, const struct err *err);
-
-/* cert_work_slot_done - the end of work->slot, for stages that only wait: delivers DONE or FAILED
+/* cert_work_note_refusal - counts a failure to make the consumer take what is published, likewise
  */
-void cert_work_slot_done(void *arg, const struct err *err);
-
-/* cert_work_cancel - ends the stage under way without an event */
-void cert_work_cancel(struct cert_work *work);
-
-/* cert_work_fail - the stage could not even start: delivers FAILED (or DENIED), later as always */
-void cert_work_fail(struct cert_work *work, const struct err *err);
+uint64_t cert_work_note_refusal(struct cert_work *work, const struct err *err);
 
 #endif

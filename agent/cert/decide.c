@@ -36,7 +36,5 @@ enum verdict decide(const struct findings *findings, const char **ret_reason)
     *ret_reason = findings->why;
     if (findings->health != INSTALLED_WHOLE)
         return VERDICT_RESTAGE;
-    if (!findings->told)
-        return VERDICT_RELOAD;
-    return findings->settled ? VERDICT_FRESH : VERDICT_PROVE;
+    return VERDICT_FRESH;
 }

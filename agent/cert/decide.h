@@ -14,8 +14,6 @@
 
 enum verdict {
     VERDICT_FRESH,     /* nothing is to be done until it is due */
-    VERDICT_RELOAD,    /* the consumer has not been told of it */
-    VERDICT_PROVE,     /* it was told, but not seen to serve it */
     VERDICT_RESTAGE,   /* the set is sound, but the files are not as they should be */
     VERDICT_ISSUE,     /* a new certificate is wanted */
     VERDICT_LATER,     /* a new certificate is wanted, but it failed a moment ago */
@@ -28,7 +26,7 @@ struct findings {
     const char *why;        /* of the health */
     const char *difference; /* of what is asked of the CA; NULL: none */
     uint64_t due_s, end_s, now_s;
-    bool revoked, told, settled;
+    bool revoked;
     bool withdrawn; /* revoked, and not to be replaced until somebody asks for it */
     bool held; /* a generation is staged that is wanted, and lacks only that its time has come */
     uint64_t try_again_at_s; /* persisted; 0: not to be honoured */

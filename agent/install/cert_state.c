@@ -11,12 +11,65 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 enum { STATE_VERSION = 2, STATE_MOST_BYTES = 16 * 1024 };
 
 const char cert_state_name[] = "..state";
+
+static const struct err no_failure;
+static const struct err lost_failure = {.kind = ERR_LOCAL, .text = "out of memory"};
+
+void trouble_set(struct trouble *trouble, const struct err *err)
+{
+    if (trouble->failure == NULL)
+        trouble->failure = malloc(sizeof *trouble->failure);
+    if (trouble->failure != NULL)
+        *trouble->failure = *err;
+}
+
+void trouble_clear(struct trouble *trouble)
+{
+    free(trouble->failure);
+    *trouble = (struct trouble){0};
+}
+
+const struct err *trouble_err(const struct trouble *trouble)
+{
+    if (trouble->failure != NULL)
+        return trouble->failure;
+    return trouble->failures > 0 ? &lost_failure : &no_failure;
+}
+
+const struct trouble *trouble_of(const struct cert_state *state)
+{
+    return trouble_err(&state->issuing)->kind != ERR_NONE ? &state->issuing
+                                                          : &state->consumer.trouble;
+}
+
+static void copy_trouble(struct trouble *to, const struct trouble *from)
+{
+    *to = *from;
+    to->failure = NULL;
+    if (from->failure != NULL)
+        trouble_set(to, from->failure);
+}
+
+void cert_state_copy(struct cert_state *to, const struct cert_state *from)
+{
+    *to = *from;
+    copy_trouble(&to->issuing, &from->issuing);
+    copy_trouble(&to->consumer.trouble, &from->consumer.trouble);
+}
+
+void cert_state_free(struct cert_state *state)
+{
+    trouble_clear(&state->issuing);
+    trouble_clear(&state->consumer.trouble);
+    *state = (struct cert_state){0};
+}
 
 static enum err_kind kind_of(const char *word)
 {
@@ -67,13 +120,39 @@ static void read_known(const json_t *json, struct consumer_state *ret_consumer)
     }
 }
 
+static void read_trouble(const json_t *json, struct trouble *ret_trouble)
+{
+    struct err failure = {.kind = kind_of(json_string_value(json_object_get(json, "class")))};
+    const char *text = json_string_value(json_object_get(json, "error"));
+
+    ret_trouble->failures = (unsigned)number(json, "failures");
+    ret_trouble->failed_at_s = number(json, "failed_at");
+    ret_trouble->try_again_at_s = number(json, "try_again_at");
+    if (text != NULL)
+        snprintf(failure.text, sizeof failure.text, "%s", text);
+    if (failure.kind != ERR_NONE)
+        trouble_set(ret_trouble, &failure);
+}
+
+/* The first edition kept one failure for both. */
+static void part_troubles(struct trouble *issuing, struct trouble *deploying)
+{
+    unsigned failures = deploying->failures;
+
+    if (failures == 0 || deploying->failure != NULL || issuing->failures > 0)
+        return;
+    *deploying = *issuing;
+    deploying->failures = failures;
+    *issuing = (struct trouble){0};
+}
+
 static void read_consumer(const json_t *json, struct consumer_state *ret_consumer)
 {
     read_generation(json, "accepted", ret_consumer->accepted);
     read_generation(json, "reloaded", ret_consumer->reloaded);
     read_generation(json, "proven", ret_consumer->proven);
     read_generation(json, "refused", ret_consumer->refused);
-    ret_consumer->failures = (unsigned)number(json, "failures");
+    read_trouble(json, &ret_consumer->trouble);
     ret_consumer->refusals = (unsigned)number(json, "refusals");
     ret_consumer->missing = json_is_true(json_object_get(json, "missing"));
     ret_consumer->insists = json_is_true(json_object_get(json, "insists"));
@@ -119,7 +198,6 @@ bool cert_state_read(int set_fd, struct cert_state *ret_state)
     CLEANUP(bytes_free) struct bytes bytes = {.limit = STATE_MOST_BYTES};
     struct trust trust = set_file_trust(set_fd);
     json_auto_t *json = NULL;
-    const char *text;
     struct err err;
 
     *ret_state = (struct cert_state){0};
@@ -128,17 +206,12 @@ bool cert_state_read(int set_fd, struct cert_state *ret_state)
     json = json_loadb(bytes_text(&bytes), bytes.length, JSON_REJECT_DUPLICATES, NULL);
     if (number(json, "version") != STATE_VERSION)
         return true;
-    ret_state->failures = (unsigned)number(json, "failures");
-    ret_state->failed_at_s = number(json, "failed_at");
-    ret_state->try_again_at_s = number(json, "try_again_at");
-    ret_state->failure.kind = kind_of(json_string_value(json_object_get(json, "class")));
-    text = json_string_value(json_object_get(json, "error"));
-    if (text != NULL)
-        snprintf(ret_state->failure.text, sizeof ret_state->failure.text, "%s", text);
+    read_trouble(json, &ret_state->issuing);
     read_ca(json_object_get(json, "ca"), &ret_state->ca);
     read_generation(json, "held", ret_state->held);
     read_consumer(json_object_get(json, "consumer"), &ret_state->consumer);
     read_restart(json_object_get(json, "restart"), &ret_state->restart);
+    part_troubles(&ret_state->issuing, &ret_state->consumer.trouble);
     return true;
 }
 
@@ -170,14 +243,35 @@ static json_t *known_json(const struct consumer_state *consumer)
     return json;
 }
 
+/* What a failure is kept as, in `json`, which is taken; NULL if memory ran out. */
+static json_t *with_trouble(json_t *json, const struct trouble *trouble)
+{
+    const struct err *failure = trouble_err(trouble);
+    char shown[ERR_TEXT_BYTES];
+    json_t *kept;
+
+    hide_line(shown, sizeof shown, failure->text);
+    kept = json_pack("{s:I, s:I, s:I, s:s, s:s}", "failures", (json_int_t)trouble->failures,
+                     "failed_at", (json_int_t)trouble->failed_at_s, "try_again_at",
+                     (json_int_t)trouble->try_again_at_s, "class", err_kind_name(failure->kind),
+                     "error", shown);
+    if (json_object_update(json, kept) != 0) {
+        json_decref(json);
+        json = NULL;
+    }
+    json_decref(kept);
+    return json;
+}
+
 static json_t *consumer_json(const struct consumer_state *consumer)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:b, s:b, s:o, s:o}", "accepted",
-                     consumer->accepted, "reloaded", consumer->reloaded, "proven", consumer->proven,
-                     "refused", consumer->refused, "failures", (json_int_t)consumer->failures,
-                     "refusals", (json_int_t)consumer->refusals, "missing", consumer->missing,
-                     "insists", consumer->insists, "served", served_json(&consumer->served),
-                     "known", known_json(consumer));
+    json_t *json = json_pack(
+        "{s:s, s:s, s:s, s:s, s:I, s:b, s:b, s:o, s:o}", "accepted", consumer->accepted, "reloaded",
+        consumer->reloaded, "proven", consumer->proven, "refused", consumer->refused, "refusals",
+        (json_int_t)consumer->refusals, "missing", consumer->missing, "insists", consumer->insists,
+        "served", served_json(&consumer->served), "known", known_json(consumer));
+
+    return with_trouble(json, &consumer->trouble);
 }
 
 static json_t *ca_json(const struct ca_state *ca)
@@ -202,17 +296,13 @@ static json_t *restart_json(const struct restart_state *restart)
 
 bool cert_state_write(int set_fd, const struct cert_state *state, struct err *err)
 {
-    char shown[ERR_TEXT_BYTES];
-    json_auto_t *json = NULL;
+    json_auto_t *json =
+        json_pack("{s:i, s:o, s:s, s:o, s:o}", "version", STATE_VERSION, "ca", ca_json(&state->ca),
+                  "held", state->held, "consumer", consumer_json(&state->consumer), "restart",
+                  restart_json(&state->restart));
     CLEANUP(free_memory) char *text = NULL;
 
-    hide_line(shown, sizeof shown, state->failure.text);
-    json = json_pack("{s:i, s:I, s:I, s:I, s:s, s:s, s:o, s:s, s:o, s:o}", "version", STATE_VERSION,
-                     "failures", (json_int_t)state->failures, "failed_at",
-                     (json_int_t)state->failed_at_s, "try_again_at",
-                     (json_int_t)state->try_again_at_s, "class", err_kind_name(state->failure.kind),
-                     "error", shown, "ca", ca_json(&state->ca), "held", state->held, "consumer",
-                     consumer_json(&state->consumer), "restart", restart_json(&state->restart));
+    json = with_trouble(json, &state->issuing);
     text = json_text(json, JSON_INDENT(1));
     if (text == NULL)
         return err_memory(err);

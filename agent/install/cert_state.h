@@ -2,10 +2,10 @@
  * cert_state - what must outlive a restart beside the generation itself
  *
  * "..state" in the set's directory: how often issuing has failed in a row and when to try again, so
- * that a crash loop does not hammer the CA; which generation is staged and waits for its time; what
- * was seen of the CA; and what the consumer has done with the generations, so that a crash between
- * publish, reload and proof loses none of them. Missing or damaged, it says nothing: no failures,
- * nothing reloaded.
+ * that a crash loop does not hammer the CA; the same for the deployment to the consumer; which
+ * generation is staged and waits for its time; what was seen of the CA; and what the consumer has
+ * done with the generations, so that a crash between publish, reload and proof loses none of them.
+ * Missing or damaged, it says nothing: no failures, nothing reloaded.
  */
 #ifndef LEAFD_INSTALL_CERT_STATE_H
 #define LEAFD_INSTALL_CERT_STATE_H
@@ -15,6 +15,14 @@
 #include "pki/certificate.h"
 
 extern const char cert_state_name[];
+
+/* What one machine of a certificate fails at, and when it tries again. */
+struct trouble {
+    unsigned failures;       /* in a row; 0: none */
+    uint64_t failed_at_s;    /* the last one */
+    uint64_t try_again_at_s; /* wall clock */
+    struct err *failure;     /* the last one: kind and text; owned; NULL: none */
+};
 
 enum { KNOWN_LEAVES_MOST = 8, KNOWN_LEAF_BYTES = 16 + 1, CA_KNOWN_MOST = 4 };
 
@@ -33,8 +41,8 @@ struct consumer_state {
     char reloaded[GENERATION_NAME_BYTES]; /* it was told of this one */
     char proven[GENERATION_NAME_BYTES];   /* it was seen to serve this one */
     char refused[GENERATION_NAME_BYTES];  /* rolled back from this one */
-    unsigned failures;                    /* to tell it, or to see it serve, in a row */
-    unsigned refusals;                    /* those among them in which it refused */
+    struct trouble trouble;               /* to tell it, or to see it serve */
+    unsigned refusals;                    /* those among its failures in which it refused */
     bool missing;                         /* it was not there: no such process, nobody listens */
     bool insists; /* no rollback any more: the previous generation was refused as well */
     struct served_state served;
@@ -66,19 +74,37 @@ struct restart_state {
 };
 
 struct cert_state {
-    unsigned failures;                /* of issuing, in a row */
-    uint64_t failed_at_s;             /* the last one */
-    uint64_t try_again_at_s;          /* wall clock */
-    struct err failure;               /* the last one: kind and text */
+    struct trouble issuing;
     char held[GENERATION_NAME_BYTES]; /* staged, and not yet to be shown; "" none */
     struct ca_state ca;
     struct consumer_state consumer;
     struct restart_state restart;
 };
 
+/* trouble_set - notes the failure, whatever the others were; without memory its text is lost */
+void trouble_set(struct trouble *trouble, const struct err *err);
+
+/* trouble_clear - there is none any more */
+void trouble_clear(struct trouble *trouble);
+
+/* trouble_err - the last failure; class none if there was none; never NULL */
+const struct err *trouble_err(const struct trouble *trouble);
+
+/* trouble_of - what is to be shown of a certificate: the CA's failure, or else the consumer's */
+const struct trouble *trouble_of(const struct cert_state *state);
+
+/* cert_state_copy - fills *to, which is empty, with a copy that is free of *from */
+void cert_state_copy(struct cert_state *to, const struct cert_state *from);
+
+/* cert_state_free - gives back what a state holds, and empties it */
+void cert_state_free(struct cert_state *state);
+
 /*
- * cert_state_read - reads the state; {0} if there is none, or none that could be used: one that
- * others may write says nothing (set_file)
+ * cert_state_read - reads the state into *ret_state, to be freed; {0} if there is none that is of
+ * use
+ *
+ * One that others may write says nothing (set_file). One of the first edition kept a single failure
+ * for CA and consumer: it is the one's that had counted it.
  *
  * False if there is one that this user may not read: it is for root and the set's owner alone,
  * since it repeats what the CA, consumers and commands have said.

@@ -208,7 +208,7 @@ static bool fails(struct life *life, struct err *ret_err)
     return true;
 }
 
-/* From queued to published, held or backing off: the way through cert/cert_flow's table. */
+/* From queued to published, held or backing off: the way through cert/issuance's table. */
 static void issue(struct life *life)
 {
     struct err err;
@@ -237,7 +237,7 @@ static bool held_lasts(const struct life *life)
     return life->has_held && life->held.not_after >= wall_s(life) + VET_LEFT_S;
 }
 
-/* cert/cert_stages: take_findings */
+/* cert/issuance_stages: take_findings */
 static void read_disk(struct life *life, bool is_first)
 {
     const struct findings findings = {
@@ -246,8 +246,6 @@ static void read_disk(struct life *life, bool is_first)
         .due_s = life->due_s,
         .end_s = life->published.not_after,
         .now_s = wall_s(life),
-        .told = true,
-        .settled = true,
         .held = held_lasts(life),
         .try_again_at_s = is_first ? life->try_again_at_s : 0,
     };
@@ -274,8 +272,6 @@ static void read_disk(struct life *life, bool is_first)
         life->moment_s = life->due_s;
         life->state = WAITING;
         break;
-    case VERDICT_RELOAD:
-    case VERDICT_PROVE:
     case VERDICT_RESTAGE:
     case VERDICT_WITHDRAWN:
         breach(life, "a verdict that nothing calls for");

@@ -51,7 +51,6 @@ static void take_consumer(struct input *input, struct consumer_state *consumer)
     take_generation(input, consumer->reloaded);
     take_generation(input, consumer->proven);
     take_generation(input, consumer->refused);
-    consumer->failures = (unsigned)take(input, 4);
     consumer->refusals = (unsigned)take(input, 4);
     consumer->missing = take(input, 1) & 1;
     consumer->insists = take(input, 1) & 1;
@@ -85,13 +84,23 @@ static void take_ca(struct input *input, struct ca_state *ca)
     }
 }
 
+static void take_trouble(struct input *input, struct trouble *trouble)
+{
+    struct err failure = {0};
+
+    trouble->failures = (unsigned)take(input, 4);
+    trouble->failed_at_s = take_moment(input);
+    trouble->try_again_at_s = take_moment(input);
+    failure.kind = (enum err_kind)(take(input, 1) % ERR_KIND_COUNT);
+    take_text(input, failure.text, sizeof failure.text);
+    if (failure.kind != ERR_NONE)
+        trouble_set(trouble, &failure);
+}
+
 static void take_state(struct input *input, struct cert_state *state)
 {
-    state->failures = (unsigned)take(input, 4);
-    state->failed_at_s = take_moment(input);
-    state->try_again_at_s = take_moment(input);
-    state->failure.kind = (enum err_kind)(take(input, 1) % ERR_KIND_COUNT);
-    take_text(input, state->failure.text, sizeof state->failure.text);
+    take_trouble(input, &state->issuing);
+    take_trouble(input, &state->consumer.trouble);
     take_generation(input, state->held);
     state->restart.in_order = take(input, 1) & 1;
     state->restart.count = (unsigned)take(input, 4);
@@ -118,9 +127,9 @@ static bool same_consumer(const struct consumer_state *a, const struct consumer_
     promise_text(a->served.serial, b->served.serial, "the serial number served");
     return strcmp(a->accepted, b->accepted) == 0 && strcmp(a->reloaded, b->reloaded) == 0 &&
            strcmp(a->proven, b->proven) == 0 && strcmp(a->refused, b->refused) == 0 &&
-           a->failures == b->failures && a->refusals == b->refusals && a->missing == b->missing &&
-           a->insists == b->insists && a->served.not_after_s == b->served.not_after_s &&
-           a->served.seen_s == b->served.seen_s && a->served.foreign == b->served.foreign &&
+           a->refusals == b->refusals && a->missing == b->missing && a->insists == b->insists &&
+           a->served.not_after_s == b->served.not_after_s && a->served.seen_s == b->served.seen_s &&
+           a->served.foreign == b->served.foreign &&
            a->served.chain_verified == b->served.chain_verified;
 }
 
@@ -134,6 +143,15 @@ static bool same_ca(const struct ca_state *a, const struct ca_state *b)
            a->replace_at_s == b->replace_at_s && a->held_until_s == b->held_until_s;
 }
 
+static void same_trouble(const struct trouble *a, const struct trouble *b)
+{
+    fuzz_promise(a->failures == b->failures && a->failed_at_s == b->failed_at_s &&
+                     a->try_again_at_s == b->try_again_at_s &&
+                     trouble_err(a)->kind == trouble_err(b)->kind,
+                 "what was written is read: the failures");
+    promise_text(trouble_err(a)->text, trouble_err(b)->text, "what was written is read: the text");
+}
+
 /* Written and read again, it is the same. */
 static void try_write(int set_fd, const struct cert_state *state)
 {
@@ -142,12 +160,9 @@ static void try_write(int set_fd, const struct cert_state *state)
 
     fuzz_promise(cert_state_write(set_fd, state, &err), "every state can be written");
     cert_state_read(set_fd, &again);
-    fuzz_promise(state->failures == again.failures && state->failed_at_s == again.failed_at_s &&
-                     state->try_again_at_s == again.try_again_at_s &&
-                     state->failure.kind == again.failure.kind &&
-                     strcmp(state->held, again.held) == 0,
-                 "what was written is read: the failures");
-    promise_text(state->failure.text, again.failure.text, "what was written is read: the text");
+    fuzz_promise(strcmp(state->held, again.held) == 0, "what was written is read: what is held");
+    same_trouble(&state->issuing, &again.issuing);
+    same_trouble(&state->consumer.trouble, &again.consumer.trouble);
     promise_text(state->restart.asked_with, again.restart.asked_with, "the credential's stamp");
     fuzz_promise(state->restart.in_order == again.restart.in_order &&
                      state->restart.count == again.restart.count &&
@@ -156,6 +171,7 @@ static void try_write(int set_fd, const struct cert_state *state)
     fuzz_promise(same_ca(&state->ca, &again.ca), "what was written is read: the CA");
     fuzz_promise(same_consumer(&state->consumer, &again.consumer),
                  "what was written is read: the consumer");
+    cert_state_free(&again);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -167,11 +183,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size > 0 && data[0] == '{') {
         fuzz_file("..state", data, size);
         cert_state_read(set_fd, state);
-        fuzz_promise(state->failure.kind < ERR_KIND_COUNT, "a class that exists");
+        fuzz_promise(trouble_err(&state->issuing)->kind < ERR_KIND_COUNT, "a class that exists");
     } else {
         take_state(&(struct input){data, data + size}, state);
     }
     try_write(set_fd, state);
+    cert_state_free(state);
     free(state);
     close(set_fd);
     return 0;

@@ -276,13 +276,28 @@ def check_security():
         breach(path, f"has {counts[0]} promises and {counts[1]} published weaknesses")
 
 
+def check_states():
+    """The state of a machine is assigned where its table is read, in take(), and nowhere else."""
+    for path in sources(".c"):
+        if room(path) != "cert":
+            continue
+        functions = re.findall(r"^(?:static )?[\w \*]+?\b(\w+)\([^;{]*\)\n\{\n(.*?)^\}", read(path), re.M | re.S)
+        for name, body in functions:
+            if name != "take" and re.search(r"\b(?:issuance|deployment)(?:->|\.)state\s*=[^=]", body):
+                breach(path, f"{name} assigns the state of a machine, which only take() does, by its table")
+    for machine in ("issuance", "deployment"):
+        path = os.path.join(AGENT, "cert", machine + ".c")
+        if read(path).count(f"{machine}->state = cell->next;") != 1:
+            breach(path, "does not take the next state from its table in one place")
+
+
 def main():
     if not shutil.which("ctags") or not shutil.which(os.environ.get("CC", "cc").split()[0]):
         print("shape: ctags or a compiler is missing; skipped")
         sys.exit(77)
     for check in (check_layers, check_circles, check_lengths, check_headers_stand_alone, check_documentation,
                   check_secrets, check_log_levels, check_words, check_log_events, check_classes, check_man_page, check_templates,
-                  check_security):
+                  check_security, check_states):
         check()
     for line in breaches:
         print(line)

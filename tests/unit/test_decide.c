@@ -1,8 +1,8 @@
 /* What is done about what was found on disk. */
 #include "unit.h"
 
+#include "cert/consumer.h"
 #include "cert/decide.h"
-#include "cert/reload_state.h"
 #include "plan/ca_news.h"
 #include "plan/renewal.h"
 
@@ -14,8 +14,6 @@ static const struct findings good = {
     .due_s = NOW + 100,
     .end_s = NOW + 200,
     .now_s = NOW,
-    .told = true,
-    .settled = true,
 };
 
 static void each_finding_has_its_verdict(void **state)
@@ -26,7 +24,7 @@ static void each_finding_has_its_verdict(void **state)
         const char *reason;
     } cases[] = {
         {good, VERDICT_FRESH, ""},
-        {good, VERDICT_RELOAD, ""},
+        {good, VERDICT_RESTAGE, "a link is missing"},
         {good, VERDICT_RESTAGE, "mode changed"},
         {good, VERDICT_RESTAGE, "other files"},
         {good, VERDICT_ISSUE, "nothing is published yet"},
@@ -36,7 +34,7 @@ static void each_finding_has_its_verdict(void **state)
         {good, VERDICT_ISSUE, "the published certificate has expired"},
         {good, VERDICT_LATER, "the published certificate is due"},
         {good, VERDICT_ISSUE, "the published certificate is due"},
-        {good, VERDICT_PROVE, ""},
+        {good, VERDICT_RESTAGE, "a key is missing"},
         {good, VERDICT_HOLD, "the published certificate is due"},
         {good, VERDICT_FRESH, ""},
         {good, VERDICT_WITHDRAWN, "the published certificate was revoked"},
@@ -46,7 +44,8 @@ static void each_finding_has_its_verdict(void **state)
     const char *reason;
 
     (void)state;
-    cases[1].findings.told = cases[1].findings.settled = false;
+    cases[1].findings.health = INSTALLED_DAMAGED;
+    cases[1].findings.why = "a link is missing";
     cases[2].findings.health = INSTALLED_DAMAGED;
     cases[2].findings.why = "mode changed";
     cases[3].findings.health = INSTALLED_UNWANTED;
@@ -61,7 +60,9 @@ static void each_finding_has_its_verdict(void **state)
     cases[9].findings.try_again_at_s = NOW + 160;
     cases[10].findings.now_s = NOW + 100;
     cases[10].findings.try_again_at_s = NOW + 100000; /* of a clock that was ahead */
-    cases[11].findings.settled = false;
+    cases[11].findings.health = INSTALLED_DAMAGED; /* a wait for another one is no reason not to */
+    cases[11].findings.why = "a key is missing";
+    cases[11].findings.try_again_at_s = NOW + 160;
     cases[12].findings = cases[9].findings; /* a wait for another one is no reason to */
     cases[12].findings.held = true;
     cases[13].findings.held = true; /* the clock was set back: nothing is wanted */
@@ -94,26 +95,26 @@ static void the_consumer_is_as_far_as_the_state_tells(void **state)
         enum reload_verb verb;
         enum prove_method method;
         struct consumer_state consumer;
-        enum reload_state reached;
+        enum consumer_progress reached;
     } cases[] = {
-        {RELOAD_NONE, PROVE_NONE, {.failures = 3}, RELOAD_STATE_NONE},
-        {RELOAD_EXEC, PROVE_NONE, {.reloaded = "old"}, RELOAD_STATE_PENDING},
-        {RELOAD_EXEC, PROVE_NONE, {.reloaded = "now"}, RELOAD_STATE_RELOADED},
-        {RELOAD_EXEC, PROVE_NONE, {.reloaded = "old", .failures = 1}, RELOAD_STATE_FAILED},
-        {RELOAD_EXEC, PROVE_TLS, {.proven = "old"}, RELOAD_STATE_PENDING},
-        {RELOAD_EXEC, PROVE_TLS, {.reloaded = "now", .proven = "old"}, RELOAD_STATE_RELOADED},
-        {RELOAD_EXEC, PROVE_TLS, {.reloaded = "now", .failures = 1}, RELOAD_STATE_FAILED},
+        {RELOAD_NONE, PROVE_NONE, {.trouble.failures = 3}, PROGRESS_NONE},
+        {RELOAD_EXEC, PROVE_NONE, {.reloaded = "old"}, PROGRESS_PENDING},
+        {RELOAD_EXEC, PROVE_NONE, {.reloaded = "now"}, PROGRESS_RELOADED},
+        {RELOAD_EXEC, PROVE_NONE, {.reloaded = "old", .trouble.failures = 1}, PROGRESS_FAILED},
+        {RELOAD_EXEC, PROVE_TLS, {.proven = "old"}, PROGRESS_PENDING},
+        {RELOAD_EXEC, PROVE_TLS, {.reloaded = "now", .proven = "old"}, PROGRESS_RELOADED},
+        {RELOAD_EXEC, PROVE_TLS, {.reloaded = "now", .trouble.failures = 1}, PROGRESS_FAILED},
         {RELOAD_EXEC,
          PROVE_TLS,
          {.reloaded = "now", .proven = "now", .served.serial = "1"},
-         RELOAD_STATE_PROVEN},
+         PROGRESS_PROVEN},
         /* Nobody was seen: no proof was asked for then, or the state is an older leafd's. */
-        {RELOAD_EXEC, PROVE_TLS, {.reloaded = "now", .proven = "now"}, RELOAD_STATE_RELOADED},
-        {RELOAD_EXEC, PROVE_TLS, {.reloaded = "old", .proven = "now"}, RELOAD_STATE_PENDING},
-        {RELOAD_NONE, PROVE_TLS, {.proven = "old"}, RELOAD_STATE_PENDING},
-        {RELOAD_NONE, PROVE_TLS, {.proven = "now", .served.serial = "1"}, RELOAD_STATE_PROVEN},
-        {RELOAD_NONE, PROVE_TLS, {.proven = "now"}, RELOAD_STATE_PENDING},
-        {RELOAD_NONE, PROVE_TLS, {.proven = "", .failures = 2}, RELOAD_STATE_FAILED},
+        {RELOAD_EXEC, PROVE_TLS, {.reloaded = "now", .proven = "now"}, PROGRESS_RELOADED},
+        {RELOAD_EXEC, PROVE_TLS, {.reloaded = "old", .proven = "now"}, PROGRESS_PENDING},
+        {RELOAD_NONE, PROVE_TLS, {.proven = "old"}, PROGRESS_PENDING},
+        {RELOAD_NONE, PROVE_TLS, {.proven = "now", .served.serial = "1"}, PROGRESS_PROVEN},
+        {RELOAD_NONE, PROVE_TLS, {.proven = "now"}, PROGRESS_PENDING},
+        {RELOAD_NONE, PROVE_TLS, {.proven = "", .trouble.failures = 2}, PROGRESS_FAILED},
     };
 
     (void)state;
@@ -122,7 +123,7 @@ static void the_consumer_is_as_far_as_the_state_tells(void **state)
         const struct cert_config cert = {.reloads = {.items = &action, .count = 1},
                                          .prove = {.method = cases[i].method}};
 
-        assert_int_equal(reload_state_of(&cases[i].consumer, &cert, "now"), cases[i].reached);
+        assert_int_equal(consumer_progress_of(&cases[i].consumer, &cert, "now"), cases[i].reached);
     }
 }
 
@@ -174,7 +175,7 @@ static void a_bad_certificate_is_one_that_had_ended_or_that_the_set_never_held(v
 
 static void the_leaves_of_the_set_are_remembered_the_last_ones_longest(void **state)
 {
-    struct consumer_state consumer = {.failures = 3};
+    struct consumer_state consumer = {.trouble.failures = 3};
     char leaf[DIGEST_HEX_BYTES];
 
     (void)state;
@@ -187,7 +188,7 @@ static void the_leaves_of_the_set_are_remembered_the_last_ones_longest(void **st
     snprintf(leaf, sizeof leaf, "%016u%048u", 0, 0);
     assert_false(consumer_knows_leaf(&consumer, leaf));
     consumer_forget_tries(&consumer);
-    assert_int_equal(consumer.failures, 0);
+    assert_int_equal(consumer.trouble.failures, 0);
     for (unsigned i = 1; i <= KNOWN_LEAVES_MOST; i++) {
         snprintf(leaf, sizeof leaf, "%016u%048u", i, 0);
         assert_true(consumer_knows_leaf(&consumer, leaf));

@@ -788,10 +788,9 @@ static void what_may_be_published_is_not_taken_for_something_else(void **state)
 static void the_state_survives_and_damage_reads_as_none(void **state)
 {
     struct set *set = *state;
-    struct cert_state saved = {.failures = 7,
-                               .failed_at_s = 1700000000,
-                               .try_again_at_s = 1700000100,
-                               .failure = {.kind = ERR_DENIED, .text = "no \"policy\""},
+    struct err denied = {.kind = ERR_DENIED, .text = "no \"policy\""};
+    struct err away = {.kind = ERR_CONSUMER, .text = "no pidfile"};
+    struct cert_state saved = {.issuing = {7, 1700000000, 1700000100, &denied},
                                .held = "..2026_11_20_21_28_41.a1b2c3",
                                .ca = {.known = {"aa", "bb"},
                                       .has_baseline = true,
@@ -805,7 +804,7 @@ static void the_state_survives_and_damage_reads_as_none(void **state)
                                             .reloaded = "..2026_11_20_21_28_38.a1b2c3",
                                             .proven = "..2026_11_20_21_28_39.a1b2c3",
                                             .refused = "..2026_11_20_21_28_40.a1b2c3",
-                                            .failures = 3,
+                                            .trouble = {3, 1700000010, 1700000110, &away},
                                             .refusals = 2,
                                             .missing = true,
                                             .insists = true,
@@ -819,31 +818,76 @@ static void the_state_survives_and_damage_reads_as_none(void **state)
     int fd;
 
     cert_state_read(set->fd, &found);
-    assert_int_equal(found.failures, 0);
+    assert_int_equal(found.issuing.failures, 0);
     assert_true(cert_state_write(set->fd, &saved, &err));
     cert_state_read(set->fd, &found);
-    assert_int_equal(found.failures, 7);
-    assert_int_equal(found.failed_at_s, 1700000000);
-    assert_int_equal(found.try_again_at_s, 1700000100);
-    assert_int_equal(found.failure.kind, ERR_DENIED);
-    assert_string_equal(found.failure.text, "no \"policy\"");
+    assert_int_equal(found.issuing.failures, 7);
+    assert_int_equal(found.issuing.failed_at_s, 1700000000);
+    assert_int_equal(found.issuing.try_again_at_s, 1700000100);
+    assert_int_equal(trouble_err(&found.issuing)->kind, ERR_DENIED);
+    assert_string_equal(trouble_err(&found.issuing)->text, "no \"policy\"");
     assert_string_equal(found.held, saved.held);
     assert_memory_equal(&found.ca, &saved.ca, sizeof found.ca);
     assert_string_equal(found.consumer.accepted, saved.consumer.accepted);
     assert_string_equal(found.consumer.reloaded, saved.consumer.reloaded);
     assert_string_equal(found.consumer.proven, saved.consumer.proven);
     assert_string_equal(found.consumer.refused, saved.consumer.refused);
-    assert_int_equal(found.consumer.failures, 3);
+    assert_int_equal(found.consumer.trouble.failures, 3);
+    assert_int_equal(found.consumer.trouble.failed_at_s, 1700000010);
+    assert_int_equal(found.consumer.trouble.try_again_at_s, 1700000110);
+    assert_string_equal(trouble_err(&found.consumer.trouble)->text, "no pidfile");
     assert_int_equal(found.consumer.refusals, 2);
     assert_true(found.consumer.missing && found.consumer.insists);
     assert_memory_equal(&found.consumer.served, &saved.consumer.served,
                         sizeof saved.consumer.served);
     assert_memory_equal(found.consumer.known, saved.consumer.known, sizeof saved.consumer.known);
+    assert_ptr_equal(trouble_of(&found), &found.issuing);
+    trouble_clear(&found.issuing);
+    assert_ptr_equal(trouble_of(&found), &found.consumer.trouble);
+    cert_state_free(&found);
     fd = openat(set->fd, "..state", O_WRONLY | O_TRUNC);
     assert_int_equal(write(fd, "{", 1), 1);
     close(fd);
     cert_state_read(set->fd, &found);
-    assert_int_equal(found.failures, 0);
+    assert_int_equal(found.issuing.failures, 0);
+}
+
+/* As the first edition wrote it, which kept one failure for both. */
+static void a_state_of_the_first_edition_keeps_waits_and_what_the_consumer_did(void **state)
+{
+    static const struct {
+        const char *text;
+        unsigned issuing, deploying;
+        uint64_t issue_at_s, deploy_at_s;
+    } cases[] = {
+        {"{\"version\": 2, \"failures\": 4, \"failed_at\": 5, \"try_again_at\": 90, \"class\": "
+         "\"transient\", \"error\": \"away\", \"consumer\": {\"failures\": 0}}",
+         4, 0, 90, 0},
+        {"{\"version\": 2, \"failures\": 0, \"failed_at\": 5, \"try_again_at\": 90, \"class\": "
+         "\"consumer\", \"error\": \"no pidfile\", \"consumer\": {\"failures\": 3, \"refusals\": "
+         "2}}",
+         0, 3, 0, 90},
+        /* The CA failed last, and was what was kept. */
+        {"{\"version\": 2, \"failures\": 2, \"failed_at\": 5, \"try_again_at\": 90, \"class\": "
+         "\"transient\", \"error\": \"away\", \"consumer\": {\"failures\": 3}}",
+         2, 3, 90, 0},
+    };
+    struct set *set = *state;
+    struct cert_state found;
+    struct err err;
+
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        assert_true(
+            file_replace_at(set->fd, "..state", 0600, cases[i].text, strlen(cases[i].text), &err));
+        assert_true(cert_state_read(set->fd, &found));
+        assert_int_equal(found.issuing.failures, cases[i].issuing);
+        assert_int_equal(found.issuing.try_again_at_s, cases[i].issue_at_s);
+        assert_int_equal(found.consumer.trouble.failures, cases[i].deploying);
+        assert_int_equal(found.consumer.trouble.try_again_at_s, cases[i].deploy_at_s);
+        assert_int_equal(trouble_err(trouble_of(&found))->kind,
+                         cases[i].issuing > 0 ? ERR_TRANSIENT : ERR_CONSUMER);
+        cert_state_free(&found);
+    }
 }
 
 static void a_revoked_mark_holds_for_one_generation(void **state)
@@ -883,17 +927,19 @@ static void traditional_keys_are_written_where_wanted(void **state)
 static void a_state_with_words_that_are_no_utf8_is_written(void **state)
 {
     struct set *set = *state;
-    struct cert_state saved = {.failures = 1, .failure = {.kind = ERR_LOCAL}}, found;
+    struct err local = {.kind = ERR_LOCAL};
+    struct cert_state saved = {.issuing = {.failures = 1, .failure = &local}}, found;
     struct err err;
 
-    memset(saved.failure.text, 'x', 5);
-    for (size_t i = 5; i + 2 < sizeof saved.failure.text; i += 2)
-        memcpy(saved.failure.text + i, "\xc3\xbc", 2);
-    saved.failure.text[sizeof saved.failure.text - 2] = '\xc3';
+    memset(local.text, 'x', 5);
+    for (size_t i = 5; i + 2 < sizeof local.text; i += 2)
+        memcpy(local.text + i, "\xc3\xbc", 2);
+    local.text[sizeof local.text - 2] = '\xc3';
     assert_true(cert_state_write(set->fd, &saved, &err));
     cert_state_read(set->fd, &found);
-    assert_int_equal(found.failures, 1);
-    assert_int_equal(strncmp(found.failure.text, "xxxxx??", 7), 0);
+    assert_int_equal(found.issuing.failures, 1);
+    assert_int_equal(strncmp(trouble_err(&found.issuing)->text, "xxxxx??", 7), 0);
+    cert_state_free(&found);
 }
 
 static void gaps_in_what_is_known_end_with_the_next_writing(void **state)
@@ -942,6 +988,7 @@ int main(void)
         cmocka_unit_test(only_names_of_the_form_are_generations),
         SET_TEST(what_may_be_published_is_not_taken_for_something_else),
         SET_TEST(the_state_survives_and_damage_reads_as_none),
+        SET_TEST(a_state_of_the_first_edition_keeps_waits_and_what_the_consumer_did),
         SET_TEST(a_state_with_words_that_are_no_utf8_is_written),
         SET_TEST(gaps_in_what_is_known_end_with_the_next_writing),
         SET_TEST(a_revoked_mark_holds_for_one_generation),

@@ -1,40 +1,40 @@
 /*
- * reload_state - how far the consumer has come with a generation, and when to take it back
+ * consumer - how far the consumer has come with a generation, and when to take it back
  *
  * pending -> reloaded -> proven, or failed: read from what is kept on disk, so that a restart
  * resumes it and `leafd status` tells it without an agent. Pure.
  */
-#ifndef LEAFD_CERT_RELOAD_STATE_H
-#define LEAFD_CERT_RELOAD_STATE_H
+#ifndef LEAFD_CERT_CONSUMER_H
+#define LEAFD_CERT_CONSUMER_H
 
 #include "config/config.h"
 #include "install/cert_state.h"
 
 enum { SERVED_TEXT_BYTES = 256 };
 
-enum reload_state {
-    RELOAD_STATE_NONE,     /* the section neither tells nor asks a consumer */
-    RELOAD_STATE_PENDING,  /* it has not been told yet */
-    RELOAD_STATE_RELOADED, /* it was told */
-    RELOAD_STATE_PROVEN,   /* it was seen to serve it */
-    RELOAD_STATE_FAILED,   /* it could not be told, or does not serve it */
-    RELOAD_STATE_COUNT     /* not known, for who may not read it */
+enum consumer_progress {
+    PROGRESS_NONE,     /* the section neither tells nor asks a consumer */
+    PROGRESS_PENDING,  /* it has not been told yet */
+    PROGRESS_RELOADED, /* it was told */
+    PROGRESS_PROVEN,   /* it was seen to serve it */
+    PROGRESS_FAILED,   /* it could not be told, or does not serve it */
+    PROGRESS_COUNT     /* not known, for who may not read it */
 };
 
-/* reload_state_of - how far the consumer is with that generation */
-enum reload_state reload_state_of(const struct consumer_state *consumer,
-                                  const struct cert_config *cert, const char *generation);
+/* consumer_progress_of - how far the consumer is with that generation */
+enum consumer_progress consumer_progress_of(const struct consumer_state *consumer,
+                                            const struct cert_config *cert, const char *generation);
 
-/* reload_state_is_told - whether the reload lines were carried out for it, or there are none */
-bool reload_state_is_told(const struct consumer_state *consumer, const struct cert_config *cert,
+/* consumer_is_notified - whether the reload lines were carried out for it, or there are none */
+bool consumer_is_notified(const struct consumer_state *consumer, const struct cert_config *cert,
                           const char *generation);
 
-/* reload_state_is_settled - whether nothing is left to be done: told, and proven if wanted */
-bool reload_state_is_settled(const struct consumer_state *consumer, const struct cert_config *cert,
-                             const char *generation);
+/* consumer_is_verified - whether nothing is left to be done: notified, and proven if wanted */
+bool consumer_is_verified(const struct consumer_state *consumer, const struct cert_config *cert,
+                          const char *generation);
 
-/* reload_state_name - the word that status and logs use; never NULL */
-const char *reload_state_name(enum reload_state state);
+/* consumer_progress_name - the word that status and logs use; never NULL */
+const char *consumer_progress_name(enum consumer_progress state);
 
 /*
  * consumer_is_awaited - whether the consumer was not there, and never took a generation

@@ -1,19 +1,18 @@
-#include "cert/reload_state.h"
+#include "cert/consumer.h"
 
 #include "base/clock.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static const char *const state_names[RELOAD_STATE_COUNT] = {
-    [RELOAD_STATE_NONE] = "none",         [RELOAD_STATE_PENDING] = "pending",
-    [RELOAD_STATE_RELOADED] = "reloaded", [RELOAD_STATE_PROVEN] = "proven",
-    [RELOAD_STATE_FAILED] = "failed",
+static const char *const state_names[PROGRESS_COUNT] = {
+    [PROGRESS_NONE] = "none",     [PROGRESS_PENDING] = "pending", [PROGRESS_RELOADED] = "reloaded",
+    [PROGRESS_PROVEN] = "proven", [PROGRESS_FAILED] = "failed",
 };
 
-const char *reload_state_name(enum reload_state state)
+const char *consumer_progress_name(enum consumer_progress state)
 {
-    return state < RELOAD_STATE_COUNT ? state_names[state] : "unknown";
+    return state < PROGRESS_COUNT ? state_names[state] : "unknown";
 }
 
 static bool tells(const struct cert_config *cert)
@@ -26,7 +25,7 @@ static bool proves(const struct cert_config *cert)
     return cert->prove.method != PROVE_NONE;
 }
 
-bool reload_state_is_told(const struct consumer_state *consumer, const struct cert_config *cert,
+bool consumer_is_notified(const struct consumer_state *consumer, const struct cert_config *cert,
                           const char *generation)
 {
     return !tells(cert) || strcmp(consumer->reloaded, generation) == 0;
@@ -39,29 +38,29 @@ static bool is_proven(const struct consumer_state *consumer, const char *generat
     return strcmp(consumer->proven, generation) == 0 && consumer->served.serial[0] != '\0';
 }
 
-bool reload_state_is_settled(const struct consumer_state *consumer, const struct cert_config *cert,
-                             const char *generation)
+bool consumer_is_verified(const struct consumer_state *consumer, const struct cert_config *cert,
+                          const char *generation)
 {
-    return reload_state_is_told(consumer, cert, generation) &&
+    return consumer_is_notified(consumer, cert, generation) &&
            (!proves(cert) || is_proven(consumer, generation));
 }
 
-enum reload_state reload_state_of(const struct consumer_state *consumer,
-                                  const struct cert_config *cert, const char *generation)
+enum consumer_progress consumer_progress_of(const struct consumer_state *consumer,
+                                            const struct cert_config *cert, const char *generation)
 {
     if (!tells(cert) && !proves(cert))
-        return RELOAD_STATE_NONE;
-    if (reload_state_is_settled(consumer, cert, generation))
-        return proves(cert) ? RELOAD_STATE_PROVEN : RELOAD_STATE_RELOADED;
-    if (consumer->failures > 0)
-        return RELOAD_STATE_FAILED;
-    return tells(cert) && reload_state_is_told(consumer, cert, generation) ? RELOAD_STATE_RELOADED
-                                                                           : RELOAD_STATE_PENDING;
+        return PROGRESS_NONE;
+    if (consumer_is_verified(consumer, cert, generation))
+        return proves(cert) ? PROGRESS_PROVEN : PROGRESS_RELOADED;
+    if (consumer->trouble.failures > 0)
+        return PROGRESS_FAILED;
+    return tells(cert) && consumer_is_notified(consumer, cert, generation) ? PROGRESS_RELOADED
+                                                                           : PROGRESS_PENDING;
 }
 
 bool consumer_is_awaited(const struct consumer_state *consumer)
 {
-    return consumer->failures > 0 && consumer->missing && consumer->accepted[0] == '\0';
+    return consumer->trouble.failures > 0 && consumer->missing && consumer->accepted[0] == '\0';
 }
 
 bool consumer_knows_leaf(const struct consumer_state *consumer, const char *fingerprint)
@@ -84,6 +83,7 @@ void consumer_forget_tries(struct consumer_state *consumer)
 {
     struct consumer_state kept = {.served = consumer->served};
 
+    trouble_clear(&consumer->trouble);
     memcpy(kept.known, consumer->known, sizeof kept.known);
     *consumer = kept;
 }

@@ -1,0 +1,299 @@
+#include "cert/cert.h"
+
+#include "base/cleanup.h"
+#include "cert/cert_directory.h"
+#include "cert/deployment.h"
+#include "cert/issuance_news.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct cert {
+    struct cert_work work; /* first: what a machine tells of its work is told of the certificate */
+    struct issuance issuance;
+    struct deployment deployment;
+    struct config *next_config; /* adopted when names are switched; NULL: none */
+    const struct cert_config *next_section;
+    cert_observer *observer;
+    void *arg;
+};
+
+static void adopt(struct cert *cert, struct config *config, const struct cert_config *section);
+
+/* Whether the visible names are just being switched, of which the memory knows when it is done. */
+static bool is_switching(const struct cert *cert)
+{
+    bool rolls = cert->deployment.state == DEPLOYMENT_ROLLING_BACK ||
+                 cert->deployment.state == DEPLOYMENT_ROLLING_FORWARD;
+
+    return (cert->issuance.state == ISSUANCE_PUBLISHING && cert->issuance.job != NULL) ||
+           (rolls && cert->deployment.job != NULL);
+}
+
+/* -- what the machines tell one another -----------------------------------------------------------
+ */
+
+static void on_stepped(struct cert_work *work)
+{
+    struct cert *cert = (struct cert *)work;
+    struct config *config;
+
+    /* The outermost transition tells of all that it brought about. */
+    if (cert->issuance.taking > 0 || cert->deployment.taking > 0)
+        return;
+    cert->observer(cert->arg, cert);
+    if (cert->next_config == NULL || is_switching(cert))
+        return;
+    config = TAKE(cert->next_config);
+    adopt(cert, config, cert->next_section);
+    config_unref(config);
+}
+
+static void on_in_place(struct cert_work *work, enum in_place how)
+{
+    struct cert *cert = (struct cert *)work;
+
+    if (how == IN_PLACE_PUBLISHED)
+        deployment_take_new(&cert->deployment);
+    else
+        deployment_take_found(&cert->deployment, how == IN_PLACE_FRESH);
+}
+
+static void on_withdrawn(struct cert_work *work)
+{
+    struct cert *cert = (struct cert *)work;
+
+    /* What is switched meanwhile is known when it is done, and is of no harm then. */
+    if (!is_switching(cert))
+        deployment_stop(&cert->deployment);
+}
+
+static void on_refused(struct cert_work *work, const struct err *why)
+{
+    issuance_hear(&((struct cert *)work)->issuance, ISSUANCE_REFUSED, why);
+}
+
+static void on_unsure(struct cert_work *work)
+{
+    issuance_hear(&((struct cert *)work)->issuance, ISSUANCE_RECONSIDER, NULL);
+}
+
+static void on_found(struct cert_work *work, enum cert_found found)
+{
+    static const enum issuance_event events[] = {
+        [FOUND_DAMAGED] = ISSUANCE_DAMAGED,
+        [FOUND_REVOKED] = ISSUANCE_REVOKED,
+        [FOUND_WITHDRAWN] = ISSUANCE_WITHDRAW,
+    };
+
+    issuance_hear(&((struct cert *)work)->issuance, events[found], NULL);
+}
+
+static const struct issuance_listener issuance_listener = {on_in_place, on_withdrawn, on_stepped};
+static const struct deployment_listener deployment_listener = {on_refused, on_unsure, on_stepped};
+
+/* -- beginning and end ----------------------------------------------------------------------------
+ */
+
+struct cert *cert_new(struct cert_tools *tools, struct config *config,
+                      const struct cert_config *section, cert_observer *observer, void *arg,
+                      struct err *err)
+{
+    struct cert *cert = calloc(1, sizeof *cert);
+
+    if (cert == NULL) {
+        err_memory(err);
+        return NULL;
+    }
+    if (!cert_work_open(&cert->work, tools, config, section, err)) {
+        free(cert);
+        return NULL;
+    }
+    cert->work.found = on_found;
+    cert->observer = observer;
+    cert->arg = arg;
+    if (!issuance_open(&cert->issuance, &cert->work, &issuance_listener, err) ||
+        !deployment_open(&cert->deployment, &cert->work, &deployment_listener, err)) {
+        cert_free(cert);
+        return NULL;
+    }
+    issuance_begin(&cert->issuance);
+    return cert;
+}
+
+void cert_note_end(struct cert *cert)
+{
+    cert_work_note_end(&cert->work);
+}
+
+void cert_abandon(struct cert *cert, const struct config *config)
+{
+    cert_work_abandon(&cert->work, config);
+}
+
+void cert_free(struct cert *cert)
+{
+    if (cert == NULL)
+        return;
+    if (cert->issuance.work != NULL)
+        issuance_close(&cert->issuance);
+    if (cert->deployment.work != NULL)
+        deployment_close(&cert->deployment);
+    cert_work_close(&cert->work);
+    config_unref(cert->next_config);
+    free(cert);
+}
+
+/* -- another configuration ------------------------------------------------------------------------
+ */
+
+/* Whoever sends a HUP wants to see now whether what failed goes well with the new settings. */
+static void adopt_same(struct cert *cert)
+{
+    if (cert->issuance.state == ISSUANCE_BACKING_OFF && issuance_try_within(&cert->issuance, 0))
+        issuance_hear(&cert->issuance, ISSUANCE_CHANGED, NULL);
+    deployment_try_within(&cert->deployment, 0);
+    if (cert_rests(cert))
+        cert_directory_look(&cert->work);
+}
+
+static void adopt(struct cert *cert, struct config *config, const struct cert_config *section)
+{
+    bool same = strcmp(cert->work.cert->digest, section->digest) == 0;
+
+    if (!same)
+        deployment_stop(&cert->deployment);
+    cert_work_adopt(&cert->work, config, section);
+    if (same)
+        adopt_same(cert);
+    else
+        issuance_hear(&cert->issuance, ISSUANCE_CHANGED, NULL);
+}
+
+void cert_adopt(struct cert *cert, struct config *config, const struct cert_config *section)
+{
+    config_unref(TAKE(cert->next_config));
+    if (!is_switching(cert)) {
+        adopt(cert, config, section);
+        return;
+    }
+    cert->next_config = config_ref(config);
+    cert->next_section = section;
+}
+
+/* -- waits ----------------------------------------------------------------------------------------
+ */
+
+void cert_recompute(struct cert *cert, bool sooner)
+{
+    issuance_recompute(&cert->issuance, sooner);
+    deployment_recompute(&cert->deployment);
+}
+
+bool cert_try_within(struct cert *cert, uint64_t most_ms)
+{
+    bool is_issued = issuance_try_within(&cert->issuance, most_ms);
+
+    return deployment_try_within(&cert->deployment, most_ms) || is_issued;
+}
+
+/* -- what others may ask --------------------------------------------------------------------------
+ */
+
+const char *cert_name(const struct cert *cert)
+{
+    return cert->work.cert->name;
+}
+
+enum issuance_state cert_issuance_state(const struct cert *cert)
+{
+    return cert->issuance.state;
+}
+
+uint64_t cert_life_s(const struct cert *cert)
+{
+    return cert_work_life_s(&cert->work);
+}
+
+struct cert_published cert_published(const struct cert *cert)
+{
+    struct cert_published published = cert->work.published;
+
+    published.usable = cert_work_lasts(&cert->work);
+    return published;
+}
+
+bool cert_rests(const struct cert *cert)
+{
+    return issuance_rests(&cert->issuance) && deployment_rests(&cert->deployment);
+}
+
+bool cert_tried(const struct cert *cert)
+{
+    enum issuance_state state = cert->issuance.state;
+    bool waits_for_ca = state >= ISSUANCE_QUEUED && state <= ISSUANCE_SIGNING;
+
+    return cert->issuance.tried || (waits_for_ca && ca_is_away(cert->work.tools->ca));
+}
+
+/* Of the CA, or else of the consumer; NULL: neither. */
+static const struct trouble *trouble_now(const struct cert *cert)
+{
+    const struct cert_state *state = &cert->work.state;
+
+    if (cert->issuance.state == ISSUANCE_BACKING_OFF)
+        return &state->issuing;
+    if (cert->issuance.state == ISSUANCE_WITHDRAWN || deployment_failure(&cert->deployment) == NULL)
+        return NULL;
+    return &state->consumer.trouble;
+}
+
+uint64_t cert_try_again_s(const struct cert *cert)
+{
+    const struct trouble *trouble = trouble_now(cert);
+
+    return trouble == NULL ? 0 : trouble->try_again_at_s;
+}
+
+const struct err *cert_failure(const struct cert *cert)
+{
+    const struct trouble *trouble = trouble_now(cert);
+
+    return trouble == NULL ? NULL : trouble_err(trouble);
+}
+
+/* -- news of the CA: what the door knows as a certificate is its work -----------------------------
+ */
+
+static uint64_t tell_life_s(const void *work)
+{
+    return cert_work_life_s(work);
+}
+
+static bool give_own(const void *of, struct ca_own *ret_own)
+{
+    const struct cert_work *work = of;
+
+    if (!cert_work_lasts(work))
+        return false;
+    memcpy(ret_own->serial, work->published.serial, sizeof ret_own->serial);
+    memcpy(ret_own->authority_key, work->published.authority_key, sizeof ret_own->authority_key);
+    return true;
+}
+
+static bool on_issuer(void *cert, const struct ca_named *named)
+{
+    return issuance_take_issuer(&((struct cert *)cert)->issuance, named);
+}
+
+static void on_revoked(void *cert, const char *serial)
+{
+    issuance_take_revoked(&((struct cert *)cert)->issuance, serial);
+}
+
+static void on_list(void *cert, const char *serial, const char *pem)
+{
+    issuance_take_list(&((struct cert *)cert)->issuance, serial, pem);
+}
+
+const struct ca_watch_listener cert_news = {tell_life_s, on_issuer, give_own, on_revoked, on_list};

@@ -1,0 +1,571 @@
+#include "cert/deployment.h"
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "cert/cert_directory.h"
+#include "cert/cert_log.h"
+#include "cert/consumer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum deployment_event {
+    DEPLOYMENT_DONE,       /* the stage went well */
+    DEPLOYMENT_FAILED,     /* it did not, and is tried again: err says why */
+    DEPLOYMENT_LEFT_ALONE, /* the same, but nothing that a reload would help: looked at later */
+    DEPLOYMENT_NOBODY,     /* nobody could be told, and somebody may serve something */
+    DEPLOYMENT_LOST,       /* it served the leaf, and serves another one by now */
+    DEPLOYMENT_REFUSED,    /* it has refused the generation often enough */
+    DEPLOYMENT_PUBLISHED,  /* a generation was published */
+    DEPLOYMENT_PENDING,    /* one is in place that the consumer was not told of */
+    DEPLOYMENT_NOTIFIED,   /* one that it was told of, and not seen to serve */
+    DEPLOYMENT_AWAY,       /* one that it took, and was not there any more: it is not woken */
+    DEPLOYMENT_VERIFIED,   /* one that it serves, or none that is of use */
+    DEPLOYMENT_STOP,       /* nothing is to be done */
+    DEPLOYMENT_RETRY,      /* the wait is over */
+    DEPLOYMENT_EXPIRED,    /* the same, and what is in place is of no use any more */
+    DEPLOYMENT_EVENT_COUNT
+};
+
+static const char *const state_names[DEPLOYMENT_STATE_COUNT] = {
+    [DEPLOYMENT_IDLE] = "idle",
+    [DEPLOYMENT_RELOADING] = "reloading",
+    [DEPLOYMENT_PROVING] = "proving",
+    [DEPLOYMENT_LOOKING] = "looking",
+    [DEPLOYMENT_CHECKING] = "checking",
+    [DEPLOYMENT_BACKING_OFF] = "backing-off",
+    [DEPLOYMENT_ROLLING_BACK] = "rolling-back",
+    [DEPLOYMENT_RELOADING_BACK] = "reloading-back",
+    [DEPLOYMENT_PROVING_BACK] = "proving-back",
+    [DEPLOYMENT_ROLLING_FORWARD] = "rolling-forward",
+};
+
+bool deployment_rests(const struct deployment *deployment)
+{
+    return deployment->state == DEPLOYMENT_IDLE || deployment->state == DEPLOYMENT_BACKING_OFF;
+}
+
+static void keep(char to[static GENERATION_NAME_BYTES], const char *generation)
+{
+    snprintf(to, GENERATION_NAME_BYTES, "%s", generation);
+}
+
+/* -- what the consumer showed ---------------------------------------------------------------------
+ */
+
+/* Whether it took this very set, and is not there: it may have been stopped on purpose. */
+static bool was_stopped(const struct cert_work *work)
+{
+    const struct consumer_state *consumer = &work->state.consumer;
+
+    return work->cert->prove.method != PROVE_NONE && consumer->missing &&
+           strcmp(consumer->accepted, work->published.generation) == 0;
+}
+
+/*
+ * Whether it has loaded this very set, and lacks what no reload and no earlier set brings: a server
+ * that was given the file with the leaf alone, or that lets anybody in, is repaired in its own
+ * configuration. The same holds for one that serves the leaf while the proof failed elsewhere, as
+ * mutual TLS that could not be asked for. It is looked at again, with growing pauses, and left in
+ * peace.
+ */
+static bool is_for_a_person(const struct cert_work *work)
+{
+    return work->seen.finding == PROVE_BAD_CHAIN || work->seen.finding == PROVE_NOT_MUTUAL ||
+           work->seen.finding == PROVE_SERVED;
+}
+
+/* Whether nobody answers there. That we could not look says nothing about the consumer. */
+static bool is_nobody_there(const struct cert_work *work, const struct err *err)
+{
+    return work->seen.finding == PROVE_UNREACHABLE && err->kind != ERR_LOCAL;
+}
+
+/* What the look that has just ended showed is kept: messages and `status` speak of that leaf. */
+static void note_served(struct cert_work *work, const struct err *err)
+{
+    struct consumer_state *consumer = &work->state.consumer;
+    const struct cert_published *published = &work->published;
+    const struct served_leaf *leaf = &work->seen.leaf;
+    struct served_state *served = &consumer->served;
+    bool is_published = work->seen.finding == PROVE_SERVED ||
+                        (leaf->seen && strcmp(leaf->fingerprint, published->fingerprint) == 0);
+
+    if (work->cert->prove.method == PROVE_NONE || err->kind == ERR_LOCAL ||
+        work->seen.finding == PROVE_SAYS_NO || work->seen.finding == PROVE_NOT_LOOKED)
+        return;
+    if (work->seen.finding == PROVE_UNREACHABLE || work->seen.finding == PROVE_NO_TLS) {
+        *served = (struct served_state){0};
+        return;
+    }
+    served->seen_s = clock_now_s();
+    /* A reply that does not name the new leaf names none: it is still the one of before. */
+    if (!is_published && !leaf->seen)
+        return;
+    served->foreign = !is_published && !consumer_knows_leaf(consumer, leaf->fingerprint);
+    served->not_after_s = is_published ? published->end_s : leaf->not_after_s;
+    memcpy(served->serial, is_published ? published->serial : leaf->serial, sizeof served->serial);
+    served->chain_verified = work->seen.chain_verified;
+}
+
+/* -- which event it is: what a stage's end means --------------------------------------------------
+ */
+
+/* Counts the failure; it is tried again, left to a person, or the generation is taken back. */
+static enum deployment_event count_failure(struct deployment *deployment, const struct err *err)
+{
+    struct cert_work *work = deployment->work;
+    bool is_look_of_ours = deployment->state == DEPLOYMENT_CHECKING && err->kind == ERR_LOCAL;
+
+    deployment->wait_ms = cert_work_note_refusal(work, err);
+    if (rollback_is_due(&work->state.consumer, work->cert, work->published.generation,
+                        work->previous))
+        return DEPLOYMENT_REFUSED;
+    return was_stopped(work) || is_for_a_person(work) || is_look_of_ours ? DEPLOYMENT_LEFT_ALONE
+                                                                         : DEPLOYMENT_FAILED;
+}
+
+static enum deployment_event judge_reload(struct deployment *deployment, const struct err *err)
+{
+    struct cert_work *work = deployment->work;
+    struct consumer_state *consumer = &work->state.consumer;
+
+    consumer->missing =
+        err->errnum == ENOENT || err->errnum == ESRCH || err->errnum == ECONNREFUSED;
+    /* Nobody can be told; that does not mean that nobody serves. */
+    if (consumer->missing && work->cert->prove.method != PROVE_NONE)
+        return DEPLOYMENT_NOBODY;
+    consumer->refusals += consumer->missing || err->kind == ERR_LOCAL ? 0 : 1;
+    return count_failure(deployment, err);
+}
+
+static enum deployment_event judge_proof(struct deployment *deployment, const struct err *err)
+{
+    struct cert_work *work = deployment->work;
+    struct consumer_state *consumer = &work->state.consumer;
+
+    note_served(work, err);
+    consumer->missing = is_nobody_there(work, err);
+    /* Whoever goes on serving the old leaf has not noticed; that is no refusal. Nor is it when we
+     * could not look for want of memory or descriptors. */
+    if (work->seen.finding != PROVE_OTHER_LEAF && !is_for_a_person(work) && err->kind != ERR_LOCAL)
+        consumer->refusals++;
+    consumer->proven[0] = '\0';
+    return count_failure(deployment, err);
+}
+
+/* After a reload that found nobody. */
+static enum deployment_event judge_look(struct deployment *deployment, const struct err *look_err)
+{
+    struct cert_work *work = deployment->work;
+    struct consumer_state *consumer = &work->state.consumer;
+    const char *nobody = deployment->nobody == NULL ? "" : deployment->nobody->text;
+    struct err err = *look_err;
+
+    note_served(work, look_err);
+    /* A command of the operator's cannot tell a consumer that is away from one that is behind. */
+    consumer->missing = is_nobody_there(work, look_err) ||
+                        (work->seen.finding == PROVE_SAYS_NO && err.kind != ERR_LOCAL);
+    consumer->proven[0] = '\0';
+    if (consumer->missing)
+        err_set(&err, ERR_CONSUMER, "%.191s", nobody);
+    else
+        err_append(&err, "; it could not be told, since nobody was found: %.191s", nobody);
+    return count_failure(deployment, &err);
+}
+
+static enum deployment_event judge_check(struct deployment *deployment, const struct err *err)
+{
+    struct cert_work *work = deployment->work;
+    struct consumer_state *consumer = &work->state.consumer;
+    bool is_of_ours = err->kind == ERR_LOCAL;
+
+    note_served(work, err);
+    if (!is_of_ours)
+        consumer->proven[0] = '\0';
+    consumer->missing = is_nobody_there(work, err);
+    if (consumer->missing || is_for_a_person(work) || is_of_ours)
+        return count_failure(deployment, err);
+    return DEPLOYMENT_LOST;
+}
+
+static enum deployment_event judge(struct deployment *deployment, const struct err *err)
+{
+    static enum deployment_event (*const judges[DEPLOYMENT_STATE_COUNT])(
+        struct deployment * deployment, const struct err *err) = {
+        [DEPLOYMENT_RELOADING] = judge_reload,
+        [DEPLOYMENT_PROVING] = judge_proof,
+        [DEPLOYMENT_LOOKING] = judge_look,
+        [DEPLOYMENT_CHECKING] = judge_check,
+    };
+
+    if (err->kind == ERR_NONE)
+        return DEPLOYMENT_DONE;
+    return judges[deployment->state] == NULL ? DEPLOYMENT_FAILED
+                                             : judges[deployment->state](deployment, err);
+}
+
+/* -- actions: what is done at a transition --------------------------------------------------------
+ */
+
+static void act_nothing(struct deployment *deployment)
+{
+    (void)deployment;
+}
+
+/* What was under way is over; the next thing comes after a wait, or 0: with an event. */
+static void wait_for(struct deployment *deployment, uint64_t wait_ms)
+{
+    deployment_cancel(deployment);
+    wall_timer_set(&deployment->timer, 0, wait_ms);
+}
+
+/* Until the next look: half as long to one and a half times as long as prove_every, so that a
+ * fleet's looks do not come together. */
+static void act_rest(struct deployment *deployment)
+{
+    const struct cert_config *cert = deployment->work->cert;
+    uint64_t every_ms = cert->prove.method == PROVE_NONE ? 0 : cert->prove_every_s * 1000;
+
+    wait_for(deployment, every_ms / 2 + random_share(every_ms, random_draw()));
+}
+
+static void act_stop(struct deployment *deployment)
+{
+    deployment->generation[0] = '\0';
+    wait_for(deployment, 0);
+}
+
+static void act_reload(struct deployment *deployment)
+{
+    wait_for(deployment, 0);
+    stage_reload(deployment);
+}
+
+static void act_reload_new(struct deployment *deployment)
+{
+    struct consumer_state *consumer = &deployment->work->state.consumer;
+
+    trouble_clear(&consumer->trouble);
+    consumer->refusals = 0;
+    consumer->insists = false;
+    consumer->refused[0] = '\0';
+    act_reload(deployment);
+}
+
+static void act_prove(struct deployment *deployment)
+{
+    wait_for(deployment, 0);
+    stage_prove(deployment);
+}
+
+static void act_prove_reloaded(struct deployment *deployment)
+{
+    struct cert_work *work = deployment->work;
+
+    if (work->cert->reloads.items[0].verb != RELOAD_NONE) {
+        cert_log_reloaded(work);
+        keep(work->state.consumer.reloaded, work->published.generation);
+        if (work->cert->prove.method != PROVE_NONE)
+            cert_work_save(work);
+    }
+    act_prove(deployment);
+}
+
+static void act_check(struct deployment *deployment)
+{
+    wait_for(deployment, 0);
+    stage_check(deployment);
+}
+
+static void act_look(struct deployment *deployment)
+{
+    free(deployment->nobody);
+    deployment->nobody = malloc(sizeof *deployment->nobody);
+    if (deployment->nobody != NULL)
+        *deployment->nobody = *deployment->err;
+    stage_check(deployment);
+}
+
+static void act_try_later(struct deployment *deployment)
+{
+    struct cert_work *work = deployment->work;
+
+    cert_log_consumer_failed(work, trouble_err(&work->state.consumer.trouble), deployment->wait_ms);
+    wait_for(deployment, deployment->wait_ms);
+}
+
+static void act_reload_lost(struct deployment *deployment)
+{
+    cert_log_proof_lost(deployment->work, deployment->err);
+    act_reload(deployment);
+}
+
+/* It took the set: that is kept, the failures are forgotten. */
+static void act_settle(struct deployment *deployment)
+{
+    struct cert_work *work = deployment->work;
+    struct consumer_state *consumer = &work->state.consumer;
+    const char *generation = work->published.generation;
+    enum consumer_progress reached;
+    bool failed = consumer->trouble.failures > 0;
+
+    consumer_forget_tries(consumer);
+    note_served(work, deployment->err);
+    keep(consumer->accepted, generation);
+    keep(consumer->reloaded, generation);
+    keep(consumer->proven, generation);
+    reached = consumer_progress_of(consumer, work->cert, generation);
+    if (reached == PROGRESS_PROVEN)
+        cert_log_proven(work);
+    if (reached != PROGRESS_NONE || failed)
+        cert_work_save(work);
+    work->seen.finding = PROVE_NOT_LOOKED; /* what comes next is looked at anew */
+    cert_directory_plan_removal(work);
+    act_rest(deployment);
+}
+
+static void act_still_served(struct deployment *deployment)
+{
+    struct cert_work *work = deployment->work;
+
+    if (work->state.consumer.trouble.failures > 0) {
+        act_settle(deployment);
+        return;
+    }
+    note_served(work, deployment->err);
+    work->seen.finding = PROVE_NOT_LOOKED;
+    act_rest(deployment);
+}
+
+static void act_roll_back(struct deployment *deployment)
+{
+    wait_for(deployment, 0);
+    stage_roll_back(deployment);
+}
+
+static void act_reload_back(struct deployment *deployment)
+{
+    struct cert_work *work = deployment->work;
+
+    cert_log_rolled_back(work, trouble_err(&work->state.consumer.trouble));
+    keep(work->state.consumer.refused, work->previous);
+    keep(deployment->generation, work->published.generation);
+    stage_reload(deployment);
+}
+
+/* The other set is no better, so it is not the set's fault. */
+static void act_roll_forward(struct deployment *deployment)
+{
+    struct cert_work *work = deployment->work;
+
+    cert_log_rollback_failed(work, deployment->err);
+    work->state.consumer.insists = true;
+    work->state.consumer.refused[0] = '\0';
+    stage_roll_back(deployment);
+}
+
+static void act_settle_back(struct deployment *deployment)
+{
+    struct cert_work *work = deployment->work;
+    struct consumer_state *consumer = &work->state.consumer;
+    const struct err why = *trouble_err(&consumer->trouble);
+    const char *generation = work->published.generation;
+
+    note_served(work, deployment->err);
+    consumer_forget_tries(consumer);
+    keep(consumer->accepted, generation);
+    keep(consumer->reloaded, generation);
+    keep(consumer->proven, generation);
+    keep(consumer->refused, work->previous);
+    work->seen.finding = PROVE_NOT_LOOKED;
+    cert_directory_remove_previous(work);
+    cert_work_save(work);
+    act_rest(deployment);
+    deployment->listener->refused(work, &why);
+}
+
+static void act_retry_forward(struct deployment *deployment)
+{
+    struct cert_work *work = deployment->work;
+    const struct err failure = *trouble_err(&work->state.consumer.trouble);
+
+    keep(deployment->generation, work->published.generation);
+    deployment->wait_ms = cert_work_note_refusal(work, &failure);
+    act_try_later(deployment);
+}
+
+/* The rename may have happened although it failed: the disk is asked, not the memory. */
+static void act_cannot_swap(struct deployment *deployment)
+{
+    struct cert_work *work = deployment->work;
+
+    cert_log_rollback_failed(work, deployment->err);
+    work->state.consumer.insists = true;
+    act_retry_forward(deployment);
+    deployment->listener->unsure(work);
+}
+
+/* -- the table ------------------------------------------------------------------------------------
+ */
+
+typedef void action(struct deployment *deployment);
+
+struct cell {
+    action *act; /* NULL: the event has no meaning in that state */
+    enum deployment_state next;
+};
+
+/* clang-format off */
+#define S(name)  DEPLOYMENT_##name
+#define STAY(at) { act_nothing, S(at) }
+
+/* Another generation ends whatever was done about the one before it; so does a stop. */
+#define NEWER    [S(PUBLISHED)] = { act_reload_new, S(RELOADING) }
+#define FOUND    [S(PENDING)] = { act_reload, S(RELOADING) }, [S(NOTIFIED)] = { act_prove, S(PROVING) }, \
+                 [S(AWAY)] = { act_check, S(CHECKING) }, [S(VERIFIED)] = { act_rest, S(IDLE) }
+#define ENDS     NEWER, FOUND, [S(STOP)] = { act_stop, S(IDLE) }
+/* Which generation is in place is known when the names are switched, which nobody interrupts (cert). */
+#define SWITCHES(at) [S(PENDING)] = STAY(at), [S(NOTIFIED)] = STAY(at), [S(AWAY)] = STAY(at), [S(VERIFIED)] = STAY(at), \
+                 [S(STOP)] = { act_stop, S(IDLE) }, NEWER
+#define FAILS    [S(FAILED)] = { act_try_later, S(BACKING_OFF) }, [S(LEFT_ALONE)] = { act_try_later, S(IDLE) }, \
+                 [S(REFUSED)] = { act_roll_back, S(ROLLING_BACK) }
+
+static const struct cell table[DEPLOYMENT_STATE_COUNT][DEPLOYMENT_EVENT_COUNT] = {
+    [S(IDLE)]            = { [S(RETRY)]   = { act_check,          S(CHECKING) },
+                             [S(EXPIRED)] = { act_check,          S(CHECKING) },        ENDS },
+    [S(RELOADING)]       = { [S(DONE)]    = { act_prove_reloaded, S(PROVING) },
+                             [S(NOBODY)]  = { act_look,           S(LOOKING) },  FAILS, ENDS },
+    [S(PROVING)]         = { [S(DONE)]    = { act_settle,         S(IDLE) },     FAILS, ENDS },
+    [S(LOOKING)]         = { [S(DONE)]    = { act_settle,         S(IDLE) },     FAILS, ENDS },
+    [S(CHECKING)]        = { [S(DONE)]    = { act_still_served,   S(IDLE) },
+                             [S(LOST)]    = { act_reload_lost,    S(RELOADING) }, FAILS, ENDS },
+    [S(BACKING_OFF)]     = { [S(RETRY)]   = { act_reload,         S(RELOADING) },
+                             [S(EXPIRED)] = { act_stop,           S(IDLE) },            ENDS },
+    [S(ROLLING_BACK)]    = { [S(DONE)]    = { act_reload_back,    S(RELOADING_BACK) },
+                             [S(FAILED)]  = { act_cannot_swap,    S(BACKING_OFF) },
+                             SWITCHES(ROLLING_BACK) },
+    [S(RELOADING_BACK)]  = { [S(DONE)]    = { act_prove,          S(PROVING_BACK) },
+                             [S(FAILED)]  = { act_roll_forward,   S(ROLLING_FORWARD) }, ENDS },
+    [S(PROVING_BACK)]    = { [S(DONE)]    = { act_settle_back,    S(IDLE) },
+                             [S(FAILED)]  = { act_roll_forward,   S(ROLLING_FORWARD) }, ENDS },
+    [S(ROLLING_FORWARD)] = { [S(DONE)]    = { act_retry_forward,  S(BACKING_OFF) },
+                             [S(FAILED)]  = { act_cannot_swap,    S(BACKING_OFF) },
+                             SWITCHES(ROLLING_FORWARD) },
+};
+/* clang-format on */
+
+static void take(struct deployment *deployment, enum deployment_event event, const struct err *err)
+{
+    const struct cell *cell = &table[deployment->state][event];
+
+    if (cell->act == NULL) {
+        cert_log_bug(deployment->work, state_names[deployment->state], (int)event);
+        return;
+    }
+    deployment->taking++;
+    deployment->state = cell->next;
+    deployment->err = err;
+    cell->act(deployment);
+    if (--deployment->taking == 0)
+        deployment->listener->stepped(deployment->work);
+}
+
+static void on_stage_end(struct deployment *deployment, const struct err *err)
+{
+    take(deployment, judge(deployment, err), err);
+}
+
+static void on_ring(void *arg, bool reached)
+{
+    struct deployment *deployment = arg;
+
+    (void)reached;
+    take(deployment, cert_work_lasts(deployment->work) ? S(RETRY) : S(EXPIRED), NULL);
+}
+
+/* -- what it is told ------------------------------------------------------------------------------
+ */
+
+void deployment_take_new(struct deployment *deployment)
+{
+    keep(deployment->generation, deployment->work->published.generation);
+    take(deployment, S(PUBLISHED), NULL);
+}
+
+static enum deployment_event progress_of(const struct cert_work *work)
+{
+    const struct consumer_state *consumer = &work->state.consumer;
+    const char *generation = work->published.generation;
+
+    if (consumer_is_verified(consumer, work->cert, generation))
+        return S(VERIFIED);
+    if (was_stopped(work) || is_for_a_person(work))
+        return S(AWAY);
+    return consumer_is_notified(consumer, work->cert, generation) ? S(NOTIFIED) : S(PENDING);
+}
+
+void deployment_take_found(struct deployment *deployment, bool is_wanted)
+{
+    struct cert_work *work = deployment->work;
+    struct consumer_state *consumer = &work->state.consumer;
+
+    /* What was refused, or failed, is not wanted any more. */
+    if (is_wanted && (consumer->refused[0] != '\0' || consumer->trouble.failures > 0) &&
+        progress_of(work) == S(VERIFIED)) {
+        trouble_clear(&consumer->trouble);
+        consumer->refusals = 0;
+        consumer->refused[0] = '\0';
+        cert_work_save(work);
+    }
+    if (!cert_work_lasts(work) || strcmp(deployment->generation, work->published.generation) == 0)
+        return;
+    if (deployment->state != S(ROLLING_BACK) && deployment->state != S(ROLLING_FORWARD))
+        keep(deployment->generation, work->published.generation);
+    take(deployment, progress_of(work), NULL);
+}
+
+void deployment_stop(struct deployment *deployment)
+{
+    take(deployment, S(STOP), NULL);
+}
+
+bool deployment_try_within(struct deployment *deployment, uint64_t most_ms)
+{
+    if (deployment->state == S(BACKING_OFF))
+        wall_timer_hasten(&deployment->timer, random_share(most_ms, random_draw()));
+    return deployment->state != S(IDLE);
+}
+
+void deployment_recompute(struct deployment *deployment)
+{
+    if (deployment->state == S(BACKING_OFF))
+        wall_timer_hasten(&deployment->timer, cert_work_shorter_wait_ms(deployment->work));
+    wall_timer_recompute(&deployment->timer);
+}
+
+const struct err *deployment_failure(const struct deployment *deployment)
+{
+    const struct consumer_state *consumer = &deployment->work->state.consumer;
+
+    return deployment_rests(deployment) && consumer->trouble.failures > 0 &&
+                   !consumer_is_awaited(consumer)
+               ? trouble_err(&consumer->trouble)
+               : NULL;
+}
+
+bool deployment_open(struct deployment *deployment, struct cert_work *work,
+                     const struct deployment_listener *listener, struct err *err)
+{
+    *deployment = (struct deployment){.work = work, .listener = listener, .end = on_stage_end};
+    return wall_timer_open(&deployment->timer, work->tools->loop, on_ring, deployment, err);
+}
+
+void deployment_close(struct deployment *deployment)
+{
+    deployment_cancel(deployment);
+    free(deployment->nobody);
+    deployment->nobody = NULL;
+    wall_timer_close(&deployment->timer);
+}

@@ -1,0 +1,236 @@
+#include "cert/deployment_stages.h"
+
+#include "base/clock.h"
+#include "cert/cert_directory.h"
+#include "cert/cert_variables.h"
+#include "prove/mutual.h"
+#include "reload/reload.h"
+
+#include <string.h>
+
+enum { PROOF_LEAST_S = 2, FIRST_PROOF_S = 5, LIFE_SHARE = 4 };
+
+void deployment_cancel(struct deployment *deployment)
+{
+    deployment->slot = slot_drop(deployment->slot);
+    deployment->job = NULL;
+}
+
+static void on_slot_done(void *arg, const struct err *slot_err)
+{
+    struct deployment *deployment = arg;
+    const struct err err = *slot_err;
+
+    deployment_cancel(deployment);
+    deployment->end(deployment, &err);
+}
+
+/* What a stage's start gave, or its failure, which is delivered later as always. */
+static void take_slot(struct deployment *deployment, struct slot *slot, const struct err *err)
+{
+    deployment->slot =
+        slot != NULL ? slot : cert_work_soon(deployment->work, err, on_slot_done, deployment);
+}
+
+void stage_reload(struct deployment *deployment)
+{
+    struct cert_work *work = deployment->work;
+    struct cert_variables variables;
+    const struct reload_tools tools = {.loop = work->tools->loop,
+                                       .workers = work->tools->workers,
+                                       .http = work->tools->http,
+                                       .turns = &work->tools->turns};
+    struct slot *slot = NULL;
+    struct err err;
+
+    work->seen = (struct prove_seen){.finding = PROVE_NOT_LOOKED};
+    cert_variables_of_published(&variables, work);
+    if (variables.complete)
+        slot = reload_start(&tools, work->config, work->cert, variables.items, on_slot_done,
+                            deployment, &err);
+    else
+        err_memory(&err);
+    cert_variables_free(&variables);
+    take_slot(deployment, slot, &err);
+}
+
+static struct cert_job *make_job(void *arg, struct err *err)
+{
+    struct deployment *deployment = arg;
+    const struct cert_work *work = deployment->work;
+
+    deployment->job = cert_job_new(work->config, work->cert, work->claim, NULL, err);
+    return deployment->job;
+}
+
+/* In the set's turn. */
+static void start_turn(struct deployment *deployment, bool swaps, set_make *make, worker_run *run,
+                       slot_done *on_done)
+{
+    struct cert_work *work = deployment->work;
+    const struct set_order order = {.loop = work->tools->loop,
+                                    .workers = work->tools->workers,
+                                    .urgency = WORK_NEXT,
+                                    .swaps = swaps,
+                                    .make = make,
+                                    .run = run,
+                                    .arg = deployment};
+    struct err err;
+
+    take_slot(deployment, set_owner_start(&work->set, &order, on_done, &err), &err);
+}
+
+/*
+ * What a proof needs of the published set is read when it is wanted: the chains of ten thousand
+ * certificates that rest would be some fifty megabytes.
+ */
+static void read_published(struct deployment *deployment, worker_run *run, slot_done *on_done)
+{
+    start_turn(deployment, false, make_job, run, on_done);
+}
+
+static struct prove_tools prove_tools_of(const struct cert_work *work)
+{
+    return (struct prove_tools){.loop = work->tools->loop,
+                                .lookups = work->tools->lookups,
+                                .workers = work->tools->workers,
+                                .http = work->tools->http,
+                                .handshakes = &work->tools->handshakes};
+}
+
+static void on_identity_read(void *arg, const struct err *job_err)
+{
+    struct deployment *deployment = arg;
+    struct cert_work *work = deployment->work;
+    const struct prove_tools tools = prove_tools_of(work);
+    struct err err = *job_err;
+    struct slot *read = deployment->slot, *slot = NULL;
+
+    if (err.kind == ERR_NONE)
+        slot = mutual_start(&tools, work->config, work->cert, &deployment->job->identity,
+                            &work->seen.finding, on_slot_done, deployment, &err);
+    deployment->job = NULL;
+    slot_drop(read);
+    take_slot(deployment, slot, &err);
+}
+
+/* The key is read when it is wanted, and gone with the last peer. */
+static void on_served(void *arg, const struct err *err)
+{
+    struct deployment *deployment = arg;
+
+    if (err->kind != ERR_NONE) {
+        on_slot_done(deployment, err);
+        return;
+    }
+    deployment_cancel(deployment);
+    read_published(deployment, job_read_identity, on_identity_read);
+}
+
+static void start_samples(struct deployment *deployment, const struct record *record)
+{
+    struct cert_work *work = deployment->work;
+    struct cert_variables variables;
+    const struct prove_tools tools = prove_tools_of(work);
+    struct prove_request request = {
+        .fingerprint = work->published.fingerprint,
+        .serial = work->published.serial,
+        .limit_s = deployment->proof_limit_s,
+    };
+    struct slot *slot = NULL;
+    struct err err;
+
+    cert_variables_of_published(&variables, work);
+    request.variables = variables.items;
+    if (record != NULL) {
+        request.trusted = record->ca_pem;
+        request.chain = record->chain_pem;
+    }
+    if (variables.complete)
+        slot =
+            prove_start(&tools, work->config, work->cert, &request, &work->seen,
+                        work->cert->prove.tls.mutual ? on_served : on_slot_done, deployment, &err);
+    else
+        err_memory(&err);
+    cert_variables_free(&variables);
+    take_slot(deployment, slot, &err);
+}
+
+static void on_record_read(void *arg, const struct err *job_err)
+{
+    struct deployment *deployment = arg;
+    struct err err = *job_err;
+    struct slot *read = deployment->slot;
+
+    if (err.kind == ERR_NONE)
+        start_samples(deployment, &deployment->job->installed.record);
+    else
+        take_slot(deployment, NULL, &err);
+    deployment->job = NULL;
+    slot_drop(read);
+}
+
+static void start_proof(struct deployment *deployment, uint64_t limit_s)
+{
+    deployment->work->seen = (struct prove_seen){.finding = PROVE_NOT_LOOKED};
+    deployment->proof_limit_s = limit_s;
+    if (deployment->work->cert->prove.method == PROVE_TLS)
+        read_published(deployment, job_read_record, on_record_read);
+    else
+        start_samples(deployment, NULL);
+}
+
+void stage_prove(struct deployment *deployment)
+{
+    const struct cert_work *work = deployment->work;
+    uint64_t now_s = clock_now_s(), end_s = work->published.end_s;
+    uint64_t limit_s = duration_shorter(work->cert->prove_timeout_s,
+                                        end_s > now_s ? (end_s - now_s) / LIFE_SHARE : 0);
+
+    /* One that never took anything may not run yet, and whoever waits for `once` waits for this. */
+    if (work->state.consumer.accepted[0] == '\0')
+        limit_s = duration_shorter(limit_s, FIRST_PROOF_S);
+    if (work->cert->prove.method == PROVE_NONE)
+        deployment->slot = cert_work_soon(work, NULL, on_slot_done, deployment);
+    else
+        start_proof(deployment, limit_s < PROOF_LEAST_S ? PROOF_LEAST_S : limit_s);
+}
+
+void stage_check(struct deployment *deployment)
+{
+    start_proof(deployment, 0);
+}
+
+static void on_rolled_back(void *arg, const struct err *job_err)
+{
+    struct deployment *deployment = arg;
+    struct cert_work *work = deployment->work;
+
+    if (job_err->kind == ERR_NONE) {
+        const struct cert_job *job = deployment->job;
+
+        memcpy(work->previous, job->previous, sizeof work->previous);
+        work->look.print[0] = '\0';
+        cert_work_note_published(work, job->rollback_to, &job->installed.record.leaf,
+                                 job->installed.record.end_s, job->installed.record.issued_s);
+    }
+    on_slot_done(deployment, job_err);
+}
+
+static struct cert_job *make_rollback(void *arg, struct err *err)
+{
+    struct deployment *deployment = arg;
+    struct cert_work *work = deployment->work;
+    struct cert_job *job = make_job(deployment, err);
+
+    if (job == NULL)
+        return NULL;
+    memcpy(job->rollback_to, work->previous, sizeof job->rollback_to);
+    cert_directory_expect_swap(work);
+    return job;
+}
+
+void stage_roll_back(struct deployment *deployment)
+{
+    start_turn(deployment, true, make_rollback, job_roll_back, on_rolled_back);
+}

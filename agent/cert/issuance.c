@@ -1,0 +1,535 @@
+#include "cert/issuance.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/random.h"
+#include "cert/cert_log.h"
+#include "pki/vet.h"
+#include "plan/backoff.h"
+#include "plan/ca_news.h"
+
+#include <string.h>
+
+static const char *const state_names[ISSUANCE_STATE_COUNT] = {
+    [ISSUANCE_READING] = "reading",
+    [ISSUANCE_IDLE] = "idle",
+    [ISSUANCE_QUEUED] = "queued",
+    [ISSUANCE_MAKING_KEY] = "making-key",
+    [ISSUANCE_SIGNING] = "signing",
+    [ISSUANCE_VETTING] = "vetting",
+    [ISSUANCE_QUEUED_TO_RESTAGE] = "queued-to-restage",
+    [ISSUANCE_RECOVERING] = "recovering",
+    [ISSUANCE_STAGING] = "staging",
+    [ISSUANCE_HOLDING] = "holding",
+    [ISSUANCE_VALIDATING] = "validating",
+    [ISSUANCE_PUBLISHING] = "publishing",
+    [ISSUANCE_BACKING_OFF] = "backing-off",
+    [ISSUANCE_WITHDRAWN] = "withdrawn",
+};
+
+const char *issuance_state_name(enum issuance_state state)
+{
+    return state < ISSUANCE_STATE_COUNT ? state_names[state] : "unknown";
+}
+
+bool issuance_rests(const struct issuance *issuance)
+{
+    return issuance->state == ISSUANCE_IDLE || issuance->state == ISSUANCE_HOLDING ||
+           issuance->state == ISSUANCE_BACKING_OFF || issuance->state == ISSUANCE_WITHDRAWN;
+}
+
+/* -- actions: what is done at a transition --------------------------------------------------------
+ */
+
+static void rest(struct issuance *issuance, uint64_t moment_s, uint64_t wait_ms)
+{
+    issuance_release(issuance);
+    wall_timer_set(&issuance->timer, moment_s, wait_ms);
+    issuance->tried = true;
+}
+
+static void tell_in_place(struct issuance *issuance, enum in_place how)
+{
+    issuance->listener->in_place(issuance->work, how);
+}
+
+static void act_nothing(struct issuance *issuance)
+{
+    (void)issuance;
+}
+
+static void act_read(struct issuance *issuance)
+{
+    issuance->next_try_us = 0;
+    wall_timer_set(&issuance->timer, 0, 0);
+    issuance_release(issuance);
+    stage_read(issuance);
+}
+
+/* What is under way is for a section that is no more. */
+static void act_begin_anew(struct issuance *issuance)
+{
+    issuance_cancel(issuance);
+    issuance->repaired[0] = '\0';
+    act_read(issuance);
+}
+
+/* It may still be what is wanted: the next look at the disk tells. */
+static void act_reconsider_held(struct issuance *issuance)
+{
+    cert_work_leave_held(issuance->work);
+    act_begin_anew(issuance);
+}
+
+static void act_rest_until_due(struct issuance *issuance)
+{
+    rest(issuance, issuance->work->published.due_s, 0);
+}
+
+static void forget_failures(struct issuance *issuance)
+{
+    struct cert_state *state = &issuance->work->state;
+
+    if (trouble_err(&state->issuing)->kind == ERR_NONE && state->restart.asked_with[0] == '\0')
+        return;
+    trouble_clear(&state->issuing);
+    state->restart = (struct restart_state){0};
+    cert_work_save(issuance->work);
+}
+
+static void act_rest_fresh(struct issuance *issuance)
+{
+    cert_log_found(issuance->work);
+    /* What failed was for something that is not wanted any more. */
+    forget_failures(issuance);
+    act_rest_until_due(issuance);
+    tell_in_place(issuance, IN_PLACE_FRESH);
+}
+
+static void act_queue(struct issuance *issuance)
+{
+    cert_log_wanted(issuance->work, "asking the CA for a certificate");
+    issuance->next_try_us = 0;
+    wall_timer_set(&issuance->timer, 0, 0);
+    stage_queue(issuance);
+}
+
+static void act_queue_due(struct issuance *issuance)
+{
+    struct cert_work *work = issuance->work;
+    const struct early_renewal *early = &work->early_renewal;
+    bool is_early = early->due_s != 0 && early->due_s <= work->published.due_s;
+
+    cert_work_give_reason(work, is_early ? early->reason : "the published certificate is due");
+    work->in_time = !is_early;
+    act_queue(issuance);
+}
+
+/* What was revoked is never gone back to. */
+static void forget_revoked(struct issuance *issuance, enum revocation revocation)
+{
+    cert_work_heed(issuance->work, revocation);
+    issuance->work->state.consumer.accepted[0] = '\0';
+    issuance->repairable = issuance->work->in_time = false;
+}
+
+static void act_queue_revoked(struct issuance *issuance)
+{
+    forget_revoked(issuance, REVOCATION_REPLACED);
+    cert_work_give_reason(issuance->work, "the published certificate was revoked");
+    act_queue(issuance);
+}
+
+static void act_withdraw(struct issuance *issuance)
+{
+    struct cert_work *work = issuance->work;
+
+    issuance_cancel(issuance);
+    forget_revoked(issuance, REVOCATION_FINAL);
+    cert_work_drop_draft(work);
+    cert_work_forget_held(work);
+    cert_work_forget_early_renewal(work);
+    issuance->next_try_us = 0;
+    cert_log_withdrawn(work);
+    rest(issuance, 0, 0);
+    issuance->listener->withdrawn(work);
+}
+
+static void act_queue_to_restage(struct issuance *issuance)
+{
+    cert_log_wanted(issuance->work, "writing the files anew");
+    issuance->repairable = false;
+    stage_queue_to_restage(issuance);
+}
+
+/* Beside the wait for the CA, which goes on. */
+static void act_repair(struct issuance *issuance)
+{
+    issuance->next_try_us = issuance->timer.until_us;
+    wall_timer_set(&issuance->timer, 0, 0);
+    act_queue_to_restage(issuance);
+}
+
+static void act_vet(struct issuance *issuance)
+{
+    struct cert_work *work = issuance->work;
+
+    cert_log_warnings(work);
+    if (work->draft->reply.leased && !work->told_lease) {
+        cert_log_leased(work);
+        work->told_lease = true;
+    }
+    stage_vet(issuance);
+}
+
+static void act_hold(struct issuance *issuance)
+{
+    struct cert_work *work = issuance->work;
+
+    cert_log_held(work);
+    /* A wait may be long: others go on meanwhile. */
+    issuance->turn = slot_drop(issuance->turn);
+    wall_timer_set(&issuance->timer, work->draft->issued.leaf.validity.not_before, 0);
+    issuance->tried = true;
+    tell_in_place(issuance, IN_PLACE_FOR_NOW);
+}
+
+static void act_hold_staged(struct issuance *issuance)
+{
+    struct cert_work *work = issuance->work;
+
+    memcpy(work->state.held, work->draft->generation, sizeof work->state.held);
+    cert_work_save(work);
+    act_hold(issuance);
+}
+
+/* What is staged waits until others trust its CA, which is announced now. */
+static void act_announce(struct issuance *issuance)
+{
+    struct cert_work *work = issuance->work;
+
+    memcpy(work->state.held, work->draft->generation, sizeof work->state.held);
+    cert_work_leave_held(work);
+    cert_work_save(work);
+    cert_work_forget_early_renewal(work);
+    work->early_renewal.reason = "the CA has another issuer by now";
+    work->published.due_s = work->state.ca.held_until_s;
+    cert_log_renewed_early(work);
+    cert_work_give_reason(work, CA_ANNOUNCING);
+    act_queue_to_restage(issuance);
+}
+
+static void act_rest_published(struct issuance *issuance)
+{
+    cert_log_published(issuance->work);
+    forget_failures(issuance);
+    act_rest_until_due(issuance);
+    tell_in_place(issuance, IN_PLACE_PUBLISHED);
+}
+
+/* What is left of the wait for the CA. */
+static void rest_on(struct issuance *issuance)
+{
+    uint64_t now_us = clock_boot_us(), until_us = issuance->next_try_us;
+
+    issuance->next_try_us = 0;
+    rest(issuance, 0, until_us > now_us ? (until_us - now_us) / 1000 + 1 : 1);
+}
+
+static void act_rest_repaired(struct issuance *issuance)
+{
+    cert_log_published(issuance->work);
+    rest_on(issuance);
+    tell_in_place(issuance, IN_PLACE_PUBLISHED);
+}
+
+/* It is no failure of the CA's, whose turn comes when it would have come. */
+static void act_rest_unrepaired(struct issuance *issuance)
+{
+    uint64_t now_us = clock_boot_us(), until_us = issuance->next_try_us;
+
+    cert_log_failed(issuance->work, issuance->err,
+                    until_us > now_us ? (until_us - now_us) / 1000 : 0);
+    rest_on(issuance);
+    tell_in_place(issuance, IN_PLACE_FOR_NOW);
+}
+
+/* The rename may have happened although it failed: memory does not know what is published. */
+static void act_back_off_unsure(struct issuance *issuance)
+{
+    struct cert_work *work = issuance->work;
+    uint64_t wait_ms = cert_work_note_failure(work, issuance->err);
+
+    cert_log_failed(work, trouble_err(&work->state.issuing), wait_ms);
+    rest(issuance, 0, wait_ms);
+}
+
+/* A CA that fails is no reason for the files to stay as they should not be, nor for the consumer to
+ * miss what they hold. */
+static void use_wait(struct issuance *issuance)
+{
+    issuance->repairs_next = issuance->repairable && cert_work_lasts(issuance->work);
+    if (issuance->repairs_next)
+        cert_work_give_reason(issuance->work,
+                              "they are not as they should be, and the CA is of no help now");
+    else
+        tell_in_place(issuance, IN_PLACE_FOR_NOW);
+}
+
+static void act_back_off(struct issuance *issuance)
+{
+    act_back_off_unsure(issuance);
+    use_wait(issuance);
+}
+
+/* After a restart. */
+static void act_wait_on(struct issuance *issuance)
+{
+    struct cert_work *work = issuance->work;
+    const struct trouble *trouble = &work->state.issuing;
+    uint64_t wait_ms = backoff_resume_ms(trouble->try_again_at_s, clock_now_s());
+
+    /* It may have ended since it was looked at; a timer without a wait would never ring. */
+    if (wait_ms == 0)
+        wait_ms = 1000;
+    cert_log_waits(work, trouble_err(trouble), wait_ms);
+    rest(issuance, 0, wait_ms);
+    use_wait(issuance);
+}
+
+static void act_rest_refused(struct issuance *issuance)
+{
+    struct cert_work *work = issuance->work;
+    uint64_t wait_ms = cert_work_note_refused(work, issuance->err);
+
+    cert_log_failed(work, trouble_err(&work->state.issuing), wait_ms);
+    rest(issuance, 0, wait_ms);
+}
+
+/* -- the table ------------------------------------------------------------------------------------
+ */
+
+typedef void action(struct issuance *issuance);
+
+struct cell {
+    action *act; /* NULL: the event has no meaning in that state */
+    enum issuance_state next;
+};
+
+/* clang-format off */
+#define S(name)   ISSUANCE_##name
+#define STAY(at)  { act_nothing, S(at) }
+#define READ_ANEW { act_begin_anew, S(READING) }
+#define WITHDRAW  { act_withdraw, S(WITHDRAWN) }
+
+/* What means nothing while something is on its way, or waits for more than that. */
+#define UNTOUCHED(at)  [S(RECONSIDER)] = STAY(at), [S(RESCHEDULED)] = STAY(at), [S(RUINED)] = STAY(at), [S(REFUSED)] = STAY(at)
+/* What is on its way is as good as any reason to ask for another one; it is repaired when it has come. */
+#define ON_ITS_WAY(at) UNTOUCHED(at), [S(DAMAGED)] = STAY(at), [S(REVOKED)] = STAY(at), [S(WITHDRAW)] = WITHDRAW
+#define ASKED_FOR(at)  ON_ITS_WAY(at), [S(CHANGED)] = READ_ANEW, [S(FAILED)] = { act_back_off, S(BACKING_OFF) }
+#define REWRITTEN(at)  ASKED_FOR(at), [S(UNREPAIRED)] = { act_rest_unrepaired, S(BACKING_OFF) }
+
+static const struct cell table[ISSUANCE_STATE_COUNT][ISSUANCE_EVENT_COUNT] = {
+    [S(READING)]           = { [S(FRESH)]       = { act_rest_fresh,       S(IDLE) },
+                               [S(WANTED)]      = { act_queue,            S(QUEUED) },
+                               [S(LATER)]       = { act_wait_on,          S(BACKING_OFF) },
+                               [S(HELD)]        = { act_hold,             S(HOLDING) },
+                               [S(HELD_READY)]  = { stage_validate,       S(VALIDATING) },
+                               [S(RESTAGE)]     = { act_queue_to_restage, S(QUEUED_TO_RESTAGE) },
+                               [S(FAILED)]      = { act_back_off_unsure,  S(BACKING_OFF) },
+                               [S(CHANGED)]     = READ_ANEW,                              ON_ITS_WAY(READING) },
+    [S(IDLE)]              = { [S(DUE)]         = { act_queue_due,        S(QUEUED) },
+                               [S(RESCHEDULED)] = { act_rest_until_due,   S(IDLE) },
+                               [S(REVOKED)]     = { act_queue_revoked,    S(QUEUED) },
+                               [S(REFUSED)]     = { act_rest_refused,     S(BACKING_OFF) },
+                               [S(RECONSIDER)]  = { act_read,             S(READING) },
+                               [S(DAMAGED)]     = { act_read,             S(READING) },
+                               [S(RUINED)]      = { act_read,             S(READING) },
+                               [S(CHANGED)]     = READ_ANEW, [S(WITHDRAW)] = WITHDRAW },
+    [S(QUEUED)]            = { [S(DONE)]        = { stage_make_key,       S(MAKING_KEY) },  ASKED_FOR(QUEUED) },
+    [S(MAKING_KEY)]        = { [S(DONE)]        = { stage_sign,           S(SIGNING) },     ASKED_FOR(MAKING_KEY) },
+    [S(SIGNING)]           = { [S(DONE)]        = { act_vet,              S(VETTING) },     ASKED_FOR(SIGNING) },
+    [S(VETTING)]           = { [S(DONE)]        = { stage_stage,          S(STAGING) },     ASKED_FOR(VETTING) },
+    [S(QUEUED_TO_RESTAGE)] = { [S(DONE)]        = { stage_recover,        S(RECOVERING) },  REWRITTEN(QUEUED_TO_RESTAGE) },
+    [S(RECOVERING)]        = { [S(DONE)]        = { stage_stage,          S(STAGING) },     REWRITTEN(RECOVERING) },
+    [S(STAGING)]           = { [S(DONE)]        = { stage_validate,       S(VALIDATING) },
+                               [S(EARLY)]       = { act_hold_staged,      S(HOLDING) },
+                               [S(UNKNOWN_ISSUER)] = { act_announce,      S(QUEUED_TO_RESTAGE) }, REWRITTEN(STAGING) },
+    [S(HOLDING)]           = { [S(DUE)]         = { stage_validate,       S(VALIDATING) },
+                               [S(OVERDUE)]     = { act_read,             S(READING) },
+                               [S(CHANGED)]     = { act_reconsider_held,  S(READING) },   ON_ITS_WAY(HOLDING) },
+    [S(VALIDATING)]        = { [S(DONE)]        = { stage_publish,        S(PUBLISHING) },  REWRITTEN(VALIDATING) },
+    [S(PUBLISHING)]        = { [S(DONE)]        = { act_rest_published,   S(IDLE) },
+                               [S(REPAIRED)]    = { act_rest_repaired,    S(BACKING_OFF) },
+                               [S(FAILED)]      = { act_back_off_unsure,  S(BACKING_OFF) },
+                               [S(UNREPAIRED)]  = { act_rest_unrepaired,  S(BACKING_OFF) },
+                               /* A mark is told again when it is known which generation is in place. */
+                               [S(REVOKED)]     = STAY(PUBLISHING), [S(WITHDRAW)] = STAY(PUBLISHING),
+                               [S(DAMAGED)]     = STAY(PUBLISHING), [S(CHANGED)] = READ_ANEW, UNTOUCHED(PUBLISHING) },
+    [S(BACKING_OFF)]       = { [S(RETRY)]       = { act_read,             S(READING) },
+                               [S(REVOKED)]     = { act_read,             S(READING) },
+                               [S(DAMAGED)]     = { act_repair,           S(QUEUED_TO_RESTAGE) },
+                               [S(CHANGED)]     = READ_ANEW, [S(WITHDRAW)] = WITHDRAW,    UNTOUCHED(BACKING_OFF) },
+    [S(WITHDRAWN)]         = { [S(REVOKED)]     = { act_queue_revoked,    S(QUEUED) },
+                               [S(DAMAGED)]     = STAY(WITHDRAWN), [S(WITHDRAW)] = STAY(WITHDRAWN),
+                               [S(CHANGED)]     = READ_ANEW,                              UNTOUCHED(WITHDRAWN) },
+};
+/* clang-format on */
+
+static void take(struct issuance *issuance, enum issuance_event event, const struct err *err)
+{
+    const struct cell *cell = &table[issuance->state][event];
+
+    if (cell->act == NULL) {
+        cert_log_bug(issuance->work, state_names[issuance->state], (int)event);
+        return;
+    }
+    issuance->taking++;
+    issuance->state = cell->next;
+    issuance->err = err;
+    cell->act(issuance);
+    issuance->taking--;
+    if (issuance->repairs_next) {
+        issuance->repairs_next = false;
+        take(issuance, S(DAMAGED), NULL);
+    } else if (issuance->taking == 0) {
+        issuance->listener->stepped(issuance->work);
+    }
+}
+
+/* -- which event it is ----------------------------------------------------------------------------
+ */
+
+/*
+ * Others are to trust the CA of what is staged first. Sets until when it waits for that; false if
+ * it is to be shown now, since what is in place ends too soon.
+ */
+static bool is_to_wait(struct issuance *issuance)
+{
+    struct cert_work *work = issuance->work;
+    const char *const texts[] = {work->cert->name, work->draft->issued.leaf.serial, NULL};
+    uint64_t now_s = clock_now_s(), spread_s = cert_work_spread_s(work);
+    uint64_t shown_s =
+        ca_news_shown_s(now_s, spread_s, work->published.end_s, digest_spread(texts));
+
+    if (shown_s < now_s + spread_s / 2 && !work->told_short_hold) {
+        cert_log_short_hold(work, shown_s);
+        work->told_short_hold = true;
+    }
+    if (shown_s == now_s && spread_s > 0)
+        return false;
+    work->state.ca.held_until_s = shown_s;
+    return true;
+}
+
+/* What a stage's end means beside a wait for the CA, for a certificate whose time comes or has
+ * come, or for one whose CA others may not trust yet. */
+static enum issuance_event meaning_of_end(struct issuance *issuance, enum issuance_event event)
+{
+    const struct cert_draft *draft = issuance->work->draft;
+
+    if (event == S(UNKNOWN_ISSUER))
+        return is_to_wait(issuance) ? event : S(DONE);
+    if (event == S(HELD))
+        return draft->issued.leaf.validity.not_before > clock_now_s() ? event : S(HELD_READY);
+    if (event == S(FAILED) && issuance->next_try_us != 0)
+        return S(UNREPAIRED);
+    if (event == S(DONE) && issuance->state == S(PUBLISHING) && issuance->next_try_us != 0)
+        return S(REPAIRED);
+    return event;
+}
+
+static void on_stage_end(struct issuance *issuance, enum issuance_event event,
+                         const struct err *err)
+{
+    take(issuance, meaning_of_end(issuance, event), err);
+}
+
+static void on_ring(void *arg, bool reached)
+{
+    struct issuance *issuance = arg;
+    const struct cert_work *work = issuance->work;
+
+    if (!reached)
+        take(issuance, S(RETRY), NULL);
+    else if (issuance->state == S(HOLDING))
+        /* The machine may have slept, or its clock been set, far beyond the beginning. */
+        take(issuance, vet_lasts(work->draft->issued.end_s, clock_now_s()) ? S(DUE) : S(OVERDUE),
+             NULL);
+    else
+        /* What waits on disk is there, or is not wanted any more. */
+        take(issuance, work->state.ca.held_until_s != 0 ? S(RECONSIDER) : S(DUE), NULL);
+}
+
+void issuance_hear(struct issuance *issuance, enum issuance_event event, const struct err *err)
+{
+    if (event == S(DAMAGED) && !cert_work_lasts(issuance->work))
+        event = S(RUINED);
+    take(issuance, event, err);
+}
+
+/* -- beginning, end, and the clocks ---------------------------------------------------------------
+ */
+
+bool issuance_open(struct issuance *issuance, struct cert_work *work,
+                   const struct issuance_listener *listener, struct err *err)
+{
+    *issuance = (struct issuance){.work = work, .listener = listener, .end = on_stage_end};
+    return wall_timer_open(&issuance->timer, work->tools->loop, on_ring, issuance, err);
+}
+
+void issuance_begin(struct issuance *issuance)
+{
+    act_read(issuance);
+}
+
+void issuance_close(struct issuance *issuance)
+{
+    struct cert_work *work = issuance->work;
+
+    issuance_cancel(issuance);
+    cert_work_leave_held(work);
+    issuance->turn = slot_drop(issuance->turn);
+    config_unref(TAKE(issuance->config));
+    work->listing = slot_drop(work->listing);
+    work->list_job = NULL;
+    wall_timer_close(&issuance->timer);
+}
+
+/* The wait may be under way as a timer, or while files are written. */
+static void hasten(struct issuance *issuance, uint64_t wait_ms)
+{
+    uint64_t until_us = clock_boot_us() + wait_ms * 1000;
+
+    if (issuance->next_try_us > until_us)
+        issuance->next_try_us = until_us;
+    wall_timer_hasten(&issuance->timer, wait_ms);
+}
+
+/* What the consumer refused is asked for anew when the set in place grows old, never sooner. */
+static bool waits_for_ca(const struct issuance *issuance)
+{
+    const struct cert_state *state = &issuance->work->state;
+    bool is_refused =
+        trouble_err(&state->issuing)->kind == ERR_CONSUMER && state->consumer.refused[0] != '\0';
+
+    return (issuance->state == S(BACKING_OFF) || issuance->next_try_us != 0) && !is_refused;
+}
+
+bool issuance_try_within(struct issuance *issuance, uint64_t most_ms)
+{
+    if (waits_for_ca(issuance))
+        hasten(issuance, random_share(most_ms, random_draw()));
+    return waits_for_ca(issuance) || !issuance_rests(issuance);
+}
+
+void issuance_recompute(struct issuance *issuance, bool sooner)
+{
+    struct cert_work *work = issuance->work;
+
+    if (sooner && waits_for_ca(issuance) && cert_work_blames_clock(work))
+        hasten(issuance, cert_work_note_sooner(work));
+    if (waits_for_ca(issuance))
+        hasten(issuance, cert_work_shorter_wait_ms(work));
+    wall_timer_recompute(&issuance->timer);
+}
