@@ -362,7 +362,7 @@ def test_what_the_consumer_refuses_is_rolled_back(ca, site, consumer):
     assert "bad pair" in told["message"] and told["serial"] == old
     run.wait_event("failed")
     assert os.readlink(site.out() / "..data") == first
-    assert [name for name in os.listdir(site.out()) if name.startswith("..2")] == [first]
+    wait_for(lambda: [name for name in os.listdir(site.out()) if name.startswith("..2")] == [first], "what was refused to go")
     assert consumer.calls()[-1].endswith(first), "the consumer was told of the old set again"
     site.becomes("web", state="rolled-back", serial=old)
     assert site.status()["web"]["failure"]["class"] == "consumer"
