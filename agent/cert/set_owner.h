@@ -47,7 +47,8 @@ bool set_owner_runs_swap(const struct set_owner *owner);
 /* set_owner_running - the job that runs right now, on a thread; NULL: none */
 struct cert_job *set_owner_running(const struct set_owner *owner);
 
-/* set_owner_close - forgets what nobody waits for; every slot has been dropped before */
+/* set_owner_close - does what was begun without on_done, and forgets all else; every slot has been
+ * dropped before. Blocks on the disk */
 void set_owner_close(struct set_owner *owner);
 
 #endif
