@@ -2,6 +2,7 @@
 import http.server
 import os
 import signal
+import socket
 import ssl
 import subprocess
 import threading
@@ -343,6 +344,75 @@ def test_fifty_certificates_of_one_consumer_are_a_handful_of_signals(ca, site, t
     finally:
         consumer.kill()
         consumer.wait()
+
+
+# -- off the loop -------------------------------------------------------------------------------------
+
+class Neighbour:
+    """A consumer at Unix sockets: a line, an admin interface, and TLS with the files as they are."""
+
+    def __init__(self, folder, out):
+        self.folder, self.out = folder, out
+        for name, answer in (("line", self.say), ("admin", self.reply), ("tls", self.shake)):
+            listener = socket.socket(socket.AF_UNIX)
+            listener.bind(str(folder / name))
+            listener.listen(8)
+            threading.Thread(target=self.serve, args=(listener, answer), daemon=True).start()
+
+    @staticmethod
+    def serve(listener, answer):
+        while True:
+            near, _ = listener.accept()
+            try:
+                answer(near)
+            except OSError:
+                pass
+            near.close()
+
+    @staticmethod
+    def say(near):
+        near.recv(4096)
+        near.sendall(b"done\n\n")
+
+    @staticmethod
+    def reply(near):
+        near.recv(4096)
+        near.sendall(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+
+    def shake(self, near):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.out / "tls.crt", self.out / "tls.key")
+        with context.wrap_socket(near, server_side=True) as tls:
+            tls.recv(1)
+
+
+def test_the_loop_walks_no_path_of_a_consumer(ca, site, tmp_path):
+    """Each may lie on a mount that hangs: a worker walks it."""
+    Neighbour(tmp_path, site.out())
+    process = start_listening(tmp_path)
+    trace = tmp_path / "trace"
+    try:
+        (tmp_path / "neighbour.pid").write_text(f"{process.pid}\n")
+        site.configure(ca, {"web": WEB + f"reload = socket {tmp_path}/line reload\n"
+                                         f"reload = http POST unix:{tmp_path}/admin:/reload\n"
+                                         f"reload = signal USR1 pidfile {tmp_path}/neighbour.pid\n"
+                                         f"prove = tls unix:{tmp_path}/tls\n"})
+        done = subprocess.run(["strace", "-f", "-o", trace, "-e", "trace=file,connect", LEAFD, "once", "-c", site.file],
+                              capture_output=True, text=True, check=False, env=site.environment)
+        assert done.returncode == 0, done.stderr
+        assert '"event":"proven"' in done.stderr
+        assert process.wait(timeout=10) == 7
+    finally:
+        process.kill()
+        process.wait()
+    calls = [line.split(maxsplit=1) for line in trace.read_text().splitlines()]
+    loop = calls[0][0]
+    for path in (f"{tmp_path}/line", f"{tmp_path}/admin", f"{tmp_path}/neighbour.pid", f"{tmp_path}/tls",
+                 f"/proc/{process.pid}/"):
+        walks = [(thread, call) for thread, call in calls if f'"{path}' in call or
+                 (f'"{os.path.basename(path)}"' in call and "openat(" in call)]
+        assert walks, f"somebody looks at {path}"
+        assert not [call for thread, call in walks if thread == loop], f"the loop looks at {path}"
 
 
 # -- a real nginx -------------------------------------------------------------------------------------
