@@ -228,8 +228,7 @@ static void destroy_turn(struct slot *slot)
 
     slot_drop(turn->under_way);
     semaphore_release(&turn->ca->permits, &turn->permit);
-    slot_close(&turn->slot);
-    free(turn);
+    slot_free(slot);
 }
 
 static void on_logged_in(void *arg, const struct err *login_err)
@@ -278,18 +277,13 @@ static struct slot *start_turn(struct ca *ca, const struct cert_config *cert,
                                struct err *err)
 {
     const char *const group[] = {cert->pki_mount, NULL};
-    struct turn *turn = calloc(1, sizeof *turn);
+    struct turn *turn = slot_new(sizeof *turn, ca->loop, destroy_turn, on_done, arg, err);
 
-    if (turn == NULL) {
-        err_memory(err);
+    if (turn == NULL)
         return NULL;
-    }
-    *turn = *wanted;
     turn->ca = ca;
-    if (!slot_open(&turn->slot, ca->loop, destroy_turn, on_done, arg, err)) {
-        free(turn);
-        return NULL;
-    }
+    turn->patience_ms = wanted->patience_ms;
+    turn->logs_in = wanted->logs_in;
     if (semaphore_acquire(&ca->permits, digest_spread(group), on_permitted, turn, &turn->permit,
                           err))
         return &turn->slot;
@@ -332,8 +326,7 @@ static void destroy_signing(struct slot *slot)
     struct signing *signing = (struct signing *)slot;
 
     slot_drop(signing->under_way);
-    slot_close(&signing->slot);
-    free(signing);
+    slot_free(slot);
 }
 
 static void send_request(struct signing *signing);
@@ -417,16 +410,11 @@ struct slot *ca_sign_start(struct ca *ca, const struct cert_config *cert, uint64
                            const char *csr, struct ca_signed *ret_signed, slot_done *on_done,
                            void *arg, struct err *err)
 {
-    struct signing *signing = calloc(1, sizeof *signing);
+    struct signing *signing =
+        slot_new(sizeof *signing, ca->loop, destroy_signing, on_done, arg, err);
 
-    if (signing == NULL) {
-        err_memory(err);
+    if (signing == NULL)
         return NULL;
-    }
-    if (!slot_open(&signing->slot, ca->loop, destroy_signing, on_done, arg, err)) {
-        free(signing);
-        return NULL;
-    }
     signing->ca = ca;
     signing->cert = cert;
     signing->csr = csr;
@@ -454,8 +442,7 @@ static void destroy_revoking(struct slot *slot)
 
     slot_drop(revoking->call);
     vault_reply_free(&revoking->reply);
-    slot_close(&revoking->slot);
-    free(revoking);
+    slot_free(slot);
 }
 
 static void on_revoked(void *arg, const struct err *err);
@@ -489,16 +476,11 @@ static void on_revoked(void *arg, const struct err *revoke_err)
 struct slot *ca_revoke_start(struct ca *ca, const char *mount, const char *serial, const char *pem,
                              slot_done *on_done, void *arg, struct err *err)
 {
-    struct revoking *revoking = calloc(1, sizeof *revoking);
+    struct revoking *revoking =
+        slot_new(sizeof *revoking, ca->loop, destroy_revoking, on_done, arg, err);
 
-    if (revoking == NULL) {
-        err_memory(err);
+    if (revoking == NULL)
         return NULL;
-    }
-    if (!slot_open(&revoking->slot, ca->loop, destroy_revoking, on_done, arg, err)) {
-        free(revoking);
-        return NULL;
-    }
     revoking->ca = ca;
     revoking->mount = mount;
     revoking->serial = serial;

@@ -186,25 +186,19 @@ static void destroy_onlooker(struct slot *slot)
 
     if (onlooker->credentials != NULL)
         TAILQ_REMOVE(&onlooker->credentials->onlookers, onlooker, entry);
-    slot_close(&onlooker->slot);
-    free(onlooker);
+    slot_free(slot);
 }
 
 struct slot *credentials_look_start(struct credentials *credentials, slot_done *on_done, void *arg,
                                     struct err *err)
 {
-    struct onlooker *onlooker = calloc(1, sizeof *onlooker);
+    struct onlooker *onlooker =
+        slot_new(sizeof *onlooker, credentials->loop, destroy_onlooker, on_done, arg, err);
     uint64_t fresh_us = credentials->seen_us + FRESH_S * 1000000ULL;
     int armed = SD_EVENT_OFF;
 
-    if (onlooker == NULL) {
-        err_memory(err);
+    if (onlooker == NULL)
         return NULL;
-    }
-    if (!slot_open(&onlooker->slot, credentials->loop, destroy_onlooker, on_done, arg, err)) {
-        free(onlooker);
-        return NULL;
-    }
     if (credentials->seen_us != 0 && clock_boot_us() < fresh_us) {
         slot_finish(&onlooker->slot, NULL);
     } else if (!begin_look(credentials, err)) {

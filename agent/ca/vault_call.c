@@ -224,8 +224,7 @@ static void destroy_call(struct slot *slot)
     secret_wipe(&call->token);
     bytes_free(&call->body);
     config_unref(call->config);
-    slot_close(&call->slot);
-    free(call);
+    slot_free(slot);
 }
 
 static void on_replied(void *arg, const struct err *err);
@@ -447,17 +446,12 @@ struct slot *vault_call_start(const struct vault_client *client, const struct va
                               struct vault_reply *ret_reply, slot_done *on_done, void *arg,
                               struct err *err)
 {
-    struct vault_call *call = calloc(1, sizeof *call);
+    struct vault_call *call =
+        slot_new(sizeof *call, http_loop_event(client->http), destroy_call, on_done, arg, err);
     char url[2 * URL_BYTES];
 
-    if (call == NULL) {
-        err_memory(err);
+    if (call == NULL)
         return NULL;
-    }
-    if (!slot_open(&call->slot, http_loop_event(client->http), destroy_call, on_done, arg, err)) {
-        free(call);
-        return NULL;
-    }
     call->loop = client->http;
     call->config = config_ref(client->config);
     call->reply = ret_reply;

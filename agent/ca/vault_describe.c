@@ -60,8 +60,7 @@ static void destroy_description(struct slot *slot)
 
     slot_drop(description->call);
     vault_reply_free(&description->reply);
-    slot_close(&description->slot);
-    free(description);
+    slot_free(slot);
 }
 
 static void fail_memory(struct description *description)
@@ -437,17 +436,11 @@ struct slot *vault_describe_start(struct vault_survey *survey, struct vault_toke
                                   slot_done *on_done, void *arg, struct err *err)
 {
     const struct vault_client client = vault_token_client(token);
-    struct description *description = calloc(1, sizeof *description);
+    struct description *description = slot_new(sizeof *description, http_loop_event(client.http),
+                                               destroy_description, on_done, arg, err);
 
-    if (description == NULL) {
-        err_memory(err);
+    if (description == NULL)
         return NULL;
-    }
-    if (!slot_open(&description->slot, http_loop_event(client.http), destroy_description, on_done,
-                   arg, err)) {
-        free(description);
-        return NULL;
-    }
     *ret_terms = (struct ca_terms){.identity = &survey->identity};
     description->survey = survey;
     description->token = token;

@@ -44,8 +44,7 @@ static void destroy_login(struct slot *slot)
     slot_drop(login->probe);
     vault_reply_free(&login->reply);
     config_unref(login->config);
-    slot_close(&login->slot);
-    free(login);
+    slot_free(slot);
 }
 
 /* A token becomes a header: one that holds a line end would be more than one. */
@@ -328,16 +327,11 @@ struct slot *vault_login_start(const struct vault_client *client, struct workers
                                struct vault_grant *ret_grant, slot_done *on_done, void *arg,
                                struct err *err)
 {
-    struct login *login = calloc(1, sizeof *login);
+    struct login *login =
+        slot_new(sizeof *login, http_loop_event(client->http), destroy_login, on_done, arg, err);
 
-    if (login == NULL) {
-        err_memory(err);
+    if (login == NULL)
         return NULL;
-    }
-    if (!slot_open(&login->slot, http_loop_event(client->http), destroy_login, on_done, arg, err)) {
-        free(login);
-        return NULL;
-    }
     login->grant = ret_grant;
     login->method = client->config->auth.method;
     login->http = client->http;

@@ -31,8 +31,7 @@ static void destroy_naming(struct slot *slot)
 
     slot_drop(naming->call);
     vault_reply_free(&naming->reply);
-    slot_close(&naming->slot);
-    free(naming);
+    slot_free(slot);
 }
 
 static bool read_issuer(const struct vault_reply *reply, char to[static KEY_IDENTIFIER_BYTES],
@@ -82,17 +81,11 @@ struct slot *vault_named_start(const struct vault_client *client, const char *mo
                                const char *issuer, uint64_t since_s, struct vault_named *ret_named,
                                slot_done *on_done, void *arg, struct err *err)
 {
-    struct naming *naming = calloc(1, sizeof *naming);
+    struct naming *naming =
+        slot_new(sizeof *naming, http_loop_event(client->http), destroy_naming, on_done, arg, err);
 
-    if (naming == NULL) {
-        err_memory(err);
+    if (naming == NULL)
         return NULL;
-    }
-    if (!slot_open(&naming->slot, http_loop_event(client->http), destroy_naming, on_done, arg,
-                   err)) {
-        free(naming);
-        return NULL;
-    }
     naming->named = ret_named;
     naming->call = ask_issuer(client, mount, issuer == NULL ? "default" : issuer, since_s,
                               &naming->reply, on_named, naming, err);
@@ -125,8 +118,7 @@ static void destroy_asking(struct slot *slot)
     vault_reply_free(&asking->reply);
     vault_reply_free(&asking->issuers);
     config_unref(asking->config);
-    slot_close(&asking->slot);
-    free(asking);
+    slot_free(slot);
 }
 
 static struct vault_client client_of(const struct asking *asking)
@@ -283,19 +275,13 @@ struct slot *vault_own_start(const struct vault_client *client, struct vault_lis
                              const char *mount, const struct ca_own *own, struct vault_own *ret_own,
                              slot_done *on_done, void *arg, struct err *err)
 {
-    struct asking *asking = calloc(1, sizeof *asking);
+    struct asking *asking =
+        slot_new(sizeof *asking, http_loop_event(client->http), destroy_asking, on_done, arg, err);
     char path[PATH_BYTES];
     const struct vault_order order = {.method = "GET", .path = path};
 
-    if (asking == NULL) {
-        err_memory(err);
+    if (asking == NULL)
         return NULL;
-    }
-    if (!slot_open(&asking->slot, http_loop_event(client->http), destroy_asking, on_done, arg,
-                   err)) {
-        free(asking);
-        return NULL;
-    }
     asking->http = client->http;
     asking->config = config_ref(client->config);
     asking->lists = lists;

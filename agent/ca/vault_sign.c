@@ -20,8 +20,7 @@ static void destroy_signing(struct slot *slot)
 
     slot_drop(signing->call);
     vault_reply_free(&signing->reply);
-    slot_close(&signing->slot);
-    free(signing);
+    slot_free(slot);
 }
 
 void vault_sign_path(const struct cert_config *cert, char to[static VAULT_PATH_BYTES])
@@ -176,19 +175,17 @@ struct slot *vault_sign_start(const struct vault_client *client, const struct se
                               struct ca_signed *ret_signed, slot_done *on_done, void *arg,
                               struct err *err)
 {
-    struct signing *signing = calloc(1, sizeof *signing);
+    struct signing *signing = slot_new(sizeof *signing, http_loop_event(client->http),
+                                       destroy_signing, on_done, arg, err);
     json_auto_t *body = request_body(cert, csr);
     char path[VAULT_PATH_BYTES];
     const struct vault_order order = {.method = "POST", .path = path, .body = body, .token = token};
 
-    if (signing == NULL || body == NULL) {
-        free(signing);
-        err_memory(err);
+    if (signing == NULL)
         return NULL;
-    }
-    if (!slot_open(&signing->slot, http_loop_event(client->http), destroy_signing, on_done, arg,
-                   err)) {
-        free(signing);
+    if (body == NULL) {
+        err_memory(err);
+        destroy_signing(&signing->slot);
         return NULL;
     }
     signing->result = ret_signed;

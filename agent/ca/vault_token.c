@@ -369,8 +369,7 @@ static void destroy_waiter(struct slot *slot)
             break;
         }
     }
-    slot_close(&waiter->slot);
-    free(waiter);
+    slot_free(slot);
 }
 
 /* How long somebody who would wait so long for it has to wait for the next login. */
@@ -394,21 +393,15 @@ static void note_refusal(struct vault_token *token)
 struct slot *vault_token_start(struct vault_token *token, const struct token_need *need,
                                slot_done *on_done, void *arg, struct err *err)
 {
-    struct waiter *waiter = calloc(1, sizeof *waiter);
+    struct waiter *waiter =
+        slot_new(sizeof *waiter, http_loop_event(token->http), destroy_waiter, on_done, arg, err);
     uint64_t pause_us = pause_left_us(token, need->patience_ms * 1000);
     bool refused = need->refused_number != 0 && need->refused_number == token->number;
     struct err failure;
 
-    if (waiter == NULL) {
-        err_memory(err);
+    if (waiter == NULL)
         return NULL;
-    }
     waiter->token = token;
-    if (!slot_open(&waiter->slot, http_loop_event(token->http), destroy_waiter, on_done, arg,
-                   err)) {
-        free(waiter);
-        return NULL;
-    }
     if (refused)
         note_refusal(token);
     if (vault_token_is_usable(token) && !refused) {
