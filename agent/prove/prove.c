@@ -39,7 +39,8 @@ struct proof {
     bool holds;  /* a share of tools.handshakes */
     bool narrow; /* offer only signatures of our key's type */
     struct served_leaf leaf;
-    STACK_OF(X509) * sent; /* with that leaf */
+    STACK_OF(X509) * sent;     /* with that leaf */
+    STACK_OF(X509) * verified; /* the chain that was verified last; NULL: none held */
     struct http_response response;
     struct prove_seen seen;
     struct err why; /* of the last bad sample */
@@ -54,6 +55,7 @@ static void destroy_proof(struct slot *slot)
     sd_event_source_disable_unref(proof->pause);
     http_response_free(&proof->response);
     sk_X509_pop_free(proof->sent, X509_free);
+    sk_X509_pop_free(proof->verified, X509_free);
     resolved_close(&proof->addresses);
     if (proof->holds)
         handshakes_release(proof->tools.handshakes);
@@ -72,23 +74,6 @@ static uint64_t left_us(const struct proof *proof)
 
 /* -- the end of it --------------------------------------------------------------------------------
  */
-
-const char *prove_server_name(const struct cert_config *cert)
-{
-    const struct text_list *names = &cert->request.names.dns;
-
-    if (cert->prove.tls.server_name != NULL)
-        return cert->prove.tls.server_name;
-    for (size_t i = 0; i < names->count; i++)
-        if (strchr(names->items[i], '*') == NULL)
-            return names->items[i];
-    return NULL;
-}
-
-uint32_t prove_group(const struct cert_config *cert)
-{
-    return digest_spread((const char *const[]){cert->prove.tls.label, NULL});
-}
 
 /* What was asked, for people. */
 static void write_where(const struct cert_config *cert, char to[static WHERE_BYTES])
@@ -236,6 +221,25 @@ static bool copy_texts(struct text_list *to, struct arena *arena, const struct t
     return true;
 }
 
+static void forget_verified(struct proof *proof)
+{
+    sk_X509_pop_free(proof->verified, X509_free);
+    proof->verified = NULL;
+}
+
+/* Whether the last sample was sent the same chain, which held: it holds a moment later as well. */
+static bool is_verified(const struct proof *proof)
+{
+    int count = proof->sent == NULL ? 0 : sk_X509_num(proof->sent);
+
+    if (proof->verified == NULL || sk_X509_num(proof->verified) != count)
+        return false;
+    for (int i = 0; i < count; i++)
+        if (X509_cmp(sk_X509_value(proof->sent, i), sk_X509_value(proof->verified, i)) != 0)
+            return false;
+    return true;
+}
+
 static void on_verified(void *arg, const struct err *verify_err)
 {
     struct proof *proof = arg;
@@ -243,10 +247,12 @@ static void on_verified(void *arg, const struct err *verify_err)
 
     proof->step = slot_drop(proof->step);
     proof->seen.chain_verified = err.kind == ERR_NONE;
-    if (err.kind == ERR_NONE)
+    if (err.kind == ERR_NONE) {
         take_good(proof);
-    else
-        take_bad(proof, PROVE_BAD_CHAIN, &err);
+        return;
+    }
+    forget_verified(proof);
+    take_bad(proof, PROVE_BAD_CHAIN, &err);
 }
 
 /* Verifies what came with the leaf, by a worker: a hostile chain takes what time it likes. */
@@ -256,8 +262,11 @@ static bool verify(struct proof *proof, struct err *err)
 
     if (verification == NULL)
         return err_memory(err);
+    forget_verified(proof);
+    if (proof->sent != NULL)
+        proof->verified = X509_chain_up_ref(proof->sent);
     verification->sent = TAKE(proof->sent);
-    if (verification->sent == NULL ||
+    if (proof->verified == NULL || verification->sent == NULL ||
         !copy_texts(&verification->trusted, &verification->arena, &proof->trusted) ||
         !copy_texts(&verification->chain, &verification->arena, &proof->chain)) {
         free_verification(verification);
@@ -272,10 +281,17 @@ static void take_ours(struct proof *proof)
 {
     struct err err;
 
-    if (proof->trusted.count == 0)
+    if (proof->trusted.count == 0) {
         take_good(proof);
-    else if (!verify(proof, &err))
+        return;
+    }
+    proof->seen.chain_verified = is_verified(proof);
+    if (proof->seen.chain_verified) {
+        take_good(proof);
+    } else if (!verify(proof, &err)) {
+        forget_verified(proof);
         take_bad(proof, PROVE_BAD_CHAIN, &err);
+    }
 }
 
 /* A socket may be another one the next time. */

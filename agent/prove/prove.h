@@ -60,13 +60,6 @@ struct prove_tools {
     struct handshakes *handshakes;
 };
 
-/* prove_server_name - the name that a handshake asks for; NULL: none. Borrowed from `cert` */
-const char *prove_server_name(const struct cert_config *cert);
-
-/* prove_group - whose connections wait for one another where too many are open: those to one target
- */
-uint32_t prove_group(const struct cert_config *cert);
-
 /*
  * prove_start - asks until it is proven or the limit is reached
  *

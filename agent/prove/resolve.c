@@ -1,6 +1,7 @@
 #include "prove/resolve.h"
 
 #include "base/cleanup.h"
+#include "base/digest.h"
 #include "base/socket_path.h"
 #include "base/timed_job.h"
 
@@ -138,4 +139,21 @@ void resolved_close(struct resolved *resolved)
     if (resolved->is_socket)
         close_fd(&resolved->socket_fd);
     *resolved = (struct resolved){0};
+}
+
+const char *prove_server_name(const struct cert_config *cert)
+{
+    const struct text_list *names = &cert->request.names.dns;
+
+    if (cert->prove.tls.server_name != NULL)
+        return cert->prove.tls.server_name;
+    for (size_t i = 0; i < names->count; i++)
+        if (strchr(names->items[i], '*') == NULL)
+            return names->items[i];
+    return NULL;
+}
+
+uint32_t prove_group(const struct cert_config *cert)
+{
+    return digest_spread((const char *const[]){cert->prove.tls.label, NULL});
 }

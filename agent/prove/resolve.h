@@ -49,4 +49,11 @@ struct slot *resolve_start(const struct resolve_tools *tools, const struct tls_t
 /* resolved_close - forgets the addresses, and closes what a socket's holds; {0} is fine */
 void resolved_close(struct resolved *resolved);
 
+/* prove_server_name - the name that a handshake asks for; NULL: none. Borrowed from `cert` */
+const char *prove_server_name(const struct cert_config *cert);
+
+/* prove_group - whose connections wait for one another where too many are open: those to one target
+ */
+uint32_t prove_group(const struct cert_config *cert);
+
 #endif
