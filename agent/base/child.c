@@ -62,8 +62,7 @@ static void destroy_child(struct slot *slot)
     sd_event_source_disable_unref(child->limit);
     close_fd(&child->output_fd);
     close_fd(&child->report_fd);
-    slot_close(&child->slot);
-    free(child);
+    slot_free(slot);
 }
 
 /* Keeps the last line that is not empty. */
@@ -316,20 +315,14 @@ static bool start_keeper(struct child *child, const struct child_order *order, s
 struct slot *child_start(sd_event *loop, const struct child_order *order, slot_done *on_done,
                          void *arg, struct err *err)
 {
-    struct child *child = calloc(1, sizeof *child);
+    struct child *child = slot_new(sizeof *child, loop, destroy_child, on_done, arg, err);
     int r;
 
-    if (child == NULL) {
-        err_memory(err);
+    if (child == NULL)
         return NULL;
-    }
     child->output_fd = child->report_fd = -1;
     child->limit_s = order->limit_s;
     snprintf(child->what, sizeof child->what, "%s: %s", order->what, order->argv->items[0]);
-    if (!slot_open(&child->slot, loop, destroy_child, on_done, arg, err)) {
-        free(child);
-        return NULL;
-    }
     if (!start_keeper(child, order, err)) {
         destroy_child(&child->slot);
         return NULL;

@@ -111,8 +111,7 @@ static void destroy_call(struct slot *slot)
     curl_slist_free_all(call->headers);
     curl_slist_free_all(call->connect_to);
     bytes_free(&call->body);
-    slot_close(&call->slot);
-    free(call);
+    slot_free(slot);
 }
 
 /* The CA's own certificate may be good: a machine that has just booted may know no time yet. */
@@ -454,16 +453,11 @@ struct slot *http_call_start(struct http_loop *loop, const struct http_request *
                              struct http_response *ret_response, slot_done *on_done, void *arg,
                              struct err *err)
 {
-    struct http_call *call = calloc(1, sizeof *call);
+    struct http_call *call =
+        slot_new(sizeof *call, http_loop_event(loop), destroy_call, on_done, arg, err);
 
-    if (call == NULL) {
-        err_memory(err);
+    if (call == NULL)
         return NULL;
-    }
-    if (!slot_open(&call->slot, http_loop_event(loop), destroy_call, on_done, arg, err)) {
-        free(call);
-        return NULL;
-    }
     http_response_free(ret_response);
     call->response = ret_response;
     if (request->reply_most_bytes != 0)
