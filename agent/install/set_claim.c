@@ -29,6 +29,7 @@ enum { PROC_FILE_MOST_BYTES = 65536 };
 enum {
     MAPPED_BYTES = 1,      /* the kernel makes a page of it; nothing is ever read from it */
     MAPPINGS_MOST = 32768, /* half of what a process may have by default: vm.max_map_count */
+    LEAVES_MS = 400,       /* the longest single wait for a section of ours to leave */
     FILES_OF_ONE = 2       /* descriptors of a claim that no mapping keeps */
 };
 
@@ -249,7 +250,7 @@ static bool refuse(const char *path, const struct search *found, struct err *err
                 "another leafd works in %s: a process that cannot be seen from here, as one of "
                 "another container",
                 path);
-    err->errnum = EWOULDBLOCK;
+    err->errnum = found->holder == getpid() ? EDEADLK : EWOULDBLOCK;
     return false;
 }
 
@@ -457,8 +458,8 @@ static bool is_owners(const char *path, struct err *ret_who)
            set_claim_has(fd, path, ret_who);
 }
 
-bool set_claim_take(const char *path, mode_t mode, struct set_claim **ret_claim, int *ret_fd,
-                    struct err *err)
+static bool claim_once(const char *path, mode_t mode, struct set_claim **ret_claim, int *ret_fd,
+                       struct err *err)
 {
     CLEANUP(close_fd) int set_fd = -1;
     CLEANUP(close_fd) int lock_fd = -1;
@@ -482,6 +483,18 @@ bool set_claim_take(const char *path, mode_t mode, struct set_claim **ret_claim,
     }
     *ret_claim = claim;
     *ret_fd = take_fd(&set_fd);
+    return true;
+}
+
+/* Of two that change places by a new configuration, the other one leaves within a moment. */
+bool set_claim_take(const char *path, mode_t mode, struct set_claim **ret_claim, int *ret_fd,
+                    struct err *err)
+{
+    for (unsigned ms = 10; !claim_once(path, mode, ret_claim, ret_fd, err); ms *= 2) {
+        if (err->errnum != EDEADLK || ms > LEAVES_MS)
+            return false;
+        usleep(ms * 1000);
+    }
     return true;
 }
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 from attacker import ATTACKER, as_attacker, needs_root, open_the_way
-from scene import WEB, serial_of, snapshot, wait_for
+from scene import WEB, openssl, same_key, serial_of, snapshot, wait_for
 
 
 def test_hangup_issues_what_is_added_and_leaves_what_is_removed(ca, site):
@@ -57,6 +57,24 @@ def test_hangup_reissues_only_what_asks_the_ca_for_something_else(ca, site):
     run.wait_event("published", count=3)
     assert serial_of(site.out() / "tls.crt") != serial
     assert ca.requests("pki_int/sign/") == 2
+    assert run.terminate() == 0
+
+
+def test_two_that_change_directories_are_no_conflict(ca, site):
+    """Also while the one that is to leave still has its consumer to tell."""
+    one, two = site.folder / "one", site.folder / "two"
+    other = WEB.replace("a.example", "c.example") + "reload = exec /bin/sleep 0.2"
+    site.configure(ca, {"web": WEB + f"directory = {one}", "db": other + f"\ndirectory = {two}"})
+    run = site.run()
+    run.wait_event("published", count=2)
+    site.configure(ca, {"web": WEB + f"directory = {two}", "db": other + f"\ndirectory = {one}"})
+    run.hangup()
+    run.wait_event("published", count=4)
+    assert not run.events("failed")
+    for folder, name in ((one, "c.example.test"), (two, "a.example.test")):
+        assert f"DNS:{name}" in openssl("x509", "-in", str(folder / "tls.crt"), "-noout", "-ext", "subjectAltName")
+        assert same_key(folder / "tls.crt", folder / "tls.key")
+    run.wait_ready()
     assert run.terminate() == 0
 
 
