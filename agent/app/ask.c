@@ -5,7 +5,7 @@
 #include "base/terminal.h"
 #include "config/config_values.h"
 #include "install/installed.h"
-#include "install/revoked_mark.h"
+#include "install/publish.h"
 #include "install/set_claim.h"
 #include "install/set_directory.h"
 

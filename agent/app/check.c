@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/terminal.h"
 #include "config/config_document.h"
-#include "install/foreign.h"
+#include "install/installed.h"
 #include "install/publish.h"
 #include "install/set_directory.h"
 #include "plan/fit_identity.h"

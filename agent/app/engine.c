@@ -4,6 +4,7 @@
 #include "base/event.h"
 #include "cert/cert.h"
 #include "cert/cert_log.h"
+#include "pki/chain.h"
 
 #include <assert.h>
 #include <stdlib.h>

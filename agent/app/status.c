@@ -5,7 +5,6 @@
 #include "base/terminal.h"
 #include "install/installed.h"
 #include "install/publish.h"
-#include "install/revoked_mark.h"
 #include "install/set_directory.h"
 #include "plan/renewal.h"
 

@@ -3,12 +3,11 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
-#include "install/foreign.h"
+#include "install/installed.h"
 #include "install/publish.h"
 #include "install/set_directory.h"
 #include "install/trust_bundle.h"
 #include "pki/crl.h"
-#include "pki/csr.h"
 #include "pki/key.h"
 #include "pki/vet.h"
 

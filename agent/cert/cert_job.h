@@ -15,9 +15,9 @@
 #include "config/config.h"
 #include "install/cert_state.h"
 #include "install/installed.h"
-#include "install/revoked_mark.h"
+#include "install/publish.h"
 #include "install/set_claim.h"
-#include "pki/identity.h"
+#include "pki/served.h"
 
 /* A certificate in the making: from the key to the staged generation. */
 struct cert_draft {

@@ -14,7 +14,7 @@
 #include "cert/wall_timer.h"
 #include "config/config.h"
 #include "http/http_loop.h"
-#include "install/revoked_mark.h"
+#include "install/publish.h"
 #include "plan/urgency.h"
 #include "prove/prove.h"
 #include "reload/reload_turn.h"

@@ -5,7 +5,7 @@
 #include "base/file.h"
 #include "base/hide.h"
 #include "base/json.h"
-#include "install/set_file.h"
+#include "install/set_directory.h"
 
 #include <jansson.h>
 

@@ -10,7 +10,7 @@
 #define LEAFD_INSTALL_GENERATION_H
 
 #include "config/config.h"
-#include "pki/issued.h"
+#include "pki/vet.h"
 
 enum { GENERATION_NAME_BYTES = 32 };
 

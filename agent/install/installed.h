@@ -8,8 +8,11 @@
 #ifndef LEAFD_INSTALL_INSTALLED_H
 #define LEAFD_INSTALL_INSTALLED_H
 
+#include "base/err.h"
 #include "install/generation.h"
 #include "install/record.h"
+
+#include <stdbool.h>
 
 enum installed_health {
     INSTALLED_WHOLE,    /* every file is as it was written, and as the section wants it */
@@ -98,5 +101,26 @@ bool installed_record(int set_fd, struct arena *arena, struct record *ret_record
 
 /* installed_free - frees what was read; also the release for CLEANUP */
 void installed_free(struct installed *installed);
+
+/* -- what others put there ------------------------------------------------------------------------
+ *
+ * While they could write its directory. It counts for nothing (set_file_read). It is told, so that
+ * somebody asks how it came there, and removed, so that it is told once.
+ */
+
+/*
+ * foreign_find - whether a generation, ..data or a note in the open set directory is of others
+ *
+ * Or may be written by them. *ret_what tells of one, class local. Changes nothing.
+ */
+bool foreign_find(int set_fd, struct err *ret_what);
+
+/*
+ * foreign_remove - the same, and removes all of it
+ *
+ * Follows no link. Only ..data stays, which is replaced in one rename. A directory that cannot be
+ * emptied is renamed as file_make_way does. For an agent in its own set.
+ */
+bool foreign_remove(int set_fd, struct err *ret_what);
 
 #endif

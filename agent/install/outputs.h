@@ -10,8 +10,9 @@
 #define LEAFD_INSTALL_OUTPUTS_H
 
 #include "base/bytes.h"
+#include "base/err.h"
 #include "config/config.h"
-#include "pki/issued.h"
+#include "pki/vet.h"
 
 struct output_part {
     const char *bytes;
@@ -48,5 +49,18 @@ void output_source_free(struct output_source *source);
 /* output_parts - the parts of a file of that content, in order; how many */
 size_t output_parts(const struct output_source *source, enum content content,
                     struct output_part parts[static OUTPUT_PARTS_MOST]);
+
+/* -- for Envoy: SDS from the file system ----------------------------------------------------------
+ *
+ * A file for path_config_source names the set's files by their visible names, and the set's
+ * directory as the one to watch: the rename of ..data there is what makes Envoy load them anew, so
+ * this file itself never changes. See Envoy's "Secret discovery service", key rotation.
+ */
+
+/* output_sds_certificate - the resource with certificate and key; malloc()ed. Class local */
+bool output_sds_certificate(const struct cert_config *cert, char **ret_text, struct err *err);
+
+/* output_sds_ca - the resource with what peers are held against; malloc()ed. Class local */
+bool output_sds_ca(const struct cert_config *cert, char **ret_text, struct err *err);
 
 #endif

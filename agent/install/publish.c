@@ -1,11 +1,13 @@
 #include "install/publish.h"
 
+#include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "base/trust.h"
-#include "install/set_file.h"
+#include "install/generation.h"
+#include "install/set_directory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -345,4 +347,43 @@ bool publish_swap(int set_fd, const struct cert_config *cert, const char *genera
     if (!replace_link(set_fd, publish_data_name, data_new, generation, 0, err))
         return err_wrap(err, "%s", cert->directory);
     return sync_directory(set_fd, cert, err) && tidy_names(set_fd, cert, err);
+}
+
+/* -- what is published was revoked ----------------------------------------------------------------
+ */
+
+enum { MARK_MOST_BYTES = 128 };
+
+const char revoked_mark_name[] = "..revoked";
+static const char final_line[] = "\nno-reissue\n";
+
+bool revoked_mark_write(int set_fd, const char *generation, enum revocation revocation,
+                        struct err *err)
+{
+    char text[MARK_MOST_BYTES];
+
+    snprintf(text, sizeof text, "%s%s", generation,
+             revocation == REVOCATION_FINAL ? final_line : "");
+    return file_replace_at(set_fd, revoked_mark_name, 0644, text, strlen(text), err);
+}
+
+enum revocation revoked_mark_read(int set_fd, const char *generation)
+{
+    CLEANUP(bytes_free) struct bytes bytes = {.limit = MARK_MOST_BYTES};
+    const char *rest = NULL;
+    struct trust trust = set_file_trust(set_fd);
+    struct err err;
+
+    if (generation[0] != '\0' && set_file_read(&trust, set_fd, revoked_mark_name, &bytes, &err))
+        rest = text_starts(bytes_text(&bytes), generation);
+    if (rest == NULL)
+        return REVOCATION_NONE;
+    if (strcmp(rest, final_line) == 0)
+        return REVOCATION_FINAL;
+    return rest[0] == '\0' ? REVOCATION_REPLACED : REVOCATION_NONE;
+}
+
+void revoked_mark_clear(int set_fd)
+{
+    unlinkat(set_fd, revoked_mark_name, 0);
 }

@@ -9,7 +9,7 @@
 #define LEAFD_INSTALL_RECORD_H
 
 #include "config/config.h"
-#include "pki/issued.h"
+#include "pki/vet.h"
 #include "plan/difference.h"
 
 extern const char record_name[];

@@ -7,6 +7,7 @@
 #ifndef LEAFD_PKI_KEY_H
 #define LEAFD_PKI_KEY_H
 
+#include "base/bytes.h"
 #include "base/cert_request.h"
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -50,5 +51,16 @@ bool key_from_der(const char *der, size_t length, EVP_PKEY **ret_key, struct err
 
 /* key_is_type - whether the key is of that type: algorithm, and curve or bits */
 bool key_is_type(const EVP_PKEY *key, enum key_type type);
+
+/* -- the certificate signing request (PKCS#10, RFC 2986) ------------------------------------------
+ *
+ * It carries every name that is asked for, as subject CN and as subjectAltName extension, because
+ * the CA takes the names from the CSR alone unless its role says otherwise. The extension is built
+ * from the names one by one, never from a text that OpenSSL parses.
+ */
+
+/* csr_build - signs a request for `names` with `key` and adds it to `pem`; fails with class local
+ */
+bool csr_build(EVP_PKEY *key, const struct names *names, struct bytes *pem, struct err *err);
 
 #endif

@@ -426,3 +426,13 @@ bool vet(const struct vet_order *order, const struct vet_reply *reply, struct is
         return err_wrap(err, "the role gives another certificate than was asked for");
     return err->kind == ERR_UNTRUSTED ? err_wrap(err, "the CA's reply is not accepted") : false;
 }
+
+/* -- what the CA gave -----------------------------------------------------------------------------
+ */
+
+void issued_free(struct issued *issued)
+{
+    secret_wipe(&issued->key_pem);
+    arena_free(&issued->arena);
+    *issued = (struct issued){0};
+}

@@ -15,7 +15,7 @@
 #include "base/digest.h"
 #include "base/semaphore.h"
 #include "pki/certificate.h"
-#include "pki/identity.h"
+#include "pki/served.h"
 
 #include <openssl/ssl.h>
 

@@ -13,7 +13,7 @@
 #ifndef LEAFD_PROVE_MUTUAL_H
 #define LEAFD_PROVE_MUTUAL_H
 
-#include "pki/identity.h"
+#include "pki/served.h"
 #include "prove/prove.h"
 
 /*

@@ -1,7 +1,7 @@
 /* What Envoy reads: a name and a directory of any bytes, ended by NUL, then a file's name. */
 #include "fuzz.h"
 
-#include "install/output_sds.h"
+#include "install/outputs.h"
 
 #include <jansson.h>
 

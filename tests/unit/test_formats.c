@@ -8,12 +8,10 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "install/installed.h"
-#include "install/output_sds.h"
 #include "install/outputs.h"
 #include "install/publish.h"
 #include "install/set_claim.h"
 #include "install/trust_bundle.h"
-#include "install/trust_overlap.h"
 #include "pki/key.h"
 #include "pki/keystore.h"
 

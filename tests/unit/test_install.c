@@ -10,7 +10,6 @@
 #include "install/cert_state.h"
 #include "install/installed.h"
 #include "install/publish.h"
-#include "install/revoked_mark.h"
 #include "install/set_claim.h"
 #include "install/set_directory.h"
 #include "pki/key.h"

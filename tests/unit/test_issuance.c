@@ -9,7 +9,7 @@
 #include "cert/cert_log.h"
 #include "cert/issuance.h"
 
-#include "install/revoked_mark.h"
+#include "install/publish.h"
 
 #include <fcntl.h>
 #include <unistd.h>

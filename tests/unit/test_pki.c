@@ -5,11 +5,9 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "pki/ca_cache.h"
 #include "pki/certificate.h"
 #include "pki/chain.h"
 #include "pki/crl.h"
-#include "pki/csr.h"
 #include "pki/key.h"
 #include "pki/vet.h"
 

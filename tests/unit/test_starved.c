@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/secret.h"
-#include "pki/ca_cache.h"
+#include "pki/chain.h"
 #include "pki/vet.h"
 
 #include <stdlib.h>
