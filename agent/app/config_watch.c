@@ -460,7 +460,7 @@ void config_watch_close(struct config_watch *watch)
     if (watch == NULL)
         return;
     stop(watch);
-    workers_abandon(watch->workers);
+    workers_close(watch->workers, 0);
     sd_event_source_disable_unref(watch->timer);
     free(watch);
 }

@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     REASON_BYTES = 640,
@@ -375,7 +376,8 @@ int daemon_run(struct config *config, const char *file)
     struct config_sources *sources;
     struct daemon daemon = {0};
     struct err err = {0};
-    int r = -1;
+    int r = -1, code;
+    bool ended;
 
     event_emit(&(struct event){.kind = EVENT_STARTED},
                "leafd " LEAFD_VERSION " keeps %zu certificates fresh from %s", config->cert_count,
@@ -399,7 +401,12 @@ int daemon_run(struct config *config, const char *file)
     control_close(daemon.control);
     serve_close(daemon.serve);
     sd_event_source_disable_unref(daemon.report);
-    engine_close(&daemon.engine);
+    ended = engine_close(&daemon.engine);
     config_unref(config);
-    return r < 0 ? 1 : 0;
+    code = r < 0 ? 1 : 0;
+    if (!ended) {
+        log_end();
+        _exit(code);
+    }
+    return code;
 }

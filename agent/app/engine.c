@@ -15,6 +15,7 @@ enum {
     WORKER_THREADS_LEAST = 2,
     WORKER_THREADS_MOST = 8,
     LOOKUP_THREADS = 2,
+    DISK_PATIENCE_S = 5, /* at the end, for what is still to be written */
     CA_CONNECTIONS_MOST = 4,
     CONSUMER_CALLS_MOST = 64,
     HURRY_FROM_S = 60, /* a step of the clock that makes failures be tried again */
@@ -111,6 +112,24 @@ static void on_redirect(void *arg, const struct http_redirect *redirect)
                    redirect->why_not);
 }
 
+static void on_disk_stuck(void *arg, const char *directory, bool is_stuck)
+{
+    const struct event event = {
+        .kind = is_stuck ? EVENT_DISK_STUCK : EVENT_DISK_BACK,
+        .directory = directory,
+    };
+
+    (void)arg;
+    if (is_stuck)
+        event_emit(
+            &event,
+            "the disk of %s has not answered for %ds; what lies there waits for it, all else "
+            "goes on: look whether it is frozen, or its server away",
+            directory, WORKER_TELL_AFTER_MS / 1000);
+    else
+        event_emit(&event, "the disk of %s answers again", directory);
+}
+
 /* Disk and signatures: more threads than cores pay off where the disk makes them wait. */
 static unsigned thread_count(void)
 {
@@ -185,6 +204,8 @@ bool engine_open(struct engine *engine, struct config *config, bool stays, cert_
     if (r < 0)
         return err_errno(err, ERR_LOCAL, -r, "cannot make an event loop");
     engine->tools.cache = ca_cache_new();
+    if (stays && !watches_open(engine->tools.loop, &engine->tools.watches, err))
+        log_detail(NULL, "%s; the sets' directories are looked at now and then only", err->text);
     if (!workers_open(engine->tools.loop, thread_count(), &engine->tools.workers, err) ||
         !workers_open(engine->tools.loop, LOOKUP_THREADS, &engine->tools.lookups, err) ||
         !http_loop_open(engine->tools.loop, config->agent.max_in_flight, CA_CONNECTIONS_MOST,
@@ -192,6 +213,7 @@ bool engine_open(struct engine *engine, struct config *config, bool stays, cert_
         !http_loop_open(engine->tools.loop, CONSUMER_CALLS_MOST, 0, &engine->tools.http, err) ||
         !open_ca(engine, config, err))
         return false;
+    workers_watch(engine->tools.workers, on_disk_stuck, NULL);
     set_limits(engine);
     clock_skew_watch(&engine->skew, engine->http);
     http_loop_watch_redirects(engine->http, on_redirect, engine);
@@ -356,6 +378,8 @@ void engine_recompute(struct engine *engine, int64_t by_s)
 
 void engine_drop_flows(struct engine *engine)
 {
+    watches_close(engine->tools.watches);
+    engine->tools.watches = NULL;
     for (size_t i = 0; i < engine->count; i++)
         cert_note_end(engine->flows[i]);
     for (size_t i = 0; i < engine->count; i++)
@@ -379,16 +403,26 @@ struct slot *engine_revoke_token(struct engine *engine, slot_done *on_done, void
     return ca_log_out_start(engine->tools.ca, on_done, arg, &err);
 }
 
-void engine_close(struct engine *engine)
+bool engine_close(struct engine *engine)
 {
+    bool ended;
+
     engine_drop_flows(engine);
     ca_close(engine->tools.ca);
     http_loop_close(engine->http);
     http_loop_close(engine->tools.http);
-    workers_close(engine->tools.workers);
-    workers_abandon(engine->tools.lookups); /* name servers may take long not to answer */
-    ca_cache_free(engine->tools.cache);
+    ended = workers_close(engine->tools.workers, DISK_PATIENCE_S);
+    if (!ended)
+        event_emit(&(struct event){.kind = EVENT_DISK_STUCK},
+                   "a disk did not answer within %ds; leaving without what was to be written there",
+                   DISK_PATIENCE_S);
+    /* Name servers may take long not to answer. */
+    ended &= workers_close(engine->tools.lookups, 0);
+    mounts_close(&engine->tools.mounts);
+    if (ended)
+        ca_cache_free(engine->tools.cache);
     sd_event_unref(engine->tools.loop);
     config_unref(engine->config);
     *engine = (struct engine){0};
+    return ended;
 }

@@ -72,7 +72,11 @@ void engine_drop_flows(struct engine *engine);
  */
 struct slot *engine_revoke_token(struct engine *engine, slot_done *on_done, void *arg);
 
-/* engine_close - ends everything; the loop's last reference is the caller's */
-void engine_close(struct engine *engine);
+/*
+ * engine_close - ends everything; the loop's last reference is the caller's
+ *
+ * False if a disk or a name server still holds a thread: then the process is to end by _exit(2).
+ */
+bool engine_close(struct engine *engine);
 
 #endif

@@ -3,9 +3,11 @@
 #include "app/engine.h"
 #include "base/clock.h"
 #include "base/event.h"
+#include "base/log.h"
 
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* As of the flow's last rest that counts. */
 struct outcome {
@@ -172,6 +174,7 @@ int once_run(struct config *config, const char *const *names, size_t count, uint
     struct once once = {.waits = wait_s > 0};
     struct err err = {0};
     int code = -1;
+    bool ended;
 
     if (engine_open(&once.engine, config, false, on_rest, &once, &err) &&
         open_sources(&once, wait_s, &err) && engine_start(&once.engine, names, count, &err) &&
@@ -183,8 +186,14 @@ int once_run(struct config *config, const char *const *names, size_t count, uint
     if (code < 0)
         event_emit(&(struct event){.kind = EVENT_FAILED}, "cannot run: %s", err.text);
     slot_drop(once.revocation);
-    engine_close(&once.engine);
+    ended = engine_close(&once.engine);
     free(once.outcomes);
     config_unref(config);
-    return code < 0 ? EXIT_RETRY : code;
+    if (code < 0)
+        code = EXIT_RETRY;
+    if (!ended) {
+        log_end();
+        _exit(code);
+    }
+    return code;
 }

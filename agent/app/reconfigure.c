@@ -185,7 +185,7 @@ void reconfigure_close(struct reconfigure *reconfigure)
     if (reconfigure == NULL)
         return;
     slot_drop(reconfigure->slot);
-    workers_abandon(reconfigure->workers);
+    workers_close(reconfigure->workers, 0);
     sd_event_source_disable_unref(reconfigure->not_read);
     free(reconfigure);
 }

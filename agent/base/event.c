@@ -57,6 +57,8 @@ static const struct kind {
     [EVENT_CLOCK_SET] = {"clock-set", LOG_LEVEL_NOTICE, "e0433a5bc3a740d1950616cf7eb24fa1"},
     [EVENT_CLOCK_SKEW] = {"clock-skew", LOG_LEVEL_WARNING, "bc0f27d4206243c4b0521a1ca0bac374"},
     [EVENT_CLOCK_AGREES] = {"clock-agrees", LOG_LEVEL_NOTICE, "293d6987360d46e9a8d4518cd8f56ce8"},
+    [EVENT_DISK_STUCK] = {"disk-stuck", LOG_LEVEL_ERR, "e5f94c51cc9146ceb73e2a12d1baaa19"},
+    [EVENT_DISK_BACK] = {"disk-back", LOG_LEVEL_NOTICE, "6286913c61cf401e8546b0631c90d691"},
     [EVENT_LOG_LOST] = {"log-lost", LOG_LEVEL_WARNING, "411270c26cd74b0e8d9907acb7994a9e"},
     [EVENT_BUG] = {"bug", LOG_LEVEL_ERR, "874ae20ce29646a5b7156183d22c7851"},
     [EVENT_DETAIL] = {"detail", LOG_LEVEL_DEBUG, "46285767c62e498ca93fa7d288373ee2"},

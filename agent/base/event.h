@@ -57,6 +57,8 @@ enum event_kind {
     EVENT_CLOCK_SET,
     EVENT_CLOCK_SKEW,
     EVENT_CLOCK_AGREES,
+    EVENT_DISK_STUCK,
+    EVENT_DISK_BACK,
     EVENT_LOG_LOST, /* of the log itself, as is the next: base/log */
     EVENT_DETAIL,
     EVENT_BUG,

@@ -288,7 +288,7 @@ static void *write_queue(void *arg)
 
 /* What waits gets so long to be written, and no longer: whoever ends the process has a limit too.
  */
-static void end(void)
+void log_end(void)
 {
     struct timespec until;
 
@@ -319,7 +319,7 @@ static bool start_thread(void)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (started) {
         pthread_detach(thread);
-        atexit(end);
+        atexit(log_end);
     }
     return started;
 }

@@ -35,4 +35,8 @@ void log_setup(enum log_format format, enum log_level most);
  */
 void log_detail(const char *cert, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* log_end - waits two seconds at most until all is written; exit(3) does so by itself, _exit(2)
+ * does not */
+void log_end(void);
+
 #endif

@@ -55,7 +55,7 @@ struct slot *socket_path_start(sd_event *loop, struct workers *workers, const ch
                                uint64_t limit_us, slot_done *on_done, void *arg, struct err *err)
 {
     struct walk *walk = calloc(1, sizeof *walk);
-    struct timed_job job = {run_walk, walk, free_walk, limit_us, {.kind = ERR_NONE}};
+    struct timed_job job = {path, run_walk, walk, free_walk, limit_us, {.kind = ERR_NONE}};
     struct socket_path *opened;
 
     if (walk == NULL) {

@@ -1,5 +1,7 @@
 #include "base/timed_job.h"
 
+#include "base/digest.h"
+
 struct timed_work {
     struct slot slot;
     struct slot *work;
@@ -39,6 +41,8 @@ struct slot *timed_job_start(sd_event *loop, struct workers *workers, const stru
                              slot_done *on_done, void *arg, struct err *err)
 {
     struct timed_work *timed = slot_new(sizeof *timed, loop, destroy_timed_work, on_done, arg, err);
+    const char *const texts[] = {order->asked, NULL};
+    const struct lane_key lane = {order->asked, digest_spread(texts)};
     int r;
 
     if (timed == NULL) {
@@ -46,8 +50,8 @@ struct slot *timed_job_start(sd_event *loop, struct workers *workers, const stru
         return NULL;
     }
     timed->late = order->late;
-    timed->work = worker_start(workers, WORK_NEXT, order->run, order->job, order->free_job,
-                               on_work_done, timed, err);
+    timed->work = worker_start_in(workers, &lane, WORK_NEXT, order->run, order->job,
+                                  order->free_job, on_work_done, timed, err);
     if (timed->work != NULL) {
         r = sd_event_add_time_relative(loop, &timed->limit, CLOCK_BOOTTIME, order->limit_us, 0,
                                        on_late, timed);

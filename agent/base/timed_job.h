@@ -2,7 +2,7 @@
  * timed_job - a job on a worker that is given up at a time limit
  *
  * For what asks others: a name server, a directory on a mount that may hang, /proc. A job that is
- * given up goes on unheard and is freed when it ends; until then it holds its thread.
+ * given up goes on unheard and is freed when it ends; until then it holds its lane, and a thread.
  */
 #ifndef LEAFD_BASE_TIMED_JOB_H
 #define LEAFD_BASE_TIMED_JOB_H
@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 struct timed_job {
+    const char *asked; /* a host or a path: who asks the same waits for one another (base/lane) */
     worker_run *run;
     void *job;
     worker_free *free_job;

@@ -1,263 +1,422 @@
 #include "base/worker.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { MOST_THREADS = 16 };
+enum { THREADS_MOST = 16, THREADS = THREADS_MOST + WORKER_STUCK_MOST };
 
 struct work {
     struct slot slot;
+    struct lane_place place; /* in the order */
+    struct work *next;       /* among those that have ended */
     struct workers *workers;
-    struct work *next;
-    enum worker_urgency urgency;
     worker_run *run;
     worker_free *free_job;
     void *job;
     struct err err;
-    bool dropped; /* nobody waits for it any more; set and read on the loop's thread */
-    enum { WORK_QUEUED, WORK_RUNNING, WORK_ENDED } progress;
+    bool unheard; /* nobody waits for it; set and read on the loop's thread */
+    char *told;   /* the lane, as stuck; the same */
+    enum { WORK_WAITS, WORK_RUNS, WORK_ENDED, WORK_TOLD } progress;
 };
 
-struct work_queue {
-    struct work *first, **end;
-    unsigned count;
+struct worker {
+    struct workers *workers;
+    pthread_t thread;
+    enum { THREAD_NONE, THREAD_ALIVE, THREAD_LEFT } state;
+    struct work *work; /* that runs; NULL: none */
+    uint64_t since_us; /* it began, on the boot clock */
 };
 
 struct workers {
-    sd_event_source *wake;
+    sd_event_source *wake, *check; /* that jobs ended; for those that are stuck */
     int wake_fd;
     unsigned most;
+    worker_stuck *on_stuck;
+    void *arg;
 
     pthread_mutex_t lock; /* guards all below */
-    pthread_cond_t queued_or_closing, ended_one;
-    struct work_queue queued[WORKER_URGENCIES], ended;
-    unsigned started, idle, running;
+    pthread_cond_t work_or_closing, thread_left;
+    struct lanes *lanes;
+    struct work *ended, **ended_end;
+    unsigned alive, idle, stuck; /* threads */
     bool closing;
-    pthread_t threads[MOST_THREADS];
+    struct worker threads[THREADS];
 };
-
-static void push(struct work_queue *queue, struct work *work)
-{
-    work->next = NULL;
-    *queue->end = work;
-    queue->end = &work->next;
-    queue->count++;
-}
-
-static struct work *pop(struct work_queue *queue)
-{
-    struct work *work = queue->first;
-
-    if (work != NULL) {
-        queue->first = work->next;
-        if (queue->first == NULL)
-            queue->end = &queue->first;
-        queue->count--;
-    }
-    return work;
-}
-
-static struct work *pop_most_urgent(struct workers *workers)
-{
-    struct work *work = NULL;
-
-    for (size_t i = 0; i < WORKER_URGENCIES && work == NULL; i++)
-        work = pop(&workers->queued[i]);
-    return work;
-}
-
-static void remove_work(struct work_queue *queue, struct work *work)
-{
-    for (struct work **at = &queue->first; *at != NULL; at = &(*at)->next) {
-        if (*at == work) {
-            *at = work->next;
-            if (queue->end == &work->next)
-                queue->end = at;
-            queue->count--;
-            return;
-        }
-    }
-}
 
 static void free_work(struct work *work)
 {
     slot_close(&work->slot);
     work->free_job(work->job);
+    free(work->told);
     free(work);
+}
+
+static struct work *work_of(struct lane_place *place)
+{
+    return (struct work *)(void *)((char *)place - offsetof(struct work, place));
+}
+
+/* -- the threads ----------------------------------------------------------------------------------
+ */
+
+/* Called with the lock held, as all that follows but for the job itself. */
+static void run_work(struct worker *worker, struct work *work)
+{
+    struct workers *workers = worker->workers;
+    const uint64_t one = 1;
+
+    work->progress = WORK_RUNS;
+    worker->work = work;
+    worker->since_us = clock_boot_us();
+    pthread_mutex_unlock(&workers->lock);
+    if (work->run(work->job, &work->err))
+        work->err.kind = ERR_NONE;
+    pthread_mutex_lock(&workers->lock);
+    worker->work = NULL;
+    workers->stuck -= work->place.is_stuck;
+    lanes_end(workers->lanes, &work->place);
+    work->progress = WORK_ENDED;
+    work->next = NULL;
+    *workers->ended_end = work;
+    workers->ended_end = &work->next;
+    /* Cannot fail: the counter would have to reach 2^64. */
+    (void)!write(workers->wake_fd, &one, sizeof one);
 }
 
 static void *work_loop(void *arg)
 {
-    struct workers *workers = arg;
-    const uint64_t one = 1;
+    struct worker *worker = arg;
+    struct workers *workers = worker->workers;
 
     pthread_mutex_lock(&workers->lock);
-    for (;;) {
-        struct work *work = pop_most_urgent(workers);
+    while (workers->alive - workers->stuck <= workers->most) {
+        struct lane_place *place = lanes_pop(workers->lanes);
 
-        if (work == NULL) {
-            if (workers->closing)
-                break;
+        if (place != NULL) {
+            run_work(worker, work_of(place));
+        } else if (workers->closing) {
+            break;
+        } else {
             workers->idle++;
-            pthread_cond_wait(&workers->queued_or_closing, &workers->lock);
+            pthread_cond_wait(&workers->work_or_closing, &workers->lock);
             workers->idle--;
-            continue;
         }
-        work->progress = WORK_RUNNING;
-        workers->running++;
-        pthread_mutex_unlock(&workers->lock);
-        if (work->run(work->job, &work->err))
-            work->err.kind = ERR_NONE;
-        pthread_mutex_lock(&workers->lock);
-        work->progress = WORK_ENDED;
-        workers->running--;
-        push(&workers->ended, work);
-        pthread_cond_broadcast(&workers->ended_one);
-        /* Cannot fail: the counter would have to reach 2^64. */
-        (void)!write(workers->wake_fd, &one, sizeof one);
     }
+    worker->state = THREAD_LEFT;
+    workers->alive--;
+    pthread_cond_broadcast(&workers->thread_left);
+    /* Another was to take over, and may be asleep. */
+    pthread_cond_signal(&workers->work_or_closing);
     pthread_mutex_unlock(&workers->lock);
     return NULL;
+}
+
+/* False if there is no thread at all to do the work. */
+static bool provide_thread(struct workers *workers, struct err *err)
+{
+    struct worker *worker = workers->threads;
+    int r;
+
+    if (lanes_waiting(workers->lanes) <= workers->idle ||
+        workers->alive - workers->stuck >= workers->most || workers->stuck > WORKER_STUCK_MOST)
+        return true;
+    while (worker->state == THREAD_ALIVE)
+        worker++;
+    if (worker->state == THREAD_LEFT)
+        pthread_join(worker->thread, NULL);
+    *worker = (struct worker){.workers = workers, .state = THREAD_ALIVE};
+    r = pthread_create(&worker->thread, NULL, work_loop, worker);
+    if (r == 0) {
+        workers->alive++;
+        return true;
+    }
+    worker->state = THREAD_NONE;
+    return workers->alive > workers->stuck || err_errno(err, ERR_LOCAL, r, "cannot start a thread");
+}
+
+/* -- jobs that do not end -------------------------------------------------------------------------
+ */
+
+enum { EVERY_US = WORKER_STUCK_AFTER_MS * 1000, TELL_AFTER_US = WORKER_TELL_AFTER_MS * 1000 };
+
+static void plan_check(struct workers *workers)
+{
+    int is_planned;
+
+    if (sd_event_source_get_enabled(workers->check, &is_planned) > 0)
+        return;
+    sd_event_source_set_time_relative(workers->check, EVERY_US);
+    sd_event_source_set_enabled(workers->check, SD_EVENT_ONESHOT);
+}
+
+/* What has run for so long is stuck, and others get threads. */
+static void look_for_stuck(struct workers *workers, uint64_t after_us)
+{
+    uint64_t now_us = clock_boot_us();
+    struct err err;
+
+    for (size_t i = 0; i < THREADS; i++) {
+        const struct worker *worker = &workers->threads[i];
+
+        if (worker->work != NULL && !worker->work->place.is_stuck &&
+            now_us - worker->since_us >= after_us &&
+            lanes_mark_stuck(workers->lanes, &worker->work->place))
+            workers->stuck++;
+    }
+    for (unsigned i = 0; i < workers->most; i++)
+        provide_thread(workers, &err);
+    pthread_cond_broadcast(&workers->work_or_closing);
+}
+
+/* One that is stuck for so long that it is told; the thread cannot free it meanwhile. */
+static struct work *find_untold(struct workers *workers)
+{
+    uint64_t now_us = clock_boot_us();
+
+    for (size_t i = 0; i < THREADS; i++) {
+        const struct worker *worker = &workers->threads[i];
+        struct work *work = worker->work;
+
+        if (work != NULL && work->place.is_stuck && work->told == NULL &&
+            now_us - worker->since_us >= TELL_AFTER_US) {
+            work->told = strdup(lane_name(&work->place));
+            return work->told == NULL ? NULL : work;
+        }
+    }
+    return NULL;
+}
+
+/* Whether there is something to look for next time. */
+static bool is_moving(const struct workers *workers)
+{
+    for (size_t i = 0; i < THREADS; i++) {
+        const struct work *work = workers->threads[i].work;
+
+        if (work != NULL &&
+            (!work->place.is_stuck || (work->told == NULL && workers->on_stuck != NULL)))
+            return true;
+    }
+    return false;
+}
+
+/* Planned when a job begins to wait, and no more once all have ended: an idle process sleeps. */
+static int on_check(sd_event_source *source, uint64_t now_us, void *arg)
+{
+    struct workers *workers = arg;
+    struct work *work;
+
+    (void)source;
+    (void)now_us;
+    pthread_mutex_lock(&workers->lock);
+    look_for_stuck(workers, EVERY_US);
+    while (workers->on_stuck != NULL && (work = find_untold(workers)) != NULL) {
+        pthread_mutex_unlock(&workers->lock);
+        workers->on_stuck(workers->arg, work->told, true);
+        pthread_mutex_lock(&workers->lock);
+    }
+    if (is_moving(workers))
+        plan_check(workers);
+    pthread_mutex_unlock(&workers->lock);
+    return 0;
+}
+
+void workers_watch(struct workers *workers, worker_stuck *on_stuck, void *arg)
+{
+    workers->on_stuck = on_stuck;
+    workers->arg = arg;
+}
+
+/* -- the pool -------------------------------------------------------------------------------------
+ */
+
+static struct work *take_ended(struct workers *workers)
+{
+    struct work *work;
+
+    pthread_mutex_lock(&workers->lock);
+    work = workers->ended;
+    if (work != NULL) {
+        workers->ended = work->next;
+        if (workers->ended == NULL)
+            workers->ended_end = &workers->ended;
+        work->progress = WORK_TOLD;
+    }
+    pthread_mutex_unlock(&workers->lock);
+    return work;
 }
 
 static int on_ended(sd_event_source *source, int fd, uint32_t events, void *arg)
 {
     struct workers *workers = arg;
+    struct work *work;
     uint64_t count;
 
     (void)source;
     (void)events;
     (void)!read(fd, &count, sizeof count);
-    for (;;) {
-        struct work *work;
-
-        pthread_mutex_lock(&workers->lock);
-        work = pop(&workers->ended);
-        pthread_mutex_unlock(&workers->lock);
-        if (work == NULL)
-            return 0;
-        if (work->dropped)
+    while ((work = take_ended(workers)) != NULL) {
+        if (work->told != NULL)
+            workers->on_stuck(workers->arg, work->told, false);
+        if (work->unheard)
             free_work(work);
         else
             slot_finish(&work->slot, &work->err);
     }
+    return 0;
+}
+
+static bool open_sources(struct workers *workers, sd_event *loop, struct err *err)
+{
+    int r;
+
+    workers->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    r = workers->wake_fd < 0
+            ? -errno
+            : sd_event_add_io(loop, &workers->wake, workers->wake_fd, EPOLLIN, on_ended, workers);
+    if (r >= 0)
+        r = sd_event_add_time_relative(loop, &workers->check, CLOCK_BOOTTIME, 0, 0, on_check,
+                                       workers);
+    if (r >= 0)
+        r = sd_event_source_set_enabled(workers->check, SD_EVENT_OFF);
+    if (r < 0)
+        return err_errno(err, ERR_LOCAL, -r, "cannot set up worker threads");
+    sd_event_source_set_description(workers->wake, "workers");
+    sd_event_source_set_description(workers->check, "jobs that do not end");
+    return true;
 }
 
 bool workers_open(sd_event *loop, unsigned threads, struct workers **ret_workers, struct err *err)
 {
     struct workers *workers = calloc(1, sizeof *workers);
-    int r;
+    pthread_condattr_t attributes;
 
     if (workers == NULL)
         return err_memory(err);
-    workers->most = threads < MOST_THREADS ? threads : MOST_THREADS;
-    for (size_t i = 0; i < WORKER_URGENCIES; i++)
-        workers->queued[i].end = &workers->queued[i].first;
-    workers->ended.end = &workers->ended.first;
+    workers->most = threads < THREADS_MOST ? threads : THREADS_MOST;
+    workers->ended_end = &workers->ended;
+    workers->wake_fd = -1;
     pthread_mutex_init(&workers->lock, NULL);
-    pthread_cond_init(&workers->queued_or_closing, NULL);
-    pthread_cond_init(&workers->ended_one, NULL);
-    workers->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    r = workers->wake_fd < 0
-            ? -errno
-            : sd_event_add_io(loop, &workers->wake, workers->wake_fd, EPOLLIN, on_ended, workers);
-    if (r < 0) {
-        workers_close(workers);
-        return err_errno(err, ERR_LOCAL, -r, "cannot set up worker threads");
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&workers->work_or_closing, NULL);
+    pthread_cond_init(&workers->thread_left, &attributes);
+    pthread_condattr_destroy(&attributes);
+    workers->lanes = lanes_new(workers->most);
+    if (workers->lanes == NULL)
+        err_memory(err);
+    else if (open_sources(workers, loop, err)) {
+        *ret_workers = workers;
+        return true;
     }
-    sd_event_source_set_description(workers->wake, "workers");
-    *ret_workers = workers;
-    return true;
+    workers_close(workers, 0);
+    return false;
 }
 
-/* How many jobs still run. */
-static unsigned send_home(struct workers *workers)
+static bool is_busy(const struct workers *workers)
 {
-    unsigned running;
+    if (lanes_waiting(workers->lanes) > 0)
+        return true;
+    for (size_t i = 0; i < THREADS; i++)
+        if (workers->threads[i].work != NULL)
+            return true;
+    return false;
+}
 
+/* False if jobs still run when the time is over. */
+static bool await_threads(struct workers *workers, uint64_t patience_s)
+{
+    struct timespec end;
+    int r = 0;
+
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    end.tv_sec += (time_t)patience_s;
     pthread_mutex_lock(&workers->lock);
     workers->closing = true;
-    running = workers->running;
-    pthread_cond_broadcast(&workers->queued_or_closing);
+    /* Nobody will look for them later, and what the others wrote is to reach their disks. */
+    look_for_stuck(workers, 0);
+    while (r == 0 && workers->alive > 0)
+        r = is_busy(workers) ? pthread_cond_timedwait(&workers->thread_left, &workers->lock, &end)
+                             : pthread_cond_wait(&workers->thread_left, &workers->lock);
     pthread_mutex_unlock(&workers->lock);
-    return running;
+    return r == 0;
 }
 
-void workers_abandon(struct workers *workers)
-{
-    if (workers == NULL)
-        return;
-    if (send_home(workers) == 0)
-        workers_close(workers);
-    else
-        sd_event_source_disable_unref(workers->wake);
-}
-
-void workers_close(struct workers *workers)
+bool workers_close(struct workers *workers, uint64_t patience_s)
 {
     struct work *work;
 
     if (workers == NULL)
-        return;
-    send_home(workers);
-    for (unsigned i = 0; i < workers->started; i++)
-        pthread_join(workers->threads[i], NULL);
-    while ((work = pop(&workers->ended)) != NULL)
+        return true;
+    workers->wake = sd_event_source_disable_unref(workers->wake);
+    workers->check = sd_event_source_disable_unref(workers->check);
+    if (!await_threads(workers, patience_s))
+        return false;
+    for (size_t i = 0; i < THREADS; i++)
+        if (workers->threads[i].state == THREAD_LEFT)
+            pthread_join(workers->threads[i].thread, NULL);
+    while ((work = take_ended(workers)) != NULL)
         free_work(work);
-    sd_event_source_disable_unref(workers->wake);
     if (workers->wake_fd >= 0)
         close(workers->wake_fd);
-    pthread_cond_destroy(&workers->queued_or_closing);
-    pthread_cond_destroy(&workers->ended_one);
+    pthread_cond_destroy(&workers->work_or_closing);
+    pthread_cond_destroy(&workers->thread_left);
     pthread_mutex_destroy(&workers->lock);
+    lanes_free(workers->lanes);
     free(workers);
+    return true;
 }
+
+/* -- jobs -----------------------------------------------------------------------------------------
+ */
 
 static void drop_work(struct slot *slot)
 {
     struct work *work = (struct work *)slot;
     struct workers *workers = work->workers;
-    bool ended;
+    bool is_ours;
 
     pthread_mutex_lock(&workers->lock);
-    if (work->progress == WORK_QUEUED)
-        remove_work(&workers->queued[work->urgency], work);
-    else if (work->progress == WORK_ENDED)
-        remove_work(&workers->ended, work);
-    ended = work->progress != WORK_RUNNING;
-    work->dropped = true;
+    is_ours = work->progress == WORK_WAITS || work->progress == WORK_TOLD;
+    if (work->progress == WORK_WAITS)
+        lanes_remove(workers->lanes, &work->place);
+    work->unheard = true;
     pthread_mutex_unlock(&workers->lock);
-    if (ended)
+    if (is_ours)
         free_work(work);
+    else
+        slot_close(&work->slot);
 }
 
-/* Called with the lock held; false if there is no thread at all to do the work. */
-static bool have_thread(struct workers *workers, struct err *err)
+struct slot *worker_let_go(struct slot *slot)
 {
-    int r;
+    struct work *work = (struct work *)slot;
+    bool is_told;
 
-    unsigned queued = 0;
-
-    for (size_t i = 0; i < WORKER_URGENCIES; i++)
-        queued += workers->queued[i].count;
-    if (queued < workers->idle || workers->started == workers->most)
-        return true;
-    r = pthread_create(&workers->threads[workers->started], NULL, work_loop, workers);
-    if (r == 0)
-        workers->started++;
-    return workers->started > 0 || err_errno(err, ERR_LOCAL, r, "cannot start a thread");
+    if (slot == NULL)
+        return NULL;
+    pthread_mutex_lock(&work->workers->lock);
+    is_told = work->progress == WORK_TOLD;
+    work->unheard = true;
+    pthread_mutex_unlock(&work->workers->lock);
+    if (is_told)
+        free_work(work);
+    else
+        slot_close(&work->slot);
+    return NULL;
 }
 
-struct slot *worker_start(struct workers *workers, enum worker_urgency urgency, worker_run *run,
-                          void *job, worker_free *free_job, slot_done *on_done, void *arg,
-                          struct err *err)
+static struct work *new_work(struct workers *workers, worker_run *run, void *job,
+                             worker_free *free_job, struct err *err)
 {
     struct work *work = calloc(1, sizeof *work);
-    sd_event *loop = sd_event_source_get_event(workers->wake);
-    bool started;
 
     if (work == NULL) {
         free_job(job);
@@ -265,46 +424,65 @@ struct slot *worker_start(struct workers *workers, enum worker_urgency urgency, 
         return NULL;
     }
     work->workers = workers;
-    work->urgency = urgency;
     work->run = run;
     work->free_job = free_job;
     work->job = job;
+    return work;
+}
+
+/* Frees the work if it fails. */
+static bool push(struct work *work, const struct lane_key *key, enum worker_urgency urgency,
+                 struct err *err)
+{
+    struct workers *workers = work->workers;
+    bool pushed;
+
+    pthread_mutex_lock(&workers->lock);
+    pushed = lanes_push(workers->lanes, &work->place, key, urgency) || err_memory(err);
+    if (pushed && !provide_thread(workers, err)) {
+        lanes_remove(workers->lanes, &work->place);
+        pushed = false;
+    }
+    if (pushed && key->name != NULL)
+        plan_check(workers);
+    pthread_cond_signal(&workers->work_or_closing);
+    pthread_mutex_unlock(&workers->lock);
+    if (!pushed)
+        free_work(work);
+    return pushed;
+}
+
+struct slot *worker_start_in(struct workers *workers, const struct lane_key *key,
+                             enum worker_urgency urgency, worker_run *run, void *job,
+                             worker_free *free_job, slot_done *on_done, void *arg, struct err *err)
+{
+    sd_event *loop = sd_event_source_get_event(workers->wake);
+    struct work *work = new_work(workers, run, job, free_job, err);
+
+    if (work == NULL)
+        return NULL;
     if (!slot_open(&work->slot, loop, drop_work, on_done, arg, err)) {
         free_work(work);
         return NULL;
     }
-    pthread_mutex_lock(&workers->lock);
-    started = have_thread(workers, err);
-    if (started) {
-        push(&workers->queued[urgency], work);
-        pthread_cond_signal(&workers->queued_or_closing);
-    }
-    pthread_mutex_unlock(&workers->lock);
-    if (!started) {
-        free_work(work);
-        return NULL;
-    }
-    return &work->slot;
+    return push(work, key, urgency, err) ? &work->slot : NULL;
 }
 
-void worker_join(struct slot *slot)
+struct slot *worker_start(struct workers *workers, enum worker_urgency urgency, worker_run *run,
+                          void *job, worker_free *free_job, slot_done *on_done, void *arg,
+                          struct err *err)
 {
-    struct work *work = (struct work *)slot;
-    struct workers *workers = work->workers;
-    bool queued;
+    return worker_start_in(workers, &(struct lane_key){0}, urgency, run, job, free_job, on_done,
+                           arg, err);
+}
 
-    pthread_mutex_lock(&workers->lock);
-    queued = work->progress == WORK_QUEUED;
-    if (queued)
-        remove_work(&workers->queued[work->urgency], work);
-    while (work->progress == WORK_RUNNING)
-        pthread_cond_wait(&workers->ended_one, &workers->lock);
-    if (queued)
-        work->progress = WORK_ENDED;
-    pthread_mutex_unlock(&workers->lock);
-    if (queued) {
-        if (work->run(work->job, &work->err))
-            work->err.kind = ERR_NONE;
-        slot_finish(&work->slot, &work->err);
-    }
+bool worker_send(struct workers *workers, const struct lane_key *key, worker_run *run, void *job,
+                 worker_free *free_job, struct err *err)
+{
+    struct work *work = new_work(workers, run, job, free_job, err);
+
+    if (work == NULL)
+        return false;
+    work->unheard = true;
+    return push(work, key, WORK_NEXT, err);
 }

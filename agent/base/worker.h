@@ -1,59 +1,84 @@
 /*
  * worker - work that would stall the event loop
  *
- * Making an RSA key takes up to a second, and syncing a set of files takes as long as the disk
- * likes. Such jobs run on a few threads; all the rest of leafd has one thread. A job is a struct of
- * its own that nobody else touches while it runs. Dropping the slot of a running job lets it end
- * unheard and frees it then.
+ * Making an RSA key takes up to a second, and a file operation takes as long as the disk likes: for
+ * ever, on a frozen file system or a server that is away. Such jobs run on a few threads; all the
+ * rest of leafd has one thread. A job is a struct of its own that nobody else touches while it
+ * runs.
+ *
+ * A job that does not end within WORKER_STUCK_AFTER_MS is taken for stuck: another thread takes its
+ * thread's place, up to WORKER_STUCK_MOST of them. What waits behind it in its lane, and on its
+ * disk, goes on waiting (base/lane).
  */
 #ifndef LEAFD_BASE_WORKER_H
 #define LEAFD_BASE_WORKER_H
 
+#include "base/lane.h"
 #include "base/slot.h"
+
+enum {
+    WORKER_STUCK_AFTER_MS = 2000,
+    WORKER_TELL_AFTER_MS = 10000,
+    WORKER_STUCK_MOST = 48 /* threads */
+};
 
 struct workers;
 
 /* What runs on the thread: false with *err filled if it failed. */
 typedef bool worker_run(void *job, struct err *err);
 
-/* Jobs of a lower urgency start when no others wait. */
-enum worker_urgency { WORK_NEXT, WORK_WHEN_IDLE, WORKER_URGENCIES };
-
 /* Frees a job; always runs on the loop's thread. */
 typedef void worker_free(void *job);
 
 /*
- * workers_open - a pool of up to `threads` threads, started when there is work
+ * workers_open - a pool of up to `threads` threads, beside those that are stuck
  *
- * Borrows `loop`. Signals that the loop watches must be blocked already: the threads inherit that.
+ * They are started when there is work. Borrows `loop`. Signals that the loop watches must be
+ * blocked already: the threads inherit that.
  */
 bool workers_open(sd_event *loop, unsigned threads, struct workers **ret_workers, struct err *err);
 
-/*
- * workers_close - waits for jobs that still run, unheard, and frees the pool; NULL is fine
- *
- * Every slot of the pool has been dropped before.
- */
-void workers_close(struct workers *workers);
+/* A lane's job has not ended for WORKER_TELL_AFTER_MS, or has ended after that. On the loop. */
+typedef void worker_stuck(void *arg, const char *lane, bool is_stuck);
+
+/* workers_watch - who is told of jobs that are stuck; `arg` lives as long as the pool */
+void workers_watch(struct workers *workers, worker_stuck *on_stuck, void *arg);
 
 /*
- * workers_abandon - the same without waiting, for a process that ends
+ * workers_close - lets what was started end, unheard, and frees the pool; NULL is fine
  *
- * While a job still runs, its thread and the pool stay.
+ * Every slot of the pool has been dropped before. False if jobs still run after `patience_s`: then
+ * threads and pool stay, and the process is to end by _exit(2), since what exit(3) tears down is
+ * still in use.
  */
-void workers_abandon(struct workers *workers);
+bool workers_close(struct workers *workers, uint64_t patience_s);
 
 /*
- * worker_start - runs `run(job)` on a thread
+ * worker_start - computes: runs `run(job)` on a thread
  *
- * Takes `job`, also when it fails: `free_job` is called once in any case. NULL with *err filled if
- * memory or threads ran out (class local).
+ * Takes `job`, also when it fails: `free_job` is called once in any case. Dropping the slot of a
+ * job that waits forgets it; one that runs ends unheard, and is freed then. NULL with *err filled
+ * if memory or threads ran out (class local).
  */
 struct slot *worker_start(struct workers *workers, enum worker_urgency urgency, worker_run *run,
                           void *job, worker_free *free_job, slot_done *on_done, void *arg,
                           struct err *err);
 
-/* worker_join - sees to it that the job has run, on this thread if need be; on_done runs as ever */
-void worker_join(struct slot *slot);
+/* worker_start_in - the same for a job that belongs to a lane; copies `key` */
+struct slot *worker_start_in(struct workers *workers, const struct lane_key *key,
+                             enum worker_urgency urgency, worker_run *run, void *job,
+                             worker_free *free_job, slot_done *on_done, void *arg, struct err *err);
+
+/*
+ * worker_send - runs a job of a lane of which nobody hears the end
+ *
+ * It runs even if the pool is closed next, as far as that one's patience goes. False with *err
+ * filled as worker_start, and `job` is freed.
+ */
+bool worker_send(struct workers *workers, const struct lane_key *key, worker_run *run, void *job,
+                 worker_free *free_job, struct err *err);
+
+/* worker_let_go - releases the slot of a job that is to run nevertheless; gives NULL */
+struct slot *worker_let_go(struct slot *slot);
 
 #endif

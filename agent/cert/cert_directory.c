@@ -5,12 +5,15 @@
 #include "base/random.h"
 #include "cert/cert_log.h"
 
+#include <stdlib.h>
 #include <string.h>
-#include <sys/inotify.h>
 
 enum { LOOK_GAP_US = 1000000, LOOK_DOUBLINGS = 8, LOOKS_TOLD = 3, LOOK_ACCURACY_US = 250000 };
 
 static void watch(struct cert_work *work);
+
+/* -- the generation before ------------------------------------------------------------------------
+ */
 
 void cert_directory_remove_previous(struct cert_work *work)
 {
@@ -108,7 +111,7 @@ static void end_look(struct cert_work *work, bool found)
     look->swapped = false;
     look->ended_us = clock_boot_us();
     look->has_cause = false;
-    if (work->watch == NULL)
+    if (look->watch == 0 && work->tools->watches != NULL)
         watch(work);
     if (again)
         plan_look_for_cause(work);
@@ -160,6 +163,7 @@ void cert_directory_expect_swap(struct cert_work *work)
 static int on_look_due(sd_event_source *source, uint64_t now_us, void *arg)
 {
     struct cert_work *work = arg;
+    const struct set_place place = cert_work_place(work);
     struct cert_look *look = &work->look;
     struct err err;
 
@@ -179,8 +183,8 @@ static int on_look_due(sd_event_source *source, uint64_t now_us, void *arg)
     if (look->job != NULL) {
         memcpy(look->job->published, work->published.generation, sizeof look->job->published);
         memcpy(look->job->print, look->print, sizeof look->job->print);
-        look->slot = worker_start(work->tools->workers, WORK_WHEN_IDLE, job_look, look->job,
-                                  cert_job_free, on_looked, work, &err);
+        look->slot =
+            set_job_start(&place, WORK_WHEN_IDLE, job_look, look->job, on_looked, work, &err);
     }
     if (look->slot == NULL) {
         look->job = NULL;
@@ -215,36 +219,127 @@ static bool is_our_doing(const struct cert_work *work, const char *name)
     return generation_is_name(name) && strcmp(name, work->published.generation) != 0;
 }
 
-static int on_directory_changed(sd_event_source *source, const struct inotify_event *event,
-                                void *arg)
-{
-    struct cert_work *work = arg;
-    const char *name = event->len > 0 ? event->name : "";
-    CLEANUP(close_fd) int set_fd = -1;
+/* A worker's: the directory is watched, or is not any more, and its mark read. */
+struct watch_job {
+    struct set_claim *claim; /* shared; NULL: none */
+    char generation[GENERATION_NAME_BYTES];
+    int descriptor, watch; /* of struct watches; -1 and 0: none */
+    enum revocation revocation;
+    char directory[];
+};
 
-    (void)source;
-    if (strcmp(name, revoked_mark_name) == 0) {
-        if (cert_work_open_set(work, &set_fd))
-            cert_work_tell_mark(work, revoked_mark_read(set_fd, work->published.generation));
-        return 0;
-    }
-    if (is_our_doing(work, name))
-        return 0;
-    /* Not watched until the look: whoever goes on changing things wakes nobody. */
-    if (work->look.in_a_row >= LOOKS_TOLD)
-        work->watch = sd_event_source_disable_unref(work->watch);
-    plan_look_for_cause(work);
-    return 0;
+static void free_job(void *arg)
+{
+    struct watch_job *job = arg;
+
+    set_claim_drop(job->claim);
+    free(job);
 }
 
+/* The mark is read behind: one that was left before told nobody. */
+static bool run_watch(void *arg, struct err *err)
+{
+    struct watch_job *job = arg;
+    CLEANUP(close_fd) int set_fd = -1;
+
+    if (job->descriptor >= 0)
+        job->watch = watches_add(job->descriptor, job->directory);
+    if (job->claim != NULL && set_claim_open(job->claim, job->directory, &set_fd, err))
+        job->revocation = revoked_mark_read(set_fd, job->generation);
+    job->claim = set_claim_drop(job->claim);
+    return true;
+}
+
+/* NULL if memory ran out. */
+static struct watch_job *new_job(const struct cert_work *work)
+{
+    size_t bytes = strlen(work->cert->directory) + 1;
+    struct watch_job *job = calloc(1, sizeof *job + bytes);
+
+    if (job == NULL)
+        return NULL;
+    memcpy(job->directory, work->cert->directory, bytes);
+    memcpy(job->generation, work->published.generation, sizeof job->generation);
+    job->descriptor = work->tools->watches == NULL ? -1 : watches_descriptor(work->tools->watches);
+    return job;
+}
+
+static void unwatch(struct cert_work *work)
+{
+    const struct set_place place = cert_work_place(work);
+
+    set_unwatch(&place, work->tools->watches, work->look.watch);
+    work->look.watch = 0;
+}
+
+static void on_directory_changed(void *arg, const char *name)
+{
+    struct cert_work *work = arg;
+
+    if (strcmp(name, revoked_mark_name) == 0) {
+        watch(work);
+        return;
+    }
+    if (is_our_doing(work, name))
+        return;
+    /* Not watched until the look: whoever goes on changing things wakes nobody. */
+    if (work->look.in_a_row >= LOOKS_TOLD)
+        unwatch(work);
+    plan_look_for_cause(work);
+}
+
+/* The directory may have been replaced by another one: then it is watched by another number. */
+static void take_watch(struct cert_work *work, int number)
+{
+    struct cert_look *look = &work->look;
+
+    if (look->watch != number)
+        unwatch(work);
+    look->watch = number;
+    if (number != 0 && work->tools->watches != NULL &&
+        watches_hear(work->tools->watches, number, on_directory_changed, work))
+        plan_look_for_cause(work);
+}
+
+static void on_watched(void *arg, const struct err *err)
+{
+    struct cert_work *work = arg;
+    struct cert_look *look = &work->look;
+    const struct watch_job *job = look->watch_job;
+    enum revocation revocation = job->revocation;
+    bool again = look->watch_again || strcmp(job->generation, work->published.generation) != 0;
+
+    (void)err;
+    take_watch(work, job->watch);
+    look->watch_job = NULL;
+    look->watching = slot_drop(look->watching);
+    if (again)
+        watch(work);
+    else
+        cert_work_tell_mark(work, revocation);
+}
+
+/* Has a worker watch the directory, if it is not watched, and read the mark. */
 static void watch(struct cert_work *work)
 {
-    work->watch = sd_event_source_disable_unref(work->watch);
-    if (sd_event_add_inotify(work->tools->loop, &work->watch, work->cert->directory,
-                             IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB | IN_DELETE_SELF |
-                                 IN_MOVE_SELF | IN_ONLYDIR,
-                             on_directory_changed, work) >= 0)
-        sd_event_source_set_description(work->watch, "directory of a set");
+    const struct set_place place = cert_work_place(work);
+    const struct lane_key lane = set_lane(&place);
+    struct cert_look *look = &work->look;
+    struct watch_job *job;
+    struct err err;
+
+    look->watch_again = look->watching != NULL;
+    if (look->watch_again)
+        return;
+    job = new_job(work);
+    if (job == NULL)
+        return;
+    job->claim = set_claim_share(work->claim);
+    look->watch_job = job;
+    look->watching = worker_start_in(work->tools->workers, &lane, WORK_NEXT, run_watch, job,
+                                     free_job, on_watched, work, &err);
+    if (look->watching == NULL)
+        look->watch_job = NULL;
 }
 
 void cert_directory_watch(struct cert_work *work)

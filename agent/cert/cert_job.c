@@ -67,10 +67,7 @@ static bool open_claimed(struct cert_job *job, struct err *err)
 void cert_job_free(void *arg)
 {
     struct cert_job *job = arg;
-    struct err err;
 
-    if (job->is_last && open_claimed(job, &err))
-        publish_leave_only(job->set_fd);
     close_fd(&job->set_fd);
     set_claim_drop(job->claim);
     cert_draft_free(job->draft);
@@ -538,16 +535,26 @@ static bool save(struct cert_job *job, struct err *err)
 /* -- what a worker runs ---------------------------------------------------------------------------
  */
 
-/* The directory is closed before the job waits for the loop: many may. */
+/* Many jobs may wait for the loop, and whoever drops a claim last may wait for the disk. */
 static bool leave_set(struct cert_job *job, bool done)
 {
+    close_fd(&job->set_fd);
+    job->claim = set_claim_drop(job->claim);
+    return done;
+}
+
+/* The claim is for whoever asked. */
+bool job_read_disk(void *arg, struct err *err)
+{
+    struct cert_job *job = arg;
+    bool done = read_disk(job, err);
+
     close_fd(&job->set_fd);
     return done;
 }
 
 /* clang-format off */
 #define JOB(name, run) bool name(void *arg, struct err *err) { return leave_set(arg, run(arg, err)); }
-JOB(job_read_disk, read_disk)
 JOB(job_look, look)
 JOB(job_make_key, make_key)
 JOB(job_vet, vet_signed)

@@ -54,7 +54,6 @@ struct cert_job {
     bool is_kept;       /* of job_read_disk: it failed since another agent works there */
     bool is_seen;       /* of job_read_disk: it failed, but `installed` and `state` tell what can be
                            seen of the directory */
-    bool is_last;       /* of its directory: whatever it did, only what is published stays there */
     bool is_exposed;    /* by job_look: the key may be read by others */
     bool rehearse;      /* for job_make_key: try the disk before the CA is asked */
     bool keep_key;      /* for job_make_key: use the published key again */

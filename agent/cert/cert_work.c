@@ -5,7 +5,6 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "cert/consumer.h"
-#include "install/publish.h"
 #include "plan/backoff.h"
 #include "plan/ca_news.h"
 #include "plan/renewal.h"
@@ -27,6 +26,11 @@ bool cert_work_open(struct cert_work *work, struct cert_tools *tools, struct con
     return false;
 }
 
+struct set_place cert_work_place(const struct cert_work *work)
+{
+    return (struct set_place){work->tools->workers, &work->tools->mounts, work->cert->directory};
+}
+
 void cert_work_note_end(struct cert_work *work)
 {
     if (work->claim == NULL || !work->read_once ||
@@ -36,18 +40,16 @@ void cert_work_note_end(struct cert_work *work)
     cert_work_save(work);
 }
 
-/* What the next process must know is on disk before this one lets go of the directory. */
+/* What the next process must know reaches the disk before the directory is let go of: its jobs are
+ * done in order. */
 static void finish_saving(struct cert_work *work)
 {
-    CLEANUP(close_fd) int set_fd = -1;
-    struct err err;
+    bool again = work->save_again;
 
-    if (work->saving != NULL)
-        worker_join(work->saving);
-    work->saving = slot_drop(work->saving);
-    if (work->save_again && cert_work_open_set(work, &set_fd) &&
-        !cert_state_write(set_fd, &work->state, &err))
-        log_detail(work->cert->name, "cannot keep the state: %s", err.text);
+    work->saving = worker_let_go(work->saving);
+    if (again)
+        cert_work_save(work);
+    work->saving = worker_let_go(work->saving);
 }
 
 static void free_draft(struct cert_work *work)
@@ -60,40 +62,34 @@ static void free_draft(struct cert_work *work)
  */
 static void leave_directory(struct cert_work *work)
 {
+    const struct set_place place = cert_work_place(work);
+
     work->removal = sd_event_source_disable_unref(work->removal);
-    work->watch = sd_event_source_disable_unref(work->watch);
-    work->listing = slot_drop(work->listing);
-    work->list_job = NULL;
+    set_unwatch(&place, work->tools->watches, work->look.watch);
+    slot_drop(work->look.watching);
     sd_event_source_disable_unref(work->look.timer);
     slot_drop(work->look.slot);
     work->look = (struct cert_look){0};
+    work->listing = slot_drop(work->listing);
+    work->list_job = NULL;
 }
 
 void cert_work_close_set(struct cert_work *work)
 {
-    work->claim = set_claim_drop(work->claim);
-}
+    const struct set_place place = cert_work_place(work);
 
-bool cert_work_open_set(const struct cert_work *work, int *ret_fd)
-{
-    struct err err;
-
-    return work->claim != NULL && set_claim_open(work->claim, work->cert->directory, ret_fd, &err);
+    work->claim = set_give_up(&place, work->claim);
 }
 
 void cert_work_close(struct cert_work *work)
 {
-    CLEANUP(close_fd) int set_fd = -1;
-
     ca_leave(work->tools->ca, &work->interest);
     finish_saving(work);
     leave_directory(work);
     set_owner_close(&work->set);
     cert_work_leave_held(work);
-    /* Nothing is left that could do it in a turn of its own. */
-    if (work->draft != NULL && work->draft->generation[0] != '\0' &&
-        cert_work_open_set(work, &set_fd) && !publish_may_be(set_fd, work->draft->generation))
-        generation_remove(set_fd, work->draft->generation);
+    if (work->draft != NULL)
+        cert_work_remove(work, work->draft->generation);
     free_draft(work);
     cert_work_close_set(work);
     wall_timer_close(&work->told.timer);
@@ -111,17 +107,11 @@ static bool is_used(const struct config *config, const char *directory)
 
 void cert_work_abandon(struct cert_work *work, const struct config *config)
 {
-    CLEANUP(close_fd) int set_fd = -1;
-    struct cert_job *running;
+    const struct set_place place = cert_work_place(work);
 
-    if (work->claim == NULL || is_used(config, work->cert->directory))
-        return;
-    /* What a worker is doing may be the publication itself. */
-    running = set_owner_running(&work->set);
-    if (running != NULL)
-        running->is_last = true;
-    else if (cert_work_open_set(work, &set_fd))
-        publish_leave_only(set_fd);
+    /* Behind what a worker is doing, which may be the publication itself. */
+    if (!is_used(config, work->cert->directory))
+        set_leave_only(&place, work->claim);
 }
 
 bool cert_work_adopt(struct cert_work *work, struct config *config, const struct cert_config *cert)
@@ -152,43 +142,11 @@ bool cert_work_adopt(struct cert_work *work, struct config *config, const struct
     return moved;
 }
 
-struct removal {
-    struct cert_work *work;
-    char generation[GENERATION_NAME_BYTES];
-};
-
-static struct cert_job *make_removal(void *arg, struct err *err)
-{
-    const struct removal *removal = arg;
-    const struct cert_work *work = removal->work;
-    struct cert_job *job = cert_job_new(work->config, work->cert, work->claim, NULL, err);
-
-    if (job != NULL)
-        memcpy(job->removed, removal->generation, sizeof job->removed);
-    return job;
-}
-
 void cert_work_remove(struct cert_work *work, const char *generation)
 {
-    struct removal *removal;
-    struct err err;
-    struct set_order order = {.loop = work->tools->loop,
-                              .workers = work->tools->workers,
-                              .urgency = WORK_NEXT,
-                              .make = make_removal,
-                              .run = job_remove,
-                              .free_arg = free};
+    const struct set_place place = cert_work_place(work);
 
-    if (generation[0] == '\0' || work->claim == NULL)
-        return;
-    removal = calloc(1, sizeof *removal);
-    if (removal == NULL)
-        return;
-    removal->work = work;
-    snprintf(removal->generation, sizeof removal->generation, "%s", generation);
-    order.arg = removal;
-    if (set_owner_start(&work->set, &order, NULL, &err) == NULL)
-        free(removal);
+    set_remove(&place, work->claim, generation);
 }
 
 static bool holds(const struct cert_work *work)
@@ -261,6 +219,7 @@ static void on_saved(void *arg, const struct err *err)
 
 void cert_work_save(struct cert_work *work)
 {
+    const struct set_place place = cert_work_place(work);
     struct cert_job *job;
     struct err err;
 
@@ -271,8 +230,7 @@ void cert_work_save(struct cert_work *work)
     if (job == NULL)
         return;
     cert_state_copy(&job->state, &work->state);
-    work->saving = worker_start(work->tools->workers, WORK_NEXT, job_save, job, cert_job_free,
-                                on_saved, work, &err);
+    work->saving = set_job_start(&place, WORK_NEXT, job_save, job, on_saved, work, &err);
 }
 
 void cert_work_heed(struct cert_work *work, enum revocation revocation)

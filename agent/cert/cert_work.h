@@ -7,9 +7,9 @@
 #ifndef LEAFD_CERT_CERT_WORK_H
 #define LEAFD_CERT_CERT_WORK_H
 
-#include "base/worker.h"
 #include "ca/ca.h"
 #include "cert/cert_job.h"
+#include "cert/set_jobs.h"
 #include "cert/set_owner.h"
 #include "cert/wall_timer.h"
 #include "config/config.h"
@@ -37,8 +37,10 @@ struct cert_tools {
     sd_event *loop;
     struct workers *workers;
     struct workers
-        *lookups;           /* for names of consumers' hosts: name servers that hang stall no key */
-    struct http_loop *http; /* for consumers: one that hangs must not keep the CA waiting */
+        *lookups;         /* for names of consumers' hosts: name servers that hang stall no key */
+    struct mounts mounts; /* which directories are on one disk */
+    struct watches *watches; /* of the sets' directories; NULL: none, they are looked at only */
+    struct http_loop *http;  /* for consumers: one that hangs must not keep the CA waiting */
     struct ca *ca;
     struct ca_cache *cache;
     struct reload_turns turns;
@@ -78,6 +80,10 @@ struct cert_look {
     bool had_cause; /* the one under way was */
     bool told;      /* what is damaged by now was told by a look, or as often before as is told */
     bool swapped;   /* leafd itself changed names since the last one: it counts for nobody */
+    int watch;      /* of struct watches; 0: the directory is not watched */
+    struct slot *watching;       /* the watch being set, or the mark being read */
+    struct watch_job *watch_job; /* of it; borrowed */
+    bool watch_again;
 };
 
 /* What was told of a certificate already, so that it is not told at every try; cert_log's. */
@@ -121,7 +127,7 @@ struct cert_work {
     struct cert_state state;
     char previous[GENERATION_NAME_BYTES]; /* kept for its readers, and to go back to; "" none */
     struct prove_seen seen;               /* by the last look at what the consumer serves */
-    sd_event_source *removal, *watch;     /* of cert_directory */
+    sd_event_source *removal;             /* of cert_directory */
     struct cert_look look;                /* the same */
     bool read_once;
     bool in_time;         /* the certificate in the making is a renewal that nothing hastens */
@@ -155,9 +161,8 @@ bool cert_work_open(struct cert_work *work, struct cert_tools *tools, struct con
  */
 void cert_work_note_end(struct cert_work *work);
 
-/* cert_work_open_set - opens the set's directory for a moment; false where this process does not
- * keep the set, or its path leads elsewhere by now. The descriptor belongs to the caller */
-bool cert_work_open_set(const struct cert_work *work, int *ret_fd);
+/* cert_work_place - where its set is, for set_jobs */
+struct set_place cert_work_place(const struct cert_work *work);
 
 /* cert_work_close_set - gives up the set */
 void cert_work_close_set(struct cert_work *work);

@@ -70,6 +70,7 @@ static void start_turn(struct deployment *deployment, bool swaps, set_make *make
     struct cert_work *work = deployment->work;
     const struct set_order order = {.loop = work->tools->loop,
                                     .workers = work->tools->workers,
+                                    .mounts = &work->tools->mounts,
                                     .urgency = WORK_NEXT,
                                     .swaps = swaps,
                                     .make = make,

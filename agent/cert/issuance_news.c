@@ -119,6 +119,7 @@ static void on_list_read(void *arg, const struct err *job_err)
 void issuance_take_list(struct issuance *issuance, const char *serial, const char *pem)
 {
     struct cert_work *work = issuance->work;
+    const struct set_place place = cert_work_place(work);
     struct cert_job *job;
     struct err err;
 
@@ -134,8 +135,8 @@ void issuance_take_list(struct issuance *issuance, const char *serial, const cha
         return;
     }
     work->list_job = job;
-    work->listing = worker_start(work->tools->workers, WORK_WHEN_IDLE, job_read_list, job,
-                                 cert_job_free, on_list_read, issuance, &err);
+    work->listing =
+        set_job_start(&place, WORK_WHEN_IDLE, job_read_list, job, on_list_read, issuance, &err);
     if (work->listing == NULL)
         work->list_job = NULL;
 }

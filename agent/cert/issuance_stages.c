@@ -70,13 +70,13 @@ static void on_job_done(void *arg, const struct err *job_err)
 static void start_job(struct issuance *issuance, set_make *make, worker_run *run,
                       slot_done *on_done)
 {
+    const struct set_place place = cert_work_place(issuance->work);
     struct err err;
     struct cert_job *job = make(issuance, &err);
     struct slot *slot = NULL;
 
     if (job != NULL)
-        slot = worker_start(issuance->work->tools->workers, WORK_NEXT, run, job, cert_job_free,
-                            on_done, issuance, &err);
+        slot = set_job_start(&place, WORK_NEXT, run, job, on_done, issuance, &err);
     if (slot == NULL)
         issuance->job = NULL;
     take_slot(issuance, slot, &err);
@@ -90,6 +90,7 @@ static void start_turn(struct issuance *issuance, set_make *make, worker_run *ru
     const struct set_order order = {
         .loop = tools->loop,
         .workers = tools->workers,
+        .mounts = &issuance->work->tools->mounts,
         /* What is on its way to the CA goes before what is only looked at, so that the CA is kept
          * busy. */
         .urgency = run == job_read_disk ? WORK_WHEN_IDLE : WORK_NEXT,
@@ -256,7 +257,6 @@ static void on_read(void *arg, const struct err *job_err)
     struct cert_job *job = issuance->job;
     struct err err = *job_err;
     enum issuance_event event = ISSUANCE_FAILED;
-    CLEANUP(close_fd) int set_fd = -1;
 
     if (job != NULL) {
         cert_work_close_set(work);
@@ -264,11 +264,8 @@ static void on_read(void *arg, const struct err *job_err)
     }
     if (err.kind == ERR_NONE) {
         cert_log_link_failed(work, &job->link_failure);
-        cert_directory_watch(work);
-        /* What was left before the watch was there has told nobody. */
-        if (job->revocation == REVOCATION_NONE && cert_work_open_set(work, &set_fd))
-            job->revocation = revoked_mark_read(set_fd, job->installed.generation);
         event = take_findings(issuance, job);
+        cert_directory_watch(work);
         tell_damage(work, job);
         take_held(work, job, event);
         work->look.print[0] = '\0'; /* the next look reads it all */

@@ -22,8 +22,6 @@ static void free_turn(struct set_turn *turn)
 {
     slot_drop(turn->worker);
     slot_close(&turn->slot);
-    if (turn->order.free_arg != NULL)
-        turn->order.free_arg(turn->order.arg);
     free(turn);
 }
 
@@ -40,6 +38,14 @@ static void end_turn(struct set_turn *turn)
     free_turn(turn);
     if (was_first && owner->first != NULL)
         begin(owner->first);
+}
+
+static struct slot *start_job(struct set_turn *turn, enum worker_urgency urgency, worker_run *run,
+                              struct cert_job *job, slot_done *on_done, struct err *err)
+{
+    const struct set_place place = {turn->order.workers, turn->order.mounts, job->cert->directory};
+
+    return set_job_start(&place, urgency, run, job, on_done, turn, err);
 }
 
 static void on_removed(void *arg, const struct err *err)
@@ -63,8 +69,7 @@ static bool starts_removal(struct set_turn *turn)
     memcpy(removal->removed, draft->generation, sizeof removal->removed);
     turn->job = NULL;
     slot_drop(turn->worker);
-    turn->worker = worker_start(turn->order.workers, WORK_NEXT, job_remove, removal, cert_job_free,
-                                on_removed, turn, &err);
+    turn->worker = start_job(turn, WORK_NEXT, job_remove, removal, on_removed, &err);
     return turn->worker != NULL;
 }
 
@@ -85,8 +90,8 @@ static void begin(struct set_turn *turn)
 
     turn->job = turn->order.make(turn->order.arg, &err);
     if (turn->job != NULL)
-        turn->worker = worker_start(turn->order.workers, turn->order.urgency, turn->order.run,
-                                    turn->job, cert_job_free, on_job_done, turn, &err);
+        turn->worker =
+            start_job(turn, turn->order.urgency, turn->order.run, turn->job, on_job_done, &err);
     if (turn->worker == NULL) {
         turn->job = NULL;
         slot_finish(&turn->slot, &err);
@@ -110,10 +115,7 @@ static void on_heard(void *arg, const struct err *err)
 
     turn->heard = true;
     /* Whoever hears drops the slot, and with it the turn. */
-    if (turn->on_done != NULL)
-        turn->on_done(turn->order.arg, err);
-    else
-        end_turn(turn);
+    turn->on_done(turn->order.arg, err);
 }
 
 struct slot *set_owner_start(struct set_owner *owner, const struct set_order *order,
@@ -143,36 +145,11 @@ bool set_owner_runs_swap(const struct set_owner *owner)
     return owner->first != NULL && owner->first->order.swaps;
 }
 
-struct cert_job *set_owner_running(const struct set_owner *owner)
-{
-    const struct set_turn *first = owner->first;
-
-    return first == NULL || first->has_run ? NULL : first->job;
-}
-
-/* What nobody waits for is done all the same. */
-static void finish(struct set_turn *turn)
-{
-    struct err err;
-
-    if (turn->worker != NULL) {
-        worker_join(turn->worker);
-        return;
-    }
-    turn->job = turn->order.make(turn->order.arg, &err);
-    if (turn->job == NULL)
-        return;
-    turn->order.run(turn->job, &err);
-    cert_job_free(turn->job);
-}
-
 void set_owner_close(struct set_owner *owner)
 {
     while (owner->first != NULL) {
         struct set_turn *turn = owner->first;
 
-        if (turn->on_done == NULL)
-            finish(turn);
         owner->first = turn->next;
         free_turn(turn);
     }

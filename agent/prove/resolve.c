@@ -94,7 +94,7 @@ static struct slot *start_lookup(struct resolve *resolve, const struct resolve_t
                                  struct err *err)
 {
     struct lookup *lookup = calloc(1, sizeof *lookup);
-    struct timed_job job = {run_lookup, lookup, free, limit_us, {.kind = ERR_NONE}};
+    struct timed_job job = {target->host, run_lookup, lookup, free, limit_us, {.kind = ERR_NONE}};
 
     if (lookup == NULL) {
         err_memory(err);

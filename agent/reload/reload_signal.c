@@ -480,7 +480,8 @@ struct slot *reload_signal_start(sd_event *loop, struct workers *workers,
 {
     const char *target = order->pidfile != NULL ? order->pidfile : order->name;
     struct errand *errand = malloc(sizeof *errand);
-    struct timed_job job = {run_errand, errand, free, limit_s * 1000000, {.kind = ERR_NONE}};
+    struct timed_job job = {target, run_errand,        errand,
+                            free,   limit_s * 1000000, {.kind = ERR_NONE}};
 
     if (errand == NULL) {
         err_memory(err);

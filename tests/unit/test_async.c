@@ -113,7 +113,7 @@ static void a_job_ends_once_and_later(void **state)
     assert_int_equal(freed, 0);
     slot_drop(slot);
     assert_int_equal(freed, 1);
-    workers_close(workers);
+    assert_true(workers_close(workers, 10));
 }
 
 static void a_dropped_job_is_unheard_and_freed_whether_it_waits_or_runs(void **state)
@@ -138,7 +138,7 @@ static void a_dropped_job_is_unheard_and_freed_whether_it_waits_or_runs(void **s
     while (freed < 2)
         sd_event_run(heard->loop, 1000);
     assert_int_equal(heard->times, 0);
-    workers_close(workers);
+    assert_true(workers_close(workers, 10));
     close(go[0]);
     close(go[1]);
 }
@@ -160,32 +160,88 @@ static void many_jobs_all_end(void **state)
     for (size_t i = 0; i < COUNT_OF(slots); i++)
         slot_drop(slots[i]);
     assert_int_equal(freed, COUNT_OF(slots));
-    workers_close(workers);
+    assert_true(workers_close(workers, 10));
 }
 
-static void joining_runs_what_still_waits(void **state)
+static void what_is_let_go_runs_before_the_pool_is_closed(void **state)
 {
     struct heard *heard = *state;
+    const struct lane_key lane = {"/set", 1};
     struct workers *workers;
     unsigned freed = 0;
-    struct job *job = new_job(&freed, -1, false);
     struct slot *running, *queued;
     struct err err;
     int go[2];
 
     assert_int_equal(pipe(go), 0);
     assert_true(workers_open(heard->loop, 1, &workers, &err));
-    running = worker_start(workers, WORK_NEXT, run_job, new_job(&freed, go[0], false), free_job,
-                           hear, heard, &err);
-    queued = worker_start(workers, WORK_NEXT, run_job, job, free_job, hear, heard, &err);
-    worker_join(queued);
-    assert_int_equal(job->ran, 1);
+    running = worker_start_in(workers, &lane, WORK_NEXT, run_job, new_job(&freed, go[0], false),
+                              free_job, hear, heard, &err);
+    queued = worker_start_in(workers, &lane, WORK_NEXT, run_job, new_job(&freed, go[0], false),
+                             free_job, hear, heard, &err);
+    assert_true(
+        worker_send(workers, &lane, run_job, new_job(&freed, go[0], false), free_job, &err));
+    assert_null(worker_let_go(queued));
+    assert_null(worker_let_go(running));
+    assert_int_equal(write(go[1], "abc", 3), 3);
+    assert_true(workers_close(workers, 10));
+    assert_int_equal(freed, 3);
+    assert_int_equal(heard->times, 0);
+    close(go[1]);
+    assert_int_equal(read(go[0], &(char){0}, 1), 0);
+    close(go[0]);
+}
+
+/* Each disk has more jobs than there are threads, and those of one never end. */
+static void a_disk_that_hangs_holds_only_its_own_jobs(void **state)
+{
+    struct heard *heard = *state;
+    struct workers *workers;
+    unsigned freed = 0;
+    char name[16];
+    struct slot *hung[6], *other;
+    struct err err;
+    int go[2];
+
+    assert_int_equal(pipe(go), 0);
+    assert_true(workers_open(heard->loop, 2, &workers, &err));
+    for (size_t i = 0; i < COUNT_OF(hung); i++) {
+        snprintf(name, sizeof name, "/hung/%zu", i);
+        hung[i] = worker_start_in(workers, &(struct lane_key){name, 1}, WORK_NEXT, run_job,
+                                  new_job(&freed, go[0], false), free_job, hear, heard, &err);
+    }
+    other = worker_start_in(workers, &(struct lane_key){"/other", 2}, WORK_NEXT, run_job,
+                            new_job(&freed, -1, false), free_job, hear, heard, &err);
+    turn(heard, UINT64_MAX);
+    assert_int_equal(heard->times, 1);
+    slot_drop(other);
+    for (size_t i = 0; i < COUNT_OF(hung); i++)
+        slot_drop(hung[i]);
+    assert_int_equal(write(go[1], "abcdef", 6), 6);
+    assert_true(workers_close(workers, 10));
+    close(go[0]);
+    close(go[1]);
+}
+
+static void a_pool_is_left_when_a_disk_hangs(void **state)
+{
+    struct heard *heard = *state;
+    struct workers *workers;
+    unsigned freed = 0;
+    struct err err;
+    int go[2];
+
+    assert_int_equal(pipe(go), 0);
+    assert_true(workers_open(heard->loop, 1, &workers, &err));
+    assert_true(worker_send(workers, &(struct lane_key){"/hung", 1}, run_job,
+                            new_job(&freed, go[0], false), free_job, &err));
+    assert_true(worker_send(workers, &(struct lane_key){"/other", 2}, run_job,
+                            new_job(&freed, -1, false), free_job, &err));
+    assert_false(workers_close(workers, 1));
+    assert_int_equal(freed, 0);
     assert_int_equal(write(go[1], "x", 1), 1);
-    worker_join(running);
-    slot_drop(running);
-    slot_drop(queued);
+    assert_true(workers_close(workers, 10));
     assert_int_equal(freed, 2);
-    workers_close(workers);
     close(go[0]);
     close(go[1]);
 }
@@ -562,7 +618,9 @@ int main(int argc, char **argv)
         ASYNC_TEST(a_job_ends_once_and_later),
         ASYNC_TEST(a_dropped_job_is_unheard_and_freed_whether_it_waits_or_runs),
         ASYNC_TEST(many_jobs_all_end),
-        ASYNC_TEST(joining_runs_what_still_waits),
+        ASYNC_TEST(what_is_let_go_runs_before_the_pool_is_closed),
+        ASYNC_TEST(a_disk_that_hangs_holds_only_its_own_jobs),
+        ASYNC_TEST(a_pool_is_left_when_a_disk_hangs),
         ASYNC_TEST(a_command_runs_with_a_clean_environment),
         ASYNC_TEST(a_command_that_fails_tells_its_last_line),
         ASYNC_TEST(a_command_that_is_killed_says_so),

@@ -250,7 +250,7 @@ static int close_door(void **state)
     ca_close(fixture->ca);
     assert_int_equal(fixture->config.references, 1);
     http_loop_close(fixture->http);
-    workers_close(fixture->workers);
+    assert_true(workers_close(fixture->workers, 10));
     sd_event_unref(fixture->loop);
     server_stop(&fixture->server);
     X509_free(fixture->server.order.leaves[0]);

@@ -730,6 +730,7 @@ static void start_look(struct fixture *fixture, char *folder)
     assert_non_null(mkdtemp(folder));
     fixture->tools.stays = true;
     assert_true(workers_open(fixture->tools.loop, 1, &fixture->tools.workers, &err));
+    assert_true(watches_open(fixture->tools.loop, &fixture->tools.watches, &err));
     fixture->cert.directory = folder;
     fixture->config->agent.files_every_s = 600;
     assert_true(set_claim_take(folder, 0755, &work->claim, &fd, &err));
@@ -738,6 +739,8 @@ static void start_look(struct fixture *fixture, char *folder)
     work->published.due_s = clock_now_s() + 1000;
     deliver(fixture, ISSUANCE_FRESH);
     cert_directory_watch(work);
+    while (work->look.watching != NULL)
+        sd_event_run(fixture->tools.loop, 100000);
     trace[0] = '\0';
 }
 
@@ -759,7 +762,8 @@ static void end_looks(struct fixture *fixture, const char *folder)
     int folder_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     close_machine(fixture);
-    workers_close(fixture->tools.workers);
+    assert_true(workers_close(fixture->tools.workers, 10));
+    watches_close(fixture->tools.watches);
     unlinkat(folder_fd, "..revoked", 0);
     unlinkat(folder_fd, "..state", 0);
     unlinkat(folder_fd, "..lock", 0);
@@ -786,7 +790,7 @@ static void a_look_ends_with_the_directory_that_it_was_at(void **state)
     hear(fixture, ISSUANCE_CHANGED);
     assert_at(fixture, ISSUANCE_READING);
     assert_null(work->look.job);
-    assert_null(work->watch);
+    assert_null(work->look.watching);
     deliver(fixture, ISSUANCE_FAILED);
     /* The job that nobody waits for is freed; nothing that is left of the look reaches it. */
     for (unsigned i = 0; i < 10; i++)
@@ -797,7 +801,7 @@ static void a_look_ends_with_the_directory_that_it_was_at(void **state)
     moved.directory = folder;
     cert_directory_watch(work);
     assert_int_equal(sd_event_source_get_enabled(work->look.timer, NULL), 1);
-    assert_non_null(work->watch);
+    assert_non_null(work->look.watching);
     work->cert = &fixture->cert;
     end_looks(fixture, folder);
 }
@@ -807,7 +811,7 @@ static void mark(struct cert_work *work, enum revocation revocation)
     struct err err;
     int fd;
 
-    assert_true(cert_work_open_set(work, &fd));
+    assert_true(set_claim_open(work->claim, work->cert->directory, &fd, &err));
     assert_true(revoked_mark_write(fd, published_name, revocation, &err));
     close(fd);
 }

@@ -96,7 +96,7 @@ static int close_stage(void **state)
     struct stage *stage = *state;
 
     http_loop_close(stage->http);
-    workers_close(stage->workers);
+    assert_true(workers_close(stage->workers, 10));
     sd_event_unref(stage->loop);
     config_unref(stage->config);
     X509_free(stage->leaf);

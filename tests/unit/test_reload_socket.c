@@ -55,7 +55,7 @@ static int close_bench(void **state)
     slot_drop(bench->slot);
     if (bench->listener >= 0)
         close(bench->listener);
-    workers_close(bench->workers);
+    assert_true(workers_close(bench->workers, 10));
     sd_event_unref(bench->loop);
     unlink(bench->path);
     unlink(bench->file);

@@ -1,0 +1,46 @@
+/*
+ * mounts - which disk a path lies on, as far as that can be known without asking the disk
+ *
+ * stat(2) on a frozen file system or a server that is away may not come back. The kernel's own
+ * table of mounts does (proc_pid_mountinfo(5)): the longest mount point that leads to a path tells
+ * the device. Symbolic links are not followed, so a path may be told to lie on the disk of the
+ * link; whoever orders work by it must not depend on it alone.
+ */
+#ifndef LEAFD_BASE_MOUNTS_H
+#define LEAFD_BASE_MOUNTS_H
+
+#include "base/bytes.h"
+
+#include <stdint.h>
+
+struct mount;
+
+/* Initialise with {0}; what was read last. */
+struct mounts {
+    int fd; /* of the table, which poll(2) tells changes of; 0: not open yet, -1: it cannot be */
+    struct bytes text;
+    struct mount *items; /* by path */
+    size_t count;
+};
+
+/*
+ * mounts_disk - the number of the disk that an absolute path lies on
+ *
+ * Reads the table if it has changed. Paths of one disk have the same number; 0 if it is not known.
+ */
+uint64_t mounts_disk(struct mounts *mounts, const char *path);
+
+/*
+ * mounts_parse - takes over a table in the form of mountinfo; for mounts_disk, and for tests
+ *
+ * Takes what `text` holds. Lines that are not understood are passed over.
+ */
+void mounts_parse(struct mounts *mounts, struct bytes *text);
+
+/* mounts_find - the disk by the table that was parsed last; 0 if it is not known */
+uint64_t mounts_find(const struct mounts *mounts, const char *path);
+
+/* mounts_close - releases the table */
+void mounts_close(struct mounts *mounts);
+
+#endif

@@ -1,0 +1,56 @@
+/*
+ * watches - hears of changes in many directories, by one inotify instance
+ *
+ * inotify_add_watch(2) and inotify_rm_watch(2) walk a path and touch inodes, which may take as long
+ * as the disk likes: they are for workers (watches_add, watches_remove), which need no more than
+ * the instance's descriptor. Events are read on the loop, and cost it nothing but memory.
+ */
+#ifndef LEAFD_BASE_WATCHES_H
+#define LEAFD_BASE_WATCHES_H
+
+#include "base/err.h"
+
+#include <systemd/sd-event.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct watches;
+
+/* Something changed: `name` in the directory, or "" for the directory itself, or when it is not
+ * known what. Runs on the loop. */
+typedef void watches_changed(void *arg, const char *name);
+
+/* watches_open - no watches; borrows `loop`. Fails with class local */
+bool watches_open(sd_event *loop, struct watches **ret_watches, struct err *err);
+
+/* watches_close - ends all watches; NULL is fine. Workers may still hold the descriptor's number:
+ * they have ended before */
+void watches_close(struct watches *watches);
+
+/* watches_descriptor - for watches_add and watches_remove */
+int watches_descriptor(const struct watches *watches);
+
+/*
+ * watches_add - for a worker: begins to watch a directory for changes of names and attributes
+ *
+ * Gives the watch's number, above 0; 0 if it cannot be watched. A directory that is watched already
+ * gives the same number again.
+ */
+int watches_add(int descriptor, const char *directory);
+
+/* watches_remove - for a worker: ends a watch */
+void watches_remove(int descriptor, int watch);
+
+/*
+ * watches_hear - from now on, changes are told
+ *
+ * True if something has changed since watches_add that nobody heard of, or may have. Without memory
+ * nothing is told, and the answer is true.
+ */
+bool watches_hear(struct watches *watches, int watch, watches_changed *on_changed, void *arg);
+
+/* watches_unhear - changes are not told any more; the watch itself stays until watches_remove */
+void watches_unhear(struct watches *watches, int watch);
+
+#endif

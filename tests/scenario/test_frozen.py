@@ -1,0 +1,124 @@
+"""A disk that answers no more holds the sets that lie on it, and nothing else."""
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from preloads import preload
+from scene import WEB, serial_of, wait_for
+
+SHORT = WEB.replace("ttl = 1h", "ttl = 12s") + "renew_at = 10%..20%\nkeep_previous = 1s\n"
+
+
+class Disk:
+    """A folder whose file system can be stopped, for one leafd."""
+
+    def __init__(self, site):
+        self.folder, self.flag, self.noted = site.folder / "disk", site.folder / "stopped", site.folder / "calls"
+        self.folder.mkdir()
+        self.environment = {**preload("frozen_disk"), "FROZEN": str(self.folder), "FROZEN_WHILE": str(self.flag),
+                            "FROZEN_CALLS": str(self.noted)}
+
+    def freeze(self):
+        self.flag.touch()
+
+    def thaw(self):
+        self.flag.unlink(missing_ok=True)
+
+    def calls(self):
+        """What the loop itself asked of the disk while it was frozen."""
+        return sorted(set(self.noted.read_text().split())) if self.noted.exists() else []
+
+
+class FrozenMount(Disk):
+    """The same with a file system of its own and the kernel's freezer."""
+
+    def __init__(self, site):
+        super().__init__(site)
+        self.environment = {}
+        image = site.folder / "image"
+        with open(image, "wb") as file:
+            file.truncate(16 << 20)
+        subprocess.run(["mkfs.ext4", "-q", str(image)], check=True)
+        made = subprocess.run(["mount", "-o", "loop", str(image), str(self.folder)], capture_output=True, text=True, check=False)
+        if made.returncode != 0:
+            pytest.skip(f"no loop device can be mounted here: {made.stderr.strip()}")
+
+    def freeze(self):
+        subprocess.run(["fsfreeze", "-f", str(self.folder)], check=True)
+
+    def thaw(self):
+        subprocess.run(["fsfreeze", "-u", str(self.folder)], check=False, capture_output=True)
+
+    def end(self):
+        self.thaw()
+        subprocess.run(["umount", "-l", str(self.folder)], check=False)
+
+
+def renewals(site, cert, times, patience):
+    """Waits until so many certificates came after one another, none of them ended."""
+    path, seen = site.out(cert) / "tls.crt", []
+
+    def enough():
+        serial = serial_of(path)
+        if serial not in seen:
+            seen.append(serial)
+        return len(seen) > times
+    wait_for(enough, lambda: f"{cert} to be renewed {times} times: {len(seen) - 1}", patience)
+
+
+def begin(site, ca, disk):
+    """Eight sets on the disk, more than there are threads, and one beside it."""
+    frozen = {f"on-{i}": SHORT + f"directory = {disk.folder}/set-{i}\n" for i in range(8)}
+    site.configure(ca, {"web": SHORT, **frozen})
+    run = site.run(environment=disk.environment)
+    run.wait_ready()
+    return run, list(frozen)
+
+
+def test_a_frozen_disk_holds_only_its_own_sets(ca, site):
+    disk = Disk(site)
+    run, frozen = begin(site, ca, disk)
+    disk.freeze()
+    renewals(site, "web", 5, patience=40)
+    stuck = run.wait_event("disk-stuck")
+    assert all(line["directory"].startswith(str(disk.folder)) for line in stuck), stuck
+    assert site.status("web")["web"]["state"] in ("fresh", "due")
+    assert site.command("ready").code in (0, 1)
+    run.hangup()
+    run.wait_event("config-applied")
+    assert disk.calls() == [], "the loop itself asked the disk"
+    before = {name: len(run.events("published", name)) for name in frozen}
+    disk.thaw()
+    run.wait_event("disk-back")
+    for name in frozen:
+        run.wait_event("published", name, count=before[name] + 1)
+    disk.freeze()
+    renewals(site, "web", 2, patience=20)
+    start = time.monotonic()
+    assert run.terminate() == 0
+    assert time.monotonic() - start < 10
+    assert disk.calls() == [], "the loop itself asked the disk"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts and freezes a file system")
+def test_a_file_system_that_the_kernel_froze_holds_only_its_own_sets(devca, site):
+    disk = FrozenMount(site)
+    try:
+        run, frozen = begin(site, devca, disk)
+        disk.freeze()
+        renewals(site, "web", 3, patience=30)
+        run.process.send_signal(signal.SIGTERM)
+        # A thread that waits for the freezer cannot be killed: the process stays as a zombie, without its loop.
+        wait_for(lambda: run.process.poll() is not None or open(f"/proc/{run.pid}/stat", encoding="ascii").read().split()[2] == "Z",
+                 "the loop to end", patience=10)
+        disk.thaw()
+        assert run.process.wait(timeout=10) == 0
+        run = site.run()
+        for name in frozen:
+            run.wait_event("published", name)
+        assert run.terminate() == 0
+    finally:
+        disk.end()
