@@ -3,8 +3,6 @@
 #include "base/event.h"
 #include "plan/renewal.h"
 
-#include <string.h>
-
 static void write_end(uint64_t end_s, char end[static WHEN_TEXT_BYTES],
                       char left[static DURATION_TEXT_BYTES])
 {
@@ -59,12 +57,14 @@ static void log_other_path(const struct cert_work *work, const struct issued *is
         end, left);
 }
 
-/* Whether it is another fact than the last time, which is noted; "" is none. */
-static bool is_told_anew(char last[static 128], const char fact[static 128])
+/* Whether it is another fact than the last time, which is noted as a digest; "" is none. */
+static bool is_told_anew(uint32_t *last, const char *fact)
 {
-    bool anew = fact[0] != '\0' && strcmp(last, fact) != 0;
+    const char *const texts[] = {fact, NULL};
+    uint32_t now = fact[0] == '\0' ? 0 : digest_spread(texts) | 1;
+    bool anew = now != 0 && now != *last;
 
-    memcpy(last, fact, 128);
+    *last = now;
     return anew;
 }
 
@@ -76,23 +76,30 @@ void cert_advice_ends(struct cert_work *work, const struct issued *issued)
     uint64_t life_s = asked_s > given_s ? asked_s : given_s;
     bool is_cut = asked_s > 0 && renewal_life_is_cut(asked_s, given_s);
     bool issuer_cuts = is_cut && issued->issuers_end_s <= issued->end_s;
-    struct told_ends ends = {0};
+    char cut[128] = "", near[128] = "", other[32] = "";
 
     /* By tenths of the life, and by lives: moments differ with each renewal. No tenth changes at a
      * half or a quarter, which a role may well cut a life to. */
     if (is_cut)
-        snprintf(ends.cut, sizeof ends.cut, "%llu %s",
+        snprintf(cut, sizeof cut, "%llu %s",
                  (unsigned long long)((given_s * 10 + asked_s * 3 / 10) / asked_s),
                  issuer_cuts ? issued->first_to_end : "");
     if (!issuer_cuts && life_s > 0 && renewal_is_near_end(left_s, life_s))
-        snprintf(ends.near, sizeof ends.near, "%llu %s", (unsigned long long)(left_s / life_s),
+        snprintf(near, sizeof near, "%llu %s", (unsigned long long)(left_s / life_s),
                  issued->first_to_end);
     if (issued->soonest_end_s < issued->end_s)
-        snprintf(ends.other, sizeof ends.other, "%llu", (unsigned long long)issued->soonest_end_s);
-    if (is_told_anew(work->told_ends.cut, ends.cut))
+        snprintf(other, sizeof other, "%llu", (unsigned long long)issued->soonest_end_s);
+    if (is_told_anew(&work->told_ends.cut, cut))
         log_cut_life(work, issued, given_s);
-    if (is_told_anew(work->told_ends.near, ends.near))
+    if (is_told_anew(&work->told_ends.near, near))
         log_issuer_near_end(work, issued);
-    if (is_told_anew(work->told_ends.other, ends.other))
+    if (is_told_anew(&work->told_ends.other, other))
         log_other_path(work, issued);
+}
+
+void cert_advice_subject(struct cert_work *work, const struct issued *issued)
+{
+    if (is_told_anew(&work->told_subject, issued->odd_subject))
+        event_emit(&(struct event){.kind = EVENT_ADVICE, .cert = work->cert->name}, "%s",
+                   issued->odd_subject);
 }

@@ -1,5 +1,5 @@
 /*
- * cert_advice - what of a new certificate ends sooner than one would think
+ * cert_advice - what of a new certificate is not as one would think
  *
  * Told when it is another fact than with the certificate before.
  */
@@ -12,5 +12,8 @@
  * work
  */
 void cert_advice_ends(struct cert_work *work, const struct issued *issued);
+
+/* cert_advice_subject - its subject is not as asked; likewise */
+void cert_advice_subject(struct cert_work *work, const struct issued *issued);
 
 #endif

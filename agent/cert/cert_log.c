@@ -199,14 +199,15 @@ static bool is_other(uint32_t *told, const char *text)
 
 void cert_log_wanted(struct cert_work *work, const char *what)
 {
-    bool is_news = is_other(&work->told.wanted, work->reason);
+    const char *reason = work->reason == NULL ? "" : work->reason;
+    bool is_news = is_other(&work->told.wanted, reason);
 
     tell_end(work);
     event_emit(&(struct event){.kind = EVENT_WANTED,
                                .level = is_news ? 0 : LOG_LEVEL_DEBUG,
                                .cert = work->cert->name,
-                               .reason = work->reason},
-               "%s, because %s", what, work->reason);
+                               .reason = reason},
+               "%s, because %s", what, reason);
 }
 
 void cert_log_new_key(const struct cert_work *work, const char *why)
@@ -545,13 +546,7 @@ void cert_log_issued(struct cert_work *work, const struct issued *issued)
 {
     log_issued(work, issued);
     cert_advice_ends(work, issued);
-}
-
-void cert_log_odd_subject(const struct cert_work *work, const struct issued *issued)
-{
-    if (issued->odd_subject[0] != '\0')
-        event_emit(&(struct event){.kind = EVENT_ADVICE, .cert = work->cert->name}, "%s",
-                   issued->odd_subject);
+    cert_advice_subject(work, issued);
 }
 
 void cert_log_leased(const struct cert_work *work)

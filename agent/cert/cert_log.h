@@ -78,12 +78,9 @@ void cert_log_renewed_early(const struct cert_work *work);
 /* cert_log_warnings - what the CA warned about in its reply */
 void cert_log_warnings(const struct cert_work *work);
 
-/* cert_log_issued - the CA's certificate is good; and what of it ends sooner than one would think,
- * unless that was told of the one before */
+/* cert_log_issued - the CA's certificate is good; and what of it is not as one would think, unless
+ * that was told of the one before */
 void cert_log_issued(struct cert_work *work, const struct issued *issued);
-
-/* cert_log_odd_subject - what of the new certificate's subject is not as asked; nothing if "" */
-void cert_log_odd_subject(const struct cert_work *work, const struct issued *issued);
 
 /* cert_log_link_failed - a link elsewhere could not be made; nothing if `err` is none */
 void cert_log_link_failed(const struct cert_work *work, const struct err *err);

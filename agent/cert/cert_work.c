@@ -94,6 +94,7 @@ void cert_work_close(struct cert_work *work)
     cert_work_close_set(work);
     wall_timer_close(&work->told.timer);
     cert_state_free(&work->state);
+    free(work->reason);
     config_unref(work->config);
 }
 
@@ -250,7 +251,10 @@ void cert_work_tell_mark(struct cert_work *work, enum revocation revocation)
 
 void cert_work_give_reason(struct cert_work *work, const char *reason)
 {
-    snprintf(work->reason, sizeof work->reason, "%s", reason);
+    char *copy = reason == NULL || reason[0] == '\0' ? NULL : strdup(reason);
+
+    free(work->reason);
+    work->reason = copy;
 }
 
 void cert_work_forget_early_renewal(struct cert_work *work)

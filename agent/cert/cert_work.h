@@ -138,11 +138,12 @@ struct cert_work {
     struct cert_mark heeded;
     struct cert_told told;
     char asked_with[DIGEST_HEX_BYTES]; /* credential_stamp at the start of this try; "" not begun */
+    /* Of the last certificate, told already, as a digest; 0: nothing was to be told. */
     struct told_ends {
-        char cut[128], near[128], other[128];
-    } told_ends;           /* of the last certificate, likewise: what ends and how soon */
-    char odd_subject[256]; /* of the last certificate, told already; "" nothing was odd */
-    char reason[256];      /* why a certificate is wanted, for the log */
+        uint32_t cut, near, other; /* what ends, and how soon */
+    } told_ends;
+    uint32_t told_subject; /* what was odd about it */
+    char *reason;          /* why a certificate is wanted, for the log; owned; NULL: no reason */
 
     /* Where what is found on disk goes. */
     void (*found)(struct cert_work *work, enum cert_found found);

@@ -336,16 +336,9 @@ static bool guards_peers(const struct cert_work *work)
 static void on_vetted(void *arg, const struct err *job_err)
 {
     struct issuance *issuance = arg;
-    struct cert_work *work = issuance->work;
 
-    if (job_err->kind == ERR_NONE) {
-        const struct issued *issued = &issuance->job->draft->issued;
-
-        cert_log_issued(work, issued);
-        if (strncmp(work->odd_subject, issued->odd_subject, sizeof work->odd_subject - 1) != 0)
-            cert_log_odd_subject(work, issued);
-        snprintf(work->odd_subject, sizeof work->odd_subject, "%s", issued->odd_subject);
-    }
+    if (job_err->kind == ERR_NONE)
+        cert_log_issued(issuance->work, &issuance->job->draft->issued);
     on_job_done(arg, job_err);
 }
 
