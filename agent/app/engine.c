@@ -206,7 +206,8 @@ bool engine_open(struct engine *engine, struct config *config, bool stays, cert_
     engine->tools.cache = ca_cache_new();
     if (stays && !watches_open(engine->tools.loop, &engine->tools.watches, err))
         log_detail(NULL, "%s; the sets' directories are looked at now and then only", err->text);
-    if (!workers_open(engine->tools.loop, thread_count(), &engine->tools.workers, err) ||
+    if (!reaper_open(engine->tools.loop, &engine->reaper, err) ||
+        !workers_open(engine->tools.loop, thread_count(), &engine->tools.workers, err) ||
         !workers_open(engine->tools.loop, LOOKUP_THREADS, &engine->tools.lookups, err) ||
         !http_loop_open(engine->tools.loop, config->agent.max_in_flight, CA_CONNECTIONS_MOST,
                         &engine->http, err) ||
@@ -419,6 +420,7 @@ bool engine_close(struct engine *engine)
     /* Name servers may take long not to answer. */
     ended &= workers_close(engine->tools.lookups, 0);
     mounts_close(&engine->tools.mounts);
+    reaper_close(engine->reaper);
     if (ended)
         ca_cache_free(engine->tools.cache);
     sd_event_unref(engine->tools.loop);

@@ -5,6 +5,7 @@
 #define LEAFD_APP_ENGINE_H
 
 #include "app/clock_watch.h"
+#include "base/reaper.h"
 #include "cert/cert.h"
 #include "http/http_origin.h"
 #include "plan/urgency.h"
@@ -12,6 +13,7 @@
 enum { ENGINE_REDIRECT_BYTES = 2 * HTTP_ORIGIN_BYTES + 8 };
 
 struct engine {
+    struct reaper *reaper; /* NULL: orphans do not fall to this process */
     struct cert_tools tools;
     struct http_loop *http;
     struct clock_skew skew;

@@ -1,5 +1,6 @@
 #include "base/child.h"
 
+#include "base/arena.h"
 #include "base/cleanup.h"
 #include "base/hide.h"
 #include "base/keeper.h"
@@ -27,6 +28,11 @@ enum {
 
 struct child {
     struct slot slot;
+    sd_event *loop;              /* borrowed */
+    struct child *next, *before; /* in line, while it waits */
+    bool waits;
+    struct child_order order; /* a copy in the arena, while it waits */
+    struct arena arena;
     sd_event_source *exit, *output, *limit;
     int output_fd, report_fd;
     pid_t pid; /* the keeper; 0 when it has ended */
@@ -37,6 +43,85 @@ struct child {
     size_t line_length;
     bool line_ended;
 };
+
+/* -- who may run ----------------------------------------------------------------------------------
+ */
+
+/* Of this process: what its commands need of the machine does not depend on who started them. */
+static struct {
+    unsigned most; /* 0: not asked for yet */
+    unsigned running;
+    pid_t keepers[CHILDREN_MOST];
+    struct child *first, *last;
+} line;
+
+unsigned child_limit(long cores)
+{
+    if (cores * 2 < CHILDREN_LEAST)
+        return CHILDREN_LEAST;
+    return cores * 2 > CHILDREN_MOST ? CHILDREN_MOST : (unsigned)cores * 2;
+}
+
+static bool has_place(void)
+{
+    if (line.most == 0)
+        line.most = child_limit(sysconf(_SC_NPROCESSORS_ONLN));
+    return line.running < line.most;
+}
+
+static void take_place(pid_t keeper)
+{
+    line.keepers[line.running++] = keeper;
+}
+
+bool child_is_watched(pid_t pid)
+{
+    for (unsigned i = 0; i < line.running; i++)
+        if (line.keepers[i] == pid)
+            return true;
+    return false;
+}
+
+static void wait_in_line(struct child *child)
+{
+    child->waits = true;
+    child->before = line.last;
+    *(line.last == NULL ? &line.first : &line.last->next) = child;
+    line.last = child;
+}
+
+static void leave_line(struct child *child)
+{
+    if (!child->waits)
+        return;
+    child->waits = false;
+    *(child->before == NULL ? &line.first : &child->before->next) = child->next;
+    *(child->next == NULL ? &line.last : &child->next->before) = child->before;
+    child->next = child->before = NULL;
+}
+
+static bool launch(struct child *child, const struct child_order *order, struct err *err);
+
+static void give_place_back(pid_t keeper)
+{
+    for (unsigned i = 0; i < line.running; i++)
+        if (line.keepers[i] == keeper) {
+            line.keepers[i] = line.keepers[--line.running];
+            break;
+        }
+    while (line.first != NULL && has_place()) {
+        struct child *child = line.first;
+        struct err err;
+
+        leave_line(child);
+        if (!launch(child, &child->order, &err))
+            slot_finish(&child->slot, &err);
+        arena_free(&child->arena);
+    }
+}
+
+/* -- one command ----------------------------------------------------------------------------------
+ */
 
 /* The keeper ends all of it by itself; from now on the loop only fetches it. */
 static void leave_alone(struct child *child)
@@ -52,9 +137,12 @@ static void destroy_child(struct slot *slot)
 {
     struct child *child = (struct child *)slot;
 
-    if (child->pid > 0 && child->exit == NULL)
+    leave_line(child);
+    arena_free(&child->arena);
+    if (child->pid > 0 && child->exit == NULL) {
         kill(child->pid, SIGINT);
-    else if (child->pid > 0)
+        give_place_back(child->pid);
+    } else if (child->pid > 0)
         leave_alone(child);
     /* A source that is still ours owns the keeper: unref kills and reaps it. */
     sd_event_source_disable_unref(child->exit);
@@ -135,6 +223,7 @@ static int on_exit_of(sd_event_source *source, const siginfo_t *keeper_end, void
     struct keeper_report how;
     struct err err;
 
+    give_place_back(keeper_end->si_pid);
     if (child == NULL) {
         sd_event_source_set_floating(source, false);
         return 0;
@@ -312,26 +401,66 @@ static bool start_keeper(struct child *child, const struct child_order *order, s
     return err_errno(err, ERR_CONSUMER, r, "cannot start %s", child->what);
 }
 
+/* In a place that is free. */
+static bool launch(struct child *child, const struct child_order *order, struct err *err)
+{
+    int r;
+
+    if (!start_keeper(child, order, err))
+        return false;
+    take_place(child->pid);
+    r = watch(child, child->loop);
+    return r >= 0 || err_errno(err, ERR_LOCAL, -r, "cannot watch %s", child->what);
+}
+
+/* For as long as it waits. */
+static bool copy_order(struct child *child, const struct child_order *order)
+{
+    struct text_list *argv = arena_take(&child->arena, sizeof *argv);
+    size_t count = 0;
+    const char **variables;
+
+    while (order->variables[count] != NULL)
+        count++;
+    variables = arena_take(&child->arena, (count + 1) * sizeof *variables);
+    if (argv == NULL || variables == NULL)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if ((variables[i] = arena_copy(&child->arena, order->variables[i])) == NULL)
+            return false;
+    for (size_t i = 0; i < order->argv->count; i++) {
+        const char *item = order->argv->items[i];
+
+        if (!text_list_add(argv, &child->arena, item, strlen(item)))
+            return false;
+    }
+    child->order = *order;
+    child->order.argv = argv;
+    child->order.variables = variables;
+    return true;
+}
+
 struct slot *child_start(sd_event *loop, const struct child_order *order, slot_done *on_done,
                          void *arg, struct err *err)
 {
     struct child *child = slot_new(sizeof *child, loop, destroy_child, on_done, arg, err);
-    int r;
+    bool started;
 
     if (child == NULL)
         return NULL;
+    child->loop = loop;
     child->output_fd = child->report_fd = -1;
     child->limit_s = order->limit_s;
     snprintf(child->what, sizeof child->what, "%s: %s", order->what, order->argv->items[0]);
-    if (!start_keeper(child, order, err)) {
-        destroy_child(&child->slot);
-        return NULL;
+    if (has_place()) {
+        started = launch(child, order, err);
+    } else {
+        started = copy_order(child, order) || err_memory(err);
+        if (started)
+            wait_in_line(child);
     }
-    r = watch(child, loop);
-    if (r < 0) {
-        err_errno(err, ERR_LOCAL, -r, "cannot watch %s", child->what);
-        destroy_child(&child->slot);
-        return NULL;
-    }
-    return &child->slot;
+    if (started)
+        return &child->slot;
+    destroy_child(&child->slot);
+    return NULL;
 }

@@ -9,6 +9,9 @@
  * also what has left its group and session (base/keeper), as it is when the command ends, unless it
  * may start services. The last line that it prints goes into the error text when it fails.
  *
+ * No more than child_limit commands run at once, whoever started them: others wait in line, and
+ * their time begins when their turn comes. A command that hangs has its place until its time limit.
+ *
  * SIGCHLD is blocked in the whole program: sd-event watches children by pidfd
  * (sd_event_add_child(3)).
  */
@@ -19,6 +22,9 @@
 #include "base/text.h"
 
 #include <stdint.h>
+#include <sys/types.h>
+
+enum { CHILDREN_LEAST = 4, CHILDREN_MOST = 32 };
 
 struct child_order {
     const char *what;             /* "validate", "reload": for the error text */
@@ -34,9 +40,15 @@ struct child_order {
  * Borrows `order` and all it points to only during the call. Ends well when the command exits with
  * status 0; everything else is class consumer. Dropping the slot kills it with all that it started,
  * a moment later. NULL with *err filled if the program cannot be started (class consumer) or memory
- * ran out (class local).
+ * ran out (class local); for one that waits in line, on_done tells the same.
  */
 struct slot *child_start(sd_event *loop, const struct child_order *order, slot_done *on_done,
                          void *arg, struct err *err);
+
+/* child_limit - how many commands run at once on so many cores: twice as many, within bounds */
+unsigned child_limit(long cores);
+
+/* child_is_watched - whether the process is one that child_start watches, and fetches at its end */
+bool child_is_watched(pid_t pid);
 
 #endif

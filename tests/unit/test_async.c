@@ -465,6 +465,36 @@ static void a_program_that_is_not_there_fails(void **state)
     slot_drop(slot);
 }
 
+static void so_many_commands_run_at_once_as_the_cores_allow(void **state)
+{
+    static const struct {
+        long cores;
+        unsigned most;
+    } cases[] = {{-1, 4}, {0, 4}, {1, 4}, {2, 4}, {3, 6}, {8, 16}, {16, 32}, {128, 32}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++)
+        assert_int_equal(child_limit(cases[i].cores), cases[i].most);
+}
+
+/* The last is dropped while it waits in line. */
+static void commands_over_the_limit_wait_in_line(void **state)
+{
+    struct heard *heard = *state;
+    struct slot *slots[2 * CHILDREN_MOST + 1];
+    size_t count = COUNT_OF(slots) - 1;
+
+    for (size_t i = 0; i <= count; i++)
+        slots[i] = run(heard, "exit 0", 10);
+    slot_drop(slots[count]);
+    while (heard->times < count && sd_event_run(heard->loop, UINT64_MAX) > 0)
+        ;
+    assert_int_equal(heard->times, count);
+    assert_int_equal(heard->err.kind, ERR_NONE);
+    for (size_t i = 0; i < count; i++)
+        slot_drop(slots[i]);
+}
+
 /* -- permits and timers ---------------------------------------------------------------------------
  */
 
@@ -630,6 +660,8 @@ int main(int argc, char **argv)
         ASYNC_TEST(what_a_command_left_behind_ends_with_it),
         ASYNC_TEST(what_others_started_does_not_end_with_a_command),
         ASYNC_TEST(a_program_that_is_not_there_fails),
+        ASYNC_TEST(so_many_commands_run_at_once_as_the_cores_allow),
+        ASYNC_TEST(commands_over_the_limit_wait_in_line),
         ASYNC_TEST(permits_are_granted_in_line_and_given_back),
         ASYNC_TEST(a_group_that_hangs_leaves_half_of_the_permits_to_the_others),
         ASYNC_TEST(a_permit_costs_the_same_however_many_wait),
