@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PATH_BYTES = 256, READ_WITHIN_S = 20 };
+enum { PATH_BYTES = 256 };
 
 /* What a login is made of, read by a worker: the file system of a credential may hang. */
 struct reading {
@@ -288,9 +288,9 @@ static int on_limit(sd_event_source *source, uint64_t now_us, void *arg)
     login->reading = NULL;
     login->reader = slot_drop(login->reader);
     err_set(&err, ERR_LOCAL,
-            "the files of [auth] could not be read within %ds; look whether their file system "
+            "the files of [auth] could not be read within %llus; look whether their file system "
             "hangs",
-            READ_WITHIN_S);
+            (unsigned long long)login->config->vault.timeout_s);
     slot_finish(&login->slot, &err);
     return 0;
 }
@@ -309,7 +309,7 @@ static bool read_credentials(struct login *login, struct workers *workers, struc
     if (login->reader == NULL)
         return false;
     r = sd_event_add_time_relative(http_loop_event(login->http), &login->limit, CLOCK_BOOTTIME,
-                                   READ_WITHIN_S * 1000000ULL, 0, on_limit, login);
+                                   login->config->vault.timeout_s * 1000000ULL, 0, on_limit, login);
     return r >= 0 || err_errno(err, ERR_LOCAL, -r, "cannot add to the event loop");
 }
 

@@ -27,8 +27,8 @@ struct vault_grant {
  * start and filled when on_done runs without an error. Failures as vault_call_start, with what can
  * be known about a login that is denied: the claims of the token that was sent, and whether the
  * mount is there, which costs one more call; class local if a credential cannot be read, or not
- * within 20 seconds. A secret_id may be spent by a login whose reply is lost; nothing here tries
- * again.
+ * within the timeout of [vault]. A secret_id may be spent by a login whose reply is lost; nothing
+ * here tries again.
  */
 struct slot *vault_login_start(const struct vault_client *client, struct workers *workers,
                                struct vault_grant *ret_grant, slot_done *on_done, void *arg,

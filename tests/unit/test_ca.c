@@ -7,27 +7,8 @@
 
 #include <openssl/pem.h>
 
-#include <dlfcn.h>
 #include <stdatomic.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-/* Whoever asks for the token's file while it hangs waits until the other end of this is closed. */
-static const char *volatile hung_file;
-static int hung_until;
-
-int stat(const char *restrict path, struct stat *restrict to)
-{
-    typedef int stat_file(const char *, struct stat *);
-    stat_file *real = NULL;
-    void *found = dlsym(RTLD_NEXT, "stat");
-    char c;
-
-    memcpy(&real, &found, sizeof real);
-    if (hung_file != NULL && strcmp(path, hung_file) == 0)
-        (void)!read(hung_until, &c, 1);
-    return real(path, to);
-}
 
 /* Answers each login and each signing by the next letter, the last of which holds for all more. */
 struct script {
@@ -82,6 +63,8 @@ static const char *answer(void *arg, const char *request)
         return NULL;
     return say(script, status, letter == '2' ? good : "{\"errors\":[\"no\"]}");
 }
+
+enum { THREADS = 2 };
 
 struct fixture {
     struct script script;
@@ -235,7 +218,7 @@ static int open_door(void **state)
     fixture->cert = (struct cert_config){.name = "web", .pki_mount = "pki", .pki_role = "web"};
     assert_true(sd_event_new(&fixture->loop) >= 0);
     assert_true(http_loop_open(fixture->loop, 4, 4, &fixture->http, &err));
-    assert_true(workers_open(fixture->loop, 2, &fixture->workers, &err));
+    assert_true(workers_open(fixture->loop, THREADS, &fixture->workers, &err));
     assert_true(ca_open(fixture->http, fixture->workers, &fixture->config, true, &listener,
                         &fixture->ca, &err));
     *state = fixture;
@@ -407,27 +390,88 @@ static void a_permit_alone_asks_the_ca_nothing(void **state)
     slot_drop(permit);
 }
 
+/* -- credentials on a file system that hangs ----------------------------------------------------
+ */
+
+struct hang {
+    int until[2];
+    struct slot *slots[THREADS];
+};
+
+static bool run_hang(void *job, struct err *err)
+{
+    const int *until = job;
+    char c;
+
+    (void)err;
+    (void)!read(*until, &c, 1);
+    return true;
+}
+
+static void free_hang(void *job)
+{
+    (void)job;
+}
+
+static void ignore(void *arg, const struct err *err)
+{
+    (void)arg;
+    (void)err;
+}
+
+/* Every thread is held up until the end of the hang: whoever wants a file read waits. */
+static void begin_hang(struct fixture *fixture, struct hang *hang)
+{
+    struct err err;
+
+    assert_int_equal(pipe(hang->until), 0);
+    for (size_t i = 0; i < THREADS; i++) {
+        hang->slots[i] = worker_start(fixture->workers, WORK_NEXT, run_hang, &hang->until[0],
+                                      free_hang, ignore, NULL, &err);
+        assert_non_null(hang->slots[i]);
+    }
+}
+
+static void end_hang(struct hang *hang)
+{
+    close(hang->until[1]);
+    for (size_t i = 0; i < THREADS; i++)
+        slot_drop(hang->slots[i]);
+}
+
 static void whoever_has_a_session_waits_for_no_file_system(void **state)
 {
     struct fixture *fixture = *state;
     char before[DIGEST_HEX_BYTES];
-    int hung[2];
+    struct hang hang;
 
-    assert_int_equal(pipe(hung), 0);
     assert_int_equal(make_one(fixture), ERR_NONE);
     snprintf(before, sizeof before, "%s", ca_stamp(fixture->ca));
     ca_use(fixture->ca, &fixture->config); /* so that the next turn looks at the files anew */
     write_file(fixture->token_file, "x.e30.another");
-    hung_until = hung[0];
-    hung_file = fixture->token_file;
+    begin_hang(fixture, &hang);
     assert_int_equal(make_one(fixture), ERR_NONE);
     assert_string_equal(ca_stamp(fixture->ca), before);
     assert_int_equal(fixture->script.login_count, 1);
-    close(hung[1]);
-    hung_file = NULL;
+    end_hang(&hang);
     while (strcmp(ca_stamp(fixture->ca), before) == 0)
         assert_true(sd_event_run(fixture->loop, UINT64_MAX) >= 0);
-    close(hung[0]);
+}
+
+static void a_login_whose_credentials_hang_ends_and_the_next_one_is_well(void **state)
+{
+    struct fixture *fixture = *state;
+    struct hang hang;
+
+    fixture->config.vault.timeout_s = 1;
+    begin_hang(fixture, &hang);
+    assert_int_equal(make_one(fixture), ERR_LOCAL);
+    assert_non_null(strstr(fixture->err.text, "could not be read within 1s"));
+    assert_false(ca_is_away(fixture->ca)); /* it was not asked */
+    end_hang(&hang);
+    fixture->config.vault.timeout_s = 10;
+    ca_hurry(fixture->ca);
+    assert_int_equal(make_one(fixture), ERR_NONE);
 }
 
 static void turn_until(struct fixture *fixture, const unsigned *count, unsigned wanted)
@@ -500,6 +544,7 @@ int main(void)
         TEST(a_turn_is_a_permit_until_it_is_dropped),
         TEST(a_permit_alone_asks_the_ca_nothing),
         TEST(whoever_has_a_session_waits_for_no_file_system),
+        TEST(a_login_whose_credentials_hang_ends_and_the_next_one_is_well),
         TEST(a_look_asks_the_certificates_of_its_place_once_each),
         TEST(who_leaves_in_the_midst_of_a_look_is_not_told),
     };
