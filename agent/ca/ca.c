@@ -183,11 +183,6 @@ struct slot *ca_log_out_start(struct ca *ca, slot_done *on_done, void *arg, stru
     return vault_token_revoke_start(ca->session, on_done, arg, err);
 }
 
-struct vault_token *ca_token(struct ca *ca)
-{
-    return ca->session;
-}
-
 /* -- news -----------------------------------------------------------------------------------------
  */
 
@@ -392,6 +387,7 @@ static void send_request(struct signing *signing)
     const struct vault_client client = vault_token_client(session);
     struct err err;
 
+    ca_signed_free(signing->result);
     signing->asked_us = clock_boot_us();
     signing->token_number = token == NULL ? 0 : vault_token_number(session);
     if (token == NULL) {
@@ -404,6 +400,13 @@ static void send_request(struct signing *signing)
                                           signing->result, on_signed, signing, &err);
     if (signing->under_way == NULL)
         slot_finish(&signing->slot, &err);
+}
+
+void ca_signed_free(struct ca_signed *signed_reply)
+{
+    json_decref(signed_reply->json);
+    arena_free(&signed_reply->arena);
+    *signed_reply = (struct ca_signed){0};
 }
 
 struct slot *ca_sign_start(struct ca *ca, const struct cert_config *cert, uint64_t patience_ms,

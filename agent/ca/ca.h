@@ -126,6 +126,9 @@ void ca_leave(struct ca *ca, struct ca_interest *interest);
 /* ca_named - the key of the issuer that the CA named for it last; "" not known */
 const char *ca_named(const struct ca_interest *interest);
 
+/* ca_signed_free - wipes what the CA sent; also the release for CLEANUP */
+void ca_signed_free(struct ca_signed *signed_reply);
+
 /* ca_is_away - whether nobody has had an answer, or a session, since the last failure */
 bool ca_is_away(const struct ca *ca);
 
@@ -159,8 +162,5 @@ bool ca_has_leases(const struct ca *ca);
  * would be revoked with it.
  */
 struct slot *ca_log_out_start(struct ca *ca, slot_done *on_done, void *arg, struct err *err);
-
-/* ca_token - the session of an issuance that does not go through the door yet */
-struct vault_token *ca_token(struct ca *ca);
 
 #endif

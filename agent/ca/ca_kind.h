@@ -62,7 +62,4 @@ enum ca_session_change {
 typedef void ca_session_listener(void *arg, enum ca_session_change change, uint64_t lease_s,
                                  const struct err *err);
 
-/* ca_signed_free - wipes what the CA sent; also the release for CLEANUP */
-void ca_signed_free(struct ca_signed *signed_reply);
-
 #endif

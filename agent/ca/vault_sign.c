@@ -189,7 +189,6 @@ struct slot *vault_sign_start(const struct vault_client *client, const struct se
         return NULL;
     }
     signing->result = ret_signed;
-    ca_signed_free(ret_signed);
     vault_sign_path(cert, path);
     signing->call = vault_call_start(client, &order, &signing->reply, on_called, signing, err);
     if (signing->call != NULL)

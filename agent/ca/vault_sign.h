@@ -22,9 +22,9 @@ void vault_sign_path(const struct cert_config *cert, char to[static VAULT_PATH_B
 /*
  * vault_sign_start - has a CSR signed, or, if `csr` is NULL, key and certificate made by the CA
  *
- * Borrows client, token, cert and csr during the call only. *ret_signed belongs to the caller and
- * is filled when on_done runs without an error; whether it is any good is for vet. Failures as
- * vault_call_start, class untrusted for a reply without a certificate.
+ * Borrows client, token, cert and csr during the call only. *ret_signed belongs to the caller, is
+ * {0} at the start and filled when on_done runs without an error; whether it is any good is for
+ * vet. Failures as vault_call_start, class untrusted for a reply without a certificate.
  */
 struct slot *vault_sign_start(const struct vault_client *client, const struct secret *token,
                               const struct cert_config *cert, const char *csr,

@@ -8,7 +8,7 @@
 #ifndef LEAFD_CERT_CERT_H
 #define LEAFD_CERT_CERT_H
 
-#include "ca/ca_watch.h"
+#include "ca/ca.h"
 #include "cert/cert_work.h"
 #include "cert/issuance_stages.h"
 

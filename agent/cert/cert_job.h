@@ -11,7 +11,7 @@
 
 #include "base/bytes.h"
 #include "base/worker.h"
-#include "ca/ca_kind.h"
+#include "ca/ca.h"
 #include "config/config.h"
 #include "install/cert_state.h"
 #include "install/installed.h"

@@ -137,7 +137,7 @@ struct cert_work {
     struct early_renewal early_renewal;
     struct cert_mark heeded;
     struct cert_told told;
-    char asked_with[DIGEST_HEX_BYTES]; /* credential_stamp at the start of this try; "" not begun */
+    char asked_with[DIGEST_HEX_BYTES]; /* ca_turn_stamp of this try; "" not begun */
     /* Of the last certificate, told already, as a digest; 0: nothing was to be told. */
     struct told_ends {
         uint32_t cut, near, other; /* what ends, and how soon */

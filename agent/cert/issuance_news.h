@@ -7,7 +7,7 @@
 #ifndef LEAFD_CERT_ISSUANCE_NEWS_H
 #define LEAFD_CERT_ISSUANCE_NEWS_H
 
-#include "ca/ca_watch.h"
+#include "ca/ca.h"
 #include "cert/issuance.h"
 
 /*

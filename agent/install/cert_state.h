@@ -70,7 +70,7 @@ struct restart_state {
     bool in_order;                     /* the last one ended because it was told to */
     unsigned count;                    /* starts in a row, since: */
     uint64_t since_s;                  /* the first of them */
-    char asked_with[DIGEST_HEX_BYTES]; /* credential_stamp of the last failure; "" not known */
+    char asked_with[DIGEST_HEX_BYTES]; /* ca_turn_stamp of the last failure; "" not known */
 };
 
 struct cert_state {

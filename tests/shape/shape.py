@@ -57,6 +57,18 @@ def check_layers():
                 breach(path, f"includes {target}, which is not below {mine}/")
 
 
+def check_door():
+    """Outside ca/ nobody includes what lies behind the door, or names what is Vault's; [vault] is the section's name."""
+    for path in sources((".c", ".h")):
+        if room(path) == "ca":
+            continue
+        for target in own_includes(path):
+            if target.startswith("ca/") and target != "ca/ca.h":
+                breach(path, f"includes {target}, which is behind the door, ca/ca.h")
+        for name in sorted(set(re.findall(r"\bvault_(?!config\b)\w+", read(path)))):
+            breach(path, f"names {name}, which is behind the door, ca/ca.h")
+
+
 def check_circles():
     modules = {os.path.splitext(os.path.relpath(p, AGENT))[0] for p in sources((".c", ".h"))}
     graph = {m: set() for m in modules}
@@ -295,7 +307,7 @@ def main():
     if not shutil.which("ctags") or not shutil.which(os.environ.get("CC", "cc").split()[0]):
         print("shape: ctags or a compiler is missing; skipped")
         sys.exit(77)
-    for check in (check_layers, check_circles, check_lengths, check_headers_stand_alone, check_documentation,
+    for check in (check_layers, check_door, check_circles, check_lengths, check_headers_stand_alone, check_documentation,
                   check_secrets, check_log_levels, check_words, check_log_events, check_classes, check_man_page, check_templates,
                   check_security, check_states):
         check()
