@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/event.h"
+#include "base/log.h"
 #include "base/random.h"
 #include "base/text.h"
 #include "ca/vault_look.h"
@@ -156,9 +157,12 @@ static void note_failure(struct ca_site *site, const struct err *err)
     bool stays =
         (err->kind != ERR_TRANSIENT && err->kind != ERR_LOCAL) || luck->failures >= FAILURES_UNTOLD;
 
-    event_emit(&(struct event){.kind = EVENT_ADVICE,
-                               .level = stays && !luck->told ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG},
-               "cannot see whether %s %s: %s", aim_texts[site->aim], site->place.mount, err->text);
+    if (stays && !luck->told)
+        event_emit(&(struct event){.kind = EVENT_ADVICE}, "cannot see whether %s %s: %s",
+                   aim_texts[site->aim], site->place.mount, err->text);
+    else
+        log_detail(NULL, "cannot see whether %s %s: %s", aim_texts[site->aim], site->place.mount,
+                   err->text);
     luck->told |= stays;
 }
 
