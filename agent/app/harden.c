@@ -20,7 +20,9 @@ enum {
     SECURE_HEAP_MOST_BYTES = 16 * 1024 * 1024,
     KEYS_PER_TURN = 2,      /* twice what is on the wire is in the making: see engine.c */
     KEYS_BEING_WORKED = 32, /* on the workers' threads: made, encoded, read back, shown to a peer */
-    FILES_WANTED = 1024     /* what works at once: connections, proofs, commands, workers' files */
+    /* What works at once: connections, proofs, commands, workers' files. No more is asked for,
+     * since commands inherit it, and a consumer may use select(2). */
+    FILES_WANTED = 512
 };
 
 /* What a key takes as libcrypto's numbers and as PEM, each rounded up to a power of two. */
