@@ -37,8 +37,9 @@ struct cert_tools {
     sd_event *loop;
     struct workers *workers;
     struct workers
-        *lookups;         /* for names of consumers' hosts: name servers that hang stall no key */
-    struct mounts mounts; /* which directories are on one disk */
+        *lookups;          /* for names of consumers' hosts: name servers that hang stall no key */
+    struct mounts mounts;  /* which directories are on one disk */
+    struct set_gate reads; /* of sets, to find out what is there */
     struct watches *watches; /* of the sets' directories; NULL: none, they are looked at only */
     struct http_loop *http;  /* for consumers: one that hangs must not keep the CA waiting */
     struct ca *ca;

@@ -86,15 +86,19 @@ static void start_job(struct issuance *issuance, set_make *make, worker_run *run
 static void start_turn(struct issuance *issuance, set_make *make, worker_run *run,
                        slot_done *on_done)
 {
-    const struct cert_tools *tools = issuance->work->tools;
+    struct cert_tools *tools = issuance->work->tools;
+    const struct set_place place = cert_work_place(issuance->work);
+    const bool reads = run == job_read_disk;
     const struct set_order order = {
         .loop = tools->loop,
         .workers = tools->workers,
-        .mounts = &issuance->work->tools->mounts,
+        .mounts = &tools->mounts,
+        .gate = reads ? &tools->reads : NULL,
+        .disk = reads ? set_lane(&place).disk : 0,
         /* What is on its way to the CA goes before what is only looked at, so that the CA is kept
          * busy. */
-        .urgency = run == job_read_disk ? WORK_WHEN_IDLE : WORK_NEXT,
-        .swaps = run == job_read_disk || run == job_publish,
+        .urgency = reads ? WORK_WHEN_IDLE : WORK_NEXT,
+        .swaps = reads || run == job_publish,
         .make = make,
         .run = run,
         .arg = issuance,

@@ -10,6 +10,7 @@ struct set_turn {
     struct set_order order;
     struct cert_job *job; /* while it runs; the worker's slot owns it */
     struct slot *worker;
+    struct set_pass pass; /* until the job has ended */
     slot_done *on_done;
     bool has_run; /* the job has ended */
     bool heard;   /* that was told */
@@ -21,6 +22,7 @@ static void begin(struct set_turn *turn);
 static void free_turn(struct set_turn *turn)
 {
     slot_drop(turn->worker);
+    set_gate_leave(&turn->pass);
     slot_close(&turn->slot);
     free(turn);
 }
@@ -78,24 +80,42 @@ static void on_job_done(void *arg, const struct err *err)
     struct set_turn *turn = arg;
 
     turn->has_run = true;
+    set_gate_leave(&turn->pass);
     if (!turn->unheard)
         slot_finish(&turn->slot, err);
     else if (!starts_removal(turn))
         end_turn(turn);
 }
 
-static void begin(struct set_turn *turn)
+static void fail(struct set_turn *turn, const struct err *err)
 {
+    turn->job = NULL;
+    set_gate_leave(&turn->pass);
+    slot_finish(&turn->slot, err);
+}
+
+static void run(void *arg)
+{
+    struct set_turn *turn = arg;
     struct err err = {0};
 
     turn->job = turn->order.make(turn->order.arg, &err);
     if (turn->job != NULL)
         turn->worker =
             start_job(turn, turn->order.urgency, turn->order.run, turn->job, on_job_done, &err);
-    if (turn->worker == NULL) {
-        turn->job = NULL;
-        slot_finish(&turn->slot, &err);
-    }
+    if (turn->worker == NULL)
+        fail(turn, &err);
+}
+
+static void begin(struct set_turn *turn)
+{
+    const struct set_order *order = &turn->order;
+    struct err err;
+
+    if (order->gate == NULL)
+        run(turn);
+    else if (!set_gate_enter(order->gate, order->disk, run, turn, &turn->pass, &err))
+        fail(turn, &err);
 }
 
 static void destroy(struct slot *slot)

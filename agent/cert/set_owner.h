@@ -3,11 +3,13 @@
  *
  * Whatever reads or changes a set as a whole runs alone: a publication and a rollback, a read and a
  * removal never overlap. They wait for one another in the order in which they came. A job is made
- * when its turn has come, so that it knows what those before it have left.
+ * when its turn has come, so that it knows what those before it have left, and when the gate has a
+ * place for it.
  */
 #ifndef LEAFD_CERT_SET_OWNER_H
 #define LEAFD_CERT_SET_OWNER_H
 
+#include "cert/set_gate.h"
 #include "cert/set_jobs.h"
 
 /* Makes the job of a turn that has come; NULL with *err filled if it cannot. */
@@ -23,6 +25,8 @@ struct set_order {
     sd_event *loop;
     struct workers *workers;
     struct mounts *mounts;
+    struct set_gate *gate; /* to be passed first; NULL: none */
+    uint64_t disk;         /* for the gate */
     enum worker_urgency urgency;
     bool swaps; /* it may change what is published */
     set_make *make;

@@ -1,8 +1,9 @@
-/* Which job runs next, and which disk a path lies on. */
+/* Which job runs next, how many sets are read at once, and which disk a path lies on. */
 #include "unit.h"
 
 #include "base/lane.h"
 #include "base/mounts.h"
+#include "cert/set_gate.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -239,6 +240,82 @@ static void this_machine_has_its_disks(void **state)
     mounts_close(&mounts);
 }
 
+/* -- the gate of the sets
+ * --------------------------------------------------------------------------
+ */
+
+struct reader {
+    struct set_pass pass;
+    unsigned entered;
+    bool leaves_at_once;
+};
+
+static void let_in(void *arg)
+{
+    struct reader *reader = arg;
+
+    reader->entered++;
+    if (reader->leaves_at_once)
+        set_gate_leave(&reader->pass);
+}
+
+static void enter(struct set_gate *gate, uint64_t disk, struct reader *reader)
+{
+    struct err err;
+
+    assert_true(set_gate_enter(gate, disk, let_in, reader, &reader->pass, &err));
+}
+
+static void a_disk_that_is_full_keeps_its_own_sets_waiting_in_order(void **state)
+{
+    struct reader first[SET_GATE_MOST] = {0}, waiting[3] = {0}, other = {0};
+    struct set_gate gate = {0};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(first); i++)
+        enter(&gate, 1, &first[i]);
+    for (size_t i = 0; i < COUNT_OF(waiting); i++)
+        enter(&gate, 1, &waiting[i]);
+    enter(&gate, 2, &other);
+    assert_int_equal(first[SET_GATE_MOST - 1].entered, 1);
+    assert_int_equal(waiting[0].entered, 0);
+    assert_int_equal(other.entered, 1);
+    set_gate_leave(&other.pass);
+    set_gate_leave(&waiting[0].pass); /* waits no more */
+    set_gate_leave(&first[7].pass);
+    assert_int_equal(waiting[0].entered, 0);
+    assert_int_equal(waiting[1].entered, 1);
+    assert_int_equal(waiting[2].entered, 0);
+    set_gate_leave(&waiting[1].pass);
+    assert_int_equal(waiting[2].entered, 1);
+    set_gate_leave(&waiting[2].pass);
+    for (size_t i = 0; i < COUNT_OF(first); i++)
+        set_gate_leave(&first[i].pass);
+    assert_null(gate.disks);
+}
+
+static void who_is_let_in_may_leave_at_once(void **state)
+{
+    struct reader first[SET_GATE_MOST] = {0}, waiting[3] = {0}, alone = {.leaves_at_once = true};
+    struct set_gate gate = {0};
+
+    (void)state;
+    enter(&gate, 1, &alone);
+    assert_int_equal(alone.entered, 1);
+    assert_null(gate.disks);
+    for (size_t i = 0; i < COUNT_OF(first); i++)
+        enter(&gate, 1, &first[i]);
+    for (size_t i = 0; i < COUNT_OF(waiting); i++) {
+        waiting[i].leaves_at_once = true;
+        enter(&gate, 1, &waiting[i]);
+    }
+    for (size_t i = 0; i < COUNT_OF(first); i++)
+        set_gate_leave(&first[i].pass);
+    for (size_t i = 0; i < COUNT_OF(waiting); i++)
+        assert_int_equal(waiting[i].entered, 1);
+    assert_null(gate.disks);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -250,6 +327,8 @@ int main(void)
         cmocka_unit_test(a_job_that_is_removed_does_not_run),
         cmocka_unit_test(the_longest_mount_point_tells_the_disk),
         cmocka_unit_test(this_machine_has_its_disks),
+        cmocka_unit_test(a_disk_that_is_full_keeps_its_own_sets_waiting_in_order),
+        cmocka_unit_test(who_is_let_in_may_leave_at_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
