@@ -262,8 +262,10 @@ static void on_file_changed(void *arg)
 {
     struct daemon *daemon = arg;
 
-    if (!daemon->stopping)
-        reconfigure_notice(daemon->reconfigure);
+    if (daemon->stopping)
+        return;
+    log_detail(NULL, "files of the configuration have changed; reading them");
+    reconfigure_notice(daemon->reconfigure);
 }
 
 static void on_reload(void *arg, struct serve_request *request)
@@ -397,11 +399,11 @@ int daemon_run(struct config *config, const char *file)
     service_notify_close();
     clock_watch_close(daemon.clock);
     config_watch_close(daemon.watch);
-    reconfigure_close(daemon.reconfigure);
+    ended = reconfigure_close(daemon.reconfigure);
     control_close(daemon.control);
     serve_close(daemon.serve);
     sd_event_source_disable_unref(daemon.report);
-    ended = engine_close(&daemon.engine);
+    ended &= engine_close(&daemon.engine);
     config_unref(config);
     code = r < 0 ? 1 : 0;
     if (!ended) {

@@ -332,7 +332,7 @@ static bool take_sections(struct engine *engine, struct err *err)
         if (flow != NULL)
             cert_adopt(flow, engine->config, cert);
         else
-            taken = taken && add(engine, cert, err);
+            taken = add(engine, cert, err) && taken;
     }
     sort(engine);
     return taken;

@@ -177,15 +177,18 @@ void reconfigure_notice(struct reconfigure *reconfigure)
 
 bool reconfigure_is_asked(const struct reconfigure *reconfigure)
 {
-    return reconfigure->again;
+    return reconfigure->is_asked_again;
 }
 
-void reconfigure_close(struct reconfigure *reconfigure)
+bool reconfigure_close(struct reconfigure *reconfigure)
 {
+    bool ended;
+
     if (reconfigure == NULL)
-        return;
+        return true;
     slot_drop(reconfigure->slot);
-    workers_close(reconfigure->workers, 0);
+    ended = workers_close(reconfigure->workers, 0);
     sd_event_source_disable_unref(reconfigure->not_read);
     free(reconfigure);
+    return ended;
 }

@@ -47,11 +47,12 @@ uint64_t reconfigure_ask(struct reconfigure *reconfigure);
 /* reconfigure_notice - the same, since a file was seen to change */
 void reconfigure_notice(struct reconfigure *reconfigure);
 
-/* reconfigure_is_asked - whether one more read follows the one that is under way or being told of
- */
+/* reconfigure_is_asked - whether somebody has asked for one more read, behind the one that is under
+ * way or being told of; a file that was seen to change asks nothing */
 bool reconfigure_is_asked(const struct reconfigure *reconfigure);
 
-/* reconfigure_close - ends it; a read that is under way is not waited for. NULL is fine */
-void reconfigure_close(struct reconfigure *reconfigure);
+/* reconfigure_close - ends it without waiting for a read that is under way: false, as
+ * workers_close. NULL is fine */
+bool reconfigure_close(struct reconfigure *reconfigure);
 
 #endif

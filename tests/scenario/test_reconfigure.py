@@ -64,6 +64,25 @@ def test_a_read_that_hangs_holds_nothing_but_itself(devca, site):
     assert run.terminate() == 0
 
 
+def test_a_file_that_changes_during_a_reload_keeps_its_end_from_nobody(devca, site):
+    """What was asked for has been read and applied; whoever waits for that does not wait for the next notice."""
+    watching = "watch_config = yes\n"
+    group = {"web": WEB + "file = both.pem combined 0640 :hung"}
+    site.configure(devca, group, agent=watching)
+    hung = site.folder / "hung"
+    run = site.run(environment={**preload("name_service"), "HUNG": str(hung)})
+    run.wait_ready()
+    hung.touch()
+    run.hangup()
+    wait_for(lambda: reloads(run)[-1] == "RELOADING=1", "the reload to be told")
+    site.configure(devca, group, agent=watching)  # the same text: a change, and no news
+    wait_for(lambda: any("files of the configuration have changed" in line["message"] for line in run.events("detail")),
+             "the change to be noticed")
+    hung.unlink()
+    wait_for(lambda: reloads(run)[-1] == "READY=1", "the end of the reload")
+    assert run.terminate() == 0
+
+
 def switch(volume, name, text):
     """What kubelet does with the volume of a ConfigMap: a new directory, and one rename that turns to it."""
     folder = volume / f"..2026_{name}"
