@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/event.h"
+#include "base/log.h"
 #include "cert/cert_log.h"
 #include "plan/ca_news.h"
 
@@ -106,13 +107,13 @@ static void on_list_read(void *arg, const struct err *job_err)
     memcpy(serial, work->list_job->serial, sizeof serial);
     work->list_job = NULL;
     work->listing = slot_drop(work->listing);
-    if (err.kind != ERR_NONE)
-        event_emit(&(struct event){.kind = EVENT_ADVICE,
-                                   .level = work->told_list ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING,
-                                   .cert = work->cert->name},
-                   "cannot see whether the certificate was revoked: %s", err.text);
-    else if (serial[0] != '\0')
+    if (err.kind == ERR_NONE && serial[0] != '\0')
         issuance_take_revoked(issuance, serial);
+    if (err.kind != ERR_NONE && work->told_list)
+        log_detail(work->cert->name, "cannot see whether it was revoked: %s", err.text);
+    else if (err.kind != ERR_NONE)
+        event_emit(&(struct event){.kind = EVENT_ADVICE, .cert = work->cert->name},
+                   "cannot see whether the certificate was revoked: %s", err.text);
     work->told_list = err.kind != ERR_NONE;
 }
 
