@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/hide.h"
 #include "base/keeper.h"
+#include "base/timed_job.h"
 #include "base/trust.h"
 
 #include <errno.h>
@@ -26,15 +27,24 @@ enum {
     PARTS_A_TURN = 16
 };
 
+/* What the worker's thread has to itself. */
+struct judgement {
+    int fd; /* -1: run by its path */
+    char what[WHAT_BYTES];
+    char program[];
+};
+
 struct child {
     struct slot slot;
-    sd_event *loop;              /* borrowed */
+    sd_event *loop; /* borrowed */
+    struct slot *judging;
+    struct judgement *judgement; /* the worker's until it ends */
     struct child *next, *before; /* in line, while it waits */
     bool waits;
-    struct child_order order; /* a copy in the arena, while it waits */
+    struct child_order order; /* a copy in the arena, until it runs */
     struct arena arena;
     sd_event_source *exit, *output, *limit;
-    int output_fd, report_fd;
+    int program_fd, output_fd, report_fd;
     pid_t pid; /* the keeper; 0 when it has ended */
     bool timed_out;
     uint64_t limit_s;
@@ -100,7 +110,7 @@ static void leave_line(struct child *child)
     child->next = child->before = NULL;
 }
 
-static bool launch(struct child *child, const struct child_order *order, struct err *err);
+static bool launch(struct child *child, struct err *err);
 
 static void give_place_back(pid_t keeper)
 {
@@ -114,9 +124,8 @@ static void give_place_back(pid_t keeper)
         struct err err;
 
         leave_line(child);
-        if (!launch(child, &child->order, &err))
+        if (!launch(child, &err))
             slot_finish(&child->slot, &err);
-        arena_free(&child->arena);
     }
 }
 
@@ -138,6 +147,7 @@ static void destroy_child(struct slot *slot)
     struct child *child = (struct child *)slot;
 
     leave_line(child);
+    slot_drop(child->judging);
     arena_free(&child->arena);
     if (child->pid > 0 && child->exit == NULL) {
         kill(child->pid, SIGINT);
@@ -148,6 +158,7 @@ static void destroy_child(struct slot *slot)
     sd_event_source_disable_unref(child->exit);
     sd_event_source_disable_unref(child->output);
     sd_event_source_disable_unref(child->limit);
+    close_fd(&child->program_fd);
     close_fd(&child->output_fd);
     close_fd(&child->report_fd);
     slot_free(slot);
@@ -345,29 +356,6 @@ static int watch(struct child *child, sd_event *loop)
     return r;
 }
 
-/*
- * Judged anew each time: it may be months since the configuration was read. It is run by its path
- * where nobody who is not trusted can exchange what was just judged. On a volume that others may
- * write they can: there *ret_fd is what was judged, high enough not to be in the keeper's way.
- */
-static bool judge_program(const struct child *child, const char *program, int *ret_fd,
-                          struct err *err)
-{
-    struct trust trust = {.user = geteuid()};
-    CLEANUP(close_fd) int fd = -1;
-
-    if (trust_open_program(&trust, program, &fd, err)) {
-        if (trust.advice[0] == '\0')
-            return true;
-        *ret_fd = fcntl(fd, F_DUPFD_CLOEXEC, KEEPER_PROGRAM_FD + 1);
-        return *ret_fd >= 0 || err_errno(err, ERR_LOCAL, errno, "cannot start %s", child->what);
-    }
-    if (err->errnum != EPERM && err->errnum != 0)
-        return err_errno(err, ERR_CONSUMER, err->errnum, "cannot start %s", child->what);
-    err->kind = ERR_CONSUMER;
-    return err_wrap(err, "cannot start %s", child->what);
-}
-
 /* The other end blocks as usual. */
 static bool open_pipe(const struct child *child, int *ret_ours, int *ret_theirs, struct err *err)
 {
@@ -385,16 +373,16 @@ static bool start_keeper(struct child *child, const struct child_order *order, s
 {
     CLEANUP(close_fd) int output_fd = -1;
     CLEANUP(close_fd) int report_fd = -1;
-    CLEANUP(close_fd) int program_fd = -1;
     int r;
 
-    if (!judge_program(child, order->argv->items[0], &program_fd, err) ||
-        !open_pipe(child, &child->output_fd, &output_fd, err) ||
+    if (!open_pipe(child, &child->output_fd, &output_fd, err) ||
         !open_pipe(child, &child->report_fd, &report_fd, err))
         return false;
     r = keep_capabilities_here();
     if (r == 0)
-        r = spawn(order, &(struct child_ends){output_fd, report_fd, program_fd}, &child->pid);
+        r = spawn(order, &(struct child_ends){output_fd, report_fd, child->program_fd},
+                  &child->pid);
+    close_fd(&child->program_fd);
     if (r == 0)
         return true;
     child->pid = 0;
@@ -402,16 +390,94 @@ static bool start_keeper(struct child *child, const struct child_order *order, s
 }
 
 /* In a place that is free. */
-static bool launch(struct child *child, const struct child_order *order, struct err *err)
+static bool launch(struct child *child, struct err *err)
 {
     int r;
 
-    if (!start_keeper(child, order, err))
+    if (!start_keeper(child, &child->order, err))
         return false;
+    arena_free(&child->arena);
     take_place(child->pid);
     r = watch(child, child->loop);
     return r >= 0 || err_errno(err, ERR_LOCAL, -r, "cannot watch %s", child->what);
 }
+
+/* -- the program, on a worker ---------------------------------------------------------------------
+ */
+
+/*
+ * Judged anew each time: it may be months since the configuration was read. It is run by its path
+ * where nobody who is not trusted can exchange what was just judged. On a volume that others may
+ * write they can: there the descriptor is what was judged, high enough not to be in the keeper's
+ * way.
+ */
+static bool judge_program(void *job, struct err *err)
+{
+    struct judgement *judgement = job;
+    struct trust trust = {.user = geteuid()};
+    CLEANUP(close_fd) int fd = -1;
+
+    if (trust_open_program(&trust, judgement->program, &fd, err)) {
+        if (trust.advice[0] == '\0')
+            return true;
+        judgement->fd = fcntl(fd, F_DUPFD_CLOEXEC, KEEPER_PROGRAM_FD + 1);
+        return judgement->fd >= 0 ||
+               err_errno(err, ERR_LOCAL, errno, "cannot start %s", judgement->what);
+    }
+    if (err->errnum != EPERM && err->errnum != 0)
+        return err_errno(err, ERR_CONSUMER, err->errnum, "cannot start %s", judgement->what);
+    err->kind = ERR_CONSUMER;
+    return err_wrap(err, "cannot start %s", judgement->what);
+}
+
+static void free_judgement(void *job)
+{
+    struct judgement *judgement = job;
+
+    close_fd(&judgement->fd);
+    free(judgement);
+}
+
+/* It has no place among those that run yet: a directory that does not answer holds none. */
+static void on_judged(void *arg, const struct err *judge_err)
+{
+    struct child *child = arg;
+    struct err err = *judge_err;
+
+    if (err.kind == ERR_NONE)
+        child->program_fd = take_fd(&child->judgement->fd);
+    child->judgement = NULL;
+    child->judging = slot_drop(child->judging);
+    if (err.kind == ERR_NONE && !has_place())
+        wait_in_line(child);
+    else if (err.kind != ERR_NONE || !launch(child, &err))
+        slot_finish(&child->slot, &err);
+}
+
+static bool start_judging(struct child *child, struct workers *workers, struct err *err)
+{
+    const char *program = child->order.argv->items[0];
+    size_t bytes = strlen(program) + 1;
+    struct judgement *judgement = calloc(1, sizeof *judgement + bytes);
+    struct timed_job job = {
+        program,           judge_program, judgement, free_judgement, child->limit_s * 1000000,
+        {.kind = ERR_NONE}};
+
+    if (judgement == NULL)
+        return err_memory(err);
+    judgement->fd = -1;
+    memcpy(judgement->what, child->what, sizeof judgement->what);
+    memcpy(judgement->program, program, bytes);
+    err_set(&job.late, ERR_CONSUMER,
+            "cannot start %s: its directory has not answered for %llus; does a mount hang?",
+            child->what, (unsigned long long)child->limit_s);
+    child->judgement = judgement;
+    child->judging = timed_job_start(child->loop, workers, &job, on_judged, child, err);
+    return child->judging != NULL;
+}
+
+/* -- the start ------------------------------------------------------------------------------------
+ */
 
 /* For as long as it waits. */
 static bool copy_order(struct child *child, const struct child_order *order)
@@ -440,27 +506,23 @@ static bool copy_order(struct child *child, const struct child_order *order)
     return true;
 }
 
-struct slot *child_start(sd_event *loop, const struct child_order *order, slot_done *on_done,
-                         void *arg, struct err *err)
+struct slot *child_start(sd_event *loop, struct workers *workers, const struct child_order *order,
+                         slot_done *on_done, void *arg, struct err *err)
 {
     struct child *child = slot_new(sizeof *child, loop, destroy_child, on_done, arg, err);
-    bool started;
 
     if (child == NULL)
         return NULL;
     child->loop = loop;
-    child->output_fd = child->report_fd = -1;
+    child->program_fd = child->output_fd = child->report_fd = -1;
     child->limit_s = order->limit_s;
     snprintf(child->what, sizeof child->what, "%s: %s", order->what, order->argv->items[0]);
-    if (has_place()) {
-        started = launch(child, order, err);
+    if (copy_order(child, order)) {
+        if (start_judging(child, workers, err))
+            return &child->slot;
     } else {
-        started = copy_order(child, order) || err_memory(err);
-        if (started)
-            wait_in_line(child);
+        err_memory(err);
     }
-    if (started)
-        return &child->slot;
     destroy_child(&child->slot);
     return NULL;
 }

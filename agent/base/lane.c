@@ -1,6 +1,10 @@
 #include "base/lane.h"
 
+#include "base/digest.h"
+
+#include <limits.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,6 +43,17 @@ struct lanes {
     struct lane *buckets[LANE_BUCKETS];
     struct disk *disks[DISK_BUCKETS];
 };
+
+struct lane_key lane_of(const char *asked)
+{
+    const char *slash = strrchr(asked, '/');
+    char directory[PATH_MAX];
+    const char *const texts[] = {directory, NULL};
+
+    snprintf(directory, sizeof directory, "%.*s",
+             slash == NULL ? (int)strlen(asked) : (int)(slash - asked), asked);
+    return (struct lane_key){asked, digest_spread(texts)};
+}
 
 static void begin_queue(struct link *head)
 {

@@ -29,6 +29,13 @@ struct lane_key {
     uint64_t disk;    /* its number: equal ones hang together */
 };
 
+/*
+ * lane_of - the lane of a file, or of a host, where nobody knows the disk; borrows `asked`
+ *
+ * Paths of one directory are taken to hang together.
+ */
+struct lane_key lane_of(const char *asked);
+
 struct lanes;
 
 /* A place in the order, embedded in a job. */

@@ -1,7 +1,5 @@
 #include "base/timed_job.h"
 
-#include "base/digest.h"
-
 struct timed_work {
     struct slot slot;
     struct slot *work;
@@ -41,8 +39,7 @@ struct slot *timed_job_start(sd_event *loop, struct workers *workers, const stru
                              slot_done *on_done, void *arg, struct err *err)
 {
     struct timed_work *timed = slot_new(sizeof *timed, loop, destroy_timed_work, on_done, arg, err);
-    const char *const texts[] = {order->asked, NULL};
-    const struct lane_key lane = {order->asked, digest_spread(texts)};
+    const struct lane_key lane = lane_of(order->asked);
     int r;
 
     if (timed == NULL) {

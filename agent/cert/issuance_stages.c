@@ -567,7 +567,8 @@ void stage_validate(struct issuance *issuance)
                        work->draft->generation);
     order.variables = variables.items;
     if (variables.complete)
-        slot = child_start(work->tools->loop, &order, on_slot_done, issuance, &err);
+        slot = child_start(work->tools->loop, work->tools->workers, &order, on_slot_done, issuance,
+                           &err);
     else
         err_memory(&err);
     cert_variables_free(&variables);

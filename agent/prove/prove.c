@@ -422,7 +422,8 @@ static bool sample_exec(struct proof *proof, struct err *err)
         .limit_s = proof->once || limit_s < left_s ? limit_s : left_s,
     };
 
-    proof->step = child_start(proof->tools.loop, &order, on_command_done, proof, err);
+    proof->step =
+        child_start(proof->tools.loop, proof->tools.workers, &order, on_command_done, proof, err);
     return proof->step != NULL;
 }
 

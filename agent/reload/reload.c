@@ -94,7 +94,8 @@ static struct slot *start_command(struct work *work, const struct reload_action 
         .may_start_services = true,
     };
 
-    return child_start(work->stretch->tools.loop, &order, on_step_done, work, err);
+    return child_start(work->stretch->tools.loop, work->stretch->tools.workers, &order,
+                       on_step_done, work, err);
 }
 
 static struct slot *start_socket(struct work *work, const struct reload_action *action,

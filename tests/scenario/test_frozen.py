@@ -103,6 +103,30 @@ def test_a_frozen_disk_holds_only_its_own_sets(ca, site):
     assert disk.calls() == [], "the loop itself asked the disk"
 
 
+def test_commands_on_a_frozen_disk_hold_only_their_own_sets(devca, site):
+    """More of them than may run at once."""
+    disk, ran = Disk(site), site.folder / "ran"
+    command = disk.folder / "command"
+    command.write_text(f"#!/bin/sh\necho $LEAFD_CERT >> {ran}\n")
+    command.chmod(0o755)
+    frozen = {f"tells-{i}": SHORT + f"reload = exec {command}\ncommand_timeout = 3s\n" for i in range(6)}
+    site.configure(devca, {"web": SHORT, **frozen, "checked": SHORT + f"validate = exec {command}\ncommand_timeout = 3s\n",
+                           "asked": SHORT + f"prove = exec {command}\n", "well": SHORT + "reload = exec /bin/true\n"})
+    run = site.run(environment=disk.environment)
+    run.wait_ready()
+    wait_for(lambda: len(set(ran.read_text().split())) == 8, lambda: f"all commands to run: {ran.read_text()}")
+    disk.freeze()
+    renewals(site, "web", 3, patience=30)
+    renewals(site, "well", 3, patience=30)
+    failed = run.wait_event("failed", "checked")
+    assert f"validate: {command}: its directory has not answered for 3s" in failed[-1]["message"], failed
+    assert disk.calls() == [], "the loop itself asked the disk"
+    start = time.monotonic()
+    assert run.terminate() == 0
+    assert time.monotonic() - start < 10
+    assert disk.calls() == [], "the loop itself asked the disk"
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts and freezes a file system")
 def test_a_file_system_that_the_kernel_froze_holds_only_its_own_sets(devca, site):
     disk = FrozenMount(site)

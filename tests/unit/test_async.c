@@ -16,6 +16,7 @@
 
 struct heard {
     sd_event *loop;
+    struct workers *workers;
     unsigned times;
     struct err err;
 };
@@ -37,13 +38,15 @@ static int open_loop(void **state)
     sigaddset(&child, SIGCHLD);
     sigprocmask(SIG_BLOCK, &child, NULL);
     *state = heard;
-    return sd_event_new(&heard->loop) < 0;
+    return sd_event_new(&heard->loop) < 0 ||
+           !workers_open(heard->loop, 2, &heard->workers, &heard->err);
 }
 
 static int close_loop(void **state)
 {
     struct heard *heard = *state;
 
+    workers_close(heard->workers, 10);
     sd_event_unref(heard->loop);
     free(heard);
     return 0;
@@ -256,7 +259,7 @@ static struct slot *run(struct heard *heard, const char *script, uint64_t limit_
     const char *variables[] = {"PATH=/usr/bin:/bin", "LEAFD_CERT=web", NULL};
     const struct child_order order = {"reload", &list, variables, limit_s, false};
     struct err err;
-    struct slot *slot = child_start(heard->loop, &order, hear, heard, &err);
+    struct slot *slot = child_start(heard->loop, heard->workers, &order, hear, heard, &err);
 
     assert_non_null(slot);
     return slot;
@@ -363,8 +366,8 @@ static void a_dropped_command_is_killed_and_reaped(void **state)
     assert_int_equal(heard->times, 0);
 }
 
-/* The pid that a script wrote, once it is whole. */
-static pid_t await_pid(const char *path)
+/* Runs the loop until a script has written its pid, and gives that. */
+static pid_t await_pid(struct heard *heard, const char *path)
 {
     int pid = 0;
 
@@ -376,7 +379,7 @@ static pid_t await_pid(const char *path)
             pid = 0;
         if (file != NULL)
             fclose(file);
-        usleep(10000);
+        sd_event_run(heard->loop, 10000);
     }
     assert_true(pid > 0);
     return pid;
@@ -401,7 +404,7 @@ static void start_a_daemon_and_end(struct heard *heard, enum how_it_ends how)
     slot = run(heard, script, how == AT_THE_LIMIT ? 1 : 60);
     if (how != DROPPED)
         turn(heard, UINT64_MAX);
-    pid = await_pid(path);
+    pid = await_pid(heard, path);
     if (how == DROPPED)
         assert_int_equal(kill(pid, 0), 0);
     slot_drop(slot);
@@ -425,7 +428,7 @@ static void what_a_command_left_behind_ends_with_it(void **state)
 /* One whose parent is this process, though no command started it, and another command's. */
 static void what_others_started_does_not_end_with_a_command(void **state)
 {
-    struct heard *heard = *state, other_heard = {.loop = heard->loop};
+    struct heard *heard = *state, other_heard = {.loop = heard->loop, .workers = heard->workers};
     struct slot *other = run(&other_heard, "setsid sleep 0.5 & wait $!", 60), *slot;
     pid_t pid = fork();
 
@@ -454,14 +457,12 @@ static void a_program_that_is_not_there_fails(void **state)
     struct slot *slot;
     struct err err;
 
-    slot = child_start(heard->loop, &order, hear, heard, &err);
-    if (slot != NULL) {
-        turn(heard, UINT64_MAX);
-        err = heard->err;
-    }
-    assert_int_equal(err.kind, ERR_CONSUMER);
-    assert_int_equal(err.errnum, ENOENT);
-    assert_non_null(strstr(err.text, "cannot start validate: /no/such/program"));
+    slot = child_start(heard->loop, heard->workers, &order, hear, heard, &err);
+    assert_non_null(slot);
+    turn(heard, UINT64_MAX);
+    assert_int_equal(heard->err.kind, ERR_CONSUMER);
+    assert_int_equal(heard->err.errnum, ENOENT);
+    assert_non_null(strstr(heard->err.text, "cannot start validate: /no/such/program"));
     slot_drop(slot);
 }
 
