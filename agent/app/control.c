@@ -101,7 +101,7 @@ static bool connect_to(int dir_fd, const char *name, int *ret_fd)
 struct making {
     char *file;
     int fd, dir_fd; /* the socket that listens, and its directory; -1: not made */
-    char name[NAME_BYTES], path[PATH_MAX + NAME_BYTES];
+    char folder[PATH_MAX], name[NAME_BYTES], path[PATH_MAX + NAME_BYTES];
     ino_t inode;     /* of the one that was made before; 0: none */
     bool has_folder; /* something names a directory for it */
     bool is_there;   /* that one still is */
@@ -179,16 +179,14 @@ static ino_t inode_of(int dir_fd, const char *name)
 static bool make(void *job, struct err *err)
 {
     struct making *making = job;
-    char folder[PATH_MAX];
 
-    making->has_folder = own_folder(folder);
     if (!making->has_folder)
         return err_set(err, ERR_LOCAL,
                        "neither RUNTIME_DIRECTORY nor XDG_RUNTIME_DIR names a directory for it");
     if (!name_of(making->file, making->name, err))
         return false;
-    snprintf(making->path, sizeof making->path, "%s/%s", folder, making->name);
-    if (!open_folder(folder, &making->dir_fd, err))
+    snprintf(making->path, sizeof making->path, "%s/%s", making->folder, making->name);
+    if (!open_folder(making->folder, &making->dir_fd, err))
         return false;
     making->is_there =
         making->inode != 0 && inode_of(making->dir_fd, making->name) == making->inode;
@@ -251,6 +249,7 @@ static void on_made(void *arg, const struct err *make_err)
 static bool start(struct control *control, struct err *err)
 {
     struct making *making = calloc(1, sizeof *making);
+    struct lane_key lane;
 
     if (making != NULL)
         making->file = strdup(control->file);
@@ -260,9 +259,11 @@ static bool start(struct control *control, struct err *err)
     }
     making->fd = making->dir_fd = -1;
     making->inode = control->inode;
+    making->has_folder = own_folder(making->folder);
+    lane = lane_of(making->has_folder ? making->folder : making->file);
     control->making = making;
-    control->slot = worker_start(control->workers, WORK_WHEN_IDLE, make, making, free_making,
-                                 on_made, control, err);
+    control->slot = worker_start_in(control->workers, &lane, WORK_WHEN_IDLE, make, making,
+                                    free_making, on_made, control, err);
     return control->slot != NULL;
 }
 

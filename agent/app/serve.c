@@ -329,8 +329,10 @@ static int on_client(sd_event_source *source, int fd, uint32_t events, void *arg
 
     (void)events;
     if (serve->daemon == NULL) {
-        serve->loading = worker_start(serve->workers, WORK_NEXT, load, NULL, free_nothing,
-                                      on_loaded, serve, &err);
+        const struct lane_key lane = lane_of(LEAFD_MICROHTTPD);
+
+        serve->loading = worker_start_in(serve->workers, &lane, WORK_NEXT, load, NULL, free_nothing,
+                                         on_loaded, serve, &err);
         sd_event_source_set_enabled(source, serve->loading == NULL ? SD_EVENT_ON : SD_EVENT_OFF);
         if (serve->loading != NULL)
             return 0;

@@ -61,19 +61,40 @@ static void add_file(struct digest *digest, const char *path)
     digest_add(digest, facts, sizeof facts);
 }
 
-static void make_stamp(const struct config *config, char to[static DIGEST_HEX_BYTES])
+enum { FILES = 7 };
+
+static void list_files(const struct config *config, const char *files[static FILES])
 {
     const struct vault_config *vault = &config->vault;
     const struct auth_config *auth = &config->auth;
-    const char *const files[] = {
+    const char *const all[FILES] = {
         auth->token_file,  auth->role_id_file, auth->secret_id_file, vault->client_certificate,
         vault->client_key, vault->ca_file,     vault->ca_path,
     };
+
+    memcpy(files, all, sizeof all);
+}
+
+struct lane_key credentials_lane(const struct config *config)
+{
+    const char *files[FILES];
+
+    list_files(config, files);
+    for (size_t i = 0; i < FILES; i++)
+        if (files[i] != NULL)
+            return lane_of(files[i]);
+    return (struct lane_key){0};
+}
+
+static void make_stamp(const struct config *config, char to[static DIGEST_HEX_BYTES])
+{
+    const char *files[FILES];
     struct digest digest = {0};
     struct err err;
 
+    list_files(config, files);
     digest_add(&digest, config->session_digest, strlen(config->session_digest));
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+    for (size_t i = 0; i < FILES; i++)
         add_file(&digest, files[i]);
     if (!digest_hex(&digest, to, &err))
         to[0] = '\0';
@@ -142,6 +163,7 @@ static void on_looked(void *arg, const struct err *err)
 /* False, and nothing is under way, if memory ran out. */
 static bool begin_look(struct credentials *credentials, struct err *err)
 {
+    const struct lane_key lane = credentials_lane(credentials->config);
     struct look *look;
 
     if (credentials->slot != NULL)
@@ -153,8 +175,8 @@ static bool begin_look(struct credentials *credentials, struct err *err)
     credentials->look = look;
     credentials->began_us = clock_boot_us();
     credentials->is_outdated = false;
-    credentials->slot = worker_start(credentials->workers, WORK_NEXT, run_look, look, free_look,
-                                     on_looked, credentials, err);
+    credentials->slot = worker_start_in(credentials->workers, &lane, WORK_NEXT, run_look, look,
+                                        free_look, on_looked, credentials, err);
     return credentials->slot != NULL;
 }
 

@@ -13,6 +13,13 @@
 
 struct credentials;
 
+/*
+ * credentials_lane - where reading them belongs: the lane of the first file that they name
+ *
+ * Borrows the configuration. Of none, it is computation.
+ */
+struct lane_key credentials_lane(const struct config *config);
+
 /* Called after each look that credentials_watch wanted: false ends the looks. */
 typedef bool credentials_seen(void *arg, bool changed);
 

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/environment.h"
 #include "base/file.h"
+#include "ca/credentials.h"
 #include "config/token_claims.h"
 
 #include <stdlib.h>
@@ -297,6 +298,7 @@ static int on_limit(sd_event_source *source, uint64_t now_us, void *arg)
 
 static bool read_credentials(struct login *login, struct workers *workers, struct err *err)
 {
+    const struct lane_key lane = credentials_lane(login->config);
     struct reading *reading = calloc(1, sizeof *reading);
     int r;
 
@@ -304,8 +306,8 @@ static bool read_credentials(struct login *login, struct workers *workers, struc
         return err_memory(err);
     reading->config = config_ref(login->config);
     login->reading = reading;
-    login->reader =
-        worker_start(workers, WORK_NEXT, run_reading, reading, free_reading, on_read, login, err);
+    login->reader = worker_start_in(workers, &lane, WORK_NEXT, run_reading, reading, free_reading,
+                                    on_read, login, err);
     if (login->reader == NULL)
         return false;
     r = sd_event_add_time_relative(http_loop_event(login->http), &login->limit, CLOCK_BOOTTIME,

@@ -343,6 +343,7 @@ static bool open_connection(struct conversation *talk, struct err *err)
 {
     const struct socket_order *order = talk->order;
     struct opening *opening = calloc(1, sizeof *opening);
+    struct lane_key lane;
 
     if (opening == NULL)
         return err_memory(err);
@@ -352,14 +353,18 @@ static bool open_connection(struct conversation *talk, struct err *err)
     opening->line = arena_copy(&opening->arena, talk->line);
     if (order->payload != NULL && !talk->aborting)
         opening->payload = arena_copy(&opening->arena, order->payload);
+    /* A payload that hangs is one certificate's, and the socket perhaps that of many. */
+    lane = lane_of(opening->socket == NULL ? "" : opening->socket);
+    if (opening->payload != NULL)
+        lane.name = opening->payload;
     if (opening->socket == NULL || opening->line == NULL ||
         (opening->payload == NULL && order->payload != NULL && !talk->aborting)) {
         free_opening(opening);
         return err_memory(err);
     }
     talk->opening = opening;
-    talk->work = worker_start(talk->workers, WORK_NEXT, run_opening, opening, free_opening,
-                              on_opened, talk, err);
+    talk->work = worker_start_in(talk->workers, &lane, WORK_NEXT, run_opening, opening,
+                                 free_opening, on_opened, talk, err);
     return talk->work != NULL;
 }
 
