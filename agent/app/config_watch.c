@@ -308,16 +308,61 @@ static bool has_watch(const struct places *places, int number)
     return false;
 }
 
-/* Drops the watches of directories that are of no interest any more. */
+/* Watches of directories that are of no interest any more, for a thread. */
+struct removal {
+    int fd; /* a duplicate of inotify's */
+    size_t count;
+    int watches[];
+};
+
+static void free_removal(void *job)
+{
+    struct removal *removal = job;
+
+    close_fd(&removal->fd);
+    free(removal);
+}
+
+static bool remove_watches(void *job, struct err *err)
+{
+    const struct removal *removal = job;
+
+    (void)err;
+    for (size_t i = 0; i < removal->count; i++)
+        inotify_rm_watch(removal->fd, removal->watches[i]);
+    return true;
+}
+
+/* What memory runs out for stays watched, and nobody is told of it. */
+static struct removal *new_removal(const struct places *before, const struct places *places, int fd)
+{
+    struct removal *removal =
+        calloc(1, sizeof *removal + before->sources->count * sizeof *removal->watches);
+
+    if (removal == NULL)
+        return NULL;
+    for (size_t i = 0; i < before->sources->count; i++)
+        if (before->watches[i] >= 0 && !has_watch(places, before->watches[i]))
+            removal->watches[removal->count++] = before->watches[i];
+    removal->fd = removal->count > 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+    if (removal->fd >= 0)
+        return removal;
+    free(removal);
+    return NULL;
+}
+
+/* The one thread does it before it places others: what is watched again then is not removed. */
 static void replace(struct config_watch *watch, struct places *places)
 {
     struct places *before = watch->places;
+    struct removal *removal = before == NULL ? NULL : new_removal(before, places, watch->fd);
+    struct err err;
 
-    for (size_t i = 0; before != NULL && i < before->sources->count; i++)
-        if (before->watches[i] >= 0 && !has_watch(places, before->watches[i]))
-            inotify_rm_watch(watch->fd, before->watches[i]);
     watch->places = places;
     free_places(before);
+    if (removal != NULL)
+        worker_send(watch->workers, &(struct lane_key){0}, remove_watches, removal, free_removal,
+                    &err);
 }
 
 /* Whether a change may have gone unnoticed between the reading and now. */
@@ -455,12 +500,15 @@ void config_watch_use(struct config_watch *watch, struct config_sources *sources
     }
 }
 
-void config_watch_close(struct config_watch *watch)
+bool config_watch_close(struct config_watch *watch)
 {
+    bool ended;
+
     if (watch == NULL)
-        return;
+        return true;
     stop(watch);
-    workers_close(watch->workers, 0);
+    ended = workers_close(watch->workers, 0);
     sd_event_source_disable_unref(watch->timer);
     free(watch);
+    return ended;
 }

@@ -58,7 +58,7 @@ bool config_watch_open(sd_event *loop, config_watch_noticed *on_change, void *ar
  */
 void config_watch_use(struct config_watch *watch, struct config_sources *sources);
 
-/* config_watch_close - ends it; NULL is fine */
-void config_watch_close(struct config_watch *watch);
+/* config_watch_close - ends it; NULL is fine. False as workers_close */
+bool config_watch_close(struct config_watch *watch);
 
 #endif

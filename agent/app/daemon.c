@@ -398,8 +398,8 @@ int daemon_run(struct config *config, const char *file)
     slot_drop(daemon.revocation);
     service_notify_close();
     clock_watch_close(daemon.clock);
-    config_watch_close(daemon.watch);
-    ended = reconfigure_close(daemon.reconfigure);
+    ended = config_watch_close(daemon.watch);
+    ended &= reconfigure_close(daemon.reconfigure);
     control_close(daemon.control);
     serve_close(daemon.serve);
     sd_event_source_disable_unref(daemon.report);

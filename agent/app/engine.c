@@ -18,9 +18,9 @@ enum {
     DISK_PATIENCE_S = 5, /* at the end, for what is still to be written */
     CA_CONNECTIONS_MOST = 4,
     CONSUMER_CALLS_MOST = 64,
-    HURRY_FROM_S = 60, /* a step of the clock that makes failures be tried again */
-    HURRY_EVERY_S = 60,
-    HURRIES_IN_A_ROW = 3,
+    EARLY_FROM_S = 60, /* a step of the clock that makes failures be tried again */
+    EARLY_EVERY_S = 60,
+    EARLY_IN_A_ROW = 3,
     HASTEN_MS = 1000
 };
 
@@ -198,7 +198,7 @@ bool engine_open(struct engine *engine, struct config *config, bool stays, cert_
     int r;
 
     *engine = (struct engine){.config = config_ref(config), .observer = observer, .arg = arg};
-    engine->hurries_paid_us = INT64_MIN;
+    engine->early_paid_us = INT64_MIN;
     engine->tools.stays = stays;
     r = sd_event_new(&engine->tools.loop);
     if (r < 0)
@@ -354,27 +354,27 @@ bool engine_apply(struct engine *engine, struct config *config, struct err *err)
 }
 
 /* A few times in a row, since a clock that is set wrong is set right soon; then once a minute. */
-static bool may_hurry(struct engine *engine)
+static bool may_try_early(struct engine *engine)
 {
-    int64_t now_us = (int64_t)clock_boot_us(), every_us = HURRY_EVERY_S * 1000000LL;
-    int64_t oldest_us = now_us - (HURRIES_IN_A_ROW - 1) * every_us;
+    int64_t now_us = (int64_t)clock_boot_us(), every_us = EARLY_EVERY_S * 1000000LL;
+    int64_t oldest_us = now_us - (EARLY_IN_A_ROW - 1) * every_us;
 
-    if (engine->hurries_paid_us < oldest_us)
-        engine->hurries_paid_us = oldest_us;
-    if (engine->hurries_paid_us > now_us)
+    if (engine->early_paid_us < oldest_us)
+        engine->early_paid_us = oldest_us;
+    if (engine->early_paid_us > now_us)
         return false;
-    engine->hurries_paid_us += every_us;
+    engine->early_paid_us += every_us;
     return true;
 }
 
 void engine_recompute(struct engine *engine, int64_t by_s)
 {
-    bool hurries = llabs(by_s) >= HURRY_FROM_S && may_hurry(engine);
+    bool early = llabs(by_s) >= EARLY_FROM_S && may_try_early(engine);
 
-    if (hurries)
+    if (early)
         ca_hurry(engine->tools.ca);
     for (size_t i = 0; i < engine->count; i++)
-        cert_recompute(engine->flows[i], hurries);
+        cert_recompute(engine->flows[i], early);
 }
 
 void engine_drop_flows(struct engine *engine)

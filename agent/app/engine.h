@@ -19,7 +19,8 @@ struct engine {
     struct clock_skew skew;
     struct told_failure told_login, told_renewal; /* of the session */
     char redirect_told[ENGINE_REDIRECT_BYTES];    /* the last that the log was told; "": none */
-    int64_t hurries_paid_us; /* on the boot clock: what setting the clock has cost, see may_hurry */
+    int64_t
+        early_paid_us; /* on the boot clock: what setting the clock has cost, see may_try_early */
     struct config *config;
     struct cert **flows; /* sorted by name */
     size_t count;
