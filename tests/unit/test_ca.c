@@ -394,17 +394,18 @@ static void a_permit_alone_asks_the_ca_nothing(void **state)
  */
 
 struct hang {
-    int until[2];
+    int until[2], held[2];
     struct slot *slots[THREADS];
 };
 
 static bool run_hang(void *job, struct err *err)
 {
-    const int *until = job;
-    char c;
+    const struct hang *hang = job;
+    char c = 0;
 
     (void)err;
-    (void)!read(*until, &c, 1);
+    (void)!write(hang->held[1], &c, 1);
+    (void)!read(hang->until[0], &c, 1);
     return true;
 }
 
@@ -423,13 +424,17 @@ static void ignore(void *arg, const struct err *err)
 static void begin_hang(struct fixture *fixture, struct hang *hang)
 {
     struct err err;
+    char c;
 
     assert_int_equal(pipe(hang->until), 0);
+    assert_int_equal(pipe(hang->held), 0);
     for (size_t i = 0; i < THREADS; i++) {
-        hang->slots[i] = worker_start(fixture->workers, WORK_NEXT, run_hang, &hang->until[0],
-                                      free_hang, ignore, NULL, &err);
+        hang->slots[i] = worker_start(fixture->workers, WORK_NEXT, run_hang, hang, free_hang,
+                                      ignore, NULL, &err);
         assert_non_null(hang->slots[i]);
     }
+    for (size_t i = 0; i < THREADS; i++)
+        assert_int_equal(read(hang->held[0], &c, 1), 1);
 }
 
 static void end_hang(struct hang *hang)
