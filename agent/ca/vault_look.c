@@ -1,6 +1,7 @@
 #include "ca/vault_look.h"
 
 #include "base/clock.h"
+#include "ca/vault_terms.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,7 +108,8 @@ struct asking {
     struct vault_own *answer;
     char mount[PATH_BYTES / 2], authority_key[KEY_IDENTIFIER_BYTES];
     struct vault_reply reply, issuers;
-    size_t issuer; /* the place among them of the one to ask next */
+    size_t issuer;       /* the place among them of the one to ask next */
+    struct err not_read; /* why one of them could not be, which another time may be the one */
 };
 
 static void destroy_asking(struct slot *slot)
@@ -196,7 +198,9 @@ static void ask_next_issuer(struct asking *asking)
 
     asking->call = slot_drop(asking->call);
     vault_reply_free(&asking->reply);
-    if (id == NULL)
+    if (id == NULL && asking->not_read.kind != ERR_NONE)
+        err = asking->not_read;
+    else if (id == NULL)
         err_set(&err, ERR_REFUSED,
                 "the CA has not stored the certificate (no_store) and lists no issuer that signed "
                 "it");
@@ -221,6 +225,13 @@ static void on_one_of_issuers(void *arg, const struct err *err)
         ask_list(asking);
         return;
     }
+    /* A 500 may be the matter of this issuer alone; what else passes is that of all. */
+    if ((err->kind == ERR_TRANSIENT && err->http_status != 500) || err->kind == ERR_LOCAL) {
+        slot_finish(&asking->slot, err);
+        return;
+    }
+    if (err->kind == ERR_TRANSIENT && !vault_describe_missing(err))
+        asking->not_read = *err;
     ask_next_issuer(asking);
 }
 
