@@ -288,13 +288,32 @@ void credentials_close(struct credentials *credentials)
     free(credentials);
 }
 
+/* Other files are looked at now; those of the look under way may hang for ever. */
+static void look_anew(struct credentials *credentials)
+{
+    struct err err;
+
+    credentials->look = NULL;
+    credentials->slot = slot_drop(credentials->slot);
+    if (begin_look(credentials, &err))
+        return;
+    release_onlookers(credentials);
+    if (credentials->tells)
+        arm(credentials->next_look, LOOK_EVERY_S);
+    credentials->tells = false;
+}
+
 void credentials_use(struct credentials *credentials, struct config *config)
 {
+    bool changed = strcmp(credentials->config->session_digest, config->session_digest) != 0;
+
     config_ref(config);
     config_unref(credentials->config);
     credentials->config = config;
     credentials->seen_us = 0;
     credentials->is_outdated = true;
+    if (changed && credentials->slot != NULL)
+        look_anew(credentials);
 }
 
 const char *credentials_stamp(const struct credentials *credentials)
