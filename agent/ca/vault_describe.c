@@ -80,27 +80,42 @@ static void on_called(void *arg, const struct err *call_err)
     description->on_read(description, &err);
 }
 
-static void send_order(struct description *description, const struct vault_order *wanted,
+static void send_order(struct description *description, const struct vault_order *order,
                        slot_done *on_read)
 {
     const struct vault_client client = vault_token_client(description->token);
+    struct err err;
+
+    vault_reply_free(&description->reply);
+    description->on_read = on_read;
+    description->call =
+        vault_call_start(&client, order, &description->reply, on_called, description, &err);
+    if (description->call == NULL)
+        slot_finish(&description->slot, &err);
+}
+
+/* Without a token the CA would answer 403, which tells of something else. */
+static void send_with_token(struct description *description, const struct vault_order *wanted,
+                            slot_done *on_read)
+{
     struct vault_order order = *wanted;
     struct err err;
 
     order.token = vault_token_secret(description->token);
-    vault_reply_free(&description->reply);
-    description->on_read = on_read;
-    description->call =
-        vault_call_start(&client, &order, &description->reply, on_called, description, &err);
-    if (description->call == NULL)
-        slot_finish(&description->slot, &err);
+    if (order.token != NULL) {
+        send_order(description, &order, on_read);
+        return;
+    }
+    err_set(&err, ERR_DENIED, "%s was not asked: the token's uses are over (token_num_uses)",
+            order.path);
+    on_read(description, &err);
 }
 
 static void read_path(struct description *description, const char *path, slot_done *on_read)
 {
     const struct vault_order order = {.method = "GET", .path = path};
 
-    send_order(description, &order, on_read);
+    send_with_token(description, &order, on_read);
 }
 
 /*
@@ -222,7 +237,7 @@ static void on_issuer(void *arg, const struct err *err)
     struct description *description = arg;
     struct arena *arena = &description->survey->arena;
     struct issuer_terms *issuer = &description->at->issuer;
-    const char *open_path;
+    struct vault_order order = {.method = "GET"};
 
     issuer->leaf_not_after = LEAF_NOT_KNOWN;
     if (!read_issuer(description, err))
@@ -232,11 +247,11 @@ static void on_issuer(void *arg, const struct err *err)
         return;
     }
     issuer->not_asked_why = arena_copy(arena, err->text);
-    open_path = arena_format(arena, "%s/json", description->at->path);
-    if (open_path == NULL)
+    order.path = arena_format(arena, "%s/json", description->at->path);
+    if (order.path == NULL)
         fail_memory(description);
     else
-        read_path(description, open_path, on_open_issuer);
+        send_order(description, &order, on_open_issuer);
 }
 
 static void describe_issuer(struct description *description)
@@ -428,7 +443,7 @@ static void ask_rights(struct description *description)
     if (body == NULL)
         fail_memory(description);
     else
-        send_order(description, &order, on_rights);
+        send_with_token(description, &order, on_rights);
 }
 
 struct slot *vault_describe_start(struct vault_survey *survey, struct vault_token *token,

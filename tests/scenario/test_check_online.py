@@ -317,6 +317,14 @@ def test_a_credential_that_a_login_may_spend_is_spent_on_demand_only(ca, site):
     assert ca.requests("auth/approle/login") == 1
 
 
+def test_a_token_whose_uses_are_over_is_no_missing_mount(devca, site):
+    """One call is what it is good for. (Real CAs refuse that one call when it asks for its own rights.)"""
+    site.configure(devca, {"web": lines("leafd")}, auth=devca.auth.replace("role = leafd", "role = single"))
+    done = named(site, devca)
+    assert "has no mount" not in done.out and "uses are over" in done.out, done.out
+    assert "0 would be refused" in done.out
+
+
 def test_a_directory_that_cannot_be_made_is_named(ca, site):
     site.configure(ca, {"web": lines("leafd", more=f"directory = {site.folder}/not/there")})
     shown_to_fail(site)
