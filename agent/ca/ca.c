@@ -9,6 +9,7 @@
 #include "ca/vault_token.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { DENIALS_MOST = 4 };
 
@@ -23,6 +24,8 @@ struct ca {
     enum auth_method method;
     bool stays, is_away;
     uint64_t away_since_us, answered_us; /* on the boot clock; 0: never */
+    uint64_t silent_us;                  /* when the silence was told last */
+    uint64_t used_us;                    /* since when [vault] and [auth] are what they are */
 };
 
 /* -- away and back --------------------------------------------------------------------------------
@@ -40,13 +43,17 @@ static void note_answer(struct ca *ca)
         ca->listener.on_back(ca->listener.arg, (now_us - ca->away_since_us) / 1000000);
 }
 
-/* Others may have had their answer since `asked_us`. */
+/* Others may have had their answer since `asked_us`. That of another [vault] has its own why. */
 static void note_silence(struct ca *ca, uint64_t asked_us, const struct err *why)
 {
-    if (ca->is_away || ca->answered_us > asked_us)
+    bool is_told = ca->is_away && (ca->silent_us >= ca->used_us || asked_us < ca->used_us);
+
+    if (is_told || ca->answered_us > asked_us)
         return;
+    if (!ca->is_away)
+        ca->away_since_us = asked_us;
     ca->is_away = true;
-    ca->away_since_us = asked_us;
+    ca->silent_us = clock_boot_us();
     if (ca->listener.on_away != NULL)
         ca->listener.on_away(ca->listener.arg, why);
 }
@@ -61,7 +68,7 @@ static void note_signing(struct ca *ca, uint64_t asked_us, const struct err *err
 {
     if (ca_is_unanswered(err))
         note_silence(ca, asked_us, err);
-    else if (err->kind == ERR_NONE || err->kind == ERR_DENIED || err->kind == ERR_REFUSED)
+    else if (err->kind == ERR_NONE || err->http_status != 0)
         note_answer(ca);
 }
 
@@ -73,7 +80,7 @@ static void on_session(void *arg, enum ca_session_change change, uint64_t lease_
     if (ca->listener.on_session != NULL)
         ca->listener.on_session(ca->listener.arg, change, lease_s, err);
     /* A token that was given to us is taken without asking the CA. */
-    if (change == CA_SESSION_OPEN && ca->method != AUTH_TOKEN)
+    if ((change == CA_SESSION_OPEN && ca->method != AUTH_TOKEN) || change == CA_SESSION_RENEWED)
         note_answer(ca);
     else if (change == CA_SESSION_NOT_OPEN && err->kind != ERR_LOCAL &&
              !vault_token_is_usable(ca->session))
@@ -89,10 +96,9 @@ bool ca_is_away(const struct ca *ca)
  */
 
 /* A few more on their way than on the wire: keys and files are made meanwhile. */
-static void take_settings(struct ca *ca, const struct config *config)
+static void limit_permits(struct ca *ca, const struct config *config)
 {
     semaphore_limit(&ca->permits, config->agent.max_in_flight * 2);
-    ca->method = config->auth.method;
 }
 
 static bool on_credentials(void *arg, bool changed)
@@ -116,7 +122,8 @@ bool ca_open(struct http_loop *http, struct workers *workers, struct config *con
     ca->stays = stays;
     ca->loop = http_loop_event(http);
     semaphore_open(&ca->permits, 0);
-    take_settings(ca, config);
+    limit_permits(ca, config);
+    ca->method = config->auth.method;
     if (!vault_token_open(http, workers, config, on_session, ca, &ca->session, err) ||
         !credentials_open(ca->loop, workers, config, on_credentials, ca, &ca->credentials, err)) {
         ca_close(ca);
@@ -134,11 +141,16 @@ bool ca_open(struct http_loop *http, struct workers *workers, struct config *con
 
 void ca_use(struct ca *ca, struct config *config)
 {
-    take_settings(ca, config);
+    const struct config *before = vault_token_client(ca->session).config;
+
+    if (strcmp(before->session_digest, config->session_digest) != 0)
+        ca->used_us = clock_boot_us();
+    ca->method = config->auth.method;
     credentials_use(ca->credentials, config);
     vault_token_use(ca->session, config);
     if (ca->watch != NULL)
         ca_watch_use(ca->watch, config);
+    limit_permits(ca, config);
 }
 
 void ca_close(struct ca *ca)
@@ -313,6 +325,7 @@ struct signing {
     uint64_t patience_ms, asked_us;
     unsigned token_number; /* of the token that the CSR was sent with; 0: none */
     unsigned denials;      /* 403s to the tokens that the CSR was sent with */
+    bool token_counted;    /* that token is, or may be, good for a number of calls */
     bool token_worked;     /* the CA has taken that token, or one after it, from somebody */
 };
 
@@ -348,7 +361,7 @@ static void log_in_again(struct signing *signing, const struct err *denied)
     struct token_need need = {.patience_ms = signing->patience_ms};
     struct err err = *denied;
 
-    if (signing->denials < (signing->token_worked ? DENIALS_MOST : 1)) {
+    if (signing->denials < (signing->token_counted && signing->token_worked ? DENIALS_MOST : 1)) {
         signing->denials += signing->token_number != 0;
         need.refused_number = signing->denials > 0 ? signing->token_number : 0;
         signing->under_way =
@@ -375,7 +388,7 @@ static void on_signed(void *arg, const struct err *sign_err)
     if (err.kind == ERR_NONE) {
         vault_token_note_worked(session, signing->token_number, signing->ca->stays);
         if (signing->result->leased)
-            vault_token_note_lease(session);
+            vault_token_note_lease(session, signing->token_number);
     }
     slot_finish(&signing->slot, &err);
 }
@@ -396,6 +409,7 @@ static void send_request(struct signing *signing)
         log_in_again(signing, &err);
         return;
     }
+    signing->token_counted = !vault_token_is_unlimited(session);
     signing->under_way = vault_sign_start(&client, token, signing->cert, signing->csr,
                                           signing->result, on_signed, signing, &err);
     if (signing->under_way == NULL)

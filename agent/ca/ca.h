@@ -21,8 +21,9 @@ struct ca_listener {
     ca_session_listener *on_session;
     /*
      * Nobody gets an answer or a session any more. Told once when it begins, with the first
-     * failure, and once when it ends, with the seconds that it took. A failure beside which others
-     * have had their answer begins nothing.
+     * failure, and once when it ends, with the seconds that it took; told again where it goes on
+     * with another [vault] or [auth]. A failure beside which others have had their answer begins
+     * nothing, and whatever the CA itself answers ends it.
      */
     void (*on_away)(void *arg, const struct err *why);
     void (*on_back)(void *arg, uint64_t after_s);

@@ -129,7 +129,9 @@ bool vault_reply_parse(int status, const char *body, size_t length, struct vault
                        "the reply is no JSON object; is the address that of Vault or OpenBao?");
     if (json_is_object(json_object_get(json, "wrap_info"))) {
         json_decref(json);
-        return err_set(err, ERR_UNTRUSTED, "the reply is wrapped, which leafd did not ask for");
+        err_set(err, ERR_UNTRUSTED, "the reply is wrapped, which leafd did not ask for");
+        err->http_status = status;
+        return false;
     }
     *ret_reply = (struct vault_reply){.status = status, .json = json};
     return true;

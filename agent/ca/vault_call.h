@@ -62,7 +62,7 @@ struct slot *vault_call_start(const struct vault_client *client, const struct va
  * Succeeds for 200 to 299 with an empty body or a JSON object. Other statuses fail with the class
  * that the table gives, err->http_status set and the CA's own words in the text, made printable.
  * A body that is no JSON, repeats a key, or nests deeper than 16 is class untrusted, as is a reply
- * wrapped for somebody else (wrap_info).
+ * wrapped for somebody else (wrap_info), which has its status in the error: the CA sent it.
  */
 bool vault_reply_parse(int status, const char *body, size_t length, struct vault_reply *ret_reply,
                        struct err *err);

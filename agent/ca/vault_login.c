@@ -57,6 +57,15 @@ static bool fits_header(const char *token)
     return true;
 }
 
+static void read_uses(const struct vault_reply *reply, const char *object,
+                      struct vault_grant *grant)
+{
+    const json_t *uses = json_object_get(json_object_get(reply->json, object), "num_uses");
+
+    grant->uses = vault_reply_count(reply, object, "num_uses");
+    grant->is_unlimited = json_is_integer(uses) && json_integer_value(uses) == 0;
+}
+
 bool vault_grant_read(const struct vault_reply *reply, struct vault_grant *ret_grant,
                       struct err *err)
 {
@@ -74,7 +83,7 @@ bool vault_grant_read(const struct vault_reply *reply, struct vault_grant *ret_g
     if (!vault_reply_seconds(reply, "auth", "lease_duration", &ret_grant->lease_s, err) ||
         !secret_copy(&ret_grant->token, token, strlen(token), err))
         return false;
-    ret_grant->uses = vault_reply_count(reply, "auth", "num_uses");
+    read_uses(reply, "auth", ret_grant);
     ret_grant->renewable = vault_reply_true(reply, "auth", "renewable");
     return true;
 }
@@ -83,7 +92,7 @@ bool vault_lookup_read(const struct vault_reply *reply, struct vault_grant *gran
 {
     if (!vault_reply_seconds(reply, "data", "ttl", &grant->lease_s, err))
         return false;
-    grant->uses = vault_reply_count(reply, "data", "num_uses");
+    read_uses(reply, "data", grant);
     grant->renewable = vault_reply_true(reply, "data", "renewable");
     grant->unknown = false;
     return true;
@@ -105,7 +114,7 @@ static void on_probed(void *arg, const struct err *probe_err)
             "; there is no auth method at auth/%s: look at mount in [auth], and at namespace "
             "in [vault]",
             mount);
-    else if (probe_err->http_status != 0 && login->method == AUTH_KUBERNETES)
+    else if (probe_err->http_status >= 400 && login->method == AUTH_KUBERNETES)
         err_append(
             &err,
             "; auth/%s is there: either the ServiceAccount was deleted or made anew since "

@@ -13,8 +13,9 @@
 /* What a login gave. End with vault_grant_free. */
 struct vault_grant {
     struct secret token;
-    uint64_t lease_s; /* 0: does not end, or is not known */
-    uint64_t uses;    /* how many calls it is good for; 0: any number, or is not known */
+    uint64_t lease_s;  /* 0: does not end, or is not known */
+    uint64_t uses;     /* how many calls it is good for; 0: any number, or is not known */
+    bool is_unlimited; /* the CA said that it is good for any number of calls */
     bool renewable;
     bool unknown; /* it was given to us, and the CA was not asked about it */
 };

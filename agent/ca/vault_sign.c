@@ -77,9 +77,11 @@ static bool take_parts(struct vault_reply *reply, struct ca_signed *result, stru
             return err_memory(err);
     }
     result->json = json_incref(reply->json);
-    if (result->parts.certificate == NULL)
-        return err_set(err, ERR_UNTRUSTED, "the reply holds no certificate");
-    return true;
+    if (result->parts.certificate != NULL)
+        return true;
+    err_set(err, ERR_UNTRUSTED, "the reply holds no certificate");
+    err->http_status = reply->status;
+    return false;
 }
 
 /*
@@ -209,6 +211,11 @@ struct slot *vault_revoke_start(const struct vault_client *client, const struct 
 
     if (body == NULL) {
         err_memory(err);
+        return NULL;
+    }
+    if (token == NULL) {
+        err_set(err, ERR_DENIED,
+                "the token's uses are over; let it be good for more of them (token_num_uses)");
         return NULL;
     }
     snprintf(path, sizeof path, "%s/revoke", pki_mount);

@@ -32,6 +32,8 @@ struct vault_token {
     unsigned number, refused_number; /* the one in use; the last that was told as refused */
     unsigned worked_number;          /* the last that the CA took */
     uint64_t spent;                  /* how many calls went out with the one in use */
+    struct secret dropped;           /* the one before, while there is none */
+    unsigned first_number;           /* since which it is the same token, read again */
     unsigned leased_number;          /* the last with which a certificate was leased; 0: none */
     uint64_t ends_us;                /* on the boot clock; UINT64_MAX: does not end */
 
@@ -84,6 +86,7 @@ static void take_grant(struct vault_token *token)
     token->grant.uses = grant->uses;
     token->grant.renewable = grant->renewable;
     token->grant.unknown = grant->unknown;
+    token->grant.is_unlimited = grant->is_unlimited;
     token->spent = 0;
     token->look_ups_failed = 0;
     token->ends_us =
@@ -97,6 +100,7 @@ static void take_grant(struct vault_token *token)
 
 static void drop_token(struct vault_token *token)
 {
+    secret_move(&token->dropped, &token->grant.token);
     vault_grant_free(&token->grant);
     vault_reply_free(&token->reply);
     token->renewal = slot_drop(token->renewal);
@@ -141,6 +145,18 @@ static bool is_refused_again(struct vault_token *token)
            secret_same(&token->grant.token, &token->coming.token);
 }
 
+/* What was given to us may be given again: what hangs on the token still does then. */
+static void count_token(struct vault_token *token)
+{
+    const struct secret *before =
+        token->grant.token.bytes != NULL ? &token->grant.token : &token->dropped;
+
+    token->number++;
+    if (!secret_same(before, &token->coming.token))
+        token->first_number = token->number;
+    secret_wipe(&token->dropped);
+}
+
 static void on_logged_in(void *arg, const struct err *login_err)
 {
     struct vault_token *token = arg;
@@ -156,7 +172,8 @@ static void on_logged_in(void *arg, const struct err *login_err)
         note_failure(token, &err);
     } else {
         token->failures = 0;
-        token->number++;
+        token->pause_us = 0;
+        count_token(token);
         take_grant(token);
         tell(token, CA_SESSION_OPEN, &err);
     }
@@ -313,6 +330,7 @@ void vault_token_close(struct vault_token *token)
     slot_drop(token->renewal);
     vault_grant_free(&token->grant);
     vault_grant_free(&token->coming);
+    secret_wipe(&token->dropped);
     vault_reply_free(&token->reply);
     sd_event_source_disable_unref(token->renew_timer);
     config_unref(token->config);
@@ -341,8 +359,9 @@ void vault_token_use(struct vault_token *token, struct config *config)
 {
     bool changed = strcmp(token->config->session_digest, config->session_digest) != 0;
 
+    config_ref(config);
     config_unref(token->config);
-    token->config = config_ref(config);
+    token->config = config;
     if (!changed)
         return;
     if (token->grant.token.bytes != NULL)
@@ -461,14 +480,21 @@ unsigned vault_token_number(const struct vault_token *token)
     return token->number;
 }
 
-void vault_token_note_lease(struct vault_token *token)
+bool vault_token_is_unlimited(const struct vault_token *token)
 {
-    token->leased_number = token->number;
+    return token->grant.is_unlimited;
+}
+
+void vault_token_note_lease(struct vault_token *token, unsigned number)
+{
+    if (token->leased_number < number)
+        token->leased_number = number;
 }
 
 bool vault_token_has_leases(const struct vault_token *token)
 {
-    return token->leased_number != 0 && token->leased_number == token->number;
+    return token->grant.token.bytes != NULL && token->leased_number != 0 &&
+           token->leased_number >= token->first_number;
 }
 
 struct slot *vault_token_revoke_start(struct vault_token *token, slot_done *on_done, void *arg,
@@ -484,6 +510,7 @@ struct slot *vault_token_revoke_start(struct vault_token *token, slot_done *on_d
     err->kind = ERR_NONE;
     if (token->grant.token.bytes == NULL || is_spent(token) || vault_token_has_leases(token))
         return NULL;
+    token->renewal = slot_drop(token->renewal);
     vault_reply_free(&token->reply);
     return vault_call_start(&client, &order, &token->reply, on_done, arg, err);
 }

@@ -80,9 +80,15 @@ void vault_token_hurry(struct vault_token *token);
 /* vault_token_number - changes with every token, so that a late 403 does not replace a fresh one */
 unsigned vault_token_number(const struct vault_token *token);
 
-/* vault_token_note_lease - a certificate was leased with the token: revoking it would revoke that
+/* vault_token_is_unlimited - whether the CA said of it that it is good for any number of calls */
+bool vault_token_is_unlimited(const struct vault_token *token);
+
+/*
+ * vault_token_note_lease - a certificate was leased with the token of that number
+ *
+ * Revoking the token would revoke that, also when it was dropped and read again since.
  */
-void vault_token_note_lease(struct vault_token *token);
+void vault_token_note_lease(struct vault_token *token, unsigned number);
 
 /* vault_token_has_leases - whether any was, with the token that there is */
 bool vault_token_has_leases(const struct vault_token *token);

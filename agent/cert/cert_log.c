@@ -321,8 +321,8 @@ void cert_log_back(struct cert_tools *tools, uint64_t after_s)
     event_emit(&(struct event){.kind = EVENT_CA_BACK,
                                .away_s = EVENT_NUMBER(after_s),
                                .waiting = EVENT_NUMBER(waiting)},
-               "the CA gives certificates again, after %s; %zu certificate%s waited for it", after,
-               waiting, waiting == 1 ? "" : "s");
+               "the CA answers again, after %s; %zu certificate%s waited for it", after, waiting,
+               waiting == 1 ? "" : "s");
 }
 
 void cert_log_waits(struct cert_work *work, const struct err *err, uint64_t wait_ms)

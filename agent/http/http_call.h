@@ -4,7 +4,7 @@
  * TLS 1.2 at least, always verified, against the CAs that the caller names and no others, and by
  * the names in the server's subjectAltName alone; plain HTTP goes only where the caller says that
  * it never leaves the machine. No redirect is followed and no proxy taken from the environment;
- * what a 307 means is for vault/ to decide. The body of the reply is capped while it arrives:
+ * what a 307 means is for ca/ to decide. The body of the reply is capped while it arrives:
  * CURLOPT_MAXFILESIZE does not stop chunked bodies before curl 8.4.
  */
 #ifndef LEAFD_HTTP_HTTP_CALL_H

@@ -12,8 +12,12 @@
 
 /* Answers each login and each signing by the next letter, the last of which holds for all more. */
 struct script {
-    const char *logins, *signs; /* '2': well; '3', '4', '5': 403, 400, 503; '-': closes */
-    atomic_uint login_count, sign_count, look_count;
+    /* '2': well; 'l': well, with a lease; 'w': so, once it may; 'e': well, without a certificate;
+     * '3', '4', '5', 'h': 403, 400, 503, 500; '-': closes */
+    const char *logins, *signs;
+    const char *uses; /* what a login says of them, in JSON; NULL: nothing */
+    atomic_uint login_count, sign_count, look_count, revoke_count;
+    atomic_bool may;   /* what 'w' waits for */
     char issuer[2048]; /* the certificate of the issuer that is named, in JSON */
     char answer[4096];
 };
@@ -42,26 +46,60 @@ static const char *answer_look(struct script *script, const char *request)
                                                    : "{\"data\":{\"revocation_time\":1}}");
 }
 
+static const char *say_login(struct script *script)
+{
+    char body[128];
+
+    snprintf(
+        body, sizeof body, "{\"auth\":{\"client_token\":\"t\",\"lease_duration\":600%s%s}}",
+        script->uses == NULL ? "" : ",\"num_uses\":", script->uses == NULL ? "" : script->uses);
+    return say(script, "200 OK", body);
+}
+
+static const char *say_letter(struct script *script, char letter)
+{
+    static const struct {
+        char letter;
+        const char *status, *body;
+    } answers[] = {
+        {'2', "200 OK",
+         "{\"data\":{\"certificate\":\"PEM\"},\"lease_id\":\"\",\"warnings\":[\"a\\nb\"]}"},
+        {'l', "200 OK", "{\"data\":{\"certificate\":\"PEM\"},\"lease_id\":\"pki/sign/web/1\"}"},
+        {'e', "200 OK", "{\"data\":{}}"},
+        {'3', "403 Forbidden", "{\"errors\":[\"no\"]}"},
+        {'4', "400 Bad Request", "{\"errors\":[\"no\"]}"},
+        {'h', "500 Internal Server Error", "{\"errors\":[\"no\"]}"},
+        {'5', "503 Service Unavailable", "{\"errors\":[\"no\"]}"},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(answers); i++)
+        if (answers[i].letter == letter)
+            return say(script, answers[i].status, answers[i].body);
+    return NULL;
+}
+
 static const char *answer(void *arg, const char *request)
 {
     struct script *script = arg;
     bool is_login = strstr(request, "/v1/auth/kubernetes/login") != NULL;
     atomic_uint *count = is_login ? &script->login_count : &script->sign_count;
     bool is_look = strncmp(request, "GET ", 4) == 0;
-    char letter = is_look ? '2' : letter_at(is_login ? script->logins : script->signs, (*count)++);
-    const char *status = letter == '2'   ? "200 OK"
-                         : letter == '3' ? "403 Forbidden"
-                         : letter == '4' ? "400 Bad Request"
-                                         : "503 Service Unavailable";
-    const char *good = is_login ? "{\"auth\":{\"client_token\":\"t\",\"lease_duration\":600}}"
-                                : "{\"data\":{\"certificate\":\"PEM\"},\"lease_id\":\"\","
-                                  "\"warnings\":[\"a\\nb\"]}";
+    char letter;
 
     if (is_look)
         return answer_look(script, request);
-    if (letter == '-')
-        return NULL;
-    return say(script, status, letter == '2' ? good : "{\"errors\":[\"no\"]}");
+    if (strstr(request, "/v1/auth/token/revoke-self") != NULL) {
+        script->revoke_count++;
+        return say(script, "200 OK", "{}");
+    }
+    if (strstr(request, "/sign/denied") != NULL)
+        return say_letter(script, '3');
+    letter = letter_at(is_login ? script->logins : script->signs, (*count)++);
+    while (letter == 'w' && !script->may)
+        usleep(1000);
+    if (letter == 'w')
+        letter = 'l';
+    return is_login && letter == '2' ? say_login(script) : say_letter(script, letter);
 }
 
 enum { THREADS = 2 };
@@ -77,7 +115,12 @@ struct fixture {
     struct ca *ca;
     char directory[32], ca_file[64], token_file[64], address[64];
     unsigned heard, away, back;
+    struct slot *beside[8]; /* what others have signed with each session as soon as it is open */
+    struct ca_signed beside_reply;
+    unsigned beside_count;
+    bool is_beside;
     enum err_kind why;
+    uint64_t patience_ms;
     struct err err;
     struct ca_signed reply;
 };
@@ -104,6 +147,28 @@ static void on_back(void *arg, uint64_t after_s)
 
     assert_true(after_s < 60);
     fixture->back++;
+}
+
+static void hear_nothing(void *arg, const struct err *err)
+{
+    (void)arg;
+    (void)err;
+}
+
+static void on_session(void *arg, enum ca_session_change change, uint64_t lease_s,
+                       const struct err *session_err)
+{
+    struct fixture *fixture = arg;
+    struct err err;
+
+    (void)lease_s;
+    (void)session_err;
+    if (change == CA_SESSION_OPEN && fixture->is_beside) {
+        assert_true(fixture->beside_count < COUNT_OF(fixture->beside));
+        fixture->beside[fixture->beside_count++] =
+            ca_sign_start(fixture->ca, &fixture->cert, 0, "CSR", &fixture->beside_reply,
+                          hear_nothing, NULL, &err);
+    }
 }
 
 static void hear(void *arg, const struct err *err)
@@ -189,6 +254,7 @@ static int open_door(void **state)
 {
     struct fixture *fixture = calloc(1, sizeof *fixture);
     const struct ca_listener listener = {
+        .on_session = on_session,
         .on_away = on_away,
         .on_back = on_back,
         .certs = {life_of, hear_issuer, give_own, hear_revoked, NULL},
@@ -202,6 +268,7 @@ static int open_door(void **state)
     snprintf(fixture->token_file, sizeof fixture->token_file, "%s/token", fixture->directory);
     write_file(fixture->token_file, "x.e30.y");
     fixture->script.logins = fixture->script.signs = "2";
+    fixture->patience_ms = UINT64_MAX / 1000;
     serve(fixture);
     fixture->config = (struct config){
         .references = 1,
@@ -229,6 +296,9 @@ static int close_door(void **state)
 {
     struct fixture *fixture = *state;
 
+    for (unsigned i = 0; i < fixture->beside_count; i++)
+        slot_drop(fixture->beside[i]);
+    ca_signed_free(&fixture->beside_reply);
     ca_signed_free(&fixture->reply);
     ca_close(fixture->ca);
     assert_int_equal(fixture->config.references, 1);
@@ -255,7 +325,7 @@ static struct slot *take_turn(struct fixture *fixture)
 {
     struct err err;
     struct slot *slot =
-        ca_turn_start(fixture->ca, &fixture->cert, UINT64_MAX / 1000, hear, fixture, &err);
+        ca_turn_start(fixture->ca, &fixture->cert, fixture->patience_ms, hear, fixture, &err);
 
     assert_non_null(slot);
     return slot;
@@ -358,6 +428,175 @@ static void without_a_session_the_ca_is_away_and_nobody_asks_again_at_once(void 
     ca_hurry(fixture->ca);
     assert_int_equal(make_one(fixture), ERR_NONE);
     assert_int_equal(fixture->back, 1);
+}
+
+static void an_answer_without_a_certificate_is_no_outage(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->script.signs = "2e";
+    assert_int_equal(make_one(fixture), ERR_NONE);
+    assert_int_equal(make_one(fixture), ERR_UNTRUSTED);
+    assert_false(ca_is_away(fixture->ca));
+    assert_int_equal(fixture->away, 0);
+}
+
+static void a_ca_that_is_out_of_order_by_its_own_words_answers(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->script.signs = "5h";
+    assert_int_equal(make_one(fixture), ERR_TRANSIENT);
+    assert_true(ca_is_away(fixture->ca));
+    assert_int_equal(make_one(fixture), ERR_TRANSIENT);
+    assert_int_equal(fixture->err.http_status, 500);
+    assert_false(ca_is_away(fixture->ca));
+    assert_int_equal(fixture->back, 1);
+}
+
+/* The configuration with another digest of [vault] and [auth]. */
+static void use_other(struct fixture *fixture, struct config *other)
+{
+    *other = fixture->config;
+    other->references = 1;
+    snprintf(other->session_digest, sizeof other->session_digest, "other");
+    ca_use(fixture->ca, other);
+}
+
+static void an_outage_at_another_address_is_told_again_and_ends_once(void **state)
+{
+    struct fixture *fixture = *state;
+    struct config other;
+
+    fixture->script.signs = "5552";
+    assert_int_equal(make_one(fixture), ERR_TRANSIENT);
+    use_other(fixture, &other);
+    assert_int_equal(fixture->away, 1);
+    fixture->script.logins = "4";
+    assert_int_equal(make_one(fixture), ERR_DENIED);
+    assert_int_equal(fixture->away, 2);
+    assert_int_equal(fixture->why, ERR_DENIED);
+    fixture->script.logins = "2";
+    ca_hurry(fixture->ca);
+    assert_int_equal(make_one(fixture), ERR_TRANSIENT);
+    assert_int_equal(make_one(fixture), ERR_TRANSIENT);
+    assert_int_equal(make_one(fixture), ERR_NONE);
+    ca_use(fixture->ca, &fixture->config);
+}
+
+static void log_in(struct fixture *fixture)
+{
+    struct slot *turn = take_turn(fixture);
+
+    await(fixture, fixture->heard + 1);
+    assert_int_equal(fixture->err.kind, ERR_NONE);
+    slot_drop(turn);
+}
+
+/* Who could not wait has logged in: the failure before that is nobody's any more. */
+static void a_failed_login_is_over_after_one_that_worked(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->script.logins = "52";
+    fixture->script.signs = "32";
+    assert_int_equal(make_one(fixture), ERR_TRANSIENT);
+    fixture->patience_ms = 0;
+    log_in(fixture);
+    fixture->patience_ms = UINT64_MAX / 1000;
+    assert_int_equal(make_one(fixture), ERR_NONE);
+    assert_int_equal(fixture->script.login_count, 3);
+}
+
+/* Others have had each token's first signing before the policy denies this one. */
+static unsigned logins_of_one_that_is_denied(struct fixture *fixture)
+{
+    const struct cert_config denied = {.name = "no", .pki_mount = "pki", .pki_role = "denied"};
+    unsigned before = fixture->script.login_count;
+    struct slot *signing;
+    struct err err;
+
+    signing = ca_sign_start(fixture->ca, &denied, UINT64_MAX / 1000, "CSR", &fixture->reply, hear,
+                            fixture, &err);
+    assert_non_null(signing);
+    await(fixture, fixture->heard + 1);
+    slot_drop(signing);
+    assert_int_equal(fixture->err.kind, ERR_DENIED);
+    return fixture->script.login_count - before;
+}
+
+static void who_is_denied_logs_in_more_than_once_only_where_tokens_are_used_up(void **state)
+{
+    struct fixture *fixture = *state;
+
+    assert_int_equal(make_one(fixture), ERR_NONE); /* by a login that says nothing of uses */
+    fixture->is_beside = true;
+    assert_int_equal(logins_of_one_that_is_denied(fixture), 4);
+    fixture->script.uses = "0";
+    assert_int_equal(logins_of_one_that_is_denied(fixture), 1);
+}
+
+/* -- certificates that end with the token -------------------------------------------------------
+ */
+
+/* The end of the session: how many revocations of the token the CA has seen. */
+static unsigned log_out(struct fixture *fixture)
+{
+    struct err err;
+    struct slot *slot = ca_log_out_start(fixture->ca, hear, fixture, &err);
+
+    if (slot != NULL)
+        await(fixture, fixture->heard + 1);
+    slot_drop(slot);
+    return fixture->script.revoke_count;
+}
+
+static void a_token_with_leases_is_read_again_and_not_revoked(void **state)
+{
+    struct fixture *fixture = *state;
+    struct config other;
+
+    fixture->config.auth.method = AUTH_TOKEN;
+    ca_use(fixture->ca, &fixture->config);
+    fixture->script.signs = "l";
+    assert_int_equal(make_one(fixture), ERR_NONE);
+    assert_true(ca_has_leases(fixture->ca));
+    use_other(fixture, &other);
+    assert_false(ca_has_leases(fixture->ca)); /* there is no token */
+    log_in(fixture);
+    assert_true(ca_has_leases(fixture->ca));
+    assert_int_equal(log_out(fixture), 0);
+    write_file(fixture->token_file, "another");
+    ca_use(fixture->ca, &fixture->config);
+    log_in(fixture);
+    assert_false(ca_has_leases(fixture->ca));
+    assert_int_equal(log_out(fixture), 1);
+}
+
+static void a_lease_belongs_to_the_token_that_asked_for_it(void **state)
+{
+    struct fixture *fixture = *state;
+    struct slot *signing;
+    struct config other;
+    struct err err;
+
+    fixture->config.auth.method = AUTH_TOKEN;
+    ca_use(fixture->ca, &fixture->config);
+    fixture->script.signs = "w";
+    log_in(fixture);
+    signing =
+        ca_sign_start(fixture->ca, &fixture->cert, 0, "CSR", &fixture->reply, hear, fixture, &err);
+    assert_non_null(signing);
+    write_file(fixture->token_file, "another");
+    use_other(fixture, &other); /* while the CSR is on its way */
+    log_in(fixture);
+    fixture->script.may = true;
+    await(fixture, fixture->heard + 1);
+    slot_drop(signing);
+    assert_true(fixture->reply.leased);
+    assert_false(ca_has_leases(fixture->ca));
+    assert_int_equal(log_out(fixture), 1);
+    ca_use(fixture->ca, &fixture->config);
 }
 
 static void a_turn_is_a_permit_until_it_is_dropped(void **state)
@@ -479,6 +718,28 @@ static void a_login_whose_credentials_hang_ends_and_the_next_one_is_well(void **
     assert_int_equal(make_one(fixture), ERR_NONE);
 }
 
+/* What is looked at for one configuration is nobody's matter under another one. */
+static void a_look_under_way_ends_with_its_configuration(void **state)
+{
+    struct fixture *fixture = *state;
+    char before[DIGEST_HEX_BYTES];
+    struct config other;
+    struct hang hang;
+    struct slot *turn;
+
+    snprintf(before, sizeof before, "%s", ca_stamp(fixture->ca));
+    ca_use(fixture->ca, &fixture->config); /* so that the turn looks at the files anew */
+    begin_hang(fixture, &hang);
+    turn = take_turn(fixture);
+    use_other(fixture, &other);
+    end_hang(&hang);
+    await(fixture, 1);
+    assert_int_equal(fixture->err.kind, ERR_NONE);
+    assert_string_not_equal(ca_turn_stamp(turn), before);
+    slot_drop(turn);
+    ca_use(fixture->ca, &fixture->config);
+}
+
 static void turn_until(struct fixture *fixture, const unsigned *count, unsigned wanted)
 {
     while (*count < wanted)
@@ -546,10 +807,18 @@ int main(void)
         TEST(an_outage_is_told_once_when_it_begins_and_once_when_it_ends),
         TEST(what_the_ca_refuses_is_an_answer),
         TEST(without_a_session_the_ca_is_away_and_nobody_asks_again_at_once),
+        TEST(an_answer_without_a_certificate_is_no_outage),
+        TEST(a_ca_that_is_out_of_order_by_its_own_words_answers),
+        TEST(an_outage_at_another_address_is_told_again_and_ends_once),
+        TEST(a_failed_login_is_over_after_one_that_worked),
+        TEST(who_is_denied_logs_in_more_than_once_only_where_tokens_are_used_up),
+        TEST(a_token_with_leases_is_read_again_and_not_revoked),
+        TEST(a_lease_belongs_to_the_token_that_asked_for_it),
         TEST(a_turn_is_a_permit_until_it_is_dropped),
         TEST(a_permit_alone_asks_the_ca_nothing),
         TEST(whoever_has_a_session_waits_for_no_file_system),
         TEST(a_login_whose_credentials_hang_ends_and_the_next_one_is_well),
+        TEST(a_look_under_way_ends_with_its_configuration),
         TEST(a_look_asks_the_certificates_of_its_place_once_each),
         TEST(who_leaves_in_the_midst_of_a_look_is_not_told),
     };
