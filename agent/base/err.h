@@ -34,6 +34,7 @@ struct err {
     enum err_kind kind;
     int errnum;             /* errno behind the failure, 0 if there was none */
     int http_status;        /* status of the CA's reply, 0 if there was none */
+    bool nobody;            /* a reload found that nobody is there whom it could tell */
     bool told;              /* the log has it already: whom it reaches adds only what follows */
     uint32_t retry_after_s; /* what the CA asked us to wait, 0 if it did not ask */
     char text[ERR_TEXT_BYTES];

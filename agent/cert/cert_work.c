@@ -150,7 +150,7 @@ void cert_work_remove(struct cert_work *work, const char *generation)
     set_remove(&place, work->claim, generation);
 }
 
-static bool holds(const struct cert_work *work)
+bool cert_work_holds(const struct cert_work *work)
 {
     return work->draft != NULL && work->state.held[0] != '\0' &&
            strcmp(work->draft->generation, work->state.held) == 0;
@@ -158,13 +158,13 @@ static bool holds(const struct cert_work *work)
 
 void cert_work_leave_held(struct cert_work *work)
 {
-    if (holds(work))
+    if (cert_work_holds(work))
         work->draft->generation[0] = '\0';
 }
 
 void cert_work_drop_draft(struct cert_work *work)
 {
-    if (holds(work)) {
+    if (cert_work_holds(work)) {
         work->state.held[0] = '\0';
         work->state.ca.held_until_s = 0;
     }
@@ -350,6 +350,11 @@ bool cert_work_lasts(const struct cert_work *work)
            now_s < work->published.end_s;
 }
 
+bool cert_work_begins_later(const struct cert_work *work)
+{
+    return work->published.usable && clock_now_s() < work->published.validity.not_before;
+}
+
 /* How urgent the next try is, as the age of the certificate has it. */
 static struct backoff_state urgency(const struct cert_work *work, uint64_t now_s)
 {
@@ -419,12 +424,31 @@ static void note(struct cert_work *work, struct trouble *trouble, const struct e
     cert_work_save(work);
 }
 
+bool cert_work_is_refused(const struct cert_work *work)
+{
+    return trouble_err(&work->state.issuing)->kind == ERR_CONSUMER &&
+           work->state.consumer.refused[0] != '\0';
+}
+
+uint64_t cert_work_resume_ms(const struct cert_work *work)
+{
+    uint64_t until_s = work->state.issuing.try_again_at_s, now_s = clock_now_s();
+
+    /* The old set's end bounds it, see decide. */
+    if (cert_work_is_refused(work))
+        return until_s > now_s ? (until_s - now_s) * 1000 : 0;
+    return backoff_resume_ms(until_s, now_s);
+}
+
 uint64_t cert_work_left_wait_s(struct cert_work *work)
 {
     struct restart_state *restart = &work->state.restart;
     struct backoff_restart this = {.in_order = restart->in_order};
     uint64_t now_s = clock_now_s();
 
+    /* Whoever restarts leafd does not change what the CA would sign. */
+    if (cert_work_is_refused(work))
+        return work->state.issuing.try_again_at_s;
     if (backoff_resume_ms(work->state.issuing.try_again_at_s, now_s) == 0)
         return 0;
     if (restart->since_s > now_s || now_s - restart->since_s > BACKOFF_RESTARTS_WITHIN_S) {

@@ -202,6 +202,9 @@ void cert_work_leave_held(struct cert_work *work);
  */
 void cert_work_remove(struct cert_work *work, const char *generation);
 
+/* cert_work_holds - whether the draft is one that is held: it stays on disk for a later process */
+bool cert_work_holds(const struct cert_work *work);
+
 /* cert_work_heed - the work goes by this mark of what is published from now on */
 void cert_work_heed(struct cert_work *work, enum revocation revocation);
 
@@ -252,6 +255,9 @@ void cert_work_note_issued(struct cert_work *work, const struct certificate_fact
 /* cert_work_lasts - whether what is published is sound, has begun and has not ended */
 bool cert_work_lasts(const struct cert_work *work);
 
+/* cert_work_begins_later - whether what is published has not begun yet: the clock is wrong */
+bool cert_work_begins_later(const struct cert_work *work);
+
 /*
  * cert_work_note_failure - counts a failure to issue, puts it into the state and saves it
  *
@@ -273,6 +279,12 @@ uint64_t cert_work_note_refused(struct cert_work *work, const struct err *err);
  * To be asked once, at the first look at the disk: it counts this start, and saves that.
  */
 uint64_t cert_work_left_wait_s(struct cert_work *work);
+
+/* cert_work_is_refused - whether the CA is left alone since the consumer refused what it signed */
+bool cert_work_is_refused(const struct cert_work *work);
+
+/* cert_work_resume_ms - what is left of the persisted wait for the CA; 0: nothing */
+uint64_t cert_work_resume_ms(const struct cert_work *work);
 
 /* cert_work_patience_ms - the longest that a login that failed for others may put off a try */
 uint64_t cert_work_patience_ms(const struct cert_work *work);

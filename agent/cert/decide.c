@@ -17,6 +17,20 @@ static const char *why_issue(const struct findings *findings)
     return NULL;
 }
 
+/*
+ * Whether the wait that an earlier process left holds. What the consumer refused would be signed
+ * anew just so, and what it took lasts; another request, or a revocation, is something else.
+ */
+static bool waits(const struct findings *findings)
+{
+    uint64_t until_s = findings->try_again_at_s;
+
+    if (findings->refused)
+        return findings->difference == NULL && !findings->revoked && until_s > findings->now_s &&
+               until_s < findings->end_s;
+    return backoff_resume_ms(until_s, findings->now_s) > 0;
+}
+
 enum verdict decide(const struct findings *findings, const char **ret_reason)
 {
     const char *reason = why_issue(findings);
@@ -27,11 +41,9 @@ enum verdict decide(const struct findings *findings, const char **ret_reason)
         findings->difference == NULL)
         return VERDICT_WITHDRAWN;
     if (reason != NULL) {
-        bool waits = backoff_resume_ms(findings->try_again_at_s, findings->now_s) > 0;
-
         if (findings->held)
             return VERDICT_HOLD;
-        return waits ? VERDICT_LATER : VERDICT_ISSUE;
+        return waits(findings) ? VERDICT_LATER : VERDICT_ISSUE;
     }
     *ret_reason = findings->why;
     if (findings->health != INSTALLED_WHOLE)

@@ -28,7 +28,8 @@ struct findings {
     uint64_t due_s, end_s, now_s;
     bool revoked;
     bool withdrawn; /* revoked, and not to be replaced until somebody asks for it */
-    bool held; /* a generation is staged that is wanted, and lacks only that its time has come */
+    bool held;    /* a generation is staged that is wanted, and lacks only that its time has come */
+    bool refused; /* by the consumer, while what is published was taken back */
     uint64_t try_again_at_s; /* persisted; 0: not to be honoured */
 };
 

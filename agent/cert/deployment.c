@@ -6,7 +6,6 @@
 #include "cert/cert_log.h"
 #include "cert/consumer.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +24,7 @@ enum deployment_event {
     DEPLOYMENT_STOP,       /* nothing is to be done */
     DEPLOYMENT_RETRY,      /* the wait is over */
     DEPLOYMENT_EXPIRED,    /* the same, and what is in place is of no use any more */
+    DEPLOYMENT_EARLY,      /* what is in place has not begun: the clock is wrong */
     DEPLOYMENT_EVENT_COUNT
 };
 
@@ -82,33 +82,6 @@ static bool is_nobody_there(const struct cert_work *work, const struct err *err)
     return work->seen.finding == PROVE_UNREACHABLE && err->kind != ERR_LOCAL;
 }
 
-/* What the look that has just ended showed is kept: messages and `status` speak of that leaf. */
-static void note_served(struct cert_work *work, const struct err *err)
-{
-    struct consumer_state *consumer = &work->state.consumer;
-    const struct cert_published *published = &work->published;
-    const struct served_leaf *leaf = &work->seen.leaf;
-    struct served_state *served = &consumer->served;
-    bool is_published = work->seen.finding == PROVE_SERVED ||
-                        (leaf->seen && strcmp(leaf->fingerprint, published->fingerprint) == 0);
-
-    if (work->cert->prove.method == PROVE_NONE || err->kind == ERR_LOCAL ||
-        work->seen.finding == PROVE_SAYS_NO || work->seen.finding == PROVE_NOT_LOOKED)
-        return;
-    if (work->seen.finding == PROVE_UNREACHABLE || work->seen.finding == PROVE_NO_TLS) {
-        *served = (struct served_state){0};
-        return;
-    }
-    served->seen_s = clock_now_s();
-    /* A reply that does not name the new leaf names none: it is still the one of before. */
-    if (!is_published && !leaf->seen)
-        return;
-    served->foreign = !is_published && !consumer_knows_leaf(consumer, leaf->fingerprint);
-    served->not_after_s = is_published ? published->end_s : leaf->not_after_s;
-    memcpy(served->serial, is_published ? published->serial : leaf->serial, sizeof served->serial);
-    served->chain_verified = work->seen.chain_verified;
-}
-
 /* -- which event it is: what a stage's end means --------------------------------------------------
  */
 
@@ -131,8 +104,7 @@ static enum deployment_event judge_reload(struct deployment *deployment, const s
     struct cert_work *work = deployment->work;
     struct consumer_state *consumer = &work->state.consumer;
 
-    consumer->missing =
-        err->errnum == ENOENT || err->errnum == ESRCH || err->errnum == ECONNREFUSED;
+    consumer->missing = err->nobody;
     /* Nobody can be told; that does not mean that nobody serves. */
     if (consumer->missing && work->cert->prove.method != PROVE_NONE)
         return DEPLOYMENT_NOBODY;
@@ -145,7 +117,7 @@ static enum deployment_event judge_proof(struct deployment *deployment, const st
     struct cert_work *work = deployment->work;
     struct consumer_state *consumer = &work->state.consumer;
 
-    note_served(work, err);
+    deployment_note_served(work, err);
     consumer->missing = is_nobody_there(work, err);
     /* Whoever goes on serving the old leaf has not noticed; that is no refusal. Nor is it when we
      * could not look for want of memory or descriptors. */
@@ -163,7 +135,7 @@ static enum deployment_event judge_look(struct deployment *deployment, const str
     const char *nobody = deployment->nobody == NULL ? "" : deployment->nobody->text;
     struct err err = *look_err;
 
-    note_served(work, look_err);
+    deployment_note_served(work, look_err);
     /* A command of the operator's cannot tell a consumer that is away from one that is behind. */
     consumer->missing = is_nobody_there(work, look_err) ||
                         (work->seen.finding == PROVE_SAYS_NO && err.kind != ERR_LOCAL);
@@ -181,7 +153,7 @@ static enum deployment_event judge_check(struct deployment *deployment, const st
     struct consumer_state *consumer = &work->state.consumer;
     bool is_of_ours = err->kind == ERR_LOCAL;
 
-    note_served(work, err);
+    deployment_note_served(work, err);
     if (!is_of_ours)
         consumer->proven[0] = '\0';
     consumer->missing = is_nobody_there(work, err);
@@ -231,10 +203,20 @@ static void act_rest(struct deployment *deployment)
     wait_for(deployment, every_ms / 2 + random_share(every_ms, random_draw()));
 }
 
+/* What was seen was seen by a section that may be another one by now. */
 static void act_stop(struct deployment *deployment)
 {
     deployment->generation[0] = '\0';
+    deployment->work->seen = (struct prove_seen){.finding = PROVE_NOT_LOOKED};
     wait_for(deployment, 0);
+}
+
+/* Until it has begun by the clock, which may be set right before: on_ring looks anew. */
+static void act_await_begin(struct deployment *deployment)
+{
+    deployment->generation[0] = '\0';
+    deployment_cancel(deployment);
+    wall_timer_set(&deployment->timer, deployment->work->published.validity.not_before, 0);
 }
 
 static void act_reload(struct deployment *deployment)
@@ -312,7 +294,7 @@ static void act_settle(struct deployment *deployment)
     bool failed = consumer->trouble.failures > 0;
 
     consumer_forget_tries(consumer);
-    note_served(work, deployment->err);
+    deployment_note_served(work, deployment->err);
     keep(consumer->accepted, generation);
     keep(consumer->reloaded, generation);
     keep(consumer->proven, generation);
@@ -334,7 +316,7 @@ static void act_still_served(struct deployment *deployment)
         act_settle(deployment);
         return;
     }
-    note_served(work, deployment->err);
+    deployment_note_served(work, deployment->err);
     work->seen.finding = PROVE_NOT_LOOKED;
     act_rest(deployment);
 }
@@ -355,14 +337,22 @@ static void act_reload_back(struct deployment *deployment)
     stage_reload(deployment);
 }
 
-/* The other set is no better, so it is not the set's fault. */
+/*
+ * The other set is no better, so it is not the set's fault. What we lack, or nobody to ask, says
+ * nothing of either set: one refusal more, and it is gone back again.
+ */
 static void act_roll_forward(struct deployment *deployment)
 {
     struct cert_work *work = deployment->work;
+    const struct err *err = deployment->err;
+    struct consumer_state *consumer = &work->state.consumer;
 
-    cert_log_rollback_failed(work, deployment->err);
-    work->state.consumer.insists = true;
-    work->state.consumer.refused[0] = '\0';
+    cert_log_rollback_failed(work, err);
+    if (err->kind == ERR_LOCAL || err->nobody || is_nobody_there(work, err))
+        consumer->refusals = REFUSALS_ENOUGH - 1;
+    else
+        consumer->insists = true;
+    consumer->refused[0] = '\0';
     stage_roll_back(deployment);
 }
 
@@ -373,7 +363,7 @@ static void act_settle_back(struct deployment *deployment)
     const struct err why = *trouble_err(&consumer->trouble);
     const char *generation = work->published.generation;
 
-    note_served(work, deployment->err);
+    deployment_note_served(work, deployment->err);
     consumer_forget_tries(consumer);
     keep(consumer->accepted, generation);
     keep(consumer->reloaded, generation);
@@ -425,6 +415,7 @@ struct cell {
 #define NEWER    [S(PUBLISHED)] = { act_reload_new, S(RELOADING) }
 #define FOUND    [S(PENDING)] = { act_reload, S(RELOADING) }, [S(NOTIFIED)] = { act_prove, S(PROVING) }, \
                  [S(AWAY)] = { act_check, S(CHECKING) }, [S(VERIFIED)] = { act_rest, S(IDLE) }
+#define EARLY    [S(EARLY)] = { act_await_begin, S(IDLE) }
 #define ENDS     NEWER, FOUND, [S(STOP)] = { act_stop, S(IDLE) }
 /* Which generation is in place is known when the names are switched, which nobody interrupts (cert). */
 #define SWITCHES(at) [S(PENDING)] = STAY(at), [S(NOTIFIED)] = STAY(at), [S(AWAY)] = STAY(at), [S(VERIFIED)] = STAY(at), \
@@ -434,7 +425,7 @@ struct cell {
 
 static const struct cell table[DEPLOYMENT_STATE_COUNT][DEPLOYMENT_EVENT_COUNT] = {
     [S(IDLE)]            = { [S(RETRY)]   = { act_check,          S(CHECKING) },
-                             [S(EXPIRED)] = { act_check,          S(CHECKING) },        ENDS },
+                             [S(EXPIRED)] = { act_check,          S(CHECKING) },        EARLY, ENDS },
     [S(RELOADING)]       = { [S(DONE)]    = { act_prove_reloaded, S(PROVING) },
                              [S(NOBODY)]  = { act_look,           S(LOOKING) },  FAILS, ENDS },
     [S(PROVING)]         = { [S(DONE)]    = { act_settle,         S(IDLE) },     FAILS, ENDS },
@@ -442,7 +433,7 @@ static const struct cell table[DEPLOYMENT_STATE_COUNT][DEPLOYMENT_EVENT_COUNT] =
     [S(CHECKING)]        = { [S(DONE)]    = { act_still_served,   S(IDLE) },
                              [S(LOST)]    = { act_reload_lost,    S(RELOADING) }, FAILS, ENDS },
     [S(BACKING_OFF)]     = { [S(RETRY)]   = { act_reload,         S(RELOADING) },
-                             [S(EXPIRED)] = { act_stop,           S(IDLE) },            ENDS },
+                             [S(EXPIRED)] = { act_stop,           S(IDLE) },            EARLY, ENDS },
     [S(ROLLING_BACK)]    = { [S(DONE)]    = { act_reload_back,    S(RELOADING_BACK) },
                              [S(FAILED)]  = { act_cannot_swap,    S(BACKING_OFF) },
                              SWITCHES(ROLLING_BACK) },
@@ -472,17 +463,39 @@ static void take(struct deployment *deployment, enum deployment_event event, con
         deployment->listener->stepped(deployment->work);
 }
 
+/* An end that nobody expected is a bug, which must not leave the machine without a timer. */
+static void end_stage(struct deployment *deployment, enum deployment_event event,
+                      const struct err *err)
+{
+    struct err bug;
+
+    if (table[deployment->state][event].act == NULL && !deployment_rests(deployment)) {
+        cert_log_bug(deployment->work, state_names[deployment->state], (int)event);
+        err_set(&bug, ERR_LOCAL, "leafd met a state that it does not know; please report this");
+        deployment->wait_ms = cert_work_note_refusal(deployment->work, &bug);
+        err = &bug;
+        event = S(FAILED);
+    }
+    take(deployment, event, err);
+}
+
 static void on_stage_end(struct deployment *deployment, const struct err *err)
 {
-    take(deployment, judge(deployment, err), err);
+    end_stage(deployment, judge(deployment, err), err);
 }
 
 static void on_ring(void *arg, bool reached)
 {
     struct deployment *deployment = arg;
+    const struct cert_work *work = deployment->work;
 
     (void)reached;
-    take(deployment, cert_work_lasts(deployment->work) ? S(RETRY) : S(EXPIRED), NULL);
+    if (deployment->generation[0] == '\0')
+        deployment_take_found(deployment, false);
+    else if (deployment->state == S(BACKING_OFF) && cert_work_begins_later(work))
+        take(deployment, S(EARLY), NULL);
+    else
+        take(deployment, cert_work_lasts(work) ? S(RETRY) : S(EXPIRED), NULL);
 }
 
 /* -- what it is told ------------------------------------------------------------------------------
@@ -519,6 +532,10 @@ void deployment_take_found(struct deployment *deployment, bool is_wanted)
         consumer->refused[0] = '\0';
         cert_work_save(work);
     }
+    if (cert_work_begins_later(work) && deployment_rests(deployment)) {
+        take(deployment, S(EARLY), NULL);
+        return;
+    }
     if (!cert_work_lasts(work) || strcmp(deployment->generation, work->published.generation) == 0)
         return;
     if (deployment->state != S(ROLLING_BACK) && deployment->state != S(ROLLING_FORWARD))
@@ -533,9 +550,12 @@ void deployment_stop(struct deployment *deployment)
 
 bool deployment_try_within(struct deployment *deployment, uint64_t most_ms)
 {
-    if (deployment->state == S(BACKING_OFF))
+    bool waits = deployment_rests(deployment) && deployment->timer.until_us != 0 &&
+                 deployment->work->state.consumer.trouble.failures > 0;
+
+    if (waits)
         wall_timer_hasten(&deployment->timer, random_share(most_ms, random_draw()));
-    return deployment->state != S(IDLE);
+    return waits || !deployment_rests(deployment);
 }
 
 void deployment_recompute(struct deployment *deployment)

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "cert/cert_directory.h"
 #include "cert/cert_variables.h"
+#include "cert/consumer.h"
 #include "prove/mutual.h"
 #include "reload/reload.h"
 
@@ -56,11 +57,10 @@ void stage_reload(struct deployment *deployment)
 
 static struct cert_job *make_job(void *arg, struct err *err)
 {
-    struct deployment *deployment = arg;
+    const struct deployment *deployment = arg;
     const struct cert_work *work = deployment->work;
 
-    deployment->job = cert_job_new(work->config, work->cert, work->claim, NULL, err);
-    return deployment->job;
+    return cert_job_new(work->config, work->cert, work->claim, NULL, err);
 }
 
 /* In the set's turn. */
@@ -73,6 +73,7 @@ static void start_turn(struct deployment *deployment, bool swaps, set_make *make
                                     .mounts = &work->tools->mounts,
                                     .urgency = WORK_NEXT,
                                     .swaps = swaps,
+                                    .job = &deployment->job,
                                     .make = make,
                                     .run = run,
                                     .arg = deployment};
@@ -234,4 +235,30 @@ static struct cert_job *make_rollback(void *arg, struct err *err)
 void stage_roll_back(struct deployment *deployment)
 {
     start_turn(deployment, true, make_rollback, job_roll_back, on_rolled_back);
+}
+
+void deployment_note_served(struct cert_work *work, const struct err *err)
+{
+    struct consumer_state *consumer = &work->state.consumer;
+    const struct cert_published *published = &work->published;
+    const struct served_leaf *leaf = &work->seen.leaf;
+    struct served_state *served = &consumer->served;
+    bool is_published = work->seen.finding == PROVE_SERVED ||
+                        (leaf->seen && strcmp(leaf->fingerprint, published->fingerprint) == 0);
+
+    if (work->cert->prove.method == PROVE_NONE || err->kind == ERR_LOCAL ||
+        work->seen.finding == PROVE_SAYS_NO || work->seen.finding == PROVE_NOT_LOOKED)
+        return;
+    if (work->seen.finding == PROVE_UNREACHABLE || work->seen.finding == PROVE_NO_TLS) {
+        *served = (struct served_state){0};
+        return;
+    }
+    served->seen_s = clock_now_s();
+    /* A reply that does not name the new leaf names none: it is still the one of before. */
+    if (!is_published && !leaf->seen)
+        return;
+    served->foreign = !is_published && !consumer_knows_leaf(consumer, leaf->fingerprint);
+    served->not_after_s = is_published ? published->end_s : leaf->not_after_s;
+    memcpy(served->serial, is_published ? published->serial : leaf->serial, sizeof served->serial);
+    served->chain_verified = work->seen.chain_verified;
 }

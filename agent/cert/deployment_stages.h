@@ -73,4 +73,8 @@ void stage_check(struct deployment *deployment);
  * previous one now; or fails, and nothing has changed */
 void stage_roll_back(struct deployment *deployment);
 
+/* deployment_note_served - keeps what the look that has just ended with `err` showed: messages and
+ * `status` speak of that leaf */
+void deployment_note_served(struct cert_work *work, const struct err *err);
+
 #endif

@@ -287,7 +287,7 @@ static void act_wait_on(struct issuance *issuance)
 {
     struct cert_work *work = issuance->work;
     const struct trouble *trouble = &work->state.issuing;
-    uint64_t wait_ms = backoff_resume_ms(trouble->try_again_at_s, clock_now_s());
+    uint64_t wait_ms = cert_work_resume_ms(work);
 
     /* It may have ended since it was looked at; a timer without a wait would never ring. */
     if (wait_ms == 0)
@@ -439,10 +439,20 @@ static enum issuance_event meaning_of_end(struct issuance *issuance, enum issuan
     return event;
 }
 
+/* An end that nobody expected is a bug, which must not leave the machine without a timer. */
 static void on_stage_end(struct issuance *issuance, enum issuance_event event,
                          const struct err *err)
 {
-    take(issuance, meaning_of_end(issuance, event), err);
+    struct err bug;
+
+    event = meaning_of_end(issuance, event);
+    if (table[issuance->state][event].act == NULL && !issuance_rests(issuance)) {
+        cert_log_bug(issuance->work, state_names[issuance->state], (int)event);
+        err_set(&bug, ERR_LOCAL, "leafd met a state that it does not know; please report this");
+        err = &bug;
+        event = S(FAILED);
+    }
+    take(issuance, event, err);
 }
 
 static void on_ring(void *arg, bool reached)
@@ -509,11 +519,8 @@ static void hasten(struct issuance *issuance, uint64_t wait_ms)
 /* What the consumer refused is asked for anew when the set in place grows old, never sooner. */
 static bool waits_for_ca(const struct issuance *issuance)
 {
-    const struct cert_state *state = &issuance->work->state;
-    bool is_refused =
-        trouble_err(&state->issuing)->kind == ERR_CONSUMER && state->consumer.refused[0] != '\0';
-
-    return (issuance->state == S(BACKING_OFF) || issuance->next_try_us != 0) && !is_refused;
+    return (issuance->state == S(BACKING_OFF) || issuance->next_try_us != 0) &&
+           !cert_work_is_refused(issuance->work);
 }
 
 bool issuance_try_within(struct issuance *issuance, uint64_t most_ms)

@@ -46,8 +46,7 @@ static struct cert_job *new_job(struct issuance *issuance, struct err *err)
 {
     struct cert_work *work = issuance->work;
 
-    issuance->job = cert_job_new(work->config, work->cert, work->claim, TAKE(work->draft), err);
-    return issuance->job;
+    return cert_job_new(work->config, work->cert, work->claim, TAKE(work->draft), err);
 }
 
 /* The stage has ended: the draft is the work's again. */
@@ -77,8 +76,7 @@ static void start_job(struct issuance *issuance, set_make *make, worker_run *run
 
     if (job != NULL)
         slot = set_job_start(&place, WORK_NEXT, run, job, on_done, issuance, &err);
-    if (slot == NULL)
-        issuance->job = NULL;
+    issuance->job = slot == NULL ? NULL : job;
     take_slot(issuance, slot, &err);
 }
 
@@ -99,6 +97,9 @@ static void start_turn(struct issuance *issuance, set_make *make, worker_run *ru
          * busy. */
         .urgency = reads ? WORK_WHEN_IDLE : WORK_NEXT,
         .swaps = reads || run == job_publish,
+        /* What is held stays on disk for whoever reads it next. */
+        .stages = run == job_stage || (run == job_publish && !cert_work_holds(issuance->work)),
+        .job = &issuance->job,
         .make = make,
         .run = run,
         .arg = issuance,
@@ -189,6 +190,7 @@ static enum issuance_event take_findings(struct issuance *issuance, struct cert_
         take_waiting(job, &findings);
     if (!work->read_once && work->tools->stays)
         findings.try_again_at_s = cert_work_left_wait_s(work);
+    findings.refused = cert_work_is_refused(work);
     work->read_once = true;
     findings.withdrawn = job->revocation == REVOCATION_FINAL && !work->tools->by_name;
     is_wanted = findings.difference == NULL && !findings.revoked;
@@ -455,13 +457,17 @@ static void on_published(void *arg, const struct err *job_err)
     struct cert_work *work = issuance->work;
     const struct err err = *job_err;
     enum revocation revocation = REVOCATION_NONE;
+    char generation[GENERATION_NAME_BYTES] = "";
 
     if (err.kind == ERR_NONE) {
         revocation = issuance->job->revocation;
         take_published(issuance);
+        memcpy(generation, work->published.generation, sizeof generation);
     }
     end_job(issuance, ISSUANCE_DONE, &err);
-    cert_work_tell_mark(work, revocation);
+    /* With its end another configuration may have come, and another directory. */
+    if (strcmp(work->published.generation, generation) == 0)
+        cert_work_tell_mark(work, revocation);
 }
 
 static struct cert_job *make_for_publish(void *arg, struct err *err)

@@ -63,7 +63,7 @@ static bool starts_removal(struct set_turn *turn)
     struct cert_job *removal;
     struct err err;
 
-    if (draft == NULL || draft->generation[0] == '\0')
+    if (!turn->order.stages || draft == NULL || draft->generation[0] == '\0')
         return false;
     removal = cert_job_new(turn->job->config, turn->job->cert, turn->job->claim, NULL, &err);
     if (removal == NULL)
@@ -89,7 +89,7 @@ static void on_job_done(void *arg, const struct err *err)
 
 static void fail(struct set_turn *turn, const struct err *err)
 {
-    turn->job = NULL;
+    *turn->order.job = turn->job = NULL;
     set_gate_leave(&turn->pass);
     slot_finish(&turn->slot, err);
 }
@@ -103,8 +103,11 @@ static void run(void *arg)
     if (turn->job != NULL)
         turn->worker =
             start_job(turn, turn->order.urgency, turn->order.run, turn->job, on_job_done, &err);
+    /* A job that could not start is gone. */
     if (turn->worker == NULL)
         fail(turn, &err);
+    else
+        *turn->order.job = turn->job;
 }
 
 static void begin(struct set_turn *turn)

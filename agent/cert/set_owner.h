@@ -12,7 +12,7 @@
 #include "cert/set_gate.h"
 #include "cert/set_jobs.h"
 
-/* Makes the job of a turn that has come; NULL with *err filled if it cannot. */
+/* Makes the job of a turn that has come; NULL with *err filled if it cannot. The turn owns it. */
 typedef struct cert_job *set_make(void *arg, struct err *err);
 
 /* Initialise with {0}. */
@@ -28,7 +28,9 @@ struct set_order {
     struct set_gate *gate; /* to be passed first; NULL: none */
     uint64_t disk;         /* for the gate */
     enum worker_urgency urgency;
-    bool swaps; /* it may change what is published */
+    bool swaps;            /* it may change what is published */
+    bool stages;           /* what its draft names is removed if nobody hears of it */
+    struct cert_job **job; /* where it is found while the turn has it; NULL there: it has none */
     set_make *make;
     worker_run *run;
     void *arg; /* of make, and of on_done */
@@ -38,8 +40,8 @@ struct set_order {
  * set_owner_start - runs the job when its turn has come
  *
  * The turn lasts until the slot is dropped. If that is while the job runs, the job runs to its end
- * unheard and what it staged is removed; only then is it the next one's turn. NULL with *err
- * filled, class local.
+ * unheard and what it staged is removed; only then is it the next one's turn. Whoever drops the
+ * slot forgets *order->job. NULL with *err filled, class local.
  */
 struct slot *set_owner_start(struct set_owner *owner, const struct set_order *order,
                              slot_done *on_done, struct err *err);

@@ -9,6 +9,7 @@
 #include "reload/reload_socket.h"
 #include "reload/reload_unit.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -159,6 +160,9 @@ static void on_replied(void *arg, const struct err *call_err)
     if (err.kind != ERR_NONE) {
         if (err.kind != ERR_LOCAL)
             err.kind = ERR_CONSUMER;
+        /* Of the socket, or of the address. */
+        err.nobody =
+            err.kind == ERR_CONSUMER && (err.errnum == ENOENT || err.errnum == ECONNREFUSED);
         err_wrap(&err, "reload: %s %s", action->method, action->http.label);
     }
     end_request(work);

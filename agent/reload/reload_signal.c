@@ -176,16 +176,17 @@ static bool signal_process(int pidfd, const struct trust_process *process,
         return true;
     err_errno(err, ERR_CONSUMER, errno, "reload: cannot send SIG%s to process %d (%s)",
               sigabbrev_np(signal), pid, process->name);
+    err->nobody = err->errnum == ESRCH;
     if (err->errnum == EPERM)
         err_append(err, "; reload it by its unit (reload = unit), or run leafd as uid %u",
                    (unsigned)process->user);
     return false;
 }
 
-/* There is nobody to tell yet: the certificate's machine knows that by the errno. */
+/* There is nobody to tell yet. */
 static bool nobody_is_there(struct err *err)
 {
-    err->errnum = ESRCH;
+    err->nobody = true;
     return false;
 }
 
@@ -213,6 +214,7 @@ static bool read_pidfile(const char *path, pid_t *ret_pid, struct err *err)
 
     if (!file_read_at(AT_FDCWD, path, &bytes, err)) {
         err->kind = ERR_CONSUMER;
+        err->nobody = err->errnum == ENOENT;
         return err_wrap(err, "reload");
     }
     return take_pid(&bytes, path, ret_pid, err);
@@ -236,7 +238,8 @@ static bool open_trusted(const char *path, const struct trust_process *process, 
     pid_t pid = 0;
 
     if (!trust_open_file(&trust, path, &fd, err)) {
-        if (err->errnum == ENOENT)
+        err->nobody = err->errnum == ENOENT;
+        if (err->nobody)
             err->kind = ERR_CONSUMER;
         return err_wrap(err, "reload: process %d (%s) gets no signal", (int)process->pid,
                         process->name);
@@ -441,7 +444,7 @@ static bool signal_named(const struct signal_order *wanted, const struct sending
             continue;
         if (signal_process(one->pidfd, &one->process, sending, "the section", &failure)) {
             told = true;
-        } else if (failure.errnum != ESRCH) {
+        } else if (!failure.nobody) {
             *err = failure;
             failed = true;
         }

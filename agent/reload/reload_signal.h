@@ -41,7 +41,7 @@ struct signal_order {
  *
  * A worker reads the file and /proc: either may be on a mount that hangs. After `limit_s` seconds
  * nothing is signalled any more. Borrows `order` during the call. Fails with class local where the
- * pidfile is not trusted, else with class consumer; errnum is ESRCH or ENOENT if nobody is there.
+ * pidfile is not trusted, else with class consumer; err->nobody tells whether nobody is there.
  * NULL with *err filled if memory or threads ran out (class local).
  */
 struct slot *reload_signal_start(sd_event *loop, struct workers *workers,

@@ -321,8 +321,11 @@ static bool run_opening(void *job, struct err *err)
 {
     struct opening *opening = job;
 
-    if (!socket_path_connect(opening->socket, opening->user, &opening->fd, err))
+    if (!socket_path_connect(opening->socket, opening->user, &opening->fd, err)) {
+        err->nobody =
+            err->kind == ERR_CONSUMER && (err->errnum == ENOENT || err->errnum == ECONNREFUSED);
         return err_wrap(err, err->kind == ERR_CONSUMER ? "reload" : "reload: nothing is sent");
+    }
     return opening->fd < 0 || write_message(opening, err);
 }
 

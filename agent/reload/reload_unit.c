@@ -125,7 +125,7 @@ static void finish_with_error(struct unit_reload *reload, const sd_bus_error *er
             hint == NULL ? "" : "; ", hint == NULL ? "" : hint);
     /* Whoever stops it does so on purpose. */
     if (sd_bus_error_has_name(error, SYSTEMD ".TransactionIsDestructive"))
-        err.errnum = ESRCH;
+        err.nobody = true;
     finish(reload, &err);
 }
 
@@ -145,7 +145,7 @@ static void finish_with_state(struct unit_reload *reload, const char *state)
     hide_foreign(told, sizeof told, state);
     err_set(&err, ERR_CONSUMER, "reload: unit %s: it is %s, so there is nobody to tell",
             reload->unit, told);
-    err.errnum = ESRCH;
+    err.nobody = true;
     finish(reload, &err);
 }
 
@@ -350,7 +350,6 @@ struct slot *reload_unit_start(sd_event *loop, const char *unit, uint64_t limit_
               "reload: unit %s: cannot reach the system bus", unit);
     err_append(err, "; where no systemd runs, tell the consumer by a signal, as the template "
                     "nginx-pod does");
-    err->errnum = 0; /* it is the bus that is missing, not the consumer */
     destroy_unit_reload(&reload->slot);
     return NULL;
 }

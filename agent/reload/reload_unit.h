@@ -20,7 +20,7 @@
  *
  * The bus is the one of DBUS_SYSTEM_BUS_ADDRESS, else the system's. Borrows `unit`, its name, until
  * it has ended. Ends well when the job's result is `done` and the unit is active; everything else,
- * and `limit_s` seconds without an end, is class consumer, with errnum ESRCH if the unit does not
+ * and `limit_s` seconds without an end, is class consumer, with err->nobody if the unit does not
  * run, or is being started or stopped. Dropping the slot leaves a job that runs alone. NULL with
  * *err filled if there is no bus (class consumer) or memory ran out (class local).
  */

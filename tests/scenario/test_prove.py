@@ -389,6 +389,11 @@ def test_a_consumer_that_starts_slowly_has_its_time_after_a_rollback_as_well(dev
     assert not run.events("rollback-failed")
     assert os.readlink(site.out() / "..data") == first
     assert run.terminate() == 0
+    signed = devca.requests("pki_int/sign/")
+    run = site.run()
+    run.wait_event("waits")
+    assert devca.requests("pki_int/sign/") == signed, "what was refused is not asked for anew by the next process"
+    assert run.terminate() == 0
 
 
 def test_a_consumer_that_was_stopped_is_not_woken_when_leafd_restarts(devca, site, consumer):

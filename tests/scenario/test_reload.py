@@ -89,6 +89,15 @@ def test_a_command_has_the_limits_of_whoever_started_leafd(devca, site, tmp_path
     assert told.read_text() == ran.stdout and ran.stdout.startswith("700\n")
 
 
+def test_a_command_whose_interpreter_is_gone_is_a_failure_and_nobody_to_wait_for(devca, site):
+    script = site.folder / "orphan"
+    script.write_text("#!/nowhere/interpreter\n")
+    script.chmod(0o755)
+    site.configure(devca, {"web": WEB + f"reload = exec {script}"})
+    done = site.once()
+    assert done.code != 0 and done.events("reload-failed") and not done.events("awaited"), done.err
+
+
 def test_a_command_over_its_time_is_killed(ca, site):
     site.configure(ca, {"web": WEB + "reload = exec /bin/sleep 1000\ncommand_timeout = 1s"})
     begin = time.monotonic()

@@ -40,6 +40,9 @@ static void each_finding_has_its_verdict(void **state)
         {good, VERDICT_WITHDRAWN, "the published certificate was revoked"},
         {good, VERDICT_ISSUE, "names changed"},
         {good, VERDICT_WITHDRAWN, "the published certificate was revoked"},
+        {good, VERDICT_LATER, "the published certificate is due"},
+        {good, VERDICT_ISSUE, "the published certificate is due"},
+        {good, VERDICT_ISSUE, "names changed"},
     };
     const char *reason;
 
@@ -73,6 +76,13 @@ static void each_finding_has_its_verdict(void **state)
         cases[14].findings; /* neither its end nor damage makes another one wanted */
     cases[16].findings.now_s = NOW + 300;
     cases[16].findings.health = INSTALLED_DAMAGED;
+    cases[17].findings = cases[10].findings; /* refused: it waits as long as the old set lasts */
+    cases[17].findings.refused = true;
+    cases[17].findings.end_s = NOW + 200000;
+    cases[18].findings = cases[10].findings;
+    cases[18].findings.refused = true; /* and no longer */
+    cases[19].findings = cases[17].findings;
+    cases[19].findings.difference = "names changed";
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         assert_int_equal(decide(&cases[i].findings, &reason), cases[i].verdict);
         assert_string_equal(reason, cases[i].reason);

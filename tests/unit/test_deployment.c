@@ -555,7 +555,7 @@ static void somebody_whose_tls_fails_is_not_awaited(void **state)
 /* A reload that found nobody, as with a pidfile that is spelt wrong. */
 static void find_nobody(struct fixture *fixture)
 {
-    static const struct err gone = {.kind = ERR_CONSUMER, .errnum = ENOENT, .text = "no pidfile"};
+    static const struct err gone = {.kind = ERR_CONSUMER, .nobody = true, .text = "no pidfile"};
 
     publish_new(fixture);
     fixture->work.state.consumer.accepted[0] = '\0';
@@ -669,6 +669,134 @@ static void what_we_are_short_of_is_no_refusal_of_the_consumer(void **state)
     assert_int_equal(work->state.consumer.trouble.failures, 2 * REFUSALS_ENOUGH + 1);
 }
 
+/* -- what is left to find out later ---------------------------------------------------------------
+ */
+
+static void turn_clock_right(struct fixture *fixture)
+{
+    fixture->work.published.validity.not_before = clock_now_s() - 10;
+    on_ring(&fixture->deployment, true);
+}
+
+/* A machine without a battery boots in 1970: what is in place has not begun by its clock. */
+static void what_has_not_begun_by_the_clock_is_deployed_when_the_clock_is_right(void **state)
+{
+    struct fixture *fixture = *state;
+    struct deployment *deployment = &fixture->deployment;
+    const uint64_t begins_s = clock_now_s() + 5000;
+
+    fixture->work.published.end_s = begins_s + 2000;
+    fixture->work.published.validity.not_before = begins_s;
+    deployment_take_found(deployment, true);
+    assert_at(fixture, DEPLOYMENT_IDLE);
+    assert_string_equal(trace, "");
+    assert_int_equal(deployment->timer.moment_s, begins_s);
+    deployment_recompute(deployment);
+    assert_false(deployment_try_within(deployment, 0));
+    turn_clock_right(fixture);
+    assert_at(fixture, DEPLOYMENT_RELOADING);
+    /* The same when the clock is set back while it waits for another try. */
+    say_no(fixture);
+    assert_at(fixture, DEPLOYMENT_BACKING_OFF);
+    fixture->work.published.validity.not_before = begins_s;
+    retry(fixture);
+    assert_at(fixture, DEPLOYMENT_IDLE);
+    assert_int_equal(deployment->timer.moment_s, begins_s);
+    assert_int_equal(deployment->timer.until_us, 0);
+    turn_clock_right(fixture);
+    assert_string_equal(trace, "stage_reload stage_reload");
+}
+
+static void a_command_that_is_missing_is_a_failure_and_nobody_to_wait_for(void **state)
+{
+    static const struct err gone = {
+        .kind = ERR_CONSUMER, .errnum = ENOENT, .text = "cannot start reload"};
+    struct fixture *fixture = *state;
+
+    fixture->cert.prove.method = PROVE_NONE;
+    publish_new(fixture);
+    fixture->work.state.consumer.accepted[0] = '\0';
+    deliver(fixture, &gone);
+    assert_at(fixture, DEPLOYMENT_BACKING_OFF);
+    assert_false(consumer_is_awaited(&fixture->work.state.consumer));
+    assert_non_null(deployment_failure(&fixture->deployment));
+}
+
+static void a_changed_section_begins_without_what_was_seen_by_the_one_before(void **state)
+{
+    struct fixture *fixture = *state;
+
+    publish_new(fixture);
+    done(fixture);
+    fixture->work.seen.finding = PROVE_BAD_CHAIN;
+    say_no(fixture);
+    assert_at(fixture, DEPLOYMENT_IDLE);
+    deployment_stop(&fixture->deployment);
+    fixture->cert.prove.method = PROVE_NONE;
+    fixture->work.state.consumer.reloaded[0] = '\0';
+    trace[0] = '\0';
+    deployment_take_found(&fixture->deployment, true);
+    assert_at(fixture, DEPLOYMENT_RELOADING);
+    assert_string_equal(trace, "stage_reload");
+}
+
+static void whoever_asks_for_another_try_gets_a_look_at_what_was_left_alone(void **state)
+{
+    struct fixture *fixture = *state;
+    struct deployment *deployment = &fixture->deployment;
+
+    publish_new(fixture);
+    done(fixture);
+    fixture->work.seen.finding = PROVE_BAD_CHAIN;
+    say_no(fixture);
+    assert_at(fixture, DEPLOYMENT_IDLE);
+    wall_timer_set(&deployment->timer, 0, 1000000);
+    assert_true(deployment_try_within(deployment, 0));
+    assert_true(deployment->timer.until_us <= clock_boot_us());
+    retry(fixture);
+    assert_at(fixture, DEPLOYMENT_CHECKING);
+    /* A look that is not owed to a failure comes when it comes. */
+    done(fixture);
+    wall_timer_set(&deployment->timer, 0, 1000000);
+    assert_false(deployment_try_within(deployment, 0));
+    assert_true(deployment->timer.until_us > clock_boot_us());
+}
+
+static void what_hinders_us_does_not_speak_for_the_set_that_was_refused(void **state)
+{
+    static const struct err short_of = {.kind = ERR_LOCAL, .text = "too many open files"};
+    struct fixture *fixture = *state;
+    struct consumer_state *consumer = &fixture->work.state.consumer;
+
+    refuse_until_rolled_back(fixture);
+    swap_published(fixture, "old", "new");
+    deliver(fixture, &short_of);
+    assert_at(fixture, DEPLOYMENT_ROLLING_FORWARD);
+    assert_false(consumer->insists);
+    swap_published(fixture, "new", "old");
+    /* As long as it lasts, the names are left alone. */
+    for (unsigned i = 0; i < 3; i++) {
+        retry(fixture);
+        deliver(fixture, &short_of);
+        assert_at(fixture, DEPLOYMENT_BACKING_OFF);
+    }
+    retry(fixture);
+    say_no(fixture);
+    assert_at(fixture, DEPLOYMENT_ROLLING_BACK);
+}
+
+static void a_stage_that_ends_with_what_nobody_expected_is_tried_again(void **state)
+{
+    static const struct err fine;
+    struct fixture *fixture = *state;
+
+    publish_new(fixture);
+    end_stage(&fixture->deployment, DEPLOYMENT_LOST, &fine);
+    assert_int_equal(bugs, 1);
+    assert_at(fixture, DEPLOYMENT_BACKING_OFF);
+    assert_int_not_equal(fixture->deployment.timer.until_us, 0);
+}
+
 /* -- the table ------------------------------------------------------------------------------------
  */
 
@@ -677,16 +805,16 @@ static const char letters[] = "IRPLCBKTVF";
 
 /* How a stage ended, what is in place, a stop, and the timer: as the enum has them. */
 static const char *const pairs[DEPLOYMENT_STATE_COUNT] = {
-    [DEPLOYMENT_IDLE] = "...... RRPCI I CC",
-    [DEPLOYMENT_RELOADING] = "PBIL.K RRPCI I ..",
-    [DEPLOYMENT_PROVING] = "IBI..K RRPCI I ..",
-    [DEPLOYMENT_LOOKING] = "IBI..K RRPCI I ..",
-    [DEPLOYMENT_CHECKING] = "IBI.RK RRPCI I ..",
-    [DEPLOYMENT_BACKING_OFF] = "...... RRPCI I RI",
-    [DEPLOYMENT_ROLLING_BACK] = "TB.... RKKKK I ..",
-    [DEPLOYMENT_RELOADING_BACK] = "VF.... RRPCI I ..",
-    [DEPLOYMENT_PROVING_BACK] = "IF.... RRPCI I ..",
-    [DEPLOYMENT_ROLLING_FORWARD] = "BB.... RFFFF I ..",
+    [DEPLOYMENT_IDLE] = "...... RRPCI I CCI",
+    [DEPLOYMENT_RELOADING] = "PBIL.K RRPCI I ...",
+    [DEPLOYMENT_PROVING] = "IBI..K RRPCI I ...",
+    [DEPLOYMENT_LOOKING] = "IBI..K RRPCI I ...",
+    [DEPLOYMENT_CHECKING] = "IBI.RK RRPCI I ...",
+    [DEPLOYMENT_BACKING_OFF] = "...... RRPCI I RII",
+    [DEPLOYMENT_ROLLING_BACK] = "TB.... RKKKK I ...",
+    [DEPLOYMENT_RELOADING_BACK] = "VF.... RRPCI I ...",
+    [DEPLOYMENT_PROVING_BACK] = "IF.... RRPCI I ...",
+    [DEPLOYMENT_ROLLING_FORWARD] = "BB.... RFFFF I ...",
 };
 
 static void every_pair_of_the_table_leads_where_it_is_written(void **state)
@@ -704,6 +832,7 @@ static void every_pair_of_the_table_leads_where_it_is_written(void **state)
                 continue;
             deployment->state = at;
             deployment->wait_ms = 1000;
+            keep(deployment->generation, "new");
             wall_timer_set(&deployment->timer, 0, deployment_rests(deployment) ? 60000 : 0);
             trouble_set(&fixture->work.state.consumer.trouble, &wrong);
             trace[0] = '\0';
@@ -714,6 +843,9 @@ static void every_pair_of_the_table_leads_where_it_is_written(void **state)
             /* Nothing rings for a wait that is over. */
             if (*letter != '.' && !deployment_rests(deployment))
                 assert_int_equal(deployment->timer.until_us, 0);
+            /* Nothing rests for ever but what is to be told first what is in place. */
+            if (*letter != '.' && deployment_rests(deployment) && deployment->generation[0] != '\0')
+                assert_int_not_equal(deployment->timer.moment_s + deployment->timer.until_us, 0);
         }
         assert_int_equal(event, DEPLOYMENT_EVENT_COUNT);
     }
@@ -748,6 +880,12 @@ int main(int argc, char **argv)
         DEPLOYMENT_TEST(somebody_who_serves_the_leaf_though_nobody_was_told_is_proven),
         DEPLOYMENT_TEST(an_older_leaf_of_the_set_is_known_as_such),
         DEPLOYMENT_TEST(what_we_are_short_of_is_no_refusal_of_the_consumer),
+        DEPLOYMENT_TEST(what_has_not_begun_by_the_clock_is_deployed_when_the_clock_is_right),
+        DEPLOYMENT_TEST(a_command_that_is_missing_is_a_failure_and_nobody_to_wait_for),
+        DEPLOYMENT_TEST(a_changed_section_begins_without_what_was_seen_by_the_one_before),
+        DEPLOYMENT_TEST(whoever_asks_for_another_try_gets_a_look_at_what_was_left_alone),
+        DEPLOYMENT_TEST(what_hinders_us_does_not_speak_for_the_set_that_was_refused),
+        DEPLOYMENT_TEST(a_stage_that_ends_with_what_nobody_expected_is_tried_again),
         DEPLOYMENT_TEST(every_pair_of_the_table_leads_where_it_is_written),
     };
 

@@ -11,7 +11,9 @@
 
 #include "install/publish.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static char trace[1024];
@@ -683,6 +685,25 @@ static void what_the_consumer_refused_is_asked_for_when_the_old_set_grows_old(vo
     assert_at(fixture, ISSUANCE_READING);
 }
 
+static void what_the_consumer_refused_is_left_alone_by_the_next_process_too(void **state)
+{
+    static const struct err refused = {.kind = ERR_CONSUMER, .text = "bad pair"};
+    struct fixture *fixture = *state;
+    struct cert_work *work = &fixture->work;
+
+    publish(fixture, 8000);
+    strcpy(work->state.consumer.refused, "new");
+    trouble_set(&work->state.issuing, &refused);
+    work->state.issuing.try_again_at_s = clock_now_s() + 4000;
+    /* However often it is restarted, and however orderly it ended. */
+    work->state.restart.in_order = true;
+    assert_int_equal(cert_work_left_wait_s(work), work->state.issuing.try_again_at_s);
+    assert_int_equal(work->state.restart.count, 0);
+    deliver(fixture, ISSUANCE_LATER);
+    assert_at(fixture, ISSUANCE_BACKING_OFF);
+    assert_true(fixture->issuance.timer.until_us > clock_boot_us() + 3990 * 1000000ULL);
+}
+
 /* Backing off after a failure of that class; the milliseconds that are left after the clock was
  * set. */
 static uint64_t left_after_a_step(struct fixture *fixture, enum err_kind kind, bool sooner)
@@ -806,6 +827,71 @@ static void a_look_ends_with_the_directory_that_it_was_at(void **state)
     end_looks(fixture, folder);
 }
 
+/* -- a turn that nobody waits for -----------------------------------------------------------------
+ */
+
+static struct cert_job *make_with_draft(void *arg, struct err *err)
+{
+    const struct fixture *fixture = arg;
+    struct cert_draft *draft = cert_draft_new();
+
+    strcpy(draft->generation, published_name);
+    return cert_job_new(fixture->work.config, fixture->work.cert, fixture->work.claim, draft, err);
+}
+
+static bool run_nothing(void *arg, struct err *err)
+{
+    (void)arg;
+    (void)err;
+    return true;
+}
+
+static void never_heard(void *arg, const struct err *err)
+{
+    (void)arg;
+    (void)err;
+    fail();
+}
+
+static bool is_left(struct fixture *fixture, const char *folder, bool stages)
+{
+    struct set_owner owner = {0};
+    struct cert_job *job = NULL;
+    const struct set_order order = {.loop = fixture->tools.loop,
+                                    .workers = fixture->tools.workers,
+                                    .mounts = &fixture->tools.mounts,
+                                    .urgency = WORK_NEXT,
+                                    .stages = stages,
+                                    .job = &job,
+                                    .make = make_with_draft,
+                                    .run = run_nothing,
+                                    .arg = fixture};
+    char path[64];
+    struct err err;
+    bool left;
+
+    snprintf(path, sizeof path, "%s/%s", folder, published_name);
+    assert_true(mkdir(path, 0700) == 0 || errno == EEXIST);
+    slot_drop(set_owner_start(&owner, &order, never_heard, &err));
+    for (unsigned i = 0; i < 100 && owner.first != NULL; i++)
+        sd_event_run(fixture->tools.loop, 100000);
+    assert_null(owner.first);
+    left = access(path, F_OK) == 0;
+    rmdir(path);
+    return left;
+}
+
+static void a_read_that_nobody_hears_of_leaves_what_is_held(void **state)
+{
+    struct fixture *fixture = *state;
+    char folder[] = "/tmp/leafd-issuance.XXXXXX";
+
+    start_look(fixture, folder);
+    assert_true(is_left(fixture, folder, false));
+    assert_false(is_left(fixture, folder, true));
+    end_looks(fixture, folder);
+}
+
 static void mark(struct cert_work *work, enum revocation revocation)
 {
     struct err err;
@@ -868,9 +954,19 @@ static void what_was_not_expected_is_logged_as_a_bug_and_changes_nothing(void **
 {
     struct fixture *fixture = *state;
 
-    deliver(fixture, ISSUANCE_EARLY);
+    hear(fixture, ISSUANCE_DUE);
     assert_int_equal(bugs, 1);
     assert_at(fixture, ISSUANCE_READING);
+}
+
+static void a_stage_that_ends_with_what_nobody_expected_is_tried_again(void **state)
+{
+    struct fixture *fixture = *state;
+
+    deliver(fixture, ISSUANCE_EARLY);
+    assert_int_equal(bugs, 1);
+    assert_at(fixture, ISSUANCE_BACKING_OFF);
+    assert_int_not_equal(fixture->issuance.timer.until_us, 0);
 }
 
 /* One letter for each state, and "." where an event has no meaning. */
@@ -914,6 +1010,7 @@ static void every_pair_of_the_table_leads_where_it_is_written(void **state)
             rang = event >= ISSUANCE_DUE && event <= ISSUANCE_RETRY;
             rested = issuance_rests(issuance);
             wall_timer_set(&issuance->timer, 0, rang ? 0 : 60000);
+            fixture->work.published.due_s = clock_now_s() + 1;
             set_draft(fixture, 0, 3600);
             trouble_set(&fixture->work.state.issuing, &wrong);
             trace[0] = '\0';
@@ -924,6 +1021,10 @@ static void every_pair_of_the_table_leads_where_it_is_written(void **state)
             /* Nothing rings for a wait that is over. */
             if (*letter != '.' && rested && !issuance_rests(issuance))
                 assert_int_equal(issuance->timer.moment_s + issuance->timer.until_us, 0);
+            /* Nothing rests for ever but what was withdrawn, until somebody asks. */
+            if (*letter != '.' && !rang && issuance_rests(issuance) &&
+                issuance->state != ISSUANCE_WITHDRAWN)
+                assert_int_not_equal(issuance->timer.moment_s + issuance->timer.until_us, 0);
         }
         assert_int_equal(event, ISSUANCE_EVENT_COUNT);
         assert_true(strcmp(issuance_state_name(at), "unknown") != 0);
@@ -959,11 +1060,14 @@ int main(int argc, char **argv)
         ISSUANCE_TEST(what_is_damaged_is_repaired_and_ends_no_wait_for_the_ca),
         ISSUANCE_TEST(what_is_known_to_be_damaged_is_repaired_when_the_ca_fails),
         ISSUANCE_TEST(what_the_consumer_refused_is_asked_for_when_the_old_set_grows_old),
+        ISSUANCE_TEST(what_the_consumer_refused_is_left_alone_by_the_next_process_too),
         ISSUANCE_TEST(what_the_clock_may_be_to_blame_for_is_tried_again_when_it_is_set),
         ISSUANCE_TEST(a_look_ends_with_the_directory_that_it_was_at),
         ISSUANCE_TEST(a_mark_ends_one_wait_and_no_more),
         ISSUANCE_TEST(a_mark_that_was_not_heeded_is_told_again),
         ISSUANCE_TEST(what_was_not_expected_is_logged_as_a_bug_and_changes_nothing),
+        ISSUANCE_TEST(a_stage_that_ends_with_what_nobody_expected_is_tried_again),
+        ISSUANCE_TEST(a_read_that_nobody_hears_of_leaves_what_is_held),
         ISSUANCE_TEST(every_pair_of_the_table_leads_where_it_is_written),
     };
 

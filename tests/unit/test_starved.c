@@ -6,7 +6,9 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/keeper.h"
 #include "base/secret.h"
+#include "cert/issuance.h"
 #include "pki/chain.h"
 #include "pki/vet.h"
 
@@ -137,12 +139,68 @@ static void a_starved_vetting_fails_as_local_or_passes_whole(void **state)
     end_scene(&scene);
 }
 
-int main(void)
+/* -- a set's turn ---------------------------------------------------------------------------------
+ */
+
+static unsigned ends;
+
+static void on_end(struct issuance *issuance, enum issuance_event event, const struct err *err)
+{
+    assert_null(issuance->slot);
+    assert_null(issuance->job);
+    assert_int_equal(event, ISSUANCE_FAILED);
+    assert_int_equal(err->kind, ERR_LOCAL);
+    ends++;
+}
+
+/* Two certificates begin to read what no directory holds, and allocation `at` of it fails. */
+static void a_turn_that_cannot_begin_leaves_its_job_to_nobody(void **state)
+{
+    struct cert_config section = {.name = "web", .directory = "/proc/nowhere/web"};
+    struct config *config = calloc(1, sizeof *config);
+    struct cert_tools tools = {0};
+    struct cert_work works[2];
+    struct issuance issuances[2];
+    bool is_fed = false;
+    struct err err;
+
+    (void)state;
+    config->references = 1;
+    sd_event_new(&tools.loop);
+    assert_true(workers_open(tools.loop, 1, &tools.workers, &err));
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(cert_work_open(&works[i], &tools, config, &section, &err));
+        assert_true(issuance_open(&issuances[i], &works[i], NULL, &err));
+        issuances[i].end = on_end;
+    }
+    for (unsigned long at = 1; !is_fed; at++) {
+        ends = 0;
+        until_failure = at;
+        for (size_t i = 0; i < 2; i++)
+            stage_read(&issuances[i]);
+        is_fed = until_failure > 0;
+        until_failure = 0;
+        while (ends < 2)
+            sd_event_run(tools.loop, 100000);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        issuance_close(&issuances[i]);
+        cert_work_close(&works[i]);
+    }
+    workers_close(tools.workers, 10);
+    sd_event_unref(tools.loop);
+    config_unref(config);
+}
+
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_starved_vetting_fails_as_local_or_passes_whole),
+        cmocka_unit_test(a_turn_that_cannot_begin_leaves_its_job_to_nobody),
     };
 
+    if (keeper_is_wanted(argc, argv))
+        return keeper_run(argv);
     if (!shortage_watch_libraries())
         return 1;
     return cmocka_run_group_tests(tests, NULL, NULL);
