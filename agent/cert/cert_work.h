@@ -33,8 +33,11 @@ struct outage {
 };
 
 /* What all certificates share; borrowed, and the same for all of them. */
+enum { ENDS_RESERVED = 16 };
+
 struct cert_tools {
     sd_event *loop;
+    struct slot *ends[ENDS_RESERVED]; /* for stages that fail at once for want of memory */
     struct workers *workers;
     struct workers
         *lookups;          /* for names of consumers' hosts: name servers that hang stall no key */
@@ -215,6 +218,13 @@ void cert_work_heed(struct cert_work *work, enum revocation revocation);
  * wait after a failure each time.
  */
 void cert_work_tell_mark(struct cert_work *work, enum revocation revocation);
+
+/* cert_tools_reserve - sets aside what cert_work_soon needs when memory has run out; fails with
+ * class local */
+bool cert_tools_reserve(struct cert_tools *tools, struct err *err);
+
+/* cert_tools_release - gives that back; {0} is fine */
+void cert_tools_release(struct cert_tools *tools);
 
 /* cert_work_soon - a stage that has ended already, well if `err` is NULL: on_done runs in a later
  * turn of the loop. NULL if there is no memory even for that: the loop

@@ -493,11 +493,11 @@ static void no_listener_gets_a_credential_or_a_second_line(void **state)
 static void every_kind_of_event_has_a_name_an_id_and_a_severity_of_its_own(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < EVENT_KIND_COUNT; i++) {
+    for (enum event_kind i = 0; i < EVENT_KIND_COUNT; i++) {
         assert_non_null(event_name(i));
         assert_int_equal(strlen(event_message_id(i)), 32);
         assert_in_range(event_level(i), LOG_LEVEL_ERR, LOG_LEVEL_DEBUG);
-        for (size_t j = 0; j < i; j++) {
+        for (enum event_kind j = 0; j < i; j++) {
             assert_string_not_equal(event_name(i), event_name(j));
             assert_string_not_equal(event_message_id(i), event_message_id(j));
         }
