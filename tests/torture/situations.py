@@ -114,9 +114,9 @@ def second_agent(place, daemon):
 
 
 def lock_is_held_elsewhere(place, daemon):
-    """The directory was moved away and back, and another process has the lock of it now: leafd holds its own, still."""
+    """Another process asks for the lock of the set while leafd rests: leafd holds it, though no descriptor is open."""
     wrong = []
-    fd = os.open(place.directory, os.O_RDONLY | os.O_DIRECTORY)
+    fd = os.open(os.path.join(place.directory, "..lock"), os.O_RDONLY)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         wrong.append("the lock was free while leafd works there")
