@@ -123,8 +123,7 @@ bool chain_verify(X509 *leaf, STACK_OF(X509) * untrusted, STACK_OF(X509) * trust
     X509_VERIFY_PARAM_set_auth_level(parameters, LEAST_STRENGTH_LEVEL);
     X509_VERIFY_PARAM_set_depth(parameters, CHAIN_MOST_ON_PATH);
     if (X509_verify_cert(context) == 1)
-        return X509_add_certs(path, X509_STORE_CTX_get0_chain(context), X509_ADD_FLAG_UP_REF) ==
-                   1 ||
+        return chain_share_all(path, X509_STORE_CTX_get0_chain(context), X509_ADD_FLAG_DEFAULT) ||
                err_memory(err);
     why = X509_STORE_CTX_get_error(context);
     depth = X509_STORE_CTX_get_error_depth(context);
@@ -133,6 +132,23 @@ bool chain_verify(X509 *leaf, STACK_OF(X509) * untrusted, STACK_OF(X509) * trust
         return err_memory(err);
     return err_set(err, ERR_UNTRUSTED, "its chain does not verify: %s (certificate %d of the path)",
                    X509_verify_cert_error_string(why), depth);
+}
+
+bool chain_share(STACK_OF(X509) * to, X509 *certificate, int flags)
+{
+    int count = sk_X509_num(to);
+
+    if (X509_add_cert(to, certificate, flags) != 1)
+        return false;
+    return sk_X509_num(to) == count || X509_up_ref(certificate) == 1;
+}
+
+bool chain_share_all(STACK_OF(X509) * to, STACK_OF(X509) * from, int flags)
+{
+    for (int i = 0; i < sk_X509_num(from); i++)
+        if (!chain_share(to, sk_X509_value(from, i), flags))
+            return false;
+    return true;
 }
 
 bool chain_to_pem(struct text_list *list, struct arena *arena, X509 *certificate)

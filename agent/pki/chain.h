@@ -53,6 +53,17 @@ bool chain_has_root(STACK_OF(X509) * certificates);
 /* chain_has - whether that very certificate is among them */
 bool chain_has(STACK_OF(X509) * certificates, const X509 *certificate);
 
+/*
+ * chain_share - adds a certificate, with a reference of its own; false without memory
+ *
+ * With X509_ADD_FLAG_NO_DUP in `flags` not if an equal one is there already. In place of
+ * X509_ADD_FLAG_UP_REF, which keeps the reference when memory runs out (OpenSSL 3.0).
+ */
+bool chain_share(STACK_OF(X509) * to, X509 *certificate, int flags);
+
+/* chain_share_all - the same for each of `from` */
+bool chain_share_all(STACK_OF(X509) * to, STACK_OF(X509) * from, int flags);
+
 /* chain_to_pem - appends the certificate as PEM text of our own making; false without memory */
 bool chain_to_pem(struct text_list *list, struct arena *arena, X509 *certificate);
 

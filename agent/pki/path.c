@@ -63,7 +63,7 @@ static bool add_valid(struct search *search, STACK_OF(X509) * from, struct err *
 
         if (is_valid_at(certificate, search->order->at_s) &&
             !chain_has(search->members, certificate) &&
-            X509_add_cert(search->members, certificate, X509_ADD_FLAG_UP_REF) != 1)
+            !chain_share(search->members, certificate, X509_ADD_FLAG_DEFAULT))
             return err_memory(err);
     }
     return true;
@@ -76,10 +76,10 @@ static bool find_tops(struct search *search, struct err *err)
 
     for (int i = 0; i < sk_X509_num(sent); i++)
         if (chain_is_top(sent, sk_X509_value(sent, i)) &&
-            X509_add_cert(search->tops, sk_X509_value(sent, i), X509_ADD_FLAG_UP_REF) != 1)
+            !chain_share(search->tops, sk_X509_value(sent, i), X509_ADD_FLAG_DEFAULT))
             return err_memory(err);
     return sk_X509_num(search->tops) > 0 ||
-           X509_add_certs(search->tops, sent, X509_ADD_FLAG_UP_REF) == 1 || err_memory(err);
+           chain_share_all(search->tops, sent, X509_ADD_FLAG_DEFAULT) || err_memory(err);
 }
 
 static bool has_anchors(const struct search *search)
@@ -177,8 +177,7 @@ static void try_path(struct search *search, int steps)
 
     search->tries++;
     for (int i = 0; built && i < steps; i++)
-        built = X509_add_cert(i < steps - 1 ? between : top, search->steps[i],
-                              X509_ADD_FLAG_UP_REF) == 1;
+        built = chain_share(i < steps - 1 ? between : top, search->steps[i], X509_ADD_FLAG_DEFAULT);
     if (!built) {
         (void)err_memory(&search->failure);
         return;

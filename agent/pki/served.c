@@ -77,7 +77,7 @@ static bool drop_unreached_roots(const struct served_order *order, STACK_OF(X509
         return err_memory(err);
     for (int i = 0; i < sk_X509_num(trusted); i++)
         if (X509_self_signed(sk_X509_value(trusted, i), 0) == 1 &&
-            X509_add_cert(roots, sk_X509_value(trusted, i), X509_ADD_FLAG_UP_REF) != 1)
+            !chain_share(roots, sk_X509_value(trusted, i), X509_ADD_FLAG_DEFAULT))
             return err_memory(err);
     if (sk_X509_num(roots) == 0 || sk_X509_num(roots) == sk_X509_num(trusted) ||
         chain_verify(sk_X509_value(order->sent, 0), chain, roots, order->now_s, path, &unreached))

@@ -287,11 +287,6 @@ static X509 *top_of(const struct path *path)
     return sk_X509_value(path->certificates, sk_X509_num(path->certificates) - 1);
 }
 
-static bool add_once(STACK_OF(X509) * to, X509 *certificate)
-{
-    return X509_add_cert(to, certificate, X509_ADD_FLAG_UP_REF | X509_ADD_FLAG_NO_DUP) == 1;
-}
-
 /* What helps a peer on its way: of every path that holds, what was sent and is no root. */
 static bool gather_chain(const struct vetting *vetting, STACK_OF(X509) * chain)
 {
@@ -302,7 +297,7 @@ static bool gather_chain(const struct vetting *vetting, STACK_OF(X509) * chain)
             X509 *certificate = sk_X509_value(path, k);
 
             if (X509_self_signed(certificate, 0) != 1 && chain_has(vetting->sent, certificate) &&
-                !add_once(chain, certificate))
+                !chain_share(chain, certificate, X509_ADD_FLAG_NO_DUP))
                 return false;
         }
     }
@@ -319,12 +314,11 @@ static bool gather_trusted(const struct vetting *vetting, STACK_OF(X509) * trust
     const struct paths *paths = vetting->paths;
 
     if (sk_X509_num(vetting->anchors) > 0)
-        return add_once(trusted, top_of(&paths->items[0])) &&
-               X509_add_certs(trusted, vetting->anchors,
-                              X509_ADD_FLAG_UP_REF | X509_ADD_FLAG_NO_DUP) == 1;
+        return chain_share(trusted, top_of(&paths->items[0]), X509_ADD_FLAG_NO_DUP) &&
+               chain_share_all(trusted, vetting->anchors, X509_ADD_FLAG_NO_DUP);
     for (size_t i = 0; i < paths->count; i++)
         if (paths->items[i].is_anchored == paths->items[0].is_anchored &&
-            !add_once(trusted, top_of(&paths->items[i])))
+            !chain_share(trusted, top_of(&paths->items[i]), X509_ADD_FLAG_NO_DUP))
             return false;
     return true;
 }
