@@ -48,7 +48,7 @@ static void try_backoff(const struct moment *moment)
         fuzz_promise(left_ms == wait_ms / 1000 * 1000, "a wait that was kept is believed");
 }
 
-static void try_assess(const struct moment *moment)
+static void try_decide(const struct moment *moment)
 {
     const struct findings findings = {
         .health = (enum installed_health)(moment->kind % 4),
@@ -57,8 +57,7 @@ static void try_assess(const struct moment *moment)
         .end_s = moment->life.not_after,
         .now_s = moment->now_s,
         .revoked = moment->flags & 2,
-        .told = moment->flags & 4,
-        .settled = moment->flags & 4,
+        .refused = moment->flags & 4,
         .try_again_at_s = moment->try_again_at_s,
     };
     const char *reason;
@@ -66,7 +65,7 @@ static void try_assess(const struct moment *moment)
 
     fuzz_promise(verdict != VERDICT_FRESH || moment->now_s < moment->life.not_after,
                  "what has expired is not fresh");
-    fuzz_promise(verdict != VERDICT_LATER ||
+    fuzz_promise(verdict != VERDICT_LATER || findings.refused ||
                      backoff_resume_ms(moment->try_again_at_s, moment->now_s) > 0,
                  "later is not now");
 }
@@ -78,6 +77,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(&moment, data, size < sizeof moment ? size : sizeof moment);
     try_renewal(&moment);
     try_backoff(&moment);
-    try_assess(&moment);
+    try_decide(&moment);
     return 0;
 }
