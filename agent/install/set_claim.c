@@ -29,7 +29,7 @@ enum { PROC_FILE_MOST_BYTES = 65536 };
 enum {
     MAPPED_BYTES = 1,      /* the kernel makes a page of it; nothing is ever read from it */
     MAPPINGS_MOST = 32768, /* half of what a process may have by default: vm.max_map_count */
-    LEAVES_MS = 400,       /* the longest single wait for a section of ours to leave */
+    LEAVES_MS = 800,       /* the longest single wait for a section of ours to leave */
     FILES_OF_ONE = 2       /* descriptors of a claim that no mapping keeps */
 };
 

@@ -42,7 +42,8 @@ struct set_claim;
  * that others own or may open. Gives the claim, ended by set_claim_drop, and the directory's
  * descriptor, which the caller closes when its work is done. Fails with class local, and errnum
  * EWOULDBLOCK where another agent has the set, of the directory's owner if that is somebody else,
- * or EDEADLK where it is this process, for another section; that is waited for, most of a second.
+ * or EDEADLK where it is this process, for another section; that is waited for, somewhat more than
+ * a second.
  */
 bool set_claim_take(const char *path, mode_t mode, struct set_claim **ret_claim, int *ret_fd,
                     struct err *err);
