@@ -6,7 +6,7 @@
 struct permit_group {
     uint32_t id;
     unsigned granted;
-    TAILQ_HEAD(, permit) waiting;
+    TAILQ_HEAD(permit_line, permit) waiting;
     TAILQ_ENTRY(permit_group) entry; /* in line, while somebody waits */
 };
 
@@ -46,10 +46,8 @@ static void forget_unused(struct semaphore *semaphore, struct permit_group *grou
  */
 static struct permit_group *next_group(struct semaphore *semaphore)
 {
-    struct permit_group *group;
-
-    TAILQ_FOREACH(group, &semaphore->line, entry)
-    {
+    for (struct permit_group *group = TAILQ_FIRST(&semaphore->line); group != NULL;
+         group = TAILQ_NEXT(group, entry)) {
         semaphore->steps++;
         if (group->granted < (semaphore->most + 1) / 2)
             return group;

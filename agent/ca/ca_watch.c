@@ -31,7 +31,7 @@ struct place {
 /* A place with its schedule, its certificates and what is known of it. */
 struct ca_site {
     struct place place; /* first; texts of our own */
-    TAILQ_HEAD(, ca_interest) certs;
+    TAILQ_HEAD(ca_interests, ca_interest) certs;
     TAILQ_ENTRY(ca_site) entry;
     uint64_t life_s;   /* the shortest of its certificates; 0: not known */
     uint64_t next_us;  /* on the boot clock */
@@ -51,7 +51,7 @@ struct ca_watch {
     struct config *config;
     struct ca_watch_listener listener;
     sd_event_source *timer;
-    TAILQ_HEAD(, ca_site) sites;
+    TAILQ_HEAD(ca_sites, ca_site) sites;
     void *by_place; /* the same, for tsearch() */
 
     struct ca_site *at; /* the look under way; NULL: none */

@@ -36,7 +36,7 @@ struct credentials {
     uint64_t began_us, seen_us;  /* when that began, and the last that ended; on the boot clock */
     bool is_outdated;            /* the configuration is another since that one began */
     bool tells;                  /* the look under way is for credentials_seen */
-    TAILQ_HEAD(, onlooker) onlookers;
+    TAILQ_HEAD(onlooker_list, onlooker) onlookers;
     char stamp[DIGEST_HEX_BYTES];      /* of the last look */
     char asked_with[DIGEST_HEX_BYTES]; /* what the next look is held against, for a change */
 };
