@@ -44,6 +44,7 @@ static bool parse_line(char *line, struct mount *ret_mount)
         if (fields[i] == NULL)
             return false;
     }
+    /* NOLINTNEXTLINE(cert-err34-c): the kernel's own numbers */
     if (sscanf(fields[2], "%u:%u", &major, &minor) != 2 || fields[4][0] != '/')
         return false;
     unescape(fields[4]);

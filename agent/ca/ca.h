@@ -67,7 +67,7 @@ struct slot *ca_turn_start(struct ca *ca, const struct cert_config *cert, uint64
  *
  * As ca_stamp. Borrowed from the turn.
  */
-const char *ca_turn_stamp(const struct slot *turn);
+const char *ca_turn_stamp(const struct slot *slot);
 
 /* ca_permit_start - the same without a session, for what is written anew without the CA */
 struct slot *ca_permit_start(struct ca *ca, const struct cert_config *cert, slot_done *on_done,

@@ -268,7 +268,7 @@ static void on_read(void *arg, const struct err *job_err)
         cert_work_close_set(work);
         work->claim = TAKE(job->claim);
     }
-    if (err.kind == ERR_NONE) {
+    if (job != NULL && err.kind == ERR_NONE) {
         cert_log_link_failed(work, &job->link_failure);
         event = take_findings(issuance, job);
         cert_directory_watch(work);

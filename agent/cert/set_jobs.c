@@ -3,6 +3,8 @@
 #include "base/cleanup.h"
 #include "install/publish.h"
 
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,8 +23,14 @@ struct slot *set_job_start(const struct set_place *place, enum worker_urgency ur
                            worker_run *run, struct cert_job *job, slot_done *on_done, void *arg,
                            struct err *err)
 {
-    const struct lane_key lane = set_lane(place);
+    struct lane_key lane = set_lane(place);
+    char claiming[PATH_MAX];
 
+    /* Whoever has no claim yet may wait for another section to leave: not in front of its jobs. */
+    if (job->claim == NULL) {
+        snprintf(claiming, sizeof claiming, "%s/..lock", place->directory);
+        lane.name = claiming;
+    }
     return worker_start_in(place->workers, &lane, urgency, run, job, cert_job_free, on_done, arg,
                            err);
 }

@@ -128,6 +128,7 @@ static bool check_file(const struct reading *reading, const struct record_file *
     struct stat about;
     struct err err;
 
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): there are as many as are counted */
     if (!set_file_open(reading->fd, file->output.name, &fd, &err) ||
         !file_read(fd, file->output.name, &bytes, &err)) {
         note_unread(reading, file->output.name, &err);

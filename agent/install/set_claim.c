@@ -115,6 +115,7 @@ static bool is_mapping_of(const struct search *search, const char *line)
     unsigned major, minor;
     bool is_removed = strstr(line, "/..lock (deleted)\n") != NULL;
 
+    /* NOLINTNEXTLINE(cert-err34-c): the kernel's own numbers */
     if (sscanf(line, "%*s ---%*c %llx %x:%x %llu", &mark, &major, &minor, &inode) != 4 ||
         makedev(major, minor) != search->locked.st_dev)
         return false;
@@ -335,6 +336,7 @@ static bool take_lock(int set_fd, const char *path, int *ret_fd, struct stat *re
 {
     struct search found;
 
+    *ret_about = (struct stat){0};
     if (is_kept_otherwise(set_fd, LOCK_EX, &found))
         return refuse(path, &found, err);
     for (int tries = 0; tries < TRIES; tries++) {
