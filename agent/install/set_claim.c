@@ -348,6 +348,9 @@ static bool take_lock(int set_fd, const char *path, int *ret_fd, struct stat *re
             if (errno != EWOULDBLOCK)
                 return err_errno(err, ERR_LOCAL, errno, "cannot lock %s/%s", path, lock_name);
             found = find_holder(fd);
+            /* Whoever cannot be seen may have gone between the two. */
+            if (found.holder == 0 && tries + 1 < TRIES)
+                continue;
             return refuse(path, &found, err);
         }
         /* It may have been removed between the two. */
