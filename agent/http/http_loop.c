@@ -318,8 +318,7 @@ static void leave_pool(struct http_loop *loop)
 
 static bool put_on_wire(struct http_loop *loop, struct http_transfer *transfer)
 {
-    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): a pool is freed when it is retired, and not here
-     */
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): a pool that is in use is not retired */
     if (loop->pool != NULL && is_spoiled(loop->pool))
         leave_pool(loop);
     if (loop->pool == NULL)

@@ -336,7 +336,6 @@ static bool take_lock(int set_fd, const char *path, int *ret_fd, struct stat *re
 {
     struct search found;
 
-    *ret_about = (struct stat){0};
     if (is_kept_otherwise(set_fd, LOCK_EX, &found))
         return refuse(path, &found, err);
     for (int tries = 0; tries < TRIES; tries++) {
@@ -468,7 +467,7 @@ static bool claim_once(const char *path, mode_t mode, struct set_claim **ret_cla
 {
     CLEANUP(close_fd) int set_fd = -1;
     CLEANUP(close_fd) int lock_fd = -1;
-    struct stat set, lock;
+    struct stat set, lock = {0};
     struct set_claim *claim;
     struct err who;
 
