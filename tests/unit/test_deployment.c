@@ -144,6 +144,7 @@ static int close_deployment(void **state)
 
     deployment_close(&fixture->deployment);
     cert_work_close(&fixture->work);
+    mounts_close(&fixture->tools.mounts);
     sd_event_unref(fixture->tools.loop);
     config_unref(fixture->config);
     free(fixture);

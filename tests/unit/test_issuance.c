@@ -174,6 +174,7 @@ static void close_machine(struct fixture *fixture)
         return;
     issuance_close(&fixture->issuance);
     cert_work_close(&fixture->work);
+    mounts_close(&fixture->tools.mounts);
     fixture->issuance.work = NULL;
 }
 
@@ -197,8 +198,10 @@ static void deliver(struct fixture *fixture, enum issuance_event event)
     struct issuance *issuance = &fixture->issuance;
 
     if (event == ISSUANCE_DONE &&
-        (issuance->state == ISSUANCE_QUEUED || issuance->state == ISSUANCE_QUEUED_TO_RESTAGE))
+        (issuance->state == ISSUANCE_QUEUED || issuance->state == ISSUANCE_QUEUED_TO_RESTAGE)) {
+        cert_draft_free(fixture->work.draft);
         fixture->work.draft = cert_draft_new();
+    }
     issuance->end(issuance, event, event == ISSUANCE_FAILED ? &wrong : &fine);
 }
 
