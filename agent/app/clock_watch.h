@@ -3,8 +3,11 @@
  *
  * A timerfd with TFD_TIMER_CANCEL_ON_SET (timerfd_create(2)); sd-event has no such timer. By how
  * much it was set is what it went besides the boot clock; the kernel gives notice after a sleep as
- * well, though nothing was set then. Every reply of the CA is a measurement of the difference; when
- * it is told stands in plan/skew.
+ * well, though nothing was set then.
+ *
+ * A certificate begins and ends by the CA's clock and is used by ours, so a difference eats from
+ * one end of every life. Every reply of the CA tells its time, in whole seconds and at some moment
+ * between request and reply: what is known is an interval, and nothing is said that is not certain.
  */
 #ifndef LEAFD_APP_CLOCK_WATCH_H
 #define LEAFD_APP_CLOCK_WATCH_H
@@ -28,6 +31,34 @@ bool clock_watch_open(sd_event *loop, clock_was_set *on_set, void *arg,
 
 /* clock_watch_close - ends it; NULL is fine */
 void clock_watch_close(struct clock_watch *watch);
+
+/* -- the CA's clock -------------------------------------------------------------------------------
+ */
+
+enum { SKEW_WARN_S = 5 }; /* clocks that keep time agree to well below a second */
+
+struct skew {
+    int64_t ahead_ms; /* the CA's clock before ours, in the middle of what is possible */
+    int64_t error_ms; /* so much more or less at most */
+};
+
+enum skew_news {
+    SKEW_NO_NEWS,
+    SKEW_APART,   /* more than SKEW_WARN_S apart, and that was not told yet */
+    SKEW_TOGETHER /* within SKEW_WARN_S again, after it was told otherwise */
+};
+
+/* skew_measure - what one reply tells; pure */
+struct skew skew_measure(const struct http_dated *reply);
+
+/*
+ * skew_news_of - what of it is worth telling, after `told_ms` was told last; 0: nothing, or that
+ * all is well
+ *
+ * A skew that was told is told again once it has certainly changed by more than a quarter, and by
+ * more than SKEW_WARN_S. Pure.
+ */
+enum skew_news skew_news_of(const struct skew *skew, int64_t told_ms);
 
 enum { CLOCK_SKEW_WORDS_BYTES = 256 };
 

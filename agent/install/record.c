@@ -12,7 +12,7 @@ const char record_name[] = "..record";
 /* Version 1 knew neither old CA certificates nor formats, and reads as one without. */
 enum { RECORD_VERSION = 2, RECORD_OLDEST_VERSION = 1 };
 
-struct request_facts record_request(const struct cert_config *cert)
+static struct request_facts request_of(const struct cert_config *cert)
 {
     return (struct request_facts){
         .request = cert->request,
@@ -28,14 +28,37 @@ bool record_is_of(const struct record *record, const struct cert_config *cert)
     return strcmp(record->cert, cert->name) == 0;
 }
 
+/* What differs first, in words that follow "the"; NULL if nothing does. */
+static const char *first_difference(const struct request_facts *published,
+                                    const struct request_facts *wanted)
+{
+    if (!names_equal(&published->request.names, &wanted->request.names))
+        return "names changed";
+    if (published->request.key_type != wanted->request.key_type)
+        return "key type changed";
+    if (published->request.usage != wanted->request.usage)
+        return "usage changed";
+    if (published->request.ttl_s != wanted->request.ttl_s)
+        return "ttl changed";
+    if (!text_equal(published->pki_mount, wanted->pki_mount))
+        return "PKI mount changed";
+    if (!text_equal(published->pki_role, wanted->pki_role))
+        return "PKI role changed";
+    if (!text_equal(published->issuer, wanted->issuer))
+        return "issuer changed";
+    if (published->key_from_ca != wanted->key_from_ca)
+        return "key source changed";
+    return NULL;
+}
+
 const char *record_difference(const struct record *record, const struct cert_config *cert)
 {
-    const struct request_facts wanted = record_request(cert);
+    const struct request_facts wanted = request_of(cert);
     const struct names *names = &cert->request.names, *got = &record->leaf.names;
-    const char *difference = difference_between(&record->request, &wanted);
+    const char *difference = first_difference(&record->request, &wanted);
 
     if (difference == NULL &&
-        (names_missing(names, got) != NULL ||
+        (names_missing_san(names, got) != NULL ||
          (names->common_name != NULL && !text_equal(names->common_name, got->common_name))))
         difference = "the certificate lacks names of the section";
     return difference;

@@ -10,11 +10,17 @@
 
 #include "config/config.h"
 #include "pki/vet.h"
-#include "plan/difference.h"
 
 extern const char record_name[];
 
 enum { RECORD_MOST_BYTES = 512 * 1024 };
+
+/* What a certificate was asked for. Texts are borrowed; NULL is what was not given. */
+struct request_facts {
+    struct cert_request request;
+    const char *pki_mount, *pki_role, *issuer;
+    bool key_from_ca;
+};
 
 /* One output as it was written. */
 struct record_file {
@@ -39,17 +45,15 @@ struct record {
     size_t file_count;
 };
 
-/* record_request - what a section asks of the CA, for difference_between; texts are borrowed */
-struct request_facts record_request(const struct cert_config *cert);
-
 /* record_is_of - whether the set was made for that section: its key is given to no other */
 bool record_is_of(const struct record *record, const struct cert_config *cert);
 
 /*
- * record_difference - why the certificate is not what the section wants, as difference_between has
- * it; NULL if it is
+ * record_difference - why the certificate is not what the section wants; NULL if it is
  *
- * What was asked for counts, and that the certificate itself carries the section's names.
+ * What was asked of the CA counts, and that the certificate itself carries the section's names: a
+ * difference means a new certificate. Files, modes and owners are repaired from the set that is
+ * there. Pure.
  */
 const char *record_difference(const struct record *record, const struct cert_config *cert);
 

@@ -5,7 +5,6 @@
 #include "unit.h"
 
 #include "base/clock.h"
-#include "plan/skew.h"
 
 #include <systemd/sd-event.h>
 
@@ -444,7 +443,7 @@ static void a_clock_that_is_set_is_told_once_with_what_it_was_set_by(void **stat
 static void a_reply_tells_the_skew_as_far_as_it_is_certain(void **state)
 {
     static const struct {
-        struct skew_sample sample;
+        struct http_dated reply;
         int64_t ahead_ms, error_ms;
     } cases[] = {
         /* In the middle of its second, in no time: half a second to each side. */
@@ -462,7 +461,7 @@ static void a_reply_tells_the_skew_as_far_as_it_is_certain(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        struct skew skew = skew_measure(&cases[i].sample);
+        struct skew skew = skew_measure(&cases[i].reply);
 
         assert_true(skew.ahead_ms == cases[i].ahead_ms);
         assert_true(skew.error_ms == cases[i].error_ms);

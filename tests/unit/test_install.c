@@ -968,10 +968,48 @@ static void gaps_in_what_is_known_end_with_the_next_writing(void **state)
     }
 }
 
+static void a_difference_is_what_is_asked_of_the_ca(void **state)
+{
+    struct arena arena = {0};
+    struct cert_config cert = {.pki_mount = "pki", .pki_role = "web"};
+    struct record record = {.request = {.pki_mount = "pki", .pki_role = "web"}};
+
+    (void)state;
+    text_list_add(&cert.request.names.dns, &arena, "a", 1);
+    text_list_add(&cert.request.names.dns, &arena, "b", 1);
+    text_list_add(&record.request.request.names.dns, &arena, "b", 1);
+    text_list_add(&record.request.request.names.dns, &arena, "a", 1);
+    record.leaf.names = record.request.request.names;
+    assert_null(record_difference(&record, &cert));
+    cert.request.ttl_s = 1;
+    assert_string_equal(record_difference(&record, &cert), "ttl changed");
+    cert.request.ttl_s = 0;
+    cert.issuer = "int-2";
+    assert_string_equal(record_difference(&record, &cert), "issuer changed");
+    cert.issuer = NULL;
+    cert.pki_role = "db";
+    assert_string_equal(record_difference(&record, &cert), "PKI role changed");
+    cert.pki_role = "web";
+    cert.key_source = KEY_FROM_VAULT;
+    assert_string_equal(record_difference(&record, &cert), "key source changed");
+    cert.key_source = KEY_FROM_HERE;
+    cert.request.key_type = KEY_RSA_2048;
+    assert_string_equal(record_difference(&record, &cert), "key type changed");
+    cert.request.key_type = record.request.request.key_type;
+    cert.request.names.common_name = "c";
+    assert_string_equal(record_difference(&record, &cert), "names changed");
+    cert.request.names.common_name = NULL;
+    record.leaf.names.dns.count = 1;
+    assert_string_equal(record_difference(&record, &cert),
+                        "the certificate lacks names of the section");
+    arena_free(&arena);
+}
+
 int main(void)
 {
 #define SET_TEST(name) cmocka_unit_test_setup_teardown(name, make_set, remove_set)
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_difference_is_what_is_asked_of_the_ca),
         SET_TEST(a_set_is_staged_with_its_contents_and_modes),
         SET_TEST(facts_of_the_leaf_are_read_from_the_record),
         SET_TEST(a_generation_ends_with_the_first_certificate_on_its_path),

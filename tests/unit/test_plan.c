@@ -1,8 +1,7 @@
-/* The pure rooms: when a certificate is due, how long a failure waits, what a difference is. */
+/* The pure rooms: when a certificate is due, how long a failure waits. */
 #include "unit.h"
 
 #include "plan/backoff.h"
-#include "plan/difference.h"
 #include "plan/lint.h"
 #include "plan/renewal.h"
 #include "plan/urgency.h"
@@ -332,36 +331,6 @@ static void a_name_that_the_others_lack_is_found(void **state)
     assert_string_equal(names_beyond(&common, &none), "A.example.test");
 }
 
-static void a_difference_is_what_is_asked_of_the_ca(void **state)
-{
-    struct arena arena = {0};
-    struct request_facts a = {.pki_mount = "pki", .pki_role = "web"}, b;
-
-    (void)state;
-    text_list_add(&a.request.names.dns, &arena, "a", 1);
-    text_list_add(&a.request.names.dns, &arena, "b", 1);
-    b = a;
-    b.request.names.dns = (struct text_list){0};
-    text_list_add(&b.request.names.dns, &arena, "b", 1);
-    text_list_add(&b.request.names.dns, &arena, "a", 1);
-    assert_null(difference_between(&a, &b));
-    b.request.ttl_s = 1;
-    assert_string_equal(difference_between(&a, &b), "ttl changed");
-    b.request.ttl_s = 0;
-    b.issuer = "int-2";
-    assert_string_equal(difference_between(&a, &b), "issuer changed");
-    b.issuer = NULL;
-    b.pki_role = "db";
-    assert_string_equal(difference_between(&a, &b), "PKI role changed");
-    b.pki_role = "web";
-    b.request.key_type = KEY_RSA_2048;
-    assert_string_equal(difference_between(&a, &b), "key type changed");
-    b.request.key_type = a.request.key_type;
-    b.request.names.common_name = "c";
-    assert_string_equal(difference_between(&a, &b), "names changed");
-    arena_free(&arena);
-}
-
 static void advice_is_given_for_what_is_unwise_and_only_then(void **state)
 {
     struct cert_request request = {.ttl_s = DAY};
@@ -612,7 +581,6 @@ int main(void)
         cmocka_unit_test(a_wait_outlives_crashes_and_not_a_person_who_restarts),
         cmocka_unit_test(only_a_500_that_repeats_makes_the_role_a_suspect),
         cmocka_unit_test(a_name_that_the_others_lack_is_found),
-        cmocka_unit_test(a_difference_is_what_is_asked_of_the_ca),
         cmocka_unit_test(advice_is_given_for_what_is_unwise_and_only_then),
         cmocka_unit_test(names_that_a_peer_may_refuse_are_advised_on),
         cmocka_unit_test(a_failure_is_told_when_its_class_or_urgency_changes),
