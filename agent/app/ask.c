@@ -72,10 +72,10 @@ void ask_close(struct ask *ask)
 static bool is_the_sections(const struct cert_config *cert, const struct record *record,
                             struct err *err)
 {
-    const char *missing = names_beyond(&cert->request.names, &record->leaf.names);
+    const char *missing = names_missing_any(&cert->request.names, &record->leaf.names);
     const char *mount = record->request.pki_mount;
 
-    if (missing != NULL && names_beyond(&record->leaf.names, &cert->request.names) != NULL)
+    if (missing != NULL && names_missing_any(&record->leaf.names, &cert->request.names) != NULL)
         return err_set(err, ERR_REFUSED,
                        "the certificate in %s, serial %s, is not for the names of the section: %s "
                        "is missing in it; set the names and the directory that it was issued for, "

@@ -23,39 +23,31 @@ static bool is_among(const struct names *names, const char *name)
            (names->common_name != NULL && strcasecmp(names->common_name, name) == 0);
 }
 
-const char *names_beyond(const struct names *names, const struct names *others)
+const char *names_missing_san(const struct names *wanted, const struct names *got)
 {
-    const struct text_list *const lists[] = {&names->dns, &names->ip, &names->uri, &names->email};
+    const char *missing = text_list_missing(&wanted->dns, &got->dns);
+
+    if (missing == NULL)
+        missing = text_list_missing(&wanted->ip, &got->ip);
+    if (missing == NULL)
+        missing = text_list_missing(&wanted->uri, &got->uri);
+    if (missing == NULL)
+        missing = text_list_missing(&wanted->email, &got->email);
+    return missing;
+}
+
+const char *names_missing_any(const struct names *wanted, const struct names *got)
+{
+    const struct text_list *const lists[] = {&wanted->dns, &wanted->ip, &wanted->uri,
+                                             &wanted->email};
 
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         for (size_t j = 0; j < lists[i]->count; j++)
-            if (!is_among(others, lists[i]->items[j]))
+            if (!is_among(got, lists[i]->items[j]))
                 return lists[i]->items[j];
-    if (names->common_name != NULL && !is_among(others, names->common_name))
-        return names->common_name;
+    if (wanted->common_name != NULL && !is_among(got, wanted->common_name))
+        return wanted->common_name;
     return NULL;
-}
-
-/* The first of `wanted` that is not in `got`, or NULL. */
-static const char *first_missing(const struct text_list *wanted, const struct text_list *got)
-{
-    for (size_t i = 0; i < wanted->count; i++)
-        if (!text_list_has(got, wanted->items[i]))
-            return wanted->items[i];
-    return NULL;
-}
-
-const char *names_missing(const struct names *wanted, const struct names *got)
-{
-    const char *missing = first_missing(&wanted->dns, &got->dns);
-
-    if (missing == NULL)
-        missing = first_missing(&wanted->ip, &got->ip);
-    if (missing == NULL)
-        missing = first_missing(&wanted->uri, &got->uri);
-    if (missing == NULL)
-        missing = first_missing(&wanted->email, &got->email);
-    return missing;
 }
 
 size_t names_count(const struct names *names)

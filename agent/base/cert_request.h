@@ -56,15 +56,16 @@ extern const char *const key_type_words[KEY_TYPE_COUNT + 1];
 /* names_equal - whether both ask for the same names, in whatever order */
 bool names_equal(const struct names *a, const struct names *b);
 
+/* names_missing_san - the first alternative name of `wanted` that `got` lacks as a name of the same
+ * kind; NULL if none */
+const char *names_missing_san(const struct names *wanted, const struct names *got);
+
 /*
- * names_beyond - the first name of `names` that `others` lacks, of whatever kind; NULL if none
+ * names_missing_any - the first name of `wanted` that `got` lacks as a name of any kind; or NULL
  *
  * The common name counts as any other name, the rest of the subject does not.
  */
-const char *names_beyond(const struct names *names, const struct names *others);
-
-/* names_missing - the first alternative name of `wanted` that is not in `got`; NULL if all are */
-const char *names_missing(const struct names *wanted, const struct names *got);
+const char *names_missing_any(const struct names *wanted, const struct names *got);
 
 /* names_count - how many subject alternative names there are */
 size_t names_count(const struct names *names);

@@ -40,7 +40,7 @@ bool err_set(struct err *err, enum err_kind kind, const char *format, ...)
     return false;
 }
 
-enum err_kind err_errno_kind(enum err_kind kind, int errnum)
+static enum err_kind kind_of(enum err_kind kind, int errnum)
 {
     static const int shortages[] = {ENOMEM, ENOBUFS, EMFILE, ENFILE, ENOSPC, EDQUOT, EROFS, EIO};
 
@@ -56,7 +56,7 @@ bool err_errno(struct err *err, enum err_kind kind, int errnum, const char *form
     size_t used;
 
     va_start(args, format);
-    fill(err, err_errno_kind(kind, errnum), format, args);
+    fill(err, kind_of(kind, errnum), format, args);
     va_end(args);
     err->errnum = errnum;
     shortage_note(errnum);

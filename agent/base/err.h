@@ -53,15 +53,11 @@ bool err_set(struct err *err, enum err_kind kind, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /*
- * err_errno_kind - the class of a failed system call, in a room whose failures are class `kind`
+ * err_errno - like err_set, and adds the meaning of errnum to the text; returns false
  *
  * What the machine is short of is class local, whoever runs into it: a reload that fails for want
  * of a descriptor says nothing about the consumer.
  */
-enum err_kind err_errno_kind(enum err_kind kind, int errnum);
-
-/* err_errno - like err_set, and adds the meaning of errnum to the text; the class is that of
- * err_errno_kind; returns false */
 bool err_errno(struct err *err, enum err_kind kind, int errnum, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 

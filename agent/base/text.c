@@ -55,17 +55,17 @@ bool text_list_has(const struct text_list *list, const char *text)
     return false;
 }
 
-static bool all_in(const struct text_list *some, const struct text_list *list)
+const char *text_list_missing(const struct text_list *wanted, const struct text_list *got)
 {
-    for (size_t i = 0; i < some->count; i++)
-        if (!text_list_has(list, some->items[i]))
-            return false;
-    return true;
+    for (size_t i = 0; i < wanted->count; i++)
+        if (!text_list_has(got, wanted->items[i]))
+            return wanted->items[i];
+    return NULL;
 }
 
 bool text_list_equal(const struct text_list *a, const struct text_list *b)
 {
-    return all_in(a, b) && all_in(b, a);
+    return text_list_missing(a, b) == NULL && text_list_missing(b, a) == NULL;
 }
 
 bool text_equal(const char *a, const char *b)

@@ -34,6 +34,9 @@ bool text_list_split(struct text_list *list, struct arena *arena, const char *va
 /* text_list_has - whether an item equals `text` to the letter */
 bool text_list_has(const struct text_list *list, const char *text);
 
+/* text_list_missing - the first of `wanted` that is not in `got`, or NULL */
+const char *text_list_missing(const struct text_list *wanted, const struct text_list *got);
+
 /* text_list_equal - whether both lists hold the same set of items; the order does not matter */
 bool text_list_equal(const struct text_list *a, const struct text_list *b);
 

@@ -210,11 +210,6 @@ enum issuance_state cert_issuance_state(const struct cert *cert)
     return cert->issuance.state;
 }
 
-uint64_t cert_life_s(const struct cert *cert)
-{
-    return cert_work_life_s(&cert->work);
-}
-
 struct cert_published cert_published(const struct cert *cert)
 {
     struct cert_published published = cert->work.published;

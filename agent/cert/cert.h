@@ -66,9 +66,6 @@ const char *cert_name(const struct cert *cert);
 /* cert_issuance_state - where issuance stands */
 enum issuance_state cert_issuance_state(const struct cert *cert);
 
-/* cert_life_s - how long its certificates live, in seconds; 0: not known */
-uint64_t cert_life_s(const struct cert *cert);
-
 /* cert_published - what is published, as of now: `usable` is false for one that has ended */
 struct cert_published cert_published(const struct cert *cert);
 

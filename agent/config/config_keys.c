@@ -162,7 +162,7 @@ const struct config_key config_keys[] = {
 
 const size_t config_key_count = sizeof config_keys / sizeof *config_keys;
 
-const struct config_key *config_key_find(const char *name, unsigned sections)
+static const struct config_key *find_key(const char *name, unsigned sections)
 {
     for (size_t i = 0; i < config_key_count; i++)
         if ((config_keys[i].sections & sections) != 0 && strcmp(config_keys[i].name, name) == 0)
@@ -170,7 +170,8 @@ const struct config_key *config_key_find(const char *name, unsigned sections)
     return NULL;
 }
 
-const char *config_key_near(const char *typed, unsigned sections, struct arena *arena)
+/* The keys of `sections` that a mistyped name may have meant, as "a, b or c"; or NULL. */
+static const char *keys_near(const char *typed, unsigned sections, struct arena *arena)
 {
     const char *names[sizeof config_keys / sizeof *config_keys];
     size_t count = 0;
@@ -399,8 +400,8 @@ static const char *section_of(const struct config_key *key)
 static void tell_unknown(const struct config_place *place, unsigned sections,
                          struct config_problems *problems)
 {
-    const struct config_key *elsewhere = config_key_find(place->key, ~0U);
-    const char *near = config_key_near(place->key, sections, &problems->arena);
+    const struct config_key *elsewhere = find_key(place->key, ~0U);
+    const char *near = keys_near(place->key, sections, &problems->arena);
 
     if (elsewhere != NULL)
         config_problem(problems, place, "does not belong here; move it to %s",
@@ -415,7 +416,7 @@ void config_check_keys(const struct config_section *section, unsigned sections,
                        struct config_problems *problems)
 {
     for (const struct config_entry *entry = section->entries; entry != NULL; entry = entry->next) {
-        const struct config_key *key = config_key_find(entry->key, sections);
+        const struct config_key *key = find_key(entry->key, sections);
         const struct config_entry *first = config_entry_find(section, entry->key);
         const struct config_place place = {section->file, entry->line, section->title, entry->key};
 

@@ -36,13 +36,6 @@ struct config_key {
 extern const struct config_key config_keys[];
 extern const size_t config_key_count;
 
-/* config_key_find - the key of that name which may stand in one of `sections`, or NULL */
-const struct config_key *config_key_find(const char *name, unsigned sections);
-
-/* config_key_near - the keys of `sections` that a mistyped name may have meant, as "a, b or c", in
- * `arena`; or NULL */
-const char *config_key_near(const char *typed, unsigned sections, struct arena *arena);
-
 /*
  * How a section's struct is filled: its own entry goes before its template's, that before
  * [defaults], that before the environment, that before the key's default. A key that holds a list

@@ -11,6 +11,11 @@ static const char odd_socket[] =
 
 enum { HOST_MOST_BYTES = 253 };
 
+/* The host and the port of HOST:PORT, brackets removed; the port is NULL if there is none. */
+struct authority {
+    const char *host, *port;
+};
+
 static bool is_host(const char *text)
 {
     struct in_addr v4;
@@ -52,7 +57,8 @@ static const char *parse_bracketed(struct config_scope *scope, const char *text,
     return NULL;
 }
 
-const char *target_parse_authority(struct config_scope *scope, const char *text,
+/* HOST, HOST:PORT or [IPV6]:PORT; returns what is wrong, or NULL. */
+static const char *parse_authority(struct config_scope *scope, const char *text,
                                    struct authority *ret_authority)
 {
     const char *colon = strchr(text, ':');
@@ -94,7 +100,7 @@ const char *target_parse_address(struct config_scope *scope, const char *text,
     ret_target->socket = text_starts(text, "unix:");
     if (ret_target->socket != NULL)
         return check_socket(ret_target->socket);
-    why = target_parse_authority(scope, text, &authority);
+    why = parse_authority(scope, text, &authority);
     if (why == NULL && authority.port == NULL)
         why = "has no port; write HOST:PORT";
     ret_target->host = authority.host;
@@ -140,7 +146,7 @@ static const char *parse_host_url(struct config_scope *scope, const char *text, 
         return config_no_memory;
     if (strchr(copy, '@') != NULL)
         return "has a user in its URL; leafd sends no password to admin interfaces";
-    why = target_parse_authority(scope, copy, &authority);
+    why = parse_authority(scope, copy, &authority);
     if (why == NULL && plain && !is_loopback(authority.host))
         why = "sends plain http to another machine; take https://, or 127.0.0.1, [::1], localhost "
               "or unix:/PATH:/URL-PATH";
@@ -197,7 +203,7 @@ static const char *take_origin(struct config_scope *scope, const char *rest, con
     if (!is_url_text(rest) || length == 0 || rest[length + strspn(rest + length, "/")] != '\0')
         return "is not an address alone; leave out path, user and query";
     *url = arena_copy_part(scope->arena, *url, (size_t)(rest - *url) + length);
-    return *url == NULL ? config_no_memory : target_parse_authority(scope, host, &authority);
+    return *url == NULL ? config_no_memory : parse_authority(scope, host, &authority);
 }
 
 const char *parse_address(struct config_scope *scope, const char *value, void *field)
@@ -240,7 +246,7 @@ static const char *add_redirect(struct config_scope *scope, const char *item,
 
     if (strstr(item, "://") != NULL || strchr(item, '/') != NULL || strchr(item, '@') != NULL)
         return "is a URL; write HOST or HOST:PORT";
-    why = target_parse_authority(scope, item, &authority);
+    why = parse_authority(scope, item, &authority);
     if (why != NULL)
         return why;
     if (authority.port != NULL && !text_number(authority.port, UINT16_MAX, &port))

@@ -7,15 +7,6 @@
 #include "config/config.h"
 #include "config/config_values.h"
 
-/* The host and the port of HOST:PORT, brackets removed; the port is NULL if there is none. */
-struct authority {
-    const char *host, *port;
-};
-
-/* target_parse_authority - HOST, HOST:PORT or [IPV6]:PORT; returns what is wrong, or NULL */
-const char *target_parse_authority(struct config_scope *scope, const char *text,
-                                   struct authority *ret_authority);
-
 /*
  * target_parse_address - HOST:PORT, [IPV6]:PORT or unix:/PATH
  *

@@ -37,7 +37,9 @@ static bool write_serial(const X509 *certificate, char to[static SERIAL_TEXT_BYT
     return true;
 }
 
-void key_identifier_text(const ASN1_OCTET_STRING *identifier, char to[static KEY_IDENTIFIER_BYTES])
+/* In hex; "" for none, or for one that is too long. */
+static void identifier_text(const ASN1_OCTET_STRING *identifier,
+                            char to[static KEY_IDENTIFIER_BYTES])
 {
     const unsigned char *octets = identifier == NULL ? NULL : ASN1_STRING_get0_data(identifier);
     int length = identifier == NULL ? 0 : ASN1_STRING_length(identifier);
@@ -195,9 +197,9 @@ static void take_key_identifiers(const X509 *certificate, struct certificate_fac
     AUTHORITY_KEYID *authority =
         X509_get_ext_d2i(certificate, NID_authority_key_identifier, NULL, NULL);
 
-    key_identifier_text(authority == NULL ? NULL : authority->keyid, facts->authority_key);
+    identifier_text(authority == NULL ? NULL : authority->keyid, facts->authority_key);
     AUTHORITY_KEYID_free(authority);
-    key_identifier_text(X509_get0_subject_key_id((X509 *)certificate), facts->subject_key);
+    identifier_text(X509_get0_subject_key_id((X509 *)certificate), facts->subject_key);
 }
 
 bool certificate_validity(const X509 *certificate, struct validity *ret_validity)

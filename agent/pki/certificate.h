@@ -39,9 +39,6 @@ struct certificate_facts {
 bool certificate_read(const char *pem, struct arena *arena, struct certificate_facts *ret_facts,
                       struct err *err);
 
-/* key_identifier_text - a key identifier in hex; "" for none, or for one that is too long */
-void key_identifier_text(const ASN1_OCTET_STRING *identifier, char to[static KEY_IDENTIFIER_BYTES]);
-
 /* certificate_facts_of - the same from an X509, for the rooms of pki/ and for what a handshake
  * shows */
 bool certificate_facts_of(const X509 *certificate, struct arena *arena,

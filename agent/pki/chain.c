@@ -20,7 +20,8 @@ bool chain_has(STACK_OF(X509) * certificates, const X509 *certificate)
     return false;
 }
 
-bool chain_add(STACK_OF(X509) * certificates, X509 *certificate, struct err *err)
+/* Takes the reference in any case; what is there already is not added again. */
+static bool add_certificate(STACK_OF(X509) * certificates, X509 *certificate, struct err *err)
 {
     if (chain_has(certificates, certificate)) {
         X509_free(certificate);
@@ -52,7 +53,7 @@ bool chain_parse(const char *pem, STACK_OF(X509) * certificates, struct err *err
         return crypto_failed(err, ERR_LOCAL, "read a certificate");
     while ((certificate = PEM_read_bio_X509(bio, NULL, crypto_no_password, NULL)) != NULL) {
         count++;
-        if (!chain_add(certificates, certificate, err))
+        if (!add_certificate(certificates, certificate, err))
             return false;
     }
     /* The reader ends with "no start line" behind the last one; anything else is damage. */
@@ -84,7 +85,7 @@ bool chain_is_top(STACK_OF(X509) * certificates, X509 *certificate)
     return true;
 }
 
-bool chain_has_root(STACK_OF(X509) * certificates)
+static bool has_root(STACK_OF(X509) * certificates)
 {
     for (int i = 0; i < sk_X509_num(certificates); i++)
         if (X509_self_signed(sk_X509_value(certificates, i), 0) == 1)
@@ -117,7 +118,7 @@ bool chain_verify(X509 *leaf, STACK_OF(X509) * untrusted, STACK_OF(X509) * trust
         X509_STORE_CTX_init(context, store, leaf, untrusted) != 1)
         return crypto_failed(err, ERR_LOCAL, "set up the verification of a chain");
     parameters = X509_STORE_CTX_get0_param(context);
-    if (!chain_has_root(trusted))
+    if (!has_root(trusted))
         X509_VERIFY_PARAM_set_flags(parameters, X509_V_FLAG_PARTIAL_CHAIN);
     X509_VERIFY_PARAM_set_time(parameters, (time_t)at_s);
     X509_VERIFY_PARAM_set_auth_level(parameters, LEAST_STRENGTH_LEVEL);
@@ -249,7 +250,7 @@ bool ca_cache_parse(struct ca_cache *cache, const char *pem, STACK_OF(X509) * ce
     X509 *known = cache == NULL ? NULL : look_up(cache, pem);
 
     if (known != NULL)
-        return chain_add(certificates, known, err);
+        return add_certificate(certificates, known, err);
     if (!chain_parse(pem, certificates, err))
         return false;
     /* Texts of several certificates are the exception and are parsed each time. */

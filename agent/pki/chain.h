@@ -25,13 +25,6 @@ bool chain_parse(const char *pem, STACK_OF(X509) * certificates, struct err *err
 /* chain_parse_all - the same for each text of a list */
 bool chain_parse_all(const struct text_list *texts, STACK_OF(X509) * certificates, struct err *err);
 
-/*
- * chain_add - takes a certificate into `certificates`, unless it is there already
- *
- * Takes the reference in any case. Fails with class untrusted above CHAIN_MOST_CERTIFICATES.
- */
-bool chain_add(STACK_OF(X509) * certificates, X509 *certificate, struct err *err);
-
 /* chain_is_top - whether the certificate is a root, or no other of the chain issued it */
 bool chain_is_top(STACK_OF(X509) * certificates, X509 *certificate);
 
@@ -46,9 +39,6 @@ bool chain_is_top(STACK_OF(X509) * certificates, X509 *certificate);
  */
 bool chain_verify(X509 *leaf, STACK_OF(X509) * untrusted, STACK_OF(X509) * trusted, uint64_t at_s,
                   STACK_OF(X509) * path, struct err *err);
-
-/* chain_has_root - whether one of them is self-signed */
-bool chain_has_root(STACK_OF(X509) * certificates);
 
 /* chain_has - whether that very certificate is among them */
 bool chain_has(STACK_OF(X509) * certificates, const X509 *certificate);

@@ -44,18 +44,9 @@ static bool key_is_of_type(const struct vetting *vetting, struct err *err)
     return true;
 }
 
-/* The first of `wanted` that is not in `got`, or NULL. */
-static const char *first_missing(const struct text_list *wanted, const struct text_list *got)
-{
-    for (size_t i = 0; i < wanted->count; i++)
-        if (!text_list_has(got, wanted->items[i]))
-            return wanted->items[i];
-    return NULL;
-}
-
 static bool has_all_names(const struct vetting *vetting, struct err *err)
 {
-    const char *missing = names_missing(&vetting->order->request->names, &vetting->facts.names);
+    const char *missing = names_missing_san(&vetting->order->request->names, &vetting->facts.names);
 
     if (missing != NULL)
         return err_set(err, ERR_REFUSED,
@@ -85,9 +76,9 @@ static bool has_no_other_names(const struct vetting *vetting, struct err *err)
             !is_common_name(wanted, got->email.items[i]))
             extra = got->email.items[i];
     if (extra == NULL)
-        extra = first_missing(&got->ip, &wanted->ip);
+        extra = text_list_missing(&got->ip, &wanted->ip);
     if (extra == NULL)
-        extra = first_missing(&got->uri, &wanted->uri);
+        extra = text_list_missing(&got->uri, &wanted->uri);
     if (extra == NULL && vetting->facts.other_names > 0)
         extra = "of another kind";
     if (extra != NULL)
@@ -129,11 +120,15 @@ static bool is_not_expired(const struct vetting *vetting, struct err *err)
                    end);
 }
 
+enum {
+    MOST_AHEAD_S = 24 * 60 * 60
+}; /* a notBefore further ahead is a broken clock, here or there */
+
 static bool begins_soon(const struct vetting *vetting, struct err *err)
 {
     char begin[WHEN_TEXT_BYTES];
 
-    if (vetting->facts.validity.not_before <= vetting->order->now_s + VET_MOST_AHEAD_S &&
+    if (vetting->facts.validity.not_before <= vetting->order->now_s + MOST_AHEAD_S &&
         vetting->facts.validity.not_before < vetting->facts.validity.not_after)
         return true;
     clock_text(vetting->facts.validity.not_before, begin);
@@ -344,7 +339,7 @@ static const char *odd_subject(const struct vetting *vetting, struct arena *aren
 {
     const struct text_list *wanted = &vetting->order->request->names.subject;
     const struct text_list *got = &vetting->facts.names.subject;
-    const char *extra = first_missing(got, wanted), *missing = first_missing(wanted, got);
+    const char *extra = text_list_missing(got, wanted), *missing = text_list_missing(wanted, got);
 
     if (extra != NULL)
         return arena_format(arena,

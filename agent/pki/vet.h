@@ -71,10 +71,7 @@ struct vet_order {
     struct ca_cache *cache; /* NULL: none */
 };
 
-enum {
-    VET_LEAST_REMAINING_S = 5,      /* a certificate that ends sooner is as good as expired */
-    VET_MOST_AHEAD_S = 24 * 60 * 60 /* a notBefore further ahead is a broken clock, here or there */
-};
+enum { VET_LEAST_REMAINING_S = 5 }; /* a certificate that ends sooner is as good as expired */
 
 /* vet_lasts - whether what stops being of use at `end_s` does not end at once */
 bool vet_lasts(uint64_t end_s, uint64_t now_s);

@@ -4,7 +4,8 @@
 
 enum { TOLD_AGAIN_S = 24 * 60 * 60 };
 
-enum urgency urgency_of(uint64_t left_s, uint64_t life_s)
+/* By what is left of a life; a life of 0 is over. */
+static enum urgency urgency_of(uint64_t left_s, uint64_t life_s)
 {
     if (left_s == 0 || life_s == 0)
         return URGENCY_OVER;

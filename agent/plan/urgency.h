@@ -20,9 +20,6 @@ enum urgency {
     URGENCY_OVER     /* nothing is left, or there never was anything */
 };
 
-/* urgency_of - by what is left of a life; both in seconds, a life of 0 is over */
-enum urgency urgency_of(uint64_t left_s, uint64_t life_s);
-
 /* What was told of a failure that goes on; {0}: nothing yet. */
 struct told_failure {
     uint64_t at_s;   /* the last time, on the wall clock */

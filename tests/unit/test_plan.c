@@ -321,14 +321,14 @@ static void a_name_that_the_others_lack_is_found(void **state)
     const struct names common = {.common_name = "A.example.test"}, none = {0};
 
     (void)state;
-    assert_null(names_beyond(&none, &none));
-    assert_null(names_beyond(&a, &both));
-    assert_string_equal(names_beyond(&both, &a), "b.example.test");
-    assert_string_equal(names_beyond(&address, &both), "192.0.2.1");
-    assert_string_equal(names_beyond(&a, &none), "a.example.test");
+    assert_null(names_missing_any(&none, &none));
+    assert_null(names_missing_any(&a, &both));
+    assert_string_equal(names_missing_any(&both, &a), "b.example.test");
+    assert_string_equal(names_missing_any(&address, &both), "192.0.2.1");
+    assert_string_equal(names_missing_any(&a, &none), "a.example.test");
     /* A common name and a DNS name are the same name, in whatever case. */
-    assert_null(names_beyond(&a, &common));
-    assert_string_equal(names_beyond(&common, &none), "A.example.test");
+    assert_null(names_missing_any(&a, &common));
+    assert_string_equal(names_missing_any(&common, &none), "A.example.test");
 }
 
 static void advice_is_given_for_what_is_unwise_and_only_then(void **state)
