@@ -3,7 +3,6 @@
 #include "plan/fit_name.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <string.h>
 #include <strings.h>
 
@@ -16,9 +15,8 @@ struct fitting {
     const struct role_terms *role;
     const struct role_terms *filled; /* the same with its templates filled in */
     const struct issuer_terms *issuer;
-    struct arena *arena;
     struct fit_findings *findings;
-    bool no_memory;
+    struct fit_texts texts;
 };
 
 /* -- findings -------------------------------------------------------------------------------------
@@ -27,26 +25,13 @@ struct fitting {
 /* Takes texts that were made just before; NULL for `text` or a failed remedy is memory. */
 static void add(struct fitting *fitting, enum fit_grade grade, const char *text, const char *remedy)
 {
-    struct fit_finding *finding = arena_append(fitting->arena, &fitting->findings->items,
+    struct fit_finding *finding = arena_append(fitting->texts.arena, &fitting->findings->items,
                                                &fitting->findings->count, sizeof *finding);
 
     if (finding == NULL || text == NULL)
-        fitting->no_memory = true;
+        fitting->texts.no_memory = true;
     if (finding != NULL)
         *finding = (struct fit_finding){grade, text == NULL ? "" : text, remedy};
-}
-
-__attribute__((format(printf, 2, 3))) static const char *say(struct fitting *fitting,
-                                                             const char *format, ...)
-{
-    const char *text;
-    va_list args;
-
-    va_start(args, format);
-    text = arena_vformat(fitting->arena, format, args);
-    va_end(args);
-    fitting->no_memory |= text == NULL;
-    return text == NULL ? "" : text;
 }
 
 /* What to change here, or there: an option of the role. `write` would put all others back to their
@@ -56,10 +41,10 @@ static const char *either(struct fitting *fitting, const char *here, const char 
     const struct fit_request *request = fitting->request;
 
     if (here == NULL)
-        return say(fitting, "on the CA: vault patch %s/roles/%s %s", request->pki_mount,
-                   request->pki_role, option);
-    return say(fitting, "%s; or on the CA: vault patch %s/roles/%s %s", here, request->pki_mount,
-               request->pki_role, option);
+        return fit_say(&fitting->texts, "on the CA: vault patch %s/roles/%s %s", request->pki_mount,
+                       request->pki_role, option);
+    return fit_say(&fitting->texts, "%s; or on the CA: vault patch %s/roles/%s %s", here,
+                   request->pki_mount, request->pki_role, option);
 }
 
 static const char *joined(struct fitting *fitting, const struct text_list *list)
@@ -67,7 +52,7 @@ static const char *joined(struct fitting *fitting, const struct text_list *list)
     const char *text = "";
 
     for (size_t i = 0; i < list->count; i++)
-        text = say(fitting, "%s%s%s", text, i == 0 ? "" : ",", list->items[i]);
+        text = fit_say(&fitting->texts, "%s%s%s", text, i == 0 ? "" : ",", list->items[i]);
     return list->count == 0 ? "nothing" : text;
 }
 
@@ -75,7 +60,7 @@ static const char *joined(struct fitting *fitting, const struct text_list *list)
 static const char *joined_with(struct fitting *fitting, const struct text_list *list,
                                const char *more)
 {
-    return list->count == 0 ? more : say(fitting, "%s,%s", joined(fitting, list), more);
+    return list->count == 0 ? more : fit_say(&fitting->texts, "%s,%s", joined(fitting, list), more);
 }
 
 /* -- names ----------------------------------------------------------------------------------------
@@ -107,31 +92,32 @@ static void judge_name(struct fitting *fitting, const char *kind, const char *ke
     const struct role_terms *role = fitting->role;
     enum name_verdict verdict = fit_name(fitting->filled, name);
     const char *allowed = joined(fitting, &fitting->filled->allowed_domains);
-    const char *here = say(fitting, "change %s", key);
+    const char *here = fit_say(&fitting->texts, "change %s", key);
 
     if (verdict == NAME_ALLOWED)
         return;
     if (verdict == NAME_UNDECIDED)
         add(fitting, FIT_OPEN,
-            say(fitting,
-                "whether the %s %s is allowed depends on the identity behind the token: "
-                "allowed_domains is %s%s",
-                kind, name, allowed,
-                role->allow_token_displayname ? ", and allow_token_displayname is true" : ""),
+            fit_say(&fitting->texts,
+                    "whether the %s %s is allowed depends on the identity behind the token: "
+                    "allowed_domains is %s%s",
+                    kind, name, allowed,
+                    role->allow_token_displayname ? ", and allow_token_displayname is true" : ""),
             NULL);
     else if (verdict == NAME_WILDCARD_FORM)
         add(fitting, FIT_REFUSED,
-            say(fitting, "the %s %s has a form that no role takes", kind, name), here);
+            fit_say(&fitting->texts, "the %s %s has a form that no role takes", kind, name), here);
     else if (verdict == NAME_DOMAIN)
         add(fitting, FIT_REFUSED,
-            say(fitting, "the %s %s is not allowed: allowed_domains is %s", kind, name, allowed),
+            fit_say(&fitting->texts, "the %s %s is not allowed: allowed_domains is %s", kind, name,
+                    allowed),
             either(fitting, here,
-                   say(fitting, "allowed_domains=%s allow_bare_domains=true",
-                       joined_with(fitting, &role->allowed_domains, name))));
+                   fit_say(&fitting->texts, "allowed_domains=%s allow_bare_domains=true",
+                           joined_with(fitting, &role->allowed_domains, name))));
     else
         add(fitting, FIT_REFUSED,
-            say(fitting, "the %s %s is not allowed: %s (allowed_domains is %s)", kind, name,
-                causes[verdict].why, allowed),
+            fit_say(&fitting->texts, "the %s %s is not allowed: %s (allowed_domains is %s)", kind,
+                    name, causes[verdict].why, allowed),
             either(fitting, here, causes[verdict].option));
 }
 
@@ -160,10 +146,10 @@ static void judge_common_name(struct fitting *fitting)
         judge_name(fitting, "common name", "common_name", name);
     if (!is_free && rules->count > 0 && !text_list_has(rules, kind))
         add(fitting, FIT_REFUSED,
-            say(fitting, "the common name %s is not allowed: cn_validations is %s", name,
-                joined(fitting, rules)),
+            fit_say(&fitting->texts, "the common name %s is not allowed: cn_validations is %s",
+                    name, joined(fitting, rules)),
             either(fitting, "change common_name",
-                   say(fitting, "cn_validations=%s,%s", joined(fitting, rules), kind)));
+                   fit_say(&fitting->texts, "cn_validations=%s,%s", joined(fitting, rules), kind)));
 }
 
 static void judge_hosts(struct fitting *fitting)
@@ -175,9 +161,9 @@ static void judge_hosts(struct fitting *fitting)
 
         if (!by_csr(fitting) && !fit_name_is_host(name))
             add(fitting, FIT_REFUSED,
-                say(fitting,
-                    "the CA drops the DNS name %s from a request, since it is no host's name",
-                    name),
+                fit_say(&fitting->texts,
+                        "the CA drops the DNS name %s from a request, since it is no host's name",
+                        name),
                 fitting->request->key_from_ca
                     ? "change dns_names, or set key_source = local"
                     : either(fitting, "change dns_names", "use_csr_sans=true"));
@@ -195,19 +181,20 @@ static void judge_addresses(struct fitting *fitting)
 
     if (ip->count > 0 && !fitting->role->allow_ip_sans) {
         add(fitting, FIT_REFUSED,
-            say(fitting, "the IP addresses %s are not allowed: allow_ip_sans is false",
-                joined(fitting, ip)),
+            fit_say(&fitting->texts, "the IP addresses %s are not allowed: allow_ip_sans is false",
+                    joined(fitting, ip)),
             either(fitting, "remove ip_addresses", "allow_ip_sans=true"));
         return;
     }
     for (size_t i = 0; i < ip->count; i++)
         if (fit_name_ip(fitting->role, ip->items[i]) != NAME_ALLOWED)
             add(fitting, FIT_REFUSED,
-                say(fitting, "the IP address %s is not allowed: allowed_ip_sans_cidr is %s",
-                    ip->items[i], networks),
+                fit_say(&fitting->texts,
+                        "the IP address %s is not allowed: allowed_ip_sans_cidr is %s",
+                        ip->items[i], networks),
                 either(fitting, "change ip_addresses",
-                       say(fitting, "allowed_ip_sans_cidr=%s,%s/%s", networks, ip->items[i],
-                           strchr(ip->items[i], ':') == NULL ? "32" : "128")));
+                       fit_say(&fitting->texts, "allowed_ip_sans_cidr=%s,%s/%s", networks,
+                               ip->items[i], strchr(ip->items[i], ':') == NULL ? "32" : "128")));
 }
 
 static void judge_uris(struct fitting *fitting)
@@ -222,17 +209,18 @@ static void judge_uris(struct fitting *fitting)
 
         if (verdict == NAME_UNDECIDED)
             add(fitting, FIT_OPEN,
-                say(fitting,
-                    "whether the URI %s is allowed depends on the identity behind the token: "
-                    "allowed_uri_sans is %s",
-                    uri, allowed),
+                fit_say(&fitting->texts,
+                        "whether the URI %s is allowed depends on the identity behind the token: "
+                        "allowed_uri_sans is %s",
+                        uri, allowed),
                 NULL);
         else if (verdict != NAME_ALLOWED)
             add(fitting, FIT_REFUSED,
-                say(fitting, "the URI %s is not allowed: allowed_uri_sans is %s", uri, allowed),
+                fit_say(&fitting->texts, "the URI %s is not allowed: allowed_uri_sans is %s", uri,
+                        allowed),
                 either(fitting, "change uris",
-                       say(fitting, "allowed_uri_sans=%s",
-                           joined_with(fitting, &role->allowed_uri_sans, uri))));
+                       fit_say(&fitting->texts, "allowed_uri_sans=%s",
+                               joined_with(fitting, &role->allowed_uri_sans, uri))));
     }
 }
 
@@ -283,20 +271,24 @@ static void judge_key_made_there(struct fitting *fitting)
 
     if (strcmp(role->key_type, "any") == 0) {
         add(fitting, FIT_REFUSED, "the CA makes no key for this role: key_type is any",
-            either(fitting, "set key_source = local", say(fitting, "key_type=%s", wanted->type)));
+            either(fitting, "set key_source = local",
+                   fit_say(&fitting->texts, "key_type=%s", wanted->type)));
         return;
     }
     if (bits == 0)
         bits = is_rsa ? RSA_LEAST_BITS : EC_MADE_BITS;
     if (strcmp(role->key_type, wanted->type) != 0 || (wanted->bits != 0 && bits != wanted->bits))
         add(fitting, FIT_REFUSED,
-            say(fitting, "the role makes keys of type %s with %" PRIu64 " bits, and key_type is %s",
-                role->key_type, bits, key_type_words[fitting->request->wanted->key_type]),
-            either(fitting,
-                   word_for(role->key_type, bits) == NULL
-                       ? NULL
-                       : say(fitting, "set key_type = %s", word_for(role->key_type, bits)),
-                   say(fitting, "key_type=%s key_bits=%" PRIu64, wanted->type, wanted->bits)));
+            fit_say(&fitting->texts,
+                    "the role makes keys of type %s with %" PRIu64 " bits, and key_type is %s",
+                    role->key_type, bits, key_type_words[fitting->request->wanted->key_type]),
+            either(
+                fitting,
+                word_for(role->key_type, bits) == NULL
+                    ? NULL
+                    : fit_say(&fitting->texts, "set key_type = %s", word_for(role->key_type, bits)),
+                fit_say(&fitting->texts, "key_type=%s key_bits=%" PRIu64, wanted->type,
+                        wanted->bits)));
 }
 
 static void judge_key(struct fitting *fitting)
@@ -304,7 +296,7 @@ static void judge_key(struct fitting *fitting)
     const struct role_terms *role = fitting->role;
     const struct key_sort *sent = &sorts[fitting->request->wanted->key_type];
     const char *word = word_for(role->key_type, role->key_bits);
-    const char *here = word == NULL ? NULL : say(fitting, "set key_type = %s", word);
+    const char *here = word == NULL ? NULL : fit_say(&fitting->texts, "set key_type = %s", word);
 
     if (fitting->request->key_from_ca)
         judge_key_made_there(fitting);
@@ -312,14 +304,15 @@ static void judge_key(struct fitting *fitting)
         return; /* key_bits counts for nothing then */
     else if (strcmp(role->key_type, sent->type) != 0)
         add(fitting, FIT_REFUSED,
-            say(fitting, "the role requires keys of type %s, and key_type is %s", role->key_type,
-                key_type_words[fitting->request->wanted->key_type]),
+            fit_say(&fitting->texts, "the role requires keys of type %s, and key_type is %s",
+                    role->key_type, key_type_words[fitting->request->wanted->key_type]),
             either(fitting, here, "key_type=any"));
     else if (sent->bits != 0 && sent->bits < role->key_bits)
         add(fitting, FIT_REFUSED,
-            say(fitting, "the role requires at least %" PRIu64 " bits, and key_type is %s",
-                role->key_bits, key_type_words[fitting->request->wanted->key_type]),
-            either(fitting, here, say(fitting, "key_bits=%" PRIu64, sent->bits)));
+            fit_say(&fitting->texts,
+                    "the role requires at least %" PRIu64 " bits, and key_type is %s",
+                    role->key_bits, key_type_words[fitting->request->wanted->key_type]),
+            either(fitting, here, fit_say(&fitting->texts, "key_bits=%" PRIu64, sent->bits)));
 }
 
 /* -- usage ----------------------------------------------------------------------------------------
@@ -354,18 +347,21 @@ static void judge_usage(struct fitting *fitting)
             !has_word(&role->ext_key_usage, uses[i].word) &&
             !text_list_has(&role->ext_key_usage_oids, uses[i].identifier))
             add(fitting, FIT_REFUSED,
-                say(fitting, "the CA would sign it without %s, and usage asks for %s: %s is false",
-                    uses[i].word, uses[i].key, uses[i].option),
-                either(fitting, "change usage", say(fitting, "%s=true", uses[i].option)));
+                fit_say(&fitting->texts,
+                        "the CA would sign it without %s, and usage asks for %s: %s is false",
+                        uses[i].word, uses[i].key, uses[i].option),
+                either(fitting, "change usage",
+                       fit_say(&fitting->texts, "%s=true", uses[i].option)));
     if (role->key_usage.count > 0 && !has_word(&role->key_usage, "DigitalSignature"))
         add(fitting, FIT_REFUSED,
-            say(fitting,
+            fit_say(
+                &fitting->texts,
                 "the CA would sign it without DigitalSignature, which TLS 1.3 needs: key_usage is "
                 "%s",
                 joined(fitting, &role->key_usage)),
-            either(
-                fitting, NULL,
-                say(fitting, "key_usage=DigitalSignature,%s", joined(fitting, &role->key_usage))));
+            either(fitting, NULL,
+                   fit_say(&fitting->texts, "key_usage=DigitalSignature,%s",
+                           joined(fitting, &role->key_usage))));
 }
 
 /* -- life -----------------------------------------------------------------------------------------
@@ -385,24 +381,25 @@ static void judge_end(struct fitting *fitting, uint64_t ttl_s)
     const struct fit_request *request = fitting->request;
     uint64_t left_s =
         issuer->not_after_s > request->now_s ? issuer->not_after_s - request->now_s : 0;
-    const char *text = say(fitting,
-                           "the issuer %s ends in %" PRIu64 " s, before the %" PRIu64
-                           " s that are asked for, and its leaf_not_after_behavior ",
-                           request->issuer, left_s, ttl_s);
+    const char *text = fit_say(&fitting->texts,
+                               "the issuer %s ends in %" PRIu64 " s, before the %" PRIu64
+                               " s that are asked for, and its leaf_not_after_behavior ",
+                               request->issuer, left_s, ttl_s);
     const char *remedy = left_s == 0 ? "on the CA: replace the issuer"
-                                     : say(fitting,
-                                           "set ttl to less than %" PRIu64 "s; or on the CA: "
-                                           "replace the issuer",
-                                           left_s);
+                                     : fit_say(&fitting->texts,
+                                               "set ttl to less than %" PRIu64 "s; or on the CA: "
+                                               "replace the issuer",
+                                               left_s);
 
     if (ttl_s <= left_s)
         return;
     if (issuer->leaf_not_after == LEAF_NOT_KNOWN)
         add(fitting, FIT_OPEN,
-            say(fitting, "%swas not asked; err refuses, and is the default", text), remedy);
+            fit_say(&fitting->texts, "%swas not asked; err refuses, and is the default", text),
+            remedy);
     else
         add(fitting, issuer->leaf_not_after == LEAF_ERR || left_s == 0 ? FIT_REFUSED : FIT_ADVICE,
-            say(fitting, "%sis %s", text, behaviours[issuer->leaf_not_after]), remedy);
+            fit_say(&fitting->texts, "%sis %s", text, behaviours[issuer->leaf_not_after]), remedy);
 }
 
 static void judge_life(struct fitting *fitting)
@@ -417,21 +414,23 @@ static void judge_life(struct fitting *fitting)
     if (role->not_after[0] != '\0') {
         if (asked_s != 0)
             add(fitting, FIT_REFUSED,
-                say(fitting, "ttl is set, and the role gives every certificate the end %s",
-                    role->not_after),
+                fit_say(&fitting->texts,
+                        "ttl is set, and the role gives every certificate the end %s",
+                        role->not_after),
                 either(fitting, "remove ttl", "not_after=\"\""));
         return;
     }
     if (asked_s != 0 && most_s != 0 && asked_s > most_s)
         add(fitting, FIT_ADVICE,
-            say(fitting, "the CA gives %" PRIu64 " s in place of the %" PRIu64 " s of ttl: %s",
-                most_s, asked_s, is_roles ? "max_ttl of the role" : "max_lease_ttl of the mount"),
-            is_roles ? either(fitting, say(fitting, "set ttl = %" PRIu64 "s", most_s),
-                              say(fitting, "max_ttl=%" PRIu64 "s", asked_s))
-                     : say(fitting,
-                           "set ttl = %" PRIu64 "s; or on the CA: vault secrets tune "
-                           "-max-lease-ttl=%" PRIu64 "s %s",
-                           most_s, asked_s, fitting->request->pki_mount));
+            fit_say(&fitting->texts,
+                    "the CA gives %" PRIu64 " s in place of the %" PRIu64 " s of ttl: %s", most_s,
+                    asked_s, is_roles ? "max_ttl of the role" : "max_lease_ttl of the mount"),
+            is_roles ? either(fitting, fit_say(&fitting->texts, "set ttl = %" PRIu64 "s", most_s),
+                              fit_say(&fitting->texts, "max_ttl=%" PRIu64 "s", asked_s))
+                     : fit_say(&fitting->texts,
+                               "set ttl = %" PRIu64 "s; or on the CA: vault secrets tune "
+                               "-max-lease-ttl=%" PRIu64 "s %s",
+                               most_s, asked_s, fitting->request->pki_mount));
     if (most_s != 0 && ttl_s > most_s)
         ttl_s = most_s;
     if (fitting->issuer->known == TERMS_KNOWN && ttl_s != 0)
@@ -460,11 +459,11 @@ static bool judge_mount(struct fitting *fitting)
     const char *path = fitting->request->pki_mount;
 
     if (mount->known == TERMS_MISSING)
-        add(fitting, FIT_REFUSED, say(fitting, "the CA has no mount %s", path),
+        add(fitting, FIT_REFUSED, fit_say(&fitting->texts, "the CA has no mount %s", path),
             "change pki_mount, or namespace of [vault]");
     else if (mount->known == TERMS_KNOWN && strcmp(mount->type, "pki") != 0)
         add(fitting, FIT_REFUSED,
-            say(fitting, "the mount %s is of type %s, not pki", path, mount->type),
+            fit_say(&fitting->texts, "the mount %s is of type %s, not pki", path, mount->type),
             "change pki_mount");
     else
         return true;
@@ -477,25 +476,27 @@ static void judge_issuer(struct fitting *fitting)
     const char *mount = fitting->request->pki_mount, *name = fitting->request->issuer;
 
     if (issuer->known == TERMS_MISSING)
-        add(fitting, FIT_REFUSED, say(fitting, "the mount %s has no issuer %s", mount, name),
-            say(fitting,
-                "change issuer, or issuer_ref of the role; vault list %s/issuers lists them",
-                mount));
+        add(fitting, FIT_REFUSED,
+            fit_say(&fitting->texts, "the mount %s has no issuer %s", mount, name),
+            fit_say(&fitting->texts,
+                    "change issuer, or issuer_ref of the role; vault list %s/issuers lists them",
+                    mount));
     else if (issuer->known == TERMS_KNOWN && issuer->cannot_sign)
         add(fitting, FIT_REFUSED,
-            say(fitting,
+            fit_say(
+                &fitting->texts,
                 "the issuer %s may not sign: its usage lacks issuing-certificates, or it has no "
                 "key",
                 name),
             "change issuer, or issuer_ref of the role");
     else if (issuer->known == TERMS_NOT_ASKED || issuer->leaf_not_after == LEAF_NOT_KNOWN)
         add(fitting, FIT_OPEN,
-            say(fitting, "the issuer %s was not read: %s", name,
-                issuer->not_asked_why == NULL ? "no reason is known" : issuer->not_asked_why),
-            say(fitting,
-                "add to a policy of the auth role: path \"%s/issuer/%s\" { capabilities = "
-                "[\"read\"] }",
-                mount, name));
+            fit_say(&fitting->texts, "the issuer %s was not read: %s", name,
+                    issuer->not_asked_why == NULL ? "no reason is known" : issuer->not_asked_why),
+            fit_say(&fitting->texts,
+                    "add to a policy of the auth role: path \"%s/issuer/%s\" { capabilities = "
+                    "[\"read\"] }",
+                    mount, name));
 }
 
 static void judge_role(struct fitting *fitting)
@@ -512,29 +513,31 @@ bool fit_find(const struct fit_request *request, const struct mount_terms *mount
               struct fit_findings *findings)
 {
     struct role_terms filled;
-    struct fitting fitting = {request, mount, role, &filled, issuer, arena, findings, false};
+    struct fitting fitting = {request, mount, role, &filled, issuer, findings, {arena, false}};
 
     if (!fit_name_fill(role, request->identity, arena, &filled))
         return false;
     if (!judge_mount(&fitting))
-        return !fitting.no_memory;
+        return !fitting.texts.no_memory;
     if (role->known == TERMS_MISSING)
         add(&fitting, FIT_REFUSED,
-            say(&fitting, "the mount %s has no role %s", request->pki_mount, request->pki_role),
-            say(&fitting, "change pki_role; vault list %s/roles lists them", request->pki_mount));
+            fit_say(&fitting.texts, "the mount %s has no role %s", request->pki_mount,
+                    request->pki_role),
+            fit_say(&fitting.texts, "change pki_role; vault list %s/roles lists them",
+                    request->pki_mount));
     else if (role->known == TERMS_NOT_ASKED)
         add(&fitting, FIT_OPEN,
-            say(&fitting,
-                "the role %s was not read, so names, key and ttl are not held against it: %s",
-                request->pki_role,
-                role->not_asked_why == NULL ? "no reason is known" : role->not_asked_why),
-            say(&fitting,
-                "add to a policy of the auth role: path \"%s/roles/%s\" { capabilities = "
-                "[\"read\"] }",
-                request->pki_mount, request->pki_role));
+            fit_say(&fitting.texts,
+                    "the role %s was not read, so names, key and ttl are not held against it: %s",
+                    request->pki_role,
+                    role->not_asked_why == NULL ? "no reason is known" : role->not_asked_why),
+            fit_say(&fitting.texts,
+                    "add to a policy of the auth role: path \"%s/roles/%s\" { capabilities = "
+                    "[\"read\"] }",
+                    request->pki_mount, request->pki_role));
     else
         judge_role(&fitting);
     if (role->known != TERMS_MISSING)
         judge_issuer(&fitting);
-    return !fitting.no_memory;
+    return !fitting.texts.no_memory;
 }

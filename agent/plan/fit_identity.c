@@ -33,40 +33,26 @@ struct search {
     const struct identity_terms *identity;
     const char *account, *namespace; /* of the login; NULL: not known */
     struct text_list own_hosts;      /* the common name as well, where it is one */
-    struct arena *arena;
+    struct fit_texts texts;
     const char *found, *options; /* the clauses so far, and what the remedy sets */
     bool exact;                  /* the remedy names names of ours alone */
-    bool no_memory;
 };
-
-__attribute__((format(printf, 2, 3))) static const char *say(struct search *search,
-                                                             const char *format, ...)
-{
-    const char *text;
-    va_list args;
-
-    va_start(args, format);
-    text = arena_vformat(search->arena, format, args);
-    va_end(args);
-    search->no_memory |= text == NULL;
-    return text == NULL ? "" : text;
-}
 
 static void add(struct search *search, struct text_list *list, const char *text)
 {
-    if (!text_list_has(list, text) && !text_list_add(list, search->arena, text, strlen(text)))
-        search->no_memory = true;
+    if (!text_list_has(list, text) && !text_list_add(list, search->texts.arena, text, strlen(text)))
+        search->texts.no_memory = true;
 }
 
 static void tell(struct search *search, const char *clause)
 {
-    search->found =
-        say(search, "%s%s%s", search->found, search->found[0] == '\0' ? "" : "; ", clause);
+    search->found = fit_say(&search->texts, "%s%s%s", search->found,
+                            search->found[0] == '\0' ? "" : "; ", clause);
 }
 
 static void set(struct search *search, const char *option)
 {
-    search->options = say(search, "%s %s", search->options, option);
+    search->options = fit_say(&search->texts, "%s %s", search->options, option);
 }
 
 /* The value of the login's alias under that key of its metadata. */
@@ -77,7 +63,8 @@ static const char *metadata(struct search *search, const char *key)
 
     if (identity == NULL || identity->known != TERMS_KNOWN || identity->accessor == NULL)
         return NULL;
-    name = say(search, "%saliases.%s.metadata.%s", entity_prefix, identity->accessor, key);
+    name =
+        fit_say(&search->texts, "%saliases.%s.metadata.%s", entity_prefix, identity->accessor, key);
     name = fit_name_value(identity, name, strlen(name));
     return name == NULL || name[0] == '\0' ? NULL : name;
 }
@@ -95,12 +82,12 @@ static const char *replace(struct search *search, const struct kind *kind, const
         size_t length = strcspn(name, kind->separators);
         bool is_it = strlen(part) == length && memcmp(name, part, length) == 0;
 
-        text = is_it ? say(search, "%s%s", text, with)
-                     : say(search, "%s%.*s", text, (int)length, name);
+        text = is_it ? fit_say(&search->texts, "%s%s", text, with)
+                     : fit_say(&search->texts, "%s%.*s", text, (int)length, name);
         replaced |= is_it;
         name += length;
         if (*name != '\0')
-            text = say(search, "%s%c", text, *name++);
+            text = fit_say(&search->texts, "%s%c", text, *name++);
     }
     return replaced ? text : NULL;
 }
@@ -111,10 +98,11 @@ static const char *neighbour(struct search *search, const struct kind *kind, con
     const char *last = strrchr(name, '/');
 
     if (kind == &hosts)
-        return say(search, "%s%s", SOMEBODY, name + strcspn(name, strchr(name, '@') ? "@" : "."));
+        return fit_say(&search->texts, "%s%s", SOMEBODY,
+                       name + strcspn(name, strchr(name, '@') ? "@" : "."));
     if (last == NULL || last[1] == '\0')
-        return say(search, "%s%s", name, SOMEBODY);
-    return say(search, "%.*s%s", (int)(last + 1 - name), name, SOMEBODY);
+        return fit_say(&search->texts, "%s%s", name, SOMEBODY);
+    return fit_say(&search->texts, "%.*s%s", (int)(last + 1 - name), name, SOMEBODY);
 }
 
 /* Whether the one pattern allows the name, whatever else the role allows. */
@@ -182,8 +170,9 @@ static const char *stranger(struct search *search, const struct kind *kind, cons
     }
     if (is_used || is_filled)
         return found;
-    return kind == &uris || strchr(pattern, '*') != NULL ? pattern
-                                                         : say(search, "%s.%s", SOMEBODY, pattern);
+    return kind == &uris || strchr(pattern, '*') != NULL
+               ? pattern
+               : fit_say(&search->texts, "%s.%s", SOMEBODY, pattern);
 }
 
 /* -- the remedy -----------------------------------------------------------------------------------
@@ -197,8 +186,9 @@ static const char *as_template(struct search *search, const struct kind *kind, c
 
     if (search->account == NULL)
         return own;
-    account = say(search, form, entity_prefix, search->identity->accessor, "name");
-    namespace = say(search, form, entity_prefix, search->identity->accessor, "namespace");
+    account = fit_say(&search->texts, form, entity_prefix, search->identity->accessor, "name");
+    namespace =
+        fit_say(&search->texts, form, entity_prefix, search->identity->accessor, "namespace");
     text = replace(search, kind, own, search->account, account);
     if (text == NULL)
         return own;
@@ -221,11 +211,11 @@ static void set_patterns(struct search *search, const struct kind *kind,
     for (size_t i = 0; i < wanted.count; i++) {
         is_bound |= is_template(wanted.items[i]);
         search->exact |= !is_template(wanted.items[i]);
-        text = say(search, "%s%s%s", text, i == 0 ? "" : ",", wanted.items[i]);
+        text = fit_say(&search->texts, "%s%s%s", text, i == 0 ? "" : ",", wanted.items[i]);
     }
     if (is_bound)
-        set(search, say(search, "%s_template=true", kind->option));
-    set(search, say(search, "%s='%s'", kind->option, text));
+        set(search, fit_say(&search->texts, "%s_template=true", kind->option));
+    set(search, fit_say(&search->texts, "%s='%s'", kind->option, text));
 }
 
 /* -- what is looked at ----------------------------------------------------------------------------
@@ -255,11 +245,11 @@ static bool look_at_patterns(struct search *search, const struct kind *kind,
     }
     if (example == NULL)
         return false;
-    tell(search,
-         say(search, "%s such as %s (%s has %s%s)", nouns(kind), example, kind->option, because,
-             kind == &uris || strcmp(example, because) == 0 ? ""
-             : search->role->allow_subdomains               ? ", and allow_subdomains is true"
-                                                            : ", and allow_glob_domains is true"));
+    tell(search, fit_say(&search->texts, "%s such as %s (%s has %s%s)", nouns(kind), example,
+                         kind->option, because,
+                         kind == &uris || strcmp(example, because) == 0 ? ""
+                         : search->role->allow_subdomains ? ", and allow_subdomains is true"
+                                                          : ", and allow_glob_domains is true"));
     set_patterns(search, kind, &kept, own);
     return true;
 }
@@ -297,13 +287,13 @@ static void look_at_addresses(struct search *search)
         (own->count > 0 && !search->role->knows_networks))
         return;
     for (size_t i = 0; i < own->count; i++)
-        networks = say(search, "%s%s%s/%s", networks, i == 0 ? "" : ",", own->items[i],
-                       strchr(own->items[i], ':') == NULL ? "32" : "128");
+        networks = fit_say(&search->texts, "%s%s%s/%s", networks, i == 0 ? "" : ",", own->items[i],
+                           strchr(own->items[i], ':') == NULL ? "32" : "128");
     tell(search, own->count == 0 ? "every IP address (allow_ip_sans is true)"
                                  : "every IP address (allowed_ip_sans_cidr is nothing)");
     search->exact |= own->count > 0;
-    set(search,
-        own->count == 0 ? "allow_ip_sans=false" : say(search, "allowed_ip_sans_cidr=%s", networks));
+    set(search, own->count == 0 ? "allow_ip_sans=false"
+                                : fit_say(&search->texts, "allowed_ip_sans_cidr=%s", networks));
 }
 
 static void look_at_rest(struct search *search)
@@ -317,8 +307,9 @@ static void look_at_rest(struct search *search)
     for (size_t i = 0; i < role->allowed_other_sans.count; i++) {
         if (strchr(role->allowed_other_sans.items[i], '*') == NULL)
             continue;
-        tell(search, say(search, "other names such as user principals (allowed_other_sans has %s)",
-                         role->allowed_other_sans.items[i]));
+        tell(search, fit_say(&search->texts,
+                             "other names such as user principals (allowed_other_sans has %s)",
+                             role->allowed_other_sans.items[i]));
         set(search, "allowed_other_sans=''");
         break;
     }
@@ -329,8 +320,8 @@ bool fit_identity_find(const struct fit_use *use, const struct role_terms *role,
                        struct fit_findings *findings)
 {
     struct role_terms filled;
-    struct search search = {use, role,  &filled, identity, NULL,  NULL,
-                            {0}, arena, "",      "",       false, false};
+    struct search search = {use, role,           &filled, identity, NULL, NULL,
+                            {0}, {arena, false}, "",      "",       false};
     const struct names *names = &use->names;
     struct fit_finding *finding;
 
@@ -350,18 +341,19 @@ bool fit_identity_find(const struct fit_use *use, const struct role_terms *role,
     look_at_addresses(&search);
     look_at_rest(&search);
     if (search.found[0] == '\0')
-        return !search.no_memory;
+        return !search.texts.no_memory;
     finding = arena_append(arena, &findings->items, &findings->count, sizeof *finding);
     if (finding == NULL)
         return false;
     *finding = (struct fit_finding){
         FIT_ADVICE,
-        say(&search,
+        fit_say(
+            &search.texts,
             "the role %s does not bind names to the login: whoever may use it gets certificates "
             "for names of others: %s",
             use->pki_role, search.found),
-        say(&search, "on the CA: vault patch %s/roles/%s%s%s", use->pki_mount, use->pki_role,
-            search.options,
-            search.exact ? "; others that use this role need one of their own" : "")};
-    return !search.no_memory;
+        fit_say(&search.texts, "on the CA: vault patch %s/roles/%s%s%s", use->pki_mount,
+                use->pki_role, search.options,
+                search.exact ? "; others that use this role need one of their own" : "")};
+    return !search.texts.no_memory;
 }

@@ -2,10 +2,23 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <stdarg.h>
 #include <string.h>
 #include <strings.h>
 
 enum { LABEL_MOST = 63, NAME_MOST = 253 };
+
+const char *fit_say(struct fit_texts *texts, const char *format, ...)
+{
+    const char *text;
+    va_list args;
+
+    va_start(args, format);
+    text = arena_vformat(texts->arena, format, args);
+    va_end(args);
+    texts->no_memory |= text == NULL;
+    return text == NULL ? "" : text;
+}
 
 /* A name, taken apart. */
 struct name {

@@ -9,6 +9,16 @@
 
 #include "plan/terms.h"
 
+/* What texts are made in; `no_memory` stays once one could not be made. */
+struct fit_texts {
+    struct arena *arena;
+    bool no_memory;
+};
+
+/* fit_say - a formatted text in the arena; "" if memory ran out */
+const char *fit_say(struct fit_texts *texts, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
 enum name_verdict {
     NAME_ALLOWED,
     NAME_UNDECIDED,     /* a template or the token's display name may allow it */
