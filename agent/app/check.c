@@ -277,7 +277,7 @@ static bool find_strangers(struct survey *survey, const struct cert_config *cert
             return false;
     }
     return find_bypass(survey, terms, findings) &&
-           (terms->role->known != TERMS_KNOWN ||
+           (terms->role == NULL || terms->role->known != TERMS_KNOWN ||
             fit_identity_find(&use, terms->role, terms->identity, &survey->arena, findings));
 }
 

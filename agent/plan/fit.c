@@ -515,6 +515,13 @@ bool fit_find(const struct fit_request *request, const struct mount_terms *mount
     struct role_terms filled;
     struct fitting fitting = {request, mount, role, &filled, issuer, findings, {arena, false}};
 
+    if (mount == NULL || role == NULL || issuer == NULL) {
+        add(&fitting, FIT_OPEN,
+            "the CA does not describe its rules for certificates, so names, key and ttl are not "
+            "checked",
+            NULL);
+        return !fitting.no_memory;
+    }
     if (!fit_name_fill(role, request->identity, arena, &filled))
         return false;
     if (!judge_mount(&fitting))

@@ -46,9 +46,10 @@ struct fit_findings {
 };
 
 /*
- * fit_find - adds what of the request does not fit, in the order in which the CA looks
+ * fit_find - adds a finding for each part of the request that does not fit, in the CA's own order
  *
- * All texts are in the arena, or borrowed from the request and the terms. Nothing is added for what
+ * A kind of CA that cannot describe itself gives NULL terms: the only finding is FIT_OPEN then. All
+ * texts are in the arena, or borrowed from the request and the terms. Nothing is added for what
  * fits. False if memory ran out.
  */
 bool fit_find(const struct fit_request *request, const struct mount_terms *mount,

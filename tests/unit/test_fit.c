@@ -395,6 +395,22 @@ static void templates_are_filled_in_as_the_engine_does(void **state)
     }
 }
 
+/* As of a kind of CA that cannot describe itself. */
+static void terms_that_the_ca_does_not_describe_are_not_decided(void **state)
+{
+    struct arena arena = {0};
+    struct fit_findings findings = {0};
+    struct scene scene;
+
+    (void)state;
+    set(&scene);
+    assert_true(fit_find(&scene.request, NULL, NULL, NULL, &arena, &findings));
+    assert_int_equal(findings.count, 1);
+    assert_int_equal(findings.items[0].grade, FIT_OPEN);
+    assert_non_null(strstr(findings.items[0].text, "does not describe"));
+    arena_free(&arena);
+}
+
 /* Finds what is wrong with a role for our names; NULL words: nothing. */
 static void expect_strangers(const struct role_terms *role, const struct names *names,
                              const struct identity_terms *identity, const char *words,
@@ -536,6 +552,7 @@ int main(void)
         cmocka_unit_test(names_that_do_not_arrive_are_told),
         cmocka_unit_test(keys_and_uses_are_held_against_the_role),
         cmocka_unit_test(lives_are_held_against_role_mount_and_issuer),
+        cmocka_unit_test(terms_that_the_ca_does_not_describe_are_not_decided),
         cmocka_unit_test(templates_are_filled_in_as_the_engine_does),
         cmocka_unit_test(hosts_of_others_are_found),
         cmocka_unit_test(other_names_of_others_are_found),
