@@ -520,7 +520,7 @@ bool fit_find(const struct fit_request *request, const struct mount_terms *mount
             "the CA does not describe its rules for certificates, so names, key and ttl are not "
             "checked",
             NULL);
-        return !fitting.no_memory;
+        return !fitting.texts.no_memory;
     }
     if (!fit_name_fill(role, request->identity, arena, &filled))
         return false;
