@@ -4,6 +4,7 @@
 #include "base/event.h"
 #include "cert/cert.h"
 #include "cert/cert_log.h"
+#include "cert/stage.h"
 #include "pki/chain.h"
 
 #include <assert.h>
@@ -204,7 +205,7 @@ bool engine_open(struct engine *engine, struct config *config, bool stays, cert_
     if (r < 0)
         return err_errno(err, ERR_LOCAL, -r, "cannot make an event loop");
     engine->tools.cache = ca_cache_new();
-    if (!cert_tools_reserve(&engine->tools, err))
+    if (!stage_reserve(&engine->tools, err))
         return false;
     if (stays && !watches_open(engine->tools.loop, &engine->tools.watches, err))
         log_detail(NULL, "%s; the sets' directories are looked at now and then only", err->text);
@@ -422,7 +423,7 @@ bool engine_close(struct engine *engine)
     /* Name servers may take long not to answer. */
     ended &= workers_close(engine->tools.lookups, 0);
     mounts_close(&engine->tools.mounts);
-    cert_tools_release(&engine->tools);
+    stage_release(&engine->tools);
     reaper_close(engine->reaper);
     if (ended)
         ca_cache_free(engine->tools.cache);

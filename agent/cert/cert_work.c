@@ -9,7 +9,6 @@
 #include "plan/ca_news.h"
 #include "plan/renewal.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -182,57 +181,6 @@ void cert_work_forget_held(struct cert_work *work)
     work->state.held[0] = '\0';
     work->state.ca.held_until_s = 0;
     cert_work_save(work);
-}
-
-bool cert_tools_reserve(struct cert_tools *tools, struct err *err)
-{
-    for (size_t i = 0; i < ENDS_RESERVED; i++) {
-        if (tools->ends[i] == NULL)
-            tools->ends[i] = slot_new(sizeof(struct slot), tools->loop, slot_free, NULL, NULL, err);
-        if (tools->ends[i] == NULL)
-            return false;
-    }
-    return true;
-}
-
-void cert_tools_release(struct cert_tools *tools)
-{
-    for (size_t i = 0; i < ENDS_RESERVED; i++)
-        tools->ends[i] = slot_drop(tools->ends[i]);
-}
-
-static struct slot *take_reserved(struct cert_tools *tools, slot_done *on_done, void *arg)
-{
-    for (size_t i = 0; i < ENDS_RESERVED; i++) {
-        struct slot *slot = TAKE(tools->ends[i]);
-
-        if (slot == NULL)
-            continue;
-        slot->on_done = on_done;
-        slot->arg = arg;
-        return slot;
-    }
-    return NULL;
-}
-
-struct slot *cert_work_soon(const struct cert_work *work, const struct err *err, slot_done *on_done,
-                            void *arg)
-{
-    struct cert_tools *tools = work->tools;
-    struct err why;
-    struct slot *slot = slot_new(sizeof *slot, tools->loop, slot_free, on_done, arg, &why);
-
-    if (slot != NULL)
-        (void)cert_tools_reserve(tools, &why); /* what was taken comes back with the memory */
-    else
-        slot = take_reserved(tools, on_done, arg);
-    /* An end that nobody hears of would leave a certificate to expire: see slot_finish. */
-    if (slot == NULL) {
-        sd_event_exit(tools->loop, -ENOMEM);
-        return NULL;
-    }
-    slot_finish(slot, err);
-    return slot;
 }
 
 static void on_saved(void *arg, const struct err *err)

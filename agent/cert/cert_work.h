@@ -219,19 +219,6 @@ void cert_work_heed(struct cert_work *work, enum revocation revocation);
  */
 void cert_work_tell_mark(struct cert_work *work, enum revocation revocation);
 
-/* cert_tools_reserve - sets aside what cert_work_soon needs when memory has run out; fails with
- * class local */
-bool cert_tools_reserve(struct cert_tools *tools, struct err *err);
-
-/* cert_tools_release - gives that back; {0} is fine */
-void cert_tools_release(struct cert_tools *tools);
-
-/* cert_work_soon - a stage that has ended already, well if `err` is NULL: on_done runs in a later
- * turn of the loop. NULL if there is no memory even for that: the loop
- * ends */
-struct slot *cert_work_soon(const struct cert_work *work, const struct err *err, slot_done *on_done,
-                            void *arg);
-
 /* cert_work_save - writes the state to disk, beside all else; failures are for the debug log */
 void cert_work_save(struct cert_work *work);
 

@@ -2,8 +2,8 @@
 
 #include "base/clock.h"
 #include "cert/cert_directory.h"
-#include "cert/cert_variables.h"
 #include "cert/consumer.h"
+#include "cert/stage.h"
 #include "prove/mutual.h"
 #include "reload/reload.h"
 
@@ -29,14 +29,13 @@ static void on_slot_done(void *arg, const struct err *slot_err)
 /* What a stage's start gave, or its failure, which is delivered later as always. */
 static void take_slot(struct deployment *deployment, struct slot *slot, const struct err *err)
 {
-    deployment->slot =
-        slot != NULL ? slot : cert_work_soon(deployment->work, err, on_slot_done, deployment);
+    deployment->slot = stage_slot(deployment->work, slot, err, on_slot_done, deployment);
 }
 
 void stage_reload(struct deployment *deployment)
 {
     struct cert_work *work = deployment->work;
-    struct cert_variables variables;
+    struct stage_variables variables;
     const struct reload_tools tools = {.loop = work->tools->loop,
                                        .workers = work->tools->workers,
                                        .http = work->tools->http,
@@ -45,13 +44,13 @@ void stage_reload(struct deployment *deployment)
     struct err err;
 
     work->seen = (struct prove_seen){.finding = PROVE_NOT_LOOKED};
-    cert_variables_of_published(&variables, work);
+    stage_variables_of_published(&variables, work);
     if (variables.complete)
         slot = reload_start(&tools, work->config, work->cert, variables.items, on_slot_done,
                             deployment, &err);
     else
         err_memory(&err);
-    cert_variables_free(&variables);
+    stage_variables_free(&variables);
     take_slot(deployment, slot, &err);
 }
 
@@ -67,19 +66,14 @@ static struct cert_job *make_job(void *arg, struct err *err)
 static void start_turn(struct deployment *deployment, bool swaps, set_make *make, worker_run *run,
                        slot_done *on_done)
 {
-    struct cert_work *work = deployment->work;
-    const struct set_order order = {.loop = work->tools->loop,
-                                    .workers = work->tools->workers,
-                                    .mounts = &work->tools->mounts,
-                                    .urgency = WORK_NEXT,
-                                    .swaps = swaps,
-                                    .job = &deployment->job,
-                                    .make = make,
-                                    .run = run,
-                                    .arg = deployment};
-    struct err err;
+    struct set_order order = {.urgency = WORK_NEXT,
+                              .swaps = swaps,
+                              .job = &deployment->job,
+                              .make = make,
+                              .run = run,
+                              .arg = deployment};
 
-    take_slot(deployment, set_owner_start(&work->set, &order, on_done, &err), &err);
+    deployment->slot = stage_order_start(deployment->work, &order, on_done);
 }
 
 /*
@@ -132,7 +126,7 @@ static void on_served(void *arg, const struct err *err)
 static void start_samples(struct deployment *deployment, const struct record *record)
 {
     struct cert_work *work = deployment->work;
-    struct cert_variables variables;
+    struct stage_variables variables;
     const struct prove_tools tools = prove_tools_of(work);
     struct prove_request request = {
         .fingerprint = work->published.fingerprint,
@@ -142,7 +136,7 @@ static void start_samples(struct deployment *deployment, const struct record *re
     struct slot *slot = NULL;
     struct err err;
 
-    cert_variables_of_published(&variables, work);
+    stage_variables_of_published(&variables, work);
     request.variables = variables.items;
     if (record != NULL) {
         request.trusted = record->ca_pem;
@@ -154,7 +148,7 @@ static void start_samples(struct deployment *deployment, const struct record *re
                         work->cert->prove.tls.mutual ? on_served : on_slot_done, deployment, &err);
     else
         err_memory(&err);
-    cert_variables_free(&variables);
+    stage_variables_free(&variables);
     take_slot(deployment, slot, &err);
 }
 
@@ -193,7 +187,7 @@ void stage_prove(struct deployment *deployment)
     if (work->state.consumer.accepted[0] == '\0')
         limit_s = duration_shorter(limit_s, FIRST_PROOF_S);
     if (work->cert->prove.method == PROVE_NONE)
-        deployment->slot = cert_work_soon(work, NULL, on_slot_done, deployment);
+        take_slot(deployment, NULL, NULL);
     else
         start_proof(deployment, limit_s < PROOF_LEAST_S ? PROOF_LEAST_S : limit_s);
 }

@@ -4,8 +4,8 @@
 #include "base/cleanup.h"
 #include "cert/cert_directory.h"
 #include "cert/cert_log.h"
-#include "cert/cert_variables.h"
 #include "cert/decide.h"
+#include "cert/stage.h"
 
 #include <string.h>
 
@@ -34,8 +34,7 @@ static void on_slot_done(void *arg, const struct err *slot_err)
 /* What a stage's start gave, or its failure, which is delivered later as always. */
 static void take_slot(struct issuance *issuance, struct slot *slot, const struct err *err)
 {
-    issuance->slot =
-        slot != NULL ? slot : cert_work_soon(issuance->work, err, on_slot_done, issuance);
+    issuance->slot = stage_slot(issuance->work, slot, err, on_slot_done, issuance);
 }
 
 /* -- stages that a worker does --------------------------------------------------------------------
@@ -84,14 +83,10 @@ static void start_job(struct issuance *issuance, set_make *make, worker_run *run
 static void start_turn(struct issuance *issuance, set_make *make, worker_run *run,
                        slot_done *on_done)
 {
-    struct cert_tools *tools = issuance->work->tools;
     const struct set_place place = cert_work_place(issuance->work);
     const bool reads = run == job_read_disk;
-    const struct set_order order = {
-        .loop = tools->loop,
-        .workers = tools->workers,
-        .mounts = &tools->mounts,
-        .gate = reads ? &tools->reads : NULL,
+    struct set_order order = {
+        .gate = reads ? &issuance->work->tools->reads : NULL,
         .disk = reads ? set_lane(&place).disk : 0,
         /* What is on its way to the CA goes before what is only looked at, so that the CA is kept
          * busy. */
@@ -104,9 +99,8 @@ static void start_turn(struct issuance *issuance, set_make *make, worker_run *ru
         .run = run,
         .arg = issuance,
     };
-    struct err err;
 
-    take_slot(issuance, set_owner_start(&issuance->work->set, &order, on_done, &err), &err);
+    issuance->slot = stage_order_start(issuance->work, &order, on_done);
 }
 
 static enum issuance_event event_of(enum verdict verdict)
@@ -555,7 +549,7 @@ void stage_sign(struct issuance *issuance)
 void stage_validate(struct issuance *issuance)
 {
     const struct cert_work *work = issuance->work;
-    struct cert_variables variables;
+    struct stage_variables variables;
     struct child_order order = {
         .what = "validate",
         .argv = &work->cert->validate,
@@ -565,18 +559,18 @@ void stage_validate(struct issuance *issuance)
     struct err err;
 
     if (work->cert->validate.count == 0) {
-        issuance->slot = cert_work_soon(work, NULL, on_slot_done, issuance);
+        take_slot(issuance, NULL, NULL);
         return;
     }
-    cert_variables_of(&variables, work->cert);
-    cert_variables_add(&variables, "LEAFD_STAGED=%s/%s", work->cert->directory,
-                       work->draft->generation);
+    stage_variables_of(&variables, work->cert);
+    stage_variables_add(&variables, "LEAFD_STAGED=%s/%s", work->cert->directory,
+                        work->draft->generation);
     order.variables = variables.items;
     if (variables.complete)
         slot = child_start(work->tools->loop, work->tools->workers, &order, on_slot_done, issuance,
                            &err);
     else
         err_memory(&err);
-    cert_variables_free(&variables);
+    stage_variables_free(&variables);
     take_slot(issuance, slot, &err);
 }

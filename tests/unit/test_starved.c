@@ -9,6 +9,7 @@
 #include "base/keeper.h"
 #include "base/secret.h"
 #include "cert/issuance.h"
+#include "cert/stage.h"
 #include "pki/chain.h"
 #include "pki/vet.h"
 
@@ -168,7 +169,7 @@ static void a_turn_that_cannot_begin_leaves_its_job_to_nobody(void **state)
     config->references = 1;
     sd_event_new(&tools.loop);
     assert_true(workers_open(tools.loop, 1, &tools.workers, &err));
-    assert_true(cert_tools_reserve(&tools, &err));
+    assert_true(stage_reserve(&tools, &err));
     for (size_t i = 0; i < 2; i++) {
         assert_true(cert_work_open(&works[i], &tools, config, &section, &err));
         assert_true(issuance_open(&issuances[i], &works[i], NULL, &err));
@@ -189,7 +190,7 @@ static void a_turn_that_cannot_begin_leaves_its_job_to_nobody(void **state)
         cert_work_close(&works[i]);
     }
     workers_close(tools.workers, 10);
-    cert_tools_release(&tools);
+    stage_release(&tools);
     sd_event_unref(tools.loop);
     config_unref(config);
 }
