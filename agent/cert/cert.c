@@ -70,20 +70,20 @@ static void on_withdrawn(struct cert_work *work)
 
 static void on_refused(struct cert_work *work, const struct err *why)
 {
-    issuance_hear(&((struct cert *)work)->issuance, ISSUANCE_REFUSED, why);
+    issuance_hear(&((struct cert *)work)->issuance, ISSUANCE_ON_REFUSED, why);
 }
 
 static void on_unsure(struct cert_work *work)
 {
-    issuance_hear(&((struct cert *)work)->issuance, ISSUANCE_RECONSIDER, NULL);
+    issuance_hear(&((struct cert *)work)->issuance, ISSUANCE_ON_RECONSIDER, NULL);
 }
 
 static void on_found(struct cert_work *work, enum cert_found found)
 {
     static const enum issuance_event events[] = {
-        [FOUND_DAMAGED] = ISSUANCE_DAMAGED,
-        [FOUND_REVOKED] = ISSUANCE_REVOKED,
-        [FOUND_WITHDRAWN] = ISSUANCE_WITHDRAW,
+        [FOUND_DAMAGED] = ISSUANCE_ON_DAMAGED,
+        [FOUND_REVOKED] = ISSUANCE_ON_REVOKED,
+        [FOUND_WITHDRAWN] = ISSUANCE_ON_WITHDRAW,
     };
 
     issuance_hear(&((struct cert *)work)->issuance, events[found], NULL);
@@ -151,7 +151,7 @@ void cert_free(struct cert *cert)
 static void adopt_same(struct cert *cert)
 {
     if (cert->issuance.state == ISSUANCE_BACKING_OFF && issuance_try_within(&cert->issuance, 0))
-        issuance_hear(&cert->issuance, ISSUANCE_CHANGED, NULL);
+        issuance_hear(&cert->issuance, ISSUANCE_ON_CHANGED, NULL);
     deployment_try_within(&cert->deployment, 0);
     if (cert_rests(cert))
         cert_directory_look(&cert->work);
@@ -167,7 +167,7 @@ static void adopt(struct cert *cert, struct config *config, const struct cert_co
     if (same)
         adopt_same(cert);
     else
-        issuance_hear(&cert->issuance, ISSUANCE_CHANGED, NULL);
+        issuance_hear(&cert->issuance, ISSUANCE_ON_CHANGED, NULL);
 }
 
 void cert_adopt(struct cert *cert, struct config *config, const struct cert_config *section)

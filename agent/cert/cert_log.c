@@ -559,8 +559,9 @@ void cert_log_leased(const struct cert_work *work)
                                   : ", and nobody renews that token once this command has ended");
 }
 
-void cert_log_bug(const struct cert_work *work, const char *state, int event)
+void cert_log_bug(const struct cert_work *work, const char *machine, int state, int event)
 {
     event_emit(&(struct event){.kind = EVENT_BUG, .cert = work->cert->name},
-               "event %d has no meaning while %s; it is ignored; please report this", event, state);
+               "%s has no use for event %d in state %d; it is ignored; please report this", machine,
+               event, state);
 }

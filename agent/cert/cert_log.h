@@ -88,7 +88,7 @@ void cert_log_link_failed(const struct cert_work *work, const struct err *err);
 /* cert_log_leased - the CA leased the certificate with the token */
 void cert_log_leased(const struct cert_work *work);
 
-/* cert_log_bug - an event came in a state that does not expect it */
-void cert_log_bug(const struct cert_work *work, const char *state, int event);
+/* cert_log_bug - an event came to a machine in a state that does not expect it */
+void cert_log_bug(const struct cert_work *work, const char *machine, int state, int event);
 
 #endif

@@ -10,35 +10,22 @@
 #include <string.h>
 
 enum deployment_event {
-    DEPLOYMENT_DONE,       /* the stage went well */
-    DEPLOYMENT_FAILED,     /* it did not, and is tried again: err says why */
-    DEPLOYMENT_LEFT_ALONE, /* the same, but nothing that a reload would help: looked at later */
-    DEPLOYMENT_NOBODY,     /* nobody could be told, and somebody may serve something */
-    DEPLOYMENT_LOST,       /* it served the leaf, and serves another one by now */
-    DEPLOYMENT_REFUSED,    /* it has refused the generation often enough */
-    DEPLOYMENT_PUBLISHED,  /* a generation was published */
-    DEPLOYMENT_PENDING,    /* one is in place that the consumer was not told of */
-    DEPLOYMENT_NOTIFIED,   /* one that it was told of, and not seen to serve */
-    DEPLOYMENT_AWAY,       /* one that it took, and was not there any more: it is not woken */
-    DEPLOYMENT_VERIFIED,   /* one that it serves, or none that is of use */
-    DEPLOYMENT_STOP,       /* nothing is to be done */
-    DEPLOYMENT_RETRY,      /* the wait is over */
-    DEPLOYMENT_EXPIRED,    /* the same, and what is in place is of no use any more */
-    DEPLOYMENT_EARLY,      /* what is in place has not begun: the clock is wrong */
+    DEPLOYMENT_ON_DONE,       /* the stage went well */
+    DEPLOYMENT_ON_FAILED,     /* it did not, and is tried again: err says why */
+    DEPLOYMENT_ON_LEFT_ALONE, /* the same, but nothing that a reload would help: looked at later */
+    DEPLOYMENT_ON_NOBODY,     /* nobody could be told, and somebody may serve something */
+    DEPLOYMENT_ON_LOST,       /* it served the leaf, and serves another one by now */
+    DEPLOYMENT_ON_REFUSED,    /* it has refused the generation often enough */
+    DEPLOYMENT_ON_PUBLISHED,  /* a generation was published */
+    DEPLOYMENT_ON_PENDING,    /* one is in place that the consumer was not told of */
+    DEPLOYMENT_ON_NOTIFIED,   /* one that it was told of, and not seen to serve */
+    DEPLOYMENT_ON_AWAY,       /* one that it took, and was not there any more: it is not woken */
+    DEPLOYMENT_ON_VERIFIED,   /* one that it serves, or none that is of use */
+    DEPLOYMENT_ON_STOP,       /* nothing is to be done */
+    DEPLOYMENT_ON_RETRY,      /* the wait is over */
+    DEPLOYMENT_ON_EXPIRED,    /* the same, and what is in place is of no use any more */
+    DEPLOYMENT_ON_EARLY,      /* what is in place has not begun: the clock is wrong */
     DEPLOYMENT_EVENT_COUNT
-};
-
-static const char *const state_names[DEPLOYMENT_STATE_COUNT] = {
-    [DEPLOYMENT_IDLE] = "idle",
-    [DEPLOYMENT_RELOADING] = "reloading",
-    [DEPLOYMENT_PROVING] = "proving",
-    [DEPLOYMENT_LOOKING] = "looking",
-    [DEPLOYMENT_CHECKING] = "checking",
-    [DEPLOYMENT_BACKING_OFF] = "backing-off",
-    [DEPLOYMENT_ROLLING_BACK] = "rolling-back",
-    [DEPLOYMENT_RELOADING_BACK] = "reloading-back",
-    [DEPLOYMENT_PROVING_BACK] = "proving-back",
-    [DEPLOYMENT_ROLLING_FORWARD] = "rolling-forward",
 };
 
 bool deployment_rests(const struct deployment *deployment)
@@ -94,9 +81,9 @@ static enum deployment_event count_failure(struct deployment *deployment, const 
     deployment->wait_ms = cert_work_note_refusal(work, err);
     if (rollback_is_due(&work->state.consumer, work->cert, work->published.generation,
                         work->previous))
-        return DEPLOYMENT_REFUSED;
-    return was_stopped(work) || is_for_a_person(work) || is_look_of_ours ? DEPLOYMENT_LEFT_ALONE
-                                                                         : DEPLOYMENT_FAILED;
+        return DEPLOYMENT_ON_REFUSED;
+    return was_stopped(work) || is_for_a_person(work) || is_look_of_ours ? DEPLOYMENT_ON_LEFT_ALONE
+                                                                         : DEPLOYMENT_ON_FAILED;
 }
 
 static enum deployment_event judge_reload(struct deployment *deployment, const struct err *err)
@@ -107,7 +94,7 @@ static enum deployment_event judge_reload(struct deployment *deployment, const s
     consumer->missing = err->nobody;
     /* Nobody can be told; that does not mean that nobody serves. */
     if (consumer->missing && work->cert->prove.method != PROVE_NONE)
-        return DEPLOYMENT_NOBODY;
+        return DEPLOYMENT_ON_NOBODY;
     consumer->refusals += consumer->missing || err->kind == ERR_LOCAL ? 0 : 1;
     return count_failure(deployment, err);
 }
@@ -159,7 +146,7 @@ static enum deployment_event judge_check(struct deployment *deployment, const st
     consumer->missing = is_nobody_there(work, err);
     if (consumer->missing || is_for_a_person(work) || is_of_ours)
         return count_failure(deployment, err);
-    return DEPLOYMENT_LOST;
+    return DEPLOYMENT_ON_LOST;
 }
 
 static enum deployment_event judge(struct deployment *deployment, const struct err *err)
@@ -173,8 +160,8 @@ static enum deployment_event judge(struct deployment *deployment, const struct e
     };
 
     if (err->kind == ERR_NONE)
-        return DEPLOYMENT_DONE;
-    return judges[deployment->state] == NULL ? DEPLOYMENT_FAILED
+        return DEPLOYMENT_ON_DONE;
+    return judges[deployment->state] == NULL ? DEPLOYMENT_ON_FAILED
                                              : judges[deployment->state](deployment, err);
 }
 
@@ -408,42 +395,43 @@ struct cell {
 };
 
 /* clang-format off */
-#define S(name)  DEPLOYMENT_##name
-#define STAY(at) { act_nothing, S(at) }
+#define AT(state)  DEPLOYMENT_##state
+#define ON(event)  DEPLOYMENT_ON_##event
+#define STAY(at) { act_nothing, AT(at) }
 
 /* Another generation ends whatever was done about the one before it; so does a stop. */
-#define NEWER    [S(PUBLISHED)] = { act_reload_new, S(RELOADING) }
-#define FOUND    [S(PENDING)] = { act_reload, S(RELOADING) }, [S(NOTIFIED)] = { act_prove, S(PROVING) }, \
-                 [S(AWAY)] = { act_check, S(CHECKING) }, [S(VERIFIED)] = { act_rest, S(IDLE) }
-#define EARLY    [S(EARLY)] = { act_await_begin, S(IDLE) }
-#define ENDS     NEWER, FOUND, [S(STOP)] = { act_stop, S(IDLE) }
+#define NEWER    [ON(PUBLISHED)] = { act_reload_new, AT(RELOADING) }
+#define FOUND    [ON(PENDING)] = { act_reload, AT(RELOADING) }, [ON(NOTIFIED)] = { act_prove, AT(PROVING) }, \
+                 [ON(AWAY)] = { act_check, AT(CHECKING) }, [ON(VERIFIED)] = { act_rest, AT(IDLE) }
+#define EARLY    [ON(EARLY)] = { act_await_begin, AT(IDLE) }
+#define ENDS     NEWER, FOUND, [ON(STOP)] = { act_stop, AT(IDLE) }
 /* Which generation is in place is known when the names are switched, which nobody interrupts (cert). */
-#define SWITCHES(at) [S(PENDING)] = STAY(at), [S(NOTIFIED)] = STAY(at), [S(AWAY)] = STAY(at), [S(VERIFIED)] = STAY(at), \
-                 [S(STOP)] = { act_stop, S(IDLE) }, NEWER
-#define FAILS    [S(FAILED)] = { act_try_later, S(BACKING_OFF) }, [S(LEFT_ALONE)] = { act_try_later, S(IDLE) }, \
-                 [S(REFUSED)] = { act_roll_back, S(ROLLING_BACK) }
+#define SWITCHES(at) [ON(PENDING)] = STAY(at), [ON(NOTIFIED)] = STAY(at), [ON(AWAY)] = STAY(at), \
+                 [ON(VERIFIED)] = STAY(at), [ON(STOP)] = { act_stop, AT(IDLE) }, NEWER
+#define FAILS    [ON(FAILED)] = { act_try_later, AT(BACKING_OFF) }, [ON(LEFT_ALONE)] = { act_try_later, AT(IDLE) }, \
+                 [ON(REFUSED)] = { act_roll_back, AT(ROLLING_BACK) }
 
 static const struct cell table[DEPLOYMENT_STATE_COUNT][DEPLOYMENT_EVENT_COUNT] = {
-    [S(IDLE)]            = { [S(RETRY)]   = { act_check,          S(CHECKING) },
-                             [S(EXPIRED)] = { act_check,          S(CHECKING) },        EARLY, ENDS },
-    [S(RELOADING)]       = { [S(DONE)]    = { act_prove_reloaded, S(PROVING) },
-                             [S(NOBODY)]  = { act_look,           S(LOOKING) },  FAILS, ENDS },
-    [S(PROVING)]         = { [S(DONE)]    = { act_settle,         S(IDLE) },     FAILS, ENDS },
-    [S(LOOKING)]         = { [S(DONE)]    = { act_settle,         S(IDLE) },     FAILS, ENDS },
-    [S(CHECKING)]        = { [S(DONE)]    = { act_still_served,   S(IDLE) },
-                             [S(LOST)]    = { act_reload_lost,    S(RELOADING) }, FAILS, ENDS },
-    [S(BACKING_OFF)]     = { [S(RETRY)]   = { act_reload,         S(RELOADING) },
-                             [S(EXPIRED)] = { act_stop,           S(IDLE) },            EARLY, ENDS },
-    [S(ROLLING_BACK)]    = { [S(DONE)]    = { act_reload_back,    S(RELOADING_BACK) },
-                             [S(FAILED)]  = { act_cannot_swap,    S(BACKING_OFF) },
-                             SWITCHES(ROLLING_BACK) },
-    [S(RELOADING_BACK)]  = { [S(DONE)]    = { act_prove,          S(PROVING_BACK) },
-                             [S(FAILED)]  = { act_roll_forward,   S(ROLLING_FORWARD) }, ENDS },
-    [S(PROVING_BACK)]    = { [S(DONE)]    = { act_settle_back,    S(IDLE) },
-                             [S(FAILED)]  = { act_roll_forward,   S(ROLLING_FORWARD) }, ENDS },
-    [S(ROLLING_FORWARD)] = { [S(DONE)]    = { act_retry_forward,  S(BACKING_OFF) },
-                             [S(FAILED)]  = { act_cannot_swap,    S(BACKING_OFF) },
-                             SWITCHES(ROLLING_FORWARD) },
+    [AT(IDLE)]            = { [ON(RETRY)]   = { act_check,          AT(CHECKING) },
+                              [ON(EXPIRED)] = { act_check,          AT(CHECKING) },        EARLY, ENDS },
+    [AT(RELOADING)]       = { [ON(DONE)]    = { act_prove_reloaded, AT(PROVING) },
+                              [ON(NOBODY)]  = { act_look,           AT(LOOKING) },  FAILS, ENDS },
+    [AT(PROVING)]         = { [ON(DONE)]    = { act_settle,         AT(IDLE) },     FAILS, ENDS },
+    [AT(LOOKING)]         = { [ON(DONE)]    = { act_settle,         AT(IDLE) },     FAILS, ENDS },
+    [AT(CHECKING)]        = { [ON(DONE)]    = { act_still_served,   AT(IDLE) },
+                              [ON(LOST)]    = { act_reload_lost,    AT(RELOADING) }, FAILS, ENDS },
+    [AT(BACKING_OFF)]     = { [ON(RETRY)]   = { act_reload,         AT(RELOADING) },
+                              [ON(EXPIRED)] = { act_stop,           AT(IDLE) },            EARLY, ENDS },
+    [AT(ROLLING_BACK)]    = { [ON(DONE)]    = { act_reload_back,    AT(RELOADING_BACK) },
+                              [ON(FAILED)]  = { act_cannot_swap,    AT(BACKING_OFF) },
+                              SWITCHES(ROLLING_BACK) },
+    [AT(RELOADING_BACK)]  = { [ON(DONE)]    = { act_prove,          AT(PROVING_BACK) },
+                              [ON(FAILED)]  = { act_roll_forward,   AT(ROLLING_FORWARD) }, ENDS },
+    [AT(PROVING_BACK)]    = { [ON(DONE)]    = { act_settle_back,    AT(IDLE) },
+                              [ON(FAILED)]  = { act_roll_forward,   AT(ROLLING_FORWARD) }, ENDS },
+    [AT(ROLLING_FORWARD)] = { [ON(DONE)]    = { act_retry_forward,  AT(BACKING_OFF) },
+                              [ON(FAILED)]  = { act_cannot_swap,    AT(BACKING_OFF) },
+                              SWITCHES(ROLLING_FORWARD) },
 };
 /* clang-format on */
 
@@ -452,7 +440,7 @@ static void take(struct deployment *deployment, enum deployment_event event, con
     const struct cell *cell = &table[deployment->state][event];
 
     if (cell->act == NULL) {
-        cert_log_bug(deployment->work, state_names[deployment->state], (int)event);
+        cert_log_bug(deployment->work, "deployment", (int)deployment->state, (int)event);
         return;
     }
     deployment->taking++;
@@ -470,11 +458,11 @@ static void end_stage(struct deployment *deployment, enum deployment_event event
     struct err bug;
 
     if (table[deployment->state][event].act == NULL && !deployment_rests(deployment)) {
-        cert_log_bug(deployment->work, state_names[deployment->state], (int)event);
+        cert_log_bug(deployment->work, "deployment", (int)deployment->state, (int)event);
         err_set(&bug, ERR_LOCAL, "leafd met a state that it does not know; please report this");
         deployment->wait_ms = cert_work_note_refusal(deployment->work, &bug);
         err = &bug;
-        event = S(FAILED);
+        event = DEPLOYMENT_ON_FAILED;
     }
     take(deployment, event, err);
 }
@@ -492,10 +480,10 @@ static void on_ring(void *arg, bool reached)
     (void)reached;
     if (deployment->generation[0] == '\0')
         deployment_take_found(deployment, false);
-    else if (deployment->state == S(BACKING_OFF) && cert_work_begins_later(work))
-        take(deployment, S(EARLY), NULL);
+    else if (deployment->state == DEPLOYMENT_BACKING_OFF && cert_work_begins_later(work))
+        take(deployment, DEPLOYMENT_ON_EARLY, NULL);
     else
-        take(deployment, cert_work_lasts(work) ? S(RETRY) : S(EXPIRED), NULL);
+        take(deployment, cert_work_lasts(work) ? DEPLOYMENT_ON_RETRY : DEPLOYMENT_ON_EXPIRED, NULL);
 }
 
 /* -- what it is told ------------------------------------------------------------------------------
@@ -504,7 +492,7 @@ static void on_ring(void *arg, bool reached)
 void deployment_take_new(struct deployment *deployment)
 {
     keep(deployment->generation, deployment->work->published.generation);
-    take(deployment, S(PUBLISHED), NULL);
+    take(deployment, DEPLOYMENT_ON_PUBLISHED, NULL);
 }
 
 static enum deployment_event progress_of(const struct cert_work *work)
@@ -513,10 +501,11 @@ static enum deployment_event progress_of(const struct cert_work *work)
     const char *generation = work->published.generation;
 
     if (consumer_is_verified(consumer, work->cert, generation))
-        return S(VERIFIED);
+        return DEPLOYMENT_ON_VERIFIED;
     if (was_stopped(work) || is_for_a_person(work))
-        return S(AWAY);
-    return consumer_is_notified(consumer, work->cert, generation) ? S(NOTIFIED) : S(PENDING);
+        return DEPLOYMENT_ON_AWAY;
+    return consumer_is_notified(consumer, work->cert, generation) ? DEPLOYMENT_ON_NOTIFIED
+                                                                  : DEPLOYMENT_ON_PENDING;
 }
 
 void deployment_take_found(struct deployment *deployment, bool is_wanted)
@@ -526,26 +515,27 @@ void deployment_take_found(struct deployment *deployment, bool is_wanted)
 
     /* What was refused, or failed, is not wanted any more. */
     if (is_wanted && (consumer->refused[0] != '\0' || consumer->trouble.failures > 0) &&
-        progress_of(work) == S(VERIFIED)) {
+        progress_of(work) == DEPLOYMENT_ON_VERIFIED) {
         trouble_clear(&consumer->trouble);
         consumer->refusals = 0;
         consumer->refused[0] = '\0';
         cert_work_save(work);
     }
     if (cert_work_begins_later(work) && deployment_rests(deployment)) {
-        take(deployment, S(EARLY), NULL);
+        take(deployment, DEPLOYMENT_ON_EARLY, NULL);
         return;
     }
     if (!cert_work_lasts(work) || strcmp(deployment->generation, work->published.generation) == 0)
         return;
-    if (deployment->state != S(ROLLING_BACK) && deployment->state != S(ROLLING_FORWARD))
+    if (deployment->state != DEPLOYMENT_ROLLING_BACK &&
+        deployment->state != DEPLOYMENT_ROLLING_FORWARD)
         keep(deployment->generation, work->published.generation);
     take(deployment, progress_of(work), NULL);
 }
 
 void deployment_stop(struct deployment *deployment)
 {
-    take(deployment, S(STOP), NULL);
+    take(deployment, DEPLOYMENT_ON_STOP, NULL);
 }
 
 bool deployment_try_within(struct deployment *deployment, uint64_t most_ms)
@@ -560,7 +550,7 @@ bool deployment_try_within(struct deployment *deployment, uint64_t most_ms)
 
 void deployment_recompute(struct deployment *deployment)
 {
-    if (deployment->state == S(BACKING_OFF))
+    if (deployment->state == DEPLOYMENT_BACKING_OFF)
         wall_timer_hasten(&deployment->timer, cert_work_shorter_wait_ms(deployment->work));
     wall_timer_recompute(&deployment->timer);
 }

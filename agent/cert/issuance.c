@@ -10,28 +10,6 @@
 
 #include <string.h>
 
-static const char *const state_names[ISSUANCE_STATE_COUNT] = {
-    [ISSUANCE_READING] = "reading",
-    [ISSUANCE_IDLE] = "idle",
-    [ISSUANCE_QUEUED] = "queued",
-    [ISSUANCE_MAKING_KEY] = "making-key",
-    [ISSUANCE_SIGNING] = "signing",
-    [ISSUANCE_VETTING] = "vetting",
-    [ISSUANCE_QUEUED_TO_RESTAGE] = "queued-to-restage",
-    [ISSUANCE_RECOVERING] = "recovering",
-    [ISSUANCE_STAGING] = "staging",
-    [ISSUANCE_HOLDING] = "holding",
-    [ISSUANCE_VALIDATING] = "validating",
-    [ISSUANCE_PUBLISHING] = "publishing",
-    [ISSUANCE_BACKING_OFF] = "backing-off",
-    [ISSUANCE_WITHDRAWN] = "withdrawn",
-};
-
-const char *issuance_state_name(enum issuance_state state)
-{
-    return state < ISSUANCE_STATE_COUNT ? state_names[state] : "unknown";
-}
-
 bool issuance_rests(const struct issuance *issuance)
 {
     return issuance->state == ISSUANCE_IDLE || issuance->state == ISSUANCE_HOLDING ||
@@ -317,62 +295,64 @@ struct cell {
 };
 
 /* clang-format off */
-#define S(name)   ISSUANCE_##name
-#define STAY(at)  { act_nothing, S(at) }
-#define READ_ANEW { act_begin_anew, S(READING) }
-#define WITHDRAW  { act_withdraw, S(WITHDRAWN) }
+#define AT(state)  ISSUANCE_##state
+#define ON(event)  ISSUANCE_ON_##event
+#define STAY(at)  { act_nothing, AT(at) }
+#define READ_ANEW { act_begin_anew, AT(READING) }
+#define WITHDRAW  { act_withdraw, AT(WITHDRAWN) }
 
 /* What means nothing while something is on its way, or waits for more than that. */
-#define UNTOUCHED(at)  [S(RECONSIDER)] = STAY(at), [S(RESCHEDULED)] = STAY(at), [S(RUINED)] = STAY(at), [S(REFUSED)] = STAY(at)
+#define UNTOUCHED(at)  [ON(RECONSIDER)] = STAY(at), [ON(RESCHEDULED)] = STAY(at), [ON(RUINED)] = STAY(at), \
+                       [ON(REFUSED)] = STAY(at)
 /* What is on its way is as good as any reason to ask for another one; it is repaired when it has come. */
-#define ON_ITS_WAY(at) UNTOUCHED(at), [S(DAMAGED)] = STAY(at), [S(REVOKED)] = STAY(at), [S(WITHDRAW)] = WITHDRAW
-#define ASKED_FOR(at)  ON_ITS_WAY(at), [S(CHANGED)] = READ_ANEW, [S(FAILED)] = { act_back_off, S(BACKING_OFF) }
-#define REWRITTEN(at)  ASKED_FOR(at), [S(UNREPAIRED)] = { act_rest_unrepaired, S(BACKING_OFF) }
+#define ON_ITS_WAY(at) UNTOUCHED(at), [ON(DAMAGED)] = STAY(at), [ON(REVOKED)] = STAY(at), [ON(WITHDRAW)] = WITHDRAW
+#define ASKED_FOR(at)  ON_ITS_WAY(at), [ON(CHANGED)] = READ_ANEW, [ON(FAILED)] = { act_back_off, AT(BACKING_OFF) }
+#define REWRITTEN(at)  ASKED_FOR(at), [ON(UNREPAIRED)] = { act_rest_unrepaired, AT(BACKING_OFF) }
 
 static const struct cell table[ISSUANCE_STATE_COUNT][ISSUANCE_EVENT_COUNT] = {
-    [S(READING)]           = { [S(FRESH)]       = { act_rest_fresh,       S(IDLE) },
-                               [S(WANTED)]      = { act_queue,            S(QUEUED) },
-                               [S(LATER)]       = { act_wait_on,          S(BACKING_OFF) },
-                               [S(HELD)]        = { act_hold,             S(HOLDING) },
-                               [S(HELD_READY)]  = { stage_validate,       S(VALIDATING) },
-                               [S(RESTAGE)]     = { act_queue_to_restage, S(QUEUED_TO_RESTAGE) },
-                               [S(FAILED)]      = { act_back_off_unsure,  S(BACKING_OFF) },
-                               [S(CHANGED)]     = READ_ANEW,                              ON_ITS_WAY(READING) },
-    [S(IDLE)]              = { [S(DUE)]         = { act_queue_due,        S(QUEUED) },
-                               [S(RESCHEDULED)] = { act_rest_until_due,   S(IDLE) },
-                               [S(REVOKED)]     = { act_queue_revoked,    S(QUEUED) },
-                               [S(REFUSED)]     = { act_rest_refused,     S(BACKING_OFF) },
-                               [S(RECONSIDER)]  = { act_read,             S(READING) },
-                               [S(DAMAGED)]     = { act_read,             S(READING) },
-                               [S(RUINED)]      = { act_read,             S(READING) },
-                               [S(CHANGED)]     = READ_ANEW, [S(WITHDRAW)] = WITHDRAW },
-    [S(QUEUED)]            = { [S(DONE)]        = { stage_make_key,       S(MAKING_KEY) },  ASKED_FOR(QUEUED) },
-    [S(MAKING_KEY)]        = { [S(DONE)]        = { stage_sign,           S(SIGNING) },     ASKED_FOR(MAKING_KEY) },
-    [S(SIGNING)]           = { [S(DONE)]        = { act_vet,              S(VETTING) },     ASKED_FOR(SIGNING) },
-    [S(VETTING)]           = { [S(DONE)]        = { stage_stage,          S(STAGING) },     ASKED_FOR(VETTING) },
-    [S(QUEUED_TO_RESTAGE)] = { [S(DONE)]        = { stage_recover,        S(RECOVERING) },  REWRITTEN(QUEUED_TO_RESTAGE) },
-    [S(RECOVERING)]        = { [S(DONE)]        = { stage_stage,          S(STAGING) },     REWRITTEN(RECOVERING) },
-    [S(STAGING)]           = { [S(DONE)]        = { stage_validate,       S(VALIDATING) },
-                               [S(EARLY)]       = { act_hold_staged,      S(HOLDING) },
-                               [S(UNKNOWN_ISSUER)] = { act_announce,      S(QUEUED_TO_RESTAGE) }, REWRITTEN(STAGING) },
-    [S(HOLDING)]           = { [S(DUE)]         = { stage_validate,       S(VALIDATING) },
-                               [S(OVERDUE)]     = { act_read,             S(READING) },
-                               [S(CHANGED)]     = { act_reconsider_held,  S(READING) },   ON_ITS_WAY(HOLDING) },
-    [S(VALIDATING)]        = { [S(DONE)]        = { stage_publish,        S(PUBLISHING) },  REWRITTEN(VALIDATING) },
-    [S(PUBLISHING)]        = { [S(DONE)]        = { act_rest_published,   S(IDLE) },
-                               [S(REPAIRED)]    = { act_rest_repaired,    S(BACKING_OFF) },
-                               [S(FAILED)]      = { act_back_off_unsure,  S(BACKING_OFF) },
-                               [S(UNREPAIRED)]  = { act_rest_unrepaired,  S(BACKING_OFF) },
-                               /* A mark is told again when it is known which generation is in place. */
-                               [S(REVOKED)]     = STAY(PUBLISHING), [S(WITHDRAW)] = STAY(PUBLISHING),
-                               [S(DAMAGED)]     = STAY(PUBLISHING), [S(CHANGED)] = READ_ANEW, UNTOUCHED(PUBLISHING) },
-    [S(BACKING_OFF)]       = { [S(RETRY)]       = { act_read,             S(READING) },
-                               [S(REVOKED)]     = { act_read,             S(READING) },
-                               [S(DAMAGED)]     = { act_repair,           S(QUEUED_TO_RESTAGE) },
-                               [S(CHANGED)]     = READ_ANEW, [S(WITHDRAW)] = WITHDRAW,    UNTOUCHED(BACKING_OFF) },
-    [S(WITHDRAWN)]         = { [S(REVOKED)]     = { act_queue_revoked,    S(QUEUED) },
-                               [S(DAMAGED)]     = STAY(WITHDRAWN), [S(WITHDRAW)] = STAY(WITHDRAWN),
-                               [S(CHANGED)]     = READ_ANEW,                              UNTOUCHED(WITHDRAWN) },
+    [AT(READING)]           = { [ON(FRESH)]       = { act_rest_fresh,       AT(IDLE) },
+                                [ON(WANTED)]      = { act_queue,            AT(QUEUED) },
+                                [ON(LATER)]       = { act_wait_on,          AT(BACKING_OFF) },
+                                [ON(HELD)]        = { act_hold,             AT(HOLDING) },
+                                [ON(HELD_READY)]  = { stage_validate,       AT(VALIDATING) },
+                                [ON(RESTAGE)]     = { act_queue_to_restage, AT(QUEUED_TO_RESTAGE) },
+                                [ON(FAILED)]      = { act_back_off_unsure,  AT(BACKING_OFF) },
+                                [ON(CHANGED)]     = READ_ANEW,                              ON_ITS_WAY(READING) },
+    [AT(IDLE)]              = { [ON(DUE)]         = { act_queue_due,        AT(QUEUED) },
+                                [ON(RESCHEDULED)] = { act_rest_until_due,   AT(IDLE) },
+                                [ON(REVOKED)]     = { act_queue_revoked,    AT(QUEUED) },
+                                [ON(REFUSED)]     = { act_rest_refused,     AT(BACKING_OFF) },
+                                [ON(RECONSIDER)]  = { act_read,             AT(READING) },
+                                [ON(DAMAGED)]     = { act_read,             AT(READING) },
+                                [ON(RUINED)]      = { act_read,             AT(READING) },
+                                [ON(CHANGED)]     = READ_ANEW, [ON(WITHDRAW)] = WITHDRAW },
+    [AT(QUEUED)]            = { [ON(DONE)]        = { stage_make_key,       AT(MAKING_KEY) },  ASKED_FOR(QUEUED) },
+    [AT(MAKING_KEY)]        = { [ON(DONE)]        = { stage_sign,           AT(SIGNING) },     ASKED_FOR(MAKING_KEY) },
+    [AT(SIGNING)]           = { [ON(DONE)]        = { act_vet,              AT(VETTING) },     ASKED_FOR(SIGNING) },
+    [AT(VETTING)]           = { [ON(DONE)]        = { stage_stage,          AT(STAGING) },     ASKED_FOR(VETTING) },
+    [AT(QUEUED_TO_RESTAGE)] = { [ON(DONE)]        = { stage_recover,        AT(RECOVERING) },  REWRITTEN(QUEUED_TO_RESTAGE) },
+    [AT(RECOVERING)]        = { [ON(DONE)]        = { stage_stage,          AT(STAGING) },     REWRITTEN(RECOVERING) },
+    [AT(STAGING)]           = { [ON(DONE)]        = { stage_validate,       AT(VALIDATING) },
+                                [ON(EARLY)]       = { act_hold_staged,      AT(HOLDING) },
+                                [ON(UNKNOWN_ISSUER)] = { act_announce,      AT(QUEUED_TO_RESTAGE) }, REWRITTEN(STAGING) },
+    [AT(HOLDING)]           = { [ON(DUE)]         = { stage_validate,       AT(VALIDATING) },
+                                [ON(OVERDUE)]     = { act_read,             AT(READING) },
+                                [ON(CHANGED)]     = { act_reconsider_held,  AT(READING) },   ON_ITS_WAY(HOLDING) },
+    [AT(VALIDATING)]        = { [ON(DONE)]        = { stage_publish,        AT(PUBLISHING) },  REWRITTEN(VALIDATING) },
+    [AT(PUBLISHING)]        = { [ON(DONE)]        = { act_rest_published,   AT(IDLE) },
+                                [ON(REPAIRED)]    = { act_rest_repaired,    AT(BACKING_OFF) },
+                                [ON(FAILED)]      = { act_back_off_unsure,  AT(BACKING_OFF) },
+                                [ON(UNREPAIRED)]  = { act_rest_unrepaired,  AT(BACKING_OFF) },
+                                /* A mark is told again when it is known which generation is in place. */
+                                [ON(REVOKED)]     = STAY(PUBLISHING), [ON(WITHDRAW)] = STAY(PUBLISHING),
+                                [ON(DAMAGED)]     = STAY(PUBLISHING), [ON(CHANGED)] = READ_ANEW, UNTOUCHED(PUBLISHING) },
+    [AT(BACKING_OFF)]       = { [ON(RETRY)]       = { act_read,             AT(READING) },
+                                [ON(REVOKED)]     = { act_read,             AT(READING) },
+                                [ON(DAMAGED)]     = { act_repair,           AT(QUEUED_TO_RESTAGE) },
+                                [ON(CHANGED)]     = READ_ANEW, [ON(WITHDRAW)] = WITHDRAW,    UNTOUCHED(BACKING_OFF) },
+    [AT(WITHDRAWN)]         = { [ON(REVOKED)]     = { act_queue_revoked,    AT(QUEUED) },
+                                [ON(DAMAGED)]     = STAY(WITHDRAWN), [ON(WITHDRAW)] = STAY(WITHDRAWN),
+                                [ON(CHANGED)]     = READ_ANEW,                              UNTOUCHED(WITHDRAWN) },
 };
 /* clang-format on */
 
@@ -381,7 +361,7 @@ static void take(struct issuance *issuance, enum issuance_event event, const str
     const struct cell *cell = &table[issuance->state][event];
 
     if (cell->act == NULL) {
-        cert_log_bug(issuance->work, state_names[issuance->state], (int)event);
+        cert_log_bug(issuance->work, "issuance", (int)issuance->state, (int)event);
         return;
     }
     issuance->taking++;
@@ -391,7 +371,7 @@ static void take(struct issuance *issuance, enum issuance_event event, const str
     issuance->taking--;
     if (issuance->repairs_next) {
         issuance->repairs_next = false;
-        take(issuance, S(DAMAGED), NULL);
+        take(issuance, ISSUANCE_ON_DAMAGED, NULL);
     } else if (issuance->taking == 0) {
         issuance->listener->stepped(issuance->work);
     }
@@ -428,14 +408,16 @@ static enum issuance_event meaning_of_end(struct issuance *issuance, enum issuan
 {
     const struct cert_draft *draft = issuance->work->draft;
 
-    if (event == S(UNKNOWN_ISSUER))
-        return is_to_wait(issuance) ? event : S(DONE);
-    if (event == S(HELD))
-        return draft->issued.leaf.validity.not_before > clock_now_s() ? event : S(HELD_READY);
-    if (event == S(FAILED) && issuance->next_try_us != 0)
-        return S(UNREPAIRED);
-    if (event == S(DONE) && issuance->state == S(PUBLISHING) && issuance->next_try_us != 0)
-        return S(REPAIRED);
+    if (event == ISSUANCE_ON_UNKNOWN_ISSUER)
+        return is_to_wait(issuance) ? event : ISSUANCE_ON_DONE;
+    if (event == ISSUANCE_ON_HELD)
+        return draft->issued.leaf.validity.not_before > clock_now_s() ? event
+                                                                      : ISSUANCE_ON_HELD_READY;
+    if (event == ISSUANCE_ON_FAILED && issuance->next_try_us != 0)
+        return ISSUANCE_ON_UNREPAIRED;
+    if (event == ISSUANCE_ON_DONE && issuance->state == ISSUANCE_PUBLISHING &&
+        issuance->next_try_us != 0)
+        return ISSUANCE_ON_REPAIRED;
     return event;
 }
 
@@ -447,10 +429,10 @@ static void on_stage_end(struct issuance *issuance, enum issuance_event event,
 
     event = meaning_of_end(issuance, event);
     if (table[issuance->state][event].act == NULL && !issuance_rests(issuance)) {
-        cert_log_bug(issuance->work, state_names[issuance->state], (int)event);
+        cert_log_bug(issuance->work, "issuance", (int)issuance->state, (int)event);
         err_set(&bug, ERR_LOCAL, "leafd met a state that it does not know; please report this");
         err = &bug;
-        event = S(FAILED);
+        event = ISSUANCE_ON_FAILED;
     }
     take(issuance, event, err);
 }
@@ -461,20 +443,23 @@ static void on_ring(void *arg, bool reached)
     const struct cert_work *work = issuance->work;
 
     if (!reached)
-        take(issuance, S(RETRY), NULL);
-    else if (issuance->state == S(HOLDING))
+        take(issuance, ISSUANCE_ON_RETRY, NULL);
+    else if (issuance->state == ISSUANCE_HOLDING)
         /* The machine may have slept, or its clock been set, far beyond the beginning. */
-        take(issuance, vet_lasts(work->draft->issued.end_s, clock_now_s()) ? S(DUE) : S(OVERDUE),
+        take(issuance,
+             vet_lasts(work->draft->issued.end_s, clock_now_s()) ? ISSUANCE_ON_DUE
+                                                                 : ISSUANCE_ON_OVERDUE,
              NULL);
     else
         /* What waits on disk is there, or is not wanted any more. */
-        take(issuance, work->state.ca.held_until_s != 0 ? S(RECONSIDER) : S(DUE), NULL);
+        take(issuance, work->state.ca.held_until_s != 0 ? ISSUANCE_ON_RECONSIDER : ISSUANCE_ON_DUE,
+             NULL);
 }
 
 void issuance_hear(struct issuance *issuance, enum issuance_event event, const struct err *err)
 {
-    if (event == S(DAMAGED) && !cert_work_lasts(issuance->work))
-        event = S(RUINED);
+    if (event == ISSUANCE_ON_DAMAGED && !cert_work_lasts(issuance->work))
+        event = ISSUANCE_ON_RUINED;
     take(issuance, event, err);
 }
 
@@ -519,7 +504,7 @@ static void hasten(struct issuance *issuance, uint64_t wait_ms)
 /* What the consumer refused is asked for anew when the set in place grows old, never sooner. */
 static bool waits_for_ca(const struct issuance *issuance)
 {
-    return (issuance->state == S(BACKING_OFF) || issuance->next_try_us != 0) &&
+    return (issuance->state == ISSUANCE_BACKING_OFF || issuance->next_try_us != 0) &&
            !cert_work_is_refused(issuance->work);
 }
 

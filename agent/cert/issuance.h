@@ -36,7 +36,4 @@ bool issuance_try_within(struct issuance *issuance, uint64_t most_ms);
  * within seconds if it is `sooner` */
 void issuance_recompute(struct issuance *issuance, bool sooner);
 
-/* issuance_state_name - the state for people: "idle", "signing"; never NULL */
-const char *issuance_state_name(enum issuance_state state);
-
 #endif

@@ -20,7 +20,7 @@ static void renew_early(struct issuance *issuance, const struct early_renewal *e
         work->published.due_s = early->due_s;
     cert_work_save(work);
     cert_log_renewed_early(work);
-    issuance_hear(issuance, ISSUANCE_RESCHEDULED, NULL);
+    issuance_hear(issuance, ISSUANCE_ON_RESCHEDULED, NULL);
 }
 
 bool issuance_take_issuer(struct issuance *issuance, const struct ca_named *named)

@@ -28,7 +28,7 @@ static void on_slot_done(void *arg, const struct err *slot_err)
     const struct err err = *slot_err;
 
     issuance->slot = slot_drop(issuance->slot);
-    issuance->end(issuance, err.kind == ERR_NONE ? ISSUANCE_DONE : ISSUANCE_FAILED, &err);
+    issuance->end(issuance, err.kind == ERR_NONE ? ISSUANCE_ON_DONE : ISSUANCE_ON_FAILED, &err);
 }
 
 /* What a stage's start gave, or its failure, which is delivered later as always. */
@@ -54,14 +54,14 @@ static void end_job(struct issuance *issuance, enum issuance_event event, const 
     if (issuance->job != NULL)
         issuance->work->draft = TAKE(issuance->job->draft);
     issuance_cancel(issuance);
-    issuance->end(issuance, err->kind == ERR_NONE ? event : ISSUANCE_FAILED, err);
+    issuance->end(issuance, err->kind == ERR_NONE ? event : ISSUANCE_ON_FAILED, err);
 }
 
 static void on_job_done(void *arg, const struct err *job_err)
 {
     const struct err err = *job_err;
 
-    end_job(arg, ISSUANCE_DONE, &err);
+    end_job(arg, ISSUANCE_ON_DONE, &err);
 }
 
 /* Off the loop, while others may work on the set: it touches nothing of it. */
@@ -106,9 +106,9 @@ static void start_turn(struct issuance *issuance, set_make *make, worker_run *ru
 static enum issuance_event event_of(enum verdict verdict)
 {
     static const enum issuance_event events[] = {
-        [VERDICT_FRESH] = ISSUANCE_FRESH,     [VERDICT_LATER] = ISSUANCE_LATER,
-        [VERDICT_RESTAGE] = ISSUANCE_RESTAGE, [VERDICT_ISSUE] = ISSUANCE_WANTED,
-        [VERDICT_HOLD] = ISSUANCE_HELD,       [VERDICT_WITHDRAWN] = ISSUANCE_WITHDRAW,
+        [VERDICT_FRESH] = ISSUANCE_ON_FRESH,     [VERDICT_LATER] = ISSUANCE_ON_LATER,
+        [VERDICT_RESTAGE] = ISSUANCE_ON_RESTAGE, [VERDICT_ISSUE] = ISSUANCE_ON_WANTED,
+        [VERDICT_HOLD] = ISSUANCE_ON_HELD,       [VERDICT_WITHDRAWN] = ISSUANCE_ON_WITHDRAW,
     };
 
     return events[verdict];
@@ -199,7 +199,7 @@ static enum issuance_event take_findings(struct issuance *issuance, struct cert_
 /* What was held is waited for again, or is not wanted any more. */
 static void take_held(struct cert_work *work, struct cert_job *job, enum issuance_event event)
 {
-    if (event == ISSUANCE_HELD) {
+    if (event == ISSUANCE_ON_HELD) {
         work->draft = TAKE(job->draft);
         memcpy(work->state.held, work->draft->generation, sizeof work->state.held);
         return;
@@ -224,14 +224,14 @@ static enum issuance_event take_seen(struct issuance *issuance, struct cert_job 
 
     if (work->tools->stays || !job->is_kept) {
         take_installed(work, &job->installed, &findings);
-        return ISSUANCE_FAILED;
+        return ISSUANCE_ON_FAILED;
     }
     event = take_findings(issuance, job);
-    if (event == ISSUANCE_FRESH)
+    if (event == ISSUANCE_ON_FRESH)
         cert_log_kept(work, err);
     else
         err_wrap(err, "the certificate is not fresh yet");
-    return event == ISSUANCE_FRESH ? ISSUANCE_FRESH : ISSUANCE_FAILED;
+    return event == ISSUANCE_ON_FRESH ? ISSUANCE_ON_FRESH : ISSUANCE_ON_FAILED;
 }
 
 /* What was changed while no agent looked, or just before the configuration was read anew. */
@@ -256,7 +256,7 @@ static void on_read(void *arg, const struct err *job_err)
     struct cert_work *work = issuance->work;
     struct cert_job *job = issuance->job;
     struct err err = *job_err;
-    enum issuance_event event = ISSUANCE_FAILED;
+    enum issuance_event event = ISSUANCE_ON_FAILED;
 
     if (job != NULL) {
         cert_work_close_set(work);
@@ -388,20 +388,20 @@ static void on_staged(void *arg, const struct err *job_err)
     struct issuance *issuance = arg;
     const struct cert_work *work = issuance->work;
     struct err err = *job_err;
-    enum issuance_event event = ISSUANCE_DONE;
+    enum issuance_event event = ISSUANCE_ON_DONE;
 
     if (err.kind == ERR_NONE) {
         const struct cert_draft *draft = issuance->job->draft;
         const struct certificate_facts *leaf = &draft->issued.leaf;
 
         if (draft->is_of_unknown_issuer)
-            event = ISSUANCE_UNKNOWN_ISSUER;
+            event = ISSUANCE_ON_UNKNOWN_ISSUER;
         /* One that is published already gets other files; a clock that was set back is no reason to
          * keep them from it. */
         if (leaf->validity.not_before > clock_now_s() &&
             strcmp(leaf->serial, work->published.serial) != 0)
-            event = ISSUANCE_EARLY;
-        if (event == ISSUANCE_EARLY && begins_too_late(work, &leaf->validity))
+            event = ISSUANCE_ON_EARLY;
+        if (event == ISSUANCE_ON_EARLY && begins_too_late(work, &leaf->validity))
             err_set(&err, ERR_UNTRUSTED,
                     "it begins when the one in place has ended already; the CA's clock is ahead, "
                     "or this machine's behind");
@@ -458,7 +458,7 @@ static void on_published(void *arg, const struct err *job_err)
         take_published(issuance);
         memcpy(generation, work->published.generation, sizeof generation);
     }
-    end_job(issuance, ISSUANCE_DONE, &err);
+    end_job(issuance, ISSUANCE_ON_DONE, &err);
     /* With its end another configuration may have come, and another directory. */
     if (strcmp(work->published.generation, generation) == 0)
         cert_work_tell_mark(work, revocation);
@@ -493,7 +493,7 @@ static void on_turn(void *arg, const struct err *turn_err)
     char *asked_with = issuance->work->asked_with;
 
     snprintf(asked_with, sizeof issuance->work->asked_with, "%s", ca_turn_stamp(issuance->turn));
-    issuance->end(issuance, err.kind == ERR_NONE ? ISSUANCE_DONE : ISSUANCE_FAILED, &err);
+    issuance->end(issuance, err.kind == ERR_NONE ? ISSUANCE_ON_DONE : ISSUANCE_ON_FAILED, &err);
 }
 
 static bool begin_draft(struct issuance *issuance, struct err *err)

@@ -30,32 +30,32 @@ enum issuance_state {
 
 enum issuance_event {
     /* how a stage ended */
-    ISSUANCE_DONE,
-    ISSUANCE_FAILED,         /* err says why */
-    ISSUANCE_REPAIRED,       /* published during a wait, which goes on */
-    ISSUANCE_UNREPAIRED,     /* it failed during a wait, likewise */
-    ISSUANCE_EARLY,          /* it is staged, but its certificate begins in the future */
-    ISSUANCE_UNKNOWN_ISSUER, /* it is staged, but of an issuer that peers may not trust yet */
+    ISSUANCE_ON_DONE,
+    ISSUANCE_ON_FAILED,         /* err says why */
+    ISSUANCE_ON_REPAIRED,       /* published during a wait, which goes on */
+    ISSUANCE_ON_UNREPAIRED,     /* it failed during a wait, likewise */
+    ISSUANCE_ON_EARLY,          /* it is staged, but its certificate begins in the future */
+    ISSUANCE_ON_UNKNOWN_ISSUER, /* it is staged, but of an issuer that peers may not trust yet */
     /* what the disk told */
-    ISSUANCE_FRESH,      /* what is there is as it should be */
-    ISSUANCE_WANTED,     /* a new certificate is wanted */
-    ISSUANCE_LATER,      /* one is wanted, but it failed a moment ago */
-    ISSUANCE_HELD,       /* one is wanted, and there already, staged and held: its time comes */
-    ISSUANCE_HELD_READY, /* the same, and its time has come */
-    ISSUANCE_RESTAGE,    /* the set is sound, but its files must be written anew */
+    ISSUANCE_ON_FRESH,      /* what is there is as it should be */
+    ISSUANCE_ON_WANTED,     /* a new certificate is wanted */
+    ISSUANCE_ON_LATER,      /* one is wanted, but it failed a moment ago */
+    ISSUANCE_ON_HELD,       /* one is wanted, and there already, staged and held: its time comes */
+    ISSUANCE_ON_HELD_READY, /* the same, and its time has come */
+    ISSUANCE_ON_RESTAGE,    /* the set is sound, but its files must be written anew */
     /* what the clocks told */
-    ISSUANCE_DUE,        /* the moment has come that was waited for */
-    ISSUANCE_OVERDUE,    /* the same, but what was held is of no use any more */
-    ISSUANCE_RECONSIDER, /* what is on disk may be of use, or may have changed */
-    ISSUANCE_RETRY,      /* the wait after a failure is over */
+    ISSUANCE_ON_DUE,        /* the moment has come that was waited for */
+    ISSUANCE_ON_OVERDUE,    /* the same, but what was held is of no use any more */
+    ISSUANCE_ON_RECONSIDER, /* what is on disk may be of use, or may have changed */
+    ISSUANCE_ON_RETRY,      /* the wait after a failure is over */
     /* what others told */
-    ISSUANCE_RESCHEDULED, /* it is due at another moment */
-    ISSUANCE_CHANGED,     /* the section is another one */
-    ISSUANCE_DAMAGED,     /* the files of what is published are not as they were written */
-    ISSUANCE_RUINED,      /* the same of a certificate that is of no use any more */
-    ISSUANCE_REVOKED,     /* what is published is marked as revoked */
-    ISSUANCE_WITHDRAW,    /* the same, and is not to be replaced */
-    ISSUANCE_REFUSED,     /* what was published was refused, and the set before is in place: err */
+    ISSUANCE_ON_RESCHEDULED, /* it is due at another moment */
+    ISSUANCE_ON_CHANGED,     /* the section is another one */
+    ISSUANCE_ON_DAMAGED,     /* the files of what is published are not as they were written */
+    ISSUANCE_ON_RUINED,      /* the same of a certificate that is of no use any more */
+    ISSUANCE_ON_REVOKED,     /* what is published is marked as revoked */
+    ISSUANCE_ON_WITHDRAW,    /* the same, and is not to be replaced */
+    ISSUANCE_ON_REFUSED, /* what was published was refused, and the set before is in place: err */
     ISSUANCE_EVENT_COUNT
 };
 

@@ -149,7 +149,7 @@ static void on_end(struct issuance *issuance, enum issuance_event event, const s
 {
     assert_null(issuance->slot);
     assert_null(issuance->job);
-    assert_int_equal(event, ISSUANCE_FAILED);
+    assert_int_equal(event, ISSUANCE_ON_FAILED);
     assert_int_equal(err->kind, ERR_LOCAL);
     ends++;
 }
