@@ -29,8 +29,8 @@ struct control;
 /*
  * control_open - makes the socket of the agent whose configuration starts with `file`
  *
- * Borrows all of it. On a worker: the socket is there some turns later, and `serve` listens at it.
- * Fails with class local.
+ * Borrows all of it. On a worker: the socket is there some iterations of the loop later, and
+ * `serve` listens at it. Fails with class local.
  */
 bool control_open(struct workers *workers, struct serve *serve, const char *file,
                   struct control **ret_control, struct err *err);

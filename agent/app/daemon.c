@@ -55,14 +55,14 @@ static void write_reason(const struct daemon *daemon, char to[static REASON_BYTE
 
     to[0] = '\0';
     for (size_t i = 0; i < daemon->engine.count && to[0] == '\0'; i++) {
-        const struct cert *flow = daemon->engine.flows[i];
-        const struct err *failure = cert_failure(flow);
-        uint64_t again_s = cert_try_again_s(flow);
+        const struct cert *cert = daemon->engine.certs[i];
+        const struct err *failure = cert_failure(cert);
+        uint64_t again_s = cert_try_again_s(cert);
 
         if (failure == NULL)
             continue;
         duration_text(again_s > now_s ? again_s - now_s : 0, wait);
-        snprintf(to, REASON_BYTES, "; %s, next try in %s: %s", cert_name(flow), wait,
+        snprintf(to, REASON_BYTES, "; %s, next try in %s: %s", cert_name(cert), wait,
                  failure->text);
     }
 }
@@ -74,10 +74,10 @@ static void tell_status(struct daemon *daemon)
     char wait[DURATION_TEXT_BYTES], reason[REASON_BYTES];
 
     for (size_t i = 0; i < daemon->engine.count; i++) {
-        const struct cert_published published = cert_published(daemon->engine.flows[i]);
+        const struct cert_published published = cert_published(daemon->engine.certs[i]);
 
         usable += published.usable;
-        failing += cert_failure(daemon->engine.flows[i]) != NULL;
+        failing += cert_failure(daemon->engine.certs[i]) != NULL;
         if (published.usable && published.due_s < next_due_s)
             next_due_s = published.due_s;
     }
@@ -92,9 +92,9 @@ static bool is_ready(const struct daemon *daemon)
     bool all = daemon->engine.config->agent.ready_when == READY_ALL;
 
     for (size_t i = 0; i < daemon->engine.count; i++) {
-        const struct cert *flow = daemon->engine.flows[i];
+        const struct cert *cert = daemon->engine.certs[i];
 
-        if (!cert_published(flow).usable && (all || !cert_tried(flow)))
+        if (!cert_published(cert).usable && (all || !cert_tried(cert)))
             return false;
     }
     return true;
@@ -127,9 +127,9 @@ static void plan_report(struct daemon *daemon)
     sd_event_source_set_enabled(daemon->report, SD_EVENT_ONESHOT);
 }
 
-static void on_rest(void *arg, struct cert *flow)
+static void on_rest(void *arg, struct cert *cert)
 {
-    (void)flow;
+    (void)cert;
     plan_report(arg);
 }
 
@@ -236,7 +236,7 @@ static void on_configuration(void *arg, struct reconfigure_result *result)
     status = result->config == NULL ? refuse(result->problems, &body)
                                     : apply(daemon, result->config, &body);
     plan_report(daemon);
-    if (daemon->reloading && !reconfigure_is_asked(daemon->reconfigure)) {
+    if (daemon->reloading && !reconfigure_is_pending(daemon->reconfigure)) {
         daemon->reloading = false;
         service_notify_ready();
     }
@@ -316,7 +316,7 @@ static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *
     event_emit(&(struct event){.kind = EVENT_STOPPING}, "stopping; what is published stays");
     service_notify_stopping();
     answer(daemon, UINT64_MAX, CONTROL_BUSY, json_pack("{s:s}", "error", "the agent is stopping"));
-    engine_drop_flows(&daemon->engine);
+    engine_drop_certs(&daemon->engine);
     daemon->revocation = engine_revoke_token(&daemon->engine, on_token_revoked, daemon);
     if (daemon->revocation == NULL)
         sd_event_exit(daemon->engine.tools.loop, 0);

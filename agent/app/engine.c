@@ -150,11 +150,11 @@ static bool on_credentials(void *arg, bool changed)
     if (changed)
         engine->told_login = (struct told_failure){0};
     for (size_t i = 0; i < engine->count; i++) {
-        if (cert_issuance_state(engine->flows[i]) != ISSUANCE_BACKING_OFF)
+        if (cert_issuance_state(engine->certs[i]) != ISSUANCE_BACKING_OFF)
             continue;
         failing = true;
         if (changed)
-            cert_try_within(engine->flows[i], HASTEN_MS);
+            cert_try_within(engine->certs[i], HASTEN_MS);
     }
     return failing;
 }
@@ -224,7 +224,7 @@ bool engine_open(struct engine *engine, struct config *config, bool stays, cert_
     return true;
 }
 
-/* -- the table of flows ---------------------------------------------------------------------------
+/* -- the certificates ---------------------------------------------------------------------------
  */
 
 static int by_name(const void *a, const void *b)
@@ -232,9 +232,9 @@ static int by_name(const void *a, const void *b)
     return strcmp(cert_name(*(struct cert *const *)a), cert_name(*(struct cert *const *)b));
 }
 
-static int compare_name(const void *name, const void *flow)
+static int compare_name(const void *name, const void *cert)
 {
-    return strcmp(name, cert_name(*(struct cert *const *)flow));
+    return strcmp(name, cert_name(*(struct cert *const *)cert));
 }
 
 /* Among the first `count`, which are sorted. */
@@ -242,45 +242,45 @@ static struct cert *find(const struct engine *engine, size_t count, const char *
 {
     struct cert **found =
         count == 0 ? NULL
-                   : bsearch(name, engine->flows, count, sizeof(struct cert *), compare_name);
+                   : bsearch(name, engine->certs, count, sizeof(struct cert *), compare_name);
 
     return found == NULL ? NULL : *found;
 }
 
-size_t engine_index_of(const struct engine *engine, const struct cert *flow)
+size_t engine_index_of(const struct engine *engine, const struct cert *cert)
 {
     struct cert **found =
-        bsearch(cert_name(flow), engine->flows, engine->count, sizeof(struct cert *), compare_name);
+        bsearch(cert_name(cert), engine->certs, engine->count, sizeof(struct cert *), compare_name);
 
     assert(found != NULL);
-    return (size_t)(found - engine->flows);
+    return (size_t)(found - engine->certs);
 }
 
 /* They are looked for by their names; called when all have been added. */
 static void sort(struct engine *engine)
 {
     if (engine->count > 1)
-        qsort(engine->flows, engine->count, sizeof(struct cert *), by_name);
+        qsort(engine->certs, engine->count, sizeof(struct cert *), by_name);
 }
 
-static bool add(struct engine *engine, const struct cert_config *cert, struct err *err)
+static bool add(struct engine *engine, const struct cert_config *section, struct err *err)
 {
-    struct cert *flow =
-        cert_new(&engine->tools, engine->config, cert, engine->observer, engine->arg, err);
+    struct cert *cert =
+        cert_new(&engine->tools, engine->config, section, engine->observer, engine->arg, err);
 
-    if (flow == NULL)
-        return err_wrap(err, "certificate %s", cert->name);
-    engine->flows[engine->count++] = flow;
+    if (cert == NULL)
+        return err_wrap(err, "certificate %s", section->name);
+    engine->certs[engine->count++] = cert;
     return true;
 }
 
 static bool make_room(struct engine *engine, size_t most, struct err *err)
 {
-    struct cert **flows = realloc(engine->flows, (most + 1) * sizeof(struct cert *));
+    struct cert **certs = realloc(engine->certs, (most + 1) * sizeof(struct cert *));
 
-    if (flows == NULL)
+    if (certs == NULL)
         return err_memory(err);
-    engine->flows = flows;
+    engine->certs = certs;
     return true;
 }
 
@@ -308,16 +308,16 @@ static void forget_removed(struct engine *engine)
     size_t kept = 0;
 
     for (size_t i = 0; i < engine->count; i++) {
-        struct cert *flow = engine->flows[i];
+        struct cert *cert = engine->certs[i];
 
-        if (config_cert(engine->config, cert_name(flow)) != NULL) {
-            engine->flows[kept++] = flow;
+        if (config_cert(engine->config, cert_name(cert)) != NULL) {
+            engine->certs[kept++] = cert;
             continue;
         }
-        event_emit(&(struct event){.kind = EVENT_FORGOTTEN, .cert = cert_name(flow)},
+        event_emit(&(struct event){.kind = EVENT_FORGOTTEN, .cert = cert_name(cert)},
                    "not in the configuration any more; what is published stays where it is");
-        cert_abandon(flow, engine->config);
-        cert_free(flow);
+        cert_abandon(cert, engine->config);
+        cert_free(cert);
     }
     engine->count = kept;
 }
@@ -329,13 +329,13 @@ static bool take_sections(struct engine *engine, struct err *err)
     bool taken = true;
 
     for (size_t i = 0; i < engine->config->cert_count; i++) {
-        const struct cert_config *cert = &engine->config->certs[i];
-        struct cert *flow = find(engine, sorted, cert->name);
+        const struct cert_config *section = &engine->config->certs[i];
+        struct cert *cert = find(engine, sorted, section->name);
 
-        if (flow != NULL)
-            cert_adopt(flow, engine->config, cert);
+        if (cert != NULL)
+            cert_adopt(cert, engine->config, section);
         else
-            taken = add(engine, cert, err) && taken;
+            taken = add(engine, section, err) && taken;
     }
     sort(engine);
     return taken;
@@ -350,7 +350,7 @@ bool engine_apply(struct engine *engine, struct config *config, struct err *err)
     engine->config = config;
     set_limits(engine);
     ca_use(engine->tools.ca, config);
-    ca_hurry(engine->tools.ca); /* whoever sends a HUP wants to see now */
+    ca_end_pause(engine->tools.ca); /* whoever sends a HUP wants to see now */
     engine->told_login = (struct told_failure){0};
     forget_removed(engine);
     return take_sections(engine, err);
@@ -375,21 +375,21 @@ void engine_recompute(struct engine *engine, int64_t by_s)
     bool early = llabs(by_s) >= EARLY_FROM_S && may_try_early(engine);
 
     if (early)
-        ca_hurry(engine->tools.ca);
+        ca_end_pause(engine->tools.ca);
     for (size_t i = 0; i < engine->count; i++)
-        cert_recompute(engine->flows[i], early);
+        cert_recompute(engine->certs[i], early);
 }
 
-void engine_drop_flows(struct engine *engine)
+void engine_drop_certs(struct engine *engine)
 {
     watches_close(engine->tools.watches);
     engine->tools.watches = NULL;
     for (size_t i = 0; i < engine->count; i++)
-        cert_note_end(engine->flows[i]);
+        cert_note_end(engine->certs[i]);
     for (size_t i = 0; i < engine->count; i++)
-        cert_free(engine->flows[i]);
-    free(engine->flows);
-    engine->flows = NULL;
+        cert_free(engine->certs[i]);
+    free(engine->certs);
+    engine->certs = NULL;
     engine->count = 0;
 }
 
@@ -411,7 +411,7 @@ bool engine_close(struct engine *engine)
 {
     bool ended;
 
-    engine_drop_flows(engine);
+    engine_drop_certs(engine);
     ca_close(engine->tools.ca);
     http_loop_close(engine->http);
     http_loop_close(engine->tools.http);

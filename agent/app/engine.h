@@ -1,5 +1,5 @@
 /*
- * engine - what `run` and `once` share: the loop, the session, and one flow for each certificate
+ * engine - what `run` and `once` share: the loop, the session, and the certificates
  */
 #ifndef LEAFD_APP_ENGINE_H
 #define LEAFD_APP_ENGINE_H
@@ -22,14 +22,14 @@ struct engine {
     int64_t
         early_paid_us; /* on the boot clock: what setting the clock has cost, see may_try_early */
     struct config *config;
-    struct cert **flows; /* sorted by name */
+    struct cert **certs; /* sorted by name */
     size_t count;
     cert_observer *observer;
     void *arg;
 };
 
 /*
- * engine_open - sets everything up but the flows
+ * engine_open - sets everything up but the certificates
  *
  * Takes a reference of `config`. `stays` is true for a daemon. `observer` hears of every
  * certificate that is published or comes to rest. SIGCHLD must be blocked. Fails with class local;
@@ -39,14 +39,14 @@ bool engine_open(struct engine *engine, struct config *config, bool stays, cert_
                  void *arg, struct err *err);
 
 /*
- * engine_start - starts the flows of all certificates, or of those in `names`
+ * engine_start - starts all certificates, or those in `names`
  *
  * `count` 0 means all. Every name must be one of the configuration's. Fails with class local.
  */
 bool engine_start(struct engine *engine, const char *const *names, size_t count, struct err *err);
 
-/* engine_index_of - which of the engine's flows it is; it must be one of them */
-size_t engine_index_of(const struct engine *engine, const struct cert *flow);
+/* engine_index_of - which of the engine's certificates it is; it must be one of them */
+size_t engine_index_of(const struct engine *engine, const struct cert *cert);
 
 /*
  * engine_apply - goes on with a changed configuration
@@ -64,8 +64,8 @@ bool engine_apply(struct engine *engine, struct config *config, struct err *err)
  */
 void engine_recompute(struct engine *engine, int64_t by_s);
 
-/* engine_drop_flows - ends all flows; what is published stays */
-void engine_drop_flows(struct engine *engine);
+/* engine_drop_certs - ends all; what is published stays */
+void engine_drop_certs(struct engine *engine);
 
 /*
  * engine_revoke_token - revokes the token where [auth] revoke_on_exit says so

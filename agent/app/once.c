@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* As of the flow's last rest that counts. */
+/* As of the certificate's last rest that counts. */
 struct outcome {
     int code;
     bool settled; /* nothing more is waited for */
@@ -18,7 +18,7 @@ struct outcome {
 struct once {
     struct engine engine;
     struct slot *revocation;
-    struct outcome *outcomes; /* of each flow of the engine */
+    struct outcome *outcomes; /* of each certificate of the engine */
     size_t awaited;           /* how many are not settled */
     bool waits;               /* failures are retried: until the last try before the deadline */
     bool ending;
@@ -30,15 +30,15 @@ enum {
     JITTER_MS = 1000 /* those who were started together do not ask together */
 };
 
-static int code_of(const struct cert *flow)
+static int code_of(const struct cert *cert)
 {
-    const struct err *failure = cert_failure(flow);
+    const struct err *failure = cert_failure(cert);
 
-    if (cert_issuance_state(flow) == ISSUANCE_WITHDRAWN)
+    if (cert_issuance_state(cert) == ISSUANCE_WITHDRAWN)
         return EXIT_REFUSED;
     if (failure == NULL) {
         /* A consumer that is not there yet reads the files when it starts. */
-        return cert_issuance_state(flow) == ISSUANCE_IDLE ? EXIT_FINE : EXIT_RETRY;
+        return cert_issuance_state(cert) == ISSUANCE_IDLE ? EXIT_FINE : EXIT_RETRY;
     }
     return exit_code_of(failure);
 }
@@ -87,16 +87,16 @@ static void note(struct once *once, size_t i, int code, bool settled)
 /* Without --wait it is the first try that counts: what is tried again meanwhile, while others take
  * their time, is not waited for and may be anywhere when they end. One that was withdrawn stays as
  * it is, however long one waits. */
-static void on_rest(void *arg, struct cert *flow)
+static void on_rest(void *arg, struct cert *cert)
 {
     struct once *once = arg;
-    size_t i = engine_index_of(&once->engine, flow);
-    int code = code_of(flow);
+    size_t i = engine_index_of(&once->engine, cert);
+    int code = code_of(cert);
 
-    if (once->ending || !cert_rests(flow) || (!once->waits && once->outcomes[i].settled))
+    if (once->ending || !cert_rests(cert) || (!once->waits && once->outcomes[i].settled))
         return;
     note(once, i, code,
-         !once->waits || code == EXIT_FINE || cert_issuance_state(flow) == ISSUANCE_WITHDRAWN);
+         !once->waits || code == EXIT_FINE || cert_issuance_state(cert) == ISSUANCE_WITHDRAWN);
     if (once->awaited == 0)
         end(once);
 }
@@ -112,11 +112,11 @@ static int on_last_try(sd_event_source *source, uint64_t now_us, void *arg)
     (void)source;
     (void)now_us;
     once->waits = false;
-    ca_hurry(once->engine.tools.ca);
+    ca_end_pause(once->engine.tools.ca);
     for (size_t i = 0; i < once->engine.count; i++) {
         int code = once->outcomes[i].code;
 
-        if (code == EXIT_FINE || !cert_try_within(once->engine.flows[i], JITTER_MS))
+        if (code == EXIT_FINE || !cert_try_within(once->engine.certs[i], JITTER_MS))
             note(once, i, code, true);
         else
             note(once, i, CODE_NONE_YET, false);

@@ -1,7 +1,7 @@
 /*
  * once - `leafd once`
  *
- * The same flows as the daemon's, until each certificate has come to rest: init containers, cron.
+ * The same certificates as the daemon's, until each has come to rest: init containers, cron.
  */
 #ifndef LEAFD_APP_ONCE_H
 #define LEAFD_APP_ONCE_H

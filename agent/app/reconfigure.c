@@ -175,7 +175,7 @@ void reconfigure_notice(struct reconfigure *reconfigure)
     read_again(reconfigure, false);
 }
 
-bool reconfigure_is_asked(const struct reconfigure *reconfigure)
+bool reconfigure_is_pending(const struct reconfigure *reconfigure)
 {
     return reconfigure->is_asked_again;
 }

@@ -47,9 +47,9 @@ uint64_t reconfigure_ask(struct reconfigure *reconfigure);
 /* reconfigure_notice - the same, since a file was seen to change */
 void reconfigure_notice(struct reconfigure *reconfigure);
 
-/* reconfigure_is_asked - whether somebody has asked for one more read, behind the one that is under
- * way or being told of; a file that was seen to change asks nothing */
-bool reconfigure_is_asked(const struct reconfigure *reconfigure);
+/* reconfigure_is_pending - whether somebody has asked for one more read, behind the one that is
+ * under way or being told of; a file that was seen to change asks nothing */
+bool reconfigure_is_pending(const struct reconfigure *reconfigure);
 
 /* reconfigure_close - ends it without waiting for a read that is under way: false, as
  * workers_close. NULL is fine */

@@ -26,7 +26,7 @@ struct serve {
     void *arg;
     char *path; /* of the socket */
     int listen_fd;
-    sd_event_source *listener, *turn, *timer;
+    sd_event_source *listener, *server, *timer;
     struct slot *loading;
     struct MHD_Daemon *daemon; /* NULL: nobody has connected yet */
     bool told;                 /* that the library cannot be loaded */
@@ -206,13 +206,14 @@ void serve_answer(struct serve_request *request, unsigned status, json_t *body)
     request->progress = REQUEST_ANSWERED;
     if (!waits)
         return;
-    /* Without threads of its own it wakes nobody; the answer may be given within a turn of it. */
+    /* Without threads of its own it wakes nobody; the answer may be given within that call. */
     library.MHD_resume_connection(request->connection);
     sd_event_source_set_time_relative(request->serve->timer, 0);
     sd_event_source_set_enabled(request->serve->timer, SD_EVENT_ONESHOT);
 }
 
-/* -- turns of the loop ----------------------------------------------------------------------------
+/* -- the server in the loop
+ * ------------------------------------------------------------------------
  */
 
 static void run(struct serve *serve)
@@ -228,7 +229,7 @@ static void run(struct serve *serve)
     }
 }
 
-static int on_turn(sd_event_source *source, int fd, uint32_t events, void *arg)
+static int on_server(sd_event_source *source, int fd, uint32_t events, void *arg)
 {
     (void)source;
     (void)fd;
@@ -260,7 +261,7 @@ static bool start(struct serve *serve, struct err *err)
         info = library.MHD_get_daemon_info(serve->daemon, MHD_DAEMON_INFO_EPOLL_FD);
     if (info == NULL)
         return err_set(err, ERR_LOCAL, "libmicrohttpd cannot be started");
-    r = sd_event_add_io(serve->loop, &serve->turn, info->epoll_fd, EPOLLIN, on_turn, serve);
+    r = sd_event_add_io(serve->loop, &serve->server, info->epoll_fd, EPOLLIN, on_server, serve);
     if (r >= 0)
         r = sd_event_add_time_relative(serve->loop, &serve->timer, CLOCK_BOOTTIME, 0, 0, on_timer,
                                        serve);
@@ -271,7 +272,7 @@ static void stop(struct serve *serve)
 {
     for (unsigned i = 0; serve->daemon != NULL && i < STOP_TURNS; i++)
         library.MHD_run(serve->daemon);
-    serve->turn = sd_event_source_disable_unref(serve->turn);
+    serve->server = sd_event_source_disable_unref(serve->server);
     serve->timer = sd_event_source_disable_unref(serve->timer);
     if (serve->daemon != NULL)
         library.MHD_stop_daemon(serve->daemon);

@@ -21,7 +21,7 @@ enum { SERVE_CONNECTIONS_MOST = 32 };
 struct serve;
 struct serve_request; /* one that waits for its answer */
 
-/* Answers a request, now or in a later turn, by serve_answer. */
+/* Answers a request, now or later, by serve_answer. */
 typedef void serve_handler(void *arg, struct serve_request *request);
 
 struct serve_route {

@@ -21,7 +21,7 @@
  */
 bool service_notify_open(sd_event *loop, struct err *err);
 
-/* service_notify_close - gives up what still waits; after the last turn of the loop */
+/* service_notify_close - gives up what still waits; after the last iteration of the loop */
 void service_notify_close(void);
 
 /* service_notify_ready - READY=1: every certificate is usable, or was tried */

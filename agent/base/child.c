@@ -181,7 +181,8 @@ static void keep_line(struct child *child, const char *text, size_t length)
     }
 }
 
-/* A turn's worth: a command that writes without end must not keep its own time limit waiting. */
+/* Of one iteration of the loop: a command that writes without end must not keep its own time limit
+ * waiting. */
 static void drain(struct child *child)
 {
     char part[4096];

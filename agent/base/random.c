@@ -14,7 +14,7 @@ uint32_t random_draw(void)
     return number;
 }
 
-uint64_t random_share(uint64_t of, uint32_t chance)
+uint64_t random_share(uint64_t of, uint32_t random)
 {
-    return (uint64_t)((__uint128_t)of * chance >> 32);
+    return (uint64_t)((__uint128_t)of * random >> 32);
 }

@@ -13,6 +13,6 @@
 uint32_t random_draw(void);
 
 /* random_share - the share of `of` that a random number stands for, in [0, of); never overflows */
-uint64_t random_share(uint64_t of, uint32_t chance);
+uint64_t random_share(uint64_t of, uint32_t random);
 
 #endif

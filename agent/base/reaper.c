@@ -11,7 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Of orphans in one turn: whoever makes them without end leaves the loop time for others. */
+/* Of orphans in one iteration of the loop: whoever makes them without end leaves the loop time for
+ * others. */
 enum { REAPED_A_TURN = 256, AGAIN_US = 50000 };
 
 struct reaper {
@@ -27,7 +28,7 @@ static void plan_again(struct reaper *reaper)
 
 /*
  * The kernel shows the first that has ended. If that is a keeper, whoever watches it fetches it in
- * this turn of the loop or the next, and the others are seen then.
+ * this iteration of the loop or the next, and the others are seen then.
  */
 static void reap(struct reaper *reaper)
 {

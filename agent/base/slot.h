@@ -2,10 +2,10 @@
  * slot - the handle of something that is under way
  *
  * Every stage that takes time is started by one function and ends once: `x_start(..., on_done,
- * arg)` gives a slot, and on_done runs from a later turn of the event loop, never from within the
- * start. Results are in place, in the memory that the caller named at the start, when on_done runs.
- * Whoever holds the slot drops it, in on_done or before: dropping what is still under way cancels
- * it, and on_done does not run then.
+ * arg)` gives a slot, and on_done runs from a later iteration of the event loop, never from within
+ * the start. Results are in place, in the memory that the caller named at the start, when on_done
+ * runs. Whoever holds the slot drops it, in on_done or before: dropping what is still under way
+ * cancels it, and on_done does not run then.
  *
  * An operation embeds `struct slot` as its first member, is made by slot_new, ends with slot_finish
  * and is freed by slot_free.
@@ -56,8 +56,8 @@ void slot_free(struct slot *slot);
 bool slot_open(struct slot *slot, sd_event *loop, slot_destroy *destroy, slot_done *on_done,
                void *arg, struct err *err);
 
-/* slot_finish - the operation has ended: on_done runs in a later turn; NULL says it went well. Ends
- * the loop with -ENOMEM if there is no memory even for that. */
+/* slot_finish - the operation has ended: on_done runs in a later iteration; NULL says it went well.
+ * Ends the loop with -ENOMEM if there is no memory even for that. */
 void slot_finish(struct slot *slot, const struct err *err);
 
 /* slot_close - for an operation's destroy: gives back what slot_open took */

@@ -83,7 +83,7 @@ static void tell(struct watches *watches, const struct inotify_event *event)
         forget(watches, find(watches, event->wd));
 }
 
-/* One read a turn: whoever goes on changing things leaves the loop time for others. */
+/* One read an iteration: whoever goes on changing things leaves the loop time for others. */
 static int on_readable(sd_event_source *source, int fd, uint32_t events, void *arg)
 {
     _Alignas(struct inotify_event) char buffer[EVENTS_BYTES];

@@ -106,7 +106,7 @@ static bool on_credentials(void *arg, bool changed)
     struct ca *ca = arg;
 
     if (changed)
-        vault_token_hurry(ca->session);
+        vault_token_end_pause(ca->session);
     return ca->listener.on_credentials != NULL &&
            ca->listener.on_credentials(ca->listener.arg, changed);
 }
@@ -164,9 +164,9 @@ void ca_close(struct ca *ca)
     free(ca);
 }
 
-void ca_hurry(struct ca *ca)
+void ca_end_pause(struct ca *ca)
 {
-    vault_token_hurry(ca->session);
+    vault_token_end_pause(ca->session);
 }
 
 const char *ca_stamp(const struct ca *ca)
@@ -187,7 +187,7 @@ bool ca_has_leases(const struct ca *ca)
 
 struct slot *ca_log_in_start(struct ca *ca, slot_done *on_done, void *arg, struct err *err)
 {
-    return vault_token_start(ca->session, &(struct token_need){0}, on_done, arg, err);
+    return vault_token_ensure_start(ca->session, &(struct token_need){0}, on_done, arg, err);
 }
 
 struct slot *ca_log_out_start(struct ca *ca, slot_done *on_done, void *arg, struct err *err)
@@ -211,7 +211,7 @@ void ca_leave(struct ca *ca, struct ca_interest *interest)
         ca_watch_leave(ca->watch, interest);
 }
 
-const char *ca_named(const struct ca_interest *interest)
+const char *ca_issuer_key(const struct ca_interest *interest)
 {
     return ca_watch_named(interest);
 }
@@ -256,7 +256,7 @@ static void on_looked(void *arg, const struct err *look_err)
 
     turn->under_way = slot_drop(turn->under_way);
     snprintf(turn->stamp, sizeof turn->stamp, "%s", credentials_stamp(turn->ca->credentials));
-    turn->under_way = vault_token_start(turn->ca->session, &need, on_logged_in, turn, &err);
+    turn->under_way = vault_token_ensure_start(turn->ca->session, &need, on_logged_in, turn, &err);
     if (turn->under_way == NULL)
         slot_finish(&turn->slot, &err);
 }
@@ -364,8 +364,8 @@ static void log_in_again(struct signing *signing, const struct err *denied)
     if (signing->denials < (signing->token_counted && signing->token_worked ? DENIALS_MOST : 1)) {
         signing->denials += signing->token_number != 0;
         need.refused_number = signing->denials > 0 ? signing->token_number : 0;
-        signing->under_way =
-            vault_token_start(signing->ca->session, &need, on_logged_in_again, signing, &err);
+        signing->under_way = vault_token_ensure_start(signing->ca->session, &need,
+                                                      on_logged_in_again, signing, &err);
         if (signing->under_way != NULL)
             return;
     }

@@ -124,8 +124,8 @@ bool ca_join(struct ca *ca, const struct cert_config *section, void *cert,
 /* ca_leave - it hears of nothing any more; {0} and NULL are fine */
 void ca_leave(struct ca *ca, struct ca_interest *interest);
 
-/* ca_named - the key of the issuer that the CA named for it last; "" not known */
-const char *ca_named(const struct ca_interest *interest);
+/* ca_issuer_key - the key of the issuer that the CA named for it last; "" not known */
+const char *ca_issuer_key(const struct ca_interest *interest);
 
 /* ca_signed_free - wipes what the CA sent; also the release for CLEANUP */
 void ca_signed_free(struct ca_signed *signed_reply);
@@ -136,8 +136,8 @@ bool ca_is_away(const struct ca *ca);
 /* ca_is_unanswered - whether a failure tells that whoever else asks now would fare no better */
 bool ca_is_unanswered(const struct err *err);
 
-/* ca_hurry - what kept the last login from working may be over: the next one is not put off */
-void ca_hurry(struct ca *ca);
+/* ca_end_pause - what kept the last login from working may be over: the next one is not put off */
+void ca_end_pause(struct ca *ca);
 
 /*
  * ca_stamp - changes when what the CA is asked with changes: configuration, credentials, CA file

@@ -37,7 +37,7 @@ struct ca_terms {
 };
 
 /* Whom a look named as issuer. */
-struct ca_named {
+struct ca_named_issuer {
     const char *key;   /* as certificate_facts.subject_key */
     unsigned in_a_row; /* looks that named the same */
     bool is_new;       /* another one than before, as of now for certain */

@@ -231,7 +231,8 @@ static bool note_named(struct ca_site *site, const char key[static KEY_IDENTIFIE
 }
 
 /* Whoever hears of it may join another place, or leave. */
-static bool tell_named(struct ca_watch *watch, struct ca_site *site, const struct ca_named *named)
+static bool tell_named(struct ca_watch *watch, struct ca_site *site,
+                       const struct ca_named_issuer *named)
 {
     bool unsure = strcmp(site->named, site->settled) != 0;
 
@@ -246,7 +247,7 @@ static void on_named(void *arg, const struct err *named_err)
 {
     struct ca_watch *watch = arg;
     struct ca_site *site = watch->at;
-    struct ca_named named = {0};
+    struct ca_named_issuer named = {0};
     char key[KEY_IDENTIFIER_BYTES];
     const struct err err = *named_err;
 

@@ -29,7 +29,7 @@ struct ca_watch_listener {
     /* The life of its certificates, in seconds; 0: not known. */
     uint64_t (*life_s)(const void *cert);
     /* The CA named an issuer. Tells whether that is to be confirmed soon. */
-    bool (*on_issuer)(void *cert, const struct ca_named *named);
+    bool (*on_issuer)(void *cert, const struct ca_named_issuer *named);
     /* Gives what is published; false if there is nothing to ask about. */
     bool (*give_own)(const void *cert, struct ca_own *ret_own);
     /* The CA says that it revoked what was given. */

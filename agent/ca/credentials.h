@@ -50,8 +50,8 @@ const char *credentials_stamp(const struct credentials *credentials);
 /*
  * credentials_look_start - sees to it that the stamp is not older than a moment
  *
- * Ends well, in a later turn, when it is so, and after a second in any case. NULL with *err filled
- * if memory ran out.
+ * Ends well, in a later iteration of the loop, when it is so, and after a second in any case. NULL
+ * with *err filled if memory ran out.
  */
 struct slot *credentials_look_start(struct credentials *credentials, slot_done *on_done, void *arg,
                                     struct err *err);

@@ -107,7 +107,7 @@ static void drop_token(struct vault_token *token)
     sd_event_source_set_enabled(token->renew_timer, SD_EVENT_OFF);
 }
 
-/* Everybody who waited hears how it ended; on_done runs in a later turn. */
+/* Everybody who waited hears how it ended; on_done runs in a later iteration. */
 static void release_waiters(struct vault_token *token, const struct err *err)
 {
     while (token->waiters != NULL) {
@@ -409,8 +409,8 @@ static void note_refusal(struct vault_token *token)
     token->refused_number = token->number;
 }
 
-struct slot *vault_token_start(struct vault_token *token, const struct token_need *need,
-                               slot_done *on_done, void *arg, struct err *err)
+struct slot *vault_token_ensure_start(struct vault_token *token, const struct token_need *need,
+                                      slot_done *on_done, void *arg, struct err *err)
 {
     struct waiter *waiter =
         slot_new(sizeof *waiter, http_loop_event(token->http), destroy_waiter, on_done, arg, err);
@@ -470,7 +470,7 @@ bool vault_token_has_worked(const struct vault_token *token, unsigned number)
     return number != 0 && token->worked_number >= number;
 }
 
-void vault_token_hurry(struct vault_token *token)
+void vault_token_end_pause(struct vault_token *token)
 {
     token->pause_us = 0;
 }

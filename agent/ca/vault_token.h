@@ -41,14 +41,14 @@ struct token_need {
 };
 
 /*
- * vault_token_start - sees to it that there is a token, another one than was refused
+ * vault_token_ensure_start - sees to it that there is a token, another one than was refused
  *
- * Ends well, in a later turn, when there is one. Ends with the error of the login otherwise. It
- * may be that of one that failed before and is not tried again yet, though not for longer than
- * `patience_ms` milliseconds after it. NULL with *err filled if memory ran out.
+ * Ends well, in a later iteration of the loop, when there is one. Ends with the error of the login
+ * otherwise. It may be that of one that failed before and is not tried again yet, though not for
+ * longer than `patience_ms` milliseconds after it. NULL with *err filled if memory ran out.
  */
-struct slot *vault_token_start(struct vault_token *token, const struct token_need *need,
-                               slot_done *on_done, void *arg, struct err *err);
+struct slot *vault_token_ensure_start(struct vault_token *token, const struct token_need *need,
+                                      slot_done *on_done, void *arg, struct err *err);
 
 /* vault_token_is_usable - whether there is one that has not ended */
 bool vault_token_is_usable(const struct vault_token *token);
@@ -57,7 +57,7 @@ bool vault_token_is_usable(const struct vault_token *token);
 struct vault_client vault_token_client(const struct vault_token *token);
 
 /*
- * vault_token_secret - the token for one call, borrowed until the next turn of the loop
+ * vault_token_secret - the token for one call, borrowed until the next iteration of the loop
  *
  * NULL if there is none, or if it was good for a number of calls and these are over.
  */
@@ -73,9 +73,9 @@ void vault_token_note_worked(struct vault_token *token, unsigned number, bool st
 /* vault_token_has_worked - whether the CA took it, or one that came after it */
 bool vault_token_has_worked(const struct vault_token *token, unsigned number);
 
-/* vault_token_hurry - what kept the last login from working may be over: the next one is not put
- * off */
-void vault_token_hurry(struct vault_token *token);
+/* vault_token_end_pause - what kept the last login from working may be over: the next one is not
+ * put off */
+void vault_token_end_pause(struct vault_token *token);
 
 /* vault_token_number - changes with every token, so that a late 403 does not replace a fresh one */
 unsigned vault_token_number(const struct vault_token *token);

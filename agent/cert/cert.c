@@ -276,7 +276,7 @@ static bool give_own(const void *of, struct ca_own *ret_own)
     return true;
 }
 
-static bool on_issuer(void *cert, const struct ca_named *named)
+static bool on_issuer(void *cert, const struct ca_named_issuer *named)
 {
     return issuance_take_issuer(&((struct cert *)cert)->issuance, named);
 }

@@ -19,7 +19,7 @@ struct cert;
 typedef void cert_observer(void *arg, struct cert *cert);
 
 /*
- * cert_new - a certificate, reading what is on disk from the next turn on
+ * cert_new - a certificate, reading what is on disk from the next iteration of the loop on
  *
  * Takes a reference of `config`; borrows `tools`, which outlive it. NULL with *err filled, class
  * local.

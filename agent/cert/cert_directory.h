@@ -39,9 +39,9 @@ void cert_directory_remove_previous(struct cert_work *work);
 void cert_directory_watch(struct cert_work *work);
 
 /*
- * cert_directory_expect_swap - what is published may be changing from now on, in the set's turn
+ * cert_directory_expect_swap - what is published may be changing from now on, by who has the set
  *
- * A look under way is thrown away and begun again, and none begins before the turn has ended: it
+ * A look under way is thrown away and begun again, and none begins before that has ended: it
  * would hold what is on disk against what was published before.
  */
 void cert_directory_expect_swap(struct cert_work *work);

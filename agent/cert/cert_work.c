@@ -303,7 +303,7 @@ void cert_work_remember_issuer(struct cert_work *work, const char *key)
 
 void cert_work_note_issued(struct cert_work *work, const struct certificate_facts *leaf)
 {
-    const char *named = ca_named(&work->interest);
+    const char *named = ca_issuer_key(&work->interest);
     struct ca_state *ca = &work->state.ca;
     const struct ca_state before = *ca;
 

@@ -17,7 +17,7 @@
 #include "install/publish.h"
 #include "plan/urgency.h"
 #include "prove/prove.h"
-#include "reload/reload_turn.h"
+#include "reload/reload_batch.h"
 
 /* Why a published set is written anew, in words that follow "because". */
 #define CA_ANNOUNCING                                                                              \
@@ -47,7 +47,7 @@ struct cert_tools {
     struct http_loop *http;  /* for consumers: one that hangs must not keep the CA waiting */
     struct ca *ca;
     struct ca_cache *cache;
-    struct reload_turns turns;
+    struct reload_batches batches;
     struct handshakes handshakes;
     struct outage outage;
     bool by_name; /* somebody asks for just these certificates */
@@ -201,7 +201,7 @@ void cert_work_leave_held(struct cert_work *work);
  * cert_work_remove - has a generation removed with its files, unless it may be the published one
  *
  * What is remembered as staged or previous may be in place: a rename can have happened although it
- * was reported as failed. "" is none. It is done off the loop, in the turn of its own.
+ * was reported as failed. "" is none. It is done off the loop, and has the set to itself.
  */
 void cert_work_remove(struct cert_work *work, const char *generation);
 

@@ -39,7 +39,7 @@ void stage_reload(struct deployment *deployment)
     const struct reload_tools tools = {.loop = work->tools->loop,
                                        .workers = work->tools->workers,
                                        .http = work->tools->http,
-                                       .turns = &work->tools->turns};
+                                       .batches = &work->tools->batches};
     struct slot *slot = NULL;
     struct err err;
 
@@ -62,9 +62,9 @@ static struct cert_job *make_job(void *arg, struct err *err)
     return cert_job_new(work->config, work->cert, work->claim, NULL, err);
 }
 
-/* In the set's turn. */
-static void start_turn(struct deployment *deployment, bool swaps, set_make *make, worker_run *run,
-                       slot_done *on_done)
+/* With the set to itself. */
+static void start_in_set(struct deployment *deployment, bool swaps, set_make *make, worker_run *run,
+                         slot_done *on_done)
 {
     struct set_order order = {.urgency = WORK_NEXT,
                               .swaps = swaps,
@@ -82,7 +82,7 @@ static void start_turn(struct deployment *deployment, bool swaps, set_make *make
  */
 static void read_published(struct deployment *deployment, worker_run *run, slot_done *on_done)
 {
-    start_turn(deployment, false, make_job, run, on_done);
+    start_in_set(deployment, false, make_job, run, on_done);
 }
 
 static struct prove_tools prove_tools_of(const struct cert_work *work)
@@ -228,7 +228,7 @@ static struct cert_job *make_rollback(void *arg, struct err *err)
 
 void stage_roll_back(struct deployment *deployment)
 {
-    start_turn(deployment, true, make_rollback, job_roll_back, on_rolled_back);
+    start_in_set(deployment, true, make_rollback, job_roll_back, on_rolled_back);
 }
 
 void deployment_note_served(struct cert_work *work, const struct err *err)

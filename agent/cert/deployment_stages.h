@@ -1,8 +1,8 @@
 /*
  * deployment_stages - what deployment does in each of its states: starts it, and tells of its end
  *
- * As in issuance_stages, each starts its stage, which ends once, in a later turn of the loop, by
- * deployment->end.
+ * As in issuance_stages, each starts its stage, which ends once, in a later iteration of the loop,
+ * by deployment->end.
  */
 #ifndef LEAFD_CERT_DEPLOYMENT_STAGES_H
 #define LEAFD_CERT_DEPLOYMENT_STAGES_H

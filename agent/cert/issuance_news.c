@@ -23,7 +23,7 @@ static void renew_early(struct issuance *issuance, const struct early_renewal *e
     issuance_hear(issuance, ISSUANCE_ON_RESCHEDULED, NULL);
 }
 
-bool issuance_take_issuer(struct issuance *issuance, const struct ca_named *named)
+bool issuance_take_issuer(struct issuance *issuance, const struct ca_named_issuer *named)
 {
     struct cert_work *work = issuance->work;
     struct ca_state *ca = &work->state.ca;

@@ -17,7 +17,7 @@
  * leaf comes is who signs for us. Ends the wait after a failure. Tells whether the look is to be
  * confirmed soon. Only what waits is touched: what is on its way is looked at next time.
  */
-bool issuance_take_issuer(struct issuance *issuance, const struct ca_named *named);
+bool issuance_take_issuer(struct issuance *issuance, const struct ca_named_issuer *named);
 
 /* issuance_take_revoked - replaces the published certificate, if it has that serial number */
 void issuance_take_revoked(struct issuance *issuance, const char *serial);

@@ -79,9 +79,9 @@ static void start_job(struct issuance *issuance, set_make *make, worker_run *run
     take_slot(issuance, slot, &err);
 }
 
-/* In the set's turn. */
-static void start_turn(struct issuance *issuance, set_make *make, worker_run *run,
-                       slot_done *on_done)
+/* With the set to itself. */
+static void start_in_set(struct issuance *issuance, set_make *make, worker_run *run,
+                         slot_done *on_done)
 {
     const struct set_place place = cert_work_place(issuance->work);
     const bool reads = run == job_read_disk;
@@ -293,7 +293,7 @@ static struct cert_job *make_read(void *arg, struct err *err)
 
 void stage_read(struct issuance *issuance)
 {
-    start_turn(issuance, make_read, job_read_disk, on_read);
+    start_in_set(issuance, make_read, job_read_disk, on_read);
 }
 
 static void on_key_made(void *arg, const struct err *job_err)
@@ -374,7 +374,7 @@ static struct cert_job *make_for_recover(void *arg, struct err *err)
 
 void stage_recover(struct issuance *issuance)
 {
-    start_turn(issuance, make_for_recover, job_recover, on_job_done);
+    start_in_set(issuance, make_for_recover, job_recover, on_job_done);
 }
 
 /* Whether waiting for it would leave a gap, which asking again may not. */
@@ -416,7 +416,7 @@ static struct cert_job *make_plain(void *arg, struct err *err)
 
 void stage_stage(struct issuance *issuance)
 {
-    start_turn(issuance, make_plain, job_stage, on_staged);
+    start_in_set(issuance, make_plain, job_stage, on_staged);
 }
 
 /* Takes over what is published by now. */
@@ -479,7 +479,7 @@ static struct cert_job *make_for_publish(void *arg, struct err *err)
 
 void stage_publish(struct issuance *issuance)
 {
-    start_turn(issuance, make_for_publish, job_publish, on_published);
+    start_in_set(issuance, make_for_publish, job_publish, on_published);
 }
 
 /* -- stages that wait for somebody else -----------------------------------------------------------

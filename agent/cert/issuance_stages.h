@@ -1,8 +1,8 @@
 /*
  * issuance_stages - what issuance does in each of its states: starts it, and says how it ended
  *
- * Each function starts its stage and returns; the stage ends once, in a later turn of the loop, by
- * issuance->end. None of them decides what comes next.
+ * Each function starts its stage and returns; the stage ends once, in a later iteration of the
+ * loop, by issuance->end. None of them decides what comes next.
  */
 #ifndef LEAFD_CERT_ISSUANCE_STAGES_H
 #define LEAFD_CERT_ISSUANCE_STAGES_H

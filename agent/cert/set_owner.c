@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct set_turn {
-    struct slot slot; /* first: the slot is the turn */
+struct set_access {
+    struct slot slot; /* first: the slot is the access */
     struct set_owner *owner;
-    struct set_turn *next;
+    struct set_access *next;
     struct set_order order;
     struct cert_job *job; /* while it runs; the worker's slot owns it */
     struct slot *worker;
@@ -17,150 +17,152 @@ struct set_turn {
     bool unheard; /* nobody waits for it any more */
 };
 
-static void begin(struct set_turn *turn);
+static void begin(struct set_access *access);
 
-static void free_turn(struct set_turn *turn)
+static void free_access(struct set_access *access)
 {
-    slot_drop(turn->worker);
-    set_gate_leave(&turn->pass);
-    slot_close(&turn->slot);
-    free(turn);
+    slot_drop(access->worker);
+    set_gate_leave(&access->pass);
+    slot_close(&access->slot);
+    free(access);
 }
 
-/* Ends the turn; the next one's has come. */
-static void end_turn(struct set_turn *turn)
+/* Ends the access; the next one begins. */
+static void end_access(struct set_access *access)
 {
-    struct set_owner *owner = turn->owner;
-    bool was_first = owner->first == turn;
-    struct set_turn **link = &owner->first;
+    struct set_owner *owner = access->owner;
+    bool was_first = owner->first == access;
+    struct set_access **link = &owner->first;
 
-    while (*link != turn)
+    while (*link != access)
         link = &(*link)->next;
-    *link = turn->next;
-    free_turn(turn);
+    *link = access->next;
+    free_access(access);
     if (was_first && owner->first != NULL)
         begin(owner->first);
 }
 
-static struct slot *start_job(struct set_turn *turn, enum worker_urgency urgency, worker_run *run,
-                              struct cert_job *job, slot_done *on_done, struct err *err)
+static struct slot *start_job(struct set_access *access, enum worker_urgency urgency,
+                              worker_run *run, struct cert_job *job, slot_done *on_done,
+                              struct err *err)
 {
-    const struct set_place place = {turn->order.workers, turn->order.mounts, job->cert->directory};
+    const struct set_place place = {access->order.workers, access->order.mounts,
+                                    job->cert->directory};
 
-    return set_job_start(&place, urgency, run, job, on_done, turn, err);
+    return set_job_start(&place, urgency, run, job, on_done, access, err);
 }
 
 static void on_removed(void *arg, const struct err *err)
 {
     (void)err;
-    end_turn(arg);
+    end_access(arg);
 }
 
 /* What was staged for nobody holds a key. */
-static bool starts_removal(struct set_turn *turn)
+static bool starts_removal(struct set_access *access)
 {
-    const struct cert_draft *draft = turn->job->draft;
+    const struct cert_draft *draft = access->job->draft;
     struct cert_job *removal;
     struct err err;
 
-    if (!turn->order.stages || draft == NULL || draft->generation[0] == '\0')
+    if (!access->order.stages || draft == NULL || draft->generation[0] == '\0')
         return false;
-    removal = cert_job_new(turn->job->config, turn->job->cert, turn->job->claim, NULL, &err);
+    removal = cert_job_new(access->job->config, access->job->cert, access->job->claim, NULL, &err);
     if (removal == NULL)
         return false;
     memcpy(removal->removed, draft->generation, sizeof removal->removed);
-    turn->job = NULL;
-    slot_drop(turn->worker);
-    turn->worker = start_job(turn, WORK_NEXT, job_remove, removal, on_removed, &err);
-    return turn->worker != NULL;
+    access->job = NULL;
+    slot_drop(access->worker);
+    access->worker = start_job(access, WORK_NEXT, job_remove, removal, on_removed, &err);
+    return access->worker != NULL;
 }
 
 static void on_job_done(void *arg, const struct err *err)
 {
-    struct set_turn *turn = arg;
+    struct set_access *access = arg;
 
-    turn->has_run = true;
-    set_gate_leave(&turn->pass);
-    if (!turn->unheard)
-        slot_finish(&turn->slot, err);
-    else if (!starts_removal(turn))
-        end_turn(turn);
+    access->has_run = true;
+    set_gate_leave(&access->pass);
+    if (!access->unheard)
+        slot_finish(&access->slot, err);
+    else if (!starts_removal(access))
+        end_access(access);
 }
 
-static void fail(struct set_turn *turn, const struct err *err)
+static void fail(struct set_access *access, const struct err *err)
 {
-    *turn->order.job = turn->job = NULL;
-    set_gate_leave(&turn->pass);
-    slot_finish(&turn->slot, err);
+    *access->order.job = access->job = NULL;
+    set_gate_leave(&access->pass);
+    slot_finish(&access->slot, err);
 }
 
 static void run(void *arg)
 {
-    struct set_turn *turn = arg;
+    struct set_access *access = arg;
     struct err err = {0};
 
-    turn->job = turn->order.make(turn->order.arg, &err);
-    if (turn->job != NULL)
-        turn->worker =
-            start_job(turn, turn->order.urgency, turn->order.run, turn->job, on_job_done, &err);
+    access->job = access->order.make(access->order.arg, &err);
+    if (access->job != NULL)
+        access->worker = start_job(access, access->order.urgency, access->order.run, access->job,
+                                   on_job_done, &err);
     /* A job that could not start is gone. */
-    if (turn->worker == NULL)
-        fail(turn, &err);
+    if (access->worker == NULL)
+        fail(access, &err);
     else
-        *turn->order.job = turn->job;
+        *access->order.job = access->job;
 }
 
-static void begin(struct set_turn *turn)
+static void begin(struct set_access *access)
 {
-    const struct set_order *order = &turn->order;
+    const struct set_order *order = &access->order;
     struct err err;
 
     if (order->gate == NULL)
-        run(turn);
-    else if (!set_gate_enter(order->gate, order->disk, run, turn, &turn->pass, &err))
-        fail(turn, &err);
+        run(access);
+    else if (!set_gate_enter(order->gate, order->disk, run, access, &access->pass, &err))
+        fail(access, &err);
 }
 
 static void destroy(struct slot *slot)
 {
-    struct set_turn *turn = (struct set_turn *)slot;
-    bool runs = turn->worker != NULL && !turn->has_run;
+    struct set_access *access = (struct set_access *)slot;
+    bool runs = access->worker != NULL && !access->has_run;
 
-    sd_event_source_set_enabled(turn->slot.later, SD_EVENT_OFF);
-    turn->unheard = true;
-    if (!runs && (turn->heard || turn->job == NULL || !starts_removal(turn)))
-        end_turn(turn);
+    sd_event_source_set_enabled(access->slot.later, SD_EVENT_OFF);
+    access->unheard = true;
+    if (!runs && (access->heard || access->job == NULL || !starts_removal(access)))
+        end_access(access);
 }
 
 static void on_heard(void *arg, const struct err *err)
 {
-    struct set_turn *turn = arg;
+    struct set_access *access = arg;
 
-    turn->heard = true;
-    /* Whoever hears drops the slot, and with it the turn. */
-    turn->on_done(turn->order.arg, err);
+    access->heard = true;
+    /* Whoever hears drops the slot, and with it the access. */
+    access->on_done(access->order.arg, err);
 }
 
 struct slot *set_owner_start(struct set_owner *owner, const struct set_order *order,
                              slot_done *on_done, struct err *err)
 {
-    struct set_turn *turn = calloc(1, sizeof *turn), **last = &owner->first;
+    struct set_access *access = calloc(1, sizeof *access), **last = &owner->first;
 
-    if (turn == NULL || !slot_open(&turn->slot, order->loop, destroy, on_heard, turn, err)) {
-        if (turn == NULL)
+    if (access == NULL || !slot_open(&access->slot, order->loop, destroy, on_heard, access, err)) {
+        if (access == NULL)
             err_memory(err);
-        free(turn);
+        free(access);
         return NULL;
     }
-    turn->owner = owner;
-    turn->order = *order;
-    turn->on_done = on_done;
+    access->owner = owner;
+    access->order = *order;
+    access->on_done = on_done;
     while (*last != NULL)
         last = &(*last)->next;
-    *last = turn;
-    if (owner->first == turn)
-        begin(turn);
-    return &turn->slot;
+    *last = access;
+    if (owner->first == access)
+        begin(access);
+    return &access->slot;
 }
 
 bool set_owner_runs_swap(const struct set_owner *owner)
@@ -171,9 +173,9 @@ bool set_owner_runs_swap(const struct set_owner *owner)
 void set_owner_close(struct set_owner *owner)
 {
     while (owner->first != NULL) {
-        struct set_turn *turn = owner->first;
+        struct set_access *access = owner->first;
 
-        owner->first = turn->next;
-        free_turn(turn);
+        owner->first = access->next;
+        free_access(access);
     }
 }

@@ -3,8 +3,8 @@
  *
  * Whatever reads or changes a set as a whole runs alone: a publication and a rollback, a read and a
  * removal never overlap. They wait for one another in the order in which they came. A job is made
- * when its turn has come, so that it knows what those before it have left, and when the gate has a
- * place for it.
+ * when it has the set to itself, so that it knows what those before it have left, and when the gate
+ * has a place for it.
  */
 #ifndef LEAFD_CERT_SET_OWNER_H
 #define LEAFD_CERT_SET_OWNER_H
@@ -12,12 +12,12 @@
 #include "cert/set_gate.h"
 #include "cert/set_jobs.h"
 
-/* Makes the job of a turn that has come; NULL with *err filled if it cannot. The turn owns it. */
+/* Makes the job that has the set now, which owns it; NULL with *err filled if it cannot. */
 typedef struct cert_job *set_make(void *arg, struct err *err);
 
 /* Initialise with {0}. */
 struct set_owner {
-    struct set_turn *first; /* it runs; those behind it wait */
+    struct set_access *first; /* it runs; those behind it wait */
 };
 
 /* What is to be done with the set. All borrowed while it waits or runs. */
@@ -30,17 +30,17 @@ struct set_order {
     enum worker_urgency urgency;
     bool swaps;            /* it may change what is published */
     bool stages;           /* what its draft names is removed if nobody hears of it */
-    struct cert_job **job; /* where it is found while the turn has it; NULL there: it has none */
+    struct cert_job **job; /* where it is found while it has the set; NULL there: none has */
     set_make *make;
     worker_run *run;
     void *arg; /* of make, and of on_done */
 };
 
 /*
- * set_owner_start - runs the job when its turn has come
+ * set_owner_start - runs the job when it has the set to itself
  *
- * The turn lasts until the slot is dropped. If that is while the job runs, the job runs to its end
- * unheard and what it staged is removed; only then is it the next one's turn. Whoever drops the
+ * It has the set until the slot is dropped. If that is while the job runs, the job runs to its end
+ * unheard and what it staged is removed; only then the next one has the set. Whoever drops the
  * slot forgets *order->job. NULL with *err filled, class local.
  */
 struct slot *set_owner_start(struct set_owner *owner, const struct set_order *order,

@@ -1,7 +1,7 @@
 /*
  * stage - what the stages of both machines begin and end with
  *
- * Each stage ends once, in a later turn of the loop, also if it could not start.
+ * Each stage ends once, in a later iteration of the loop, also if it could not start.
  */
 #ifndef LEAFD_CERT_STAGE_H
 #define LEAFD_CERT_STAGE_H
@@ -19,7 +19,7 @@ void stage_release(struct cert_tools *tools);
  * stage_slot - the stage that was started
  *
  * If `started` is NULL it is one that ends at once with `err`, well if that is NULL: on_done runs
- * in a later turn of the loop. NULL if there is no memory even for that: the loop ends.
+ * in a later iteration of the loop. NULL if there is no memory even for that: the loop ends.
  */
 struct slot *stage_slot(const struct cert_work *work, struct slot *started, const struct err *err,
                         slot_done *on_done, void *arg);

@@ -44,7 +44,7 @@ struct http_pool {
     uint64_t born_us; /* on the boot clock */
     void (*on_turned)(void *arg);
     void *arg;
-    bool in_turn;  /* it must not be freed underneath */
+    bool in_use;   /* it must not be freed underneath */
     bool undriven; /* a socket or timer of libcurl's could not be watched */
     bool spoiled, retired, closing;
 };
@@ -61,7 +61,7 @@ static void free_pool(struct http_pool *pool)
 
 static void free_if_done(struct http_pool *pool)
 {
-    if (pool->retired && pool->running == NULL && !pool->in_turn)
+    if (pool->retired && pool->running == NULL && !pool->in_use)
         free_pool(pool);
 }
 
@@ -85,19 +85,19 @@ static void give_back(struct http_transfer *transfer)
  */
 static void abandon_undriven(struct http_pool *pool)
 {
-    bool in_turn = pool->in_turn;
+    bool in_use = pool->in_use;
 
     if (!pool->undriven)
         return;
     pool->spoiled = true;
-    pool->in_turn = true;
+    pool->in_use = true;
     while (pool->running != NULL) {
         struct http_transfer *transfer = pool->running;
 
         give_back(transfer);
         transfer->on_ended(transfer, CURLE_OUT_OF_MEMORY);
     }
-    pool->in_turn = in_turn;
+    pool->in_use = in_use;
 }
 
 /* Whether another connection may lead to a server that does better. */
@@ -137,13 +137,13 @@ static void drive(struct http_pool *pool, curl_socket_t fd, int what)
 {
     int running;
 
-    pool->in_turn = true;
+    pool->in_use = true;
     /* Without memory libcurl forgets a socket or a timer of its own, and says so only here. */
     if (curl_multi_socket_action(pool->multi, fd, what, &running) != CURLM_OK)
         pool->undriven = true;
     deliver(pool);
     pool->on_turned(pool->arg);
-    pool->in_turn = false;
+    pool->in_use = false;
     free_if_done(pool);
 }
 

@@ -88,8 +88,8 @@ sd_event *http_loop_event(struct http_loop *loop);
 /*
  * http_loop_add - starts a transfer, or queues it
  *
- * on_ended runs in a later turn, after the easy handle has left the loop; it may add and remove
- * transfers. Fails with class local.
+ * on_ended runs in a later iteration, after the easy handle has left the loop; it may add and
+ * remove transfers. Fails with class local.
  */
 bool http_loop_add(struct http_loop *loop, struct http_transfer *transfer, struct err *err);
 

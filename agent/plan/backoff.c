@@ -54,7 +54,7 @@ static uint64_t asked_wait_s(const struct backoff_state *state)
     return state->remaining_s > 0 ? duration_shorter(asked_s, state->remaining_s / 4) : asked_s;
 }
 
-uint64_t backoff_wait_ms(enum err_kind kind, const struct backoff_state *state, uint32_t chance)
+uint64_t backoff_wait_ms(enum err_kind kind, const struct backoff_state *state, uint32_t random)
 {
     const struct pace *pace = &paces[kind < ERR_KIND_COUNT ? kind : ERR_NONE];
     unsigned doublings = state->failures > 0 ? state->failures - 1 : 0;
@@ -68,7 +68,7 @@ uint64_t backoff_wait_ms(enum err_kind kind, const struct backoff_state *state, 
     /* The jitter goes on top of what the CA asked for, so that not all come back together. */
     window_s = larger(duration_shorter(pace->base_s << doublings, most_s), asked_s / 4);
     window_s = duration_shorter(window_s, BACKOFF_MOST_S - least_s);
-    return larger(least_s * 1000 + random_share(window_s * 1000, chance), LEAST_WAIT_MS);
+    return larger(least_s * 1000 + random_share(window_s * 1000, random), LEAST_WAIT_MS);
 }
 
 uint64_t backoff_patience_ms(const struct backoff_state *state)

@@ -31,11 +31,11 @@ struct backoff_state {
 /*
  * backoff_wait_ms - milliseconds until the next try
  *
- * `chance` is a random number, evenly spread over uint32_t. Retry-After is obeyed up to 24 minutes
+ * `random` is a random number, evenly spread over uint32_t. Retry-After is obeyed up to 24 minutes
  * and up to a quarter of the remaining time, and jittered on top by the wait that the failures call
  * for, at least a quarter of it. When the machine has just booted no wait is shorter than 5 s.
  */
-uint64_t backoff_wait_ms(enum err_kind kind, const struct backoff_state *state, uint32_t chance);
+uint64_t backoff_wait_ms(enum err_kind kind, const struct backoff_state *state, uint32_t random);
 
 /*
  * backoff_patience_ms - the longest that others' failures may put off a try, in milliseconds

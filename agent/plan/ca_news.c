@@ -47,12 +47,12 @@ uint64_t ca_news_spread_s(uint64_t configured, uint64_t poll_s)
     return configured == CA_NEWS_AUTO || configured < least_s ? least_s : configured;
 }
 
-uint64_t ca_news_first_ms(uint64_t poll_s, uint32_t chance)
+uint64_t ca_news_first_ms(uint64_t poll_s, uint32_t random)
 {
-    return random_share(poll_s * 1000, chance);
+    return random_share(poll_s * 1000, random);
 }
 
-uint64_t ca_news_wait_ms(const struct ca_wait *wait, uint32_t chance)
+uint64_t ca_news_wait_ms(const struct ca_wait *wait, uint32_t random)
 {
     unsigned doublings = wait->failures < DOUBLINGS_MOST ? wait->failures : DOUBLINGS_MOST;
     uint64_t wait_ms = wait->poll_s * 1000;
@@ -61,7 +61,7 @@ uint64_t ca_news_wait_ms(const struct ca_wait *wait, uint32_t chance)
         wait_ms /= 8;
     else
         wait_ms <<= doublings;
-    return wait_ms - wait_ms / 8 + random_share(wait_ms / 4, chance);
+    return wait_ms - wait_ms / 8 + random_share(wait_ms / 4, random);
 }
 
 static uint64_t lesser(uint64_t a, uint64_t b)

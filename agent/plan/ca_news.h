@@ -60,7 +60,7 @@ uint64_t ca_news_poll_s(uint64_t configured, uint64_t life_s);
 uint64_t ca_news_spread_s(uint64_t configured, uint64_t poll_s);
 
 /* ca_news_first_ms - the milliseconds until the first look: anywhere in the poll's length */
-uint64_t ca_news_first_ms(uint64_t poll_s, uint32_t chance);
+uint64_t ca_news_first_ms(uint64_t poll_s, uint32_t random);
 
 struct ca_wait {
     uint64_t poll_s;
@@ -71,11 +71,11 @@ struct ca_wait {
 /*
  * ca_news_wait_ms - the milliseconds until the next look
  *
- * Within an eighth of the poll's length, from `chance`, which is evenly spread over uint32_t, so
+ * Within an eighth of the poll's length, from `random`, which is evenly spread over uint32_t, so
  * that a fleet does not ask together. After failures up to four times as
  * long; after an unsure look an eighth of it.
  */
-uint64_t ca_news_wait_ms(const struct ca_wait *wait, uint32_t chance);
+uint64_t ca_news_wait_ms(const struct ca_wait *wait, uint32_t random);
 
 /*
  * ca_news_shown_s - when the first certificate of a new CA may be shown

@@ -431,7 +431,8 @@ static void try_next(struct tls_probe *probe, const struct err *why)
     sd_event_source_set_enabled(probe->limit, SD_EVENT_ONESHOT);
 }
 
-/* It is its turn, from the next turn of the loop on: nobody connects while somebody drops all. */
+/* It is its turn, from the next iteration of the loop on: nobody connects while somebody drops all.
+ */
 static void on_permitted(void *arg)
 {
     struct tls_probe *probe = arg;

@@ -25,13 +25,13 @@ struct reload {
     struct reload_tools tools;
     struct config *config;
     const struct cert_config *cert;
-    size_t next;       /* the line to carry out */
-    struct slot *turn; /* of the lines before it */
+    size_t next;        /* the line to carry out */
+    struct slot *batch; /* of the lines before it */
     struct arena arena;
     const char *variables[VARIABLES_MOST + 1];
 };
 
-/* The lines of one turn; it may outlive the section that asked for it, if others wait for it. */
+/* The lines of one batch; it may outlive the section that asked for it, if others wait for it. */
 struct stretch {
     struct reload_tools tools;
     struct config *config;
@@ -267,7 +267,7 @@ static void destroy_work(struct slot *slot)
     slot_free(slot);
 }
 
-/* Begins a stretch whose turn it is. */
+/* Begins a stretch whose batch has come. */
 static struct slot *begin_stretch(void *job, slot_done *on_done, void *arg, struct err *err)
 {
     struct stretch *stretch = job;
@@ -285,7 +285,8 @@ static struct slot *begin_stretch(void *job, slot_done *on_done, void *arg, stru
     return NULL;
 }
 
-/* -- turns ----------------------------------------------------------------------------------------
+/* -- batches
+ * ---------------------------------------------------------------------------------------
  */
 
 static void free_stretch(void *job)
@@ -328,7 +329,7 @@ static struct stretch *new_stretch(const struct reload *reload, size_t count, st
     return NULL;
 }
 
-size_t reload_lines_in_turn(const struct reload_list *lines, size_t first)
+size_t reload_lines_in_batch(const struct reload_list *lines, size_t first)
 {
     const struct reload_action *one = &lines->items[first];
     size_t count = 1;
@@ -379,8 +380,8 @@ static void add_line(struct digest *digest, const struct cert_config *cert,
     add_word(digest, action->payload == NULL ? NULL : cert->directory);
 }
 
-bool reload_order_turn(const struct cert_config *cert, size_t first, size_t count,
-                       const char *const *variables, struct turn_order *order, struct err *err)
+bool reload_order_batch(const struct cert_config *cert, size_t first, size_t count,
+                        const char *const *variables, struct batch_order *order, struct err *err)
 {
     const struct reload_action *lines = &cert->reloads.items[first];
     struct digest key = {0}, lane = {0};
@@ -403,30 +404,30 @@ static void destroy_reload(struct slot *slot)
 {
     struct reload *reload = (struct reload *)slot;
 
-    slot_drop(reload->turn);
+    slot_drop(reload->batch);
     arena_free(&reload->arena);
     config_unref(reload->config);
     slot_free(slot);
 }
 
-static void on_turn_done(void *arg, const struct err *err);
+static void on_batch_done(void *arg, const struct err *err);
 
-/* Asks for the turn of the next lines. */
-static bool start_turn(struct reload *reload, struct err *err)
+/* Has the next lines carried out. */
+static bool start_batch(struct reload *reload, struct err *err)
 {
-    size_t count = reload_lines_in_turn(&reload->cert->reloads, reload->next);
-    struct turn_order order = {
+    size_t count = reload_lines_in_batch(&reload->cert->reloads, reload->next);
+    struct batch_order order = {
         .apart_us = apart_us, .begin = begin_stretch, .free_job = free_stretch};
 
-    if (!reload_order_turn(reload->cert, reload->next, count, reload->variables, &order, err))
+    if (!reload_order_batch(reload->cert, reload->next, count, reload->variables, &order, err))
         return false;
     order.job = new_stretch(reload, count, err);
     if (order.job == NULL)
         return false;
     reload->next += count;
-    reload->turn = reload_turn_start(reload->tools.turns, reload->tools.loop, &order, on_turn_done,
-                                     reload, err);
-    return reload->turn != NULL;
+    reload->batch = reload_batch_start(reload->tools.batches, reload->tools.loop, &order,
+                                       on_batch_done, reload, err);
+    return reload->batch != NULL;
 }
 
 static void go_on(struct reload *reload)
@@ -436,16 +437,16 @@ static void go_on(struct reload *reload)
 
     while (reload->next < lines->count && lines->items[reload->next].verb == RELOAD_NONE)
         reload->next++;
-    if (reload->next == lines->count || !start_turn(reload, &err))
+    if (reload->next == lines->count || !start_batch(reload, &err))
         slot_finish(&reload->slot, &err);
 }
 
-static void on_turn_done(void *arg, const struct err *turn_err)
+static void on_batch_done(void *arg, const struct err *batch_err)
 {
     struct reload *reload = arg;
-    const struct err err = *turn_err;
+    const struct err err = *batch_err;
 
-    reload->turn = slot_drop(reload->turn);
+    reload->batch = slot_drop(reload->batch);
     if (err.kind != ERR_NONE)
         slot_finish(&reload->slot, &err);
     else

@@ -438,7 +438,7 @@ static int on_limit(sd_event_source *source, uint64_t now_us, void *arg)
 
     (void)source;
     (void)now_us;
-    if (talk->over) /* and waits for its turn of the loop */
+    if (talk->over) /* and waits for its iteration of the loop */
         return 0;
     err_set(&err, ERR_CONSUMER, "reload: %s: %s: the consumer did not answer within %llus",
             talk->order->socket, reload_answer_subject(talk->line),

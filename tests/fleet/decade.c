@@ -39,7 +39,7 @@ enum {
 };
 
 /* app/engine: a clock that was set makes failures be tried again, so often. */
-enum { HURRY_EVERY_S = 60, HURRIES_IN_A_ROW = 3 };
+enum { EARLY_EVERY_S = 60, EARLY_IN_A_ROW = 3 };
 
 /* What befalls the machine, each with the mean time between two of it. */
 enum trouble { OUTAGE, CLOCK_SET, SUSPEND, RESTART, CRASH_LOOP, TROUBLE_COUNT };
@@ -74,7 +74,7 @@ struct life {
     unsigned failures;
     uint64_t try_again_at_s; /* kept on disk */
     enum err_kind failure;
-    int64_t hurries_paid_s;
+    int64_t early_paid_s;
 
     int64_t asked_at_s[HOUR_MOST]; /* a ring */
     uint64_t asked;
@@ -280,17 +280,17 @@ static void read_disk(struct life *life, bool is_first)
 }
 
 /* app/engine: engine_recompute. The smallest step of the clock here is an hour. */
-static void hurry(struct life *life)
+static void try_early(struct life *life)
 {
     const struct backoff_state state = {.failures = 1, .lifetime_s = life->ttl_s};
     int64_t until_s =
         life->now_s + 1 + (int64_t)backoff_wait_ms(ERR_NONE, &state, draw(life)) / 1000;
 
-    life->hurries_paid_s =
-        later(life->hurries_paid_s, life->now_s - (HURRIES_IN_A_ROW - 1) * HURRY_EVERY_S);
-    if (life->hurries_paid_s > life->now_s)
+    life->early_paid_s =
+        later(life->early_paid_s, life->now_s - (EARLY_IN_A_ROW - 1) * EARLY_EVERY_S);
+    if (life->early_paid_s > life->now_s)
         return;
-    life->hurries_paid_s += HURRY_EVERY_S;
+    life->early_paid_s += EARLY_EVERY_S;
     if (life->state != BACKING_OFF || until_s >= life->until_s)
         return;
     if (life->failure == ERR_UNTRUSTED || wall_s(life) >= life->published.not_after) {
@@ -328,7 +328,7 @@ static void set_clock(struct life *life)
     if (which == 6) /* a machine without a clock of its own boots in 1970 */
         read_disk(life, true);
     else
-        hurry(life);
+        try_early(life);
 }
 
 static void befall(struct life *life, enum trouble trouble)
@@ -398,7 +398,7 @@ static void set_clock_right(struct life *life)
 {
     life->offset_s = 0;
     life->calm_since_s = life->now_s;
-    hurry(life);
+    try_early(life);
 }
 
 static void live(struct life *life)

@@ -11,7 +11,7 @@ struct moment {
     struct validity life;
     struct renewal_rule rule;
     uint64_t issued_s, now_s, try_again_at_s, lifetime_s, remaining_s;
-    uint32_t spread, chance, failures, retry_after_s, kind, flags;
+    uint32_t spread, random, failures, retry_after_s, kind, flags;
 };
 
 static void try_renewal(const struct moment *moment)
@@ -39,11 +39,12 @@ static void try_backoff(const struct moment *moment)
         .just_booted = moment->flags & 1,
     };
     enum err_kind kind = (enum err_kind)(moment->kind % (ERR_KIND_COUNT + 1));
-    uint64_t wait_ms = backoff_wait_ms(kind, &state, moment->chance);
+    uint64_t wait_ms = backoff_wait_ms(kind, &state, moment->random);
     uint64_t left_ms = backoff_resume_ms(moment->now_s + wait_ms / 1000, moment->now_s);
 
     fuzz_promise(wait_ms >= 1000 && wait_ms <= BACKOFF_MOST_S * 1000, "1 s to 30 min");
-    fuzz_promise(wait_ms >= backoff_wait_ms(kind, &state, 0), "a wait grows with its chance");
+    fuzz_promise(wait_ms >= backoff_wait_ms(kind, &state, 0),
+                 "a wait grows with its random number");
     if (moment->now_s < UINT64_MAX - BACKOFF_MOST_S)
         fuzz_promise(left_ms == wait_ms / 1000 * 1000, "a wait that was kept is believed");
 }

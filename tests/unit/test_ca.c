@@ -194,7 +194,7 @@ static uint64_t life_of(const void *cert)
     return 0;
 }
 
-static bool hear_issuer(void *cert, const struct ca_named *named)
+static bool hear_issuer(void *cert, const struct ca_named_issuer *named)
 {
     struct heard *heard = cert;
 
@@ -425,7 +425,7 @@ static void without_a_session_the_ca_is_away_and_nobody_asks_again_at_once(void 
     /* The second turn ends with the failure of the first one. */
     assert_int_equal(fixture->script.login_count, 1);
     assert_int_equal(fixture->script.sign_count, 0);
-    ca_hurry(fixture->ca);
+    ca_end_pause(fixture->ca);
     assert_int_equal(make_one(fixture), ERR_NONE);
     assert_int_equal(fixture->back, 1);
 }
@@ -477,7 +477,7 @@ static void an_outage_at_another_address_is_told_again_and_ends_once(void **stat
     assert_int_equal(fixture->away, 2);
     assert_int_equal(fixture->why, ERR_DENIED);
     fixture->script.logins = "2";
-    ca_hurry(fixture->ca);
+    ca_end_pause(fixture->ca);
     assert_int_equal(make_one(fixture), ERR_TRANSIENT);
     assert_int_equal(make_one(fixture), ERR_TRANSIENT);
     assert_int_equal(make_one(fixture), ERR_NONE);
@@ -714,7 +714,7 @@ static void a_login_whose_credentials_hang_ends_and_the_next_one_is_well(void **
     assert_false(ca_is_away(fixture->ca)); /* it was not asked */
     end_hang(&hang);
     fixture->config.vault.timeout_s = 10;
-    ca_hurry(fixture->ca);
+    ca_end_pause(fixture->ca);
     assert_int_equal(make_one(fixture), ERR_NONE);
 }
 
@@ -765,13 +765,13 @@ static void a_look_asks_the_certificates_of_its_place_once_each(void **state)
         assert_int_equal(certs[i].named, 1);
         assert_int_equal(certs[i].revoked, certs[i].is_published);
     }
-    assert_string_not_equal(ca_named(&certs[0].interest), "");
+    assert_string_not_equal(ca_issuer_key(&certs[0].interest), "");
     for (size_t i = 0; i < CROWD; i++)
         ca_leave(fixture->ca, &certs[i].interest);
     turn_until(fixture, &other.revoked, 1);
     assert_int_equal(other.asked, other.revoked);
     assert_int_equal(certs[0].asked, 1);
-    assert_string_equal(ca_named(&certs[0].interest), "");
+    assert_string_equal(ca_issuer_key(&certs[0].interest), "");
     ca_leave(fixture->ca, &other.interest);
     free(certs);
 }

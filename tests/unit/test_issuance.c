@@ -417,7 +417,7 @@ static void another_issuer_makes_one_early_renewal_once_it_is_certain(void **sta
 {
     struct fixture *fixture = *state;
     struct cert_work *work = wait_with_leaf(fixture);
-    struct ca_named named = {.key = "aa", .in_a_row = 1};
+    struct ca_named_issuer named = {.key = "aa", .in_a_row = 1};
 
     assert_false(issuance_take_issuer(&fixture->issuance, &named));
     assert_true(work->state.ca.has_baseline);
@@ -433,7 +433,7 @@ static void another_issuer_makes_one_early_renewal_once_it_is_certain(void **sta
     /* Its leaf is of "bb"; a node out of step names "aa" again. */
     cert_work_forget_early_renewal(work);
     strcpy(work->published.authority_key, "bb");
-    named = (struct ca_named){.key = "aa", .in_a_row = 9};
+    named = (struct ca_named_issuer){.key = "aa", .in_a_row = 9};
     assert_false(issuance_take_issuer(&fixture->issuance, &named));
     assert_int_equal(work->early_renewal.due_s, 0);
 }
@@ -442,7 +442,7 @@ static void who_was_named_from_the_first_is_no_news(void **state)
 {
     struct fixture *fixture = *state;
     struct cert_work *work = wait_with_leaf(fixture);
-    struct ca_named named = {.key = "another tenant's", .in_a_row = 1};
+    struct ca_named_issuer named = {.key = "another tenant's", .in_a_row = 1};
 
     for (; named.in_a_row < 9; named.in_a_row++)
         assert_false(issuance_take_issuer(&fixture->issuance, &named));
@@ -452,7 +452,7 @@ static void who_was_named_from_the_first_is_no_news(void **state)
 static void a_new_issuer_ends_a_pause(void **state)
 {
     struct fixture *fixture = *state;
-    struct ca_named named = {.key = "bb", .in_a_row = 3, .is_new = true};
+    struct ca_named_issuer named = {.key = "bb", .in_a_row = 3, .is_new = true};
 
     fixture->config->agent.ca_spread_s = 80;
     deliver(fixture, ISSUANCE_ON_FAILED);

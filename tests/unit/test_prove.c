@@ -1253,8 +1253,8 @@ static void an_admin_interface_by_https_must_be_trusted(void **state)
 
 static void reload(struct stage *stage, const char *method, const char *url, const char *socket)
 {
-    struct reload_turns turns = {0};
-    const struct reload_tools tools = {stage->loop, stage->workers, stage->http, &turns};
+    struct reload_batches batches = {0};
+    const struct reload_tools tools = {stage->loop, stage->workers, stage->http, &batches};
     struct reload_action actions[] = {
         {.verb = RELOAD_HTTP, .method = method, .http = {url, socket, "ADMIN"}}};
     struct slot *slot;

@@ -366,7 +366,7 @@ static void nobody_is_signalled_when_it_is_too_late(void **state)
     assert_int_equal(exit_of(pid), 7);
 }
 
-/* -- turns ----------------------------------------------------------------------------------------
+/* -- batches --------------------------------------------------------------------------------------
  */
 
 enum { ASKERS_MOST = 100 };
@@ -374,7 +374,7 @@ enum { ASKERS_MOST = 100 };
 /* A consumer that is reloaded, and those who ask for it. */
 struct bench {
     sd_event *loop;
-    struct reload_turns turns;
+    struct reload_batches batches;
     struct slot *running[ASKERS_MOST]; /* the last is the latest */
     unsigned begun, freed;
     bool cannot_begin;
@@ -400,9 +400,9 @@ static int close_bench(void **state)
 
     for (size_t i = 0; i < ASKERS_MOST; i++)
         slot_drop(bench->askers[i].slot);
-    assert_null(bench->turns.lanes);
-    assert_null(bench->turns.waiting);
-    assert_int_equal(bench->turns.permits.taken, 0);
+    assert_null(bench->batches.lanes);
+    assert_null(bench->batches.waiting);
+    assert_int_equal(bench->batches.permits.taken, 0);
     sd_event_unref(bench->loop);
     free(bench);
     return 0;
@@ -436,14 +436,14 @@ static void free_job(void *job)
 
 static void ask(struct bench *bench, size_t who, const char *key, const char *lane)
 {
-    struct turn_order order = {
+    struct batch_order order = {
         .apart_us = bench->apart_us, .begin = begin, .job = bench, .free_job = free_job};
     struct err err;
 
     snprintf(order.key, sizeof order.key, "%s", key);
     snprintf(order.lane, sizeof order.lane, "%s", lane);
     bench->askers[who].slot =
-        reload_turn_start(&bench->turns, bench->loop, &order, hear, &bench->askers[who], &err);
+        reload_batch_start(&bench->batches, bench->loop, &order, hear, &bench->askers[who], &err);
     assert_non_null(bench->askers[who].slot);
 }
 
@@ -599,12 +599,12 @@ static void the_next_of_a_kind_lets_others_gather(void **state)
  */
 
 static void keys_of(const struct cert_config *cert, const char *const *variables,
-                    struct turn_order *order)
+                    struct batch_order *order)
 {
     struct err err;
 
-    assert_true(reload_order_turn(cert, 0, reload_lines_in_turn(&cert->reloads, 0), variables,
-                                  order, &err));
+    assert_true(reload_order_batch(cert, 0, reload_lines_in_batch(&cert->reloads, 0), variables,
+                                   order, &err));
 }
 
 static void reloads_are_identical_if_either_does_what_the_other_does(void **state)
@@ -699,7 +699,7 @@ static void reloads_are_identical_if_either_does_what_the_other_does(void **stat
                                       .directory = "/tls/b",
                                       .trust_anchor = rows[i].other_anchor ? "/ca.pem" : NULL,
                                       .command_timeout_s = rows[i].other_limit ? 31 : 30};
-        struct turn_order its_a, its_b, again;
+        struct batch_order its_a, its_b, again;
 
         keys_of(&a, of_a, &its_a);
         keys_of(&b, of_b, &its_b);
@@ -726,14 +726,14 @@ static void lines_at_one_socket_are_one_turn(void **state)
     static const size_t wanted[] = {1, 1, 3, 1, 1, 1, 1, 1};
     const struct cert_config cert = {.reloads = {actions, COUNT_OF(actions)}};
     static const char *const none[] = {NULL};
-    struct turn_order both, one;
+    struct batch_order both, one;
     struct err err;
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(actions); i++)
-        assert_int_equal(reload_lines_in_turn(&cert.reloads, i), wanted[i]);
-    assert_true(reload_order_turn(&cert, 2, 3, none, &both, &err));
-    assert_true(reload_order_turn(&cert, 2, 1, none, &one, &err));
+        assert_int_equal(reload_lines_in_batch(&cert.reloads, i), wanted[i]);
+    assert_true(reload_order_batch(&cert, 2, 3, none, &both, &err));
+    assert_true(reload_order_batch(&cert, 2, 1, none, &one, &err));
     assert_string_not_equal(both.key, one.key);
     assert_string_equal(both.lane, one.lane);
 }

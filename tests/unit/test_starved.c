@@ -140,7 +140,8 @@ static void a_starved_vetting_fails_as_local_or_passes_whole(void **state)
     end_scene(&scene);
 }
 
-/* -- a set's turn ---------------------------------------------------------------------------------
+/* -- the set to itself
+ * ---------------------------------------------------------------------------------
  */
 
 static unsigned ends;

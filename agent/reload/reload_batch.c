@@ -1,4 +1,4 @@
-#include "reload/reload_turn.h"
+#include "reload/reload_batch.h"
 
 #include "base/clock.h"
 
@@ -7,33 +7,33 @@
 #include <string.h>
 
 /* One who asked. */
-struct turn {
+struct asker {
     struct slot slot;
     struct batch *batch; /* NULL: it has ended */
-    struct turn *next, **at;
+    struct asker *next, **at;
 };
 
 /* A reload, for all who asked before it began. */
 struct batch {
     char key[DIGEST_HEX_BYTES]; /* first: the tree of those that wait compares it */
-    struct reload_turns *turns;
+    struct reload_batches *batches;
     struct reload_lane *lane;
     struct batch *next, **at; /* in the lane, while it waits */
     uint64_t apart_us;
-    turn_begin *begin;
+    batch_begin *begin;
     void *job;
     void (*free_job)(void *job);
     bool has_begun; /* who asks from now on gets the next one */
     struct permit permit;
     struct slot later; /* begins it */
     struct slot *step; /* while it runs */
-    struct turn *first, **end;
+    struct asker *first, **end;
 };
 
 /* Lives as long as something waits or runs in it. */
 struct reload_lane {
     char name[DIGEST_HEX_BYTES]; /* first, likewise */
-    struct reload_turns *turns;
+    struct reload_batches *batches;
     sd_event *loop;
     struct batch *first, **end; /* that wait */
     struct batch *running;
@@ -56,9 +56,10 @@ static void *find(void *const *tree, const char *key)
 /* -- lanes ----------------------------------------------------------------------------------------
  */
 
-static struct reload_lane *open_lane(struct reload_turns *turns, sd_event *loop, const char *name)
+static struct reload_lane *open_lane(struct reload_batches *batches, sd_event *loop,
+                                     const char *name)
 {
-    struct reload_lane *lane = find(&turns->lanes, name);
+    struct reload_lane *lane = find(&batches->lanes, name);
 
     if (lane != NULL)
         return lane;
@@ -66,10 +67,10 @@ static struct reload_lane *open_lane(struct reload_turns *turns, sd_event *loop,
     if (lane == NULL)
         return NULL;
     memcpy(lane->name, name, sizeof lane->name);
-    lane->turns = turns;
+    lane->batches = batches;
     lane->loop = loop;
     lane->end = &lane->first;
-    if (tsearch(lane->name, &turns->lanes, compare) != NULL)
+    if (tsearch(lane->name, &batches->lanes, compare) != NULL)
         return lane;
     free(lane);
     return NULL;
@@ -80,7 +81,7 @@ static void leave_lane(struct reload_lane *lane)
 {
     if (lane->first != NULL || lane->running != NULL)
         return;
-    tdelete(lane->name, &lane->turns->lanes, compare);
+    tdelete(lane->name, &lane->batches->lanes, compare);
     sd_event_source_disable_unref(lane->pause);
     free(lane);
 }
@@ -88,19 +89,19 @@ static void leave_lane(struct reload_lane *lane)
 /* -- what began a moment ago ----------------------------------------------------------------------
  */
 
-static uint64_t next_begin_us(const struct reload_turns *turns, const char *key)
+static uint64_t next_begin_us(const struct reload_batches *batches, const char *key)
 {
     uint64_t next_us = 0;
 
     for (size_t i = 0; i < RELOADS_REMEMBERED; i++)
-        if (turns->begun[i].next_us > next_us && strcmp(turns->begun[i].key, key) == 0)
-            next_us = turns->begun[i].next_us;
+        if (batches->begun[i].next_us > next_us && strcmp(batches->begun[i].key, key) == 0)
+            next_us = batches->begun[i].next_us;
     return next_us;
 }
 
-static void remember_begin(struct reload_turns *turns, const struct batch *batch)
+static void remember_begin(struct reload_batches *batches, const struct batch *batch)
 {
-    struct reload_begun *begun = &turns->begun[turns->begun_next++ % RELOADS_REMEMBERED];
+    struct reload_begun *begun = &batches->begun[batches->begun_next++ % RELOADS_REMEMBERED];
 
     memcpy(begun->key, batch->key, sizeof begun->key);
     begun->next_us = clock_boot_us() + batch->apart_us;
@@ -122,7 +123,7 @@ static int on_pause_over(sd_event_source *source, uint64_t now_us, void *arg)
 /* Whether the first of the lane has to wait for its time; without memory for that it has not. */
 static bool has_to_wait(struct reload_lane *lane)
 {
-    uint64_t next_us = next_begin_us(lane->turns, lane->first->key);
+    uint64_t next_us = next_begin_us(lane->batches, lane->first->key);
 
     if (next_us <= clock_boot_us())
         return false;
@@ -159,7 +160,7 @@ static void advance(struct reload_lane *lane)
         return;
     take_out(batch);
     lane->running = batch;
-    if (!semaphore_acquire(&lane->turns->permits, 0, on_permitted, batch, &batch->permit, &err))
+    if (!semaphore_acquire(&lane->batches->permits, 0, on_permitted, batch, &batch->permit, &err))
         slot_finish(&batch->later, &err);
 }
 
@@ -173,9 +174,9 @@ static void leave(struct batch *batch)
     else
         take_out(batch);
     if (!batch->has_begun)
-        tdelete(batch->key, &batch->turns->waiting, compare);
+        tdelete(batch->key, &batch->batches->waiting, compare);
     slot_drop(batch->step);
-    semaphore_release(&batch->turns->permits, &batch->permit);
+    semaphore_release(&batch->batches->permits, &batch->permit);
     slot_close(&batch->later);
     batch->free_job(batch->job);
     free(batch);
@@ -185,12 +186,12 @@ static void leave(struct batch *batch)
 
 static void end(struct batch *batch, const struct err *err)
 {
-    struct turn *next;
+    struct asker *next;
 
-    for (struct turn *turn = batch->first; turn != NULL; turn = next) {
-        next = turn->next;
-        turn->batch = NULL;
-        slot_finish(&turn->slot, err);
+    for (struct asker *asker = batch->first; asker != NULL; asker = next) {
+        next = asker->next;
+        asker->batch = NULL;
+        slot_finish(&asker->slot, err);
     }
     leave(batch);
 }
@@ -202,24 +203,24 @@ static void on_step_done(void *arg, const struct err *step_err)
     end(arg, &err);
 }
 
-/* In a later turn of the loop: nothing is begun while somebody drops all. */
+/* In a later iteration of the loop: nothing is begun while somebody drops all. */
 static void begin(void *arg, const struct err *permit_err)
 {
     struct batch *batch = arg;
     struct err err = *permit_err;
 
-    tdelete(batch->key, &batch->turns->waiting, compare);
+    tdelete(batch->key, &batch->batches->waiting, compare);
     batch->has_begun = true;
     if (batch->apart_us > 0)
-        remember_begin(batch->turns, batch);
+        remember_begin(batch->batches, batch);
     if (err.kind == ERR_NONE)
         batch->step = batch->begin(batch->job, on_step_done, batch, &err);
     if (batch->step == NULL)
         end(batch, &err);
 }
 
-static struct batch *new_batch(struct reload_turns *turns, sd_event *loop,
-                               const struct turn_order *order, struct err *err)
+static struct batch *new_batch(struct reload_batches *batches, sd_event *loop,
+                               const struct batch_order *order, struct err *err)
 {
     struct batch *batch = calloc(1, sizeof *batch);
 
@@ -228,7 +229,7 @@ static struct batch *new_batch(struct reload_turns *turns, sd_event *loop,
         return NULL;
     }
     memcpy(batch->key, order->key, sizeof batch->key);
-    batch->turns = turns;
+    batch->batches = batches;
     batch->apart_us = order->apart_us;
     batch->begin = order->begin;
     batch->job = order->job;
@@ -238,7 +239,7 @@ static struct batch *new_batch(struct reload_turns *turns, sd_event *loop,
         free(batch);
         return NULL;
     }
-    if (tsearch(batch->key, &turns->waiting, compare) != NULL)
+    if (tsearch(batch->key, &batches->waiting, compare) != NULL)
         return batch;
     err_memory(err);
     slot_close(&batch->later);
@@ -247,17 +248,17 @@ static struct batch *new_batch(struct reload_turns *turns, sd_event *loop,
 }
 
 /* Takes the job if it goes well. */
-static struct batch *open_batch(struct reload_turns *turns, sd_event *loop,
-                                const struct turn_order *order, struct err *err)
+static struct batch *open_batch(struct reload_batches *batches, sd_event *loop,
+                                const struct batch_order *order, struct err *err)
 {
-    struct reload_lane *lane = open_lane(turns, loop, order->lane);
+    struct reload_lane *lane = open_lane(batches, loop, order->lane);
     struct batch *batch;
 
     if (lane == NULL) {
         err_memory(err);
         return NULL;
     }
-    batch = new_batch(turns, loop, order, err);
+    batch = new_batch(batches, loop, order, err);
     if (batch == NULL) {
         leave_lane(lane);
         return NULL;
@@ -273,44 +274,44 @@ static struct batch *open_batch(struct reload_turns *turns, sd_event *loop,
 /* -- those who ask --------------------------------------------------------------------------------
  */
 
-static void destroy_turn(struct slot *slot)
+static void destroy_asker(struct slot *slot)
 {
-    struct turn *turn = (struct turn *)slot;
-    struct batch *batch = turn->batch;
+    struct asker *asker = (struct asker *)slot;
+    struct batch *batch = asker->batch;
 
     if (batch != NULL) {
-        *turn->at = turn->next;
-        if (turn->next != NULL)
-            turn->next->at = turn->at;
+        *asker->at = asker->next;
+        if (asker->next != NULL)
+            asker->next->at = asker->at;
         else
-            batch->end = turn->at;
+            batch->end = asker->at;
         if (batch->first == NULL)
             leave(batch);
     }
     slot_free(slot);
 }
 
-struct slot *reload_turn_start(struct reload_turns *turns, sd_event *loop,
-                               const struct turn_order *order, slot_done *on_done, void *arg,
-                               struct err *err)
+struct slot *reload_batch_start(struct reload_batches *batches, sd_event *loop,
+                                const struct batch_order *order, slot_done *on_done, void *arg,
+                                struct err *err)
 {
-    struct turn *turn = slot_new(sizeof *turn, loop, destroy_turn, on_done, arg, err);
-    struct batch *waiting = turn == NULL ? NULL : find(&turns->waiting, order->key);
+    struct asker *asker = slot_new(sizeof *asker, loop, destroy_asker, on_done, arg, err);
+    struct batch *waiting = asker == NULL ? NULL : find(&batches->waiting, order->key);
 
-    if (turns->permits.most == 0)
-        semaphore_open(&turns->permits, RELOADS_AT_ONCE);
-    if (turn != NULL)
-        turn->batch = waiting != NULL ? waiting : open_batch(turns, loop, order, err);
-    if (turn == NULL || waiting != NULL || turn->batch == NULL)
+    if (batches->permits.most == 0)
+        semaphore_open(&batches->permits, RELOADS_AT_ONCE);
+    if (asker != NULL)
+        asker->batch = waiting != NULL ? waiting : open_batch(batches, loop, order, err);
+    if (asker == NULL || waiting != NULL || asker->batch == NULL)
         order->free_job(order->job);
-    if (turn == NULL)
+    if (asker == NULL)
         return NULL;
-    if (turn->batch == NULL) {
-        slot_free(&turn->slot);
+    if (asker->batch == NULL) {
+        slot_free(&asker->slot);
         return NULL;
     }
-    turn->at = turn->batch->end;
-    *turn->batch->end = turn;
-    turn->batch->end = &turn->next;
-    return &turn->slot;
+    asker->at = asker->batch->end;
+    *asker->batch->end = asker;
+    asker->batch->end = &asker->next;
+    return &asker->slot;
 }
