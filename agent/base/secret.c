@@ -91,16 +91,25 @@ void secret_wipe(struct secret *secret)
 
 #if !HAS_SANITIZER
 
+static void (*_Atomic next_free)(void *);
+
+/*
+ * When the program starts: dlsym(3) itself gives back what the last failure of its kind has left,
+ * and would come here again. Other libraries' constructors may want it before.
+ */
+__attribute__((constructor)) static void find_next_free(void)
+{
+    void (*found)(void *);
+
+    *(void **)&found = dlsym(RTLD_NEXT, "free");
+    next_free = found;
+}
+
 static void give_back(void *block)
 {
-    static void (*_Atomic next_free)(void *);
-    void (*give)(void *) = next_free;
-
-    if (give == NULL) {
-        *(void **)&give = dlsym(RTLD_NEXT, "free");
-        next_free = give;
-    }
-    give(block);
+    if (next_free == NULL)
+        find_next_free();
+    next_free(block);
 }
 
 /* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name) */
