@@ -2,12 +2,22 @@
 
 #include "pki/crypto.h"
 
+#include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/pem.h>
 
 #include <arpa/inet.h>
 #include <limits.h>
 #include <string.h>
+
+DEFINE_CLEANUP(cleanup_number, BIGNUM *, BN_clear_free)
+DEFINE_CLEANUP(cleanup_info, PKCS8_PRIV_KEY_INFO *, PKCS8_PRIV_KEY_INFO_free)
+
+/* Of P-521. */
+enum { EC_NUMBER_MOST_BYTES = 66, EC_POINT_MOST_BYTES = 1 + 2 * EC_NUMBER_MOST_BYTES };
+
+/* INTEGER 1, of an ECPrivateKey. */
+static const unsigned char ec_version[] = {V_ASN1_INTEGER, 1, 1};
 
 static const struct algorithm {
     const char *name;  /* of EVP_KEYMGMT-RSA(7), -EC(7), -ED25519(7) */
@@ -48,11 +58,86 @@ void key_free(EVP_PKEY *key)
     EVP_PKEY_free(key);
 }
 
+/* What an ECPrivateKey is made of. */
+struct ec_parts {
+    unsigned char number[EC_NUMBER_MOST_BYTES];
+    int number_length, point_length;
+    unsigned char *point;
+};
+
+static bool take_ec_parts(const EVP_PKEY *key, struct ec_parts *parts)
+{
+    CLEANUP(cleanup_number) BIGNUM *number = NULL;
+    size_t length;
+
+    parts->number_length = (EVP_PKEY_get_bits(key) + 7) / 8;
+    if (parts->number_length > (int)sizeof parts->number ||
+        EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_PRIV_KEY, &number) != 1 ||
+        BN_bn2binpad(number, parts->number, parts->number_length) != parts->number_length)
+        return false;
+    length = EVP_PKEY_get1_encoded_public_key((EVP_PKEY *)key, &parts->point);
+    parts->point_length = (int)length;
+    return length > 0 && length <= EC_POINT_MOST_BYTES;
+}
+
+/* An ECPrivateKey (RFC 5915 section 3) in DER, without the curve, which stands beside it. */
+static int write_ec_parts(const struct ec_parts *parts, unsigned char **ret_der)
+{
+    const int number = ASN1_object_size(0, parts->number_length, V_ASN1_OCTET_STRING);
+    const int bits = ASN1_object_size(0, parts->point_length + 1, V_ASN1_BIT_STRING);
+    const int body = (int)sizeof ec_version + number + ASN1_object_size(1, bits, 1);
+    const int length = ASN1_object_size(1, body, V_ASN1_SEQUENCE);
+    unsigned char *at = OPENSSL_malloc((size_t)length);
+
+    *ret_der = at;
+    if (at == NULL)
+        return 0;
+    ASN1_put_object(&at, 1, body, V_ASN1_SEQUENCE, V_ASN1_UNIVERSAL);
+    memcpy(at, ec_version, sizeof ec_version);
+    at += sizeof ec_version;
+    ASN1_put_object(&at, 0, parts->number_length, V_ASN1_OCTET_STRING, V_ASN1_UNIVERSAL);
+    memcpy(at, parts->number, (size_t)parts->number_length);
+    at += parts->number_length;
+    ASN1_put_object(&at, 1, bits, 1, V_ASN1_CONTEXT_SPECIFIC);
+    ASN1_put_object(&at, 0, parts->point_length + 1, V_ASN1_BIT_STRING, V_ASN1_UNIVERSAL);
+    *at++ = 0; /* bits that are not used */
+    memcpy(at, parts->point, (size_t)parts->point_length);
+    return length;
+}
+
+/*
+ * An EC key in PKCS#8 (RFC 5958), put together of its curve, number and point. libcrypto's own
+ * writer first sets up every encoder that it has, which takes OpenSSL 3.0 longer than making the
+ * key and the CSR.
+ */
+static PKCS8_PRIV_KEY_INFO *ec_info(const EVP_PKEY *key)
+{
+    CLEANUP(cleanup_info) PKCS8_PRIV_KEY_INFO *info = PKCS8_PRIV_KEY_INFO_new();
+    struct ec_parts parts = {0};
+    unsigned char *der = NULL;
+    char curve[64];
+    bool made = info != NULL && take_ec_parts(key, &parts) &&
+                EVP_PKEY_get_group_name(key, curve, sizeof curve, NULL) == 1;
+    int length = made ? write_ec_parts(&parts, &der) : 0;
+
+    OPENSSL_cleanse(parts.number, sizeof parts.number);
+    OPENSSL_free(parts.point);
+    if (length > 0 && PKCS8_pkey_set0(info, OBJ_nid2obj(NID_X9_62_id_ecPublicKey), 0, V_ASN1_OBJECT,
+                                      OBJ_nid2obj(OBJ_sn2nid(curve)), der, length) == 1)
+        return TAKE(info);
+    OPENSSL_clear_free(der, (size_t)length);
+    return NULL;
+}
+
 typedef int key_writer(BIO *bio, const EVP_PKEY *key);
 
 static int write_pem(BIO *bio, const EVP_PKEY *key)
 {
-    return PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL);
+    CLEANUP(cleanup_info)
+    PKCS8_PRIV_KEY_INFO *info = EVP_PKEY_is_a(key, "EC") ? ec_info(key) : NULL;
+
+    return info != NULL ? PEM_write_bio_PKCS8_PRIV_KEY_INFO(bio, info)
+                        : PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL);
 }
 
 static int write_traditional_pem(BIO *bio, const EVP_PKEY *key)
@@ -62,7 +147,11 @@ static int write_traditional_pem(BIO *bio, const EVP_PKEY *key)
 
 static int write_der(BIO *bio, const EVP_PKEY *key)
 {
-    return i2d_PKCS8PrivateKey_bio(bio, key, NULL, NULL, 0, NULL, NULL);
+    CLEANUP(cleanup_info)
+    PKCS8_PRIV_KEY_INFO *info = EVP_PKEY_is_a(key, "EC") ? ec_info(key) : NULL;
+
+    return info != NULL ? i2d_PKCS8_PRIV_KEY_INFO_bio(bio, info)
+                        : i2d_PKCS8PrivateKey_bio(bio, key, NULL, NULL, 0, NULL, NULL);
 }
 
 static bool write_key(const EVP_PKEY *key, key_writer *write_to, struct secret *ret_bytes,

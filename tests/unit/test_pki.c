@@ -44,6 +44,35 @@ static void every_key_type_is_made_written_and_read(void **state)
     }
 }
 
+/* A number may begin with zero bytes: one in 256 does. */
+static void an_ec_key_is_written_as_libcrypto_writes_it(void **state)
+{
+    static const enum key_type types[] = {KEY_ECDSA_P384, KEY_ECDSA_P521, KEY_ECDSA_P256};
+    struct err err;
+
+    (void)state;
+    for (size_t i = 0; i < 1000; i++) {
+        BIO *pem_bio = BIO_new(BIO_s_mem()), *der_bio = BIO_new(BIO_s_mem());
+        struct secret pem = {0}, der = {0};
+        EVP_PKEY *key = NULL;
+        char *bytes;
+
+        assert_true(key_generate(types[i < 20 ? i % 2 : 2], &key, &err));
+        assert_true(key_to_pem(key, false, &pem, &err) && key_to_der(key, false, &der, &err));
+        assert_int_equal(PEM_write_bio_PKCS8PrivateKey(pem_bio, key, NULL, NULL, 0, NULL, NULL), 1);
+        assert_int_equal(i2d_PKCS8PrivateKey_bio(der_bio, key, NULL, NULL, 0, NULL, NULL), 1);
+        assert_int_equal(BIO_get_mem_data(pem_bio, &bytes), pem.length);
+        assert_memory_equal(bytes, secret_expose(&pem), pem.length);
+        assert_int_equal(BIO_get_mem_data(der_bio, &bytes), der.length);
+        assert_memory_equal(bytes, secret_expose(&der), der.length);
+        secret_wipe(&pem);
+        secret_wipe(&der);
+        key_free(key);
+        BIO_free(pem_bio);
+        BIO_free(der_bio);
+    }
+}
+
 static void what_is_no_plain_key_is_refused(void **state)
 {
     static const char *const texts[] = {
@@ -1020,6 +1049,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_key_type_is_made_written_and_read),
+        cmocka_unit_test(an_ec_key_is_written_as_libcrypto_writes_it),
         cmocka_unit_test(what_is_no_plain_key_is_refused),
         cmocka_unit_test(nobody_is_asked_for_a_password),
         cmocka_unit_test(the_cache_knows_a_certificate_by_its_whole_text),
