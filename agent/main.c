@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/terminal.h"
 #include "config/config_load.h"
+#include "http/curl_library.h"
 #include "http/http_loop.h"
 
 #include <getopt.h>
@@ -89,7 +90,7 @@ typedef int command_run(struct config *config, const struct options *options);
 /* What commands need that hold secrets or talk to the CA. */
 static bool prepare(const struct config *config, struct err *err)
 {
-    return http_library_open(err) && harden_enter(config, err);
+    return curl_library_open(err) && http_library_open(err) && harden_enter(config, err);
 }
 
 static int fail(struct config *config, const struct err *err)
@@ -190,7 +191,11 @@ static int run_revoke(struct config *config, const struct options *options)
 /* Without the configuration, which may be what is broken. */
 static int run_reload(const struct options *options)
 {
+    struct err err;
+
     harden_relax();
+    if (!curl_library_open(&err))
+        return fail(NULL, &err);
     return control_reload(options->file, options->wait_s);
 }
 
@@ -301,6 +306,8 @@ static int load_and_run(const struct command *command, const struct options *opt
 
     if (command->only_looks || (command->run == run_check && !options->online))
         harden_relax();
+    else
+        curl_library_begin();
     config = command->only_looks ? config_load(options->file, true, &problems)
                                  : configuration_await(options->file, patience_of(command, options),
                                                        &problems, &told_to_end);
@@ -318,6 +325,7 @@ static int load_and_run(const struct command *command, const struct options *opt
             code = command->run(config, options);
     }
     config_problems_free(&problems);
+    curl_library_end();
     return code;
 }
 

@@ -1,7 +1,10 @@
 """What leafd does before anything else: signals wait, the environment gives no orders, files belong to nobody else."""
 import os
+import re
 import signal
 import subprocess
+
+import pytest
 
 from preloads import preload
 from scene import LEAFD, WEB, wait_for
@@ -104,3 +107,61 @@ def test_closed_standard_files_never_become_files_of_leafd(devca, site):
         finally:
             run.terminate()
         assert run.wait(timeout=60) == 0
+
+
+def loads_libcurl():
+    """Whether this leafd loads libcurl when it needs it; one with a libcurl of its own has it linked in."""
+    with open(LEAFD, "rb") as program:
+        return b"cannot load libcurl" in program.read()
+
+
+def test_only_who_asks_the_ca_loads_libcurl(devca, site):
+    if not loads_libcurl():
+        pytest.skip("this leafd has libcurl linked in")
+    site.configure(devca, {"web": WEB})
+    told = site.folder / "loader"
+
+    def loaded_by(*arguments):
+        done = site.command(*arguments, environment={"LD_DEBUG": "files", "LD_DEBUG_OUTPUT": str(told)})
+        files = [file.read_text() for file in site.folder.glob("loader.*")]
+        for file in site.folder.glob("loader.*"):
+            file.unlink()
+        assert files, "the loader says nothing"
+        return done, any("libcurl" in text for text in files)
+
+    done, loaded = loaded_by("once")
+    assert done.code == 0 and loaded
+    for command in ("status", "ready", "check"):
+        done, loaded = loaded_by(command)
+        assert done.code == 0 and not loaded, command
+
+    # The table of its functions cannot be written to, as the linker's own cannot.
+    run = site.run()
+    run.wait_ready()
+    with open(f"/proc/{run.pid}/maps", encoding="utf-8") as file:
+        maps = file.read()
+    assert re.search(r"^[0-9a-f]+0000-[0-9a-f]+0000 r--p 00000000 00:00 0 *$", maps, re.M), maps
+
+
+@pytest.mark.parametrize("library, says", [
+    (b"no library", "cannot load libcurl: "),
+    ("int curl_easy_init(void); int curl_easy_init(void) { return 0; }", " has no curl_")])
+def test_a_libcurl_that_cannot_be_used_is_told(devca, site, library, says):
+    if not loads_libcurl():
+        pytest.skip("this leafd has libcurl linked in")
+    folder = site.folder / "lib"
+    folder.mkdir()
+    if isinstance(library, bytes):
+        (folder / "libcurl.so.4").write_bytes(library)
+    else:
+        subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-o", str(folder / "libcurl.so.4"), "-"], input=library.encode(),
+                       check=True)
+    site.configure(devca, {"web": WEB})
+    for command in ("once", "run", "reload"):
+        done = site.command(command, environment={"LD_LIBRARY_PATH": str(folder)})
+        assert done.code == 1 and says in done.err, done.err
+    # Whatever else is wrong is told first, and who needs none of it goes on.
+    assert site.command("status", environment={"LD_LIBRARY_PATH": str(folder)}).code == 1
+    site.file.write_text("[nonsense]\n")
+    done = site.command("once", environment={"LD_LIBRARY_PATH": str(folder)})
+    assert done.code == 2 and "nonsense" in done.err, done.err
