@@ -3,7 +3,7 @@
 
 #include "base/lane.h"
 #include "base/mounts.h"
-#include "cert/set_gate.h"
+#include "cert/set_owner.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -240,8 +240,7 @@ static void this_machine_has_its_disks(void **state)
     mounts_close(&mounts);
 }
 
-/* -- the gate of the sets
- * --------------------------------------------------------------------------
+/* -- the gate of the sets -------------------------------------------------------------------------
  */
 
 struct reader {
