@@ -224,7 +224,7 @@ bool engine_open(struct engine *engine, struct config *config, bool stays, cert_
     return true;
 }
 
-/* -- the certificates ---------------------------------------------------------------------------
+/* -- the certificates -----------------------------------------------------------------------------
  */
 
 static int by_name(const void *a, const void *b)

@@ -212,8 +212,7 @@ void serve_answer(struct serve_request *request, unsigned status, json_t *body)
     sd_event_source_set_enabled(request->serve->timer, SD_EVENT_ONESHOT);
 }
 
-/* -- the server in the loop
- * ------------------------------------------------------------------------
+/* -- the server in the loop -----------------------------------------------------------------------
  */
 
 static void run(struct serve *serve)

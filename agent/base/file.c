@@ -248,3 +248,14 @@ bool file_replace_at(int dir_fd, const char *name, mode_t mode, const void *data
         return err_errno(err, ERR_LOCAL, errno, "cannot sync the directory of %s", name);
     return true;
 }
+
+DIR *file_list_at(int dir_fd, const char *name)
+{
+    CLEANUP(close_fd)
+    int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *entries = fd < 0 ? NULL : fdopendir(fd);
+
+    if (entries != NULL)
+        (void)take_fd(&fd);
+    return entries;
+}

@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/secret.h"
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -76,6 +77,14 @@ bool file_has_acl(int fd);
 
 /* file_gives_acl - whether what others make in the directory gets an access control list from it */
 bool file_gives_acl(int dir_fd);
+
+/*
+ * file_list_at - the entries of a directory, for closedir(3); NULL with errno. "." is that of
+ * `dir_fd`
+ *
+ * By a descriptor of its own: readdir(3) moves the offset, which a dup(2) would share.
+ */
+DIR *file_list_at(int dir_fd, const char *name);
 
 /*
  * file_make_way - removes what bears a name that is to be made anew; nothing there is fine

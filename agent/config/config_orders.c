@@ -1,5 +1,6 @@
 #include "config/config_orders.h"
 
+#include "base/cleanup.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "base/trust_process.h"
@@ -15,58 +16,45 @@
 #include <string.h>
 #include <sys/un.h>
 
-/* -- owners, by number or as the name service knows them
- * --------------------------------------------
+/* -- owners, by number or as the name service knows them ------------------------------------------
  */
 
 enum { ROOM_LEAST_BYTES = 4096, ROOM_MOST_BYTES = 4 << 20 };
 
-/* Gets a user's or a group's number; returns an errno, ENOENT if there is none of that name. */
-typedef int name_service(const char *name, char *room, size_t room_bytes, int64_t *ret_number);
+enum account { A_USER, A_GROUP };
 
-static int user_number(const char *name, char *room, size_t room_bytes, int64_t *ret_number)
-{
-    struct passwd entry, *found = NULL;
-    int r = getpwnam_r(name, &entry, room, room_bytes, &found);
-
-    if (found == NULL)
-        return r == 0 ? ENOENT : r;
-    *ret_number = found->pw_uid;
-    return 0;
-}
-
-static int group_number(const char *name, char *room, size_t room_bytes, int64_t *ret_number)
-{
-    struct group entry, *found = NULL;
-    int r = getgrnam_r(name, &entry, room, room_bytes, &found);
-
-    if (found == NULL)
-        return r == 0 ? ENOENT : r;
-    *ret_number = found->gr_gid;
-    return 0;
-}
-
-static int look_up_within(name_service *service, const char *name, size_t room_bytes,
+/* Returns an errno, ENOENT if there is none of that name. */
+static int look_up_within(enum account kind, const char *name, size_t room_bytes,
                           int64_t *ret_number)
 {
-    char *room = malloc(room_bytes);
-    int r = room == NULL ? ENOMEM : service(name, room, room_bytes, ret_number);
+    CLEANUP(free_memory) char *room = malloc(room_bytes);
+    struct passwd user, *found_user = NULL;
+    struct group group, *found_group = NULL;
+    int r = ENOMEM;
 
-    free(room);
+    if (room != NULL)
+        r = kind == A_USER ? getpwnam_r(name, &user, room, room_bytes, &found_user)
+                           : getgrnam_r(name, &group, room, room_bytes, &found_group);
+    if (found_user != NULL)
+        *ret_number = found_user->pw_uid;
+    else if (found_group != NULL)
+        *ret_number = found_group->gr_gid;
+    else
+        r = r == 0 ? ENOENT : r;
     return r;
 }
 
 /* A group's members stand in the room as well, all of them. */
-static int look_up(name_service *service, const char *name, int64_t *ret_number)
+static int look_up(enum account kind, const char *name, int64_t *ret_number)
 {
     int r = ERANGE;
 
     for (size_t bytes = ROOM_LEAST_BYTES; r == ERANGE && bytes <= ROOM_MOST_BYTES; bytes *= 2)
-        r = look_up_within(service, name, bytes, ret_number);
+        r = look_up_within(kind, name, bytes, ret_number);
     return r;
 }
 
-static const char *number_of(struct config_scope *scope, name_service *service, const char *what,
+static const char *number_of(struct config_scope *scope, enum account kind, const char *what,
                              const char *name, int64_t *ret_number)
 {
     const char *why;
@@ -77,7 +65,7 @@ static const char *number_of(struct config_scope *scope, name_service *service, 
         *ret_number = (int64_t)number;
         return NULL;
     }
-    r = look_up(service, name, ret_number);
+    r = look_up(kind, name, ret_number);
     if (r == 0)
         return NULL;
     /* All four mean that there is none of that name: getpwnam(3). */
@@ -93,21 +81,20 @@ static const char *number_of(struct config_scope *scope, name_service *service, 
 
 static const char *find_owner(struct config_scope *scope, const char *name, int64_t *ret_owner)
 {
-    return number_of(scope, user_number, "an owner", name, ret_owner);
+    return number_of(scope, A_USER, "an owner", name, ret_owner);
 }
 
 static const char *find_user(struct config_scope *scope, const char *name, int64_t *ret_user)
 {
-    return number_of(scope, user_number, "a user", name, ret_user);
+    return number_of(scope, A_USER, "a user", name, ret_user);
 }
 
 static const char *find_group(struct config_scope *scope, const char *name, int64_t *ret_group)
 {
-    return number_of(scope, group_number, "a group", name, ret_group);
+    return number_of(scope, A_GROUP, "a group", name, ret_group);
 }
 
-/* -- file, link and validate
- * ------------------------------------------------------------------------
+/* -- file, link and validate ----------------------------------------------------------------------
  */
 
 enum { FILE_NAME_MOST_BYTES = 200 };
@@ -237,8 +224,7 @@ const char *parse_validate(struct config_scope *scope, const char *value, void *
     return words_argv(scope, &words, field);
 }
 
-/* -- prove
- * ------------------------------------------------------------------------------------------
+/* -- prove ----------------------------------------------------------------------------------------
  */
 
 static const char *take_server_name(const char *name, const char **ret_name)
@@ -331,8 +317,7 @@ const char *parse_prove(struct config_scope *scope, const char *value, void *fie
     return "is not none, tls ..., exec ... or http ...";
 }
 
-/* -- reload
- * -----------------------------------------------------------------------------------------
+/* -- reload ---------------------------------------------------------------------------------------
  */
 
 enum { UNIT_NAME_MOST_BYTES = 255 };

@@ -207,39 +207,24 @@ bool generation_rehearse(int set_fd, const struct cert_config *cert, struct err 
 
 void generation_remove(int set_fd, const char *name)
 {
-    CLEANUP(close_directory) DIR *entries = NULL;
+    CLEANUP(close_directory) DIR *entries = file_list_at(set_fd, name);
     const struct dirent *entry;
-    int fd = openat(set_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-    if (fd < 0)
+    if (entries == NULL)
         return;
-    entries = fdopendir(fd);
-    if (entries == NULL) {
-        close(fd);
-        return;
-    }
     while ((entry = readdir(entries)) != NULL)
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            unlinkat(fd, entry->d_name, 0);
+            unlinkat(dirfd(entries), entry->d_name, 0);
     unlinkat(set_fd, name, AT_REMOVEDIR);
 }
 
 unsigned generation_sweep(int set_fd, const char *current, const char *previous, const char *held)
 {
-    CLEANUP(close_directory) DIR *entries = NULL;
+    CLEANUP(close_directory) DIR *entries = file_list_at(set_fd, ".");
     const struct dirent *entry;
     unsigned removed = 0;
-    /* A descriptor of its own: readdir moves the offset, which a dup() would share. */
-    int fd = openat(set_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    if (fd < 0)
-        return 0;
-    entries = fdopendir(fd);
-    if (entries == NULL) {
-        close(fd);
-        return 0;
-    }
-    while ((entry = readdir(entries)) != NULL) {
+    while (entries != NULL && (entry = readdir(entries)) != NULL) {
         if (generation_is_name(entry->d_name) && strcmp(entry->d_name, current) != 0 &&
             strcmp(entry->d_name, previous) != 0 && strcmp(entry->d_name, held) != 0) {
             generation_remove(set_fd, entry->d_name);

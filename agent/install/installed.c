@@ -545,18 +545,15 @@ static void remove_one(int set_fd, const char *name)
 
 static bool find(int set_fd, bool remove, struct err *ret_what)
 {
-    CLEANUP(close_directory) DIR *entries = NULL;
-    CLEANUP(close_fd) int fd = openat(set_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    CLEANUP(close_directory) DIR *entries = file_list_at(set_fd, ".");
     struct trust trust = set_file_trust(set_fd);
     const struct dirent *entry;
     bool found = false;
 
-    entries = fd < 0 ? NULL : fdopendir(fd);
     if (entries == NULL) {
         shortage_note(errno);
         return false;
     }
-    take_fd(&fd);
     while ((entry = readdir(entries)) != NULL) {
         struct err what;
 

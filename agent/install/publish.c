@@ -152,18 +152,12 @@ static bool is_output(const struct cert_config *cert, const char *name)
 /* Visible names that lead into ..data and that no file line wants any more. */
 static void remove_stale_names(int set_fd, const struct cert_config *cert, bool *ret_changed)
 {
-    CLEANUP(close_directory) DIR *entries = NULL;
+    CLEANUP(close_directory) DIR *entries = file_list_at(set_fd, ".");
     const struct dirent *entry;
     char target[PATH_MAX];
-    int fd = openat(set_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    if (fd < 0)
+    if (entries == NULL)
         return;
-    entries = fdopendir(fd);
-    if (entries == NULL) {
-        close(fd);
-        return;
-    }
     while ((entry = readdir(entries)) != NULL) {
         if (text_starts(entry->d_name, "..") == NULL && !is_output(cert, entry->d_name) &&
             look(set_fd, entry->d_name, target) == OUR_LINK) {

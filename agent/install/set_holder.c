@@ -109,15 +109,13 @@ static bool maps_lock(struct search *search, int process_fd, bool *ret_closed)
 /* Whether one of the process's open files has the lock. */
 static bool opens_lock(struct search *search, int process_fd, bool *ret_closed)
 {
-    CLEANUP(close_fd) int fd = openat(process_fd, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    CLEANUP(close_directory) DIR *files = fd < 0 ? NULL : fdopendir(fd);
+    CLEANUP(close_directory) DIR *files = file_list_at(process_fd, "fd");
     const struct dirent *file;
     struct stat about;
 
     *ret_closed |= files == NULL && errno == EACCES;
     if (files == NULL)
         return false;
-    (void)take_fd(&fd);
     while (search->files++ < OPEN_FILES_MOST && (file = readdir(files)) != NULL) {
         if (file->d_name[0] == '.')
             continue;

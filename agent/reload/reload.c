@@ -285,8 +285,7 @@ static struct slot *begin_stretch(void *job, slot_done *on_done, void *arg, stru
     return NULL;
 }
 
-/* -- batches
- * ---------------------------------------------------------------------------------------
+/* -- batches --------------------------------------------------------------------------------------
  */
 
 static void free_stretch(void *job)

@@ -140,8 +140,7 @@ static void a_starved_vetting_fails_as_local_or_passes_whole(void **state)
     end_scene(&scene);
 }
 
-/* -- the set to itself
- * ---------------------------------------------------------------------------------
+/* -- the set to itself ----------------------------------------------------------------------------
  */
 
 static unsigned ends;
