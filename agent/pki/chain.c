@@ -93,48 +93,6 @@ static bool has_root(STACK_OF(X509) * certificates)
     return false;
 }
 
-static X509_STORE *store_of(STACK_OF(X509) * trusted)
-{
-    X509_STORE *store = X509_STORE_new();
-
-    for (int i = 0; store != NULL && i < sk_X509_num(trusted); i++) {
-        if (X509_STORE_add_cert(store, sk_X509_value(trusted, i)) != 1) {
-            X509_STORE_free(store);
-            return NULL;
-        }
-    }
-    return store;
-}
-
-bool chain_verify(X509 *leaf, STACK_OF(X509) * untrusted, STACK_OF(X509) * trusted, uint64_t at_s,
-                  STACK_OF(X509) * path, struct err *err)
-{
-    CLEANUP(cleanup_x509_store) X509_STORE *store = store_of(trusted);
-    CLEANUP(cleanup_x509_store_context) X509_STORE_CTX *context = X509_STORE_CTX_new();
-    X509_VERIFY_PARAM *parameters;
-    int why, depth;
-
-    if (store == NULL || context == NULL ||
-        X509_STORE_CTX_init(context, store, leaf, untrusted) != 1)
-        return crypto_failed(err, ERR_LOCAL, "set up the verification of a chain");
-    parameters = X509_STORE_CTX_get0_param(context);
-    if (!has_root(trusted))
-        X509_VERIFY_PARAM_set_flags(parameters, X509_V_FLAG_PARTIAL_CHAIN);
-    X509_VERIFY_PARAM_set_time(parameters, (time_t)at_s);
-    X509_VERIFY_PARAM_set_auth_level(parameters, LEAST_STRENGTH_LEVEL);
-    X509_VERIFY_PARAM_set_depth(parameters, CHAIN_MOST_ON_PATH);
-    if (X509_verify_cert(context) == 1)
-        return chain_share_all(path, X509_STORE_CTX_get0_chain(context), X509_ADD_FLAG_DEFAULT) ||
-               err_memory(err);
-    why = X509_STORE_CTX_get_error(context);
-    depth = X509_STORE_CTX_get_error_depth(context);
-    ERR_clear_error();
-    if (why == X509_V_ERR_OUT_OF_MEM)
-        return err_memory(err);
-    return err_set(err, ERR_UNTRUSTED, "its chain does not verify: %s (certificate %d of the path)",
-                   X509_verify_cert_error_string(why), depth);
-}
-
 bool chain_share(STACK_OF(X509) * to, X509 *certificate, int flags)
 {
     int count = sk_X509_num(to);
@@ -172,6 +130,7 @@ enum { ENTRIES = 32 };
 struct entry {
     char *pem;
     X509 *certificate;
+    X509 *signer; /* whose key has been seen to fit its signature; NULL: none yet */
 };
 
 struct ca_cache {
@@ -193,6 +152,7 @@ static void clear(struct entry *entry)
 {
     free(entry->pem);
     X509_free(entry->certificate);
+    X509_free(entry->signer);
     *entry = (struct entry){0};
 }
 
@@ -238,7 +198,7 @@ static void remember(struct ca_cache *cache, const char *pem, X509 *certificate)
     }
     pthread_mutex_lock(&cache->lock);
     clear(&cache->entries[cache->oldest]);
-    cache->entries[cache->oldest] = (struct entry){copy, certificate};
+    cache->entries[cache->oldest] = (struct entry){.pem = copy, .certificate = certificate};
     cache->oldest = (cache->oldest + 1) % ENTRIES;
     pthread_mutex_unlock(&cache->lock);
 }
@@ -257,4 +217,129 @@ bool ca_cache_parse(struct ca_cache *cache, const char *pem, STACK_OF(X509) * ce
     if (cache != NULL && sk_X509_num(certificates) == before + 1)
         remember(cache, pem, sk_X509_value(certificates, before));
     return true;
+}
+
+/* Both are kept by the entry, so that no other certificate is ever at either place. */
+static bool has_signed_before(struct ca_cache *cache, const X509 *issuer, const X509 *certificate)
+{
+    bool has = false;
+
+    pthread_mutex_lock(&cache->lock);
+    for (size_t i = 0; i < ENTRIES && !has; i++)
+        has = cache->entries[i].certificate == certificate && cache->entries[i].signer == issuer;
+    pthread_mutex_unlock(&cache->lock);
+    return has;
+}
+
+static void note_signed(struct ca_cache *cache, X509 *issuer, const X509 *certificate)
+{
+    pthread_mutex_lock(&cache->lock);
+    for (size_t i = 0; i < ENTRIES; i++) {
+        struct entry *entry = &cache->entries[i];
+
+        if (entry->certificate != certificate || entry->signer == issuer ||
+            X509_up_ref(issuer) != 1)
+            continue;
+        X509_free(entry->signer);
+        entry->signer = issuer;
+    }
+    pthread_mutex_unlock(&cache->lock);
+}
+
+/* -- verification ---------------------------------------------------------------------------------
+ */
+
+static X509_STORE *store_of(STACK_OF(X509) * trusted)
+{
+    X509_STORE *store = X509_STORE_new();
+
+    for (int i = 0; store != NULL && i < sk_X509_num(trusted); i++) {
+        if (X509_STORE_add_cert(store, sk_X509_value(trusted, i)) != 1) {
+            X509_STORE_free(store);
+            return NULL;
+        }
+    }
+    return store;
+}
+
+/* What X509_STORE_CTX_get_app_data gives while signatures are verified. */
+struct verification {
+    struct ca_cache *cache;
+    X509_STORE_CTX_verify_fn verify; /* libcrypto's own */
+    time_t at_s;
+};
+
+static bool is_current(const X509 *certificate, time_t at_s)
+{
+    return X509_cmp_time(X509_get0_notBefore(certificate), &at_s) < 0 &&
+           X509_cmp_time(X509_get0_notAfter(certificate), &at_s) > 0;
+}
+
+/* Whether all issuers of the path are valid and known to be signed by the next one. */
+static bool are_issuers_known(const struct verification *verification, STACK_OF(X509) * path)
+{
+    int last = sk_X509_num(path) - 1;
+
+    for (int i = 1; i <= last; i++)
+        if (!is_current(sk_X509_value(path, i), verification->at_s) ||
+            (i < last && !has_signed_before(verification->cache, sk_X509_value(path, i + 1),
+                                            sk_X509_value(path, i))))
+            return false;
+    return true;
+}
+
+/*
+ * In place of libcrypto's last step, which verifies dates and signatures of a path that it has
+ * built and judged: of issuers that it has verified before, the leaf's own are left. What is not
+ * plainly good is for libcrypto, and so is whatever may go wrong.
+ */
+static int verify_signatures(X509_STORE_CTX *context)
+{
+    const struct verification *verification = X509_STORE_CTX_get_app_data(context);
+    STACK_OF(X509) *path = X509_STORE_CTX_get0_chain(context);
+    X509 *leaf = sk_X509_value(path, 0), *issuer = sk_X509_value(path, 1);
+    int good;
+
+    if (issuer != NULL && are_issuers_known(verification, path) &&
+        is_current(leaf, verification->at_s) && X509_check_issued(issuer, leaf) == X509_V_OK &&
+        X509_verify(leaf, X509_get0_pubkey(issuer)) == 1)
+        return 1;
+    good = verification->verify(context);
+    for (int i = 1; good == 1 && i < sk_X509_num(path) - 1; i++)
+        note_signed(verification->cache, sk_X509_value(path, i + 1), sk_X509_value(path, i));
+    return good;
+}
+
+bool chain_verify(struct ca_cache *cache, X509 *leaf, STACK_OF(X509) * untrusted,
+                  STACK_OF(X509) * trusted, uint64_t at_s, STACK_OF(X509) * path, struct err *err)
+{
+    CLEANUP(cleanup_x509_store) X509_STORE *store = store_of(trusted);
+    CLEANUP(cleanup_x509_store_context) X509_STORE_CTX *context = X509_STORE_CTX_new();
+    struct verification verification = {.cache = cache, .at_s = (time_t)at_s};
+    X509_VERIFY_PARAM *parameters;
+    int why, depth;
+
+    if (store == NULL || context == NULL ||
+        X509_STORE_CTX_init(context, store, leaf, untrusted) != 1)
+        return crypto_failed(err, ERR_LOCAL, "set up the verification of a chain");
+    parameters = X509_STORE_CTX_get0_param(context);
+    if (!has_root(trusted))
+        X509_VERIFY_PARAM_set_flags(parameters, X509_V_FLAG_PARTIAL_CHAIN);
+    X509_VERIFY_PARAM_set_time(parameters, verification.at_s);
+    X509_VERIFY_PARAM_set_auth_level(parameters, LEAST_STRENGTH_LEVEL);
+    X509_VERIFY_PARAM_set_depth(parameters, CHAIN_MOST_ON_PATH);
+    if (cache != NULL && X509_STORE_CTX_set_app_data(context, &verification) == 1) {
+        verification.verify = X509_STORE_CTX_get_verify(context);
+        X509_STORE_CTX_set_verify(context, verify_signatures);
+    }
+    if (X509_verify_cert(context) == 1)
+        return chain_share_all(path, X509_STORE_CTX_get0_chain(context), X509_ADD_FLAG_DEFAULT) ||
+               err_memory(err);
+    why = X509_STORE_CTX_get_error(context);
+    depth = X509_STORE_CTX_get_error_depth(context);
+    ERR_clear_error();
+    if (why == X509_V_ERR_OUT_OF_MEM)
+        return err_memory(err);
+    return err_set(err, ERR_UNTRUSTED, "its chain does not verify: %s (certificate %d of the path)",
+                   X509_verify_cert_error_string(why), depth);
 }

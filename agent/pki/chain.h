@@ -28,17 +28,6 @@ bool chain_parse_all(const struct text_list *texts, STACK_OF(X509) * certificate
 /* chain_is_top - whether the certificate is a root, or no other of the chain issued it */
 bool chain_is_top(STACK_OF(X509) * certificates, X509 *certificate);
 
-/*
- * chain_verify - builds a path from `leaf` over `untrusted` to one of `trusted`, checking
- * signatures
- *
- * As OpenSSL peers do, the path goes up to a self-signed certificate, unless none of `trusted` is
- * one: then it ends at any of them. `at_s` is the moment for which validities are
- * checked. Algorithms below 112 bits of strength are refused. Appends the path to `path`, each
- * certificate signed by the next one. Fails with class untrusted.
- */
-bool chain_verify(X509 *leaf, STACK_OF(X509) * untrusted, STACK_OF(X509) * trusted, uint64_t at_s,
-                  STACK_OF(X509) * path, struct err *err);
 
 /* chain_has - whether that very certificate is among them */
 bool chain_has(STACK_OF(X509) * certificates, const X509 *certificate);
@@ -57,11 +46,12 @@ bool chain_share_all(STACK_OF(X509) * to, STACK_OF(X509) * from, int flags);
 /* chain_to_pem - appends the certificate as PEM text of our own making; false without memory */
 bool chain_to_pem(struct text_list *list, struct arena *arena, X509 *certificate);
 
-/* -- the last ones, parsed ------------------------------------------------------------------------
+/* -- the last ones, parsed and verified -----------------------------------------------------------
  *
  * A thousand leaves come with the same two CA certificates, and OpenSSL 3 takes a tenth of a
- * millisecond to parse one. The cache is keyed by the whole text, so that it can change nothing but
- * the time it takes; it holds the last 32 certificates and may be used by several threads.
+ * millisecond to parse one, and as long to verify its signature. The cache is keyed by the whole
+ * text, and knows whose key a signature was verified with, so that it can change nothing but the
+ * time it takes; it holds the last 32 certificates and may be used by several threads.
  */
 
 struct ca_cache;
@@ -76,5 +66,18 @@ void ca_cache_free(struct ca_cache *cache);
 /* ca_cache_parse - as chain_parse, from the cache where the same text was parsed before */
 bool ca_cache_parse(struct ca_cache *cache, const char *pem, STACK_OF(X509) * certificates,
                     struct err *err);
+
+/*
+ * chain_verify - builds a path from `leaf` over `untrusted` to one of `trusted`, checking
+ * signatures
+ *
+ * As OpenSSL peers do, the path goes up to a self-signed certificate, unless none of `trusted` is
+ * one: then it ends at any of them. `at_s` is the moment for which validities are
+ * checked. Algorithms below 112 bits of strength are refused. Appends the path to `path`, each
+ * certificate signed by the next one. Of issuers out of `cache` (NULL: none) a signature that was
+ * verified once is not verified again; all else is. Fails with class untrusted.
+ */
+bool chain_verify(struct ca_cache *cache, X509 *leaf, STACK_OF(X509) * untrusted,
+                  STACK_OF(X509) * trusted, uint64_t at_s, STACK_OF(X509) * path, struct err *err);
 
 #endif

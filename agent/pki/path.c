@@ -182,7 +182,8 @@ static void try_path(struct search *search, int steps)
         (void)err_memory(&search->failure);
         return;
     }
-    if (chain_verify(search->order->leaf, between, top, search->order->at_s, path, &err) &&
+    if (chain_verify(search->order->cache, search->order->leaf, between, top, search->order->at_s,
+                     path, &err) &&
         suits(search, path, &err))
         keep(search, TAKE(path));
     else if (search->failure.kind == ERR_NONE || err.kind == ERR_LOCAL)
@@ -269,8 +270,8 @@ static bool tell_failure(struct search *search, struct err *err)
     if (search->too_long)
         return err_set(err, ERR_UNTRUSTED, "its path holds more than %d certificates",
                        CHAIN_MOST_ON_PATH);
-    if (chain_verify(order->leaf, order->sent, has_anchors(search) ? order->anchors : search->tops,
-                     order->at_s, path, err))
+    if (chain_verify(NULL, order->leaf, order->sent,
+                     has_anchors(search) ? order->anchors : search->tops, order->at_s, path, err))
         return err_set(err, ERR_UNTRUSTED,
                        "its chain does not verify: too many certificates of the same names came "
                        "with it");

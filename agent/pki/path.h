@@ -31,12 +31,15 @@ struct paths {
     size_t count;
 };
 
+struct ca_cache;
+
 struct path_order {
     X509 *leaf;
     STACK_OF(X509) * sent;    /* what came with it, in any order */
     STACK_OF(X509) * anchors; /* where a path must end; empty: at any top of what was sent */
     uint64_t at_s;            /* the moment for which validities are checked */
     unsigned usage;           /* of enum key_usage, which every CA on the path must permit */
+    struct ca_cache *cache;   /* that issuers are out of; NULL: none */
 };
 
 /*

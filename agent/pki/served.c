@@ -51,7 +51,7 @@ static X509 *find_missing(const struct served_order *order, STACK_OF(X509) * tru
     X509 *leaf = sk_X509_value(order->sent, 0);
     struct err unused;
 
-    if (!chain_verify(leaf, chain, trusted, order->now_s, path, &unused))
+    if (!chain_verify(NULL, leaf, chain, trusted, order->now_s, path, &unused))
         return NULL;
     for (int i = 1; i < sk_X509_num(path); i++) {
         X509 *certificate = sk_X509_value(path, i);
@@ -80,7 +80,8 @@ static bool drop_unreached_roots(const struct served_order *order, STACK_OF(X509
             !chain_share(roots, sk_X509_value(trusted, i), X509_ADD_FLAG_DEFAULT))
             return err_memory(err);
     if (sk_X509_num(roots) == 0 || sk_X509_num(roots) == sk_X509_num(trusted) ||
-        chain_verify(sk_X509_value(order->sent, 0), chain, roots, order->now_s, path, &unreached))
+        chain_verify(NULL, sk_X509_value(order->sent, 0), chain, roots, order->now_s, path,
+                     &unreached))
         return true;
     for (int i = sk_X509_num(trusted); i-- > 0;)
         if (chain_has(roots, sk_X509_value(trusted, i)))
@@ -101,7 +102,8 @@ static bool verify(const struct served_order *order, STACK_OF(X509) * trusted,
     }
     if (!drop_unreached_roots(order, trusted, chain, err))
         return false;
-    if (chain_verify(sk_X509_value(order->sent, 0), order->sent, trusted, order->now_s, path, err))
+    if (chain_verify(NULL, sk_X509_value(order->sent, 0), order->sent, trusted, order->now_s, path,
+                     err))
         return true;
     if (err->kind == ERR_LOCAL)
         return false;

@@ -187,6 +187,7 @@ static bool chain_holds(const struct vetting *vetting, struct err *err)
                     ? vetting->order->now_s
                     : vetting->facts.validity.not_before,
         .usage = vetting->order->request->usage,
+        .cache = vetting->order->cache,
     };
 
     if (sk_X509_num(vetting->sent) == 0 && sk_X509_num(vetting->anchors) == 0)

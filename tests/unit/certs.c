@@ -47,6 +47,8 @@ static void add_extensions(X509 *certificate, X509 *issuer, const struct cert_or
         add_extension(certificate, issuer, NID_key_usage, usage);
     if (extended[0] != '\0')
         add_extension(certificate, issuer, NID_ext_key_usage, extended);
+    if (order->constraints != NULL)
+        add_extension(certificate, issuer, NID_name_constraints, order->constraints);
     if (order->san != NULL)
         add_extension(certificate, issuer, NID_subject_alt_name, order->san);
 }

@@ -16,6 +16,7 @@ struct cert_order {
     const char *san;            /* as OpenSSL's configuration writes it, "DNS:a,IP:1.2.3.4" */
     const char *extended_usage; /* NULL: serverAuth,clientAuth; "": none */
     const char *usage;          /* NULL: critical,digitalSignature; "": none */
+    const char *constraints;    /* of the names below it, "permitted;DNS:a"; NULL: none */
     long from_s, to_s;          /* relative to now; both 0: -30 to 3600 */
     const EVP_MD *digest;       /* NULL: SHA-256 */
     int is_ca;

@@ -281,8 +281,10 @@ struct pki {
     EVP_PKEY *root_key, *middle_key, *key;
     X509 *root, *middle;
     char *root_pem, *middle_pem;
+    struct ca_cache *cache;
     struct arena arena;
     struct cert_request request;
+    uint64_t later_s; /* than now it is vetted */
 };
 
 static int make_pki(void **state)
@@ -292,6 +294,7 @@ static int make_pki(void **state)
     pki->root_key = certs_key(0);
     pki->middle_key = certs_key(0);
     pki->key = certs_key(0);
+    pki->cache = ca_cache_new();
     pki->root = certs_make(&(struct cert_order){.common_name = "root", .is_ca = 1, .to_s = 90000},
                            pki->root_key, NULL, NULL);
     pki->middle =
@@ -319,6 +322,7 @@ static int free_pki(void **state)
     X509_free(pki->middle);
     free(pki->root_pem);
     free(pki->middle_pem);
+    ca_cache_free(pki->cache);
     arena_free(&pki->arena);
     free(pki);
     return 0;
@@ -337,8 +341,9 @@ static bool vet_order_of(struct pki *pki, const struct cert_order *order, EVP_PK
     struct vet_reply reply = {.certificate = leaf_pem, .issuing_ca = pki->middle_pem};
     const struct vet_order vetting = {.request = &pki->request,
                                       .key = pki->key,
+                                      .cache = pki->cache,
                                       .current_serial = current_serial,
-                                      .now_s = clock_now_s()};
+                                      .now_s = clock_now_s() + pki->later_s};
     bool passed;
 
     add(&reply.ca_chain, &arena, pki->middle_pem);
@@ -359,7 +364,7 @@ static void a_leaf_among_its_issuers_does_not_count(void **state)
     struct arena arena = {0};
     struct vet_reply reply = {.certificate = leaf_pem, .issuing_ca = leaf_pem};
     const struct vet_order vetting = {
-        .request = &pki->request, .key = pki->key, .now_s = clock_now_s()};
+        .request = &pki->request, .key = pki->key, .cache = pki->cache, .now_s = clock_now_s()};
     struct issued issued;
     struct err err;
 
@@ -387,7 +392,7 @@ static void what_its_issuer_did_not_sign_is_not_sent_to_peers(void **state)
     struct arena arena = {0};
     struct vet_reply reply = {.certificate = leaf_pem, .issuing_ca = pki->middle_pem};
     const struct vet_order vetting = {
-        .request = &pki->request, .key = pki->key, .now_s = clock_now_s()};
+        .request = &pki->request, .key = pki->key, .cache = pki->cache, .now_s = clock_now_s()};
     struct issued issued;
     struct err err;
 
@@ -593,7 +598,8 @@ static void the_certificate_that_is_published_already_is_refused(void **state)
     char *leaf_pem = certs_pem(leaf);
     struct certificate_facts facts;
     struct vet_reply reply = {.certificate = leaf_pem, .issuing_ca = pki->middle_pem};
-    struct vet_order vetting = {.request = &pki->request, .key = pki->key, .now_s = clock_now_s()};
+    struct vet_order vetting = {
+        .request = &pki->request, .key = pki->key, .cache = pki->cache, .now_s = clock_now_s()};
     struct arena arena = {0};
     struct issued issued;
     struct err err;
@@ -624,7 +630,8 @@ static void run_chain_case(struct pki *pki, const struct chain_case *chain_case)
     char anchor_path[] = "/tmp/leafd-unit-XXXXXX";
     struct vet_reply reply = {.certificate = chain_case->certificate,
                               .issuing_ca = chain_case->issuing_ca};
-    struct vet_order vetting = {.request = &pki->request, .key = pki->key, .now_s = clock_now_s()};
+    struct vet_order vetting = {
+        .request = &pki->request, .key = pki->key, .cache = pki->cache, .now_s = clock_now_s()};
     struct arena arena = {0};
     struct issued issued;
     struct err err;
@@ -692,8 +699,9 @@ static void a_chain_is_believed_only_if_it_holds(void **state)
 
     snprintf(both, 2 * 4096, "%s\n%s\n", leaf_pem, pki->middle_pem);
     memset(huge, 'A', 100000);
-    for (size_t i = 0; i < COUNT_OF(cases); i++)
-        run_chain_case(pki, &cases[i]);
+    /* The second time all that can be known of the issuers is known. */
+    for (size_t i = 0; i < 2 * COUNT_OF(cases); i++)
+        run_chain_case(pki, &cases[i % COUNT_OF(cases)]);
     X509_free(leaf);
     X509_free(foreign);
     X509_free(weak);
@@ -706,6 +714,72 @@ static void a_chain_is_believed_only_if_it_holds(void **state)
     free(weak_leaf_pem);
     free(both);
     free(huge);
+}
+
+/* A PKI whose issuers have been verified before: whatever differs is verified as ever. */
+static void what_was_verified_once_vouches_for_nothing_else(void **state)
+{
+    struct pki *pki = *state;
+    const struct cert_order order = {.san = good_san};
+    const struct cert_order root = {.common_name = "root", .is_ca = 1, .to_s = 90000};
+    const struct cert_order narrow = {.common_name = "narrow root",
+                                      .is_ca = 1,
+                                      .constraints = "critical,permitted;DNS:b.example.com"};
+    const struct cert_order below = {.common_name = "below", .is_ca = 1};
+    EVP_PKEY *other_key = certs_key(0);
+    X509 *certificates[] = {
+        certs_make(&order, pki->key, pki->middle, pki->middle_key),
+        certs_make(&order, pki->key, pki->middle, other_key), /* not the middle's key */
+        certs_make(&root, other_key, NULL, NULL),             /* not the root that signed it */
+        certs_make(&narrow, pki->root_key, NULL, NULL),
+        NULL,
+        NULL,
+        X509_dup(pki->middle), /* and then bent */
+    };
+    const ASN1_BIT_STRING *signature;
+    char *pems[COUNT_OF(certificates)];
+
+    certificates[4] = certs_make(&below, pki->middle_key, certificates[3], pki->root_key);
+    certificates[5] = certs_make(&order, pki->key, certificates[4], pki->middle_key);
+    X509_get0_signature(&signature, NULL, certificates[6]);
+    signature->data[signature->length - 1] ^= 1;
+    for (size_t i = 0; i < COUNT_OF(certificates); i++)
+        pems[i] = certs_pem(certificates[i]);
+    for (int i = 0; i < 3; i++) {
+        const struct chain_case cases[] = {
+            {NULL, pems[0], pki->middle_pem, {pki->root_pem}, NULL},
+            {"signature failure", pems[1], pki->middle_pem, {pki->root_pem}, NULL},
+            {"signature failure", pems[0], pems[6], {pki->root_pem}, pki->root_pem},
+            {"does not verify", pems[0], pki->middle_pem, {pki->root_pem}, pems[2]},
+            {"permitted subtree violation", pems[5], pems[4], {pems[3]}, NULL},
+        };
+
+        for (size_t k = 0; k < COUNT_OF(cases); k++)
+            run_chain_case(pki, &cases[k]);
+    }
+    for (size_t i = 0; i < COUNT_OF(certificates); i++) {
+        X509_free(certificates[i]);
+        free(pems[i]);
+    }
+    EVP_PKEY_free(other_key);
+}
+
+/* At a moment when the root has ended, and one at which all is as it was. */
+static void what_was_verified_once_holds_while_its_dates_do(void **state)
+{
+    struct pki *pki = *state;
+    const struct cert_order order = {.san = good_san, .to_s = 200000};
+    struct issued issued;
+    struct err err;
+
+    for (int i = 0; i < 3; i++) {
+        assert_true(vet_order_of(pki, &order, pki->key, NULL, &issued, &err));
+        issued_free(&issued);
+        pki->later_s = 100000;
+        assert_false(vet_order_of(pki, &order, pki->key, NULL, &issued, &err));
+        assert_non_null(strstr(err.text, "has expired"));
+        pki->later_s = 0;
+    }
 }
 
 /* What Vault sends of a root that was issued anew with its key, or that another root signed. */
@@ -743,7 +817,7 @@ static void roots_are_trusted_and_what_they_signed_of_one_another_only_without_o
         struct arena arena = {0};
         struct vet_reply reply = {.certificate = leaf_pem, .issuing_ca = pki->middle_pem};
         const struct vet_order vetting = {
-            .request = &pki->request, .key = pki->key, .now_s = clock_now_s()};
+            .request = &pki->request, .key = pki->key, .cache = pki->cache, .now_s = clock_now_s()};
         struct issued issued;
         struct err err = {0};
 
@@ -898,7 +972,8 @@ static bool vet_path_case(struct pki *pki, const struct cast *cast,
 {
     char anchor_path[] = "/tmp/leafd-unit-XXXXXX";
     struct vet_reply reply = {.certificate = cast->leaf_pem};
-    struct vet_order order = {.request = &pki->request, .key = pki->key, .now_s = clock_now_s()};
+    struct vet_order order = {
+        .request = &pki->request, .key = pki->key, .cache = pki->cache, .now_s = clock_now_s()};
     struct arena arena = {0};
     bool passed;
     int fd = mkstemp(anchor_path);
@@ -1067,6 +1142,8 @@ int main(void)
         VET_TEST(a_key_of_another_type_is_refused),
         VET_TEST(the_certificate_that_is_published_already_is_refused),
         VET_TEST(a_chain_is_believed_only_if_it_holds),
+        VET_TEST(what_was_verified_once_vouches_for_nothing_else),
+        VET_TEST(what_was_verified_once_holds_while_its_dates_do),
         VET_TEST(roots_are_trusted_and_what_they_signed_of_one_another_only_without_one),
         VET_TEST(a_chain_of_too_many_certificates_is_refused),
         VET_TEST(any_path_that_holds_is_good_and_only_what_lies_on_one_is_published),
