@@ -3,6 +3,7 @@
 #include "base/text.h"
 
 #include <ctype.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,10 +29,11 @@ struct table {
 static struct {
     pthread_mutex_t lock;
     uint64_t key[2];
-    size_t windows;            /* that the next table holds */
-    struct table newer, older; /* a full one becomes the older, which is dropped */
-    unsigned short_lengths;    /* bit n: a credential of n bytes is known */
-    bool has_key, is_blind;    /* blind: something could not be learned */
+    size_t windows;                 /* that the next table holds */
+    struct table newer, older;      /* a full one becomes the older, which is dropped */
+    unsigned short_lengths;         /* bit n: a credential of n bytes is known */
+    bool characters[UCHAR_MAX + 1]; /* that any credential held: most of a log line has others */
+    bool has_key, is_blind;         /* blind: something could not be learned */
 } known = {.lock = PTHREAD_MUTEX_INITIALIZER, .windows = WINDOWS_LEAST};
 
 /* -- fingerprints ---------------------------------------------------------------------------------
@@ -113,19 +115,27 @@ static void start_table(void)
 static void add(const void *bytes, size_t length)
 {
     uint64_t print = print_of(known.key, bytes, length);
+    uint32_t *slot;
 
+    for (size_t i = 0; i < length; i++)
+        known.characters[((const unsigned char *)bytes)[i]] = true;
     if (known.newer.prints == NULL || known.newer.used * 2 >= known.newer.slots)
         start_table();
-    if (known.newer.prints == NULL || has(&known.newer, print))
+    if (known.newer.prints == NULL)
         return;
-    *slot_of(&known.newer, print) = (uint32_t)(print >> 32) | 1;
-    known.newer.used++;
+    slot = slot_of(&known.newer, print);
+    known.newer.used += *slot == 0;
+    *slot = (uint32_t)(print >> 32) | 1;
 }
 
 static bool is_known(const void *bytes, size_t length)
 {
-    uint64_t print = print_of(known.key, bytes, length);
+    uint64_t print;
 
+    for (size_t i = length; i-- > 0;)
+        if (!known.characters[((const unsigned char *)bytes)[i]])
+            return false;
+    print = print_of(known.key, bytes, length);
     return has(&known.newer, print) || has(&known.older, print);
 }
 

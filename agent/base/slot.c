@@ -3,27 +3,105 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* So many ends are heard of before the loop looks at its descriptors again. */
+enum { ENDS_AT_ONCE = 32 };
+
+/* What has ended in one loop and is not heard of yet: there while the loop has slots. */
+struct slot_queue {
+    struct slot_queue *next; /* in `queues` */
+    sd_event_source *later;
+    unsigned users; /* open slots, and the turn under way */
+    uint64_t turn;
+    TAILQ_HEAD(ends, slot) ended;
+};
+
+static struct slot_queue *queues; /* of the one thread that runs loops */
+
+static void leave_loop(struct slot_queue *queue)
+{
+    struct slot_queue **at = &queues;
+
+    if (--queue->users > 0)
+        return;
+    while (*at != queue)
+        at = &(*at)->next;
+    *at = queue->next;
+    sd_event_source_disable_unref(queue->later);
+    free(queue);
+}
+
+/* Fails only if the loop's queue must grow and memory ran out. An end that nobody hears of
+ * would leave a certificate to expire: the process ends instead, and is started anew. */
+static void plan_turn(struct slot_queue *queue)
+{
+    if (sd_event_source_set_enabled(queue->later, SD_EVENT_ONESHOT) < 0)
+        sd_event_exit(sd_event_source_get_event(queue->later), -ENOMEM);
+}
+
+static void unqueue(struct slot *slot)
+{
+    if (slot->has_ended)
+        TAILQ_REMOVE(&slot->queue->ended, slot, entry);
+    slot->has_ended = false;
+}
+
 static int on_later(sd_event_source *source, void *arg)
 {
-    struct slot *slot = arg;
+    struct slot_queue *queue = arg;
+    sd_event *loop = sd_event_source_get_event(source);
+    struct slot *slot;
+    int code;
 
-    (void)source;
-    /* The receiver may drop the slot: nothing of it is touched after this call. */
-    slot->on_done(slot->arg, &slot->err);
+    queue->users++;
+    queue->turn++;
+    /* What ends from here on is for a later turn; a loop that is to end turns no more. */
+    for (unsigned i = 0; i < ENDS_AT_ONCE && (slot = TAILQ_FIRST(&queue->ended)) != NULL &&
+                         slot->turn < queue->turn && sd_event_get_exit_code(loop, &code) < 0;
+         i++) {
+        unqueue(slot);
+        /* The receiver may drop the slot: nothing of it is touched after this call. */
+        slot->on_done(slot->arg, &slot->err);
+    }
+    if (!TAILQ_EMPTY(&queue->ended))
+        plan_turn(queue);
+    leave_loop(queue);
     return 0;
+}
+
+static struct slot_queue *new_queue(sd_event *loop, struct err *err)
+{
+    struct slot_queue *queue = calloc(1, sizeof *queue);
+    int r;
+
+    if (queue == NULL) {
+        err_memory(err);
+        return NULL;
+    }
+    r = sd_event_add_defer(loop, &queue->later, on_later, queue);
+    if (r < 0) {
+        err_errno(err, ERR_LOCAL, -r, "cannot add to the event loop");
+        free(queue);
+        return NULL;
+    }
+    sd_event_source_set_enabled(queue->later, SD_EVENT_OFF);
+    sd_event_source_set_description(queue->later, "slots");
+    TAILQ_INIT(&queue->ended);
+    queue->next = queues;
+    queues = queue;
+    return queue;
 }
 
 bool slot_open(struct slot *slot, sd_event *loop, slot_destroy *destroy, slot_done *on_done,
                void *arg, struct err *err)
 {
-    int r;
+    struct slot_queue *queue = queues;
 
-    *slot = (struct slot){.destroy = destroy, .on_done = on_done, .arg = arg};
-    r = sd_event_add_defer(loop, &slot->later, on_later, slot);
-    if (r < 0)
-        return err_errno(err, ERR_LOCAL, -r, "cannot add to the event loop");
-    sd_event_source_set_enabled(slot->later, SD_EVENT_OFF);
-    sd_event_source_set_description(slot->later, "slot");
+    while (queue != NULL && sd_event_source_get_event(queue->later) != loop)
+        queue = queue->next;
+    if (queue == NULL && (queue = new_queue(loop, err)) == NULL)
+        return false;
+    queue->users++;
+    *slot = (struct slot){.queue = queue, .destroy = destroy, .on_done = on_done, .arg = arg};
     return true;
 }
 
@@ -54,15 +132,28 @@ void slot_finish(struct slot *slot, const struct err *err)
         slot->err = *err;
     else
         slot->err.kind = ERR_NONE;
-    /* Fails only if the loop's queue must grow and memory ran out. An end that nobody hears of
-     * would leave a certificate to expire: the process ends instead, and is started anew. */
-    if (sd_event_source_set_enabled(slot->later, SD_EVENT_ONESHOT) < 0)
-        sd_event_exit(sd_event_source_get_event(slot->later), -ENOMEM);
+    if (slot->has_ended)
+        return;
+    slot->has_ended = true;
+    slot->turn = slot->queue->turn;
+    TAILQ_INSERT_TAIL(&slot->queue->ended, slot, entry);
+    plan_turn(slot->queue);
+}
+
+void slot_mute(struct slot *slot)
+{
+    unqueue(slot);
 }
 
 void slot_close(struct slot *slot)
 {
-    slot->later = sd_event_source_disable_unref(slot->later);
+    struct slot_queue *queue = slot->queue;
+
+    if (queue == NULL)
+        return;
+    unqueue(slot);
+    slot->queue = NULL;
+    leave_loop(queue);
 }
 
 struct slot *slot_drop(struct slot *slot)

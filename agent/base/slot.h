@@ -17,8 +17,11 @@
 
 #include <systemd/sd-event.h>
 
+#include <sys/queue.h>
+
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* How a stage ends: err->kind is ERR_NONE if it went well. `err` lives as long as the slot. */
 typedef void slot_done(void *arg, const struct err *err);
@@ -28,8 +31,13 @@ struct slot;
 /* Releases an operation with all it holds; it ends with slot_free, or slot_close. */
 typedef void slot_destroy(struct slot *slot);
 
+struct slot_queue;
+
 struct slot {
-    sd_event_source *later;
+    struct slot_queue *queue; /* of its loop */
+    TAILQ_ENTRY(slot) entry;  /* in the queue, when it has ended and nobody has heard of it */
+    uint64_t turn;            /* of the queue, in which it ended */
+    bool has_ended;
     slot_destroy *destroy;
     slot_done *on_done;
     void *arg;
@@ -59,6 +67,9 @@ bool slot_open(struct slot *slot, sd_event *loop, slot_destroy *destroy, slot_do
 /* slot_finish - the operation has ended: on_done runs in a later iteration; NULL says it went well.
  * Ends the loop with -ENOMEM if there is no memory even for that. */
 void slot_finish(struct slot *slot, const struct err *err);
+
+/* slot_mute - takes back an end that nobody has heard of */
+void slot_mute(struct slot *slot);
 
 /* slot_close - for an operation's destroy: gives back what slot_open took */
 void slot_close(struct slot *slot);

@@ -72,6 +72,7 @@ static void run_work(struct worker *worker, struct work *work)
 {
     struct workers *workers = worker->workers;
     const uint64_t one = 1;
+    bool is_first;
 
     work->progress = WORK_RUNS;
     worker->work = work;
@@ -85,10 +86,12 @@ static void run_work(struct worker *worker, struct work *work)
     lanes_end(workers->lanes, &work->place);
     work->progress = WORK_ENDED;
     work->next = NULL;
+    is_first = workers->ended == NULL;
     *workers->ended_end = work;
     workers->ended_end = &work->next;
-    /* Cannot fail: the counter would have to reach 2^64. */
-    (void)!write(workers->wake_fd, &one, sizeof one);
+    /* Whoever woke takes all. Cannot fail: the counter would have to reach 2^64. */
+    if (is_first)
+        (void)!write(workers->wake_fd, &one, sizeof one);
 }
 
 static void *work_loop(void *arg)
@@ -445,8 +448,8 @@ static bool push(struct work *work, const struct lane_key *key, enum worker_urge
     }
     if (pushed && key->name != NULL)
         plan_check(workers);
-    pthread_cond_signal(&workers->work_or_closing);
     pthread_mutex_unlock(&workers->lock);
+    pthread_cond_signal(&workers->work_or_closing);
     if (!pushed)
         free_work(work);
     return pushed;

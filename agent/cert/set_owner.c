@@ -206,7 +206,7 @@ static void destroy(struct slot *slot)
     struct set_access *access = (struct set_access *)slot;
     bool runs = access->worker != NULL && !access->has_run;
 
-    sd_event_source_set_enabled(access->slot.later, SD_EVENT_OFF);
+    slot_mute(&access->slot);
     access->unheard = true;
     if (!runs && (access->heard || access->job == NULL || !starts_removal(access)))
         end_access(access);

@@ -28,7 +28,6 @@ bool chain_parse_all(const struct text_list *texts, STACK_OF(X509) * certificate
 /* chain_is_top - whether the certificate is a root, or no other of the chain issued it */
 bool chain_is_top(STACK_OF(X509) * certificates, X509 *certificate);
 
-
 /* chain_has - whether that very certificate is among them */
 bool chain_has(STACK_OF(X509) * certificates, const X509 *certificate);
 
