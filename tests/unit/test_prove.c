@@ -154,6 +154,16 @@ static bool prove(struct stage *stage)
     return stage->err.kind == ERR_NONE;
 }
 
+static bool prove_against(struct stage *stage, const struct server_order *order)
+{
+    bool is_proven;
+
+    serve(stage, order);
+    is_proven = prove(stage);
+    server_stop(&stage->server);
+    return is_proven;
+}
+
 /* -- tls ------------------------------------------------------------------------------------------
  */
 
@@ -195,9 +205,7 @@ static void another_leaf_is_waited_out(void **state)
     struct stage *stage = *state;
     const struct server_order order = order_of(stage, "BBA");
 
-    serve(stage, &order);
-    assert_true(prove(stage));
-    server_stop(&stage->server);
+    assert_true(prove_against(stage, &order));
     assert_int_equal(stage->server.connections, 5);
 }
 
@@ -206,9 +214,7 @@ static void three_good_samples_must_stand_in_a_row(void **state)
     struct stage *stage = *state;
     const struct server_order order = order_of(stage, "ABAABA");
 
-    serve(stage, &order);
-    assert_true(prove(stage));
-    server_stop(&stage->server);
+    assert_true(prove_against(stage, &order));
     assert_int_equal(stage->server.connections, 8);
 }
 
@@ -217,10 +223,8 @@ static void another_leaf_is_told_with_serial_and_end(void **state)
     struct stage *stage = *state;
     const struct server_order order = order_of(stage, "B");
 
-    serve(stage, &order);
     stage->request.limit_s = 1;
-    assert_false(prove(stage));
-    server_stop(&stage->server);
+    assert_false(prove_against(stage, &order));
     assert_int_equal(stage->seen.finding, PROVE_OTHER_LEAF);
     assert_true(stage->server.connections > 3);
     assert_non_null(strstr(stage->err.text, "prove: tls 127.0.0.1:PORT: another certificate"));
@@ -239,10 +243,8 @@ static void a_mix_of_old_and_new_is_told_as_such(void **state)
     struct stage *stage = *state;
     const struct server_order order = order_of(stage, "AB");
 
-    serve(stage, &order);
     stage->request.limit_s = 1;
-    assert_false(prove(stage));
-    server_stop(&stage->server);
+    assert_false(prove_against(stage, &order));
     assert_int_equal(stage->seen.finding, PROVE_OTHER_LEAF);
     assert_non_null(strstr(stage->err.text, "samples showed the new one"));
 }
@@ -252,10 +254,8 @@ static void one_round_ends_with_the_first_that_is_bad(void **state)
     struct stage *stage = *state;
     const struct server_order order = order_of(stage, "B");
 
-    serve(stage, &order);
     stage->request.limit_s = 0;
-    assert_false(prove(stage));
-    server_stop(&stage->server);
+    assert_false(prove_against(stage, &order));
     assert_int_equal(stage->seen.finding, PROVE_OTHER_LEAF);
     /* The second asks for our type of key alone. */
     assert_int_equal(stage->server.connections, 2);
@@ -266,10 +266,8 @@ static void one_round_is_enough_where_all_is_well(void **state)
     struct stage *stage = *state;
     const struct server_order order = order_of(stage, "A");
 
-    serve(stage, &order);
     stage->request.limit_s = 0;
-    assert_true(prove(stage));
-    server_stop(&stage->server);
+    assert_true(prove_against(stage, &order));
     assert_int_equal(stage->server.connections, 3);
 }
 
@@ -312,9 +310,7 @@ static void tls_1_2_is_spoken(void **state)
     struct server_order order = order_of(stage, "A");
 
     order.version = TLS1_2_VERSION;
-    serve(stage, &order);
-    assert_true(prove(stage));
-    server_stop(&stage->server);
+    assert_true(prove_against(stage, &order));
     assert_int_equal(stage->server.farewells, 3);
 }
 
@@ -327,9 +323,7 @@ static void no_client_certificate_is_needed(void **state)
     order.demand_client = 1;
     for (size_t i = 0; i < COUNT_OF(versions); i++) {
         order.version = versions[i];
-        serve(stage, &order);
-        assert_true(prove(stage));
-        server_stop(&stage->server);
+        assert_true(prove_against(stage, &order));
         assert_int_equal(stage->server.connections, 4);
         assert_int_equal(stage->server.farewells, 0);
     }
@@ -383,19 +377,15 @@ static void a_leaf_that_is_served_without_its_intermediate_is_not_proven(void **
 
     open_hierarchy(stage, &all, 3600);
     order = order_of(stage, "A");
-    serve(stage, &order);
     stage->request.limit_s = 0;
-    assert_false(prove(stage));
-    server_stop(&stage->server);
+    assert_false(prove_against(stage, &order));
     assert_int_equal(stage->seen.finding, PROVE_BAD_CHAIN);
     assert_true(stage->seen.ours);
     assert_non_null(strstr(stage->err.text, "without its intermediate CN=Issuing CA 7, so that"));
     assert_non_null(strstr(stage->err.text, "fullchain"));
     assert_int_equal(stage->server.connections, 1);
     order.intermediate = all.issuing;
-    serve(stage, &order);
-    assert_true(prove(stage));
-    server_stop(&stage->server);
+    assert_true(prove_against(stage, &order));
     assert_int_equal(stage->server.connections, 3);
     close_hierarchy(&all);
 }
@@ -408,10 +398,8 @@ static void an_intermediate_that_peers_trust_need_not_be_served(void **state)
 
     open_hierarchy(stage, &all, 3600);
     order = order_of(stage, "A");
-    serve(stage, &order);
     stage->request.trusted = stage->request.chain;
-    assert_true(prove(stage));
-    server_stop(&stage->server);
+    assert_true(prove_against(stage, &order));
     close_hierarchy(&all);
 }
 
@@ -433,9 +421,7 @@ static void a_trusted_top_below_no_root_is_a_dead_end_where_a_root_is_reached(vo
     stage->request.trusted = (struct text_list){(const char **)trusted, 2};
     trusted[0] = certs_pem(crossed);
     trusted[1] = all.root_pem;
-    serve(stage, &order);
-    assert_false(prove(stage));
-    server_stop(&stage->server);
+    assert_false(prove_against(stage, &order));
     assert_int_equal(stage->seen.finding, PROVE_BAD_CHAIN);
     /* What is published reaches no root: what was trusted of an older CA changes nothing. */
     stage->request.chain = (struct text_list){0};
@@ -443,9 +429,7 @@ static void a_trusted_top_below_no_root_is_a_dead_end_where_a_root_is_reached(vo
     free(trusted[0]);
     trusted[0] = all.issuing_pem;
     trusted[1] = other.root_pem;
-    serve(stage, &order);
-    assert_true(prove(stage));
-    server_stop(&stage->server);
+    assert_true(prove_against(stage, &order));
     X509_free(crossed);
     close_hierarchy(&all);
     close_hierarchy(&other);
@@ -475,9 +459,7 @@ static void a_chain_that_does_not_hold_is_told_with_its_fault(void **state)
             stage->request.trusted = (struct text_list){(const char **)&other.root_pem, 1};
         order = order_of(stage, "A");
         order.intermediate = all.issuing;
-        serve(stage, &order);
-        assert_false(prove(stage));
-        server_stop(&stage->server);
+        assert_false(prove_against(stage, &order));
         assert_int_equal(stage->seen.finding, PROVE_BAD_CHAIN);
         assert_non_null(strstr(stage->err.text, "with a chain that its peers refuse: "));
         assert_non_null(strstr(stage->err.text, rows[i].text));
@@ -522,10 +504,8 @@ static void a_server_that_offers_dhe_alone_is_refused_at_once(void **state)
     order.keys[0] = key;
     order.version = TLS1_2_VERSION;
     order.ciphers = "DHE-RSA-AES128-GCM-SHA256";
-    serve(stage, &order);
     stage->request.limit_s = 0;
-    assert_false(prove(stage));
-    server_stop(&stage->server);
+    assert_false(prove_against(stage, &order));
     assert_int_equal(stage->seen.finding, PROVE_NO_TLS);
     assert_non_null(strstr(stage->err.text, "leafd offers key exchange by ECDHE only"));
     X509_free(leaf);
@@ -581,9 +561,7 @@ static void a_key_that_takes_long_to_verify_is_not_verified(void **state)
 
         order.leaves[0] = leaf;
         order.keys[0] = key;
-        serve(stage, &order);
-        assert_false(prove(stage));
-        server_stop(&stage->server);
+        assert_false(prove_against(stage, &order));
         assert_int_equal(stage->seen.finding, PROVE_NO_TLS);
         assert_non_null(strstr(stage->err.text, rows[i].text));
         X509_free(leaf);
@@ -673,10 +651,8 @@ static void plain_text_is_told_as_such(void **state)
     struct server_order order = order_of(stage, "A");
 
     order.preamble = preamble_smtp;
-    serve(stage, &order);
     stage->request.limit_s = 0;
-    assert_false(prove(stage));
-    server_stop(&stage->server);
+    assert_false(prove_against(stage, &order));
     assert_int_equal(stage->seen.finding, PROVE_NO_TLS);
     assert_non_null(strstr(stage->err.text, "is TLS spoken there, or is starttls needed?"));
 }

@@ -18,8 +18,29 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A process that waits for SIGHUP and exits with 7; `name` is what it calls itself. */
-static pid_t start(const char *name)
+/* What a process does about SIGHUP; it waits for it, or is at something else. */
+enum manner { WAITING, BY_DEFAULT, IGNORING, CATCHING };
+
+static void exit_with_7(int signal)
+{
+    (void)signal;
+    _exit(7);
+}
+
+static void take_hangup(const sigset_t *hangup, enum manner manner)
+{
+    int got;
+
+    if (manner == WAITING) {
+        sigwait(hangup, &got);
+        _exit(7);
+    }
+    for (;;)
+        pause();
+}
+
+/* `name` is what it calls itself. */
+static pid_t start_as(const char *name, enum manner manner)
 {
     int ready[2];
     pid_t pid;
@@ -29,49 +50,20 @@ static pid_t start(const char *name)
     pid = fork();
     if (pid == 0) {
         sigset_t hangup;
-        int got;
 
         sigemptyset(&hangup);
         sigaddset(&hangup, SIGHUP);
-        sigprocmask(SIG_BLOCK, &hangup, NULL);
-        prctl(PR_SET_NAME, name);
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        (void)!write(ready[1], "x", 1);
-        sigwait(&hangup, &got);
-        _exit(7);
-    }
-    assert_int_equal(read(ready[0], &c, 1), 1);
-    close(ready[0]);
-    close(ready[1]);
-    return pid;
-}
-
-/* What a process does about SIGHUP. */
-enum manner { BY_DEFAULT, IGNORING, CATCHING };
-
-static void exit_with_7(int signal)
-{
-    (void)signal;
-    _exit(7);
-}
-
-/* A process that is not waiting for a signal. */
-static pid_t start_busy(const char *name, enum manner manner)
-{
-    int ready[2];
-    pid_t pid;
-    char c;
-
-    assert_int_equal(pipe(ready), 0);
-    pid = fork();
-    if (pid == 0) {
-        signal(SIGHUP, manner == IGNORING ? SIG_IGN : manner == CATCHING ? exit_with_7 : SIG_DFL);
+        if (manner == WAITING)
+            sigprocmask(SIG_BLOCK, &hangup, NULL);
+        else
+            signal(SIGHUP, manner == IGNORING   ? SIG_IGN
+                           : manner == CATCHING ? exit_with_7
+                                                : SIG_DFL);
         signal(SIGTERM, SIG_DFL);
         prctl(PR_SET_NAME, name);
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         (void)!write(ready[1], "x", 1);
-        for (;;)
-            pause();
+        take_hangup(&hangup, manner);
     }
     assert_int_equal(read(ready[0], &c, 1), 1);
     close(ready[0]);
@@ -112,7 +104,7 @@ static void write_pidfile(const char *path, const char *text)
 static void the_process_of_a_pidfile_is_signalled(void **state)
 {
     char path[] = "/tmp/leafd-unit-XXXXXX", text[256];
-    pid_t pid = start("unit-pidfile");
+    pid_t pid = start_as("unit-pidfile", WAITING);
     struct err err;
     int fd = mkstemp(path);
 
@@ -138,7 +130,7 @@ static void a_recycled_pid_is_not_signalled(void **state)
 {
     char path[] = "/tmp/leafd-unit-XXXXXX", text[32];
     struct timespec old[2] = {{.tv_sec = time(NULL) - 3600}, {.tv_sec = time(NULL) - 3600}};
-    pid_t pid = start("unit-recycled");
+    pid_t pid = start_as("unit-recycled", WAITING);
     struct err err;
     int fd = mkstemp(path);
 
@@ -160,7 +152,7 @@ static void a_process_that_the_signal_would_end_is_spared(void **state)
     char path[] = "/tmp/leafd-unit-XXXXXX", text[64];
     struct err err = {.kind = ERR_NONE};
     int status;
-    pid_t pid = start_busy("unit-deaf", BY_DEFAULT);
+    pid_t pid = start_as("unit-deaf", BY_DEFAULT);
 
     (void)state;
     close(mkstemp(path));
@@ -181,11 +173,11 @@ static void a_process_that_the_signal_would_end_is_spared(void **state)
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
 
-    pid = start_busy("unit-ignores", IGNORING);
+    pid = start_as("unit-ignores", IGNORING);
     assert_true(signal_named("unit-ignores", SIGHUP, &err));
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
-    pid = start_busy("unit-catches", CATCHING);
+    pid = start_as("unit-catches", CATCHING);
     assert_true(signal_named("unit-catches", SIGHUP, &err));
     assert_int_equal(exit_of(pid), 7);
     unlink(path);
@@ -203,7 +195,7 @@ static void a_pidfile_is_read_anew_each_time(void **state)
     assert_int_equal(err.kind, ERR_CONSUMER);
     assert_true(err.nobody);
     for (int i = 0; i < 2; i++) {
-        pid_t pid = start("unit-anew");
+        pid_t pid = start_as("unit-anew", WAITING);
 
         snprintf(text, sizeof text, "%d\n", (int)pid);
         write_pidfile(path, text);
@@ -216,7 +208,7 @@ static void a_pidfile_is_read_anew_each_time(void **state)
 static void a_process_that_has_ended_is_not_taken_for_one_that_runs(void **state)
 {
     char path[] = "/tmp/leafd-unit-XXXXXX", text[32];
-    pid_t pid = start("unit-zombie");
+    pid_t pid = start_as("unit-zombie", WAITING);
     siginfo_t how;
     struct err err;
 
@@ -255,7 +247,8 @@ static void what_is_no_pid_is_refused(void **state)
 
 static void processes_are_found_by_name(void **state)
 {
-    pid_t one = start("unit-named"), two = start("unit-named"), other = start("unit-other");
+    pid_t one = start_as("unit-named", WAITING), two = start_as("unit-named", WAITING),
+          other = start_as("unit-other", WAITING);
     struct err err;
 
     (void)state;
@@ -271,7 +264,7 @@ static void processes_are_found_by_name(void **state)
 
 static void a_name_with_parentheses_is_no_trap(void **state)
 {
-    pid_t pid = start("a) R 1 (b");
+    pid_t pid = start_as("a) R 1 (b", WAITING);
     struct err err;
 
     (void)state;
@@ -353,7 +346,7 @@ static void a_namespace_that_cannot_be_read_is_told_by_the_depth(void **state)
 /* Where a mount hung, whoever asked has given up. */
 static void nobody_is_signalled_when_it_is_too_late(void **state)
 {
-    pid_t pid = start("unit-late");
+    pid_t pid = start_as("unit-late", WAITING);
     const struct signal_order order = {.signal = SIGHUP, .name = "unit-late", .user = geteuid()};
     struct err err;
 

@@ -25,6 +25,7 @@ struct bench {
     struct slot *slot;
     unsigned times;
     struct err err;
+    char said[512]; /* heard last on a connection */
 };
 
 static int open_bench(void **state)
@@ -102,24 +103,25 @@ static int take_connection(struct bench *bench)
 }
 
 /* Accepts the connection that was made and reads all that was said there. */
-static int hear_line(struct bench *bench, char *said, size_t size)
+static int hear_line(struct bench *bench)
 {
     int fd = take_connection(bench);
     ssize_t got = -1;
 
     while (got < 0) {
         assert_true(sd_event_run(bench->loop, 10000) >= 0);
-        got = recv(fd, said, size - 1, MSG_DONTWAIT);
+        got = recv(fd, bench->said, sizeof bench->said - 1, MSG_DONTWAIT);
     }
     fcntl(fd, F_SETFL, 0);
     turn(bench);
-    if (got > 0 && (size_t)got < size - 1) {
-        ssize_t more = recv(fd, said + got, size - 1 - (size_t)got, MSG_DONTWAIT);
+    if (got > 0 && (size_t)got < sizeof bench->said - 1) {
+        ssize_t more =
+            recv(fd, bench->said + got, sizeof bench->said - 1 - (size_t)got, MSG_DONTWAIT);
 
         got += more > 0 ? more : 0;
     }
     assert_true(got > 0);
-    said[got] = '\0';
+    bench->said[got] = '\0';
     return fd;
 }
 
@@ -269,13 +271,12 @@ static void a_line_is_said_and_its_answer_read_in_pieces(void **state)
 {
     static const char text[] = "Committing /tls/site.pem.\nSuccess!\n";
     struct bench *bench = *state;
-    char said[256];
     int fd;
 
     bench->order.line = COMMIT;
     start(bench);
-    fd = hear_line(bench, said, sizeof said);
-    assert_string_equal(said, COMMIT "\n");
+    fd = hear_line(bench);
+    assert_string_equal(bench->said, COMMIT "\n");
     for (size_t i = 0; text[i] != '\0'; i++) {
         assert_int_equal(write(fd, text + i, 1), 1);
         turn(bench);
@@ -289,11 +290,10 @@ static void a_line_is_said_and_its_answer_read_in_pieces(void **state)
 static void an_empty_line_ends_an_answer_on_an_open_connection(void **state)
 {
     struct bench *bench = *state;
-    char said[256];
     int fd;
 
     start(bench);
-    fd = hear_line(bench, said, sizeof said);
+    fd = hear_line(bench);
     answer(fd, "fine\n\n");
     wait_end(bench);
     expect_success(bench);
@@ -303,15 +303,14 @@ static void an_empty_line_ends_an_answer_on_an_open_connection(void **state)
 static void a_payload_is_sent_without_its_empty_lines(void **state)
 {
     struct bench *bench = *state;
-    char said[512];
     int fd;
 
     write_file(bench, "\n-----BEGIN X-----\r\nabc\n\n\ndef\n-----END X-----\n\n-----BEGIN Y-----");
     bench->order.line = SET;
     bench->order.payload = bench->file;
     start(bench);
-    fd = hear_line(bench, said, sizeof said);
-    assert_string_equal(said, SET
+    fd = hear_line(bench);
+    assert_string_equal(bench->said, SET
                         " <<\n-----BEGIN X-----\nabc\ndef\n-----END X-----\n-----BEGIN Y-----\n\n");
     answer(fd, "Transaction created for certificate /tls/site.pem!\n\n");
     wait_end(bench);
@@ -375,18 +374,17 @@ static void a_consumer_that_refuses_and_closes_early_is_still_heard(void **state
 static void a_commit_that_failed_is_aborted(void **state)
 {
     struct bench *bench = *state;
-    char said[256];
     int fd;
 
     bench->order.line = COMMIT;
     start(bench);
-    fd = hear_line(bench, said, sizeof said);
+    fd = hear_line(bench);
     answer(fd, "inconsistencies between private key and certificate loaded '/tls/site.pem'.\n\n");
     close(fd);
     turn(bench);
     assert_int_equal(bench->times, 0);
-    fd = hear_line(bench, said, sizeof said);
-    assert_string_equal(said, "abort ssl cert /tls/site.pem\n");
+    fd = hear_line(bench);
+    assert_string_equal(bench->said, "abort ssl cert /tls/site.pem\n");
     answer(fd, "Transaction aborted for certificate '/tls/site.pem'!\n\n");
     close(fd);
     wait_end(bench);
@@ -396,19 +394,18 @@ static void a_commit_that_failed_is_aborted(void **state)
 static void a_transaction_of_another_certificate_is_aborted(void **state)
 {
     struct bench *bench = *state;
-    char said[256];
     int fd;
 
     write_file(bench, "secret\n");
     bench->order.line = SET;
     bench->order.payload = bench->file;
     start(bench);
-    fd = hear_line(bench, said, sizeof said);
+    fd = hear_line(bench);
     answer(fd, "Transaction updated for certificate /tls/other.pem!\n\n");
     close(fd);
     turn(bench);
-    fd = hear_line(bench, said, sizeof said);
-    assert_string_equal(said, "abort ssl cert /tls/other.pem\n");
+    fd = hear_line(bench);
+    assert_string_equal(bench->said, "abort ssl cert /tls/other.pem\n");
     close(fd);
     wait_end(bench);
     expect_failure(bench, "put it into the open transaction of another certificate");
@@ -417,14 +414,13 @@ static void a_transaction_of_another_certificate_is_aborted(void **state)
 static void what_is_sent_back_of_the_payload_is_not_told(void **state)
 {
     struct bench *bench = *state;
-    char said[512];
     int fd;
 
     write_file(bench, "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49\nAwEHBG0wawIBAQQgCANARYCANARY\n");
     bench->order.line = "load";
     bench->order.payload = bench->file;
     start(bench);
-    fd = hear_line(bench, said, sizeof said);
+    fd = hear_line(bench);
     answer(fd, "Unknown command: 'AwEHBG0wawIBAQQgCANARYCANARY' in load\n\n");
     close(fd);
     wait_end(bench);
@@ -437,12 +433,11 @@ static void what_is_sent_back_of_the_payload_is_not_told(void **state)
 static void a_consumer_that_never_answers_meets_the_time_limit(void **state)
 {
     struct bench *bench = *state;
-    char said[256];
     int fd;
 
     bench->order.limit_s = 1;
     start(bench);
-    fd = hear_line(bench, said, sizeof said);
+    fd = hear_line(bench);
     wait_end(bench);
     expect_failure(bench, "the line: the consumer did not answer within 1s");
     close(fd);
@@ -451,10 +446,9 @@ static void a_consumer_that_never_answers_meets_the_time_limit(void **state)
 static void a_consumer_that_disappears_is_told(void **state)
 {
     struct bench *bench = *state;
-    char said[256];
 
     start(bench);
-    close(hear_line(bench, said, sizeof said));
+    close(hear_line(bench));
     wait_end(bench);
     expect_failure(bench, "closed the connection without an answer");
 }
@@ -462,12 +456,12 @@ static void a_consumer_that_disappears_is_told(void **state)
 static void a_consumer_that_never_stops_is_cut_off(void **state)
 {
     struct bench *bench = *state;
-    char said[256], noise[4096];
+    char noise[4096];
     int fd;
 
     memset(noise, 'x', sizeof noise);
     start(bench);
-    fd = hear_line(bench, said, sizeof said);
+    fd = hear_line(bench);
     while (bench->times == 0) {
         (void)!send(fd, noise, sizeof noise, MSG_DONTWAIT | MSG_NOSIGNAL);
         turn(bench);
@@ -509,7 +503,6 @@ static void a_full_queue_is_waited_for(void **state)
     struct bench *bench = *state;
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int waiting[64], count = 0, fd;
-    char said[256];
 
     /* Linux takes one connection more than the backlog says. */
     assert_int_equal(listen(bench->listener, 0), 0);
@@ -528,8 +521,8 @@ static void a_full_queue_is_waited_for(void **state)
         close(waiting[--count]);
     while ((fd = accept(bench->listener, NULL, NULL)) >= 0)
         close(fd);
-    fd = hear_line(bench, said, sizeof said);
-    assert_string_equal(said, "reload\n");
+    fd = hear_line(bench);
+    assert_string_equal(bench->said, "reload\n");
     answer(fd, "\n");
     wait_end(bench);
     expect_success(bench);
@@ -539,13 +532,12 @@ static void a_full_queue_is_waited_for(void **state)
 static void a_dropped_conversation_is_unheard(void **state)
 {
     struct bench *bench = *state;
-    char said[256];
     int fd;
 
     start(bench);
-    fd = hear_line(bench, said, sizeof said);
+    fd = hear_line(bench);
     bench->slot = slot_drop(bench->slot);
-    assert_int_equal(read(fd, said, sizeof said), 0);
+    assert_int_equal(read(fd, bench->said, sizeof bench->said), 0);
     turn(bench);
     assert_int_equal(bench->times, 0);
     close(fd);
