@@ -1,7 +1,6 @@
 #include "app/control.h"
 
 #include "base/cleanup.h"
-#include "base/clock.h"
 #include "base/digest.h"
 #include "base/environment.h"
 #include "base/event.h"

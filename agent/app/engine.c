@@ -2,7 +2,6 @@
 
 #include "base/clock.h"
 #include "base/event.h"
-#include "cert/cert.h"
 #include "cert/cert_log.h"
 #include "cert/stage.h"
 #include "pki/chain.h"

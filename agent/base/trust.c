@@ -1,7 +1,6 @@
 #include "base/trust.h"
 
 #include "base/cleanup.h"
-#include "base/err.h"
 #include "base/text.h"
 
 #include <errno.h>

@@ -3,8 +3,6 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
-#include "install/installed.h"
-#include "install/publish.h"
 #include "install/set_directory.h"
 #include "install/trust_bundle.h"
 #include "pki/crl.h"

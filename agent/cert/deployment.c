@@ -272,7 +272,7 @@ static void act_reload_lost(struct deployment *deployment)
 }
 
 /* It took the set: that is kept, the failures are forgotten. */
-static void act_settle(struct deployment *deployment)
+static void act_verified(struct deployment *deployment)
 {
     struct cert_work *work = deployment->work;
     struct consumer_state *consumer = &work->state.consumer;
@@ -300,7 +300,7 @@ static void act_still_served(struct deployment *deployment)
     struct cert_work *work = deployment->work;
 
     if (work->state.consumer.trouble.failures > 0) {
-        act_settle(deployment);
+        act_verified(deployment);
         return;
     }
     deployment_note_served(work, deployment->err);
@@ -343,7 +343,7 @@ static void act_roll_forward(struct deployment *deployment)
     stage_roll_back(deployment);
 }
 
-static void act_settle_back(struct deployment *deployment)
+static void act_verified_back(struct deployment *deployment)
 {
     struct cert_work *work = deployment->work;
     struct consumer_state *consumer = &work->state.consumer;
@@ -416,8 +416,8 @@ static const struct cell table[DEPLOYMENT_STATE_COUNT][DEPLOYMENT_EVENT_COUNT] =
                               [ON(EXPIRED)] = { act_check,          AT(CHECKING) },        EARLY, ENDS },
     [AT(RELOADING)]       = { [ON(DONE)]    = { act_prove_reloaded, AT(PROVING) },
                               [ON(NOBODY)]  = { act_look,           AT(LOOKING) },  FAILS, ENDS },
-    [AT(PROVING)]         = { [ON(DONE)]    = { act_settle,         AT(IDLE) },     FAILS, ENDS },
-    [AT(LOOKING)]         = { [ON(DONE)]    = { act_settle,         AT(IDLE) },     FAILS, ENDS },
+    [AT(PROVING)]         = { [ON(DONE)]    = { act_verified,       AT(IDLE) },     FAILS, ENDS },
+    [AT(LOOKING)]         = { [ON(DONE)]    = { act_verified,       AT(IDLE) },     FAILS, ENDS },
     [AT(CHECKING)]        = { [ON(DONE)]    = { act_still_served,   AT(IDLE) },
                               [ON(LOST)]    = { act_reload_lost,    AT(RELOADING) }, FAILS, ENDS },
     [AT(BACKING_OFF)]     = { [ON(RETRY)]   = { act_reload,         AT(RELOADING) },
@@ -427,7 +427,7 @@ static const struct cell table[DEPLOYMENT_STATE_COUNT][DEPLOYMENT_EVENT_COUNT] =
                               SWITCHES(ROLLING_BACK) },
     [AT(RELOADING_BACK)]  = { [ON(DONE)]    = { act_prove,          AT(PROVING_BACK) },
                               [ON(FAILED)]  = { act_roll_forward,   AT(ROLLING_FORWARD) }, ENDS },
-    [AT(PROVING_BACK)]    = { [ON(DONE)]    = { act_settle_back,    AT(IDLE) },
+    [AT(PROVING_BACK)]    = { [ON(DONE)]    = { act_verified_back,  AT(IDLE) },
                               [ON(FAILED)]  = { act_roll_forward,   AT(ROLLING_FORWARD) }, ENDS },
     [AT(ROLLING_FORWARD)] = { [ON(DONE)]    = { act_retry_forward,  AT(BACKING_OFF) },
                               [ON(FAILED)]  = { act_cannot_swap,    AT(BACKING_OFF) },

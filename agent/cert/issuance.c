@@ -5,7 +5,6 @@
 #include "base/random.h"
 #include "cert/cert_log.h"
 #include "pki/vet.h"
-#include "plan/backoff.h"
 #include "plan/ca_news.h"
 
 #include <string.h>

@@ -1,8 +1,8 @@
 #include "config/config_document.h"
 
-#include "base/text.h"
 #include "config/ini_lines.h"
 
+#include <stdint.h>
 #include <string.h>
 
 enum { ALL_FILES_MOST_BYTES = 32 * 1024 * 1024, INDEX_LEAST = 16 };

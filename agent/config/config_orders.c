@@ -5,7 +5,6 @@
 #include "base/text.h"
 #include "base/trust_process.h"
 #include "config/config_target.h"
-#include "config/config_values.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -4,7 +4,6 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/secret.h"
-#include "base/text.h"
 #include "config/config.h"
 
 #include <ctype.h>

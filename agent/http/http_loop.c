@@ -1,7 +1,6 @@
 #include "http/http_loop.h"
 
 #include "base/clock.h"
-#include "base/err.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,6 @@
 #include "install/installed.h"
 
 #include "base/cleanup.h"
-#include "base/err.h"
 #include "base/file.h"
 #include "install/cert_state.h"
 #include "install/outputs.h"

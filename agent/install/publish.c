@@ -2,11 +2,9 @@
 
 #include "base/bytes.h"
 #include "base/cleanup.h"
-#include "base/err.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "base/trust.h"
-#include "install/generation.h"
 #include "install/set_directory.h"
 
 #include <errno.h>

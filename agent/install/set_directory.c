@@ -2,7 +2,6 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
-#include "base/trust.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,5 @@
 #include "pki/chain.h"
 
-#include "base/err.h"
 #include "pki/crypto.h"
 
 #include <openssl/err.h>

@@ -1,6 +1,5 @@
 #include "pki/served.h"
 
-#include "base/err.h"
 #include "base/hide.h"
 #include "pki/chain.h"
 #include "pki/crypto.h"

@@ -1,7 +1,6 @@
 #include "prove/handshake.h"
 
 #include "pki/crypto.h"
-#include "pki/served.h"
 
 #include <openssl/err.h>
 

@@ -6,7 +6,6 @@
 #include "base/hide.h"
 #include "base/secret.h"
 #include "base/socket_path.h"
-#include "base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
