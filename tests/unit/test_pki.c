@@ -19,25 +19,37 @@
 /* -- keys and CSRs --------------------------------------------------------------------------------
  */
 
+/* Those that the first test made, for the others: RSA keys take long. */
+static EVP_PKEY *key_of[KEY_TYPE_COUNT];
+
+static int free_made(void **state)
+{
+    (void)state;
+    for (enum key_type type = 0; type < KEY_TYPE_COUNT; type++)
+        key_free(key_of[type]);
+    return 0;
+}
+
 static void every_key_type_is_made_written_and_read(void **state)
 {
     struct err err;
 
     (void)state;
     for (enum key_type type = 0; type < KEY_TYPE_COUNT; type++) {
+        if (unit_takes_minutes(type))
+            continue;
+        assert_true(key_generate(type, &key_of[type], &err));
+        assert_true(key_is_type(key_of[type], type));
+        assert_false(key_is_type(key_of[type], (type + 1) % KEY_TYPE_COUNT));
         for (int traditional = 0; traditional < 2; traditional++) {
             struct secret pem = {0};
-            EVP_PKEY *key = NULL, *again = NULL;
+            EVP_PKEY *again = NULL;
 
-            assert_true(key_generate(type, &key, &err));
-            assert_true(key_is_type(key, type));
-            assert_false(key_is_type(key, (type + 1) % KEY_TYPE_COUNT));
-            assert_true(key_to_pem(key, traditional != 0, &pem, &err));
+            assert_true(key_to_pem(key_of[type], traditional != 0, &pem, &err));
             assert_int_equal(strncmp(secret_expose(&pem), "-----BEGIN PRIVATE KEY-----\n", 28) == 0,
                              !traditional || type == KEY_ED25519);
             assert_true(key_from_pem(secret_expose(&pem), pem.length, &again, &err));
-            assert_int_equal(EVP_PKEY_eq(key, again), 1);
-            key_free(key);
+            assert_int_equal(EVP_PKEY_eq(key_of[type], again), 1);
             key_free(again);
             secret_wipe(&pem);
         }
@@ -233,7 +245,6 @@ static void a_csr_carries_every_name(void **state)
     struct arena arena = {0};
     struct names names = {.common_name = "web.example.com"};
     struct bytes pem = {.limit = 65536};
-    EVP_PKEY *key = NULL;
     X509_REQ *request;
     STACK_OF(X509_EXTENSION) * extensions;
     GENERAL_NAMES *found;
@@ -251,9 +262,10 @@ static void a_csr_carries_every_name(void **state)
     add(&names.uri, &arena, "spiffe://example.org/x,DNS:evil.example");
     add(&names.email, &arena, "ops@example.com");
     for (enum key_type type = 0; type < KEY_TYPE_COUNT; type++) {
-        if (type == KEY_RSA_3072 || type == KEY_RSA_4096)
-            continue; /* slow, and not different from RSA 2048 here */
-        assert_true(key_generate(type, &key, &err));
+        EVP_PKEY *key = key_of[type];
+
+        if (unit_takes_minutes(type))
+            continue;
         assert_true(csr_build(key, &names, &pem, &err));
         bio = BIO_new_mem_buf(bytes_text(&pem), -1);
         request = PEM_read_bio_X509_REQ(bio, NULL, NULL, NULL);
@@ -268,7 +280,6 @@ static void a_csr_carries_every_name(void **state)
         sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
         X509_REQ_free(request);
         BIO_free(bio);
-        key_free(key);
         bytes_free(&pem);
     }
     arena_free(&arena);
@@ -1150,5 +1161,5 @@ int main(void)
         VET_TEST(a_search_that_a_reply_makes_endless_ends),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, free_made);
 }

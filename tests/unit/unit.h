@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "base/cert_request.h"
+
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +26,12 @@ static inline bool unit_has_valgrind(void)
     const char *preloaded = getenv("LD_PRELOAD");
 
     return preloaded != NULL && strstr(preloaded, "vgpreload") != NULL;
+}
+
+/* Whether to make such a key takes minutes; the code is that of RSA 2048. */
+static inline bool unit_takes_minutes(enum key_type type)
+{
+    return unit_has_valgrind() && (type == KEY_RSA_3072 || type == KEY_RSA_4096);
 }
 
 #endif
