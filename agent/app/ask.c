@@ -24,7 +24,7 @@ static void on_answered(void *arg, const struct err *err)
     ask->answered = true;
 }
 
-/* Runs the loop until the question behind the slot is answered; drops the slot. */
+/* Runs the loop until the operation of the slot has ended, then drops the slot. */
 static bool await(struct ask *ask, struct slot *slot, struct err *err)
 {
     int r = 0;
@@ -66,8 +66,8 @@ void ask_close(struct ask *ask)
  */
 
 /*
- * Whether it is the section's own certificate, of a mount of the CA. A section that was given more
- * names since, or fewer, still means it.
+ * Whether the certificate belongs to the section and comes from a mount of the CA. The section may
+ * have gained or lost names since.
  */
 static bool is_the_sections(const struct cert_config *cert, const struct record *record,
                             struct err *err)
@@ -79,7 +79,7 @@ static bool is_the_sections(const struct cert_config *cert, const struct record 
         return err_set(err, ERR_REFUSED,
                        "the certificate in %s, serial %s, is not for the names of the section: %s "
                        "is missing in it; set the names and the directory that it was issued for, "
-                       "or revoke it by its serial number on the CA",
+                       "or revoke it on the CA by its serial number",
                        cert->directory, record->leaf.serial, missing);
     if (mount == NULL || !is_api_path(mount))
         return err_set(err, ERR_REFUSED,
@@ -97,7 +97,7 @@ static bool revoke_record(struct ask *ask, const struct record *record, struct e
                  err);
 }
 
-/* Revokes one certificate; *ret_agent tells whether an agent works in its directory. */
+/* Revokes one certificate; *ret_agent says whether an agent holds the lock on its directory. */
 static bool revoke_one(struct ask *ask, const struct cert_config *cert, bool reissue,
                        bool *ret_agent, struct err *err)
 {
@@ -155,7 +155,8 @@ int ask_revoke(struct config *config, const char *const *names, size_t count, bo
         return code;
     }
     if (any_agent) {
-        terminal_line(stdout, "the running agent issues anew; `leafd status` shows when it has");
+        terminal_line(
+            stdout, "the running agent issues a new certificate; `leafd status` shows the result");
         return code;
     }
     again = once_run(config_ref(config), revoked.items, revoked.count, 0);

@@ -48,7 +48,7 @@ static size_t print_advice(const struct cert_config *cert)
     return count;
 }
 
-/* What the template gave, and what stands in the section in place of it. */
+/* Prints the settings of the template, and those that the section overrides. */
 static void print_template(const struct cert_config *cert)
 {
     const struct config_section *given = cert->template_section;
@@ -66,7 +66,6 @@ static void print_template(const struct cert_config *cert)
                           at->line);
 }
 
-/* One line about a certificate's section. */
 static void print_about(const struct cert_config *cert, const char *what, const char *text)
 {
     terminal_line(stdout, "%s:%u: [cert %s] %s: %s", cert->file, cert->line, cert->name, what,
@@ -74,8 +73,8 @@ static void print_about(const struct cert_config *cert, const char *what, const 
 }
 
 /*
- * One that the agent would refuse, judged for the owner of the set; false if so. Where the set is
- * not there, root does not know as whom the agent will run.
+ * Prints why the agent would refuse a directory, checked for the owner of the set; false if it is
+ * certain. If the set does not exist yet, root does not know which user the agent will run as.
  */
 static bool print_refusal(const struct cert_config *cert, bool is_there, const char *text,
                           size_t *advice)
@@ -87,7 +86,7 @@ static bool print_refusal(const struct cert_config *cert, bool is_there, const c
     return !is_certain;
 }
 
-/* What others left in the set while it was open to them. */
+/* Reports files that other users left in the set while they could write it. */
 static bool print_foreign(const struct cert_config *cert)
 {
     CLEANUP(close_fd) int set_fd = -1;
@@ -96,14 +95,14 @@ static bool print_foreign(const struct cert_config *cert)
 
     if (!set_directory_look(cert->directory, &set_fd, &err) || !foreign_find(set_fd, &err))
         return false;
-    snprintf(text, sizeof text, "%s: %s; it does not count, and the agent removes it",
+    snprintf(text, sizeof text, "%s: %s; leafd ignores it, and the agent removes it",
              cert->directory, err.text);
     print_about(cert, "advice", text);
     return true;
 }
 
-/* Who else may write the directories of the set and of its links; false if the agent would refuse
- * one of them. */
+/* Reports other users who may write the directories of the set and of its links; false if the agent
+ * would refuse one of them. */
 static bool print_places(const struct cert_config *cert, bool online, size_t *advice)
 {
     struct set_directory_remarks remarks;
@@ -157,7 +156,7 @@ struct survey {
     struct config *config;
     struct ask ask;
     struct arena arena;
-    unsigned refused, open; /* lines that say so */
+    unsigned refused, open; /* lines printed of each kind */
     int code;
 };
 
@@ -201,17 +200,17 @@ static void print_skew(const struct clock_skew *skew)
 /* -- a section ------------------------------------------------------------------------------------
  */
 
-/* Whether the policy lets us sign; the way to the mount matters more than its role. */
+/* Comes before the findings about the role: without this right the role does not matter. */
 static void print_right(struct survey *survey, const struct cert_config *cert,
                         const struct ca_terms *terms)
 {
     if (terms->may_sign) {
-        terminal_line(stdout, "[cert %s] the CA lets us use %s", cert->name, terms->path);
+        terminal_line(stdout, "[cert %s] the token may use %s", cert->name, terms->path);
         return;
     }
     terminal_line(
         stdout,
-        "%s:%u: [cert %s] refused: the policies of the token do not let it use %s. Remedy: "
+        "%s:%u: [cert %s] refused: the policies of the token do not allow it to use %s. Remedy: "
         "add to a policy of the auth role: path \"%s\" { capabilities = [\"update\"] }",
         cert->file, cert->line, cert->name, terms->path, terms->path);
     count_refused(survey, EXIT_REFUSED);
@@ -230,7 +229,7 @@ static bool add_names(struct survey *survey, const struct names *names, struct n
     return common == NULL || text_list_add(&all->dns, &survey->arena, common, strlen(common));
 }
 
-/* A role binds nobody who may pass it by. */
+/* A role does not limit a token that may bypass it. */
 static bool find_bypass(struct survey *survey, const struct ca_terms *terms,
                         struct fit_findings *findings)
 {
@@ -248,15 +247,15 @@ static bool find_bypass(struct survey *survey, const struct ca_terms *terms,
     *finding = (struct fit_finding){
         FIT_ADVICE,
         arena_format(&survey->arena,
-                     "the policies of the token let it have any name, whatever the role says: "
-                     "they allow to write %s",
+                     "the policies of the token let it have any name, whatever the role allows: "
+                     "they allow it to write %s",
                      found),
-        "name the paths that are needed in the policies, see POLICY in leafd(8)"};
+        "list only the paths that are needed in the policies, see POLICY in leafd(8)"};
     return finding->text != NULL;
 }
 
-/* Whether this login could have names of others by the role, or past it; told once, at the first
- * section that uses the role. */
+/* Whether this login could get the names of other workloads through the role or around it; reported
+ * once, at the first section that uses the role. */
 static bool find_strangers(struct survey *survey, const struct cert_config *cert,
                            const struct ca_terms *terms, struct fit_findings *findings)
 {
@@ -351,22 +350,22 @@ static void survey_place(struct survey *survey, const struct cert_config *cert)
         if (!other_owner && !other_group)
             continue;
         terminal_line(stdout,
-                      "%s:%u: [cert %s] not decided: the file %s goes to another %s, which takes "
-                      "CAP_CHOWN; whether the agent has it is not seen from here",
+                      "%s:%u: [cert %s] not decided: the file %s gets another %s, which needs "
+                      "CAP_CHOWN; this command cannot see whether the agent has it",
                       cert->file, cert->line, cert->name, output->name,
                       other_owner ? "owner" : "group");
         survey->open++;
     }
 }
 
-/* A login may use up what it is done with, and nothing tells before it. */
+/* A login may use up its credential, and the CA does not announce that in advance. */
 static bool may_be_spent(const struct auth_config *auth)
 {
     return auth->method == AUTH_TOKEN ||
            (auth->method == AUTH_APPROLE && auth->secret_id_file != NULL);
 }
 
-/* The CA refused us, or was not asked to the end. */
+/* The CA refused the login, or did not answer every request. */
 static void count_failure(struct survey *survey, const struct err *err)
 {
     int code = exit_code_of(err);
@@ -390,8 +389,8 @@ static void survey_all(struct survey *survey, bool spend)
     if (may_be_spent(auth) && !spend) {
         terminal_line(
             stdout,
-            "not asked: the CA. A login by %s uses its credential once, and one with a limited "
-            "number of uses may be spent by it; check --online --spend logs in all the same",
+            "not asked: the CA. A login by %s uses its credential once, and may spend one with a "
+            "limited number of uses; check --online --spend logs in all the same",
             auth_method_words[auth->method]);
         survey->open++;
         survey->code = exit_code_worse(survey->code, EXIT_RETRY);

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* The largest time_t; the kernel takes it for as far as it counts (292 years). */
+/* The largest time_t; the kernel clamps it to its own limit (292 years). */
 #define END_OF_TIME_S ((time_t)(sizeof(time_t) == 8 ? INT64_MAX : INT32_MAX))
 
 struct clock_watch {
@@ -19,12 +19,12 @@ struct clock_watch {
     sd_event_source *source;
     clock_was_set *on_set;
     void *arg;
-    int64_t ahead_ms; /* the wall clock before the boot clock, at the last look */
+    int64_t ahead_ms; /* wall clock minus boot clock, when last read */
 };
 
-/* Armed for the end of time: a moment that a clock can reach would make it ready for ever, and the
- * loop spin. ECANCELED from the very call that arms it is no failure: the clock was
- * set in between, and it is armed all the same. */
+/* Armed for a time that no clock reaches: an expired timer would stay readable and make the loop
+ * spin. ECANCELED from the call that arms the timer is no failure: the clock was set in between,
+ * and the timer is armed all the same. */
 static int arm(int fd)
 {
     const struct itimerspec never = {.it_value = {.tv_sec = END_OF_TIME_S}};
@@ -134,8 +134,8 @@ void clock_skew_words(const struct clock_skew *skew, char to[static CLOCK_SKEW_W
 
     duration_text((uint64_t)llabs(skew->told_ms) / 1000, apart);
     snprintf(to, CLOCK_SKEW_WORDS_BYTES,
-             "this machine's clock is %s %s the CA's, by whose clock certificates begin and end; "
-             "set it right, and keep it so (NTP)",
+             "this machine's clock is %s %s the CA's clock, which decides when certificates begin "
+             "and end; correct it, and keep it correct with NTP",
              apart, skew->told_ms > 0 ? "behind" : "ahead of");
 }
 

@@ -1,9 +1,9 @@
 /*
  * clock_watch - notices that the wall clock was set, and that it differs from the CA's
  *
- * A timerfd with TFD_TIMER_CANCEL_ON_SET (timerfd_create(2)); sd-event has no such timer. By how
- * much it was set is what it went besides the boot clock; the kernel gives notice after a sleep as
- * well, though nothing was set then.
+ * A timerfd with TFD_TIMER_CANCEL_ON_SET (timerfd_create(2)); sd-event has no such timer. The size
+ * of the step is the change of the wall clock relative to the boot clock; the kernel also reports a
+ * resume from suspend, which is no step.
  *
  * A certificate begins and ends by the CA's clock and is used by ours, so a difference eats from
  * one end of every life. Every reply of the CA tells its time, in whole seconds and at some moment
@@ -22,14 +22,14 @@
 
 struct clock_watch;
 
-/* What is told: the clock was set forward by so many seconds, or back if it is negative. */
+/* Called when the clock was set forward by `by_s` seconds, or back if it is negative. */
 typedef void clock_was_set(void *arg, int64_t by_s);
 
-/* clock_watch_open - calls on_set in the loop whenever the clock was set; fails with class local */
+/* clock_watch_open - calls on_set on the loop whenever the clock was set; fails with class local */
 bool clock_watch_open(sd_event *loop, clock_was_set *on_set, void *arg,
                       struct clock_watch **ret_watch, struct err *err);
 
-/* clock_watch_close - ends it; NULL is fine */
+/* clock_watch_close - stops and frees the watch; NULL is fine */
 void clock_watch_close(struct clock_watch *watch);
 
 /* -- the CA's clock -------------------------------------------------------------------------------
@@ -70,7 +70,7 @@ struct clock_skew {
 /* clock_skew_words - what was told last, for people */
 void clock_skew_words(const struct clock_skew *skew, char to[static CLOCK_SKEW_WORDS_BYTES]);
 
-/* clock_skew_watch - from now on the dates of all replies in `http` are looked at */
+/* clock_skew_watch - compares the date of every reply in `http` with our clock from now on */
 void clock_skew_watch(struct clock_skew *skew, struct http_loop *http);
 
 #endif

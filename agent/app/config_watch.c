@@ -16,13 +16,14 @@
 #include <unistd.h>
 
 enum {
-    SETTLE_US = 300 * 1000, /* between the first sign of a change and the look at it */
-    GAP_US = 1000 * 1000,   /* between two looks: whoever goes on writing wakes us no oftener */
+    SETTLE_US = 300 * 1000, /* between the first notice of a change and the read */
+    GAP_US = 1000 * 1000,   /* between two reads: limits the load of a writer that does not stop */
     EVENTS_BYTES = 16 * 1024,
     THREADS = 1
 };
 
-/* Of the symbolic link that kubelet turns: a ConfigMap or Secret, whatever its files are called. */
+/* The symbolic link that kubelet replaces to update a ConfigMap or Secret, whatever its files are
+ * named. */
 static const char volume_link[] = "..data";
 
 /* -- which files ----------------------------------------------------------------------------------
@@ -44,7 +45,8 @@ static bool add(struct config_sources *sources, const char *directory, const cha
     return source->directory != NULL && source->pattern != NULL;
 }
 
-/* The name in its directory. Of a pattern over directories, the first that it leaves open. */
+/* Watches the file's directory. Of a pattern over directories, watches the last one before the
+ * first wildcard. */
 static bool add_path(struct config_sources *sources, const char *path)
 {
     size_t open = strcspn(path, "*?["), slash = open;
@@ -61,7 +63,7 @@ static bool add_path(struct config_sources *sources, const char *path)
     return pattern != NULL && add(sources, directory, pattern);
 }
 
-/* A relative one starts at the main file's folder. */
+/* A relative pattern starts at the main file's directory. */
 static bool add_include(struct config_sources *sources, const char *file, const char *pattern)
 {
     const char *slash = strrchr(file, '/');
@@ -136,15 +138,15 @@ void config_sources_free(struct config_sources *sources)
 /* -- the watch ------------------------------------------------------------------------------------
  */
 
-/* The files, and what inotify calls their directories. */
+/* The files, and the inotify watch descriptors of their directories. */
 struct places {
     struct config_sources *sources;
     int *watches;     /* of each source; -1: cannot be watched */
-    size_t unwatched; /* of them, the first that cannot be; the count: all can */
+    size_t unwatched; /* the first source without a watch; the count: all have one */
     int errnum;       /* why */
 };
 
-/* What a thread looks up. */
+/* The paths that a thread resolves to watches. */
 struct placing {
     struct places *places;
     int fd; /* a duplicate of inotify's */
@@ -157,13 +159,13 @@ struct config_watch {
     void *arg;
     int fd; /* inotify's; -1: not needed yet */
     sd_event_source *source, *timer;
-    uint64_t noticed_us; /* when it was told last, on the boot clock */
+    uint64_t noticed_us; /* of the last notice, on the boot clock */
     struct slot *slot;
     struct placing *placing;     /* under way; the worker's until it ends */
     struct places *places;       /* what is watched; NULL: nothing */
-    struct config_sources *next; /* to be placed behind the ones under way; NULL: none */
-    bool lost;                   /* a directory has gone */
-    bool told;                   /* that something cannot be watched */
+    struct config_sources *next; /* to be watched after the ones under way; NULL: none */
+    bool lost;                   /* a directory was removed */
+    bool told;                   /* a directory that cannot be watched was logged */
 };
 
 static void free_places(struct places *places)
@@ -175,7 +177,6 @@ static void free_places(struct places *places)
     free(places);
 }
 
-/* Takes the sources. */
 static struct places *new_places(struct config_sources *sources)
 {
     struct places *places = calloc(1, sizeof *places);
@@ -282,10 +283,10 @@ static int on_settled(sd_event_source *source, uint64_t now_us, void *arg)
 static void tell_unwatched(struct config_watch *watch, const char *what, int errnum)
 {
     if (!watch->told)
-        event_emit(&(struct event){.kind = EVENT_ADVICE},
-                   "watch_config: cannot watch %s: %s; changes there are taken over by SIGHUP or "
-                   "`leafd reload` alone",
-                   what, strerror(errnum));
+        event_emit(
+            &(struct event){.kind = EVENT_ADVICE},
+            "watch_config: cannot watch %s: %s; apply changes there by SIGHUP or `leafd reload`",
+            what, strerror(errnum));
     watch->told = true;
 }
 
@@ -308,7 +309,7 @@ static bool has_watch(const struct places *places, int number)
     return false;
 }
 
-/* Watches of directories that are of no interest any more, for a thread. */
+/* Watches that are no longer needed; a thread removes them. */
 struct removal {
     int fd; /* a duplicate of inotify's */
     size_t count;
@@ -333,7 +334,7 @@ static bool remove_watches(void *job, struct err *err)
     return true;
 }
 
-/* What memory runs out for stays watched, and nobody is told of it. */
+/* If memory runs out, an unneeded watch stays, and its notices are ignored. */
 static struct removal *new_removal(const struct places *before, const struct places *places, int fd)
 {
     struct removal *removal =
@@ -351,7 +352,8 @@ static struct removal *new_removal(const struct places *before, const struct pla
     return NULL;
 }
 
-/* The one thread does it before it places others: what is watched again then is not removed. */
+/* The single thread removes old watches before it adds new ones, so it does not remove one that was
+ * added again. */
 static void replace(struct config_watch *watch, struct places *places)
 {
     struct places *before = watch->places;
@@ -397,7 +399,7 @@ static void on_placed(void *arg, const struct err *err)
         start(watch, TAKE(watch->next));
 }
 
-/* An instance of inotify for all directories; errno tells why not. */
+/* Opens one inotify instance for all directories; sets errno on failure. */
 static bool open_inotify(struct config_watch *watch)
 {
     int r;

@@ -24,7 +24,8 @@ struct named_file {
 
 enum { CREDENTIALS = 4, LOOK_EVERY_S = 2 };
 
-/* Where the key stands: in the section, for certificates also in [defaults]; or in no file. */
+/* The place of the key: in the section, for certificates also in [defaults], or in the environment.
+ */
 static struct config_place place_of(const struct config *config, const struct named_file *file)
 {
     const struct config_document *document = config->document;
@@ -37,7 +38,7 @@ static struct config_place place_of(const struct config *config, const struct na
     return (struct config_place){"environment", 0, file->kind, file->key};
 }
 
-/* The credentials that the configuration names; those of no path are left out. */
+/* Lists the credential files that the configuration names. */
 static size_t credentials_of(const struct config *config, struct named_file files[CREDENTIALS])
 {
     const struct auth_config *auth = &config->auth;
@@ -65,7 +66,7 @@ static int by_path(const void *a, const void *b)
     return order != 0 ? order : strcmp(first->section, second->section);
 }
 
-/* Leaves each file once for each key, at the section whose name comes first. */
+/* Keeps each pair of file and key once, at the section whose name sorts first. */
 static void drop_repeated(struct named_file *files, size_t count)
 {
     size_t kept = 0;
@@ -79,7 +80,7 @@ static void drop_repeated(struct named_file *files, size_t count)
     files[kept] = (struct named_file){0};
 }
 
-/* Every file of certificates once, however many sections name it; behind the last one is {0}. */
+/* Lists every certificate file once, however many sections name it; ends with {0}. */
 static const struct named_file *certificates_of(const struct config *config)
 {
     struct named_file *files = calloc(config->cert_count + 3, sizeof *files);
@@ -103,13 +104,13 @@ static const struct named_file *certificates_of(const struct config *config)
     return files;
 }
 
-/* libcurl reads ca_file, and takes OpenSSL's trusted certificates there. */
+/* libcurl reads ca_file and also accepts OpenSSL's TRUSTED CERTIFICATE form. */
 static enum pem_file_form form_of(const struct named_file *file)
 {
     return strcmp(file->key, "ca_file") == 0 ? PEM_FILE_OR_TRUSTED : PEM_FILE_PLAIN;
 }
 
-/* False with *err filled in words that follow the file's name. */
+/* False with *err filled; its text follows the file's name in the message. */
 static bool is_good(const struct named_file *file, struct err *err)
 {
     struct pem_file_facts facts;
@@ -119,13 +120,13 @@ static bool is_good(const struct named_file *file, struct err *err)
     if (strcmp(file->key, "trust_anchor") == 0 &&
         (facts.certificates > CHAIN_MOST_CERTIFICATES || facts.bytes > CHAIN_MOST_BYTES))
         return err_set(err, ERR_LOCAL,
-                       "holds %zu certificates in %zu bytes, and at most %d in %d are taken; name "
-                       "a file with those alone that this certificate hangs on",
+                       "holds %zu certificates in %zu bytes, and the limit is %d in %d; name a "
+                       "file with only the CA certificates of this certificate",
                        facts.certificates, facts.bytes, CHAIN_MOST_CERTIFICATES, CHAIN_MOST_BYTES);
     return true;
 }
 
-/* The place is searched for when it is needed: that takes as long as there are sections. */
+/* Looks up the place only for a problem: the search is linear in the number of sections. */
 static void check_certificates_in(const struct config *config, const struct named_file *file,
                                   struct config_problems *problems)
 {
@@ -149,7 +150,7 @@ static void check_certificates(const struct config *config, struct config_proble
     free((void *)files);
 }
 
-/* Who may read a file that nobody else may write; false if it cannot be read. */
+/* Finds out who may read a file that no other user may write; false if it cannot be opened. */
 static bool may_read(const char *path, enum trust_readers *ret_readers, struct err *err)
 {
     CLEANUP(close_fd) int fd = -1;
@@ -175,8 +176,8 @@ static void check_client_key(const struct config *config, struct config_problems
         config_problem(problems, &place, "\"%s\" %s", file.path, err.text);
     else if (may_read(file.path, &readers, &err) && readers == TRUST_EVERYBODY)
         config_problem(problems, &place,
-                       "\"%s\" is a private key that everybody may read; chmod o-r it, and replace "
-                       "it if somebody could have",
+                       "\"%s\" is a private key that all users may read; chmod o-r it, and replace "
+                       "the key if another user could have read it",
                        file.path);
 }
 
@@ -195,7 +196,7 @@ struct config *configuration_load(const char *file, struct config_problems *prob
     return NULL;
 }
 
-/* Waits for the next look; true if somebody wants the process to end. A HUP is a look at once. */
+/* Waits for the next try; true if SIGTERM or SIGINT came. SIGHUP starts the next try at once. */
 static bool sleep_until_look(void)
 {
     const struct timespec look = {.tv_sec = LOOK_EVERY_S};
@@ -227,7 +228,7 @@ struct config *configuration_await(const char *file, uint64_t most_s,
         if (!told) {
             log_setup(LOG_FORMAT_AUTO, LOG_LEVEL_INFO);
             event_emit(&(struct event){.kind = EVENT_FAILED, .failure = ERR_LOCAL},
-                       "waits for the token, which is looked for every %d s: %s", LOOK_EVERY_S,
+                       "waits for the token and tries again every %d s: %s", LOOK_EVERY_S,
                        config_problems_first(problems));
         }
         told = true;
@@ -246,17 +247,17 @@ static void advise_on_credential(const struct config *config, const struct named
     enum trust_readers readers;
     struct err err;
 
-    /* A default stands in no file: then the section is the place. */
+    /* A default value has no line: then the section is the place. */
     if (place.line == 0)
         place = config_place_of(config->document, file->kind, file->section, file->key);
     place.key = NULL;
     if (!may_read(file->path, &readers, &err))
-        config_problem(advice, &place,
-                       "advice: the file of %s cannot be read now: %s; no login succeeds until it "
-                       "can",
-                       key, err.errnum == 0 ? "it is no file" : strerrordesc_np(err.errnum));
+        config_problem(
+            advice, &place,
+            "advice: the file of %s cannot be read now: %s; logins fail until it can be read", key,
+            err.errnum == 0 ? "it is no file" : strerrordesc_np(err.errnum));
     else if (strcmp(key, "role_id_file") != 0 && readers >= TRUST_MOUNT)
-        config_problem(advice, &place, "advice: everybody may read the file of %s; %s", key,
+        config_problem(advice, &place, "advice: all users may read the file of %s; %s", key,
                        readers == TRUST_MOUNT
                            ? "chmod o-r it where it is mounted from, or have it mounted so: "
                              "mode: of a Docker or Podman secret, defaultMode: of a volume"
@@ -280,8 +281,8 @@ static void advise_on_ends(const struct config *config, struct config_problems *
         place = place_of(config, at);
         place.key = NULL;
         config_problem(advice, &place,
-                       "advice: no certificate in %s is valid any more: the last "
-                       "ended at %s; put the new ones into it",
+                       "advice: all certificates in %s have expired, the last one at %s; replace "
+                       "them by new ones",
                        at->key, end);
     }
     free((void *)files);
@@ -299,7 +300,7 @@ static void advise_on_passwords(const struct config *config, struct config_probl
     }
 }
 
-/* What is unwise about who may write the files: it has no line, but a directory. */
+/* Advice on who may write the files names a directory, not a line. */
 static void advise_on_trust(const struct config *config, struct config_problems *advice)
 {
     const struct config_section *first = config->document->sections;
@@ -309,7 +310,7 @@ static void advise_on_trust(const struct config *config, struct config_problems 
                        "advice: %s", config->advice.items[i]);
 }
 
-/* What was written when the polls were shorter goes on, and the larger time counts. */
+/* A ca_spread that suited a shorter ca_poll is raised instead of refused. */
 static void advise_on_spread(const struct config *config, struct config_problems *advice)
 {
     const struct agent_config *agent = &config->agent;
@@ -332,9 +333,9 @@ static void advise_on_spread(const struct config *config, struct config_problems
         duration_text(agent->ca_spread_s, written);
         duration_text(spread_s, counts);
         config_problem(advice, &place,
-                       "advice: ca_spread = %s is less than %d times ca_poll, so %s counts: a "
-                       "certificate of a new CA is shown only after everybody looked; write "
-                       "ca_spread = auto",
+                       "advice: ca_spread = %s is less than %d times ca_poll, so leafd uses %s: "
+                       "all agents must have polled before a certificate of a new CA is published; "
+                       "write ca_spread = auto",
                        written, CA_NEWS_SPREAD_POLLS, counts);
     }
 }

@@ -22,20 +22,20 @@
 
 enum {
     NAME_BYTES = 64, /* of the socket in its directory */
-    STEM_BYTES = 33, /* of the configuration's own name */
+    STEM_BYTES = 33, /* of the part that comes from the configuration's name */
     DIGEST_SHOWN = 12,
     QUEUE = 128,
     WAIT_S = 60,
-    REPLY_MOST_BYTES = 8 * 1024 * 1024 /* the problems of ten thousand sections */
+    REPLY_MOST_BYTES = 8 * 1024 * 1024 /* room for the problems of ten thousand sections */
 };
 
 /* -- where it is ----------------------------------------------------------------------------------
  */
 
 /*
- * STEM-DIGEST.sock of the file's absolute path. Links on the way to its directory are followed, so
- * that agent and command agree from whatever directory they start; the file's own link is not: that
- * of a ConfigMap leads elsewhere after each change.
+ * Gives STEM-DIGEST.sock of the file's absolute path. Links on the way to its directory are
+ * resolved, so that agent and command agree whatever their working directories are. A link in the
+ * place of the file is not resolved: that of a ConfigMap leads to another file after each change.
  */
 static bool name_of(const char *file, char to[static NAME_BYTES], struct err *err)
 {
@@ -59,7 +59,7 @@ static bool name_of(const char *file, char to[static NAME_BYTES], struct err *er
     return true;
 }
 
-/* The directory in which this process would make it; false if nothing names one. */
+/* The directory in which this process makes the socket; false if no variable names one. */
 static bool own_folder(char to[static PATH_MAX])
 {
     const char *given = environment_get("RUNTIME_DIRECTORY");
@@ -75,7 +75,8 @@ static bool own_folder(char to[static PATH_MAX])
     return length >= 0 && length < PATH_MAX;
 }
 
-/* By the directory's descriptor: paths may be longer than an address holds, and lead elsewhere. */
+/* Names the socket through the directory's descriptor: a path may be longer than sun_path, and may
+ * change. */
 static struct sockaddr_un address_of(int dir_fd, const char *name)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -84,7 +85,7 @@ static struct sockaddr_un address_of(int dir_fd, const char *name)
     return address;
 }
 
-/* A connection to it, which does not wait. */
+/* Connects without blocking. */
 static bool connect_to(int dir_fd, const char *name, int *ret_fd)
 {
     const struct sockaddr_un address = address_of(dir_fd, name);
@@ -96,14 +97,14 @@ static bool connect_to(int dir_fd, const char *name, int *ret_fd)
 /* -- the agent's side -----------------------------------------------------------------------------
  */
 
-/* What a worker makes. */
+/* A worker's job: makes the socket. */
 struct making {
     char *file;
-    int fd, dir_fd; /* the socket that listens, and its directory; -1: not made */
+    int fd, dir_fd; /* the listening socket and its directory; -1: not made */
     char folder[PATH_MAX], name[NAME_BYTES], path[PATH_MAX + NAME_BYTES];
-    ino_t inode;     /* of the one that was made before; 0: none */
-    bool has_folder; /* something names a directory for it */
-    bool is_there;   /* that one still is */
+    ino_t inode;     /* of the socket that was made before; 0: none */
+    bool has_folder; /* a variable names a directory for it */
+    bool is_there;   /* the socket that was made before still exists */
 };
 
 struct control {
@@ -112,7 +113,7 @@ struct control {
     const char *file;
     struct slot *slot;
     struct making *making; /* the worker's until it ends */
-    int dir_fd;            /* of the socket that is in place; -1: none */
+    int dir_fd;            /* of the socket in use; -1: none */
     char name[NAME_BYTES];
     ino_t inode;
     bool told;
@@ -132,7 +133,7 @@ static bool open_folder(const char *path, int *ret_fd, struct err *err)
            err_errno(err, ERR_LOCAL, errno, "cannot write the directory %s", path);
 }
 
-/* What an agent left that was killed gives way; what somebody answers at does not. */
+/* Removes the stale socket of a killed agent, but not one that a process listens at. */
 static bool make_way(const struct making *making, struct err *err)
 {
     CLEANUP(close_fd) int fd = -1;
@@ -144,7 +145,7 @@ static bool make_way(const struct making *making, struct err *err)
         return errno == ENOENT ||
                err_errno(err, ERR_LOCAL, errno, "cannot look at %s", making->path);
     if (!S_ISSOCK(about.st_mode))
-        return err_set(err, ERR_LOCAL, "%s is there and is no socket; remove it", making->path);
+        return err_set(err, ERR_LOCAL, "%s exists and is no socket; remove it", making->path);
     if (connect_to(making->dir_fd, making->name, &fd) || errno != ECONNREFUSED) {
         getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
         return err_set(err, ERR_LOCAL,
@@ -160,7 +161,7 @@ static bool listen_at(struct making *making, struct err *err)
     const struct sockaddr_un address = address_of(making->dir_fd, making->name);
     CLEANUP(close_fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-    /* Nobody connects before listen(2); the mode is that of umask 077 until then. */
+    /* No client can connect before listen(2); umask 077 sets the mode until then. */
     if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof address) != 0 ||
         fchmodat(making->dir_fd, making->name, 0600, 0) != 0 || listen(fd, QUEUE) != 0)
         return err_errno(err, ERR_LOCAL, errno, "cannot listen at %s", making->path);
@@ -181,7 +182,8 @@ static bool make(void *job, struct err *err)
 
     if (!making->has_folder)
         return err_set(err, ERR_LOCAL,
-                       "neither RUNTIME_DIRECTORY nor XDG_RUNTIME_DIR names a directory for it");
+                       "neither RUNTIME_DIRECTORY nor XDG_RUNTIME_DIR names a directory for the "
+                       "control socket");
     if (!name_of(making->file, making->name, err))
         return false;
     snprintf(making->path, sizeof making->path, "%s/%s", making->folder, making->name);
@@ -218,7 +220,8 @@ static void take_over(struct control *control, struct making *making, struct err
     control->told = false;
 }
 
-/* Where nothing names a directory, as in a pod, nobody expects one. */
+/* If no variable names a directory, as in a pod, the operator does not expect a socket: no warning.
+ */
 static void tell_failure(struct control *control, const struct making *making,
                          const struct err *err)
 {
@@ -314,7 +317,7 @@ struct asking {
     bool answered;
 };
 
-/* Whether an agent of root, of this user or of the socket's owner listens there. */
+/* Whether an agent listens at the socket; its user is root, this user or the socket's owner. */
 static bool answers(struct asking *asking, const char *path, struct err *err)
 {
     CLEANUP(close_fd) int fd = -1;
@@ -328,11 +331,12 @@ static bool answers(struct asking *asking, const char *path, struct err *err)
         return err_errno(err, ERR_LOCAL, errno, "%s", path);
     if (!connect_to(dir_fd, asking->name, &fd)) {
         if (errno == ECONNREFUSED)
-            return err_set(err, ERR_LOCAL, "%s: the agent that made it has ended", path);
+            return err_set(err, ERR_LOCAL, "%s: the agent that made this socket has ended", path);
         if (errno == EACCES)
-            return err_set(err, ERR_LOCAL,
-                           "%s is for uid %u and root; run this as one of them, or use sudo", path,
-                           (unsigned)about.st_uid);
+            return err_set(
+                err, ERR_LOCAL,
+                "%s is only for uid %u and root; run this command as one of them, or with sudo",
+                path, (unsigned)about.st_uid);
         return err_errno(err, ERR_LOCAL, errno, "cannot connect to %s", path);
     }
     if (!trust_peer(fd, about.st_uid, path, err))
@@ -342,7 +346,7 @@ static bool answers(struct asking *asking, const char *path, struct err *err)
     return true;
 }
 
-/* Beside the own directory, those that the units of leafd have. */
+/* Searches the own directory and those of leafd's units. */
 static bool find(struct asking *asking, const char *file, struct err *err)
 {
     char folder[PATH_MAX], path[PATH_MAX + NAME_BYTES] = "";
@@ -364,8 +368,8 @@ static bool find(struct asking *asking, const char *file, struct err *err)
     if (last.errnum != ENOENT)
         return err_set(err, ERR_LOCAL, "cannot ask the agent: %s", last.text);
     return err_set(err, ERR_LOCAL,
-                   "no agent answers for %s at %s%s%s; is it running (leafd run -c %s), and with "
-                   "the same RUNTIME_DIRECTORY?",
+                   "no agent answers for %s at %s%s%s; check that it runs (leafd run -c %s) and "
+                   "has the same RUNTIME_DIRECTORY",
                    file, path, path[0] == '\0' ? "" : " or ", folder, file);
 }
 
@@ -408,7 +412,7 @@ static bool send_request(struct asking *asking, const char *method, const char *
     return err_wrap(err, "the agent at %s has not answered", asking->path);
 }
 
-/* Asks the agent and gives its answer, which must be a JSON object. */
+/* Sends the request to the agent and gives the reply, which must be a JSON object. */
 static bool ask(struct asking *asking, const char *file, const char *path, uint64_t wait_s,
                 json_t **ret_body, struct err *err)
 {
@@ -423,7 +427,8 @@ static bool ask(struct asking *asking, const char *file, const char *path, uint6
         return false;
     *ret_body = json_loadb(bytes_text(body), body->length, JSON_REJECT_DUPLICATES, NULL);
     return json_is_object(*ret_body) ||
-           err_set(err, ERR_LOCAL, "what answers at %s is no agent: its reply is no JSON object",
+           err_set(err, ERR_LOCAL,
+                   "the process that listens at %s is no leafd agent: its reply is no JSON object",
                    asking->path);
 }
 
@@ -442,7 +447,7 @@ static int tell_refusal(const json_t *problems)
 
     json_array_foreach (problems, i, problem)
         terminal_line(stderr, "%s", json_string_value(problem));
-    terminal_line(stderr, "leafd: the agent does not take this over and goes on as before");
+    terminal_line(stderr, "leafd: the agent refused this configuration and keeps the previous one");
     return EXIT_USAGE;
 }
 
@@ -459,14 +464,14 @@ int control_reload(const char *file, uint64_t wait_s)
         !ask(&asking, file, CONTROL_RELOAD, wait_s == 0 ? WAIT_S : wait_s, &body, &err)) {
         terminal_line(stderr, "leafd: %s", err.text);
     } else if (asking.response.status == CONTROL_APPLIED) {
-        terminal_line(stdout, "the agent took over the configuration: %lld certificates",
+        terminal_line(stdout, "the agent applied the configuration: %lld certificates",
                       (long long)json_integer_value(json_object_get(body, "certificates")));
         code = EXIT_FINE;
     } else if (asking.response.status == CONTROL_REFUSED) {
         code = tell_refusal(json_object_get(body, "problems"));
     } else {
         text = json_string_value(json_object_get(body, "error"));
-        terminal_line(stderr, "leafd: the agent at %s answers %d: %s", asking.path,
+        terminal_line(stderr, "leafd: the agent at %s answered %d: %s", asking.path,
                       asking.response.status, text == NULL ? "" : text);
     }
     json_decref(body);

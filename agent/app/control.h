@@ -1,10 +1,11 @@
 /*
- * control - the socket at which commands reach the running agent, and the commands' side of it
+ * control - the control socket of the running agent, and the client that commands use
  *
- * A Unix socket with mode 0600, of which the name tells the configuration's: agents with other
- * files do not meet. It lies in the first directory of $RUNTIME_DIRECTORY (systemd.exec(5)), else
- * in /run/leafd for root, else in $XDG_RUNTIME_DIR/leafd. An agent without it keeps certificates
- * fresh all the same: what keeps it from being made is told once, with what to do.
+ * A Unix socket with mode 0600. Its name is derived from the configuration's path, so agents with
+ * different configurations do not collide. It lies in the first directory of $RUNTIME_DIRECTORY
+ * (systemd.exec(5)), else in /run/leafd for root, else in $XDG_RUNTIME_DIR/leafd. If the socket
+ * cannot be made, the agent logs the reason and a remedy once, and keeps certificates fresh all the
+ * same.
  */
 #ifndef LEAFD_APP_CONTROL_H
 #define LEAFD_APP_CONTROL_H
@@ -14,12 +15,12 @@
 
 #include <stdint.h>
 
-/* POST has the configuration read again; waits until it is applied, or refused. */
+/* POST has the agent read its configuration again, and waits until it is applied or refused. */
 #define CONTROL_RELOAD "/v1/reload"
 
 enum control_status {
     CONTROL_APPLIED = 200, /* {"certificates": N} */
-    CONTROL_REFUSED = 422, /* {"problems": ["FILE:LINE: ...", ...]}: the configuration is broken */
+    CONTROL_REFUSED = 422, /* {"problems": ["FILE:LINE: ...", ...]}: the configuration has errors */
     CONTROL_FAILED = 500,  /* {"error": "..."} */
     CONTROL_BUSY = 503     /* likewise */
 };
@@ -29,13 +30,13 @@ struct control;
 /*
  * control_open - makes the socket of the agent whose configuration starts with `file`
  *
- * Borrows all of it. On a worker: the socket is there some iterations of the loop later, and
- * `serve` listens at it. Fails with class local.
+ * Borrows all arguments. A worker makes the socket, and `serve` listens at it some iterations of
+ * the loop later. Fails with class local.
  */
 bool control_open(struct workers *workers, struct serve *serve, const char *file,
                   struct control **ret_control, struct err *err);
 
-/* control_renew - makes the socket again, where it was removed or could not be made before */
+/* control_renew - makes the socket again if it was removed or could not be made before */
 void control_renew(struct control *control);
 
 /* control_close - removes the socket; NULL is fine */
@@ -44,8 +45,8 @@ void control_close(struct control *control);
 /*
  * control_reload - `leafd reload`: has the agent read its configuration, which starts with `file`
  *
- * Waits for `wait_s` seconds at most; 0: a minute. Looks for the agent's socket where control_open
- * makes it, and in /run/leafd-*, where other units of leafd have theirs. Prints what is wrong.
+ * Waits for `wait_s` seconds at most; 0: a minute. Searches the agent's socket where control_open
+ * makes it, and in /run/leafd-*, where other units of leafd have theirs. Prints the problems.
  * Returns EXIT_FINE if the configuration was applied, EXIT_USAGE if it was refused, EXIT_RETRY if
  * no agent answers.
  */

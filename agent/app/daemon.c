@@ -18,28 +18,30 @@
 
 enum {
     REASON_BYTES = 640,
-    /* A report looks at all certificates: what it takes stays below one hundredth of the time. */
+    /* A report reads the state of all certificates; the gap keeps its cost below one percent of the
+     * time. */
     REPORT_GAP_US_PER_CERT = 50
 };
 
 struct daemon {
     struct engine engine;
     struct clock_watch *clock;
-    sd_event_source *report; /* runs when the loop has nothing better to do */
+    sd_event_source *report; /* runs when the loop is otherwise idle */
     uint64_t reported_us;    /* on the boot clock */
     struct reconfigure *reconfigure;
     struct config_watch *watch;
-    /* Of what was applied, "" while it is not watched, and of what is broken and was told. */
+    /* Digests of the applied configuration ("" while it is not watched), and of the broken one that
+     * was logged. */
     char applied[DIGEST_HEX_BYTES], broken[DIGEST_HEX_BYTES];
     struct serve *serve;
     struct control *control;
-    /* Commands that wait for a read of the configuration, of that number. */
+    /* A command that waits for the read of the configuration with this number. */
     struct waiter {
         struct serve_request *request;
         uint64_t number;
     } waiters[SERVE_CONNECTIONS_MOST];
     size_t waiting;
-    bool reloading; /* the service manager was told, and not yet that it is over */
+    bool reloading; /* RELOADING=1 was sent, and READY=1 not yet */
     bool ready, stopping;
     struct slot *revocation;
 };
@@ -47,7 +49,8 @@ struct daemon {
 /* -- what the service manager sees ----------------------------------------------------------------
  */
 
-/* The first that fails, and why: `systemctl status` shows it while a boot waits. */
+/* Names the first certificate that fails, and why: `systemctl status` shows it while the boot
+ * waits. */
 static void write_reason(const struct daemon *daemon, char to[static REASON_BYTES])
 {
     uint64_t now_s = clock_now_s();
@@ -117,8 +120,8 @@ static int on_report(sd_event_source *source, uint64_t now_us, void *arg)
     return 0;
 }
 
-/* Once for as many events as came together, or a thousand certificates that start would be looked
- * at a million times. */
+/* One report for all events that come together: otherwise the start of a thousand certificates
+ * would read a million states. */
 static void plan_report(struct daemon *daemon)
 {
     uint64_t gap_us = daemon->engine.count * REPORT_GAP_US_PER_CERT;
@@ -146,8 +149,8 @@ static enum control_status refuse(const struct config_problems *problems, json_t
     json_t *list = json_array();
 
     event_emit(&(struct event){.kind = EVENT_CONFIG_BROKEN},
-               "the configuration has %zu problems and is not taken over, the old one goes on; "
-               "`leafd check` shows them all; the first: %s",
+               "the configuration has %zu problems and is not applied, the old one stays; `leafd "
+               "check` shows them all; the first: %s",
                problems->count, config_problems_first(problems));
     config_problems_each(problems, add_problem, list);
     *ret_body = json_pack("{s:o}", "problems", list);
@@ -163,15 +166,15 @@ static enum control_status apply(struct daemon *daemon, struct config *config, j
     whole = engine_apply(&daemon->engine, config, &err);
     if (!whole)
         event_emit(&(struct event){.kind = EVENT_CONFIG_BROKEN},
-                   "the configuration could not be taken over whole: %s", err.text);
+                   "the configuration could not be applied completely: %s", err.text);
     event_emit(&(struct event){.kind = EVENT_CONFIG_APPLIED},
-               "took over the configuration: %zu certificates", daemon->engine.count);
+               "applied the configuration: %zu certificates", daemon->engine.count);
     *ret_body = whole ? json_pack("{s:I}", "certificates", (json_int_t)daemon->engine.count)
                       : json_pack("{s:s}", "error", err.text);
     return whole ? CONTROL_APPLIED : CONTROL_FAILED;
 }
 
-/* Tells the commands that wait for this read, or for one before it, how it ended. */
+/* Answers the commands that wait for this read or an earlier one. */
 static void answer(struct daemon *daemon, uint64_t number, enum control_status status, json_t *body)
 {
     size_t kept = 0;
@@ -194,8 +197,8 @@ static void digest_problem(void *digest, const char *text)
 }
 
 /*
- * Whether it is what is known already. What was only seen to change may say the same as before, and
- * what is broken is told once, however often it is written.
+ * Whether the result is known already. A changed file may have the same content as before, and
+ * errors are logged once, however often the file is written.
  */
 static bool is_known(struct daemon *daemon, const struct reconfigure_result *result)
 {
@@ -245,9 +248,9 @@ static void on_configuration(void *arg, struct reconfigure_result *result)
 }
 
 /*
- * A manager to which the start is not over yet knows of no reload, and would take its READY=1 for
- * that of the start. Later it is told of each, since one that asked a second time waits for a
- * RELOADING=1 that is younger than its signal (Type=notify-reload).
+ * Before the start is complete, the manager would take the READY=1 of a reload for that of the
+ * start, so no reload is reported. Later each one is reported, since a second request waits for a
+ * RELOADING=1 that is newer than its signal (Type=notify-reload).
  */
 static uint64_t reload(struct daemon *daemon)
 {
@@ -309,11 +312,11 @@ static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *
 
     (void)source;
     (void)info;
-    /* Asked twice: whoever asks does not want to wait for the CA. */
+    /* A second signal: the sender does not want to wait for the CA. */
     if (daemon->stopping)
         return sd_event_exit(daemon->engine.tools.loop, 0);
     daemon->stopping = true;
-    event_emit(&(struct event){.kind = EVENT_STOPPING}, "stopping; what is published stays");
+    event_emit(&(struct event){.kind = EVENT_STOPPING}, "stopping; the published files stay");
     service_notify_stopping();
     answer(daemon, UINT64_MAX, CONTROL_BUSY, json_pack("{s:s}", "error", "the agent is stopping"));
     engine_drop_certs(&daemon->engine);
@@ -332,7 +335,7 @@ static void on_clock_set(void *arg, int64_t by_s)
     duration_text((uint64_t)llabs(by_s), by);
     if (by_s != 0)
         event_emit(&(struct event){.kind = EVENT_CLOCK_SET, .by_s = EVENT_NUMBER(by_s)},
-                   "the clock was set %s by %s, it is %s now; computing all waits again",
+                   "the clock was set %s by %s and is now %s; computing all waits again",
                    by_s > 0 ? "forward" : "back", by, now);
     engine_recompute(&daemon->engine, by_s);
     plan_report(daemon);
@@ -364,7 +367,6 @@ static bool open_sources(struct daemon *daemon, const char *file, struct err *er
            control_open(daemon->engine.tools.workers, daemon->serve, file, &daemon->control, err);
 }
 
-/* Of the configuration that it starts with. */
 static void watch_files(struct daemon *daemon, struct config_sources *sources)
 {
     if (sources == NULL)

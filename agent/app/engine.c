@@ -15,23 +15,24 @@ enum {
     WORKER_THREADS_LEAST = 2,
     WORKER_THREADS_MOST = 8,
     LOOKUP_THREADS = 2,
-    DISK_PATIENCE_S = 5, /* at the end, for what is still to be written */
+    DISK_PATIENCE_S = 5, /* at exit, for writes that have not ended */
     CA_CONNECTIONS_MOST = 4,
     CONSUMER_CALLS_MOST = 64,
-    EARLY_FROM_S = 60, /* a step of the clock that makes failures be tried again */
+    EARLY_FROM_S = 60, /* the smallest step of the clock after which failures are retried */
     EARLY_EVERY_S = 60,
     EARLY_IN_A_ROW = 3,
     HASTEN_MS = 1000
 };
 
-/* A session that cannot be had or kept is told once for each reason; 0 is the event's own level. */
+/* A session that fails to open or to renew is logged once for each reason; 0 is the event's own
+ * level. */
 static enum log_level session_level(struct engine *engine, enum ca_session_change change,
                                     const struct err *err)
 {
     struct told_failure *told = change == CA_SESSION_NOT_OPEN      ? &engine->told_login
                                 : change == CA_SESSION_NOT_RENEWED ? &engine->told_renewal
                                                                    : NULL;
-    /* How urgent that is, each certificate tells. */
+    /* Each certificate logs its own urgency. */
     const struct failure_look look = {.class = err->kind,
                                       .reason = urgency_reason(err->text),
                                       .now_s = clock_now_s(),
@@ -83,12 +84,12 @@ static void on_session(void *arg, enum ca_session_change change, uint64_t lease_
         event_emit(&event, "the token could not be renewed: %s", err->text);
         break;
     case CA_SESSION_REFUSED:
-        event_emit(&event, "the token is to be replaced: %s", err->text);
+        event_emit(&event, "the token must be replaced: %s", err->text);
         break;
     }
 }
 
-/* Once for each change: the next request to the same standby is redirected in the same way. */
+/* Logged once for each change: every request to the same standby is redirected in the same way. */
 static void on_redirect(void *arg, const struct http_redirect *redirect)
 {
     struct engine *engine = arg;
@@ -105,7 +106,7 @@ static void on_redirect(void *arg, const struct http_redirect *redirect)
         return;
     memcpy(engine->redirect_told, now, sizeof now);
     if (follows)
-        event_emit(&event, "the CA at %s redirects to %s, where requests go now, with the token",
+        event_emit(&event, "the CA at %s redirects to %s; requests with the token now go there",
                    redirect->from, redirect->to);
     else
         event_emit(&event, "the CA at %s redirects to %s: %s", redirect->from, redirect->to,
@@ -123,14 +124,13 @@ static void on_disk_stuck(void *arg, const char *directory, bool is_stuck)
     if (is_stuck)
         event_emit(
             &event,
-            "the disk of %s has not answered for %ds; what lies there waits for it, all else "
-            "goes on: look whether it is frozen, or its server away",
+            "the disk of %s has not answered for %ds; sets on it wait, all others go on; check whether the file system is frozen or its server is down",
             directory, WORKER_TELL_AFTER_MS / 1000);
     else
         event_emit(&event, "the disk of %s answers again", directory);
 }
 
-/* Disk and signatures: more threads than cores pay off where the disk makes them wait. */
+/* Jobs wait for the disk as well as compute, so more threads than cores pay off. */
 static unsigned thread_count(void)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -140,7 +140,7 @@ static unsigned thread_count(void)
     return cores * 2 > WORKER_THREADS_MOST ? WORKER_THREADS_MOST : (unsigned)cores * 2;
 }
 
-/* What is refused or denied may be accepted now. */
+/* The CA may accept now what it refused or denied before. */
 static bool on_credentials(void *arg, bool changed)
 {
     struct engine *engine = arg;
@@ -207,7 +207,7 @@ bool engine_open(struct engine *engine, struct config *config, bool stays, cert_
     if (!stage_reserve(&engine->tools, err))
         return false;
     if (stays && !watches_open(engine->tools.loop, &engine->tools.watches, err))
-        log_detail(NULL, "%s; the sets' directories are looked at now and then only", err->text);
+        log_detail(NULL, "%s; the directories of the sets are only polled", err->text);
     if (!reaper_open(engine->tools.loop, &engine->reaper, err) ||
         !workers_open(engine->tools.loop, thread_count(), &engine->tools.workers, err) ||
         !workers_open(engine->tools.loop, LOOKUP_THREADS, &engine->tools.lookups, err) ||
@@ -236,7 +236,7 @@ static int compare_name(const void *name, const void *cert)
     return strcmp(name, cert_name(*(struct cert *const *)cert));
 }
 
-/* Among the first `count`, which are sorted. */
+/* Searches the first `count`, which are sorted. */
 static struct cert *find(const struct engine *engine, size_t count, const char *name)
 {
     struct cert **found =
@@ -255,7 +255,7 @@ size_t engine_index_of(const struct engine *engine, const struct cert *cert)
     return (size_t)(found - engine->certs);
 }
 
-/* They are looked for by their names; called when all have been added. */
+/* Call it when all have been added: `find` searches by name. */
 static void sort(struct engine *engine)
 {
     if (engine->count > 1)
@@ -314,14 +314,14 @@ static void forget_removed(struct engine *engine)
             continue;
         }
         event_emit(&(struct event){.kind = EVENT_FORGOTTEN, .cert = cert_name(cert)},
-                   "not in the configuration any more; what is published stays where it is");
+                   "no longer in the configuration; its published files stay in place");
         cert_abandon(cert, engine->config);
         cert_free(cert);
     }
     engine->count = kept;
 }
 
-/* Those that are there go on with their sections; the others are new. */
+/* Existing certificates adopt their new sections; the others are started. */
 static bool take_sections(struct engine *engine, struct err *err)
 {
     const size_t sorted = engine->count;
@@ -349,13 +349,14 @@ bool engine_apply(struct engine *engine, struct config *config, struct err *err)
     engine->config = config;
     set_limits(engine);
     ca_use(engine->tools.ca, config);
-    ca_end_pause(engine->tools.ca); /* whoever sends a HUP wants to see now */
+    ca_end_pause(engine->tools.ca); /* the sender of SIGHUP wants a try now */
     engine->told_login = (struct told_failure){0};
     forget_removed(engine);
     return take_sections(engine, err);
 }
 
-/* A few times in a row, since a clock that is set wrong is set right soon; then once a minute. */
+/* Allows a few early tries in a row, since a wrong clock is often corrected soon; then one a
+ * minute. */
 static bool may_try_early(struct engine *engine)
 {
     int64_t now_us = (int64_t)clock_boot_us(), every_us = EARLY_EVERY_S * 1000000LL;
@@ -401,8 +402,7 @@ struct slot *engine_revoke_token(struct engine *engine, slot_done *on_done, void
     if (ca_has_leases(engine->tools.ca))
         event_emit(
             &(struct event){.kind = EVENT_ADVICE},
-            "the token is not revoked: certificates were leased with it (generate_lease) and "
-            "would be revoked as well; it ends with its lease, and so do they");
+            "the token is not revoked, because the CA would revoke the certificates that were leased with it (generate_lease); they end when the token's lease ends");
     return ca_log_out_start(engine->tools.ca, on_done, arg, &err);
 }
 
@@ -417,9 +417,9 @@ bool engine_close(struct engine *engine)
     ended = workers_close(engine->tools.workers, DISK_PATIENCE_S);
     if (!ended)
         event_emit(&(struct event){.kind = EVENT_DISK_STUCK},
-                   "a disk did not answer within %ds; leaving without what was to be written there",
+                   "a disk did not answer within %ds; exiting without the pending writes to it",
                    DISK_PATIENCE_S);
-    /* Name servers may take long not to answer. */
+    /* A look-up may take long to time out: do not wait for it. */
     ended &= workers_close(engine->tools.lookups, 0);
     mounts_close(&engine->tools.mounts);
     stage_release(&engine->tools);

@@ -1,5 +1,5 @@
 /*
- * engine - what `run` and `once` share: the loop, the session, and the certificates
+ * engine - the part that `run` and `once` share: the loop, the session, and the certificates
  */
 #ifndef LEAFD_APP_ENGINE_H
 #define LEAFD_APP_ENGINE_H
@@ -13,14 +13,14 @@
 enum { ENGINE_REDIRECT_BYTES = 2 * HTTP_ORIGIN_BYTES + 8 };
 
 struct engine {
-    struct reaper *reaper; /* NULL: orphans do not fall to this process */
+    struct reaper *reaper; /* NULL: the kernel does not reparent orphans to this process */
     struct cert_tools tools;
     struct http_loop *http;
     struct clock_skew skew;
     struct told_failure told_login, told_renewal; /* of the session */
-    char redirect_told[ENGINE_REDIRECT_BYTES];    /* the last that the log was told; "": none */
+    char redirect_told[ENGINE_REDIRECT_BYTES];    /* the last redirect that was logged; "": none */
     int64_t
-        early_paid_us; /* on the boot clock: what setting the clock has cost, see may_try_early */
+        early_paid_us; /* on the boot clock: the budget of early tries after clock steps, see may_try_early */
     struct config *config;
     struct cert **certs; /* sorted by name */
     size_t count;
@@ -29,11 +29,11 @@ struct engine {
 };
 
 /*
- * engine_open - sets everything up but the certificates
+ * engine_open - sets up everything except the certificates
  *
- * Takes a reference of `config`. `stays` is true for a daemon. `observer` hears of every
+ * Takes a reference of `config`. `stays` is true for a daemon. `observer` is called for every
  * certificate that is published or comes to rest. SIGCHLD must be blocked. Fails with class local;
- * engine_close is due in any case.
+ * call engine_close in any case.
  */
 bool engine_open(struct engine *engine, struct config *config, bool stays, cert_observer *observer,
                  void *arg, struct err *err);
@@ -51,34 +51,34 @@ size_t engine_index_of(const struct engine *engine, const struct cert *cert);
 /*
  * engine_apply - goes on with a changed configuration
  *
- * Certificates that are new are started, those that are gone are forgotten and their files left,
- * changed ones are looked at again. Fails with class local, and goes on with what could be started.
+ * New certificates are started, removed ones are forgotten and their files stay, changed ones are
+ * read again. Fails with class local if a certificate could not be started; the others go on.
  */
 bool engine_apply(struct engine *engine, struct config *config, struct err *err);
 
 /*
- * engine_recompute - the clock was set forward by so much, or back if it is negative
+ * engine_recompute - handles a step of the clock by `by_s` seconds, back if it is negative
  *
- * What is due is computed again. What failed, and may have failed for the clock, is tried again
- * within seconds, though once a minute in the long run, however often somebody sets the clock.
+ * Computes all due times again. Failures that the wrong clock may have caused are retried within
+ * seconds, but in the long run at most once a minute, however often the clock is set.
  */
 void engine_recompute(struct engine *engine, int64_t by_s);
 
-/* engine_drop_certs - ends all; what is published stays */
+/* engine_drop_certs - frees all certificates; published files stay */
 void engine_drop_certs(struct engine *engine);
 
 /*
  * engine_revoke_token - revokes the token where [auth] revoke_on_exit says so
  *
- * NULL if it does not, or there is none, or certificates were leased with it, which would be
- * revoked with it; that is told.
+ * NULL if it does not, if there is no token, or if certificates were leased with the token, which
+ * the CA would revoke with it; the last case is logged.
  */
 struct slot *engine_revoke_token(struct engine *engine, slot_done *on_done, void *arg);
 
 /*
- * engine_close - ends everything; the loop's last reference is the caller's
+ * engine_close - ends everything; the caller holds the loop's last reference
  *
- * False if a disk or a name server still holds a thread: then the process is to end by _exit(2).
+ * False if a disk or a name server still blocks a thread: then the process must end by _exit(2).
  */
 bool engine_close(struct engine *engine);
 

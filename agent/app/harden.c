@@ -15,24 +15,26 @@
 #include <unistd.h>
 
 enum {
-    SECURE_BYTES_APART = 128 * 1024, /* tokens, JWTs, passwords, a keystore being locked */
+    SECURE_BYTES_APART = 128 * 1024, /* tokens, JWTs, passwords, a keystore being encrypted */
     SECURE_HEAP_LEAST_BYTES = 256 * 1024,
     SECURE_HEAP_MOST_BYTES = 16 * 1024 * 1024,
-    KEYS_PER_TURN = 2,      /* twice what is on the wire is in the making: see engine.c */
-    KEYS_BEING_WORKED = 32, /* on the workers' threads: made, encoded, read back, shown to a peer */
-    /* What works at once: connections, proofs, commands, workers' files. No more is asked for,
-     * since commands inherit it, and a consumer may use select(2). */
+    KEYS_PER_TURN = 2, /* twice as many certificates as requests in flight hold a key: see ca.c */
+    KEYS_BEING_WORKED =
+        32, /* on the workers' threads: generated, encoded, read back, used in a proof */
+    /* Enough for concurrent connections, proofs, commands and workers' files. Not more, since
+     * commands inherit the limit, and a consumer may use select(2). */
     FILES_WANTED = 512
 };
 
-/* What a key takes as libcrypto's numbers and as PEM, each rounded up to a power of two. */
+/* Bytes of a key as libcrypto's bignums and as PEM, each allocation rounded up to a power of two.
+ */
 static const size_t bytes_of_key[KEY_TYPE_COUNT] = {
     [KEY_ECDSA_P256] = 2 * 1024, [KEY_ECDSA_P384] = 2 * 1024, [KEY_ECDSA_P521] = 2 * 1024,
     [KEY_ED25519] = 2 * 1024,    [KEY_RSA_2048] = 6 * 1024,   [KEY_RSA_3072] = 10 * 1024,
     [KEY_RSA_4096] = 12 * 1024,
 };
 
-/* The signals that the event loop takes from a descriptor; sigprocmask(2) takes any set. */
+/* The signals that the event loop reads from a signalfd. */
 static void mask_signals(int how)
 {
     sigset_t ours;
@@ -45,7 +47,8 @@ static void mask_signals(int how)
     sigprocmask(how, &ours, NULL);
 }
 
-/* A file that is opened while one of them is closed becomes it, and gets what is printed. */
+/* If one of the descriptors 0 to 2 is closed, the next open(2) gets its number, and output would go
+ * to that file. */
 static void open_standard_files(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
@@ -54,7 +57,8 @@ static void open_standard_files(void)
             _exit(1);
 }
 
-/* Only the soft limit: the hard one would go to every command, and to what a command starts. */
+/* Only the soft limit: every command, and every process that a command starts, would inherit the
+ * hard one. */
 static void leave_no_core(void)
 {
     struct rlimit limit;
@@ -67,8 +71,8 @@ static void leave_no_core(void)
 }
 
 /*
- * Raises the soft limit of open files, up to the hard one. No further than is of use, since
- * commands inherit it and a consumer may use select(2). A set at rest takes none.
+ * Raises the soft limit of open files, up to the hard one, but not above FILES_WANTED. An idle set
+ * needs none.
  */
 static void allow_files(void)
 {
@@ -83,14 +87,15 @@ static void allow_files(void)
     if (limit.rlim_cur < SET_FILES_LEFT)
         event_emit(&(struct event){.kind = EVENT_ADVICE},
                    "only %llu files may be open at once, and leafd may need %d; raise LimitNOFILE= "
-                   "of the unit, ulimit -n or the container's nofile; until then what finds none "
-                   "free is tried again later",
+                   "of the unit, ulimit -n or the container's nofile; until then operations that "
+                   "find no free descriptor are retried later",
                    (unsigned long long)limit.rlim_cur, SET_FILES_LEFT);
 }
 
 /*
- * For the keys in flight: a key is in memory from its making until its generation is staged, and no
- * certificate at rest has one. What finds no room is tried again. OpenSSL wants a power of two.
+ * Room for the keys in flight: a key is in memory from its generation until its set is staged; an
+ * idle certificate has none. An allocation that finds no room is retried later. OpenSSL requires a
+ * power of two.
  */
 static size_t secure_heap_bytes(const struct config *config)
 {

@@ -1,5 +1,5 @@
 /*
- * harden - what the process denies itself before it touches a secret
+ * harden - hardens the process before it handles a secret
  */
 #ifndef LEAFD_APP_HARDEN_H
 #define LEAFD_APP_HARDEN_H
@@ -8,24 +8,26 @@
 #include "config/config.h"
 
 /*
- * harden_begin - what cannot wait for the configuration; the first thing in main
+ * harden_begin - the part that does not need the configuration; the first call in main
  *
- * No core dumps, no ptrace by equals, umask 077; standard input, output and error lead somewhere,
- * so that no file of ours becomes one of them; SIGTERM, SIGINT, SIGHUP and SIGCHLD are blocked, so
- * that one that comes before the event loop waits for it; the environment is narrowed.
+ * Turns off core dumps and ptrace by processes of the same user; sets umask 077; opens standard
+ * input, output and error if they are closed, so that no other file gets their numbers; blocks
+ * SIGTERM, SIGINT, SIGHUP and SIGCHLD, so that they stay pending until the event loop runs; removes
+ * most of the environment.
  */
 void harden_begin(void);
 
-/* harden_relax - for a process that only looks: signals end it, and it has no use for a token */
+/* harden_relax - for a process that only reads: unblocks the signals, and wipes the token of the
+ * environment */
 void harden_relax(void);
 
 /*
- * harden_enter - locks secrets away, before the first login or key
+ * harden_enter - protects secrets in memory, before the first login or key
  *
- * Blocks the signals of harden_begin again and ignores SIGPIPE. Raises the soft limit of open files
- * and says so where it stays too low. Opens the secure heap, sized by what may be in flight and by
- * the longest type of key, and moves the token of the environment onto it. Once a process, before
- * threads are started and before OpenSSL makes a key. Fails with class local.
+ * Blocks the signals of harden_begin again and ignores SIGPIPE. Raises the soft limit of open
+ * files, and logs advice if it stays too low. Opens the secure heap, sized by max_in_flight and the
+ * largest key type, and moves the token of the environment onto it. Call it once, before threads
+ * are started and before OpenSSL makes a key. Fails with class local.
  */
 bool harden_enter(const struct config *config, struct err *err);
 

@@ -9,17 +9,17 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* As of the certificate's last rest that counts. */
+/* The result of the certificate's last rest that counts. */
 struct outcome {
     int code;
-    bool settled; /* nothing more is waited for */
+    bool settled; /* the command does not wait for this certificate any more */
 };
 
 struct once {
     struct engine engine;
     struct slot *revocation;
     struct outcome *outcomes; /* of each certificate of the engine */
-    size_t awaited;           /* how many are not settled */
+    size_t awaited;           /* certificates that are not settled */
     bool waits;               /* failures are retried: until the last try before the deadline */
     bool ending;
 };
@@ -27,7 +27,7 @@ struct once {
 enum {
     CODE_NONE_YET = -1,
     LAST_TRY_S = 15, /* before the deadline, or a quarter of the wait, whichever is shorter */
-    JITTER_MS = 1000 /* those who were started together do not ask together */
+    JITTER_MS = 1000 /* agents that started together do not ask together */
 };
 
 static int code_of(const struct cert *cert)
@@ -37,7 +37,7 @@ static int code_of(const struct cert *cert)
     if (cert_issuance_state(cert) == ISSUANCE_WITHDRAWN)
         return EXIT_REFUSED;
     if (failure == NULL) {
-        /* A consumer that is not there yet reads the files when it starts. */
+        /* A consumer that is not running yet reads the files when it starts. */
         return cert_issuance_state(cert) == ISSUANCE_IDLE ? EXIT_FINE : EXIT_RETRY;
     }
     return exit_code_of(failure);
@@ -84,9 +84,9 @@ static void note(struct once *once, size_t i, int code, bool settled)
     *outcome = (struct outcome){code, settled};
 }
 
-/* Without --wait it is the first try that counts: what is tried again meanwhile, while others take
- * their time, is not waited for and may be anywhere when they end. One that was withdrawn stays as
- * it is, however long one waits. */
+/* Without --wait the first try counts. A certificate that retries while the others are still in
+ * their first try is not waited for. A withdrawn certificate stays as it is, however long the
+ * command waits. */
 static void on_rest(void *arg, struct cert *cert)
 {
     struct once *once = arg;
@@ -102,8 +102,8 @@ static void on_rest(void *arg, struct cert *cert)
 }
 
 /*
- * However long the backoff would sleep, whoever waits until the deadline gets a try before it. What
- * it brings counts, and nothing is waited for behind it.
+ * Starts a last try before the deadline, however long the backoff still is. Its result counts, and
+ * no retry follows.
  */
 static int on_last_try(sd_event_source *source, uint64_t now_us, void *arg)
 {

@@ -9,7 +9,7 @@
 
 enum { READ_THREADS = 1 }; /* two reads never run at once */
 
-/* What the thread works on. */
+/* The thread's job. */
 struct reading {
     char *file;
     struct config *config;
@@ -19,17 +19,17 @@ struct reading {
 
 struct reconfigure {
     struct workers *workers;
-    sd_event_source *not_read; /* tells that a read could not even start */
+    sd_event_source *not_read; /* reports that a read could not start */
     struct err why_not;
     const char *file;
     reconfigure_done *on_read;
     void *arg;
     struct slot *slot;       /* of the read under way */
-    struct reading *reading; /* of the same; the worker's until it ends */
+    struct reading *reading; /* its job; owned by the worker until it ends */
     uint64_t number;         /* of the last read that was started */
-    bool is_busy;            /* it was not told of yet */
-    bool is_asked;           /* it was asked for, not only caused by a change */
-    bool again;              /* one more is to follow */
+    bool is_busy;            /* its result was not delivered yet */
+    bool is_asked;           /* a command or SIGHUP asked for it, not only a changed file */
+    bool again;              /* another read follows */
     bool is_asked_again;     /* likewise */
 };
 
@@ -92,7 +92,7 @@ static void start(struct reconfigure *reconfigure)
     sd_event_source_set_enabled(reconfigure->not_read, SD_EVENT_ONESHOT);
 }
 
-/* The receiver may ask again, and is answered by another read. */
+/* The receiver may ask again within the callback; that starts another read. */
 static void tell(struct reconfigure *reconfigure, struct reconfigure_result *result)
 {
     result->number = reconfigure->number;
@@ -120,7 +120,6 @@ static void on_read(void *arg, const struct err *err)
     slot_drop(slot);
 }
 
-/* No thread could be started. */
 static int on_not_read(sd_event_source *source, void *arg)
 {
     CLEANUP(config_problems_free) struct config_problems problems = {0};

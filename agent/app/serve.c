@@ -13,10 +13,10 @@
 #include <unistd.h>
 
 enum {
-    CONNECTION_MOST_BYTES = 16 * 1024, /* the head of a request, and what is buffered of a reply */
+    CONNECTION_MOST_BYTES = 16 * 1024, /* the head of a request, and the buffer of a reply */
     IDLE_MOST_S = 10,
     CLIENTS_PER_SECOND = 100,
-    STOP_TURNS = 4 /* for the answers that are on their way */
+    STOP_TURNS = 4 /* for replies that are not sent yet */
 };
 
 struct serve {
@@ -28,8 +28,8 @@ struct serve {
     int listen_fd;
     sd_event_source *listener, *server, *timer;
     struct slot *loading;
-    struct MHD_Daemon *daemon; /* NULL: nobody has connected yet */
-    bool told;                 /* that the library cannot be loaded */
+    struct MHD_Daemon *daemon; /* NULL: no client has connected yet */
+    bool told;                 /* it was logged that the library cannot be loaded */
 };
 
 struct serve_request {
@@ -54,7 +54,7 @@ struct serve_request {
 #define MEMBER(name) __typeof__(name) *name;
 #define SYMBOL(name) {#name, offsetof(struct library, name)},
 
-/* Written by the thread that loads it, read by the loop afterwards. */
+/* Written by the worker that loads the library, read by the loop afterwards. */
 static struct library {
     FUNCTIONS(MEMBER)
 } library;
@@ -64,7 +64,7 @@ static const struct symbol {
     size_t offset;
 } symbols[] = {FUNCTIONS(SYMBOL)};
 
-/* It stays loaded. */
+/* Never unloaded. */
 static bool load(void *job, struct err *err)
 {
     void *handle = dlopen(LEAFD_MICROHTTPD, RTLD_NOW | RTLD_LOCAL);
@@ -134,9 +134,9 @@ static void ask(struct serve_request *request, const char *method, const char *p
     request->progress = REQUEST_ASKED;
     if (route->path == NULL)
         refuse(request, is_known ? MHD_HTTP_METHOD_NOT_ALLOWED : MHD_HTTP_NOT_FOUND,
-               is_known ? "not by this method" : "there is nothing of that name");
+               is_known ? "this method is not allowed" : "there is no such path");
     else if (request->has_body)
-        refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "no body is wanted");
+        refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "a request has no body");
     else if (route->changes && !is_local(request->connection))
         refuse(request, MHD_HTTP_FORBIDDEN, "only over the Unix socket");
     else
@@ -164,7 +164,8 @@ static enum MHD_Result reply(struct serve_request *request)
     return queued;
 }
 
-/* Called for the head, for each part of a body, at its end, and again when it was answered. */
+/* libmicrohttpd calls it for the head, for each part of a body, at its end, and again after the
+ * reply. */
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *path,
                                   const char *method, const char *version, const char *part,
                                   size_t *part_bytes, void **state)
@@ -206,7 +207,8 @@ void serve_answer(struct serve_request *request, unsigned status, json_t *body)
     request->progress = REQUEST_ANSWERED;
     if (!waits)
         return;
-    /* Without threads of its own it wakes nobody; the answer may be given within that call. */
+    /* Without threads of its own libmicrohttpd does not wake the loop; the reply may be given
+     * within that call. */
     library.MHD_resume_connection(request->connection);
     sd_event_source_set_time_relative(request->serve->timer, 0);
     sd_event_source_set_enabled(request->serve->timer, SD_EVENT_ONESHOT);
@@ -283,7 +285,7 @@ static void free_nothing(void *job)
     (void)job;
 }
 
-/* Whoever has connected waits so long; without the library the connection is closed. */
+/* Clients that have connected wait until now; without the library their connections are closed. */
 static void on_loaded(void *arg, const struct err *load_err)
 {
     struct serve *serve = arg;
@@ -294,8 +296,7 @@ static void on_loaded(void *arg, const struct err *load_err)
         stop(serve);
     if (serve->daemon == NULL && !serve->told)
         event_emit(&(struct event){.kind = EVENT_CONTROL_FAILED},
-                   "no command is answered at %s: %s; install libmicrohttpd (Debian: "
-                   "libmicrohttpd12)",
+                   "commands at %s get no reply: %s; install libmicrohttpd (Debian: libmicrohttpd12)",
                    serve->path, err.text);
     serve->told = serve->daemon == NULL;
     if (serve->daemon == NULL)
@@ -312,11 +313,11 @@ static void take_connection(struct serve *serve, int fd)
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 ||
         (peer.uid != 0 && peer.uid != geteuid())) {
         event_emit(&(struct event){.kind = EVENT_DETAIL},
-                   "a client of uid %u at %s is not answered", (unsigned)peer.uid, serve->path);
+                   "refused a client of uid %u at %s", (unsigned)peer.uid, serve->path);
         close(fd);
         return;
     }
-    /* Closes it also where it fails. */
+    /* Closes the descriptor even if it fails. */
     library.MHD_add_connection(serve->daemon, fd, &address, sizeof address);
     run(serve);
 }
@@ -385,7 +386,7 @@ bool serve_listen(struct serve *serve, int fd, const char *path, struct err *err
         return err_memory(err);
     }
     r = sd_event_add_io(serve->loop, &serve->listener, fd, EPOLLIN, on_client, serve);
-    /* One that cannot be accepted for want of descriptors stays ready. */
+    /* If no descriptor is free, the connection stays in the queue. */
     if (r >= 0)
         r = sd_event_source_set_ratelimit(serve->listener, 1000000, CLIENTS_PER_SECOND);
     if (r >= 0)

@@ -17,18 +17,18 @@
 
 enum { STATUS_BYTES = 1024, RETRY_US = 1000000, PINGS_A_LIMIT = 2 };
 
-/* What the manager is to be told still; "" is nothing. */
+/* Messages that were not sent yet; "" is none. */
 static struct {
-    int fd; /* -1: nobody listens */
+    int fd; /* -1: no manager listens */
     struct sockaddr_un address;
     socklen_t address_bytes;
     sd_event_source *retry, *ping;
-    uint64_t ping_us; /* how often the watchdog is told; 0: never */
-    char state[64];   /* READY, RELOADING or STOPPING, of which the last one counts */
+    uint64_t ping_us; /* between watchdog pings; 0: none */
+    char state[64];   /* READY, RELOADING or STOPPING; only the last one matters */
     char status[STATUS_BYTES];
 } manager = {.fd = -1};
 
-/* True unless the manager's queue is full: whoever is not there at all is not waited for. */
+/* False only if the manager's queue is full: if no manager is there, the message is dropped. */
 static bool send_now(const char *text)
 {
     return sendto(manager.fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL,
@@ -36,7 +36,7 @@ static bool send_now(const char *text)
            (errno != EAGAIN && errno != ENOBUFS && errno != EINTR);
 }
 
-/* The state goes first, in a datagram of its own: no status is too long for it. */
+/* Sends the state first, in a datagram of its own, so that a long status cannot prevent it. */
 static void flush(void)
 {
     char *const texts[] = {manager.state, manager.status};
@@ -64,7 +64,7 @@ static int on_retry(sd_event_source *source, uint64_t now_us, void *arg)
     return 0;
 }
 
-/* A ping that finds the queue full is one that the manager would not read in time either. */
+/* A ping that finds the queue full is dropped: the manager would not read it in time. */
 static int on_ping(sd_event_source *source, uint64_t now_us, void *arg)
 {
     (void)now_us;
@@ -74,8 +74,8 @@ static int on_ping(sd_event_source *source, uint64_t now_us, void *arg)
     return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
-/* A path, or a name of Linux' own that begins with @; other families of systemd's are for virtual
- * machines. */
+/* Supports a path and an abstract name, which begins with @; systemd's other address families are
+ * for virtual machines. */
 static int open_socket(void)
 {
     const char *name = getenv("NOTIFY_SOCKET");

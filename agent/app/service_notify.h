@@ -1,10 +1,10 @@
 /*
- * service_notify - what the service manager is told (sd_notify(3))
+ * service_notify - status messages to the service manager (sd_notify(3))
  *
- * Nothing happens where no manager listens (NOTIFY_SOCKET is not set). A manager that does not read
- * its socket holds up nobody: what it could not be told waits, the latest status in place of those
- * before, and is tried again every second. sd_notify() and the watchdog of sd-event wait in that
- * case, and the event loop with them, so neither is used.
+ * Does nothing if no manager listens (NOTIFY_SOCKET is not set). A manager that does not read its
+ * socket does not block the loop: unsent messages are kept, only the latest status among them, and
+ * sent again every second. sd_notify() and the watchdog of sd-event would block the event loop in
+ * that case, so neither is used.
  */
 #ifndef LEAFD_APP_SERVICE_NOTIFY_H
 #define LEAFD_APP_SERVICE_NOTIFY_H
@@ -14,14 +14,13 @@
 #include <systemd/sd-event.h>
 
 /*
- * service_notify_open - takes up NOTIFY_SOCKET, and the watchdog if WATCHDOG_USEC wants one
+ * service_notify_open - opens NOTIFY_SOCKET, and starts the watchdog if WATCHDOG_USEC is set
  *
- * Before it and after service_notify_close nobody is told anything. Borrows `loop`. Fails with
- * class local.
+ * Before it and after service_notify_close nothing is sent. Borrows `loop`. Fails with class local.
  */
 bool service_notify_open(sd_event *loop, struct err *err);
 
-/* service_notify_close - gives up what still waits; after the last iteration of the loop */
+/* service_notify_close - drops unsent messages; call it after the last iteration of the loop */
 void service_notify_close(void);
 
 /* service_notify_ready - READY=1: every certificate is usable, or was tried */

@@ -14,13 +14,13 @@
 
 enum { FIRST_PAUSE_US = 50000, PAUSE_MOST_US = 1000000, GLANCES_MOST = 3 };
 
-/* By the agent, at the CA. */
+/* The agent learned it from the CA. */
 static bool is_found_revoked(const struct status_row *row)
 {
     return row->serial[0] != '\0' && strcmp(row->state.ca.revoked, row->serial) == 0;
 }
 
-/* The order in which certificates are judged: the first that holds is the word. */
+/* The first condition that holds gives the word; leafd(8), STATES has the same order. */
 static enum status_word judge(const struct status_row *row, const struct installed *installed,
                               const struct cert_config *cert, enum revocation revocation,
                               uint64_t now_s, const char **ret_detail)
@@ -31,13 +31,13 @@ static enum status_word judge(const struct status_row *row, const struct install
     *ret_detail = installed->why;
     if (installed->health == INSTALLED_NOTHING)
         return row->is_hidden ? STATUS_UNKNOWN : STATUS_MISSING;
-    *ret_detail = "it is not replaced until `leafd revoke` or `leafd once` names it";
+    *ret_detail = "it is not replaced until `leafd revoke` or `leafd once` names the certificate";
     if (revocation == REVOCATION_FINAL)
         return STATUS_REVOKED;
     *ret_detail = "";
     if (now_s >= row->end_s)
         return STATUS_EXPIRED;
-    *ret_detail = "it is not valid yet; is this machine's clock right?";
+    *ret_detail = "it is not valid yet; check this machine's clock";
     if (now_s < row->not_before_s)
         return STATUS_EARLY;
     *ret_detail = "";
@@ -54,7 +54,7 @@ static enum status_word judge(const struct status_row *row, const struct install
         return STATUS_CHANGED;
     if (now_s >= row->due_s)
         return STATUS_DUE;
-    *ret_detail = "what the agent noted may be read by root and by the set's owner only";
+    *ret_detail = "only root and the set's owner may read the agent's state";
     if (row->is_hidden)
         return STATUS_UNKNOWN;
     *ret_detail = "";
@@ -64,7 +64,7 @@ static enum status_word judge(const struct status_row *row, const struct install
                                                                        : STATUS_NOT_RELOADED;
 }
 
-/* Reads a set that is replaced meanwhile once more: the files of the old one may be gone. */
+/* Reads the set again if it was replaced meanwhile: the files of the old generation may be gone. */
 static void glance(int set_fd, const struct cert_config *cert, struct installed *installed)
 {
     char current[GENERATION_NAME_BYTES];
@@ -78,7 +78,7 @@ static void glance(int set_fd, const struct cert_config *cert, struct installed 
     }
 }
 
-/* Whether each file can be found under its name, with what was written to it. */
+/* Whether each file exists under its name with the content that was written. */
 static bool is_intact(int set_fd, const struct installed *installed)
 {
     struct err err;
@@ -254,7 +254,7 @@ static const char *const words[STATUS_WORD_COUNT] = {
     [STATUS_UNKNOWN] = "unknown",
 };
 
-/* "in 5h12m", "3m ago", or "-" for a moment that is not known. */
+/* "in 5h12m", "3m ago", or "-" for an unknown time. */
 static void relative(uint64_t moment_s, uint64_t now_s, char to[static DURATION_TEXT_BYTES + 8])
 {
     char text[DURATION_TEXT_BYTES];
@@ -268,7 +268,7 @@ static void relative(uint64_t moment_s, uint64_t now_s, char to[static DURATION_
         snprintf(to, DURATION_TEXT_BYTES + 8, "%s ago", text);
 }
 
-/* What stands below a row: why it is not fresh, and what failed. */
+/* Prints the lines below a row: why the certificate is not fresh, and the last failure. */
 static void print_details(const struct status_row *row, uint64_t now_s, FILE *to)
 {
     const struct trouble *trouble = trouble_of(&row->state);

@@ -1,8 +1,8 @@
 /*
- * status - what is wanted, what is published, and what stands between: one model
+ * status - compares each section with its published set: one model for all views
  *
- * Read from disk alone, so that it tells the truth whether an agent runs or not. The table, the
- * JSON and `leafd ready` are views of it.
+ * Read from disk only, so that it is correct whether an agent runs or not. The table, the JSON and
+ * `leafd ready` are views of it.
  */
 #ifndef LEAFD_APP_STATUS_H
 #define LEAFD_APP_STATUS_H
@@ -14,18 +14,18 @@
 #include <stdio.h>
 
 enum status_word {
-    STATUS_FRESH,        /* usable, as the section wants it, not due, and the consumer was told */
-    STATUS_DUE,          /* usable, but its renewal is due: an agent that is well renews it now */
-    STATUS_NOT_RELOADED, /* usable, but the consumer was not told of it, or could not be */
+    STATUS_FRESH,        /* usable, as the section asks, not due, and the consumer was reloaded */
+    STATUS_DUE,          /* usable, but its renewal is due: a working agent renews it now */
+    STATUS_NOT_RELOADED, /* usable, but the consumer was not reloaded, or the reload failed */
     STATUS_NOT_PROVEN,   /* usable, but the consumer was not seen to serve it */
     STATUS_ROLLED_BACK,  /* usable, but the consumer refused a newer one */
-    STATUS_CHANGED,      /* usable, but not what the section wants now */
+    STATUS_CHANGED,      /* usable, but the section now asks for something else */
     STATUS_DAMAGED,      /* files were changed or removed */
-    STATUS_REVOKED,      /* revoked, and not replaced yet, or not to be replaced */
-    STATUS_EARLY,        /* it is not valid yet: the clock of this machine went back */
+    STATUS_REVOKED,      /* revoked, and not replaced yet, or must not be replaced */
+    STATUS_EARLY,        /* it is not valid yet: the clock of this machine was set back */
     STATUS_EXPIRED,
-    STATUS_MISSING, /* nothing is published, or nothing that could be used */
-    STATUS_UNKNOWN, /* this user may not read what would tell */
+    STATUS_MISSING, /* no set is published, or none that can be used */
+    STATUS_UNKNOWN, /* this user may not read the state or the directory */
     STATUS_WORD_COUNT
 };
 
@@ -33,16 +33,17 @@ enum status_word {
 struct status_row {
     const char *name, *directory;
     enum status_word word;
-    bool usable;        /* a sound set that has begun and not ended is in place */
-    bool is_intact;     /* its files are there, under their names, as they were written */
+    bool usable;        /* a sound set is in place that is valid now */
+    bool is_intact;     /* its files exist under their names, as they were written */
     const char *detail; /* why it is not fresh; "" if it is */
     const char *serial, *fingerprint;
     /* 0 if nothing is published. end_s: the earliest notAfter on its path. */
     uint64_t not_before_s, not_after_s, end_s, due_s;
     enum consumer_progress reload;
     bool is_hidden;    /* this user may not read all of it: the state, or the directory */
-    bool serves_bad;   /* the consumer was seen to serve a leaf that had ended, or a foreign one */
-    const char *chain; /* what the last proof showed of the served chain; NULL: not proven */
+    bool serves_bad;   /* the consumer was seen to serve an expired leaf, or one that the set never
+                          held */
+    const char *chain; /* the last proof's result for the served chain; NULL: not proven */
     struct cert_state state;
 };
 
@@ -55,15 +56,15 @@ struct status {
 };
 
 /*
- * status_read - looks at the named certificates, or at all if `count` is 0
+ * status_read - reads the sets of the named certificates, or of all if `count` is 0
  *
- * Takes no lock and needs no permission to read keys. Fails with class local without memory; what
- * cannot be read is told in the row.
+ * Takes no lock and needs no permission to read keys. Fails with class local without memory; a read
+ * error is reported in the row.
  */
 bool status_read(const struct config *config, const char *const *names, size_t count,
                  struct status *ret_status, struct err *err);
 
-/* status_is_hidden - whether there is a row of which this user may not read all */
+/* status_is_hidden - whether there is a row that this user may not read completely */
 bool status_is_hidden(const struct status *status);
 
 /* status_all_fresh - whether every row is fresh */
@@ -72,17 +73,17 @@ bool status_all_fresh(const struct status *status);
 /*
  * status_is_ready - whether each set is usable and no finished proof showed a bad certificate
  *
- * Bad is one that had ended, or that the set never held. A reload or proof that is under way, or
- * that nobody answered, does not count: the consumer may wait for leafd to be ready. Nor does one
- * that this user may not read of: then the files alone tell.
+ * A bad certificate had expired, or the set never held it. A reload or proof that is under way, or
+ * that found no consumer, does not count: the consumer may wait for leafd to be ready. For a user
+ * who may not read the state, only the files count.
  */
 bool status_is_ready(const struct status *status);
 
 /*
- * status_wait_ready - the same for all certificates, looked at until it is so or the time is over
+ * status_wait_ready - the same for all certificates, polled until it holds or the time is over
  *
- * Blocks for `wait_s` seconds at most, and looks once a second; 0 looks once. *ret_hidden: this
- * user may not read all that would tell. Fails with class local without memory.
+ * Blocks for `wait_s` seconds at most, and reads once a second; 0 reads once. *ret_hidden: this
+ * user may not read all of it. Fails with class local without memory.
  */
 bool status_wait_ready(const struct config *config, uint64_t wait_s, bool *ret_ready,
                        bool *ret_hidden, struct err *err);
@@ -90,10 +91,11 @@ bool status_wait_ready(const struct config *config, uint64_t wait_s, bool *ret_r
 /* status_free - frees what was read; also the release for CLEANUP */
 void status_free(struct status *status);
 
-/* status_print_table - a line for each certificate, and below it what keeps it from being fresh */
+/* status_print_table - prints a line for each certificate, and below it why it is not fresh */
 void status_print_table(const struct status *status, FILE *to);
 
-/* status_print_json - an array of objects, whose fields leafd(8) lists; false if memory ran out */
+/* status_print_json - prints an array of objects, whose fields leafd(8) lists; false if memory ran
+ * out */
 bool status_print_json(const struct status *status, FILE *to);
 
 #endif

@@ -85,7 +85,7 @@ def test_a_broken_file_changes_nothing(ca, site):
     site.file.write_text(site.file.read_text() + "\n[cert db]\nnonsense\n")
     run.hangup()
     broken = run.wait_event("config-broken")[0]
-    assert "the old one goes on" in broken["message"] and f"{site.file}:" in broken["message"]
+    assert "the old one stays" in broken["message"] and f"{site.file}:" in broken["message"]
     run.wait_event("published", count=len(run.events("published")) + 1)
     assert run.terminate() == 0
 
@@ -152,7 +152,7 @@ def test_revoke_beside_a_running_agent_makes_that_one_issue(ca, site):
     serial = serial_of(site.out() / "tls.crt")
     done = site.command("revoke", "web")
     assert done.code == 0, done.err
-    assert "the running agent issues anew" in done.out
+    assert "the running agent issues a new certificate" in done.out
     run.wait_event("published", "web", count=2)
     assert serial_of(site.out() / "tls.crt") != serial
     assert len(run.events("published", "other")) == 1

@@ -60,7 +60,7 @@ def test_reload_waits_until_it_is_applied_and_tells_all_that_is_wrong(ca, site):
     done, checked = site.command("reload"), site.command("check")
     assert done.code == checked.code == 2
     assert checked.err in done.err and len(checked.err.splitlines()) > 1
-    assert "goes on as before" in done.err
+    assert "keeps the previous one" in done.err
     assert len(run.events("config-broken")) == 1 and len(run.events("config-applied")) == 1
 
     # From its own folder, by a relative name, it is the same configuration.
@@ -72,7 +72,7 @@ def test_reload_waits_until_it_is_applied_and_tells_all_that_is_wrong(ca, site):
     assert sockets(site) == []
 
     done = site.command("reload")
-    assert done.code == 1 and "no agent answers" in done.err and path in done.err and "is it running" in done.err
+    assert done.code == 1 and "no agent answers" in done.err and path in done.err and "check that it runs" in done.err
 
 
 def test_a_reload_waits_for_a_read_that_hangs_only_so_long(devca, site):

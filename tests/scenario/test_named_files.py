@@ -65,7 +65,7 @@ CLIENT_KEYS = [
     ("locked.key", "is encrypted, and leafd asks for no password; write the key without one"),
     ("ca.pem", "holds no private key in PEM; name the file with -----BEGIN PRIVATE KEY-----"),
     ("empty.pem", "holds no private key in PEM"),
-    ("open.key", "is a private key that everybody may read; chmod o-r it"),
+    ("open.key", "is a private key that all users may read; chmod o-r it"),
     ("writable.key", "cannot be trusted: MADE/writable.key may be written by everybody, who can change it; chmod o-w it"),
 ]
 CREDENTIALS = {
@@ -148,9 +148,9 @@ def test_a_credential_that_everybody_may_read_is_advice(site, made, key):
     write(site, HEAD.replace("role = leafd", "# a comment\n" + lines.format(made / "secret")) + CERT)
     done = site.command("check")
     assert done.code == 0, done.err
-    assert f"{site.file}:{line}: [auth] advice: everybody may read the file of {key}; chmod o-r it" in done.out
+    assert f"{site.file}:{line}: [auth] advice: all users may read the file of {key}; chmod o-r it" in done.out
     (made / "secret").chmod(0o640)
-    assert "everybody may read" not in site.command("check").out
+    assert "all users may read" not in site.command("check").out
 
 
 def test_a_keystore_password_that_everybody_may_read_is_advice(site, made):
@@ -158,7 +158,7 @@ def test_a_keystore_password_that_everybody_may_read_is_advice(site, made):
     write(site, HEAD + CERT + f"file = k.p12 pkcs12\nkeystore_password_file = {made}/secret\n")
     done = site.command("check")
     assert done.code == 0, done.err
-    assert f"{site.file}:14: [cert web] advice: everybody may read the file of keystore_password_file" in done.out
+    assert f"{site.file}:14: [cert web] advice: all users may read the file of keystore_password_file" in done.out
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="kubelet is root")
@@ -189,7 +189,7 @@ def test_what_kubelet_mounts_is_neither_refused_nor_advice(site, made):
     os.chown(volume / "..2026" / "token", 65534, 65534)
     assert "token belongs to uid 65534" in site.command("check").err
     done = mounted(site, *read_only)
-    assert done.returncode == 0 and "everybody may read the file of token_file" in done.stdout, done.stderr
+    assert done.returncode == 0 and "all users may read the file of token_file" in done.stdout, done.stderr
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
@@ -230,7 +230,7 @@ def test_on_a_mount_that_is_read_only_nobody_writes(site, made):
     read_only = [bind, f"mount -o remount,bind,ro {site.folder}", "mount -t tmpfs tmpfs /run"]
     done = mounted(site, *read_only)
     assert done.returncode == 0, done.stderr
-    assert "[vault] advice: everybody may read the file of client_key; chmod o-r it where it is mounted from" in done.stdout
+    assert "[vault] advice: all users may read the file of client_key; chmod o-r it where it is mounted from" in done.stdout
     assert "mode: of a Docker or Podman secret, defaultMode: of a volume" in done.stdout
     # A unit of systemd sees read-only what others may write.
     unit = mounted(site, *read_only, "mkdir -p /run/systemd/system")
@@ -246,7 +246,7 @@ def test_a_key_that_docker_puts_there_for_all_to_read_is_advice(site, made, fold
            f"cp {made}/ca.key /run/secrets"]
     done = mounted(site, *put, "chmod 0444 /run/secrets/ca.key")
     assert done.returncode == 0, done.stderr
-    assert "advice: everybody may read the file of client_key" in done.stdout and "mode: of a Docker" in done.stdout
+    assert "advice: all users may read the file of client_key" in done.stdout and "mode: of a Docker" in done.stdout
     assert "everybody" not in mounted(site, *put, "chmod 0400 /run/secrets/ca.key").stdout
     assert mounted(site, *put, "chmod 0666 /run/secrets/ca.key").returncode == 2
 
@@ -268,13 +268,13 @@ def test_openssls_trusted_certificates_are_taken_as_ca_file_alone(ca, site, made
 
 def test_certificates_that_have_ended_are_advice(site, made):
     write(site, HEAD.replace("[auth]", f"ca_file = {made}/ca.pem\n[auth]") + CERT + f"trust_anchor = {made}/other.pem\n")
-    assert "is valid any more" not in site.command("check").out
+    assert "have expired" not in site.command("check").out
     clock = Clock(site.folder)
     clock.off_by(2 * DAY)
     done = site.command("check", environment=clock.environment)
     assert done.code == 0, done.err
-    assert f"{site.file}:3: [vault] advice: no certificate in ca_file is valid any more: the last ended at 20" in done.out
-    assert f"{site.file}:14: [cert web] advice: no certificate in trust_anchor is valid any more" in done.out
+    assert f"{site.file}:3: [vault] advice: all certificates in ca_file have expired, the last one at 20" in done.out
+    assert f"{site.file}:14: [cert web] advice: all certificates in trust_anchor have expired" in done.out
 
 
 def test_a_default_is_told_once_and_status_does_not_mind(site, made):
