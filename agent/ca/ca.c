@@ -24,8 +24,8 @@ struct ca {
     enum auth_method method;
     bool stays, is_away;
     uint64_t away_since_us, answered_us; /* on the boot clock; 0: never */
-    uint64_t silent_us;                  /* when the silence was told last */
-    uint64_t used_us;                    /* since when [vault] and [auth] are what they are */
+    uint64_t silent_us;                  /* when the last outage was reported */
+    uint64_t used_us;                    /* when [vault] and [auth] changed last */
 };
 
 /* -- away and back --------------------------------------------------------------------------------
@@ -43,7 +43,8 @@ static void note_answer(struct ca *ca)
         ca->listener.on_back(ca->listener.arg, (now_us - ca->away_since_us) / 1000000);
 }
 
-/* Others may have had their answer since `asked_us`. That of another [vault] has its own why. */
+/* A failure counts only if no other request was answered since `asked_us`, and if [vault] has not
+ * changed since then. */
 static void note_silence(struct ca *ca, uint64_t asked_us, const struct err *why)
 {
     bool is_told = ca->is_away && (ca->silent_us >= ca->used_us || asked_us < ca->used_us);
@@ -79,7 +80,7 @@ static void on_session(void *arg, enum ca_session_change change, uint64_t lease_
 
     if (ca->listener.on_session != NULL)
         ca->listener.on_session(ca->listener.arg, change, lease_s, err);
-    /* A token that was given to us is taken without asking the CA. */
+    /* With method token no request was sent, so this is no sign that the CA answers. */
     if ((change == CA_SESSION_OPEN && ca->method != AUTH_TOKEN) || change == CA_SESSION_RENEWED)
         note_answer(ca);
     else if (change == CA_SESSION_NOT_OPEN && err->kind != ERR_LOCAL &&
@@ -95,7 +96,8 @@ bool ca_is_away(const struct ca *ca)
 /* -- the session ----------------------------------------------------------------------------------
  */
 
-/* A few more on their way than on the wire: keys and files are made meanwhile. */
+/* More permits than concurrent requests, so that keys and files are made while other requests are
+ * on the wire. */
 static void limit_permits(struct ca *ca, const struct config *config)
 {
     semaphore_limit(&ca->permits, config->agent.max_in_flight * 2);
@@ -222,7 +224,7 @@ const char *ca_issuer_key(const struct ca_interest *interest)
 struct turn {
     struct slot slot;
     struct permit permit;
-    struct slot *under_way; /* the look at the credentials, then the login */
+    struct slot *under_way; /* the check of the credential files, then the login */
     char stamp[DIGEST_HEX_BYTES];
     struct ca *ca;
     uint64_t patience_ms;
@@ -247,7 +249,8 @@ static void on_logged_in(void *arg, const struct err *login_err)
     slot_finish(&turn->slot, &err);
 }
 
-/* The stamp is from before the login: what is put right while that goes on is a change. */
+/* The stamp is taken before the login: a credential that is corrected during the login is a change.
+ */
 static void on_looked(void *arg, const struct err *look_err)
 {
     struct turn *turn = arg;
@@ -324,9 +327,9 @@ struct signing {
     struct ca_signed *result;
     uint64_t patience_ms, asked_us;
     unsigned token_number; /* of the token that the CSR was sent with; 0: none */
-    unsigned denials;      /* 403s to the tokens that the CSR was sent with */
-    bool token_counted;    /* that token is, or may be, good for a number of calls */
-    bool token_worked;     /* the CA has taken that token, or one after it, from somebody */
+    unsigned denials;      /* number of 403 replies to the CSR */
+    bool token_counted;    /* that token has, or may have, a limited number of uses */
+    bool token_worked;     /* the CA has accepted that token, or a newer one, in another request */
 };
 
 static void destroy_signing(struct slot *slot)
@@ -352,9 +355,9 @@ static void on_logged_in_again(void *arg, const struct err *login_err)
 }
 
 /*
- * The token may have ended, so a fresh one is tried. Where that is refused as well it is the
- * policy, not the token. One that others used up meanwhile says nothing of the kind, though not for
- * ever.
+ * The token may have expired, so a fresh one is tried. If that one gets a 403 as well, the policy
+ * is the cause, not the token. A token that other certificates used up meanwhile does not count,
+ * but only a few times.
  */
 static void log_in_again(struct signing *signing, const struct err *denied)
 {
@@ -404,7 +407,7 @@ static void send_request(struct signing *signing)
     signing->asked_us = clock_boot_us();
     signing->token_number = token == NULL ? 0 : vault_token_number(session);
     if (token == NULL) {
-        /* Dropped by somebody else's 403 since this certificate's turn began. */
+        /* Another certificate's 403 dropped the token after this certificate's turn began. */
         err_set(&err, ERR_DENIED, "the token was dropped a moment ago");
         log_in_again(signing, &err);
         return;

@@ -1,9 +1,9 @@
 /*
- * ca - the one door to the CA
+ * ca - the only interface to the CA
  *
- * Whoever wants a certificate takes a turn and has a CSR signed. How one logs in, what a 403 means,
- * how many requests are on their way and where they are redirected to is the matter of the kind of
- * CA behind the door, which is Vault's PKI (vault_*). Nothing outside agent/ca/ names it.
+ * A certificate that is to be issued takes a turn and has its CSR signed. Logins, 403s, the number
+ * of concurrent requests and redirects are handled by the kind of CA behind this interface, which
+ * is Vault's PKI (vault_*). No file outside agent/ca/ names it.
  */
 #ifndef LEAFD_CA_CA_H
 #define LEAFD_CA_CA_H
@@ -16,28 +16,28 @@
 
 struct ca;
 
-/* Who hears of the CA; what is NULL is not told. */
+/* Callbacks for news of the CA; NULL ones are not called. */
 struct ca_listener {
     ca_session_listener *on_session;
     /*
-     * Nobody gets an answer or a session any more. Told once when it begins, with the first
-     * failure, and once when it ends, with the seconds that it took; told again where it goes on
-     * with another [vault] or [auth]. A failure beside which others have had their answer begins
-     * nothing, and whatever the CA itself answers ends it.
+     * An outage: no request gets an answer or a session. on_away is called once when it begins,
+     * with the first failure, and again if it goes on after a change of [vault] or [auth]; on_back
+     * is called once when it ends, with its length. A failure does not begin an outage if other
+     * requests were answered meanwhile. Any answer of the CA itself ends it.
      */
     void (*on_away)(void *arg, const struct err *why);
     void (*on_back)(void *arg, uint64_t after_s);
     /*
-     * Those that failed wait for credentials to change: told after each look that ca_await_change
-     * wanted. False ends the looks.
+     * Called after each check that ca_await_change asked for, so that failed certificates are
+     * retried when credentials change. Returning false ends the checks.
      */
     bool (*on_credentials)(void *arg, bool changed);
-    struct ca_watch_listener certs; /* of a process that stays: news for those that have joined */
+    struct ca_watch_listener certs; /* of a daemon: news for certificates that have joined */
     void *arg;
 };
 
 /*
- * ca_open - a CA that nobody has asked yet
+ * ca_open - prepares access to the CA; sends nothing yet
  *
  * Borrows `http` and `workers`, takes a reference of `config`. `stays` says that the process is a
  * daemon, which keeps its session alive. Fails with class local.
@@ -45,122 +45,127 @@ struct ca_listener {
 bool ca_open(struct http_loop *http, struct workers *workers, struct config *config, bool stays,
              const struct ca_listener *listener, struct ca **ret_ca, struct err *err);
 
-/* ca_use - goes on with another configuration; a changed [vault] or [auth] ends the session */
+/* ca_use - applies another configuration; a changed [vault] or [auth] ends the session */
 void ca_use(struct ca *ca, struct config *config);
 
-/* ca_close - ends it, wiping the session; every slot of it has been dropped before. NULL is fine */
+/* ca_close - wipes the session and frees the CA; every slot of it has been dropped before. NULL is
+ * fine */
 void ca_close(struct ca *ca);
 
 /*
  * ca_turn_start - waits until this certificate may be made
  *
- * Ends well when a permit and a session are there. The slot is the permit, also after a failure:
- * dropping it gives it back. Fails as the login does, maybe with the failure of a login of others
- * that is not tried again yet, though not for longer than `patience_ms` after it. Borrows `cert`
- * during the call only. NULL with *err filled if memory ran out.
+ * Ends well with a permit and a session. The slot holds the permit, also after a failure: dropping
+ * the slot gives it back. Fails as the login does; a login that failed for another certificate less
+ * than `patience_ms` ago may be reported instead of a new try. Borrows `cert` during the call only.
+ * NULL with *err filled if memory ran out.
  */
 struct slot *ca_turn_start(struct ca *ca, const struct cert_config *cert, uint64_t patience_ms,
                            slot_done *on_done, void *arg, struct err *err);
 
 /*
- * ca_turn_stamp - how the credentials looked when the turn's session was asked for; "" before that
+ * ca_turn_stamp - the stamp of the credentials when the turn's session was requested; "" before
+ * that
  *
  * As ca_stamp. Borrowed from the turn.
  */
 const char *ca_turn_stamp(const struct slot *slot);
 
-/* ca_permit_start - the same without a session, for what is written anew without the CA */
+/* ca_permit_start - the same without a session, for files that are rewritten without the CA */
 struct slot *ca_permit_start(struct ca *ca, const struct cert_config *cert, slot_done *on_done,
                              void *arg, struct err *err);
 
 /*
  * ca_sign_start - has a CSR signed, or, if `csr` is NULL, key and certificate made by the CA
  *
- * For the holder of a turn. A 403 may mean that the session is over: there is one fresh login then
- * and another try, or a few where others used the session up meanwhile. Borrows cert and csr until
+ * Needs a turn. A 403 may mean that the session has ended: then one fresh login and another try
+ * follow, or a few if other certificates used up the session meanwhile. Borrows cert and csr until
  * the slot is dropped. *ret_signed belongs to the caller and is filled when on_done runs without an
- * error; whether it is any good is for vet. Fails by the class of the CA's answer, as the login
- * does, and with class untrusted for a reply without a certificate. NULL with *err filled, class
- * local.
+ * error; vet checks it. Fails with the class of the CA's answer, as the login does, and with class
+ * untrusted for a reply without a certificate. NULL with *err filled, class local.
  */
 struct slot *ca_sign_start(struct ca *ca, const struct cert_config *cert, uint64_t patience_ms,
                            const char *csr, struct ca_signed *ret_signed, slot_done *on_done,
                            void *arg, struct err *err);
 
-/* ca_log_in_start - sees to it that there is a session, for what needs no permit; fails as the
+/* ca_log_in_start - opens a session if there is none, for requests without a permit; fails as the
  * login does */
 struct slot *ca_log_in_start(struct ca *ca, slot_done *on_done, void *arg, struct err *err);
 
 /*
- * ca_revoke_start - takes back the certificate of that serial number
+ * ca_revoke_start - revokes the certificate with that serial number
  *
- * There is a session. `mount` is where it was issued. The certificate itself, `pem`, is sent where
- * the CA refuses the serial number, since it need not have stored it. Revoking twice is fine.
+ * Needs a session. `mount` is where it was issued. If the CA refuses the serial number, the
+ * certificate itself, `pem`, is sent, since the CA may not have stored it. Revoking twice is fine.
  * Borrows the texts until the slot is dropped.
  */
 struct slot *ca_revoke_start(struct ca *ca, const char *mount, const char *serial, const char *pem,
                              slot_done *on_done, void *arg, struct err *err);
 
 /*
- * ca_describe_start - reads what the CA lays down for this certificate, one of the configuration
+ * ca_describe_start - reads the CA's rules for this certificate of the configuration
  *
- * There is a session. What was read for one certificate is not asked again for others; one question
- * at a time. What *ret_terms points to lives until ca_close; it is filled as far as the CA was
- * asked, also after a failure. Borrows `cert` until the slot is dropped.
+ * Needs a session. Rules that were read for one certificate are not read again for others; only one
+ * call at a time. *ret_terms points to memory that lives until ca_close; it is filled as far as the
+ * CA answered, also after a failure. A kind that cannot describe itself ends well with empty terms.
+ * Borrows `cert` until the slot is dropped.
  */
 struct slot *ca_describe_start(struct ca *ca, const struct cert_config *cert,
                                struct ca_terms *ret_terms, slot_done *on_done, void *arg,
                                struct err *err);
 
 /*
- * ca_join - has a certificate hear what becomes of its CA
+ * ca_join - subscribes a certificate to news of its CA
  *
- * As ca_watch_join; nothing where the process does not stay, or there is no CA (NULL). It leaves
- * before it goes.
+ * As ca_watch_join; does nothing if the process is no daemon, or `ca` is NULL. The certificate
+ * calls ca_leave before it is freed.
  */
 bool ca_join(struct ca *ca, const struct cert_config *section, void *cert,
              struct ca_interest *interest, struct err *err);
 
-/* ca_leave - it hears of nothing any more; {0} and NULL are fine */
+/* ca_leave - ends the subscription; {0} and NULL are fine */
 void ca_leave(struct ca *ca, struct ca_interest *interest);
 
 /* ca_issuer_key - the key of the issuer that the CA named for it last; "" not known */
 const char *ca_issuer_key(const struct ca_interest *interest);
 
-/* ca_signed_free - wipes what the CA sent; also the release for CLEANUP */
+/* ca_signed_free - wipes the CA's reply; also the release for CLEANUP */
 void ca_signed_free(struct ca_signed *signed_reply);
 
-/* ca_is_away - whether nobody has had an answer, or a session, since the last failure */
+/* ca_is_away - whether there is an outage: no request had an answer or a session since the last
+ * failure */
 bool ca_is_away(const struct ca *ca);
 
-/* ca_is_unanswered - whether a failure tells that whoever else asks now would fare no better */
+/* ca_is_unanswered - whether a failure means that other requests would fail now as well */
 bool ca_is_unanswered(const struct err *err);
 
-/* ca_end_pause - what kept the last login from working may be over: the next one is not put off */
+/* ca_end_pause - the cause of the last failed login may be gone: the next login is not delayed */
 void ca_end_pause(struct ca *ca);
 
 /*
- * ca_stamp - changes when what the CA is asked with changes: configuration, credentials, CA file
+ * ca_stamp - a digest that changes with the configuration, the credential files and the CA file
  *
- * By the last look at the files, never by their content. "" if it could not be made, or for NULL.
+ * From the last check of the files' attributes, never of their content. "" if it could not be made,
+ * or for NULL.
  */
 const char *ca_stamp(const struct ca *ca);
 
 /*
- * ca_await_change - looks every few seconds from now on for what differs from `asked_with`, a stamp
+ * ca_await_change - compares the stamp every few seconds from now on with `asked_with`, an older
+ * stamp
  *
- * The listener's on_credentials hears of it. Nothing in a process that does not stay, and for NULL.
+ * Calls the listener's on_credentials. Does nothing if the process is no daemon, and for NULL.
  */
 void ca_await_change(struct ca *ca, const char *asked_with);
 
-/* ca_has_leases - whether certificates end with the session that there is */
+/* ca_has_leases - whether certificates were leased with the current session, and end with it */
 bool ca_has_leases(const struct ca *ca);
 
 /*
  * ca_log_out_start - ends the session at the CA
  *
- * NULL with err->kind ERR_NONE if there is none, or one with which a certificate was leased: that
- * would be revoked with it.
+ * NULL with err->kind ERR_NONE if there is none, or if a certificate was leased with it: the CA
+ * would revoke that certificate with the session.
  */
 struct slot *ca_log_out_start(struct ca *ca, slot_done *on_done, void *arg, struct err *err);
 

@@ -12,12 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FAILURES_UNTOLD = 3 /* looks in a row that may fail for a while before it is told */ };
+enum { FAILURES_UNTOLD = 3 /* transient failures in a row before an event */ };
 
-/* What is looked for, in turn. */
+/* The questions of a poll, alternately. */
 enum aim { AIM_ISSUER, AIM_OWN, AIM_COUNT };
 
-/* How the looks for it went. */
+/* The results of the polls for one question. */
 struct luck {
     unsigned failures; /* in a row */
     bool told;
@@ -28,21 +28,21 @@ struct place {
     const char *mount, *issuer;
 };
 
-/* A place with its schedule, its certificates and what is known of it. */
+/* A place with its schedule, its certificates and the results of its polls. */
 struct ca_site {
     struct place place; /* first; texts of our own */
     TAILQ_HEAD(ca_interests, ca_interest) certs;
     TAILQ_ENTRY(ca_site) entry;
-    uint64_t life_s;   /* the shortest of its certificates; 0: not known */
+    uint64_t life_s;   /* the shortest lifetime of its certificates; 0: not known */
     uint64_t next_us;  /* on the boot clock */
-    bool was_seen;     /* there was a look */
-    unsigned failures; /* looks in a row, whatever they look for */
+    bool was_seen;     /* it was polled at least once */
+    unsigned failures; /* failed polls in a row, of either question */
     enum aim aim;
     struct luck luck[AIM_COUNT];
 
     char named[KEY_IDENTIFIER_BYTES], settled[KEY_IDENTIFIER_BYTES];
     unsigned in_a_row;
-    uint64_t since_s; /* the CA's time of the last look at the issuer */
+    uint64_t since_s; /* the CA's time of the last poll of the issuer */
     struct vault_lists lists;
 };
 
@@ -54,12 +54,12 @@ struct ca_watch {
     TAILQ_HEAD(ca_sites, ca_site) sites;
     void *by_place; /* the same, for tsearch() */
 
-    struct ca_site *at; /* the look under way; NULL: none */
+    struct ca_site *at; /* the poll under way; NULL: none */
     struct slot *slot;
     struct vault_named named;
     struct vault_own answer;
-    bool failed_in_part;              /* one of our certificates could not be told about */
-    struct ca_interest *asked, *next; /* the certificate asked about, and the one after it */
+    bool failed_in_part;              /* the state of one certificate could not be read */
+    struct ca_interest *asked, *next; /* the certificate in question, and the next one */
     struct ca_own own;
     bool unsure;
 };
@@ -72,7 +72,7 @@ static uint64_t poll_s(const struct ca_watch *watch, const struct ca_site *site)
     return ca_news_poll_s(watch->config->agent.ca_poll_s, site->life_s);
 }
 
-/* Not later than it is armed for already. */
+/* Arms the timer, but not later than it is armed for already. */
 static void arm_for(const struct ca_watch *watch, uint64_t next_us)
 {
     int enabled = SD_EVENT_OFF;
@@ -123,7 +123,7 @@ static uint64_t draw_next_us(const struct ca_watch *watch, struct ca_site *site,
     return clock_boot_us() + ca_news_wait_ms(&wait, random_draw()) * 1000;
 }
 
-/* Agents that start together do not look together. */
+/* A random first poll: agents that start together do not poll together. */
 static void draw_first(const struct ca_watch *watch, struct ca_site *site)
 {
     site->next_us = clock_boot_us() + ca_news_first_ms(poll_s(watch, site), random_draw()) * 1000;
@@ -148,8 +148,8 @@ static void note_success(struct ca_site *site)
 }
 
 /*
- * A CA that does not answer for a while is told of where certificates are asked for; here it is a
- * detail. What keeps the looks from succeeding is told once.
+ * An outage is reported when certificates are requested; here it is only a debug line. A persistent
+ * cause of failed polls is reported once.
  */
 static void note_failure(struct ca_site *site, const struct err *err)
 {
@@ -187,7 +187,7 @@ static void end_look(struct ca_watch *watch, bool well)
     site->was_seen = true;
     site->failures = well ? 0 : site->failures + 1;
     site->next_us = draw_next_us(watch, site, watch->unsure);
-    /* One that always fails does not keep the other from being looked for. */
+    /* A question that always fails does not keep the other one from being asked. */
     if (!watch->unsure)
         site->aim = site->aim == AIM_ISSUER ? AIM_OWN : AIM_ISSUER;
     arm(watch);
@@ -199,7 +199,7 @@ static void fail_look(struct ca_watch *watch, const struct err *err)
     end_look(watch, false);
 }
 
-/* The request is under way, or the look has failed. */
+/* Goes on with the request, or ends the poll if it could not start. */
 static void go_on_if(struct ca_watch *watch, struct slot *slot, const struct err *err)
 {
     watch->slot = slot;
@@ -215,7 +215,7 @@ static struct vault_client client_of(const struct ca_watch *watch)
 /* -- who is named as issuer -----------------------------------------------------------------------
  */
 
-/* Counts the look; whether it makes an issuer certain that was not before. */
+/* Counts the poll; true if it confirms a new issuer. */
 static bool note_named(struct ca_site *site, const char key[static KEY_IDENTIFIER_BYTES])
 {
     bool is_new;
@@ -230,7 +230,7 @@ static bool note_named(struct ca_site *site, const char key[static KEY_IDENTIFIE
     return is_new;
 }
 
-/* Whoever hears of it may join another place, or leave. */
+/* The callback may move the certificate to another place, or remove it. */
 static bool tell_named(struct ca_watch *watch, struct ca_site *site,
                        const struct ca_named_issuer *named)
 {
@@ -271,7 +271,7 @@ static void on_named(void *arg, const struct err *named_err)
 
 static void ask_next_own(struct ca_watch *watch);
 
-/* One that cannot be told about does not keep the others from being asked about. */
+/* A certificate whose state cannot be read does not keep the others from being polled. */
 static void fail_own(struct ca_watch *watch, const struct err *err)
 {
     if (err->kind == ERR_TRANSIENT || err->kind == ERR_LOCAL) {
@@ -422,7 +422,7 @@ static void forget_unused(struct ca_watch *watch, struct ca_site *site)
     free_site(site);
 }
 
-/* A shorter life than was known may have the first look sooner. */
+/* A shorter lifetime may bring the first poll forward. */
 static void take_life(struct ca_watch *watch, struct ca_site *site, uint64_t life_s)
 {
     uint64_t before_s = poll_s(watch, site);
@@ -476,7 +476,7 @@ const char *ca_watch_named(const struct ca_interest *interest)
 /* -- all of it ------------------------------------------------------------------------------------
  */
 
-/* Another ca_poll may have it sooner; what is due stays due. */
+/* Another ca_poll may bring the poll forward; it never delays one that is due. */
 static void keep_due(const struct ca_watch *watch, struct ca_site *site)
 {
     uint64_t next_us = clock_boot_us() + poll_s(watch, site) * 9 / 8 * 1000000;
@@ -487,7 +487,7 @@ static void keep_due(const struct ca_watch *watch, struct ca_site *site)
         site->luck[i].told = false;
 }
 
-/* What one CA named says nothing of another. */
+/* Results of one CA do not apply to another. */
 static void forget(const struct ca_watch *watch, struct ca_site *site)
 {
     site->was_seen = false;
@@ -507,7 +507,7 @@ void ca_watch_use(struct ca_watch *watch, struct config *config)
                 text_equal(watch->config->vault.namespace, config->vault.namespace);
     struct ca_site *site;
 
-    /* A look under way is begun again: it is of the old configuration. */
+    /* The poll under way uses the old configuration: start it again. */
     drop_look(watch);
     config_ref(config);
     config_unref(watch->config);

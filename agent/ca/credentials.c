@@ -11,7 +11,7 @@
 
 enum { LOOK_EVERY_S = 3, FRESH_S = 1, PATIENCE_S = 1 };
 
-/* Who waits for a look. */
+/* A caller that waits for a check. */
 struct onlooker {
     struct slot slot;
     struct credentials *credentials;
@@ -29,16 +29,17 @@ struct credentials {
     struct config *config;
     credentials_seen *on_seen;
     void *arg;
-    sd_event_source *next_look;  /* armed while somebody wants changes told */
-    sd_event_source *impatience; /* armed while somebody waits for a look */
-    struct slot *slot;           /* the look under way */
-    struct look *look;           /* of it; borrowed */
-    uint64_t began_us, seen_us;  /* when that began, and the last that ended; on the boot clock */
-    bool is_outdated;            /* the configuration is another since that one began */
-    bool tells;                  /* the look under way is for credentials_seen */
+    sd_event_source *next_look;  /* armed while changes are to be reported */
+    sd_event_source *impatience; /* armed while a caller waits for a check */
+    struct slot *slot;           /* the check under way */
+    struct look *look;           /* its job; borrowed */
+    uint64_t began_us,
+        seen_us;      /* when that check began, and when the last one ended; on the boot clock */
+    bool is_outdated; /* the configuration has changed since that check began */
+    bool tells;       /* the check under way reports to credentials_seen */
     TAILQ_HEAD(onlooker_list, onlooker) onlookers;
-    char stamp[DIGEST_HEX_BYTES];      /* of the last look */
-    char asked_with[DIGEST_HEX_BYTES]; /* what the next look is held against, for a change */
+    char stamp[DIGEST_HEX_BYTES];      /* of the last check */
+    char asked_with[DIGEST_HEX_BYTES]; /* the next check compares its stamp with this one */
 };
 
 /* -- a look ---------------------------------------------------------------------------------------
@@ -160,7 +161,7 @@ static void on_looked(void *arg, const struct err *err)
         tell(credentials);
 }
 
-/* False, and nothing is under way, if memory ran out. */
+/* False if memory ran out; then no check is under way. */
 static bool begin_look(struct credentials *credentials, struct err *err)
 {
     const struct lane_key lane = credentials_lane(credentials->config);
@@ -288,7 +289,7 @@ void credentials_close(struct credentials *credentials)
     free(credentials);
 }
 
-/* Other files are looked at now; those of the look under way may hang for ever. */
+/* Starts a new check: the files of the one under way are outdated and may hang for ever. */
 static void look_anew(struct credentials *credentials)
 {
     struct err err;
@@ -330,7 +331,8 @@ void credentials_watch(struct credentials *credentials, const char *asked_with)
         snprintf(credentials->asked_with, sizeof credentials->asked_with, "%s", asked_with);
         arm(credentials->next_look, LOOK_EVERY_S);
     } else if (strcmp(credentials->asked_with, asked_with) != 0) {
-        /* Somebody asked before a change, and somebody after it: the next look tells it. */
+        /* The callers used different stamps, so a change lies between them: the next check reports
+         * it. */
         credentials->asked_with[0] = '\0';
     }
 }

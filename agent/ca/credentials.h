@@ -1,9 +1,9 @@
 /*
- * credentials - how what the CA is asked with looks, and whether it is another by now
+ * credentials - notices changes of the files that a login uses
  *
- * Whoever puts a credential or a CA file right wants to see now whether it works, and not when a
- * wait is over. The files are only looked at, by a worker, since a file system may hang: whoever
- * waits for a look waits for a second at most, and goes by the look before.
+ * An operator who corrects a credential or a CA file wants a try at once, and not at the end of the
+ * backoff. A worker checks only the attributes of the files. A file system may hang, so a caller
+ * waits at most a second for a check and then uses the previous one.
  */
 #ifndef LEAFD_CA_CREDENTIALS_H
 #define LEAFD_CA_CREDENTIALS_H
@@ -14,52 +14,52 @@
 struct credentials;
 
 /*
- * credentials_lane - where reading them belongs: the lane of the first file that they name
+ * credentials_lane - the lane for reading the credentials: that of the first file
  *
- * Borrows the configuration. Of none, it is computation.
+ * Borrows the configuration. Without files the lane is that of computation.
  */
 struct lane_key credentials_lane(const struct config *config);
 
-/* Called after each look that credentials_watch wanted: false ends the looks. */
+/* Called after each check that credentials_watch asked for; returning false ends the checks. */
 typedef bool credentials_seen(void *arg, bool changed);
 
 /*
- * credentials_open - looks at them once, at once
+ * credentials_open - makes the first check before it returns
  *
- * Borrows loop and workers, takes a reference of `config`. Blocks on the files' directories, as
- * reading the configuration does. Fails with class local.
+ * Borrows loop and workers, takes a reference of `config`. Blocks on the file systems of the files,
+ * as reading the configuration does. Fails with class local.
  */
 bool credentials_open(sd_event *loop, struct workers *workers, struct config *config,
                       credentials_seen *on_seen, void *arg, struct credentials **ret_credentials,
                       struct err *err);
 
-/* credentials_close - ends it; every slot of it has been dropped before. NULL is fine */
+/* credentials_close - frees it; every slot of it has been dropped before. NULL is fine */
 void credentials_close(struct credentials *credentials);
 
-/* credentials_use - goes on with another configuration, which the next look goes by */
+/* credentials_use - applies another configuration from the next check on */
 void credentials_use(struct credentials *credentials, struct config *config);
 
 /*
- * credentials_stamp - changes when [vault], [auth] or one of the files that they name changes
+ * credentials_stamp - a digest that changes when [vault], [auth] or one of their files changes
  *
- * By the last look: a digest of the sections and of each file's identity, size and times, never of
- * its content. "" if it could not be made.
+ * From the last check: the sections and each file's device, inode, size and times, never its
+ * content. "" if it could not be made.
  */
 const char *credentials_stamp(const struct credentials *credentials);
 
 /*
- * credentials_look_start - sees to it that the stamp is not older than a moment
+ * credentials_look_start - updates the stamp unless it is recent
  *
- * Ends well, in a later iteration of the loop, when it is so, and after a second in any case. NULL
- * with *err filled if memory ran out.
+ * Ends well, in a later iteration of the loop, when the stamp is updated, and after a second in any
+ * case. NULL with *err filled if memory ran out.
  */
 struct slot *credentials_look_start(struct credentials *credentials, slot_done *on_done, void *arg,
                                     struct err *err);
 
 /*
- * credentials_watch - looks every few seconds from now on for what differs from `asked_with`
+ * credentials_watch - compares the stamp every few seconds from now on with `asked_with`
  *
- * That is the stamp from before the CA was asked: what was put right while it was asked is a change
+ * That is the stamp from before the request to the CA: a correction during the request is a change
  * as well.
  */
 void credentials_watch(struct credentials *credentials, const char *asked_with);

@@ -14,12 +14,11 @@
 
 enum { DEPTH_MOST = 16, SAID_BYTES = 320, SECONDS_MOST = 10 * 365 * 24 * 60 * 60 };
 
-/* What a status means (reference: Vault API, HTTP status codes). The first line that covers it
- * wins. */
+/* The class of each status (Vault API, HTTP status codes). The first line that covers it wins. */
 static const struct meaning {
     int from, to;
     enum err_kind kind;
-    const char *words; /* where the CA itself says nothing */
+    const char *words; /* if the CA's reply has no text */
 } meanings[] = {
     {403, 403, ERR_DENIED, "permission denied"},
     {408, 408, ERR_TRANSIENT, "request timed out"},
@@ -31,7 +30,7 @@ static const struct meaning {
     {503, 503, ERR_TRANSIENT, "sealed or not available"},
     {500, 599, ERR_TRANSIENT, "out of order"},
     {300, 399, ERR_TRANSIENT, "redirected"},
-    {0, 999, ERR_UNTRUSTED, "a status that makes no sense here"},
+    {0, 999, ERR_UNTRUSTED, "a status that this API does not use"},
 };
 
 static const struct meaning *meaning_of(int status)
@@ -43,7 +42,7 @@ static const struct meaning *meaning_of(int status)
     return meaning;
 }
 
-/* jansson recurses up to 2048 levels on Debian; what Vault sends has five. */
+/* jansson recurses up to 2048 levels on Debian; Vault's replies have five. */
 static bool is_shallow(const char *body, size_t length)
 {
     unsigned depth = 0;
@@ -66,7 +65,7 @@ static bool is_shallow(const char *body, size_t length)
     return true;
 }
 
-/* NULL for what is no JSON object, and if memory ran out: then *ret_no_memory tells. */
+/* NULL if the body is no JSON object, or if memory ran out: then *ret_no_memory is set. */
 static json_t *load(const char *body, size_t length, bool *ret_no_memory)
 {
     json_error_t error = {0};
@@ -82,7 +81,7 @@ static json_t *load(const char *body, size_t length, bool *ret_no_memory)
     return NULL;
 }
 
-/* The CA's errors as one line; "" if it gave none. */
+/* Joins the CA's errors into one line; "" if there are none. */
 static void collect_errors(const json_t *json, char to[static SAID_BYTES])
 {
     const json_t *errors = json_object_get(json, "errors");
@@ -125,8 +124,9 @@ bool vault_reply_parse(int status, const char *body, size_t length, struct vault
     if (no_memory)
         return err_memory(err);
     if (json == NULL && length > 0)
-        return err_set(err, ERR_UNTRUSTED,
-                       "the reply is no JSON object; is the address that of Vault or OpenBao?");
+        return err_set(
+            err, ERR_UNTRUSTED,
+            "the reply is no JSON object; check that the address is that of Vault or OpenBao");
     if (json_is_object(json_object_get(json, "wrap_info"))) {
         json_decref(json);
         err_set(err, ERR_UNTRUSTED, "the reply is wrapped, which leafd did not ask for");
@@ -159,9 +159,9 @@ bool vault_reply_seconds(const struct vault_reply *reply, const char *object, co
     if (text != NULL && text[0] != '\0' && text[strspn(text, "0123456789")] == '\0')
         seconds = strtod(text, NULL);
     if (!(seconds >= 0))
-        return err_set(err, ERR_UNTRUSTED, "the reply's %s is no number of seconds", name);
+        return err_set(err, ERR_UNTRUSTED, "the reply's %s is no duration in seconds", name);
     *ret_seconds = seconds < SECONDS_MOST ? (uint64_t)seconds : SECONDS_MOST;
-    /* A fraction of a second ends, and 0 would mean that it does not. */
+    /* Round a fraction of a second up: 0 would mean without end. */
     if (*ret_seconds == 0 && seconds > 0)
         *ret_seconds = 1;
     return true;
@@ -201,19 +201,20 @@ struct vault_call {
     struct slot slot;
     struct slot *http;
     struct http_loop *loop;
-    struct config *config; /* holds the texts that peer points to */
+    struct config *config; /* owns the texts that peer points to */
     struct http_peer peer;
     struct http_response response;
     struct vault_reply *reply;
     char method[8];
     char path[URL_BYTES];
-    char target[HTTP_LOCATION_BYTES]; /* where it was redirected to */
+    char target[HTTP_LOCATION_BYTES]; /* the URL of the redirect */
     char namespace[HEADER_BYTES];     /* the header; "" for none */
     char since[SINCE_BYTES];          /* the header; "" for none */
     struct secret token;
     struct bytes body;
     bool has_body;
-    char redirected[2 * HTTP_LOCATION_BYTES]; /* who redirected, and where to; "" nobody did */
+    char redirected[2 * HTTP_LOCATION_BYTES]; /* source and target of the redirect, for texts; ""
+                                                 none */
     size_t reply_most_bytes;
 };
 
@@ -262,7 +263,7 @@ static void finish(struct vault_call *call, struct err *err)
     slot_finish(&call->slot, err);
 }
 
-/* The length of a URL without its path and query, which may hold what is nobody's business. */
+/* The length of a URL without its path and query, which may hold confidential values. */
 static int origin_length(const char *url)
 {
     const char *host = strstr(url, "://");
@@ -271,7 +272,7 @@ static int origin_length(const char *url)
                               : strcspn(host + 3, "/?") + (size_t)(host + 3 - url));
 }
 
-/* Who redirected, and where to: of two in a row, the second. */
+/* Notes source and target of the redirect: of two in a row, those of the second. */
 static void note_redirect(struct vault_call *call)
 {
     const char *from = call->redirected[0] == '\0' ? call->config->vault.address : call->target;
@@ -294,9 +295,9 @@ static bool is_listed(const struct redirect_rule *rule, const struct http_origin
 }
 
 /*
- * Whether the call may go there. The host of the address has had the request already. Who else may
- * have token and credentials is for leafd.ini to say: what the trust covers is more than the CA
- * where it is a company's root or the system's.
+ * Whether the call may follow the redirect. The host of the address has received the request
+ * already. leafd.ini names the other hosts that may receive token and credentials: the trusted CA
+ * certificates may cover more servers than the CA, if they are a company's root or the system's.
  */
 static bool may_follow(const struct vault_call *call, const struct http_origin *from,
                        const struct http_origin *to, struct err *err)
@@ -305,11 +306,10 @@ static bool may_follow(const struct vault_call *call, const struct http_origin *
     char target[HTTP_ORIGIN_BYTES];
 
     if (call->redirected[0] != '\0')
-        return err_set(err, ERR_TRANSIENT, "redirected twice; the CA has no leader just now");
+        return err_set(err, ERR_TRANSIENT, "redirected twice; the CA has no leader now");
     if (!to->tls)
-        return err_set(
-            err, ERR_UNTRUSTED,
-            "redirected to somewhere without https; the CA's api_addr must be an https URL");
+        return err_set(err, ERR_UNTRUSTED,
+                       "redirected to a URL without https; the CA's api_addr must be an https URL");
     if (to->user)
         return err_set(err, ERR_UNTRUSTED,
                        "redirected to a URL with a user in it; the CA's api_addr must have none");
@@ -317,8 +317,8 @@ static bool may_follow(const struct vault_call *call, const struct http_origin *
         return true;
     http_origin_text(to, target);
     return err_set(err, ERR_TRANSIENT,
-                   "redirects there are not followed, and nothing was sent there; if it is a "
-                   "server of the CA, write redirects = %s in [vault] of leafd.ini%s, or let "
+                   "leafd does not follow redirects to that host and sent nothing there; if it is "
+                   "a server of the CA, write redirects = %s in [vault] of leafd.ini%s, or let "
                    "address lead to the active server",
                    target,
                    rule->none        ? " in place of no"
@@ -326,7 +326,8 @@ static bool may_follow(const struct vault_call *call, const struct http_origin *
                                      : "");
 }
 
-/* One of the server that we know is verified by the name for it. */
+/* A redirect to the configured server keeps tls_server_name; for any other host the URL's name is
+ * verified. */
 static bool send_on(struct vault_call *call, const struct http_origin *from,
                     const struct http_origin *to, const char *url, struct err *err)
 {
@@ -347,7 +348,7 @@ static void follow(struct vault_call *call)
     if (!http_origin_of(call->redirected[0] == '\0' ? call->config->vault.address : call->target,
                         &from) ||
         !http_origin_of(url, &to)) {
-        err_set(&err, ERR_TRANSIENT, "redirected to what is no URL of a server");
+        err_set(&err, ERR_TRANSIENT, "redirected to a text that is no URL of a server");
         finish(call, &err);
         return;
     }
@@ -359,7 +360,7 @@ static void follow(struct vault_call *call)
     note_redirect(call);
     if (follows && send_on(call, &from, &to, url, &err))
         return;
-    /* A new connection may lead to another server, which needs not redirect. */
+    /* A new connection may reach another server, which does not redirect. */
     if (!follows)
         http_loop_renew(call->loop);
     finish(call, &err);

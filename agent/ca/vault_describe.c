@@ -9,7 +9,7 @@
 /* -- what is known --------------------------------------------------------------------------------
  */
 
-/* What was read at a path of the CA. */
+/* The reply to a path of the CA. */
 struct known {
     struct known *next;
     const char *path;
@@ -35,7 +35,7 @@ struct description {
     struct vault_token *token;
     const struct cert_config *cert;
     struct ca_terms *terms;
-    struct known *at; /* what is being read */
+    struct known *at; /* the path that is being read */
     struct vault_reply reply;
     slot_done *on_read;
 };
@@ -94,7 +94,7 @@ static void send_order(struct description *description, const struct vault_order
         slot_finish(&description->slot, &err);
 }
 
-/* Without a token the CA would answer 403, which tells of something else. */
+/* Without a token the CA would answer 403, which would look like a missing permission. */
 static void send_with_token(struct description *description, const struct vault_order *wanted,
                             slot_done *on_read)
 {
@@ -106,7 +106,7 @@ static void send_with_token(struct description *description, const struct vault_
         send_order(description, &order, on_read);
         return;
     }
-    err_set(&err, ERR_DENIED, "%s was not asked: the token's uses are over (token_num_uses)",
+    err_set(&err, ERR_DENIED, "%s was not asked: the token has no uses left (token_num_uses)",
             order.path);
     on_read(description, &err);
 }
@@ -119,8 +119,8 @@ static void read_path(struct description *description, const char *path, slot_do
 }
 
 /*
- * What is known of the path, which is read first if nothing is: `on_read` runs then. NULL is a path
- * for which memory ran out.
+ * Whether the path was read already; if not, reads it and calls `on_read`. A NULL path means that
+ * memory ran out for it.
  */
 static bool knows(struct description *description, const char *path, slot_done *on_read)
 {
@@ -158,7 +158,7 @@ static void on_entity(void *arg, const struct err *entity_err)
     slot_finish(&description->slot, &err);
 }
 
-/* What the CA says is no path before it was looked at. */
+/* Checks the CA's value before it becomes part of a path. */
 static bool is_entity_id(const char *text)
 {
     return text != NULL && text[0] != '\0' && strspn(text, "0123456789abcdef-") == strlen(text);
@@ -183,9 +183,9 @@ static void on_own_token(void *arg, const struct err *err)
 }
 
 /*
- * The entity behind the token, which the policy `default` lets every token read; once, and after
- * all else, since a token may be good for a few calls only. Where it is not known the templates of
- * roles are not decided: no failure.
+ * Reads the entity behind the token, which the policy `default` allows for every token. Read once
+ * and last, since a token may have few uses. Without it the templates of roles are not decided,
+ * which is no failure.
  */
 static void describe_identity(struct description *description)
 {
@@ -205,7 +205,7 @@ static void take_issuer(struct description *description)
     describe_identity(description);
 }
 
-/* Either path of an issuer; false if that was the end of it. */
+/* Parses the reply to either path of an issuer; false if the description has ended. */
 static bool read_issuer(struct description *description, const struct err *call_err)
 {
     struct issuer_terms *issuer = &description->at->issuer;
@@ -231,7 +231,7 @@ static void on_open_issuer(void *arg, const struct err *err)
         take_issuer(arg);
 }
 
-/* All of it where the policy lets us, else the certificate, which everybody may read. */
+/* Reads the whole issuer if the policy allows it, else the certificate, which is public. */
 static void on_issuer(void *arg, const struct err *err)
 {
     struct description *description = arg;
@@ -312,8 +312,8 @@ static void take_mount(struct description *description)
         take_role(description);
 }
 
-/* The server answers 403 alike for a mount that is not there and for one that the token may not
- * use: a token that may sign there tells them apart. */
+/* The server answers 403 both for a missing mount and for one that the token may not use. If the
+ * token may sign there, the mount is missing. */
 static void on_mount(void *arg, const struct err *call_err)
 {
     struct description *description = arg;
@@ -334,8 +334,8 @@ static void on_mount(void *arg, const struct err *call_err)
  */
 
 /*
- * What lets a token have any name, whatever the role says: to sign a request as it stands, and to
- * change the role. NULL if memory ran out.
+ * The paths that give a token any name, whatever the role allows: signing verbatim, and changing
+ * the role. NULL if memory ran out.
  */
 static const char *bypass_path(struct arena *arena, const struct cert_config *cert, size_t index)
 {
@@ -347,7 +347,7 @@ static const char *bypass_path(struct arena *arena, const struct cert_config *ce
 
 enum { BYPASSES = 3 };
 
-/* Whether the policy lets us sign, and what else it lets us do. */
+/* Reads whether the policy allows signing, and which bypasses it allows. */
 static bool take_rights(struct description *description)
 {
     struct arena *arena = &description->survey->arena;
@@ -400,7 +400,7 @@ static void on_rights(void *arg, const struct err *err)
     begin(description);
 }
 
-/* Each path once: an object has its names once. */
+/* Collects paths as keys of an object, so that each is there once. */
 static bool add_paths(json_t *paths, struct arena *arena, const struct cert_config *cert)
 {
     char path[VAULT_PATH_BYTES];

@@ -1,8 +1,8 @@
 /*
- * vault_describe - what the CA says of itself to a token: rights, mounts, roles and issuers
+ * vault_describe - reads rights, mounts, roles and issuers that a token may see
  *
- * For `leafd check --online`; nothing of it is needed to obtain a certificate. What was read once
- * is not asked again.
+ * For `leafd check --online`; issuing a certificate does not need it. A path that was read is not
+ * read again.
  *
  *   rights   POST sys/capabilities-self              which the policy `default` allows
  *   mount    GET  sys/internal/ui/mounts/MOUNT       every token that may use something below it
@@ -17,23 +17,23 @@
 
 #include "ca/vault_token.h"
 
-/* What has been read so far. */
+/* The paths that have been read. */
 struct vault_survey;
 
-/* vault_survey_new - nothing is known yet; NULL if memory ran out */
+/* vault_survey_new - a survey without results; NULL if memory ran out */
 struct vault_survey *vault_survey_new(void);
 
-/* vault_survey_free - frees it, and with it the terms that it gave; NULL is fine */
+/* vault_survey_free - frees the survey and the terms that it gave; NULL is fine */
 void vault_survey_free(struct vault_survey *survey);
 
 /*
- * vault_describe_start - reads what concerns this certificate
+ * vault_describe_start - reads the rules for this certificate
  *
- * `token` has logged in. The rights of all certificates of its configuration are asked for at once.
- * Borrows all until the slot is dropped; one at a time. What *ret_terms points to lives in the
- * survey; it is filled as far as the CA was asked, also after a failure. Fails as the question for
- * the rights does, with class untrusted for an issuer without a certificate, and with class local.
- * What else the CA does not tell is no failure.
+ * `token` has logged in. One request reads the rights for all certificates of its configuration.
+ * Borrows all arguments until the slot is dropped; only one call at a time. *ret_terms points into
+ * the survey; it is filled as far as the CA answered, also after a failure. Fails as the request
+ * for the rights does, with class untrusted for an issuer without a certificate, and with class
+ * local. Other rules that the CA does not disclose are no failure.
  */
 struct slot *vault_describe_start(struct vault_survey *survey, struct vault_token *token,
                                   const struct cert_config *cert, struct ca_terms *ret_terms,

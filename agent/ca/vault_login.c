@@ -12,27 +12,27 @@
 
 enum { PATH_BYTES = 256 };
 
-/* What a login is made of, read by a worker: the file system of a credential may hang. */
+/* The credentials of a login. A worker reads them, because their file system may hang. */
 struct reading {
     struct config *config;
-    struct secret token; /* of the method token */
-    json_t *body;        /* of the others */
+    struct secret token; /* for the method token */
+    json_t *body;        /* for the other methods */
     char claims[CLAIMS_TEXT_BYTES];
 };
 
 struct login {
     struct slot slot;
     struct slot *reader;
-    struct reading *reading; /* borrowed from it */
+    struct reading *reading; /* borrowed from the worker's job */
     sd_event_source *limit;
-    struct slot *call, *probe; /* probe: after a denial, whether the mount is there */
+    struct slot *call, *probe; /* probe: checks after a denial whether the mount exists */
     struct http_loop *http;
     struct config *config;
     struct vault_reply reply;
     struct vault_grant *grant;
     struct err denied;
     enum auth_method method;
-    char claims[CLAIMS_TEXT_BYTES]; /* what the token that was sent says of itself; "" none was */
+    char claims[CLAIMS_TEXT_BYTES]; /* the claims of the token that was sent; "" if none was sent */
 };
 
 static void destroy_login(struct slot *slot)
@@ -48,7 +48,7 @@ static void destroy_login(struct slot *slot)
     slot_free(slot);
 }
 
-/* A token becomes a header: one that holds a line end would be more than one. */
+/* A token becomes a header: a line end in it would start another header. */
 static bool fits_header(const char *token)
 {
     for (; *token != '\0'; token++)
@@ -72,14 +72,14 @@ bool vault_grant_read(const struct vault_reply *reply, struct vault_grant *ret_g
     const char *token = vault_reply_text(reply, "auth", "client_token");
 
     if (token == NULL)
-        return err_set(err, ERR_UNTRUSTED,
-                       "the reply holds no token; is the mount of [auth] right?");
+        return err_set(err, ERR_UNTRUSTED, "the reply holds no token; check mount in [auth]");
     if (token[0] == '\0')
         return err_set(
             err, ERR_DENIED,
             "the CA wants a second factor for this login; exempt the role from login MFA");
     if (!fits_header(token))
-        return err_set(err, ERR_UNTRUSTED, "the reply's token holds a space or control character");
+        return err_set(err, ERR_UNTRUSTED,
+                       "the token in the reply holds a space or control character");
     if (!vault_reply_seconds(reply, "auth", "lease_duration", &ret_grant->lease_s, err) ||
         !secret_copy(&ret_grant->token, token, strlen(token), err))
         return false;
@@ -99,8 +99,8 @@ bool vault_lookup_read(const struct vault_reply *reply, struct vault_grant *gran
 }
 
 /*
- * A mount that is not there takes no login, so that the CA wants a token for the path and answers
- * 403 to the empty login as well; one that is there complains of what is missing in it.
+ * At a missing mount there is no login endpoint: the CA requires a token for the path and answers
+ * 403 to an empty login as well. An existing mount answers that parameters are missing.
  */
 static void on_probed(void *arg, const struct err *probe_err)
 {
@@ -111,15 +111,14 @@ static void on_probed(void *arg, const struct err *probe_err)
     if (probe_err->http_status == 403)
         err_append(
             &err,
-            "; there is no auth method at auth/%s: look at mount in [auth], and at namespace "
-            "in [vault]",
+            "; there is no auth method at auth/%s: check mount in [auth] and namespace in [vault]",
             mount);
     else if (probe_err->http_status >= 400 && login->method == AUTH_KUBERNETES)
         err_append(
             &err,
-            "; auth/%s is there: either the ServiceAccount was deleted or made anew since "
-            "this token, or the CA cannot have tokens reviewed (token_reviewer_jwt ended, no "
-            "system:auth-delegator, API server not reached), and then no pod can log in",
+            "; auth/%s exists: either the ServiceAccount was deleted or created again after this "
+            "token was issued, or the CA cannot review tokens (token_reviewer_jwt expired, no "
+            "system:auth-delegator, API server not reachable), and then no pod can log in",
             mount);
     slot_finish(&login->slot, &err);
 }
@@ -146,11 +145,12 @@ static void on_called(void *arg, const struct err *call_err)
     struct login *login = arg;
     struct err err = *call_err;
 
-    /* jwt answers a token that has expired with 400; a fresh one may be in the file any moment. */
+    /* The method jwt answers an expired token with 400; kubelet may write a fresh one at any time.
+     */
     if (err.kind == ERR_REFUSED && err.http_status == 400)
         err.kind = ERR_DENIED;
     if (err.kind == ERR_DENIED) {
-        /* The CA's 403 names none of it. */
+        /* The CA's 403 does not name the claims. */
         if (login->claims[0] != '\0')
             err_append(&err, "; %s", login->claims);
         if (err.http_status == 403 && strstr(err.text, "permission denied") != NULL &&
@@ -165,7 +165,7 @@ static void on_called(void *arg, const struct err *call_err)
 /* -- credentials, on a worker ---------------------------------------------------------------------
  */
 
-/* Puts the content of a credential's file into the request. */
+/* Adds the content of a credential file to the request. */
 static bool add_file(json_t *body, const char *name, const char *path, struct err *err)
 {
     CLEANUP(secret_wipe) struct secret content = {0};
@@ -173,7 +173,7 @@ static bool add_file(json_t *body, const char *name, const char *path, struct er
     if (!file_read_secret(path, &content, err))
         return false;
     if (json_object_set_new(body, name, json_stringn(secret_expose(&content), content.length)) != 0)
-        return err_set(err, ERR_LOCAL, "%s holds something that is not UTF-8", path);
+        return err_set(err, ERR_LOCAL, "the content of %s is not UTF-8", path);
     return true;
 }
 
@@ -190,7 +190,7 @@ static bool fill_jwt(const struct auth_config *auth, struct reading *reading, st
     if (!add_text(reading->body, "role", auth->role, err) ||
         !add_file(reading->body, "jwt", auth->token_file, err))
         return false;
-    /* By the time of an answer another one may be in the file. */
+    /* Keep the claims now: the file may hold another token when the answer comes. */
     jwt = json_string_value(json_object_get(reading->body, "jwt"));
     token_claims_tell(jwt, clock_now_s(), reading->claims);
     return true;
@@ -219,7 +219,7 @@ static bool read_token(const struct auth_config *auth, struct reading *reading, 
         if (!file_read_secret(auth->token_file, &reading->token, err))
             return false;
     } else if (token == NULL) {
-        return err_set(err, ERR_LOCAL, "there is neither token_file nor VAULT_TOKEN");
+        return err_set(err, ERR_LOCAL, "neither token_file nor VAULT_TOKEN is set");
     } else if (!secret_copy(&reading->token, secret_expose(token), token->length, err)) {
         return false;
     }
@@ -227,7 +227,7 @@ static bool read_token(const struct auth_config *auth, struct reading *reading, 
            err_set(err, ERR_LOCAL, "the token holds a space or control character");
 }
 
-/* What each method is made of; token sends nothing but itself. */
+/* Fills in the credentials of each method; the method token sends no login. */
 static bool (*const fill[AUTH_METHOD_COUNT])(const struct auth_config *, struct reading *,
                                              struct err *) = {
     [AUTH_KUBERNETES] = fill_jwt, [AUTH_JWT] = fill_jwt,     [AUTH_APPROLE] = fill_approle,
@@ -276,7 +276,7 @@ static void on_read(void *arg, const struct err *read_err)
 
     sd_event_source_set_enabled(login->limit, SD_EVENT_OFF);
     if (err.kind == ERR_NONE && login->method == AUTH_TOKEN) {
-        /* It is taken as it is: what the CA knows of it is asked once it has been of use. */
+        /* Use the token without a look-up: that follows once the token has worked. */
         secret_move(&login->grant->token, &login->reading->token);
         login->grant->unknown = true;
     } else if (err.kind == ERR_NONE) {
@@ -297,10 +297,10 @@ static int on_limit(sd_event_source *source, uint64_t now_us, void *arg)
     (void)now_us;
     login->reading = NULL;
     login->reader = slot_drop(login->reader);
-    err_set(&err, ERR_LOCAL,
-            "the files of [auth] could not be read within %llus; look whether their file system "
-            "hangs",
-            (unsigned long long)login->config->vault.timeout_s);
+    err_set(
+        &err, ERR_LOCAL,
+        "the files of [auth] could not be read within %llus; check whether their file system hangs",
+        (unsigned long long)login->config->vault.timeout_s);
     slot_finish(&login->slot, &err);
     return 0;
 }

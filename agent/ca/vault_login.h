@@ -1,8 +1,8 @@
 /*
- * vault_login - from credentials to a client token
+ * vault_login - logs in with the configured credentials and gets a client token
  *
  * One function per method. Credentials are read anew at every login: Kubernetes replaces the
- * ServiceAccount token under the same path, and an old one ends.
+ * ServiceAccount token under the same path, and old tokens expire.
  */
 #ifndef LEAFD_CA_VAULT_LOGIN_H
 #define LEAFD_CA_VAULT_LOGIN_H
@@ -10,26 +10,25 @@
 #include "base/worker.h"
 #include "ca/vault_call.h"
 
-/* What a login gave. End with vault_grant_free. */
+/* The result of a login. End with vault_grant_free. */
 struct vault_grant {
     struct secret token;
-    uint64_t lease_s;  /* 0: does not end, or is not known */
-    uint64_t uses;     /* how many calls it is good for; 0: any number, or is not known */
-    bool is_unlimited; /* the CA said that it is good for any number of calls */
+    uint64_t lease_s;  /* 0: without end, or not known */
+    uint64_t uses;     /* number of uses left; 0: unlimited, or not known */
+    bool is_unlimited; /* the CA said that its uses are unlimited */
     bool renewable;
-    bool unknown; /* it was given to us, and the CA was not asked about it */
+    bool unknown; /* an existing token that was not looked up yet */
 };
 
 /*
  * vault_login_start - logs in as the configuration's [auth] section says
  *
- * The method token has no login and asks the CA nothing, since each call may be one of the few that
- * the token is good for: its grant is `unknown`. *ret_grant belongs to the caller, is {0} at the
- * start and filled when on_done runs without an error. Failures as vault_call_start, with what can
- * be known about a login that is denied: the claims of the token that was sent, and whether the
- * mount is there, which costs one more call; class local if a credential cannot be read, or not
- * within the timeout of [vault]. A secret_id may be spent by a login whose reply is lost; nothing
- * here tries again.
+ * The method token has no login and sends nothing, since each request may cost one of the token's
+ * few uses: its grant is `unknown`. *ret_grant belongs to the caller, is {0} at the start and
+ * filled when on_done runs without an error. Fails as vault_call_start; the text for a denied login
+ * adds the claims of the token that was sent, and whether the mount exists, which takes one more
+ * request. Class local if a credential cannot be read, or not within the timeout of [vault]. A
+ * login whose reply is lost may have spent a secret_id; there is no retry here.
  */
 struct slot *vault_login_start(const struct vault_client *client, struct workers *workers,
                                struct vault_grant *ret_grant, slot_done *on_done, void *arg,
@@ -40,7 +39,7 @@ bool vault_grant_read(const struct vault_reply *reply, struct vault_grant *ret_g
                       struct err *err);
 
 /*
- * vault_lookup_start - asks the CA about a token that was given to us, which is one use of it
+ * vault_lookup_start - looks up an existing token at the CA, which costs one use
  *
  * *ret_reply is for vault_lookup_read when on_done runs without an error.
  */

@@ -7,11 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Two million bytes list some 40,000 revoked certificates, and decoded take ten times as many. */
+/* Two million bytes list some 40,000 revoked certificates; decoded they take ten times as much
+ * memory. */
 enum {
     PATH_BYTES = 512,
     LIST_MOST_BYTES = 2 * 1024 * 1024,
-    ISSUERS_MOST = 64,            /* of a mount, among which the one that signed ours is sought */
+    ISSUERS_MOST = 64,            /* of a mount, searched for the one that signed the certificate */
     LIST_BYTES_A_LOOK = 8 * 1024, /* of a revocation list, on average */
     LOOKS_WITHOUT_LIST_MOST = 20
 };
@@ -108,8 +109,9 @@ struct asking {
     struct vault_own *answer;
     char mount[PATH_BYTES / 2], authority_key[KEY_IDENTIFIER_BYTES];
     struct vault_reply reply, issuers;
-    size_t issuer;       /* the place among them of the one to ask next */
-    struct err not_read; /* why one of them could not be, which another time may be the one */
+    size_t issuer; /* index of the issuer to ask next */
+    struct err
+        not_read; /* why an issuer could not be read; it may be the right one at another time */
 };
 
 static void destroy_asking(struct slot *slot)
@@ -140,7 +142,7 @@ static void ask(struct asking *asking, const struct vault_order *order, slot_don
         slot_finish(&asking->slot, &err);
 }
 
-/* The list in PEM; NULL if there is none. */
+/* Gives the list in PEM; NULL if there is none. */
 static const char *list_of(const struct vault_lists *lists)
 {
     return vault_reply_text(&lists->list, "data", "crl");
@@ -180,7 +182,7 @@ static void ask_list(struct asking *asking)
     ask(asking, &order, on_list);
 }
 
-/* The id at that place of the list of issuers; NULL behind the last one. */
+/* The id at that index of the list of issuers; NULL after the last one. */
 static const char *issuer_id(const struct asking *asking, size_t index)
 {
     const json_t *data = json_object_get(asking->issuers.json, "data");
@@ -225,7 +227,7 @@ static void on_one_of_issuers(void *arg, const struct err *err)
         ask_list(asking);
         return;
     }
-    /* A 500 may be the matter of this issuer alone; what else passes is that of all. */
+    /* A 500 may concern this issuer only; other transient failures concern all of them. */
     if ((err->kind == ERR_TRANSIENT && err->http_status != 500) || err->kind == ERR_LOCAL) {
         slot_finish(&asking->slot, err);
         return;
@@ -248,7 +250,7 @@ static void on_issuers(void *arg, const struct err *err)
     ask_next_issuer(asking);
 }
 
-/* The issuer that signed ours may be another one than the CA names. */
+/* The certificate may come from another issuer than the one that the CA names now. */
 static void find_list(struct asking *asking)
 {
     const struct vault_lists *lists = asking->lists;

@@ -34,7 +34,6 @@ void vault_sign_path(const struct cert_config *cert, char to[static VAULT_PATH_B
         snprintf(to, VAULT_PATH_BYTES, "%s/%s/%s", cert->pki_mount, verb, cert->pki_role);
 }
 
-/* The CA's warnings are for people to read. */
 static bool take_warnings(const struct vault_reply *reply, struct ca_signed *result)
 {
     const json_t *warnings = vault_reply_warnings(reply);
@@ -52,7 +51,7 @@ static bool take_warnings(const struct vault_reply *reply, struct ca_signed *res
     return true;
 }
 
-/* Takes the reply over, and points the result's parts into it. */
+/* Takes ownership of the reply; the result's parts point into it. */
 static bool take_parts(struct vault_reply *reply, struct ca_signed *result, struct err *err)
 {
     const json_t *data = json_object_get(reply->json, "data");
@@ -85,8 +84,8 @@ static bool take_parts(struct vault_reply *reply, struct ca_signed *result, stru
 }
 
 /*
- * What a role refuses and what is to be done about it here: the CA's words name its own settings,
- * the operator has ours in hand (reference: Vault, builtin/logical/pki).
+ * Remedies in leafd's own configuration for the refusals of a role: the CA's texts name only the
+ * CA's settings (Vault, builtin/logical/pki).
  */
 static const struct remedy {
     const char *said, *advice;
@@ -97,11 +96,11 @@ static const struct remedy {
     {"role requires a minimum of a", "set a larger key_type, such as rsa-4096 or ecdsa-p384"},
     {"common_name field is required", "set common_name, or require_cn = false in the role"},
     {"subject alternate name", "if the role has use_csr_sans = false, set request_names = yes; "
-                               "else look at the role's allowed_domains"},
+                               "else check the role's allowed_domains"},
     {"IP Subject Alternative Name", "drop ip_addresses, or set allow_ip_sans in the role"},
-    {"URI Subject Alternative Name", "look at uris, and at allowed_uri_sans of the role"},
-    {"unknown role", "look at pki_mount and pki_role"},
-    {"beyond the expiration of the CA", "set a shorter ttl; the CA's own certificate ends soon"},
+    {"URI Subject Alternative Name", "check uris, and allowed_uri_sans of the role"},
+    {"unknown role", "check pki_mount and pki_role"},
+    {"beyond the expiration of the CA", "set a shorter ttl; the CA's own certificate expires soon"},
 };
 
 static void add_remedy(struct err *err)
@@ -126,7 +125,7 @@ static void on_called(void *arg, const struct err *call_err)
     slot_finish(&signing->slot, &err);
 }
 
-/* Adds NAME: "a,b,c" from one or two lists, if there is anything in them. */
+/* Adds NAME: "a,b,c" from one or two lists, unless both are empty. */
 static bool add_list(json_t *body, const char *name, const struct text_list *list,
                      const struct text_list *more)
 {
@@ -214,8 +213,7 @@ struct slot *vault_revoke_start(const struct vault_client *client, const struct 
         return NULL;
     }
     if (token == NULL) {
-        err_set(err, ERR_DENIED,
-                "the token's uses are over; let it be good for more of them (token_num_uses)");
+        err_set(err, ERR_DENIED, "the token has no uses left; raise token_num_uses");
         return NULL;
     }
     snprintf(path, sizeof path, "%s/revoke", pki_mount);

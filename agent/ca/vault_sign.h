@@ -1,9 +1,9 @@
 /*
- * vault_sign - from a CSR to a certificate, and the certificate taken back
+ * vault_sign - has a CSR signed, and revokes a certificate
  *
- * POST MOUNT/sign/ROLE, or MOUNT/issuer/REF/sign/ROLE where the operator pins an issuer; issue in
- * place of sign where the CA makes the key. Only fields that are configured are sent: a policy with
- * allowed_parameters refuses the others with 403.
+ * POST MOUNT/sign/ROLE, or MOUNT/issuer/REF/sign/ROLE if the operator pins an issuer; issue instead
+ * of sign if the CA makes the key. Only configured fields are sent: a policy with
+ * allowed_parameters refuses others with 403.
  *
  * POST MOUNT/revoke with the serial number, or with the certificate. Not revoke-with-key: that
  * would send the private key.
@@ -23,8 +23,8 @@ void vault_sign_path(const struct cert_config *cert, char to[static VAULT_PATH_B
  * vault_sign_start - has a CSR signed, or, if `csr` is NULL, key and certificate made by the CA
  *
  * Borrows client, token, cert and csr during the call only. *ret_signed belongs to the caller, is
- * {0} at the start and filled when on_done runs without an error; whether it is any good is for
- * vet. Failures as vault_call_start, class untrusted for a reply without a certificate.
+ * {0} at the start and filled when on_done runs without an error; vet checks it. Fails as
+ * vault_call_start, and with class untrusted for a reply without a certificate.
  */
 struct slot *vault_sign_start(const struct vault_client *client, const struct secret *token,
                               const struct cert_config *cert, const char *csr,
@@ -32,11 +32,11 @@ struct slot *vault_sign_start(const struct vault_client *client, const struct se
                               struct err *err);
 
 /*
- * vault_revoke_start - revokes the certificate of that serial number
+ * vault_revoke_start - revokes the certificate with that serial number
  *
- * With `pem` the certificate itself is sent in place of its serial number; NULL: it is not. Borrows
- * all during the call only. Revoking twice is fine with the CA. Class refused for a serial number
- * that the CA does not store (roles with no_store). *ret_reply belongs to the caller.
+ * If `pem` is not NULL, the certificate itself is sent instead of its serial number. Borrows all
+ * arguments during the call only. The CA accepts a second revocation. Class refused for a serial
+ * number that the CA does not store (roles with no_store). *ret_reply belongs to the caller.
  */
 struct slot *vault_revoke_start(const struct vault_client *client, const struct secret *token,
                                 const char *pki_mount, const char *serial, const char *pem,

@@ -26,7 +26,7 @@ bool vault_describe_missing(const struct err *err)
              strstr(err->text, "no default issuer currently configured") != NULL));
 }
 
-/* A list, or the text that older servers write in place of one. */
+/* Reads a list, or the comma-separated text that older servers send instead. */
 static bool take_list(const json_t *value, struct arena *arena, struct text_list *list)
 {
     const char *text = json_string_value(value);
@@ -48,7 +48,7 @@ static uint64_t take_number(const json_t *data, const char *name)
     return number < 0 ? 0 : (uint64_t)number;
 }
 
-/* A copy, or one of `otherwise`; NULL if memory ran out. */
+/* Copies the text, or `otherwise` if it is missing; NULL if memory ran out. */
 static const char *take_text(const json_t *data, const char *name, struct arena *arena,
                              const char *otherwise)
 {
@@ -89,7 +89,7 @@ static const struct list_option {
 static const struct truth_option {
     const char *name;
     size_t offset;
-    bool otherwise; /* where a server does not know the option */
+    bool otherwise; /* the value if a server does not know the option */
 } truth_options[] = {
     {"allow_any_name", offsetof(struct role_terms, allow_any_name), false},
     {"allow_bare_domains", offsetof(struct role_terms, allow_bare_domains), false},
@@ -126,7 +126,7 @@ bool vault_role_read(const struct vault_reply *reply, struct arena *arena,
         .issuer_ref = take_text(data, "issuer_ref", arena, "default"),
         .knows_networks = json_object_get(data, "allowed_ip_sans_cidr") != NULL,
     };
-    /* What is no duration is not known, as if it were not there. */
+    /* An invalid duration counts as missing. */
     vault_reply_seconds(reply, "data", "ttl", &ret_terms->ttl_s, err);
     vault_reply_seconds(reply, "data", "max_ttl", &ret_terms->max_ttl_s, err);
     if (ret_terms->key_type == NULL || ret_terms->not_after == NULL ||
@@ -149,7 +149,7 @@ bool vault_role_read(const struct vault_reply *reply, struct arena *arena,
 /* -- the identity behind the token ----------------------------------------------------------------
  */
 
-/* One that templates may name, below `prefix`. */
+/* Adds a value that templates may name, below `prefix`. */
 static bool take_value(struct identity_terms *terms, struct arena *arena, const char *prefix,
                        const char *name, const json_t *value)
 {
@@ -161,7 +161,7 @@ static bool take_value(struct identity_terms *terms, struct arena *arena, const 
             text_list_add(&terms->values, arena, text, strlen(text)));
 }
 
-/* What the entity and each of its aliases have alike. */
+/* Adds the values that an entity and each of its aliases have. */
 static bool take_person(struct identity_terms *terms, struct arena *arena, const char *prefix,
                         const json_t *person)
 {

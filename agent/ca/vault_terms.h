@@ -1,5 +1,5 @@
 /*
- * vault_terms - what the CA lays down for certificates, from its replies
+ * vault_terms - reads the CA's rules for certificates from its replies
  *
  * Mount, role, issuer and identity under the names of plan/terms.h. Pure.
  */
@@ -13,15 +13,15 @@
 bool vault_capability_has(const struct vault_reply *reply, const char *path,
                           const char *capability);
 
-/* vault_describe_missing - whether a failure to read a role or an issuer says that it is not there;
- * issuers that are not there are answered with 500 */
+/* vault_describe_missing - whether a failed read says that the role or issuer does not exist; for a
+ * missing issuer the CA answers 500 */
 bool vault_describe_missing(const struct err *err);
 
 /*
- * vault_mount_read - a reply as terms, which become known
+ * vault_mount_read - converts a reply to terms and marks them as known
  *
- * Texts are copied into `arena`. What the reply lacks has the engine's default. Fails with class
- * local if memory ran out.
+ * Texts are copied into `arena`. Missing fields get the engine's default. Fails with class local if
+ * memory ran out.
  */
 bool vault_mount_read(const struct vault_reply *reply, struct arena *arena,
                       struct mount_terms *ret_terms, struct err *err);
@@ -38,7 +38,7 @@ bool vault_issuer_read(const struct vault_reply *reply, struct arena *arena,
 /*
  * vault_identity_read - the same for the entity behind the token
  *
- * `mount` is that of the login, below auth/; NULL: none is ours.
+ * `mount` is that of the login, below auth/; NULL: not known.
  */
 bool vault_identity_read(const struct vault_reply *reply, const char *mount, struct arena *arena,
                          struct identity_terms *ret_terms, struct err *err);

@@ -23,30 +23,30 @@ struct waiter {
 
 struct vault_token {
     struct http_loop *http;
-    struct workers *workers; /* for the files of credentials */
+    struct workers *workers; /* for reading the credential files */
     struct config *config;
     ca_session_listener *on_change;
     void *arg;
 
-    struct vault_grant grant;        /* the token in use; grant.token is empty if there is none */
-    unsigned number, refused_number; /* the one in use; the last that was told as refused */
-    unsigned worked_number;          /* the last that the CA took */
-    uint64_t spent;                  /* how many calls went out with the one in use */
-    struct secret dropped;           /* the one before, while there is none */
-    unsigned first_number;           /* since which it is the same token, read again */
-    unsigned leased_number;          /* the last with which a certificate was leased; 0: none */
-    uint64_t ends_us;                /* on the boot clock; UINT64_MAX: does not end */
+    struct vault_grant grant;        /* of the token in use; grant.token is empty if there is none */
+    unsigned number, refused_number; /* of the token in use; of the last token that was reported as refused */
+    unsigned worked_number;          /* of the last token that the CA accepted */
+    uint64_t spent;                  /* requests that were sent with the token in use */
+    struct secret dropped;           /* the previous token, while there is none */
+    unsigned first_number;           /* the first number of the same token, if it was read again */
+    unsigned leased_number;          /* of the last token with which a certificate was leased; 0: none */
+    uint64_t ends_us;                /* on the boot clock; UINT64_MAX: without end */
 
-    struct vault_grant coming; /* where a login or renewal puts its result */
+    struct vault_grant coming; /* the result of the login or renewal under way */
     struct vault_reply reply;
-    struct slot *login, *renewal; /* renewal: or the question about one that was given to us */
+    struct slot *login, *renewal; /* renewal: or the look-up of an existing token */
     sd_event_source *renew_timer;
-    unsigned look_ups_failed; /* in a row, of the token in use */
+    unsigned look_ups_failed; /* in a row, for the token in use */
     struct waiter *waiters;
 
     unsigned failures;  /* logins that failed in a row */
-    uint64_t failed_us; /* when the last of them did, on the boot clock */
-    uint64_t pause_us;  /* no login for so long after it */
+    uint64_t failed_us; /* when the last of them failed, on the boot clock */
+    uint64_t pause_us;  /* how long no login follows that failure */
     struct err last_failure;
 };
 
@@ -55,7 +55,7 @@ static void tell(struct vault_token *token, enum ca_session_change change, const
     token->on_change(token->arg, change, token->grant.lease_s, err);
 }
 
-/* Its uses are counted as the CA counts them: the call after the last would only be a 403. */
+/* Counts the uses as the CA does: a request without a use left would only get a 403. */
 static bool is_spent(const struct vault_token *token)
 {
     return token->grant.uses != 0 && token->spent >= token->grant.uses;
@@ -74,8 +74,8 @@ static void arm_renewal(struct vault_token *token, uint64_t wait_us)
     sd_event_source_set_enabled(token->renew_timer, SD_EVENT_ONESHOT);
 }
 
-/* Takes the grant that has come and plans its renewal at two thirds of the lease; a renewal would
- * be one of the few uses of a token that is good for a few. */
+/* Takes the new grant and schedules its renewal at two thirds of the lease. A token with a limited
+ * number of uses is not renewed, since that would cost one use. */
 static void take_grant(struct vault_token *token)
 {
     struct vault_grant *grant = &token->coming;
@@ -107,7 +107,7 @@ static void drop_token(struct vault_token *token)
     sd_event_source_set_enabled(token->renew_timer, SD_EVENT_OFF);
 }
 
-/* Everybody who waited hears how it ended; on_done runs in a later iteration. */
+/* Ends the slots of all waiting callers; on_done runs in a later iteration. */
 static void release_waiters(struct vault_token *token, const struct err *err)
 {
     while (token->waiters != NULL) {
@@ -119,8 +119,8 @@ static void release_waiters(struct vault_token *token, const struct err *err)
 }
 
 /*
- * How long nobody asks again is for the session to say, how urgent it is for each certificate: so
- * this wait is short, and there only to turn a thousand certificates' tries into one.
+ * Each certificate has its own backoff. This pause of the session is short and only merges the
+ * logins of a thousand certificates into one.
  */
 static void note_failure(struct vault_token *token, struct err *err)
 {
@@ -137,7 +137,7 @@ static void note_failure(struct vault_token *token, struct err *err)
     token->last_failure = *err;
 }
 
-/* The method token gives what is in the file, which may be what was refused a moment ago. */
+/* The method token reads the file again, which may still hold the token that was refused. */
 static bool is_refused_again(struct vault_token *token)
 {
     return token->config->auth.method == AUTH_TOKEN && token->number != 0 &&
@@ -145,7 +145,7 @@ static bool is_refused_again(struct vault_token *token)
            secret_same(&token->grant.token, &token->coming.token);
 }
 
-/* What was given to us may be given again: what hangs on the token still does then. */
+/* The method token may give the same token again: its leases still depend on it then. */
 static void count_token(struct vault_token *token)
 {
     const struct secret *before =
@@ -165,8 +165,7 @@ static void on_logged_in(void *arg, const struct err *login_err)
     token->login = slot_drop(token->login);
     if (err.kind == ERR_NONE && is_refused_again(token))
         err_set(&err, ERR_DENIED,
-                "the CA answered 403 to this token, and there is no other yet; it has ended, is "
-                "used up, or its policies lack the path");
+                "the CA answered 403 to this token, and no other token is there yet; it has expired, has no uses left, or its policies lack the path");
     if (err.kind != ERR_NONE) {
         err_wrap(&err, "login by %s", auth_method_words[token->config->auth.method]);
         note_failure(token, &err);
@@ -180,13 +179,13 @@ static void on_logged_in(void *arg, const struct err *login_err)
     release_waiters(token, &err);
 }
 
-/* Whether the CA may well answer the same question otherwise: all but its own no. */
+/* Whether a repeated request may succeed: any failure but a refusal by the CA. */
 static bool is_passing(const struct err *err)
 {
     return err->kind != ERR_DENIED && err->kind != ERR_REFUSED;
 }
 
-/* An eighth of what is left, jittered, but half a minute at least. */
+/* An eighth of the remaining lease, jittered, but at least half a minute. */
 static uint64_t next_renewal_us(const struct vault_token *token)
 {
     uint64_t wait_us = (token->ends_us - clock_boot_us()) / 8;
@@ -207,8 +206,8 @@ static void on_renewed(void *arg, const struct err *call_err)
         tell(token, CA_SESSION_RENEWED, &err);
     } else {
         /*
-         * Whoever needs a token when this one has ended logs in anew; until then try again. A 403
-         * does not say that it has: its policies may forbid just this.
+         * Try again until the token expires; then the next caller logs in anew. A 403 does not mean
+         * that the token has expired: its policies may forbid renewals.
          */
         tell(token, CA_SESSION_NOT_RENEWED, &err);
         if (is_passing(&err) && vault_token_is_usable(token))
@@ -218,8 +217,8 @@ static void on_renewed(void *arg, const struct err *call_err)
 }
 
 /*
- * A token whose end is not known cannot be renewed in time: the CA is asked again until it has
- * answered, which is told once.
+ * A token whose lease is not known cannot be renewed in time: the look-up is retried until the CA
+ * answers. The failure is reported once.
  */
 static void note_look_up_failure(struct vault_token *token, struct err *err)
 {
@@ -239,7 +238,7 @@ static void note_look_up_failure(struct vault_token *token, struct err *err)
         arm_renewal(token, wait_us);
 }
 
-/* One that the CA does not answer for is used as it is until the CA refuses it. */
+/* If the CA refuses the look-up, the token is used until the CA refuses the token. */
 static void on_looked_up(void *arg, const struct err *call_err)
 {
     struct vault_token *token = arg;
@@ -280,7 +279,7 @@ static int on_renewal_due(sd_event_source *source, uint64_t now_us, void *arg)
     (void)source;
     (void)now_us;
     if (token->login != NULL)
-        arm_renewal(token, RENEW_PATIENCE_S * 1000000ULL); /* one of the two at a time */
+        arm_renewal(token, RENEW_PATIENCE_S * 1000000ULL); /* look-up and renewal never run together */
     if (token->login != NULL || token->renewal != NULL || !vault_token_is_usable(token))
         return 0;
     if (token->grant.unknown) {
@@ -371,7 +370,7 @@ void vault_token_use(struct vault_token *token, struct config *config)
     if (token->login != NULL) {
         struct err err;
 
-        /* Those who wait get the login of the new configuration, or its failure. */
+        /* Waiting callers get the result of a login with the new configuration. */
         token->login = slot_drop(token->login);
         if (!start_login(token, &err))
             release_waiters(token, &err);
@@ -391,7 +390,7 @@ static void destroy_waiter(struct slot *slot)
     slot_free(slot);
 }
 
-/* How long somebody who would wait so long for it has to wait for the next login. */
+/* How long a caller with that patience has to wait for the next login. */
 static uint64_t pause_left_us(const struct vault_token *token, uint64_t patience_us)
 {
     uint64_t pause_us = token->pause_us < patience_us ? token->pause_us : patience_us;
@@ -458,8 +457,8 @@ void vault_token_note_worked(struct vault_token *token, unsigned number, bool st
     if (number == 0 || number != token->number)
         return;
     token->worked_number = number;
-    /* What waits for it goes first: the question may be the last use that it has. It is put off
-     * once, not by everything that works. */
+    /* Requests that wait for the token go first, since the look-up may cost its last use. It is
+     * delayed once, not by every request that succeeds. */
     sd_event_source_get_enabled(token->renew_timer, &armed);
     if (stays && token->grant.unknown && token->renewal == NULL && armed == SD_EVENT_OFF)
         arm_renewal(token, LOOK_UP_AFTER_S * 1000000ULL);

@@ -168,7 +168,7 @@ def test_check_online_tells_what_the_ca_would_refuse(ca, site):
     site.configure(ca, {"web": WEB})
     done = site.command("check", "--online")
     assert done.code == 0, done.out + done.err
-    assert "lets us use pki_int/sign/leafd" in done.out
+    assert "the token may use pki_int/sign/leafd" in done.out
     site.configure(ca, {"web": WEB}, auth=ca.auth.replace("role = leafd", "role = powerless"))
     done = site.command("check", "--online")
     assert done.code == 3
@@ -263,15 +263,15 @@ def test_a_cluster_that_vouches_for_nobody_is_told_from_a_mount_that_is_missing(
     told = denied(site)
     assert "permission denied" in told
     assert re.search("of ServiceAccount demo:app, for audience vault, and ends in (9h59m|10h);", told), told
-    assert "auth/kubernetes is there: either the ServiceAccount was deleted or made anew" in told
-    assert "or the CA cannot have tokens reviewed (token_reviewer_jwt ended, no system:auth-delegator" in told
+    assert "auth/kubernetes exists: either the ServiceAccount was deleted or created again" in told
+    assert "or the CA cannot review tokens (token_reviewer_jwt expired, no system:auth-delegator" in told
     assert ca.token_file.read_text().strip() not in told
 
 
 @pytest.mark.parametrize("method", ["kubernetes", "jwt"])
 def test_a_mount_that_is_missing_is_named(ca, site, method):
     site.configure(ca, {"web": WEB}, auth=f"method = {method}\nrole = leafd\ntoken_file = {ca.token_file}\nmount = k8s-b")
-    assert "there is no auth method at auth/k8s-b: look at mount in [auth], and at namespace in [vault]" in denied(site)
+    assert "there is no auth method at auth/k8s-b: check mount in [auth] and namespace in [vault]" in denied(site)
 
 
 @pytest.mark.parametrize("wrong, says", [
@@ -285,7 +285,7 @@ def test_a_login_that_is_denied_tells_whose_token_was_sent(ca, site, wrong, says
     told = denied(site)
     # A second may pass meanwhile.
     assert says in told or says.replace("40s", "41s") in told, told
-    assert "is there: either" not in told
+    assert "exists: either" not in told
 
 
 def test_a_token_that_is_not_there_yet_is_waited_for_and_is_no_wrong_configuration(ca, site, tmp_path):

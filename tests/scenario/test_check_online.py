@@ -321,7 +321,7 @@ def test_a_token_whose_uses_are_over_is_no_missing_mount(devca, site):
     """One call is what it is good for. (Real CAs refuse that one call when it asks for its own rights.)"""
     site.configure(devca, {"web": lines("leafd")}, auth=devca.auth.replace("role = leafd", "role = single"))
     done = named(site, devca)
-    assert "has no mount" not in done.out and "uses are over" in done.out, done.out
+    assert "has no mount" not in done.out and "no uses left" in done.out, done.out
     assert "0 would be refused" in done.out
 
 
