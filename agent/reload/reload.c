@@ -16,7 +16,7 @@
 
 enum { VARIABLES_MOST = 16, LINE_BYTES = 200 };
 
-/* A consumer that has just begun to read its files is told of what comes meanwhile in one go. */
+/* Reloads that come within this time after one has begun are merged into one. */
 static const uint64_t apart_us = 200000;
 
 /* All lines of a section. */
@@ -25,13 +25,14 @@ struct reload {
     struct reload_tools tools;
     struct config *config;
     const struct cert_config *cert;
-    size_t next;        /* the line to carry out */
-    struct slot *batch; /* of the lines before it */
+    size_t next;        /* index of the next line to carry out */
+    struct slot *batch; /* of the lines before `next` */
     struct arena arena;
     const char *variables[VARIABLES_MOST + 1];
 };
 
-/* The lines of one batch; it may outlive the section that asked for it, if others wait for it. */
+/* The lines of one batch. It may outlive the reload that asked for it, if others wait for it too.
+ */
 struct stretch {
     struct reload_tools tools;
     struct config *config;
@@ -41,14 +42,14 @@ struct stretch {
     const char *variables[VARIABLES_MOST + 1];
 };
 
-/* The stretch at work. */
+/* A stretch that is being carried out. */
 struct work {
     struct slot slot;
     struct stretch *stretch;
     struct slot *step; /* the line under way */
     struct socket_order order;
     struct http_response response;
-    int socket_fd; /* of the admin interface; -1: it has none */
+    int socket_fd; /* of the admin interface's Unix socket; -1: none */
 };
 
 /* -- one line -------------------------------------------------------------------------------------
@@ -61,7 +62,7 @@ static const struct reload_action *current_line(const struct work *work)
     return &work->stretch->cert->reloads.items[work->stretch->next - 1];
 }
 
-/* Whose the process or socket may be beside ours. */
+/* The user beside our own to whom the process or socket may belong. */
 static uid_t user_of(const struct reload_action *action)
 {
     return action->user < 0 ? geteuid() : (uid_t)action->user;
@@ -91,7 +92,7 @@ static struct slot *start_command(struct work *work, const struct reload_action 
         .argv = &action->argv,
         .variables = work->stretch->variables,
         .limit_s = work->stretch->cert->command_timeout_s,
-        /* As haproxy -D -sf does, or a script of /etc/init.d: it is the consumer that stays. */
+        /* haproxy -D -sf and scripts of /etc/init.d leave the new consumer running. */
         .may_start_services = true,
     };
 
@@ -106,7 +107,7 @@ static struct slot *start_socket(struct work *work, const struct reload_action *
     const char *payload = NULL;
 
     if (action->payload != NULL) {
-        /* What is visible is what has just been published. */
+        /* The visible name leads to the generation that was just published. */
         payload = arena_format(&stretch->arena, "%s/%s", stretch->cert->directory, action->payload);
         if (payload == NULL) {
             err_memory(err);
@@ -127,7 +128,7 @@ static struct slot *start_socket(struct work *work, const struct reload_action *
 /* -- an admin interface ---------------------------------------------------------------------------
  */
 
-/* The first line that says anything, made printable. */
+/* Gives the first line that is not empty, made printable. */
 static void first_line(const struct bytes *body, char to[static LINE_BYTES])
 {
     const char *text = bytes_text(body);
@@ -160,7 +161,7 @@ static void on_replied(void *arg, const struct err *call_err)
     if (err.kind != ERR_NONE) {
         if (err.kind != ERR_LOCAL)
             err.kind = ERR_CONSUMER;
-        /* Of the socket, or of the address. */
+        /* From connecting to the socket or to the address. */
         err.nobody =
             err.kind == ERR_CONSUMER && (err.errnum == ENOENT || err.errnum == ECONNREFUSED);
         err_wrap(&err, "reload: %s %s", action->method, action->http.label);
@@ -217,7 +218,6 @@ static struct slot *start_request(struct work *work, struct err *err)
 /* -- one line after the other ---------------------------------------------------------------------
  */
 
-/* Begins the next line. */
 static struct slot *start_line(struct work *work, struct err *err)
 {
     struct stretch *stretch = work->stretch;
@@ -267,7 +267,6 @@ static void destroy_work(struct slot *slot)
     slot_free(slot);
 }
 
-/* Begins a stretch whose batch has come. */
 static struct slot *begin_stretch(void *job, slot_done *on_done, void *arg, struct err *err)
 {
     struct stretch *stretch = job;
@@ -345,7 +344,8 @@ size_t reload_lines_in_batch(const struct reload_list *lines, size_t first)
     return count;
 }
 
-/* Every word with its end, so that no two rows of words are the same bytes. */
+/* Adds each word with its terminating NUL, so that different lists of words never give the same
+ * bytes. */
 static void add_word(struct digest *digest, const char *word)
 {
     digest_add(digest, word == NULL ? "-" : "+", 1);
@@ -411,7 +411,6 @@ static void destroy_reload(struct slot *slot)
 
 static void on_batch_done(void *arg, const struct err *err);
 
-/* Has the next lines carried out. */
 static bool start_batch(struct reload *reload, struct err *err)
 {
     size_t count = reload_lines_in_batch(&reload->cert->reloads, reload->next);

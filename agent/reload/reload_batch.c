@@ -6,36 +6,36 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One who asked. */
+/* One request for a reload. */
 struct asker {
     struct slot slot;
-    struct batch *batch; /* NULL: it has ended */
+    struct batch *batch; /* NULL: the batch has ended */
     struct asker *next, **at;
 };
 
-/* A reload, for all who asked before it began. */
+/* A reload, shared by all requests that came before it began. */
 struct batch {
-    char key[DIGEST_HEX_BYTES]; /* first: the tree of those that wait compares it */
+    char key[DIGEST_HEX_BYTES]; /* first member: the tree of waiting batches compares it */
     struct reload_batches *batches;
     struct reload_lane *lane;
-    struct batch *next, **at; /* in the lane, while it waits */
+    struct batch *next, **at; /* links in the lane, while it waits */
     uint64_t apart_us;
     batch_begin *begin;
     void *job;
     void (*free_job)(void *job);
-    bool has_begun; /* who asks from now on gets the next one */
+    bool has_begun; /* later requests get the next batch */
     struct permit permit;
-    struct slot later; /* begins it */
-    struct slot *step; /* while it runs */
+    struct slot later; /* starts the batch in a later turn */
+    struct slot *step; /* the running reload */
     struct asker *first, **end;
 };
 
-/* Lives as long as something waits or runs in it. */
+/* Lives while a batch waits or runs in it. */
 struct reload_lane {
-    char name[DIGEST_HEX_BYTES]; /* first, likewise */
+    char name[DIGEST_HEX_BYTES]; /* first member, likewise */
     struct reload_batches *batches;
     sd_event *loop;
-    struct batch *first, **end; /* that wait */
+    struct batch *first, **end; /* the waiting batches */
     struct batch *running;
     sd_event_source *pause;
 };
@@ -45,7 +45,6 @@ static int compare(const void *a, const void *b)
     return strcmp(a, b);
 }
 
-/* What the tree has under the key; NULL: nothing. */
 static void *find(void *const *tree, const char *key)
 {
     void *node = tfind(key, tree, compare);
@@ -76,7 +75,7 @@ static struct reload_lane *open_lane(struct reload_batches *batches, sd_event *l
     return NULL;
 }
 
-/* Frees a lane in which nothing waits or runs any more. */
+/* Frees the lane if no batch waits or runs in it. */
 static void leave_lane(struct reload_lane *lane)
 {
     if (lane->first != NULL || lane->running != NULL)
@@ -120,7 +119,7 @@ static int on_pause_over(sd_event_source *source, uint64_t now_us, void *arg)
     return 0;
 }
 
-/* Whether the first of the lane has to wait for its time; without memory for that it has not. */
+/* Whether the first batch of the lane must wait; if memory for its timer ran out, it need not. */
 static bool has_to_wait(struct reload_lane *lane)
 {
     uint64_t next_us = next_begin_us(lane->batches, lane->first->key);
@@ -150,7 +149,7 @@ static void on_permitted(void *arg)
     slot_finish(&batch->later, NULL);
 }
 
-/* Has the first that waits begin, if the lane is free and it is time. */
+/* Starts the first waiting batch if the lane is free and its time has come. */
 static void advance(struct reload_lane *lane)
 {
     struct batch *batch = lane->first;
@@ -164,7 +163,7 @@ static void advance(struct reload_lane *lane)
         slot_finish(&batch->later, &err);
 }
 
-/* The lane has room for the next one. */
+/* Frees the lane for the next batch. */
 static void leave(struct batch *batch)
 {
     struct reload_lane *lane = batch->lane;
@@ -203,7 +202,7 @@ static void on_step_done(void *arg, const struct err *step_err)
     end(arg, &err);
 }
 
-/* In a later iteration of the loop: nothing is begun while somebody drops all. */
+/* Runs in a later iteration of the loop: no reload starts while a caller drops its slots. */
 static void begin(void *arg, const struct err *permit_err)
 {
     struct batch *batch = arg;
@@ -247,7 +246,7 @@ static struct batch *new_batch(struct reload_batches *batches, sd_event *loop,
     return NULL;
 }
 
-/* Takes the job if it goes well. */
+/* Takes the job on success only. */
 static struct batch *open_batch(struct reload_batches *batches, sd_event *loop,
                                 const struct batch_order *order, struct err *err)
 {

@@ -1,15 +1,15 @@
 /*
- * reload_batch - who carries out which reload, and when
+ * reload_batch - merges identical reloads and limits how many run at once
  *
- * Identical reloads that are pending at the same time are one: it is carried out once for all who
- * asked before it began, and its end is the end of each. Who asks while it runs gets the next one,
- * since it must see the files that were published meanwhile. The first begins at once; the next of
- * the same kind begins some time after the one before began, so that those of fifty certificates
- * that are published together are a few.
+ * Identical reloads that are pending at the same time are carried out once, and all requests that
+ * came before it began share its result. A request that comes while it runs gets the next one,
+ * since the consumer must see the files that were published meanwhile. The first reload begins at
+ * once; the next identical one begins a while after the previous one began, so that fifty
+ * certificates that are published together cause only a few.
  *
- * In one lane one reload is carried out at a time, in the order in which they were asked for.
- * HAProxy has one transaction for all its certificates: two sections that set theirs at once would
- * mix them up. Over all lanes a limited number is carried out at a time.
+ * A lane carries out one reload at a time, in the order of the requests. HAProxy has one
+ * transaction for all its certificates: two sections that used it at once would mix up their files.
+ * RELOADS_AT_ONCE limits the reloads in all lanes together.
  */
 #ifndef LEAFD_RELOAD_RELOAD_BATCH_H
 #define LEAFD_RELOAD_RELOAD_BATCH_H
@@ -22,13 +22,13 @@
 
 enum { RELOADS_AT_ONCE = 32, RELOADS_REMEMBERED = 16 };
 
-/* A reload that began a moment ago. */
+/* A reload that began recently. */
 struct reload_begun {
     char key[DIGEST_HEX_BYTES];
-    uint64_t next_us; /* when the next one like it may begin, since boot */
+    uint64_t next_us; /* earliest begin of the next identical one, on the boot clock */
 };
 
-/* What all certificates share; initialise with {0}. Outlives every batch. */
+/* Shared by all certificates; initialise with {0}. Outlives every batch. */
 struct reload_batches {
     void *lanes, *waiting; /* trees of tsearch(3), by lane and by key */
     struct semaphore permits;
@@ -36,26 +36,25 @@ struct reload_batches {
     unsigned begun_next;
 };
 
-/* How a reload starts; as every start of a stage. `job` stays as it is until the slot is dropped.
- */
+/* Starts a reload, as every start of a stage. `job` stays unchanged until the slot is dropped. */
 typedef struct slot *batch_begin(void *job, slot_done *on_done, void *arg, struct err *err);
 
 struct batch_order {
-    char key[DIGEST_HEX_BYTES];  /* equal for reloads that are identical */
-    char lane[DIGEST_HEX_BYTES]; /* one at a time in each */
-    uint64_t apart_us;           /* from one begin to the next of the same key, at least */
+    char key[DIGEST_HEX_BYTES];  /* equal for identical reloads */
+    char lane[DIGEST_HEX_BYTES]; /* each lane runs one reload at a time */
+    uint64_t apart_us;           /* least time between two begins with the same key */
     batch_begin *begin;
     void *job;
     void (*free_job)(void *job);
 };
 
 /*
- * reload_batch_start - carries the reload out when its batch comes, once for all who wait for it
+ * reload_batch_start - carries out the reload when its time comes, once for all identical requests
  *
  * Borrows `batches`, and `order` during the call; takes the job, also when it fails. Of identical
- * reloads the job of one is begun, and those of the others are freed. Dropping the slot leaves the
- * reload to the others who wait for it; when nobody does any more it is cancelled. NULL with *err
- * filled if memory ran out (class local).
+ * requests one job is used and the others are freed. Dropping the slot leaves the reload to the
+ * other requests; when the last one is dropped, the reload is cancelled. NULL with *err filled if
+ * memory ran out (class local).
  */
 struct slot *reload_batch_start(struct reload_batches *batches, sd_event *loop,
                                 const struct batch_order *order, slot_done *on_done, void *arg,

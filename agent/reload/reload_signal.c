@@ -28,7 +28,7 @@ enum {
     LOOKS_AT_SLEEP = 4
 };
 
-/* glibc 2.36 brings these; Debian 11's does not. */
+/* glibc has these functions since 2.36; Debian 11's does not. */
 static int open_pidfd(pid_t pid)
 {
     return (int)syscall(SYS_pidfd_open, pid, 0);
@@ -39,7 +39,7 @@ static int signal_pidfd(int pidfd, int signal)
     return (int)syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0);
 }
 
-/* The mask of signals in a line of /proc/PID/status, proc(5); 0: there is no such line. */
+/* Reads a signal mask of /proc/PID/status (proc(5)); 0 if there is no such line. */
 static uint64_t signal_mask(const char *status, const char *line)
 {
     const char *at = strstr(status, line);
@@ -47,7 +47,8 @@ static uint64_t signal_mask(const char *status, const char *line)
     return at == NULL ? 0 : strtoull(at + strlen(line), NULL, 16);
 }
 
-/* The first process of a PID namespace is spared what it does not catch: pid_namespaces(7). */
+/* The first process of a PID namespace is not terminated by signals that it does not catch:
+ * pid_namespaces(7). */
 static bool is_init(const char *status)
 {
     const char *at = strstr(status, "\nNSpid:");
@@ -56,7 +57,7 @@ static bool is_init(const char *status)
     return end != NULL && end[-1] == '1' && (end[-2] == '\t' || end[-2] == ' ');
 }
 
-/* signal(7), "Standard signals": all others end the process by default. */
+/* signal(7), "Standard signals": all others terminate the process by default. */
 static bool is_harmless(int signal)
 {
     static const int harmless[] = {SIGCHLD, SIGCONT, SIGURG, SIGWINCH, SIGTSTP, SIGTTIN, SIGTTOU};
@@ -67,7 +68,8 @@ static bool is_harmless(int signal)
     return false;
 }
 
-/* Whether the operator wants the process ended, for its supervisor to start it anew. */
+/* With these signals the operator terminates the process on purpose; its supervisor starts it
+ * again. */
 static bool is_for_an_end(int signal)
 {
     return signal == SIGTERM || signal == SIGINT || signal == SIGQUIT;
@@ -84,8 +86,9 @@ static bool read_of(pid_t pid, const char *file, struct bytes *bytes)
 
 enum glimpse { BLOCKS_IT, RUNS, SLEEPS_ELSEWHERE, SLEEPS_IN_SIGWAIT, SLEEPS_UNSEEN, IS_UNSEEN };
 
-/* What the thread does at this moment. The state is read again behind the place, so that one which
- * fell asleep or woke up in between is not taken for one whose place is hidden. */
+/* Reads the thread's current state and system call. The state is read again after the system call,
+ * so that a thread that fell asleep or woke up in between is not taken for one whose system call is
+ * hidden. */
 static enum glimpse glimpse(pid_t thread, int signal)
 {
     CLEANUP(bytes_free) struct bytes status = {.limit = STATUS_MOST_BYTES};
@@ -107,10 +110,10 @@ static enum glimpse glimpse(pid_t thread, int signal)
 }
 
 /*
- * Whether the thread waits for the signal: it blocks it, as for signalfd(2), or is in sigwait(3),
- * which unblocks it meanwhile. Where the kernel does not show what it sleeps in, it may be that: it
- * shows "0" of a process that is not ours to look into, and also of a thread that has just woken
- * up, so that one look does not do.
+ * Whether the thread may wait for the signal: it blocks it, as for signalfd(2), or is in
+ * sigwait(3), which unblocks it meanwhile. If the kernel hides the system call, the thread may be
+ * in sigwait: the kernel shows "0" for a process that this user may not inspect, but also for a
+ * thread that has just woken up, so one read is not enough.
  */
 static bool may_wait_for(pid_t thread, int signal)
 {
@@ -125,8 +128,8 @@ static bool may_wait_for(pid_t thread, int signal)
 }
 
 /*
- * Whether the signal would end the process, instead of making it read its files again. What cannot
- * be read (hidepid) is not held against it.
+ * Whether the signal would terminate the process instead of reloading it. A process whose state
+ * cannot be read (hidepid) gets the signal.
  */
 static bool would_end(pid_t pid, int signal)
 {
@@ -151,26 +154,26 @@ static bool would_end(pid_t pid, int signal)
     return true;
 }
 
-/* A signal under way. */
 struct sending {
     int signal;
-    uint64_t until_us; /* nobody waits for it any more from then on, since boot */
+    uint64_t until_us; /* deadline, on the boot clock: the caller has given up then */
 };
 
-/* Signals what the pidfd holds, unless that would end it. `source` is where its pid or name stood.
- */
+/* Signals the process of the pidfd, unless that would terminate it. `source` names the origin of
+ * the pid, for texts. */
 static bool signal_process(int pidfd, const struct trust_process *process,
                            const struct sending *sending, const char *source, struct err *err)
 {
     int pid = (int)process->pid, signal = sending->signal;
 
     if (clock_boot_us() >= sending->until_us)
-        return err_set(err, ERR_CONSUMER, "reload: it is too late for process %d (%s)", pid,
+        return err_set(err, ERR_CONSUMER,
+                       "reload: the time limit is over before process %d (%s) was signalled", pid,
                        process->name);
     if (would_end(process->pid, signal))
         return err_set(err, ERR_CONSUMER,
-                       "reload: process %d (%s) would be ended by SIG%s, which it does not catch, "
-                       "and gets none; does %s name the consumer?",
+                       "reload: process %d (%s) does not catch SIG%s, which would terminate it, "
+                       "and gets no signal; check that %s names the consumer",
                        pid, process->name, sigabbrev_np(signal), source);
     if (signal_pidfd(pidfd, signal) == 0)
         return true;
@@ -183,7 +186,6 @@ static bool signal_process(int pidfd, const struct trust_process *process,
     return false;
 }
 
-/* There is nobody to tell yet. */
 static bool nobody_is_there(struct err *err)
 {
     err->nobody = true;
@@ -207,7 +209,8 @@ static bool take_pid(const struct bytes *bytes, const char *path, pid_t *ret_pid
     return true;
 }
 
-/* What the file says, whoever wrote it: of whom it speaks decides who may have written it. */
+/* Reads the pid before checking the file's owner: the process decides which user may own the file.
+ */
 static bool read_pidfile(const char *path, pid_t *ret_pid, struct err *err)
 {
     CLEANUP(bytes_free) struct bytes bytes = {.limit = PIDFILE_MOST_BYTES};
@@ -221,11 +224,11 @@ static bool read_pidfile(const char *path, pid_t *ret_pid, struct err *err)
 }
 
 /*
- * Opens the file again, as one that only root or the user of the process can have put there, and
- * that speaks of the same process still. This is systemd's rule for PIDFile=, with the user of the
- * process in place of the unit's cgroup: whoever could have written the pid can signal the process
- * himself. Debian's /run/postgresql may be written by the group of the process, too: its members
- * can put another file of these users there, which leads to another process of the same user.
+ * Opens the file again, checks that only root or the user of the process can have put it there, and
+ * that it still names the same process. This is systemd's rule for PIDFile=, with the user of the
+ * process in place of the unit's cgroup: a user who could have written the pid can signal the
+ * process anyway. Debian's /run/postgresql may also be written by the group of the process: its
+ * members can only put a file of these users there, which names another process of the same user.
  */
 static bool open_trusted(const char *path, const struct trust_process *process, int *ret_fd,
                          struct err *err)
@@ -249,16 +252,16 @@ static bool open_trusted(const char *path, const struct trust_process *process, 
     if (!take_pid(&bytes, path, &pid, err))
         return false;
     if (pid != process->pid)
-        return err_set(err, ERR_CONSUMER, "reload: %s changed while it was read", path);
+        return err_set(err, ERR_CONSUMER, "reload: %s changed while leafd read it", path);
     *ret_fd = take_fd(&fd);
     return true;
 }
 
 /*
- * Whether the process started before the pidfile was written, as the one that it names must have.
+ * Whether the process started before the pidfile was written, as its writer must have.
  *
- * The file tells the wall clock of then and the process the boot clock, so that one which looks
- * younger may be the right one, if the clock was set forward since.
+ * The file's time is of the wall clock and the process's of the boot clock: if the wall clock was
+ * set forward since, the right process may look younger.
  */
 static bool is_older_than_file(const struct trust_process *process, int fd)
 {
@@ -275,7 +278,7 @@ static bool is_older_than_file(const struct trust_process *process, int fd)
     return started <= about.st_mtime + CLOCK_SLACK_S;
 }
 
-/* Whether the process has a name of the pidfile's path, as nginx has of /run/nginx.pid. */
+/* Whether the pidfile's path contains the name of the process, as /run/nginx.pid does for nginx. */
 static bool is_named_in(const struct trust_process *process, const char *path)
 {
     return strlen(process->name) >= NAME_TELLS_BYTES && strstr(path, process->name) != NULL;
@@ -291,15 +294,15 @@ static bool signal_pidfile(const char *path, const struct sending *sending, stru
         return false;
     pidfd = open_pidfd(pid);
     if (pidfd < 0 || !trust_process_read(pid, &process))
-        return err_set(err, ERR_CONSUMER, "reload: the process %d that %s names does not run",
+        return err_set(err, ERR_CONSUMER, "reload: process %d, which %s names, does not run",
                        (int)pid, path) ||
                nobody_is_there(err);
     if (!open_trusted(path, &process, &fd, err))
         return false;
     if (!is_older_than_file(&process, fd) && !is_named_in(&process, path))
         return err_set(err, ERR_CONSUMER,
-                       "reload: %s is left over: the process %d (%s) is younger and not the one it "
-                       "named",
+                       "reload: %s is stale: process %d (%s) started after it was written and is "
+                       "not the one that it named",
                        path, (int)pid, process.name);
     return signal_process(pidfd, &process, sending, path, err);
 }
@@ -307,7 +310,7 @@ static bool signal_pidfile(const char *path, const struct sending *sending, stru
 /* -- by name --------------------------------------------------------------------------------------
  */
 
-/* A process of the name, and of somebody who may own a consumer of ours. */
+/* A process with the name, of a user who may own the consumer. */
 struct candidate {
     struct trust_process process;
     int pidfd;
@@ -318,8 +321,8 @@ struct search {
     const struct signal_order *wanted;
     struct candidate *found;
     size_t count;
-    struct trust_process foreign; /* one that is somebody else's; pid 0: there is none */
-    bool elsewhere;               /* there is one in another PID namespace */
+    struct trust_process foreign; /* a process of another user; pid 0: none */
+    bool elsewhere;               /* there is a process in another PID namespace */
 };
 
 static void end_search(struct search *search)
@@ -352,10 +355,10 @@ static bool is_wanted(struct search *search, const struct trust_process *process
     return false;
 }
 
-/* Keeps the process if it may be the consumer; false if memory ran out. */
+/* Adds the process if it may be the consumer; false if memory ran out. */
 static bool look_at(struct search *search, pid_t pid)
 {
-    /* Held before it is looked at: its pid is then nobody else's. */
+    /* Opened before the checks: then the kernel cannot give the pid to another process. */
     CLEANUP(close_fd) int pidfd = open_pidfd(pid);
     struct candidate one, *found;
 
@@ -389,8 +392,8 @@ static bool look_at_all(struct search *search, struct err *err)
 }
 
 /*
- * Whether some of those found execute a program of the name. Then others only call themselves so:
- * what anybody runs by a link of that name to a program that becomes root, such as sudo.
+ * Whether some of the processes execute a program of that name. Then the others only have the name:
+ * any user can run a set-user-id program such as sudo through a link of that name.
  */
 static bool has_program(const struct search *search)
 {
@@ -405,25 +408,24 @@ static bool tell_nobody(const struct search *search, struct err *err)
     const char *name = search->wanted->name;
 
     if (search->foreign.pid != 0) {
-        err_set(
-            err, ERR_CONSUMER,
-            "reload: process %d (%s) is uid %u's, and only those of leafd's own user (uid %u) or "
-            "of one that the line names are signalled; if it is the consumer, write: process %s "
-            "user %u",
-            (int)search->foreign.pid, name, (unsigned)search->foreign.user, (unsigned)geteuid(),
-            name, (unsigned)search->foreign.user);
+        err_set(err, ERR_CONSUMER,
+                "reload: process %d (%s) belongs to uid %u, and leafd signals only processes of "
+                "its own user (uid %u) or of a user that the line names; if it is the consumer, "
+                "write: process %s user %u",
+                (int)search->foreign.pid, name, (unsigned)search->foreign.user, (unsigned)geteuid(),
+                name, (unsigned)search->foreign.user);
         if (geteuid() != 0)
             err_append(err, ", and run leafd as that user, in a pod by the same runAsUser, or with "
                             "CAP_KILL");
     } else if (search->elsewhere) {
-        err_set(err, ERR_CONSUMER,
-                "reload: processes named %s are in other PID namespaces only, as in a container, "
-                "and get no signal; run leafd beside the consumer, in a pod with "
-                "shareProcessNamespace",
-                name);
+        err_set(
+            err, ERR_CONSUMER,
+            "reload: processes named %s are only in other PID namespaces, as in a container, and "
+            "get no signal; run leafd beside the consumer, in a pod with shareProcessNamespace",
+            name);
     } else {
         err_set(err, ERR_CONSUMER,
-                "reload: no process is named %s; in a pod, is shareProcessNamespace set?", name);
+                "reload: no process is named %s; in a pod, set shareProcessNamespace", name);
     }
     return nobody_is_there(err);
 }
@@ -463,11 +465,11 @@ bool reload_signal_send(const struct signal_order *order, uint64_t until_us, str
 /* -- by a worker ----------------------------------------------------------------------------------
  */
 
-/* What the worker's thread has to itself. */
+/* The worker's own copy of the order. */
 struct errand {
     struct signal_order order;
     uint64_t until_us;
-    char target[PATH_MAX]; /* what the order names */
+    char target[PATH_MAX]; /* the pidfile or name of the order */
 };
 
 static bool run_errand(void *job, struct err *err)
@@ -498,7 +500,7 @@ struct slot *reload_signal_start(sd_event *loop, struct workers *workers,
     else
         errand->order.name = errand->target;
     err_set(&job.late, ERR_CONSUMER,
-            "reload: %s could not be read within %llus; does its file system hang?",
+            "reload: %s could not be read within %llus; check whether its file system hangs",
             order->pidfile != NULL ? target : "/proc", (unsigned long long)limit_s);
     return timed_job_start(loop, workers, &job, on_done, arg, err);
 }

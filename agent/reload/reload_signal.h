@@ -1,14 +1,14 @@
 /*
- * reload_signal - tells a process by signal that its files have changed
+ * reload_signal - reloads a process by a signal
  *
- * The process is held by a pidfd before it is looked at and signalled through it, so that a pid
- * which the kernel gives to somebody else in between is never signalled. Whose process it is
- * decides, not what is written somewhere: of a pidfile, who could have written it, and of a name,
- * who runs under it. A pidfile that is older than the process it names is left over from another
- * one. A process that the signal would end, since it neither catches, blocks nor ignores it, is not
- * the consumer, or one that has not begun to listen: it is spared. SIGTERM, SIGINT and SIGQUIT are
- * meant to end it and are sent. Nothing is kept from one reload to the next: the pidfile is read
- * anew, and one that is not there is a failure like any other.
+ * A pidfd holds the process before it is checked and carries the signal, so that a pid which the
+ * kernel reuses in between is never signalled. The user of the process decides: for a pidfile, that
+ * user or root must be the only possible writer; for a name, only processes of allowed users count.
+ * A pidfile that is older than the process that it names is stale. A process that the signal would
+ * terminate, because it neither catches, blocks nor ignores it, is not the consumer, or has not
+ * installed its handler yet: it gets no signal. SIGTERM, SIGINT and SIGQUIT are meant to terminate
+ * it and are sent. The pidfile is read anew at each reload; a missing one is a failure like any
+ * other.
  */
 #ifndef LEAFD_RELOAD_RELOAD_SIGNAL_H
 #define LEAFD_RELOAD_RELOAD_SIGNAL_H
@@ -21,37 +21,35 @@
 
 struct signal_order {
     int signal;
-    const char *pidfile; /* absolute path of the file that names the process; NULL: by name */
+    const char *pidfile; /* absolute path of the pidfile; NULL: use `name` */
     const char *name;    /* /proc/PID/comm, at most 15 bytes */
-    uid_t user; /* by name: whose processes are meant beside those of our own user; else geteuid()
-                 */
+    uid_t user; /* with `name`: the user beside our own whose processes count; else geteuid() */
 };
 
 /*
- * reload_signal_start - signals the process that the pidfile names, or all of the name
+ * reload_signal_start - signals the process that the pidfile names, or all processes of the name
  *
  * The file and all directories on the way to it must belong to root or to the user of that process,
  * and be writable for nobody else (base/trust).
  *
- * By name every such process is signalled whose parent has another name, so that the master gets
- * the signal and its workers do not. Only processes of our user or the named one, and of our PID
- * namespace, are meant; what anybody else calls himself neither gets a signal nor makes a reload
- * fail. If some of them execute a program of that name, others that only call themselves so get
- * none.
+ * By name, every process is signalled whose parent has another name, so that the master gets the
+ * signal and its workers do not. Only processes of our user or the named one, in our PID namespace,
+ * count; processes of other users neither get a signal nor make the reload fail. If some of them
+ * execute a program of that name, those that only have the name get none.
  *
- * A worker reads the file and /proc: either may be on a mount that hangs. After `limit_s` seconds
- * nothing is signalled any more. Borrows `order` during the call. Fails with class local where the
- * pidfile is not trusted, else with class consumer; err->nobody tells whether nobody is there.
- * NULL with *err filled if memory or threads ran out (class local).
+ * A worker reads the file and /proc, since either may be on a mount that hangs. It sends no signal
+ * after `limit_s` seconds. Borrows `order` during the call. Fails with class local if the pidfile
+ * is not trusted, else with class consumer; err->nobody says that no such process runs. NULL with
+ * *err filled if memory or threads ran out (class local).
  */
 struct slot *reload_signal_start(sd_event *loop, struct workers *workers,
                                  const struct signal_order *order, uint64_t limit_s,
                                  slot_done *on_done, void *arg, struct err *err);
 
 /*
- * reload_signal_send - the same at once, for a worker or a test: it blocks as long as files do
+ * reload_signal_send - the same, blocking; for a worker or a test
  *
- * Nothing is signalled after `until_us`, since boot.
+ * Sends no signal after `until_us`, on the boot clock.
  */
 bool reload_signal_send(const struct signal_order *order, uint64_t until_us, struct err *err);
 

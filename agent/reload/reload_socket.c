@@ -20,7 +20,7 @@ enum {
     MESSAGE_MOST_BYTES = PAYLOAD_MOST_BYTES + 4096,
     ANSWER_MOST_BYTES = 64 * 1024,
     TOLD_BYTES = 200,
-    KNOCK_EVERY_MS = 100, /* where the queue of connections is full */
+    KNOCK_EVERY_MS = 100, /* between tries to connect while the listen queue is full */
     ABORT_LIMIT_S = 5
 };
 
@@ -29,18 +29,18 @@ enum {
 
 enum step { STEP_OTHER, STEP_SET, STEP_COMMIT, STEP_ABORT, STEP_COUNT };
 
-/* A part of a text that somebody else owns. */
+/* A part of a borrowed text. */
 struct word {
     const char *at;
     size_t length;
 };
 
-/* A line of HAProxy's that is about a transaction. */
+/* A line of HAProxy's runtime API about a transaction. */
 struct order {
     enum step step;
-    size_t kind; /* in `kinds` */
+    size_t kind; /* index in `kinds` */
     struct word name;
-    const char *prefix; /* "@1 " of the master's socket stands before the line: its start */
+    const char *prefix; /* start of the line: "@1 " stands before it at the master's socket */
     size_t prefix_length;
 };
 
@@ -93,8 +93,8 @@ static struct order read_order(const char *line)
     return order;
 }
 
-/* Whether a line may be made of what the consumer says: ';' begins a further command there, and a
- * backslash hides what follows (management guide, 9.3). */
+/* Whether a word of the answer may become part of a line: ';' begins another command, and a
+ * backslash escapes the next character (management guide, 9.3). */
 static bool is_one_word(struct word word)
 {
     for (size_t i = 0; i < word.length; i++) {
@@ -107,8 +107,8 @@ static bool is_one_word(struct word word)
 }
 
 /*
- * What "Transaction created for certificate NAME!" or "... updated ..." names; empty: no such line,
- * or no name. For a CA file and a revocation list HAProxy begins with a small letter.
+ * The name in "Transaction created for certificate NAME!" or "... updated ..."; empty if there is
+ * none. For a CA file and a revocation list HAProxy's text begins with a small letter.
  */
 static struct word told_name(const char *answer)
 {
@@ -126,7 +126,7 @@ static struct word told_name(const char *answer)
     return is_one_word(last) ? last : (struct word){.at = answer};
 }
 
-/* The name without .key and its like, which HAProxy keeps together with the certificate. */
+/* Strips .key and similar extensions, whose files HAProxy keeps together with the certificate. */
 static struct word without_extension(struct word name)
 {
     static const char *const extensions[] = {".key", ".ocsp", ".issuer", ".sctl"};
@@ -141,7 +141,7 @@ static struct word without_extension(struct word name)
     return name;
 }
 
-/* Whether the word is `begin` with `rest` behind it. */
+/* Whether the word is `begin` followed by `rest`. */
 static bool word_joins(struct word word, struct word begin, const char *rest)
 {
     size_t length = strlen(rest);
@@ -150,7 +150,7 @@ static bool word_joins(struct word word, struct word begin, const char *rest)
            memcmp(word.at + begin.length, rest, length) == 0;
 }
 
-/* Whether the transaction that the answer names is the one that was asked for. */
+/* Whether the answer names the transaction of our line. */
 static bool is_asked(struct word asked, struct word told)
 {
     struct word base = without_extension(asked);
@@ -185,14 +185,14 @@ const char *reload_answer_problem(const char *line, const char *answer)
     if (order.step == STEP_OTHER || answer[0] == '\0')
         return other_problem(answer);
     if (strncasecmp(answer, "permission denied", strlen("permission denied")) == 0)
-        return "refused it; its stats socket needs level admin";
+        return "refused the line; its stats socket needs level admin";
     switch (order.step) {
     case STEP_SET:
         if (told.length == 0)
             return "refused it";
         return is_asked(order.name, told)
                    ? NULL
-                   : "put it into the open transaction of another certificate, which is aborted";
+                   : "put the file into the open transaction of another certificate, which leafd aborts";
     case STEP_COMMIT:
         return strstr(answer, "Success!") == NULL ? "refused it" : NULL;
     case STEP_ABORT:
@@ -227,12 +227,12 @@ const char *reload_answer_undo(struct arena *arena, const char *line, const char
 /* -- a conversation -------------------------------------------------------------------------------
  */
 
-/* What the worker's thread has to itself: a connection, and what is to be said there. */
+/* The worker's own data: a connection, and the message for it. */
 struct opening {
     struct arena arena;
     const char *socket, *line, *payload;
     uid_t user;
-    int fd; /* -1: the queue of those who want to connect is full */
+    int fd; /* -1: the listen queue is full */
     struct secret message;
 };
 
@@ -246,11 +246,11 @@ struct conversation {
     int fd;
     const struct socket_order *order;
     struct arena arena;
-    const char *line; /* the order's, or the abort */
+    const char *line; /* the order's line, or the abort */
     struct secret message;
     size_t sent;
     struct bytes answer;
-    struct err failure; /* what goes out when the abort has ended */
+    struct err failure; /* the result to report after the abort */
     bool was_open, aborting, over;
 };
 
@@ -277,7 +277,7 @@ static void destroy_conversation(struct slot *slot)
 /* -- what is sent ---------------------------------------------------------------------------------
  */
 
-/* Adds the lines that are not empty: an empty one would end the payload. */
+/* Leaves out empty lines: an empty line would end the payload. */
 static bool add_lines(struct bytes *message, const char *text)
 {
     while (*text != '\0') {
@@ -307,7 +307,7 @@ static bool write_message(struct opening *opening, struct err *err)
         written = written && add_lines(&message, bytes_text(&file));
     }
     if (!written || !bytes_add(&message, "\n", 1))
-        return err_set(err, ERR_LOCAL, "reload: what is to be sent to %s is too long",
+        return err_set(err, ERR_LOCAL, "reload: the message for %s is too long",
                        opening->socket);
     return secret_keep(&opening->message, message.data, message.length, err);
 }
@@ -315,7 +315,7 @@ static bool write_message(struct opening *opening, struct err *err)
 /* -- the connection -------------------------------------------------------------------------------
  */
 
-/* Connects, and reads the file when it is clear who listens. */
+/* Connects, and reads the file only after checking the listener. */
 static bool run_opening(void *job, struct err *err)
 {
     struct opening *opening = job;
@@ -340,7 +340,7 @@ static void free_opening(void *job)
 
 static void on_opened(void *arg, const struct err *err);
 
-/* Has a worker connect: the walk to the socket and the file may be on a mount that hangs. */
+/* A worker connects: the paths of the socket and of the file may be on a mount that hangs. */
 static bool open_connection(struct conversation *talk, struct err *err)
 {
     const struct socket_order *order = talk->order;
@@ -355,7 +355,8 @@ static bool open_connection(struct conversation *talk, struct err *err)
     opening->line = arena_copy(&opening->arena, talk->line);
     if (order->payload != NULL && !talk->aborting)
         opening->payload = arena_copy(&opening->arena, order->payload);
-    /* A payload that hangs is one certificate's, and the socket perhaps that of many. */
+    /* With a payload use the payload's lane: a payload that hangs concerns one certificate, and
+     * many certificates may share the socket. */
     lane = lane_of(opening->socket == NULL ? "" : opening->socket);
     if (opening->payload != NULL)
         lane.name = opening->payload;
@@ -380,8 +381,8 @@ static void finish(struct conversation *talk, const struct err *err)
     slot_finish(&talk->slot, err);
 }
 
-/* Says abort where the line may have begun something; false if there is nothing to say, or nobody.
- */
+/* Sends abort if the line may have opened a transaction; false if there is nothing to abort or no
+ * connection. */
 static bool start_abort(struct conversation *talk)
 {
     const char *undo = reload_answer_undo(&talk->arena, talk->line, bytes_text(&talk->answer));
@@ -398,7 +399,8 @@ static bool start_abort(struct conversation *talk)
     return open_connection(talk, &ignored);
 }
 
-/* The line has failed; an abort that failed is not told: what it is for has been. */
+/* Reports the failure of the line; a failed abort is not reported, since the line's own failure is.
+ */
 static void fail(struct conversation *talk, const struct err *err)
 {
     if (!talk->aborting)
@@ -407,7 +409,6 @@ static void fail(struct conversation *talk, const struct err *err)
         finish(talk, &talk->failure);
 }
 
-/* The answer is complete. */
 static void judge(struct conversation *talk)
 {
     const char *answer = bytes_text(&talk->answer);
@@ -437,7 +438,7 @@ static int on_limit(sd_event_source *source, uint64_t now_us, void *arg)
 
     (void)source;
     (void)now_us;
-    if (talk->over) /* and waits for its iteration of the loop */
+    if (talk->over) /* the end is already scheduled */
         return 0;
     err_set(&err, ERR_CONSUMER, "reload: %s: %s: the consumer did not answer within %llus",
             talk->order->socket, reload_answer_subject(talk->line),
@@ -449,7 +450,8 @@ static int on_limit(sd_event_source *source, uint64_t now_us, void *arg)
 /* -- the talk -------------------------------------------------------------------------------------
  */
 
-/* Sends what the socket takes. Whoever closes early may have answered: what he said is read. */
+/* Sends as much as the socket accepts. A peer that closed early may have answered: its answer is
+ * read. */
 static void send_on(struct conversation *talk)
 {
     const char *bytes = secret_expose(&talk->message);
@@ -475,7 +477,7 @@ static bool is_complete(const struct bytes *answer)
            (answer->length == 1 || text[answer->length - 2] == '\n');
 }
 
-/* Reads what is there; true when the answer is complete. */
+/* Reads all available bytes; true when the answer is complete. */
 static bool read_on(struct conversation *talk, struct err *err)
 {
     char part[4096];
@@ -484,7 +486,7 @@ static bool read_on(struct conversation *talk, struct err *err)
     while ((got = recv(talk->fd, part, sizeof part, 0)) > 0)
         if (!bytes_add(&talk->answer, part, (size_t)got))
             return !err_set(
-                err, ERR_CONSUMER, "reload: %s: %s: the consumer answers more than %d bytes",
+                err, ERR_CONSUMER, "reload: %s: %s: the consumer's answer is longer than %d bytes",
                 talk->order->socket, reload_answer_subject(talk->line), ANSWER_MOST_BYTES);
     if (got == 0 || (errno != EAGAIN && errno != EINTR))
         return true;

@@ -30,9 +30,11 @@ struct unit_reload {
     const char *unit;
     uint64_t limit_s;
     bool over;
-    char job[JOB_BYTES];        /* ours; "" before systemd told it */
-    char manager[SENDER_BYTES]; /* the unique name that told it: nobody else's signal counts */
-    /* The jobs that ended before, the oldest overwritten: ours ends after the call was handled. */
+    char job[JOB_BYTES];        /* our job's path; "" before systemd has named it */
+    char manager[SENDER_BYTES]; /* the unique bus name that named it: signals of other senders are
+                                   ignored */
+    /* Jobs that ended before the reply to the call arrived; the oldest is overwritten, since ours
+     * cannot end before the call was handled. */
     struct ended early[EARLY_MOST];
     size_t early_count;
 };
@@ -42,7 +44,7 @@ static void destroy_unit_reload(struct slot *slot)
     struct unit_reload *reload = (struct unit_reload *)slot;
 
     sd_event_source_disable_unref(reload->limit);
-    /* What is not sent yet is dropped: flushing would block. */
+    /* Drops unsent messages: flushing would block. */
     sd_bus_close_unref(reload->bus);
     slot_free(slot);
 }
@@ -82,12 +84,12 @@ static void finish_with_result(struct unit_reload *reload, const char *result)
     }
     hide_foreign(told, sizeof told, result);
     err_set(&err, ERR_CONSUMER,
-            "reload: unit %s: the job ended with result %s; systemctl status %s tells why", unit,
+            "reload: unit %s: the job ended with result %s; systemctl status %s shows why", unit,
             told, unit);
     finish(reload, &err);
 }
 
-/* What can be done about an error of the bus or of systemd; NULL: nothing that is known here. */
+/* The remedy for an error of the bus or of systemd; NULL if none is known. */
 static const char *remedy(const char *name)
 {
     static const struct {
@@ -99,10 +101,10 @@ static const char *remedy(const char *name)
         {SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED,
          "allow manage-units with verb reload-or-try-restart to leafd's user in a polkit rule "
          "(leafd.ini(5)), or run leafd as root"},
-        {SYSTEMD ".NoSuchUnit", "systemctl list-units tells the names"},
+        {SYSTEMD ".NoSuchUnit", "systemctl list-units shows the names"},
         {SYSTEMD ".UnitMasked", "systemctl unmask it"},
-        {SYSTEMD ".LoadFailed", "systemctl status tells why"},
-        {SYSTEMD ".TransactionIsDestructive", "it is told when that job has ended"},
+        {SYSTEMD ".LoadFailed", "systemctl status shows why"},
+        {SYSTEMD ".TransactionIsDestructive", "leafd reloads it when that job has ended"},
         {SYSTEMD ".JobTypeNotApplicable", "it can neither be reloaded nor restarted"},
         {SD_BUS_ERROR_SERVICE_UNKNOWN, "systemd is not on this bus"},
         {SD_BUS_ERROR_NAME_HAS_NO_OWNER, "systemd is not on this bus"},
@@ -123,15 +125,13 @@ static void finish_with_error(struct unit_reload *reload, const sd_bus_error *er
     hide_foreign(told, sizeof told, message == NULL ? error->name : message);
     err_set(&err, ERR_CONSUMER, "reload: unit %s: %s%s%s", reload->unit, told,
             hint == NULL ? "" : "; ", hint == NULL ? "" : hint);
-    /* Whoever stops it does so on purpose. */
+    /* Another job stops the unit on purpose: that is no refusal. */
     if (sd_bus_error_has_name(error, SYSTEMD ".TransactionIsDestructive"))
         err.nobody = true;
     finish(reload, &err);
 }
 
-/* Of a unit that does not run, or not yet, systemd has nothing to reload: its job is empty, and
- * done.
- */
+/* For a unit that is not active, systemd's job does nothing and its result is done. */
 static void finish_with_state(struct unit_reload *reload, const char *state)
 {
     char told[RESULT_BYTES];
@@ -143,7 +143,7 @@ static void finish_with_state(struct unit_reload *reload, const char *state)
         return;
     }
     hide_foreign(told, sizeof told, state);
-    err_set(&err, ERR_CONSUMER, "reload: unit %s: it is %s, so there is nobody to tell",
+    err_set(&err, ERR_CONSUMER, "reload: unit %s: it is %s, so there is no consumer to reload",
             reload->unit, told);
     err.nobody = true;
     finish(reload, &err);
@@ -157,7 +157,7 @@ static bool is_ours(const struct unit_reload *reload, const struct ended *ended)
     return strcmp(ended->job, reload->job) == 0 && strcmp(ended->sender, reload->manager) == 0;
 }
 
-/* Copies a text that fits whole; what does not fit is none of ours. */
+/* Copies a text if it fits; a longer one cannot be ours. */
 static bool keep(char *to, size_t size, const char *text)
 {
     return text != NULL && strlen(text) < size && snprintf(to, size, "%s", text) >= 0;
@@ -183,7 +183,7 @@ static int on_job_removed(sd_bus_message *message, void *arg, sd_bus_error *ret_
     return 0;
 }
 
-/* Whether there is an answer to go on with; an error is the end. */
+/* False if the reply is an error, which ends the reload. */
 static bool is_answer(struct unit_reload *reload, sd_bus_message *reply)
 {
     if (!reload->over && sd_bus_message_is_method_error(reply, NULL))
@@ -273,7 +273,7 @@ static int on_limit(sd_event_source *source, uint64_t now_us, void *arg)
     (void)now_us;
     if (reload->over)
         return 0;
-    err_set(&err, ERR_CONSUMER, "reload: unit %s: %s within %llus; systemctl status %s tells more",
+    err_set(&err, ERR_CONSUMER, "reload: unit %s: %s within %llus; systemctl status %s shows more",
             reload->unit, reload->job[0] == '\0' ? "systemd did not answer" : "the job did not end",
             (unsigned long long)reload->limit_s, reload->unit);
     finish(reload, &err);
@@ -283,7 +283,8 @@ static int on_limit(sd_event_source *source, uint64_t now_us, void *arg)
 /* -- the start ------------------------------------------------------------------------------------
  */
 
-/* As sd_bus_open_system(3), whose bus the whole thread would share. */
+/* As sd_bus_open_system(3), but with a connection of its own: that function shares one per thread.
+ */
 static int open_bus(struct unit_reload *reload, sd_event *loop)
 {
     const char *address = secure_getenv("DBUS_SYSTEM_BUS_ADDRESS");
@@ -304,8 +305,8 @@ static int open_bus(struct unit_reload *reload, sd_event *loop)
 }
 
 /*
- * All at once: the bus and systemd take a connection's messages in their order. Mode "fail": with
- * "replace", a reload would cancel a stop that waits in systemd's queue.
+ * Sends all calls at once: the bus and systemd handle a connection's messages in order. Mode
+ * "fail": with "replace" a reload would cancel a stop job in systemd's queue.
  */
 static int send_calls(struct unit_reload *reload)
 {
@@ -348,8 +349,8 @@ struct slot *reload_unit_start(sd_event *loop, const char *unit, uint64_t limit_
         return &reload->slot;
     err_errno(err, r == -ENOMEM ? ERR_LOCAL : ERR_CONSUMER, -r,
               "reload: unit %s: cannot reach the system bus", unit);
-    err_append(err, "; where no systemd runs, tell the consumer by a signal, as the template "
-                    "nginx-pod does");
+    err_append(err, "; where systemd does not run, reload the consumer by a signal, as the "
+                    "template nginx-pod does");
     destroy_unit_reload(&reload->slot);
     return NULL;
 }

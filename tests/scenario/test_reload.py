@@ -193,7 +193,7 @@ def test_a_process_that_the_signal_would_end_is_spared(ca, site, tmp_path):
         assert done.code == 1
         failed = done.events("reload-failed")[0]
         assert failed["class"] == "consumer"
-        assert f"process {process.pid} (sleep) would be ended by SIGHUP" in failed["message"]
+        assert f"process {process.pid} (sleep) does not catch SIGHUP, which would terminate it" in failed["message"]
         assert process.poll() is None
     finally:
         process.kill()
@@ -291,7 +291,7 @@ def test_a_pidfile_of_another_process_is_not_believed(ca, site, tmp_path):
         site.configure(ca, {"web": WEB + f"reload = signal TERM pidfile {pidfile}"})
         done = site.once()
         assert done.code == 1
-        assert "is left over" in done.events("reload-failed")[0]["message"]
+        assert "is stale" in done.events("reload-failed")[0]["message"]
         assert process.poll() is None
     finally:
         process.kill()

@@ -193,7 +193,7 @@ def test_a_socket_without_level_admin_is_told(ca, site, haproxy):
     done = site.once()
     assert done.code == 1
     message = done.events("reload-failed")[0]["message"]
-    assert "set ssl cert: the consumer refused it; its stats socket needs level admin: Permission denied" in message
+    assert "set ssl cert: the consumer refused the line; its stats socket needs level admin: Permission denied" in message
 
 
 def test_a_socket_that_never_answers_meets_the_time_limit(ca, site):

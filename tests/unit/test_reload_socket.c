@@ -367,8 +367,8 @@ static void a_consumer_that_refuses_and_closes_early_is_still_heard(void **state
     /* The abort, which is of no use, but cannot be known to be. */
     close(take_connection(bench));
     wait_end(bench);
-    expect_failure(bench, "set ssl cert: the consumer refused it; its stats socket needs level "
-                          "admin: Permission denied");
+    expect_failure(bench, "set ssl cert: the consumer refused the line; its stats socket "
+                          "needs level admin: Permission denied");
 }
 
 static void a_commit_that_failed_is_aborted(void **state)
@@ -408,7 +408,7 @@ static void a_transaction_of_another_certificate_is_aborted(void **state)
     assert_string_equal(bench->said, "abort ssl cert /tls/other.pem\n");
     close(fd);
     wait_end(bench);
-    expect_failure(bench, "put it into the open transaction of another certificate");
+    expect_failure(bench, "put the file into the open transaction of another certificate");
 }
 
 static void what_is_sent_back_of_the_payload_is_not_told(void **state)
@@ -466,7 +466,7 @@ static void a_consumer_that_never_stops_is_cut_off(void **state)
         (void)!send(fd, noise, sizeof noise, MSG_DONTWAIT | MSG_NOSIGNAL);
         turn(bench);
     }
-    expect_failure(bench, "answers more than 65536 bytes");
+    expect_failure(bench, "answer is longer than 65536 bytes");
     close(fd);
 }
 
