@@ -20,8 +20,7 @@ static void keep_sent(const struct handshake *handshake, X509_STORE_CTX *store)
     *ret_sent = X509_chain_up_ref(X509_STORE_CTX_get0_untrusted(store));
 }
 
-/* In place of OpenSSL's verification: notes the leaf and lets it pass, unless its key is too long.
- */
+/* Replaces OpenSSL's verification: keeps the leaf and accepts it, unless its key is too long. */
 static int note_leaf(X509_STORE_CTX *store, void *arg)
 {
     const SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
@@ -49,7 +48,7 @@ static int note_leaf(X509_STORE_CTX *store, void *arg)
     return 1;
 }
 
-/* A list is refused as a whole if a provider lacks one of its groups, as FIPS ones lack X25519. */
+/* OpenSSL refuses a list if the provider lacks one of its groups, as FIPS providers lack X25519. */
 static bool take_groups(SSL_CTX *context)
 {
     return SSL_CTX_set1_groups_list(context, "X25519:P-256:P-384:P-521:X448") == 1 ||
@@ -102,7 +101,8 @@ void handshakes_release(struct handshakes *handshakes)
 /* -- one connection -------------------------------------------------------------------------------
  */
 
-/* The server asks for a certificate; what there is to be shown, the connection has. */
+/* Notes the server's request for a certificate; the connection has the certificate to show already.
+ */
 static int note_asked(SSL *ssl, void *arg)
 {
     struct handshake *handshake = arg;
@@ -137,17 +137,17 @@ bool handshake_begin(struct handshake *handshake, const struct handshakes *hands
     return true;
 }
 
-/* Whether the server gave up on us, after it had signed with its leaf's key. */
+/* Whether the server refused us after it had signed with its leaf's key. */
 static bool hung_up(SSL *ssl, int why, unsigned long code)
 {
     int reason = ERR_GET_REASON(code), algorithm;
 
-    /* A signature that does not fit is an error of ours, and none of those below. */
+    /* A wrong signature is an error of our side, not one of those below. */
     if (SSL_get_peer_signature_nid(ssl, &algorithm) != 1)
         return false;
     if (why == SSL_ERROR_SYSCALL || why == SSL_ERROR_ZERO_RETURN)
         return true;
-    /* Alerts that the server sends are reasons from SSL_AD_REASON_OFFSET on. */
+    /* OpenSSL reports the server's alerts as reasons from SSL_AD_REASON_OFFSET on. */
     return why == SSL_ERROR_SSL &&
            (reason >= SSL_AD_REASON_OFFSET || reason == SSL_R_UNEXPECTED_EOF_WHILE_READING);
 }
@@ -158,9 +158,9 @@ static void describe(int why, unsigned long code, int errnum, struct err *err)
     const char *hint = "";
 
     if (ERR_GET_REASON(code) == SSL_R_WRONG_VERSION_NUMBER)
-        hint = "; is TLS spoken there, or is starttls needed?";
+        hint = "; check that the port speaks TLS, or set starttls";
     if (ERR_GET_REASON(code) == SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE)
-        hint = "; leafd offers key exchange by ECDHE only: does the server?";
+        hint = "; leafd offers key exchange by ECDHE only: check that the server supports it";
     if (why == SSL_ERROR_SYSCALL && errnum != 0)
         err_errno(err, ERR_CONSUMER, errnum, "the TLS handshake failed");
     else
@@ -191,10 +191,10 @@ enum handshake_step handshake_go_on(struct handshake *handshake, unsigned long *
         return HANDSHAKE_REFUSED;
     }
     if (r == 1)
-        err_set(err, ERR_CONSUMER, "the certificate that is served cannot be read");
+        err_set(err, ERR_CONSUMER, "the served certificate cannot be read");
     else if (handshake->too_long)
         err_set(err, ERR_CONSUMER,
-                "another certificate is served, with an RSA key of more than %d bits or an "
+                "the server serves another certificate, with an RSA key of more than %d bits or an "
                 "exponent of more than %d, which leafd does not verify",
                 SERVED_MOST_RSA_BITS, SERVED_MOST_EXPONENT_BITS);
     else

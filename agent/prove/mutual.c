@@ -20,7 +20,7 @@ struct mutual {
     const struct cert_config *cert;
     struct identity identity;
     struct resolved addresses;
-    bool holds; /* a share of tools.handshakes */
+    bool holds; /* it has a share of tools.handshakes */
     struct slot *step;
     enum peer peer;
     struct tls_talk talks[PEER_COUNT];
@@ -45,7 +45,7 @@ static void destroy_mutual(struct slot *slot)
 /* -- what was heard -------------------------------------------------------------------------------
  */
 
-/* 0: the answer is not HTTP's. */
+/* 0 if the answer is not HTTP. */
 static unsigned http_status(const char *text)
 {
     const char *status = text_starts(text, "HTTP/");
@@ -64,7 +64,7 @@ static bool is_http_error(const char *text)
     return http_status(text) / 100 == 4;
 }
 
-/* 495 and 496 are nginx's own (ngx_http_request.h), for a certificate that is bad or missing. */
+/* 495 and 496 are nginx's codes (ngx_http_request.h) for a bad or missing certificate. */
 static enum peer_fate http_fate(const char *text)
 {
     unsigned status = http_status(text);
@@ -75,8 +75,7 @@ static enum peer_fate http_fate(const char *text)
     return is_http_error(text) ? PEER_TURNED_AWAY : PEER_TAKEN;
 }
 
-/* A field of an ErrorResponse, PostgreSQL's "Error and Notice Message Fields"; NULL: there is none.
- */
+/* Finds a field of an ErrorResponse, PostgreSQL's "Error and Notice Message Fields"; NULL: none. */
 static const char *postgres_field(const struct tls_talk *talk, char type)
 {
     enum { HEAD_BYTES = 5 };
@@ -88,9 +87,8 @@ static const char *postgres_field(const struct tls_talk *talk, char type)
     return NULL;
 }
 
-/* The server says 28000 of a missing certificate and of a user that it does not let in as well; the
- * message tells them apart, in English.
- */
+/* The server sends 28000 both for a missing certificate and for a user that it rejects; only the
+ * English message tells them apart. */
 static enum peer_fate postgres_fate(const struct tls_talk *talk)
 {
     const char *state = talk->text[0] == 'E' ? postgres_field(talk, 'C') : NULL;
@@ -116,7 +114,7 @@ enum peer_fate peer_fate(const struct tls_talk *talk, enum starttls starttls)
     return PEER_TAKEN;
 }
 
-/* Whether the peer was given what it asked for: a limit or a fault is no such answer. */
+/* Whether the request succeeded: a rate limit or a server error is no success. */
 static bool is_served(const struct tls_talk *talk, enum starttls starttls)
 {
     unsigned status = http_status(talk->text);
@@ -142,9 +140,8 @@ static bool says_no(enum prove_finding *ret_finding, struct err *err, const char
     return err_set(err, ERR_CONSUMER, "%s", text);
 }
 
-/* Nobody refuses a peer for want of what he did not ask for. What may have another reason counts if
- * the peer with a certificate fares better.
- */
+/* A server cannot refuse a peer for a missing certificate that it did not ask for. A refusal that
+ * may have another cause counts only if the request with a certificate succeeds. */
 static bool judge_bare(const struct mutual *mutual, struct err *err)
 {
     const struct tls_talk *bare = &mutual->talks[PEER_BARE];
@@ -168,12 +165,12 @@ static bool judge_bare(const struct mutual *mutual, struct err *err)
     case PEER_CLOSED:
         return (bare->asked && mutual->identity.key != NULL) ||
                says_no(mutual->ret_finding, err,
-                       "hangs up on the request of a peer without a client certificate; nothing "
-                       "shows that it does so for want of one");
+                       "closes the connection after the request of a peer without a client "
+                       "certificate; nothing shows that the missing certificate is the reason");
     }
     return says_no(mutual->ret_finding, err,
                    bare->asked ? "nothing shows that a peer without a certificate is refused: its "
-                                 "request failed for a reason that may be another"
+                                 "request may have failed for another reason"
                                : "nothing shows that a peer without a certificate is refused: the "
                                  "server does not ask for one; let it demand and verify one");
 }
@@ -190,8 +187,8 @@ static bool judge_known(const struct mutual *mutual, struct err *err)
         hide_foreign(said, sizeof said, known->text);
         *mutual->ret_finding = PROVE_NOT_MUTUAL;
         return err_set(err, ERR_CONSUMER,
-                       "refuses a peer that shows the set's own certificate (%.80s); does it trust "
-                       "the set's ca for clients?",
+                       "refuses a peer that shows the set's own certificate (%.80s); have it trust "
+                       "the set's ca for clients",
                        said);
     }
     if (bare == PEER_TURNED_AWAY)
@@ -201,11 +198,11 @@ static bool judge_known(const struct mutual *mutual, struct err *err)
                        "a peer with one fails as well");
     return fate != PEER_CLOSED || bare == PEER_REFUSED ||
            says_no(mutual->ret_finding, err,
-                   "hangs up on a peer with and without a client certificate alike; nothing shows "
-                   "that it demands one");
+                   "closes the connections of peers with and without a client certificate; nothing "
+                   "shows that it demands one");
 }
 
-/* Whether all is as it should be with the peer that came last. */
+/* Whether the consumer treated the last peer as it should. */
 static bool judge(const struct mutual *mutual, struct err *err)
 {
     switch (mutual->peer) {
@@ -213,7 +210,7 @@ static bool judge(const struct mutual *mutual, struct err *err)
         return judge_bare(mutual, err);
     case PEER_IN_THE_CLEAR:
         return peer_in_the_clear_is_refused(&mutual->talks[PEER_IN_THE_CLEAR]) ||
-               says_no(mutual->ret_finding, err, "answers plaintext; let the port speak TLS only");
+               says_no(mutual->ret_finding, err, "answers plaintext; let the port accept TLS only");
     case PEER_KNOWN:
     case PEER_COUNT:
         break;
@@ -259,9 +256,8 @@ static void on_talked(void *arg, const struct err *probe_err)
     send_next(mutual);
 }
 
-/* PostgreSQL looks for the certificate when it has heard who wants in (StartupMessage). The other
- * starttls protocols are heard and not spoken.
- */
+/* PostgreSQL checks the certificate after the StartupMessage, which names the user. With the other
+ * starttls protocols nothing is sent after the handshake. */
 static void choose_request(const struct mutual *mutual, struct tls_probe_order *order)
 {
     static const char startup[] = "\0\0\0\x26"
@@ -273,7 +269,7 @@ static void choose_request(const struct mutual *mutual, struct tls_probe_order *
         order->request_bytes = strlen(mutual->request);
     } else if (order->starttls == STARTTLS_POSTGRES) {
         order->request = startup;
-        order->request_bytes = sizeof startup; /* with the last NUL, which ends the list */
+        order->request_bytes = sizeof startup; /* includes the final NUL, which ends the list */
     }
 }
 

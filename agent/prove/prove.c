@@ -23,24 +23,24 @@ struct proof {
     struct prove_tools tools;
     struct config *config;
     const struct cert_config *cert;
-    struct arena arena; /* what the request said */
+    struct arena arena; /* copies of the request's texts */
     const char *fingerprint, *serial;
     const char *variables[VARIABLES_MOST + 1];
     struct text_list trusted, chain;
-    uint64_t deadline_us; /* since boot, but for what it waited for others */
+    uint64_t deadline_us; /* on the boot clock; extended by the time in the queue */
     uint64_t waited_us;
-    bool once; /* the first bad sample ends it */
+    bool once; /* the first bad sample ends the proof */
 
-    struct slot *step; /* the sample under way, or the search for addresses */
+    struct slot *step; /* the sample under way, or the look-up of addresses */
     sd_event_source *pause;
     uint64_t next_pause_us;
     unsigned good, samples, good_of_all; /* good: in a row */
     struct resolved addresses;
-    bool holds;  /* a share of tools.handshakes */
-    bool narrow; /* offer only signatures of our key's type */
+    bool holds;  /* it has a share of tools.handshakes */
+    bool narrow; /* offer only signature algorithms of our key's type */
     struct served_leaf leaf;
-    STACK_OF(X509) * sent;     /* with that leaf */
-    STACK_OF(X509) * verified; /* the chain that was verified last; NULL: none held */
+    STACK_OF(X509) * sent;     /* the chain that was served with the leaf */
+    STACK_OF(X509) * verified; /* the chain that was verified last; NULL: none was valid */
     struct http_response response;
     struct prove_seen seen;
     struct err why; /* of the last bad sample */
@@ -64,7 +64,7 @@ static void destroy_proof(struct slot *slot)
     slot_free(slot);
 }
 
-/* What is left of its time. */
+/* The remaining time. */
 static uint64_t left_us(const struct proof *proof)
 {
     uint64_t now_us = clock_boot_us(), end_us = proof->deadline_us + proof->waited_us;
@@ -75,7 +75,7 @@ static uint64_t left_us(const struct proof *proof)
 /* -- the end of it --------------------------------------------------------------------------------
  */
 
-/* What was asked, for people. */
+/* Describes the target, for texts. */
 static void write_where(const struct cert_config *cert, char to[static WHERE_BYTES])
 {
     const struct prove_order *order = &cert->prove;
@@ -141,9 +141,10 @@ static void take_good(struct proof *proof)
 }
 
 /*
- * A server with a certificate for each type of key shows the one that it likes best. After a bad
- * sample it is asked the other way, with or without a say in the type; what the narrow way finds
- * counts only if it finds a leaf. Once it found ours, however bad its chain, it is asked no more.
+ * A server with a certificate for each key type chooses one. After a bad sample the next one
+ * switches between all signature algorithms and those of our key's type; a narrow sample counts
+ * only if it gets a leaf. Once a sample has shown our leaf, even with a bad chain, there is no more
+ * switching.
  */
 static void take_bad(struct proof *proof, enum prove_finding finding, const struct err *why)
 {
@@ -174,7 +175,7 @@ static void take_bad(struct proof *proof, enum prove_finding finding, const stru
 /* -- samples --------------------------------------------------------------------------------------
  */
 
-/* How long a sample may take: what is left, but neither too short to mean anything nor for ever. */
+/* The time limit of a sample: the remaining time, within fixed bounds. */
 static uint64_t sample_limit_us(const struct proof *proof)
 {
     uint64_t rest_us = left_us(proof);
@@ -184,7 +185,7 @@ static uint64_t sample_limit_us(const struct proof *proof)
     return rest_us < second_us ? second_us : rest_us;
 }
 
-/* What the worker's thread has to itself. */
+/* The worker's own data. */
 struct verification {
     struct arena arena;
     STACK_OF(X509) * sent;
@@ -227,7 +228,7 @@ static void forget_verified(struct proof *proof)
     proof->verified = NULL;
 }
 
-/* Whether the last sample was sent the same chain, which held: it holds a moment later as well. */
+/* Whether the previous sample had the same chain, which was valid: it is not verified again. */
 static bool is_verified(const struct proof *proof)
 {
     int count = proof->sent == NULL ? 0 : sk_X509_num(proof->sent);
@@ -255,7 +256,7 @@ static void on_verified(void *arg, const struct err *verify_err)
     take_bad(proof, PROVE_BAD_CHAIN, &err);
 }
 
-/* Verifies what came with the leaf, by a worker: a hostile chain takes what time it likes. */
+/* A worker verifies the chain: a hostile one may take long. */
 static bool verify(struct proof *proof, struct err *err)
 {
     struct verification *verification = calloc(1, sizeof *verification);
@@ -294,7 +295,7 @@ static void take_ours(struct proof *proof)
     }
 }
 
-/* A socket may be another one the next time. */
+/* The path may lead to another socket at the next sample. */
 static void forget_socket(struct proof *proof)
 {
     if (proof->addresses.is_socket)
@@ -322,13 +323,13 @@ static void on_probed(void *arg, const struct err *probe_err)
     }
     clock_text(proof->leaf.not_after_s, until);
     err_set(&err, ERR_CONSUMER,
-            "another certificate is served: serial %s, until %s, and not serial %s; did the reload "
-            "reach the process that listens there, and does it read these files?",
+            "the server serves another certificate: serial %s, until %s, and not serial %s; check "
+            "that the reload reaches the process that listens there, and that it reads these files",
             proof->leaf.serial, until, proof->serial);
     take_bad(proof, PROVE_OTHER_LEAF, &err);
 }
 
-/* What a client says that only knows keys of the requested type. */
+/* The signature algorithms of a client that supports only the requested key type. */
 static const char *signatures(enum key_type type)
 {
     switch (type) {
@@ -385,7 +386,7 @@ static void on_resolved(void *arg, const struct err *resolve_err)
         take_bad(proof, PROVE_UNREACHABLE, &err);
 }
 
-/* The addresses are looked up once: name servers need not answer for every sample. */
+/* Looks up the addresses once, not for every sample. */
 static bool resolve(struct proof *proof, const struct tls_target *target, struct err *err)
 {
     const struct resolve_tools tools = {proof->tools.loop, proof->tools.lookups,
@@ -432,7 +433,7 @@ static bool sample_exec(struct proof *proof, struct err *err)
 
 struct wanted {
     const char *serial, *fingerprint;
-    unsigned texts; /* found at the path */
+    unsigned texts; /* texts at the path */
 };
 
 static bool is_wanted(const json_t *value, void *arg)
@@ -461,8 +462,8 @@ bool reply_names(const struct bytes *reply, const char *json_path, const char *s
     if (wanted.texts == 0)
         return err_set(err, ERR_CONSUMER, "the reply has no text at %s", json_path);
     return err_set(err, ERR_CONSUMER,
-                   "the reply names other certificates at %s, and not serial %s; did the reload "
-                   "reach it?",
+                   "the reply names other certificates at %s, and not serial %s; check that the "
+                   "reload reaches the consumer",
                    json_path, serial);
 }
 
@@ -527,7 +528,7 @@ static bool start_sample(struct proof *proof, struct err *err)
     case PROVE_NONE:
         break;
     }
-    return err_set(err, ERR_LOCAL, "there is nothing to prove");
+    return err_set(err, ERR_LOCAL, "the section has no proof");
 }
 
 static int on_pause_over(sd_event_source *source, uint64_t now_us, void *arg)

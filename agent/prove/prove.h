@@ -1,13 +1,13 @@
 /*
- * prove - holds what a consumer serves against what was published
+ * prove - verifies that a consumer serves the published certificate
  *
- * A reload that was accepted is no proof that the new certificate is used: nginx goes on with the
- * old one after a reload that failed, and old workers linger after one that went well. So the
- * consumer is asked, several times: by a TLS handshake, by a command of the operator's, or at its
- * admin interface. By tls and http it is proven when three samples in a row show the leaf; a bad
- * one starts the count anew and is followed by a growing pause. A command is believed at once: it
- * knows best how often to look. By tls the chain that comes with the leaf must lead to what peers
- * trust; the others show the leaf alone.
+ * A successful reload does not prove that the new certificate is in use: nginx keeps the old one
+ * after a failed reload, and old workers stay for a while after a good one. So leafd samples the
+ * consumer several times: by a TLS handshake, by a command of the operator, or at its admin
+ * interface. With tls and http the proof needs three samples in a row that show the leaf; a bad
+ * sample resets the count and is followed by a growing pause. A command decides with one run, since
+ * it can repeat its checks itself. With tls the chain that is served must lead to the CAs that
+ * peers trust; the other methods check only the leaf.
  */
 #ifndef LEAFD_PROVE_PROVE_H
 #define LEAFD_PROVE_PROVE_H
@@ -20,54 +20,55 @@
 
 #include <stdint.h>
 
-/* What the consumer is to serve. */
+/* What the consumer must serve. */
 struct prove_request {
     const char *fingerprint;      /* of the leaf, as certificate_facts has it */
     const char *serial;           /* likewise */
     const char *const *variables; /* for exec, as in child_order */
-    struct text_list trusted;     /* PEM: for tls, what peers trust; empty: no chain is verified */
-    struct text_list chain;       /* PEM: what should be served behind the leaf */
-    uint64_t limit_s; /* new samples are begun until then; 0: the first bad one ends it */
+    struct text_list
+        trusted; /* PEM: for tls, the CAs that peers trust; empty: no chain is verified */
+    struct text_list chain; /* PEM: the intermediates that should be served after the leaf */
+    uint64_t limit_s; /* time in which new samples start; 0: the first bad one ends the proof */
 };
 
 enum prove_finding {
-    PROVE_NOT_LOOKED,  /* nothing yet, or leafd itself could not look */
+    PROVE_NOT_LOOKED,  /* no sample yet, or a failure of leafd itself */
     PROVE_SERVED,      /* the leaf */
-    PROVE_OTHER_LEAF,  /* another one, or a reply that does not name it */
-    PROVE_NOT_MUTUAL,  /* the leaf, to peers that should be refused (prove/mutual) */
-    PROVE_BAD_CHAIN,   /* the leaf, with a chain that does not lead to what peers trust */
-    PROVE_NO_TLS,      /* nothing: somebody is there, and TLS fails */
-    PROVE_UNREACHABLE, /* nothing: no connection, no good reply */
+    PROVE_OTHER_LEAF,  /* another leaf, or a reply that does not name ours */
+    PROVE_NOT_MUTUAL,  /* the leaf, but it accepts peers that it should refuse (prove/mutual) */
+    PROVE_BAD_CHAIN,   /* the leaf, with a chain that does not lead to a CA that peers trust */
+    PROVE_NO_TLS,      /* a server answers, but TLS fails */
+    PROVE_UNREACHABLE, /* no connection, or no valid reply */
     PROVE_SAYS_NO      /* the command failed */
 };
 
-/* What the last samples showed. */
+/* The result of the last samples. */
 struct prove_seen {
     enum prove_finding finding;
-    struct served_leaf leaf; /* by tls: of the last sample that showed one, ours or another */
-    bool ours;               /* that leaf is the one that was to be served */
-    bool chain_verified;     /* by tls: the chain with it led to one of prove_request.trusted */
+    struct served_leaf leaf; /* with tls: of the last sample that showed a leaf, ours or another */
+    bool ours;               /* that leaf is the expected one */
+    bool chain_verified;     /* with tls: its chain led to one of prove_request.trusted */
 };
 
 /*
- * All borrowed. `lookups` find addresses, which takes as long as the name servers like: not the
+ * All borrowed. `lookups` resolve names and may be blocked by name servers, so they are not the
  * workers that make keys and write files.
  */
 struct prove_tools {
     sd_event *loop;
     struct workers *lookups, *workers;
-    struct http_loop *http; /* the one for consumers, not the CA's */
+    struct http_loop *http; /* the loop for consumers, not the CA's */
     struct handshakes *handshakes;
 };
 
 /*
- * prove_start - asks until it is proven or the limit is reached
+ * prove_start - takes samples until the leaf is proven or the time limit is reached
  *
  * Borrows `cert`, whose prove.method is not PROVE_NONE, until it has ended, and `tools` and
  * `request` with all it points to during the call; takes a reference of `config`, which owns
- * `cert`. *ret_seen belongs to the caller and is set when on_done runs. Failures are class
- * consumer, the text says what was asked where and what is served instead; class local if memory
- * ran out. NULL with *err filled if it could not start.
+ * `cert`. *ret_seen belongs to the caller and is set when on_done runs. Fails with class consumer,
+ * whose text names the target and the certificate that is served instead, or with class local if
+ * memory ran out. NULL with *err filled if it could not start.
  */
 struct slot *prove_start(const struct prove_tools *tools, struct config *config,
                          const struct cert_config *cert, const struct prove_request *request,
@@ -78,7 +79,7 @@ struct slot *prove_start(const struct prove_tools *tools, struct config *config,
  * reply_names - whether an admin interface's reply has the serial number or the fingerprint at the
  * path
  *
- * `json_path` is a valid one. Fails with class consumer if it has not, or if the reply is no JSON.
+ * `json_path` is valid. Fails with class consumer if the reply does not have it, or is no JSON.
  */
 bool reply_names(const struct bytes *reply, const char *json_path, const char *serial,
                  const char *fingerprint, struct err *err);

@@ -14,7 +14,7 @@
 
 enum { HOST_BYTES = 256, PORT_BYTES = 8 };
 
-/* What the worker's thread has to itself. */
+/* The worker's own data. */
 struct lookup {
     char host[HOST_BYTES], port[PORT_BYTES];
     struct resolved resolved;

@@ -7,8 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* Looks at the front of what came in. WAITS: it is incomplete. Else *ret_taken bytes are used up.
- */
+/* Parses the start of the input. WAITS: it is incomplete. Else *ret_taken bytes were consumed. */
 typedef enum starttls_step hear_step(struct starttls_talk *talk, size_t *ret_taken);
 
 enum { SAID_BYTES = 120 };
@@ -30,7 +29,7 @@ static enum starttls_step fail(struct starttls_talk *talk, const char *why)
     return STARTTLS_FAILED;
 }
 
-/* Fails with the server's own words; they end where they do, or at a NUL or a line break. */
+/* Fails with the server's own text, up to a NUL or a line break. */
 static enum starttls_step fail_quoting(struct starttls_talk *talk, const char *why,
                                        const void *words, size_t length)
 {
@@ -52,7 +51,7 @@ static enum starttls_step hear_postgres(struct starttls_talk *talk, size_t *ret_
     *ret_taken = 1;
     if (talk->in[0] == 'S')
         return STARTTLS_READY;
-    return talk->in[0] == 'N' ? fail(talk, "the server offers no TLS; is ssl = on?")
+    return talk->in[0] == 'N' ? fail(talk, "the server offers no TLS; set ssl = on")
                               : fail(talk, "the server does not speak PostgreSQL's protocol");
 }
 
@@ -85,14 +84,14 @@ static enum starttls_step hear_mysql(struct starttls_talk *talk, size_t *ret_tak
         return STARTTLS_WAITS;
     *ret_taken = PACKET_HEAD_BYTES + length;
     if (packet[0] == MYSQL_ERROR && length > MYSQL_ERROR_HEAD_BYTES)
-        return fail_quoting(talk, "the server refuses us", packet + MYSQL_ERROR_HEAD_BYTES,
-                            length - MYSQL_ERROR_HEAD_BYTES);
+        return fail_quoting(talk, "the server refuses the connection",
+                            packet + MYSQL_ERROR_HEAD_BYTES, length - MYSQL_ERROR_HEAD_BYTES);
     end = memchr(packet, '\0', length);
     if (packet[0] != MYSQL_VERSION_10 || end == NULL ||
         (size_t)(packet + length - end) < 1 + MYSQL_BEHIND_VERSION_BYTES + 2)
         return fail(talk, "the server does not speak MySQL's protocol 10");
     if ((end[1 + MYSQL_BEHIND_VERSION_BYTES + 1] & MYSQL_SSL_HIGH) == 0)
-        return fail(talk, "the server offers no TLS; are ssl_cert and ssl_key set?");
+        return fail(talk, "the server offers no TLS; set ssl_cert and ssl_key");
     say(talk, request, sizeof request);
     return STARTTLS_READY;
 }
@@ -100,7 +99,7 @@ static enum starttls_step hear_mysql(struct starttls_talk *talk, size_t *ret_tak
 /* -- protocols of lines ---------------------------------------------------------------------------
  */
 
-/* The first line as a text, line break removed; NULL if it is incomplete. */
+/* Takes the first line as a text, without its line break; NULL if it is incomplete. */
 static const char *take_line(struct starttls_talk *talk, size_t *ret_taken)
 {
     unsigned char *end = memchr(talk->in, '\n', talk->in_length);
@@ -131,7 +130,7 @@ static enum starttls_step hear_smtp(struct starttls_talk *talk, size_t *ret_take
         return STARTTLS_WAITS;
     switch (talk->stage++) {
     case GREETING:
-        /* An address literal: RFC 5321 section 4.1.3, for who has no name of its own. */
+        /* An address literal (RFC 5321 section 4.1.3), for a client without a name of its own. */
         say_line(talk, "EHLO [127.0.0.1]\r\n");
         return STARTTLS_WAITS;
     case EXTENSIONS:
@@ -185,8 +184,8 @@ struct ber {
 };
 
 /*
- * Reads one tag and its length; the content behind them need not be there in full. False if tag or
- * length are not there yet, or wrong, which *ret_wrong tells.
+ * Reads a tag and its length; the content need not be complete. False if tag or length are
+ * incomplete, or wrong, which sets *ret_wrong.
  */
 static bool ber_head(struct ber *ber, unsigned tag, size_t *ret_length, bool *ret_wrong)
 {
@@ -209,7 +208,7 @@ static bool ber_head(struct ber *ber, unsigned tag, size_t *ret_length, bool *re
     return true;
 }
 
-/* Steps over a number of one octet. */
+/* Reads a number of one octet. */
 static bool ber_octet(struct ber *ber, unsigned tag, unsigned *ret_value)
 {
     size_t length;
@@ -275,7 +274,7 @@ enum starttls_step starttls_begin(struct starttls_talk *talk, enum starttls kind
     return kind == STARTTLS_NONE ? STARTTLS_READY : STARTTLS_WAITS;
 }
 
-/* Works off what is in the buffer, line by line or packet by packet. */
+/* Handles the buffered input, line by line or packet by packet. */
 static enum starttls_step work_off(struct starttls_talk *talk)
 {
     static hear_step *const hear[STARTTLS_COUNT] = {
@@ -289,7 +288,7 @@ static enum starttls_step work_off(struct starttls_talk *talk)
         enum starttls_step step;
 
         if (talk->out_length > 0)
-            return fail(talk, "the server answers before it is asked");
+            return fail(talk, "the server sends data before the request");
         step = hear[talk->kind](talk, &taken);
         if (step == STARTTLS_FAILED)
             return step;
@@ -298,7 +297,7 @@ static enum starttls_step work_off(struct starttls_talk *talk)
         if (taken == 0)
             return talk->in_length < sizeof talk->in
                        ? STARTTLS_WAITS
-                       : fail(talk, "the server sends a line without end");
+                       : fail(talk, "the server sends a line that is too long");
         talk->in_length -= taken;
         memmove(talk->in, talk->in + taken, talk->in_length);
         if (step == STARTTLS_READY)
@@ -314,7 +313,7 @@ enum starttls_step starttls_hear(struct starttls_talk *talk, const void *bytes, 
 
     talk->in_total += length;
     if (talk->in_total > STARTTLS_IN_MOST_BYTES)
-        return fail(talk, "the server does not come to the point before TLS");
+        return fail(talk, "the server sends too much data before TLS");
     while (length > 0 && step == STARTTLS_WAITS) {
         size_t room = sizeof talk->in - talk->in_length;
         size_t part = length < room ? length : room;

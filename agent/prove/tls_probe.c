@@ -22,9 +22,9 @@ struct tls_probe {
     sd_event *loop;
     struct handshakes *handshakes;
     struct permit permit;
-    uint64_t asked_us; /* for it, since boot */
+    uint64_t asked_us; /* when the permit was requested, on the boot clock */
     struct tls_probe_order order;
-    size_t next; /* the address to try */
+    size_t next; /* index of the next address */
     enum phase phase;
     sd_event_source *io, *limit;
     int fd;
@@ -76,9 +76,8 @@ static void wait_for(struct tls_probe *probe, uint32_t events)
 /* -- parting --------------------------------------------------------------------------------------
  */
 
-/* Says good-bye and waits a moment for the server's: bytes that we leave unread would reset the
- * connection under its hands.
- */
+/* Sends close_notify and waits a moment for the server's: closing a socket with unread bytes would
+ * reset the connection. */
 static void part(struct tls_probe *probe)
 {
     probe->phase = PARTING;
@@ -117,8 +116,8 @@ static void take_refusal(struct tls_probe *probe, unsigned long code)
     finish(probe, NULL);
 }
 
-/* One more part of the answer: its bytes; 0: nothing now; -1: the end, *ret_code tells of an alert.
- */
+/* Reads a part of the answer: the number of bytes; 0: none now; -1: the end, and *ret_code has the
+ * alert. */
 static ssize_t receive(struct tls_probe *probe, char *to, size_t room, unsigned long *ret_code)
 {
     ssize_t got;
@@ -157,9 +156,8 @@ static void hear_answer(struct tls_probe *probe)
         conclude(probe, TLS_ANSWER_END);
 }
 
-/* Waits for what the server says by itself, if that is wanted: by TLS 1.3 it tells behind the
- * handshake that it misses a certificate.
- */
+/* Waits for data of the server if the order asks for it: with TLS 1.3 a server refuses a missing
+ * certificate only after the handshake. */
 static void listen_to(struct tls_probe *probe)
 {
     if (probe->order.ret_talk == NULL) {
@@ -180,14 +178,14 @@ static void ask(struct tls_probe *probe)
     wait_for(probe, EPOLLIN);
     sd_event_source_set_time_relative(probe->limit, asking_us);
     sd_event_source_set_enabled(probe->limit, SD_EVENT_ONESHOT);
-    /* What became of it is heard. */
+    /* A failed write shows when the answer is read. */
     if (probe->handshake.ssl == NULL)
         (void)!send(probe->fd, order->request, order->request_bytes, MSG_NOSIGNAL);
     else
         handshake_write(&probe->handshake, order->request, order->request_bytes);
 }
 
-/* The time to listen, or for an answer, is over. */
+/* Called when the time to listen, or to wait for an answer, is over. */
 static void end_listening(struct tls_probe *probe)
 {
     if (probe->phase == LISTENING && probe->order.request != NULL &&
@@ -238,7 +236,7 @@ static void start_shaking(struct tls_probe *probe)
 /* -- what comes before ----------------------------------------------------------------------------
  */
 
-/* Sends what the talk has to say; false if it is not all gone yet, or the address is given up. */
+/* Sends the dialogue's output; false if some of it is left, or the address is given up. */
 static bool flush(struct tls_probe *probe)
 {
     struct starttls_talk *talk = &probe->talk;
@@ -262,7 +260,7 @@ static bool flush(struct tls_probe *probe)
     return false;
 }
 
-/* Hears what there is; false if the address is given up. */
+/* Reads the available input; false if the address is given up. */
 static bool hear(struct tls_probe *probe)
 {
     unsigned char part[READ_BYTES];
@@ -277,7 +275,7 @@ static bool hear(struct tls_probe *probe)
             return true;
         err_set(&err, ERR_CONSUMER, "%s", probe->talk.why);
     } else if (got == 0) {
-        err_set(&err, ERR_CONSUMER, "the server hung up before TLS began");
+        err_set(&err, ERR_CONSUMER, "the server closed the connection before TLS began");
     } else {
         err_errno(&err, ERR_CONSUMER, errno, "the connection broke before TLS began");
     }
@@ -285,7 +283,7 @@ static bool hear(struct tls_probe *probe)
     return false;
 }
 
-/* One step of the talk before TLS. */
+/* One step of the dialogue before TLS. */
 static void talk(struct tls_probe *probe, bool readable)
 {
     if (readable && probe->step == STARTTLS_WAITS && probe->talk.out_length == 0 && !hear(probe))
@@ -368,9 +366,9 @@ static int on_limit(sd_event_source *source, uint64_t now_us, void *arg)
 {
     static const char *const late[] = {
         [WAITING] = "there is no address",
-        [CONNECTING] = "no connection comes about in time; is a firewall in between?",
-        [TALKING] = "the server does not say in time that TLS may begin",
-        [SHAKING] = "the TLS handshake does not end in time",
+        [CONNECTING] = "no connection within the time limit; check for a firewall in between",
+        [TALKING] = "the server did not answer STARTTLS within the time limit",
+        [SHAKING] = "the TLS handshake did not end within the time limit",
     };
     struct tls_probe *probe = arg;
     struct err err;
@@ -409,7 +407,7 @@ static bool connect_to(struct tls_probe *probe, const struct resolved_address *a
     return true;
 }
 
-/* Goes on with the next address, or ends with why the last one did not do. */
+/* Tries the next address, or ends with the failure of the last one. */
 static void try_next(struct tls_probe *probe, const struct err *why)
 {
     const struct resolved *addresses = probe->order.addresses;

@@ -1,9 +1,9 @@
 /*
- * tls_probe - a connection to a consumer, to see which certificate is shown, and what is said
- * behind
+ * tls_probe - connects to a consumer and gets its certificate and its answer to a request
  *
- * The addresses are tried in turn, what the protocol wants in the clear is said, hands are shaken,
- * and the server is heard, if that is wanted. A limited number of connections is open at a time.
+ * Tries the addresses in turn, carries out the plaintext dialogue of the protocol and the TLS
+ * handshake, and reads the server's answer if the order asks for it. The number of open connections
+ * is limited.
  */
 #ifndef LEAFD_PROVE_TLS_PROBE_H
 #define LEAFD_PROVE_TLS_PROBE_H
@@ -13,17 +13,18 @@
 #include "prove/resolve.h"
 
 enum tls_answer {
-    TLS_ANSWER_NONE,    /* nothing, and the connection stands */
-    TLS_ANSWER_REFUSAL, /* an alert, or the end of the connection before we spoke: `text` tells */
-    TLS_ANSWER_END,     /* the end of the connection after our request, without a word */
-    TLS_ANSWER_DATA     /* `text` is how it begins */
+    TLS_ANSWER_NONE,    /* no answer, and the connection is open */
+    TLS_ANSWER_REFUSAL, /* an alert, or the end of the connection before our request; `text`
+                           describes it */
+    TLS_ANSWER_END,     /* the end of the connection after our request, without an answer */
+    TLS_ANSWER_DATA     /* `text` is its beginning */
 };
 
 enum { TLS_ANSWER_BYTES = 2048 };
 
-/* What came after the handshake. */
+/* The answer after the handshake. */
 struct tls_talk {
-    bool asked; /* the server asked for a certificate of the client's */
+    bool asked; /* the server asked for a client certificate */
     enum tls_answer answer;
     char text[TLS_ANSWER_BYTES + 1];
     size_t length;
@@ -33,27 +34,28 @@ struct tls_probe_order {
     const struct resolved *addresses; /* at least one; tried in turn, until one shows a leaf */
     struct handshake_order tls;
     enum starttls starttls;
-    uint32_t group;      /* who has turns of its own, where more want to connect than may */
-    uint64_t *waited_us; /* what it waited for that is added; or NULL */
+    uint32_t group;      /* the queue to wait in when too many connections are open */
+    uint64_t *waited_us; /* the waiting time is added here; or NULL */
     uint64_t limit_us;   /* for all addresses; no address gets less than a second */
     /*
-     * With ret_talk the server is heard after the handshake: for half a second, then for two more
-     * to `request`, unless that is NULL. A server that gives up on us has refused us then, and the
-     * probe ends well.
+     * With ret_talk the probe reads the server's data after the handshake: for half a second, then
+     * for two more after sending `request`, unless that is NULL. A server that closes the
+     * connection has refused us then, and the probe ends well.
      */
     struct tls_talk *ret_talk;
     const void *request;
     size_t request_bytes;
-    bool in_the_clear; /* no TLS at all: the request alone */
+    bool in_the_clear; /* no TLS: only the request */
 };
 
 /*
- * tls_probe_start - shakes hands
+ * tls_probe_start - connects and makes the handshake
  *
- * Borrows `handshakes`, which the caller holds, and all that `order` points to until it has ended.
- * The time limit begins when it is its turn to connect. Ends well when a leaf was seen, which is in
- * *ret_leaf then; class consumer if none was, with what the last address said; class local if
- * memory ran out. NULL with *err filled if it could not start.
+ * Borrows `handshakes`, of which the caller has a share, and all that `order` points to until it
+ * has ended. The time limit begins when a permit to connect is granted. Ends well when a leaf was
+ * received, which is in *ret_leaf then; fails with class consumer and the failure of the last
+ * address if none was, with class local if memory ran out. NULL with *err filled if it could not
+ * start.
  */
 struct slot *tls_probe_start(sd_event *loop, struct handshakes *handshakes,
                              const struct tls_probe_order *order, struct served_leaf *ret_leaf,

@@ -339,7 +339,7 @@ def test_somebody_whose_tls_fails_is_there_and_told_of_once(ca, site):
         site.configure(ca, {"web": WEB + f"prove = tls 127.0.0.1:{odd.getsockname()[1]}\nprove_timeout = 1s"})
         run = site.run()
         failed = run.wait_event("proof-failed", count=3)
-        assert "is TLS spoken there" in failed[0]["message"]
+        assert "check that the port speaks TLS" in failed[0]["message"]
         assert [line["level"] for line in failed[:3]] == ["warning", "debug", "debug"]
         assert not run.events("awaited")
         assert run.terminate() == 0
