@@ -8,13 +8,13 @@ enum {
     JUST_BOOTED_LEAST_S = 5,
     UNKNOWN_LIFETIME_S = 86400,
     SLOWEST_DOUBLINGS = 10,
-    HICCUPS = 3 /* failures with status 500 before the role is suspected */
+    HICCUPS = 3 /* failures with status 500 before the text names the role as a possible cause */
 };
 
-/* How a class is retried. What a person must repair is asked for less often. */
+/* The pace of retries by class: slower for failures that a person must repair. */
 static const struct pace {
-    uint64_t base_s;         /* the first wait's upper end */
-    uint64_t most_without_s; /* the upper end of all while no certificate is valid */
+    uint64_t base_s;         /* upper bound of the first wait */
+    uint64_t most_without_s; /* upper bound of all waits while no certificate is valid */
 } paces[ERR_KIND_COUNT] = {
     [ERR_NONE] = {5, 420},     [ERR_TRANSIENT] = {5, 420},
     [ERR_DENIED] = {30, 420},  [ERR_REFUSED] = {300, BACKOFF_MOST_S},
@@ -28,17 +28,17 @@ static uint64_t larger(uint64_t a, uint64_t b)
 }
 
 /*
- * The upper end of all waits. With a certificate: a sixteenth of what is left of it, though at the
- * very end not less than lifetime / 720, and 30 min at most.
+ * The upper bound of all waits. With a valid certificate: a sixteenth of its remaining life, but at
+ * least lifetime / 720 near the end, and at most 30 min.
  *
- * Without one, haste helps nobody but this one consumer, and a fleet whose certificates have all
- * ended would hold down the CA that has just come back: 7 min make less than 500 requests a second
- * of 100,000 agents (tests/fleet). Certificates of minutes are asked for faster.
+ * Without one, short waits help only this one consumer, and a fleet whose certificates have all
+ * expired would overload a CA that has just come back: 7 min keep 100,000 agents below 500 requests
+ * a second (tests/fleet). Certificates of minutes are retried faster.
  */
 static uint64_t most_wait_s(const struct pace *pace, const struct backoff_state *state)
 {
     uint64_t lifetime_s = state->lifetime_s == 0 ? UNKNOWN_LIFETIME_S : state->lifetime_s;
-    /* More than all of it is left only by a clock that is wrong. */
+    /* A wrong clock can make more than the whole lifetime remain. */
     uint64_t remaining_s = duration_shorter(state->remaining_s, lifetime_s);
 
     if (remaining_s == 0)
@@ -46,7 +46,7 @@ static uint64_t most_wait_s(const struct pace *pace, const struct backoff_state 
     return duration_shorter(larger(remaining_s / 16, lifetime_s / 720), BACKOFF_MOST_S);
 }
 
-/* What the CA asked for, as far as it is obeyed; the rest of 30 min is left for the jitter. */
+/* The CA's Retry-After, capped so that the jitter fits into 30 min. */
 static uint64_t asked_wait_s(const struct backoff_state *state)
 {
     uint64_t asked_s = duration_shorter(state->retry_after_s, BACKOFF_MOST_S / 5 * 4);
@@ -65,7 +65,7 @@ uint64_t backoff_wait_ms(enum err_kind kind, const struct backoff_state *state, 
     if (doublings > SLOWEST_DOUBLINGS)
         doublings = SLOWEST_DOUBLINGS;
     least_s = larger(least_s, asked_s);
-    /* The jitter goes on top of what the CA asked for, so that not all come back together. */
+    /* The jitter is added to the CA's Retry-After, so that the agents do not come back together. */
     window_s = larger(duration_shorter(pace->base_s << doublings, most_s), asked_s / 4);
     window_s = duration_shorter(window_s, BACKOFF_MOST_S - least_s);
     return larger(least_s * 1000 + random_share(window_s * 1000, random), LEAST_WAIT_MS);

@@ -8,12 +8,12 @@
 
 enum { RSA_LEAST_BITS = 2048, EC_MADE_BITS = 256 };
 
-/* A request under examination. */
+/* A request that is being checked. */
 struct fitting {
     const struct fit_request *request;
     const struct mount_terms *mount;
     const struct role_terms *role;
-    const struct role_terms *filled; /* the same with its templates filled in */
+    const struct role_terms *filled; /* the same with its templates expanded */
     const struct issuer_terms *issuer;
     struct fit_findings *findings;
     struct fit_texts texts;
@@ -34,8 +34,8 @@ static void add(struct fitting *fitting, enum fit_grade grade, const char *text,
         *finding = (struct fit_finding){grade, text == NULL ? "" : text, remedy};
 }
 
-/* What to change here, or there: an option of the role. `write` would put all others back to their
- * defaults, so it is `patch`. */
+/* The remedy in the section, or at the CA as an option of the role: `patch`, since `write` would
+ * reset all other options to their defaults. */
 static const char *either(struct fitting *fitting, const char *here, const char *option)
 {
     const struct fit_request *request = fitting->request;
@@ -56,7 +56,7 @@ static const char *joined(struct fitting *fitting, const struct text_list *list)
     return list->count == 0 ? "nothing" : text;
 }
 
-/* As one value of a command: the list and one more. */
+/* Joins the list and one more item to one value of a command. */
 static const char *joined_with(struct fitting *fitting, const struct text_list *list,
                                const char *more)
 {
@@ -71,7 +71,7 @@ static bool by_csr(const struct fitting *fitting)
     return !fitting->request->key_from_ca && fitting->role->use_csr_sans;
 }
 
-/* The option that would allow a name, by verdict; "%s" is the name itself. */
+/* The option that would allow a name, by verdict; "%s" is the name. */
 static const struct cause {
     const char *why, *option;
 } causes[] = {
@@ -106,7 +106,8 @@ static void judge_name(struct fitting *fitting, const char *kind, const char *ke
             NULL);
     else if (verdict == NAME_WILDCARD_FORM)
         add(fitting, FIT_REFUSED,
-            fit_say(&fitting->texts, "the %s %s has a form that no role takes", kind, name), here);
+            fit_say(&fitting->texts, "the %s %s has a form that no role accepts", kind, name),
+            here);
     else if (verdict == NAME_DOMAIN)
         add(fitting, FIT_REFUSED,
             fit_say(&fitting->texts, "the %s %s is not allowed: allowed_domains is %s", kind, name,
@@ -141,7 +142,7 @@ static void judge_common_name(struct fitting *fitting)
     if (name == NULL || !is_sent)
         return;
     kind = strchr(name, '@') != NULL ? "email" : "hostname";
-    /* Where the CN is a host's name it becomes a DNS name as well, and is judged as one. */
+    /* A CN that is a host name also becomes a DNS name, and is checked as one. */
     if (!is_free || fit_name_is_host(name) || strchr(name, '@') != NULL)
         judge_name(fitting, "common name", "common_name", name);
     if (!is_free && rules->count > 0 && !text_list_has(rules, kind))
@@ -253,7 +254,7 @@ static const struct key_sort {
     [KEY_ED25519] = {"ed25519", 0},
 };
 
-/* The configuration's word for a key that the role takes; NULL: leafd has none. */
+/* The configuration's word for a key that the role accepts; NULL: leafd has none. */
 static const char *word_for(const char *type, uint64_t bits)
 {
     for (size_t i = 0; i < KEY_TYPE_COUNT; i++)
@@ -301,7 +302,7 @@ static void judge_key(struct fitting *fitting)
     if (fitting->request->key_from_ca)
         judge_key_made_there(fitting);
     else if (strcmp(role->key_type, "any") == 0)
-        return; /* key_bits counts for nothing then */
+        return; /* key_bits is ignored then */
     else if (strcmp(role->key_type, sent->type) != 0)
         add(fitting, FIT_REFUSED,
             fit_say(&fitting->texts, "the role requires keys of type %s, and key_type is %s",
@@ -337,7 +338,7 @@ static void judge_usage(struct fitting *fitting)
     };
     const struct role_terms *role = fitting->role;
     const bool flags[] = {role->server_flag, role->client_flag};
-    /* Without the extension every use is allowed. */
+    /* A certificate without the extension allows every use. */
     bool is_limited = role->server_flag || role->client_flag || role->code_signing_flag ||
                       role->email_protection_flag || role->ext_key_usage.count > 0 ||
                       role->ext_key_usage_oids.count > 0;
@@ -372,7 +373,7 @@ static uint64_t first_of(uint64_t a, uint64_t b)
     return a != 0 ? a : b;
 }
 
-/* Of a certificate that would outlive its issuer. */
+/* Checks a certificate that would outlive its issuer. */
 static void judge_end(struct fitting *fitting, uint64_t ttl_s)
 {
     static const char *const behaviours[] = {
@@ -442,11 +443,11 @@ static void judge_storage(struct fitting *fitting)
     if (fitting->role->generate_lease)
         add(fitting, FIT_ADVICE,
             "generate_lease is true: the CA revokes the certificate when the token that asked for "
-            "it ends",
+            "it expires",
             either(fitting, NULL, "generate_lease=false"));
     if (fitting->role->no_store)
         add(fitting, FIT_ADVICE,
-            "no_store is true: the CA does not know the certificate by its serial number",
+            "no_store is true: the CA cannot find the certificate by its serial number",
             either(fitting, NULL, "no_store=false"));
 }
 

@@ -1,10 +1,10 @@
 /*
- * fit - whether the CA's mount, role and issuer give what a section asks for
+ * fit - checks whether the CA's mount, role and issuer allow what a section asks for
  *
  * For `leafd check --online`. The rules are those of the PKI engine of Vault and OpenBao
- * (builtin/logical/pki: cert_util.go, validateNames, generateCreationBundle, signCert), held
- * against what a section would send, and then against what the vetting of the reply would refuse.
- * Nothing is asked of the CA here. Pure.
+ * (builtin/logical/pki: cert_util.go, validateNames, generateCreationBundle, signCert), applied to
+ * the request that a section would send, and then those of vet for the certificate that the CA
+ * would sign. No request is sent here. Pure.
  */
 #ifndef LEAFD_PLAN_FIT_H
 #define LEAFD_PLAN_FIT_H
@@ -16,30 +16,30 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What a section would send, and to whom. */
+/* The request that a section would send. */
 struct fit_request {
     const struct cert_request *wanted;
     const char *pki_mount, *pki_role;
     const char *issuer; /* reference: the section's, else the role's, else "default" */
-    const struct identity_terms *identity; /* fills in the role's templates; NULL: not known */
+    const struct identity_terms *identity; /* expands the role's templates; NULL: not known */
     bool key_from_ca;                      /* issue in place of sign */
     bool request_names;                    /* names as request fields beside the CSR's */
     uint64_t now_s;
 };
 
 enum fit_grade {
-    FIT_REFUSED, /* the CA would refuse it, or leafd what it signs */
-    FIT_OPEN,    /* not decided: why stands in the text */
-    FIT_ADVICE   /* it would be signed, and yet */
+    FIT_REFUSED, /* the CA would refuse the request, or leafd the certificate */
+    FIT_OPEN,    /* not decided; the text says why */
+    FIT_ADVICE   /* it would be signed, but not as wanted */
 };
 
 struct fit_finding {
     enum fit_grade grade;
-    const char *text;   /* what, and why */
+    const char *text;   /* what does not fit, and why */
     const char *remedy; /* what to change in the configuration, or on the CA; NULL: nothing */
 };
 
-/* In the arena that they were made in. */
+/* The items are in an arena. */
 struct fit_findings {
     struct fit_finding *items;
     size_t count;

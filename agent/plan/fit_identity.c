@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-/* What stands in the place of another's name, in probes and in what is printed. */
+/* The placeholder for another workload's name, in probes and in texts. */
 #define SOMEBODY "somebody-else"
 
 static const char entity_prefix[] = "identity.entity.";
@@ -17,7 +17,7 @@ static bool is_template(const char *pattern)
 /* -- names of others ------------------------------------------------------------------------------
  */
 
-/* A kind of names: how they are taken apart, and what the role calls its patterns. */
+/* A kind of names: its separators, and the role's option for its patterns. */
 struct kind {
     const char *separators, *option;
     enum name_verdict (*judge)(const struct role_terms *, const char *);
@@ -26,16 +26,16 @@ struct kind {
 static const struct kind hosts = {".", "allowed_domains", fit_name};
 static const struct kind uris = {"/", "allowed_uri_sans", fit_name_uri};
 
-/* A role under examination. */
+/* A role that is being checked. */
 struct search {
     const struct fit_use *use;
     const struct role_terms *role, *filled;
     const struct identity_terms *identity;
     const char *account, *namespace; /* of the login; NULL: not known */
-    struct text_list own_hosts;      /* the common name as well, where it is one */
+    struct text_list own_hosts;      /* includes the common name if it is a host name */
     struct fit_texts texts;
-    const char *found, *options; /* the clauses so far, and what the remedy sets */
-    bool exact;                  /* the remedy names names of ours alone */
+    const char *found, *options; /* the clauses so far, and the options that the remedy sets */
+    bool exact;                  /* the remedy lists only our own names */
 };
 
 static void add(struct search *search, struct text_list *list, const char *text)
@@ -55,7 +55,7 @@ static void set(struct search *search, const char *option)
     search->options = fit_say(&search->texts, "%s %s", search->options, option);
 }
 
-/* The value of the login's alias under that key of its metadata. */
+/* The value of that key in the metadata of the login's alias. */
 static const char *metadata(struct search *search, const char *key)
 {
     const struct identity_terms *identity = search->identity;
@@ -69,7 +69,7 @@ static const char *metadata(struct search *search, const char *key)
     return name == NULL || name[0] == '\0' ? NULL : name;
 }
 
-/* `name` with each part that is `part` replaced; NULL: none is. */
+/* Replaces each part of `name` that equals `part`; NULL: there is none. */
 static const char *replace(struct search *search, const struct kind *kind, const char *name,
                            const char *part, const char *with)
 {
@@ -92,7 +92,7 @@ static const char *replace(struct search *search, const struct kind *kind, const
     return replaced ? text : NULL;
 }
 
-/* The name that our neighbour would have: another user, first label, or last part of a path. */
+/* A name that differs only in the user, the first label, or the last part of a path. */
 static const char *neighbour(struct search *search, const struct kind *kind, const char *name)
 {
     const char *last = strrchr(name, '/');
@@ -118,15 +118,15 @@ static bool allows(const struct search *search, const struct kind *kind, const c
     return kind->judge(&one, name) == NAME_ALLOWED;
 }
 
-/* Another's name that the pattern allows beside this one of ours; NULL: none. */
+/* A name of another workload that the pattern allows beside this one of ours; NULL: none. */
 static const char *probe(struct search *search, const struct kind *kind, const char *pattern,
                          const char *own, bool is_filled)
 {
     const char *names[3] = {replace(search, kind, own, search->account, SOMEBODY),
                             replace(search, kind, own, search->namespace, SOMEBODY), NULL};
 
-    /* Where nothing in our name is the login's, its nearest neighbour is somebody else; what a
-     * template fills in for a login that is no ServiceAccount is taken for bound. */
+    /* If our name has no part of the login, any similar name belongs to another workload. A
+     * template's value for a login that is no ServiceAccount counts as bound. */
     if (names[0] == NULL && (!is_filled || search->account != NULL))
         names[2] = neighbour(search, kind, own);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -143,21 +143,21 @@ static bool is_wide(const struct search *search, const struct kind *kind, const 
                                (search->role->allow_glob_domains && strchr(pattern, '*') != NULL);
 }
 
-/* Whether the pattern allows anything at all: a bare domain may not be allowed. */
+/* Whether the pattern allows no name at all: a bare domain may be forbidden. */
 static bool is_idle(const struct search *search, const struct kind *kind, const char *pattern)
 {
     return pattern[0] == '\0' ||
            (kind == &hosts && !search->role->allow_bare_domains && !is_wide(search, kind, pattern));
 }
 
-/* A name of somebody else that the pattern allows; NULL: it is bound to us. */
+/* A name of another workload that the pattern allows; NULL: the pattern is bound to us. */
 static const char *stranger(struct search *search, const struct kind *kind, const char *raw,
                             const char *pattern, const struct text_list *own)
 {
     bool is_filled = is_template(raw), is_used = false;
     const char *found = NULL;
 
-    /* Not decided, or ours to the letter; what lies below our own name is ours as well. */
+    /* Skip what is not decided, and our exact names; names below our own name are ours as well. */
     if (is_template(pattern) || is_idle(search, kind, pattern) || text_list_has(own, pattern))
         return NULL;
     if (!is_wide(search, kind, pattern))
@@ -178,7 +178,7 @@ static const char *stranger(struct search *search, const struct kind *kind, cons
 /* -- the remedy -----------------------------------------------------------------------------------
  */
 
-/* Our name as a template, where it holds the name of the ServiceAccount; else itself. */
+/* Our name as a template if it contains the ServiceAccount's name; else the name itself. */
 static const char *as_template(struct search *search, const struct kind *kind, const char *own)
 {
     static const char form[] = "{{%saliases.%s.metadata.service_account_%s}}";
@@ -196,7 +196,7 @@ static const char *as_template(struct search *search, const struct kind *kind, c
     return own == NULL ? text : own;
 }
 
-/* The patterns that bind, and our names in place of the others. */
+/* Keeps the patterns that bind, and replaces the others by our names. */
 static void set_patterns(struct search *search, const struct kind *kind,
                          const struct text_list *kept, const struct text_list *own)
 {
@@ -277,7 +277,8 @@ static void look_at_hosts(struct search *search)
         set(search, "allow_glob_domains=false");
 }
 
-/* Vault has no option that limits addresses: there those who ask for some have no remedy. */
+/* Vault has no option that limits addresses, so there is no remedy for a section that asks for
+ * some. */
 static void look_at_addresses(struct search *search)
 {
     const struct text_list *own = &search->use->names.ip;
@@ -347,13 +348,12 @@ bool fit_identity_find(const struct fit_use *use, const struct role_terms *role,
         return false;
     *finding = (struct fit_finding){
         FIT_ADVICE,
-        fit_say(
-            &search.texts,
-            "the role %s does not bind names to the login: whoever may use it gets certificates "
-            "for names of others: %s",
-            use->pki_role, search.found),
+        fit_say(&search.texts,
+                "the role %s does not bind names to the login: every login that may use it gets "
+                "certificates for names of others: %s",
+                use->pki_role, search.found),
         fit_say(&search.texts, "on the CA: vault patch %s/roles/%s%s%s", use->pki_mount,
                 use->pki_role, search.options,
-                search.exact ? "; others that use this role need one of their own" : "")};
+                search.exact ? "; other logins that use this role need a role of their own" : "")};
     return !search.texts.no_memory;
 }

@@ -20,7 +20,7 @@ const char *fit_say(struct fit_texts *texts, const char *format, ...)
     return text == NULL ? "" : text;
 }
 
-/* A name, taken apart. */
+/* A parsed name. */
 struct name {
     const char *whole;
     const char *host;     /* without user and wildcard label */
@@ -28,8 +28,8 @@ struct name {
     bool is_email;
 };
 
-/* go-glob: * is any text, also none; letter by letter else. Goes back to the last * only, so that
- * no pattern of the CA costs more than both lengths multiplied. */
+/* As go-glob: * matches any text, also an empty one. Backtracks to the last * only, so the cost of
+ * a pattern is at most the product of both lengths. */
 static bool matches(const char *pattern, const char *text)
 {
     const char *star = NULL, *from = NULL;
@@ -73,7 +73,7 @@ static bool is_host(const char *name)
             return false;
         name += length;
         if (name[0] == '\0' || name[1] == '\0')
-            return true; /* the end, or a dot at the end */
+            return true; /* the end, or a trailing dot */
         name++;
     }
 }
@@ -83,7 +83,7 @@ bool fit_name_is_host(const char *name)
     return is_host(strncmp(name, "*.", 2) == 0 ? name + 2 : name);
 }
 
-/* A *, alone or with one label's text before or behind it. */
+/* A *, alone or with text of one label before or after it. */
 static bool is_wildcard_label(const char *text)
 {
     size_t length = strcspn(text, "."), before = strcspn(text, "*");
@@ -92,7 +92,7 @@ static bool is_wildcard_label(const char *text)
            (before + 1 == length || is_label(text + before + 1, length - before - 1));
 }
 
-/* False for what no role allows. */
+/* False for a form that no role allows. */
 static bool take_apart(const char *whole, struct name *name)
 {
     const char *at = strchr(whole, '@');
@@ -159,7 +159,7 @@ static enum name_verdict judge_domain(const struct role_terms *role, const struc
     return is_bare ? NAME_BARE : is_below ? NAME_SUBDOMAIN : is_glob ? NAME_GLOB : NAME_DOMAIN;
 }
 
-/* Of several reasons the one nearest to a yes: the enum counts away from it. */
+/* The reason that is nearest to being allowed: the enum is in that order. */
 static enum name_verdict nearer(enum name_verdict a, enum name_verdict b)
 {
     return a < b ? a : b;
@@ -248,7 +248,7 @@ const char *fit_name_value(const struct identity_terms *identity, const char *na
     return NULL;
 }
 
-/* The pattern with its templates filled in; see fit_name_fill. NULL: memory. */
+/* The pattern with its templates expanded; see fit_name_fill. NULL: memory ran out. */
 static const char *fill(const char *pattern, const struct identity_terms *identity,
                         struct arena *arena)
 {
@@ -259,7 +259,7 @@ static const char *fill(const char *pattern, const struct identity_terms *identi
 
         close = strstr(name, "}}");
         if (close == NULL)
-            return pattern; /* no template for the CA either */
+            return pattern; /* the CA does not take it for a template either */
         for (end = close; end > name && isspace((unsigned char)end[-1]); end--)
             ;
         while (name < end && isspace((unsigned char)*name))

@@ -1,7 +1,7 @@
 /*
- * fit_name - whether a role of the PKI engine allows a name
+ * fit_name - decides whether a role of the PKI engine allows a name
  *
- * As validateNames, validateURISAN, go-glob and identitytpl of Vault and OpenBao decide it, with
+ * Follows validateNames, validateURISAN, go-glob and identitytpl of Vault and OpenBao, and gives
  * the reason. Pure.
  */
 #ifndef LEAFD_PLAN_FIT_NAME_H
@@ -23,13 +23,13 @@ enum name_verdict {
     NAME_ALLOWED,
     NAME_UNDECIDED,     /* a template or the token's display name may allow it */
     NAME_WILDCARD,      /* allow_wildcard_certificates is false */
-    NAME_WILDCARD_FORM, /* no role takes that wildcard */
+    NAME_WILDCARD_FORM, /* no role accepts that wildcard */
     NAME_NO_HOSTNAME,   /* enforce_hostnames */
-    NAME_BARE,          /* it is one of allowed_domains, and allow_bare_domains is false */
-    NAME_SUBDOMAIN,     /* it lies below one of them, and allow_subdomains is false */
-    NAME_GLOB,          /* it matches a glob of them, and allow_glob_domains is false */
+    NAME_BARE,          /* one of allowed_domains itself, and allow_bare_domains is false */
+    NAME_SUBDOMAIN,     /* below one of allowed_domains, and allow_subdomains is false */
+    NAME_GLOB,          /* matches a glob of allowed_domains, and allow_glob_domains is false */
     NAME_LOCALHOST,     /* allow_localhost is false */
-    NAME_DOMAIN         /* it lies in none of allowed_domains */
+    NAME_DOMAIN         /* outside all of allowed_domains */
 };
 
 /* fit_name - the verdict on a DNS name, common name or mail address */
@@ -41,19 +41,18 @@ enum name_verdict fit_name_uri(const struct role_terms *role, const char *uri);
 /* fit_name_ip - the verdict on an address against allowed_ip_sans_cidr: allowed or NAME_DOMAIN */
 enum name_verdict fit_name_ip(const struct role_terms *role, const char *address);
 
-/* fit_name_is_host - whether the engine takes the text for a host's name, wildcard included */
+/* fit_name_is_host - whether the engine takes the text for a host name, also one with a wildcard */
 bool fit_name_is_host(const char *name);
 
-/* fit_name_value - what the identity has under a name of `length` bytes; NULL: nothing */
+/* fit_name_value - the identity's value for a name of `length` bytes; NULL: none */
 const char *fit_name_value(const struct identity_terms *identity, const char *name, size_t length);
 
 /*
- * fit_name_fill - the role as it stands for the identity behind the token
+ * fit_name_fill - expands the role's templates for the identity behind the token
  *
- * In *ret_role the templates of names are filled in. One that asks for what the identity does not
- * have becomes "", which allows nothing, as at the CA; one that cannot be decided here stays. With
- * an identity that is not known all stay. Texts are in the arena, or the role's own. False if
- * memory ran out.
+ * *ret_role is the role with expanded templates. A template of a value that the identity lacks
+ * becomes "", which allows nothing, as at the CA; one that cannot be decided here stays. With an
+ * unknown identity all stay. Texts are in the arena, or the role's own. False if memory ran out.
  */
 bool fit_name_fill(const struct role_terms *role, const struct identity_terms *identity,
                    struct arena *arena, struct role_terms *ret_role);

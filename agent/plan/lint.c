@@ -37,7 +37,7 @@ static bool has_capital_trust_domain(const struct names *names)
     return false;
 }
 
-/* Whether a URI's scheme is the usual one but for a slip of the pen. */
+/* Whether a URI's scheme is the usual one with a typing error. */
 static bool has_scheme_near(const struct names *names, const char *usual)
 {
     struct arena arena = {0};
@@ -67,8 +67,8 @@ static size_t advise_on_names(const struct names *names, const char *ret_advice[
     size_t count = 0;
 
     if (has_wildcard(names))
-        ret_advice[count++] = "a wildcard name lets one stolen key speak for every host below it; "
-                              "list the names";
+        ret_advice[count++] =
+            "a wildcard name lets one stolen key impersonate every host below it; list the names";
     if (has_underscore(names))
         ret_advice[count++] = "a DNS name holds an underscore: the CA signs it only for a role "
                               "with enforce_hostnames = false";
@@ -79,9 +79,9 @@ static size_t advise_on_names(const struct names *names, const char *ret_advice[
         ret_advice[count++] = "a trust domain in uris has capital letters, which no SPIFFE ID "
                               "has: peers may refuse it; write it in lower case, also at the role";
     if (has_scheme_near(names, "spiffe"))
-        ret_advice[count++] = "a URI has a scheme that is not known; did you mean spiffe:?";
+        ret_advice[count++] = "a URI has an unknown scheme; did you mean spiffe:?";
     if (has_scheme_near(names, "https"))
-        ret_advice[count++] = "a URI has a scheme that is not known; did you mean https:?";
+        ret_advice[count++] = "a URI has an unknown scheme; did you mean https:?";
     return count;
 }
 
@@ -94,28 +94,28 @@ size_t lint_advise(const struct lint_facts *facts, const char *ret_advice[LINT_M
         ret_advice[count++] = "ttl is not set: the role's default decides, which may be 32 days";
     if (request->ttl_s != 0 && request->ttl_s < SHORT_TTL_S)
         ret_advice[count++] = "ttl is under a minute: retries, reload and proof of one renewal "
-                              "take that long; 5m is short enough for anything";
+                              "take that long; use at least 5m";
     if (request->ttl_s > LONG_TTL_S)
-        ret_advice[count++] = "ttl is over 30 days: a stolen key stays useful that long; 24h is "
-                              "cheap when renewal is automatic";
+        ret_advice[count++] = "ttl is over 30 days: a stolen key stays usable that long; use 24h, "
+                              "since renewal is automatic";
     if (request->ttl_s != 0 && facts->renew_before_s != 0 &&
         facts->renew_before_s < request->ttl_s / 3)
-        ret_advice[count++] = "renew_before leaves less than a third of the life for an outage of "
-                              "the CA; renew_at = 40%..55% leaves half";
+        ret_advice[count++] = "renew_before leaves less than a third of the lifetime for an outage "
+                              "of the CA; renew_at = 40%..55% leaves half";
     count += advise_on_names(&request->names, ret_advice + count);
     if (facts->key_never_rotates)
-        ret_advice[count++] = "key_rotation = never keeps one key for good; always costs nothing";
+        ret_advice[count++] = "key_rotation = never keeps one key for ever; use always";
     if (facts->key_from_ca)
         ret_advice[count++] = "key_source = vault sends the private key over the network; local "
-                              "keeps it here";
+                              "keeps it on this machine";
     if (facts->key_for_group)
         ret_advice[count++] = "the key is readable by a group; make sure that only the consumer "
                               "is in it";
     if (facts->trusts_what_ca_says)
-        ret_advice[count++] = "ca or truststore is written without trust_anchor: peers trust "
-                              "whatever CA signs for the role; name the one that they are to trust";
+        ret_advice[count++] = "ca or truststore is written without trust_anchor: peers trust any "
+                              "CA that signs for the role; name the CA that they must trust";
     if (facts->nothing_reloads)
-        ret_advice[count++] = "reload = none: only a consumer that watches its files will see a "
-                              "renewal";
+        ret_advice[count++] =
+            "reload = none: only a consumer that watches its files notices a renewal";
     return count;
 }

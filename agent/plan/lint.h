@@ -1,7 +1,7 @@
 /*
- * lint - what works but is unwise
+ * lint - advice on settings that work but are unwise
  *
- * `leafd check` tells these; nothing else follows from them. Pure.
+ * `leafd check` prints it; it has no other effect. Pure.
  */
 #ifndef LEAFD_PLAN_LINT_H
 #define LEAFD_PLAN_LINT_H
@@ -13,15 +13,15 @@
 
 enum { LINT_MOST = 15 };
 
-/* What is looked at of one certificate. */
+/* The facts of one certificate that are checked. */
 struct lint_facts {
     const struct cert_request *request;
     bool key_never_rotates, key_from_ca, nothing_reloads, key_for_group;
-    bool trusts_what_ca_says; /* it gives trust on without an anchor of its own */
+    bool trusts_what_ca_says; /* it writes CA certificates without a trust_anchor */
     uint64_t renew_before_s;
 };
 
-/* lint_advise - writes up to LINT_MOST pieces of advice, each a sentence; how many */
+/* lint_advise - writes up to LINT_MOST pieces of advice, each a sentence; returns their number */
 size_t lint_advise(const struct lint_facts *facts, const char *ret_advice[LINT_MOST]);
 
 #endif

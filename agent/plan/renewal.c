@@ -20,7 +20,7 @@ bool renewal_is_near_end(uint64_t issuer_left_s, uint64_t life_s)
     return issuer_left_s / 3 < life_s;
 }
 
-/* A moment between from_s and to_s; spread 0 is from_s, the largest just before to_s. */
+/* A time between from_s and to_s; spread 0 gives from_s, the largest spread just before to_s. */
 static uint64_t draw(uint64_t from_s, uint64_t to_s, uint32_t spread)
 {
     return from_s + (uint64_t)((__uint128_t)(to_s - from_s) * spread >> 32);
@@ -34,7 +34,8 @@ uint64_t renewal_due_s(const struct validity *life, uint64_t issued_s,
     uint64_t due_s;
 
     if (rule->before_s != 0 && rule->before_s < life_s - life_s / 10) {
-        /* Up to a tenth earlier than asked, so that equals do not renew in the same second. */
+        /* Up to a tenth earlier than configured, so that equal certificates do not renew in the
+         * same second. */
         uint64_t latest_s = life->not_after - rule->before_s;
 
         due_s = draw(latest_s - (latest_s - start_s) / 10, latest_s, spread);

@@ -1,8 +1,8 @@
 /*
- * terms - what the CA lays down for certificates: its mount, role and issuer
+ * terms - the CA's rules for certificates: its mount, role and issuer
  *
- * Under the names of the options of the PKI engine. ca/ reads them, plan/fit holds a section
- * against them.
+ * The fields have the names of the PKI engine's options. ca/ reads them, plan/fit compares a
+ * section with them.
  */
 #ifndef LEAFD_PLAN_TERMS_H
 #define LEAFD_PLAN_TERMS_H
@@ -13,8 +13,8 @@
 #include <stdint.h>
 
 enum terms_known {
-    TERMS_NOT_ASKED, /* the policy does not let us, or the call failed */
-    TERMS_MISSING,   /* the CA says that there is no such thing */
+    TERMS_NOT_ASKED, /* the policy does not allow it, or the call failed */
+    TERMS_MISSING,   /* the CA says that it does not exist */
     TERMS_KNOWN
 };
 
@@ -22,13 +22,13 @@ enum terms_known {
 struct mount_terms {
     enum terms_known known;
     const char *type;                  /* "pki" */
-    uint64_t default_ttl_s, max_ttl_s; /* 0: those of the server, which are not known */
+    uint64_t default_ttl_s, max_ttl_s; /* 0: the server's defaults, which are not known */
 };
 
 /* A role of the engine, under the names of its options. */
 struct role_terms {
     enum terms_known known;
-    const char *not_asked_why; /* where it is not known: what the CA answered */
+    const char *not_asked_why; /* if it is not known: the CA's answer */
     struct text_list allowed_domains, allowed_uri_sans, allowed_ip_sans_cidr, allowed_other_sans,
         cn_validations, key_usage, ext_key_usage, ext_key_usage_oids;
     bool knows_networks; /* the server has allowed_ip_sans_cidr: OpenBao */
@@ -38,30 +38,30 @@ struct role_terms {
         email_protection_flag, enforce_hostnames, generate_lease, no_store, require_cn, server_flag,
         use_csr_common_name, use_csr_sans;
     const char *key_type; /* any, rsa, ec or ed25519 */
-    uint64_t key_bits;    /* the least; 0: the engine's own */
+    uint64_t key_bits;    /* the least number; 0: the engine's default */
     uint64_t ttl_s, max_ttl_s;
-    const char *not_after;  /* "" or a moment that every certificate gets */
-    const char *issuer_ref; /* "default" where none is set */
+    const char *not_after;  /* "", or a fixed notAfter for every certificate */
+    const char *issuer_ref; /* "default" if none is set */
 };
 
 /*
- * The identity behind the token: what templates of roles may name, such as
- * "identity.entity.aliases.ACCESSOR.metadata.service_account_name", and beside it what it is.
+ * The identity behind the token: the names that templates of roles may use, such as
+ * "identity.entity.aliases.ACCESSOR.metadata.service_account_name", and their values.
  */
 struct identity_terms {
-    enum terms_known known; /* never missing: a token without one is not known */
+    enum terms_known known; /* never TERMS_MISSING: a token without an identity is not known */
     struct text_list names, values;
-    const char *accessor; /* of the mount that we logged in by; NULL: not known */
+    const char *accessor; /* of the mount of our login; NULL: not known */
 };
 
 enum leaf_not_after { LEAF_ERR, LEAF_TRUNCATE, LEAF_PERMIT, LEAF_NOT_KNOWN };
 
 /* The issuer that the section names, or else the role. */
 struct issuer_terms {
-    enum terms_known known; /* known: its certificate at least, which everybody may read */
+    enum terms_known known; /* known: at least its certificate, which is public */
     const char *not_asked_why;
     uint64_t not_after_s;
-    enum leaf_not_after leaf_not_after; /* not known where the policy does not let us read it */
+    enum leaf_not_after leaf_not_after; /* not known if the policy does not allow reading it */
     bool cannot_sign;                   /* its usage lacks issuing-certificates, or it has no key */
 };
 

@@ -16,7 +16,7 @@ static enum urgency urgency_of(uint64_t left_s, uint64_t life_s)
     return left_s <= life_s / 2 ? URGENCY_HALF : URGENCY_LOW;
 }
 
-/* What does not repair itself. */
+/* Failures that do not repair themselves. */
 static bool is_for_a_person(enum err_kind class)
 {
     return class != ERR_NONE && class != ERR_TRANSIENT && class != ERR_LOCAL;
@@ -37,7 +37,8 @@ static bool is_news(const struct failure_look *look, const struct told_failure *
 
     if (!is_first && look->now_s >= told->at_s + TOLD_AGAIN_S)
         return true;
-    /* What the event for all does not say is which certificates are running out of time. */
+    /* During an outage only the certificates that are running out of time are reported: ca-away
+     * does not name them. */
     if (look->told_elsewhere)
         return urgency >= URGENCY_QUARTER && (is_first || urgency > told->urgency);
     return is_first || look->class != told->class || urgency > told->urgency ||

@@ -1,11 +1,11 @@
 /*
- * urgency - when a failure that goes on is told again, and how severely
+ * urgency - when a persistent failure is reported again, and at which level
  *
- * A certificate is tried again every few minutes, near its end every few seconds, and a line for
- * each try hides what matters. So a failure is told when it begins, when its class changes, and
- * when the certificate comes nearer to its end: at a half, a quarter and a tenth of its life, and
- * when it has ended. Where a person has something to repair, another reason is told as well. What
- * goes on is told once a day all the same. The severity rises on the way. Pure.
+ * A certificate is retried every few minutes, near its expiry every few seconds, and a line for
+ * each try would hide the important ones. So a failure is reported when it begins, when its class
+ * changes, and as the expiry comes nearer: with a half, a quarter and a tenth of the lifetime left,
+ * and at expiry. If a person must repair something, a new reason is reported as well. A persistent
+ * failure is also reported once a day. The level rises with the urgency. Pure.
  */
 #ifndef LEAFD_PLAN_URGENCY_H
 #define LEAFD_PLAN_URGENCY_H
@@ -13,16 +13,16 @@
 #include "base/event.h"
 
 enum urgency {
-    URGENCY_LOW,     /* more than half of the life is left */
-    URGENCY_HALF,    /* at most so much */
+    URGENCY_LOW,     /* more than half of the lifetime is left */
+    URGENCY_HALF,    /* at most a half */
     URGENCY_QUARTER, /* likewise */
     URGENCY_TENTH,   /* likewise */
-    URGENCY_OVER     /* nothing is left, or there never was anything */
+    URGENCY_OVER     /* expired, or there never was a certificate */
 };
 
-/* What was told of a failure that goes on; {0}: nothing yet. */
+/* The last report of a persistent failure; {0}: none yet. */
 struct told_failure {
-    uint64_t at_s;   /* the last time, on the wall clock */
+    uint64_t at_s;   /* of the last report, on the wall clock */
     uint32_t reason; /* urgency_reason */
     enum err_kind class;
     enum urgency urgency; /* the highest so far */
@@ -32,31 +32,31 @@ struct failure_look {
     enum err_kind class;
     uint32_t reason;
     uint64_t now_s, left_s, life_s;
-    bool told_elsewhere; /* an event of all certificates tells of it: the CA is away */
+    bool told_elsewhere; /* an event for all certificates reports it: ca-away */
 };
 
 /*
- * urgency_note_failure - whether it is told this time; if so, *told becomes what was told
+ * urgency_note_failure - whether the failure is reported this time; if so, updates *told
  *
- * *ret_level is how severe it is: LOG_LEVEL_DEBUG if it is not told.
+ * *ret_level is the level: LOG_LEVEL_DEBUG if it is not reported.
  */
 bool urgency_note_failure(const struct failure_look *look, struct told_failure *told,
                           enum log_level *ret_level);
 
-/* urgency_reason - a number for a text that is the same for texts that differ in digits alone, as
- * in how long something took; never 0 */
+/* urgency_reason - a hash that is equal for texts that differ only in digits, such as a duration;
+ * never 0 */
 uint32_t urgency_reason(const char *text);
 
-/* What is known of the end of a published certificate; moments on the wall clock. */
+/* The expiry of a published certificate; times are of the wall clock. */
 struct expiry_look {
     uint64_t start_s, due_s, end_s;
 };
 
 /*
- * urgency_expiring_s - from when a certificate that was not replaced counts as about to end
+ * urgency_expiring_s - from when a certificate that was not replaced counts as expiring
  *
- * A tenth of its life before, though not before half of the time is over that is left for its
- * renewal.
+ * A tenth of its lifetime before the expiry, but not before half of the time for its renewal is
+ * over.
  */
 uint64_t urgency_expiring_s(const struct expiry_look *look);
 

@@ -429,7 +429,7 @@ static void try_next(struct tls_probe *probe, const struct err *why)
     sd_event_source_set_enabled(probe->limit, SD_EVENT_ONESHOT);
 }
 
-/* It is its turn, from the next iteration of the loop on: nobody connects while somebody drops all.
+/* Connects in the next iteration of the loop: no connection starts while a caller drops its slots.
  */
 static void on_permitted(void *arg)
 {
