@@ -11,7 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CLOCK_SET_MS = 1000 }; /* wall and boot clock drift apart by less during a request */
+enum {
+    CLOCK_SET_MS = 1000
+}; /* a larger difference between wall and boot clock during a request means that the clock was set
+    */
 
 DEFINE_CLEANUP(cleanup_url, CURLU *, curl_url_cleanup)
 DEFINE_CLEANUP(cleanup_curl_text, char *, curl_free)
@@ -21,20 +24,20 @@ DEFINE_CLEANUP(cleanup_names, GENERAL_NAMES *, GENERAL_NAMES_free)
  * ---------------------------------------
  */
 
-/* Codes that libcurl has no more, or gives for other protocols only, are left to the default. */
+/* Obsolete codes, and those of other protocols, get the default. */
 static const struct meaning {
     CURLcode code;
     enum err_kind kind;
 } meanings[] = {
     {CURLE_OK, ERR_NONE},
-    /* The server is not the one that we trust, or sends what we do not take. */
+    /* The server is not trusted, or sends an invalid reply. */
     {CURLE_PEER_FAILED_VERIFICATION, ERR_UNTRUSTED},
     {CURLE_SSL_ISSUER_ERROR, ERR_UNTRUSTED},
     {CURLE_SSL_PINNEDPUBKEYNOTMATCH, ERR_UNTRUSTED},
     {CURLE_SSL_INVALIDCERTSTATUS, ERR_UNTRUSTED},
-    {CURLE_WRITE_ERROR, ERR_UNTRUSTED}, /* our own: the reply is over its ceiling */
+    {CURLE_WRITE_ERROR, ERR_UNTRUSTED}, /* from our callback: the reply is over its limit */
     {CURLE_FILESIZE_EXCEEDED, ERR_UNTRUSTED},
-    /* Our own files, memory and libraries. */
+    /* This machine's files, memory and libraries. */
     {CURLE_OUT_OF_MEMORY, ERR_LOCAL},
     {CURLE_FAILED_INIT, ERR_LOCAL},
     {CURLE_NOT_BUILT_IN, ERR_LOCAL},
@@ -49,7 +52,7 @@ static const struct meaning {
     {CURLE_SSL_ENGINE_NOTFOUND, ERR_LOCAL},
     {CURLE_SSL_ENGINE_SETFAILED, ERR_LOCAL},
     {CURLE_SSL_ENGINE_INITFAILED, ERR_LOCAL},
-    /* The address as it is configured. */
+    /* The configured address. */
     {CURLE_URL_MALFORMAT, ERR_REFUSED},
     {CURLE_UNSUPPORTED_PROTOCOL, ERR_REFUSED},
 };
@@ -68,7 +71,7 @@ uint32_t http_retry_after_s(const char *value, uint64_t now_s)
     time_t date;
 
     if (isdigit((unsigned char)*value)) {
-        /* Digits first: curl_getdate takes eight of them for a day. */
+        /* Try digits first: curl_getdate would take eight of them for a date. */
         for (; isdigit((unsigned char)*value) && seconds <= UINT32_MAX; value++)
             seconds = seconds * 10 + (uint64_t)(*value - '0');
         if (seconds <= UINT32_MAX && *value != '\0')
@@ -89,11 +92,12 @@ struct http_call {
     struct http_response *response;
     struct curl_slist *headers, *connect_to;
     struct bytes body;
-    bool too_large, no_memory;              /* what kept the reply from being taken in */
-    uint64_t began_ms, began_boot_ms;       /* on the wall clock, and on the boot clock */
-    uint64_t sent_boot_ms, replied_boot_ms; /* the request's first byte, the reply's last head */
+    bool too_large, no_memory;        /* why the reply could not be stored */
+    uint64_t began_ms, began_boot_ms; /* on the wall clock, and on the boot clock */
+    uint64_t sent_boot_ms,
+        replied_boot_ms; /* of the request's first byte and the reply's last header */
     char error[CURL_ERROR_SIZE];
-    char whom[2 * HTTP_LOCATION_BYTES]; /* who was to be verified, and against what */
+    char whom[2 * HTTP_LOCATION_BYTES]; /* the server's name and the trust store, for texts */
 };
 
 void http_response_free(struct http_response *response)
@@ -114,7 +118,7 @@ static void destroy_call(struct slot *slot)
     slot_free(slot);
 }
 
-/* The CA's own certificate may be good: a machine that has just booted may know no time yet. */
+/* The CA's certificate may be valid: a machine that has just booted may have a wrong clock. */
 static const char *advise(const struct http_call *call, CURLcode how)
 {
     long found = X509_V_OK;
@@ -124,10 +128,10 @@ static const char *advise(const struct http_call *call, CURLcode how)
     curl_easy_getinfo(call->transfer.easy, CURLINFO_SSL_VERIFYRESULT, &found);
     if (found == X509_V_ERR_HOSTNAME_MISMATCH)
         return "; the server's certificate has neither a DNS name nor an IP address as "
-               "subjectAltName, and its common name does not count (RFC 9525); have one issued "
-               "with the server's name as subjectAltName";
+               "subjectAltName, and its common name is not used (RFC 9525); have a certificate "
+               "issued with the server's name as subjectAltName";
     return found == X509_V_ERR_CERT_NOT_YET_VALID || found == X509_V_ERR_CERT_HAS_EXPIRED
-               ? "; is this machine's clock right?"
+               ? "; check this machine's clock"
                : "";
 }
 
@@ -149,9 +153,9 @@ static bool names_a_host(const X509 *certificate)
 }
 
 /*
- * Where a certificate has no such name, libcurl compares the common name, which RFC 9525 section 2
- * has done away with: anything may stand there. libcurl leaves the names to itself and never
- * verifies them through OpenSSL, so that the error is ours alone.
+ * If a certificate has no such name, libcurl compares the common name, which RFC 9525 section 2
+ * forbids: it may hold any text. libcurl never verifies names through OpenSSL, so this error code
+ * comes only from here.
  */
 static int on_verified(int good, X509_STORE_CTX *store)
 {
@@ -192,7 +196,7 @@ static void describe(const struct http_call *call, CURLcode how, struct err *err
     }
 }
 
-/* Tells the server's time, unless our own clock was set on the way. */
+/* Reports the server's time, unless our clock was set during the request. */
 static void tell_date(struct http_call *call)
 {
     CURL *easy = call->transfer.easy;
@@ -217,7 +221,6 @@ static void tell_date(struct http_call *call)
     http_loop_tell_date(call->transfer.loop, &dated);
 }
 
-/* What the reply asks us to wait. */
 static uint32_t retry_after(CURL *easy)
 {
     uint64_t now_s = clock_now_s();
@@ -259,8 +262,8 @@ static void on_ended(struct http_transfer *transfer, CURLcode how)
 }
 
 /*
- * libcurl's own CURLINFO_STARTTRANSFER_TIME is no measure of the reply: with HTTP/2 it is when the
- * body of a POST began to be sent, as if a slow CA had answered at once.
+ * CURLINFO_STARTTRANSFER_TIME does not measure the reply: with HTTP/2 it is the time when the body
+ * of a POST began to be sent, so a slow CA would seem to answer at once.
  */
 static int on_sending(void *arg, char *their_ip, char *our_ip, int their_port, int our_port)
 {
@@ -274,7 +277,7 @@ static int on_sending(void *arg, char *their_ip, char *our_ip, int their_port, i
     return CURL_PREREQFUNC_OK;
 }
 
-/* A 100 or 103 has no Date: the head that counts is the last one. */
+/* A 100 or 103 has no Date: only the last header block counts. */
 static size_t on_header(char *line, size_t size, size_t count, void *arg)
 {
     struct http_call *call = arg;
@@ -318,7 +321,8 @@ static bool add_token(struct http_call *call, const struct secret *token, struct
     return true;
 }
 
-/* libcurl keeps a copy of the text; without memory the option would be left out silently. */
+/* libcurl copies the text; without the check, running out of memory would silently leave the option
+ * unset. */
 static bool set_text(CURL *easy, CURLoption option, const char *text)
 {
     return curl_easy_setopt(easy, option, text) == CURLE_OK;
@@ -338,8 +342,8 @@ static bool set_headers(struct http_call *call, const struct http_request *reque
 }
 
 /*
- * Verifies `name` while the connection goes to the URL's own host: libcurl verifies the host of the
- * URL, so the URL names `name` and CONNECT_TO and Host bring it to where it belongs.
+ * Verifies `name` while connecting to the URL's own host: libcurl verifies the host of the URL, so
+ * the URL gets `name`, and CONNECT_TO and Host name the real host.
  */
 static bool set_server_name(struct http_call *call, const char *url, const char *name,
                             struct err *err)
@@ -373,20 +377,19 @@ static bool set_trust(CURL *easy, const struct http_peer *peer)
     curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);
     if (curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_tls_context) != CURLE_OK)
         return false;
-    /* Both are set: the one left alone would go on trusting the whole system store beside ours. */
+    /* Set both: an option that is not set would add the system's store to ours. */
     if ((peer->ca_file != NULL || peer->ca_path != NULL) &&
         (!set_text(easy, CURLOPT_CAINFO, peer->ca_file) ||
          !set_text(easy, CURLOPT_CAPATH, peer->ca_path)))
         return false;
-    /* "" keeps libcurl from looking at https_proxy and no_proxy in the environment. */
+    /* "" keeps libcurl from reading https_proxy and no_proxy of the environment. */
     return set_text(easy, CURLOPT_SSLCERT, peer->client_certificate) &&
            set_text(easy, CURLOPT_SSLKEY, peer->client_key) &&
            set_text(easy, CURLOPT_NOPROXY, "") &&
            set_text(easy, CURLOPT_PROXY, peer->proxy == NULL ? "" : peer->proxy);
 }
 
-/* The URL without its path, the name that its certificate must be for, and where the trust is from.
- */
+/* Notes the URL without its path, the name that the certificate must have, and the trust store. */
 static void note_whom(struct http_call *call, const struct http_request *request)
 {
     const struct http_peer *peer = request->peer;
@@ -394,12 +397,12 @@ static void note_whom(struct http_call *call, const struct http_request *request
     size_t length = host == NULL ? 0 : strcspn(host + 3, "/") + (size_t)(host + 3 - request->url);
     const char *trust = peer->ca_file != NULL ? peer->ca_file : peer->ca_path;
 
-    snprintf(call->whom, sizeof call->whom, "the server is %.*s%s%s, held against %s%s",
+    snprintf(call->whom, sizeof call->whom, "the server is %.*s%s%s, verified with %s%s",
              (int)length, request->url, peer->tls_server_name == NULL ? "" : " by the name ",
              peer->tls_server_name == NULL ? "" : peer->tls_server_name,
              peer->ca_file != NULL   ? "ca_file "
              : peer->ca_path != NULL ? "ca_path "
-                                     : "the system's CAs, since there is no ca_file",
+                                     : "the system's CAs, since ca_file is not set",
              trust == NULL ? "" : trust);
 }
 
@@ -407,14 +410,14 @@ static bool set_limits(CURL *easy, const struct http_peer *peer)
 {
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    /* Else the end of a transfer waits for name servers that do not answer (curl#8515). */
+    /* Without it, ending a transfer waits for name servers that do not answer (curl#8515). */
     curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT, (long)peer->timeout_s);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, (long)peer->connect_timeout_s);
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
     curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, peer->own_connection ? 1L : 0L);
     curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, peer->own_connection ? 1L : 0L);
-    /* Wait for a connection that can be shared instead of opening one more. */
+    /* Wait for a connection that can be shared instead of opening another one. */
     curl_easy_setopt(easy, CURLOPT_PIPEWAIT, peer->own_connection ? 0L : 1L);
     return set_text(easy, CURLOPT_UNIX_SOCKET_PATH, peer->unix_socket) &&
            set_text(easy, CURLOPT_PROTOCOLS_STR, peer->plain ? "http,https" : "https");
@@ -490,7 +493,7 @@ struct slot *http_admin_start(struct http_loop *loop, const struct http_admin_or
         .plain = true,
         .own_connection = true,
     };
-    /* Without it some servers answer 411 to a method that usually carries a body. */
+    /* Without Content-Length some servers answer 411 to a method that usually has a body. */
     const bool bodiless = strcmp(order->method, "GET") == 0 || strcmp(order->method, "DELETE") == 0;
     const struct http_request request = {
         .peer = &peer,

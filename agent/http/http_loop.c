@@ -16,10 +16,10 @@ bool http_library_open(struct err *err)
 
     if (code != CURLE_OK)
         return err_set(err, ERR_LOCAL, "cannot set up libcurl: %s", curl_easy_strerror(code));
-    /* How the server is verified is set at OpenSSL, see http_call.c. */
+    /* http_call.c sets a verification callback of OpenSSL. */
     return (tls != NULL && strstr(tls, "OpenSSL/") != NULL) ||
            err_set(err, ERR_LOCAL,
-                   "this libcurl does TLS by %s; install the one that uses OpenSSL (libcurl4)",
+                   "this libcurl uses %s for TLS; install the one that uses OpenSSL (libcurl4)",
                    tls == NULL ? "nothing" : tls);
 }
 
@@ -43,14 +43,14 @@ struct http_pool {
     uint64_t born_us; /* on the boot clock */
     void (*on_turned)(void *arg);
     void *arg;
-    bool in_use;   /* it must not be freed underneath */
-    bool undriven; /* a socket or timer of libcurl's could not be watched */
+    bool in_use;   /* it must not be freed now */
+    bool undriven; /* a socket or timer of libcurl could not be watched */
     bool spoiled, retired, closing;
 };
 
 static void free_pool(struct http_pool *pool)
 {
-    /* Closing tells on_socket to drop the sources of all connections that were kept. */
+    /* While closing, on_socket drops the sources of all kept connections. */
     pool->closing = true;
     curl_multi_cleanup(pool->multi);
     sd_event_source_disable_unref(pool->timer);
@@ -79,8 +79,8 @@ static void give_back(struct http_transfer *transfer)
 }
 
 /*
- * Nothing would drive the transfers any more: they end. libcurl itself leaves them in limbo when
- * one of its callbacks fails (curl#8114), so ours do not.
+ * Ends all transfers, since no event would continue them. libcurl leaves transfers hanging when one
+ * of its callbacks fails (curl#8114), so our callbacks never fail.
  */
 static void abandon_undriven(struct http_pool *pool)
 {
@@ -99,7 +99,7 @@ static void abandon_undriven(struct http_pool *pool)
     pool->in_use = in_use;
 }
 
-/* Whether another connection may lead to a server that does better. */
+/* Whether another connection may reach a healthier server. */
 static bool is_spoilt_by(const struct http_transfer *transfer, CURLcode how)
 {
     long status = 0;
@@ -107,12 +107,12 @@ static bool is_spoilt_by(const struct http_transfer *transfer, CURLcode how)
     if (transfer->own_connection)
         return false;
     curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
-    /* 472 to 474 are Vault's standbys. */
+    /* 472 to 474 are statuses of Vault's standbys. */
     return how != CURLE_OK || status >= 500 || (status >= 472 && status <= 474);
 }
 
-/* Hands over what has ended; the message is dead once its handle is removed, so it is read first.
- */
+/* Delivers the ended transfers. Reads each message before removing its handle, which frees the
+ * message. */
 static void deliver(struct http_pool *pool)
 {
     CURLMsg *message;
@@ -137,7 +137,7 @@ static void drive(struct http_pool *pool, curl_socket_t fd, int what)
     int running;
 
     pool->in_use = true;
-    /* Without memory libcurl forgets a socket or a timer of its own, and says so only here. */
+    /* If memory runs out, libcurl drops a socket or timer and reports it only here. */
     if (curl_multi_socket_action(pool->multi, fd, what, &running) != CURLM_OK)
         pool->undriven = true;
     deliver(pool);
@@ -215,8 +215,8 @@ static int on_set_timer(CURLM *multi, long wait_ms, void *arg)
     return 0;
 }
 
-/* `max_connections` is the most to one host; 0 sets no limit. `active` counts the transfers that
- * are on the wire; pools share it. NULL if memory ran out. */
+/* `max_connections` is the limit for one host; 0 is no limit. `active` counts the transfers on the
+ * wire of all pools. NULL if memory ran out. */
 static struct http_pool *new_pool(sd_event *event, unsigned max_connections, unsigned *active,
                                   void (*on_turned)(void *arg), void *arg)
 {
@@ -246,8 +246,8 @@ static struct http_pool *new_pool(sd_event *event, unsigned max_connections, uns
     return pool;
 }
 
-/* No transfer is added any more. Every connection is closed, and the pool freed, when the last
- * transfer has left it. */
+/* The pool gets no more transfers. When the last one has ended, all connections are closed and the
+ * pool is freed. */
 static void retire_pool(struct http_pool *pool)
 {
     if (pool == NULL)
@@ -256,7 +256,7 @@ static void retire_pool(struct http_pool *pool)
     free_if_done(pool);
 }
 
-/* False if memory ran out: then all others of the pool have ended, too. */
+/* False if memory ran out: then all other transfers of the pool have ended as well. */
 static bool add_to_pool(struct http_pool *pool, struct http_transfer *transfer)
 {
     if (curl_multi_add_handle(pool->multi, transfer->easy) != CURLM_OK)
@@ -283,7 +283,7 @@ static void remove_from_pool(struct http_transfer *transfer)
     free_if_done(pool);
 }
 
-/* Whether the next transfer had better use another one. */
+/* Whether the next transfer should use another pool. */
 static bool is_spoiled(const struct http_pool *pool)
 {
     return pool->spoiled || clock_boot_us() - pool->born_us > GOOD_FOR_S * 1000000ULL;
@@ -295,7 +295,7 @@ static bool is_spoiled(const struct http_pool *pool)
 
 struct http_loop {
     sd_event *event;
-    struct http_pool *pool; /* for the next transfers; NULL while at rest */
+    struct http_pool *pool; /* for the next transfers; NULL while idle */
     sd_event_source *rest;
     unsigned most, active, most_connections;
     struct http_transfer *first, **end; /* queued */
@@ -448,7 +448,7 @@ bool http_loop_add(struct http_loop *loop, struct http_transfer *transfer, struc
     }
     if (put_on_wire(loop, transfer))
         return true;
-    /* It may have taken others with it. */
+    /* Other transfers may have ended with it. */
     on_turned(loop);
     return err_memory(err);
 }

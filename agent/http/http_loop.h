@@ -1,12 +1,12 @@
 /*
- * http_loop - the calls of one kind, in order, over connections that they share
+ * http_loop - carries out the calls of one kind in order, over shared connections
  *
- * All calls share one pool, so that they share one HTTP/2 connection where the server offers it,
- * else a few HTTP/1.1 ones; at most `max_in_flight` are on the wire and the rest wait in order.
- * After a call that failed, and after ten minutes, the next ones use new connections. After five
- * seconds without calls the pool is closed: an idle agent holds no connection, no TLS session, no
- * cached CA store and, since HTTP/2 keeps the headers of a connection, no second copy of the token,
- * and starts with fresh DNS when it wakes up.
+ * All calls share one pool: one HTTP/2 connection if the server supports it, else a few HTTP/1.1
+ * ones; at most `max_in_flight` calls are on the wire and the rest wait in order. After a failed
+ * call, and after ten minutes, the next calls use new connections. After five seconds without calls
+ * the pool is closed: an idle agent has no connection, no TLS session, no cached CA store and,
+ * since HTTP/2 keeps the headers of a connection, no second copy of the token; its next call looks
+ * up DNS names again.
  */
 #ifndef LEAFD_HTTP_HTTP_LOOP_H
 #define LEAFD_HTTP_HTTP_LOOP_H
@@ -26,22 +26,22 @@ struct http_transfer {
     struct http_loop *loop;
     struct http_pool *pool; /* while it is on the wire */
     CURL *easy;             /* borrowed; CURLOPT_PRIVATE points to this struct */
-    bool own_connection;    /* how it ends says nothing about others */
+    bool own_connection;    /* its failure does not affect other transfers */
     void (*on_ended)(struct http_transfer *transfer, CURLcode how);
     struct http_transfer *next; /* in the loop's queue, or among those on the wire */
     enum { TRANSFER_IDLE, TRANSFER_QUEUED, TRANSFER_ACTIVE } progress;
 };
 
-/* A reply that told the server's time. */
+/* A reply with a Date header. */
 struct http_dated {
-    uint64_t date_s;      /* its Date, in seconds since 1970 */
-    uint64_t received_ms; /* when it began to arrive, by the wall clock */
-    uint64_t took_ms;     /* from the request to that moment, by a clock that nobody sets */
+    uint64_t date_s;      /* the Date, in seconds since 1970 */
+    uint64_t received_ms; /* when the reply began to arrive, by the wall clock */
+    uint64_t took_ms;     /* from the request to that time, by the boot clock */
 };
 
 typedef void http_date_seen(void *arg, const struct http_dated *dated);
 
-/* A reply that sent a request on to another server; HOST:PORT of both. */
+/* A redirect to another server; HOST:PORT of both. */
 struct http_redirect {
     const char *from, *to;
     const char *why_not; /* NULL: it was followed */
@@ -49,14 +49,14 @@ struct http_redirect {
 
 typedef void http_redirect_seen(void *arg, const struct http_redirect *redirect);
 
-/* http_library_open - sets libcurl up for the process; before all else */
+/* http_library_open - sets up libcurl for the process; call it first */
 bool http_library_open(struct err *err);
 
 /*
  * http_loop_open - a loop of transfers in `event`, which it borrows
  *
- * `max_connections` is the most to one host; 0 sets no limit. To libcurl all Unix sockets are one
- * host. Fails with class local.
+ * `max_connections` is the limit for one host; 0 is no limit. libcurl counts all Unix sockets as
+ * one host. Fails with class local.
  */
 bool http_loop_open(sd_event *event, unsigned max_in_flight, unsigned max_connections,
                     struct http_loop **ret_loop, struct err *err);
@@ -64,22 +64,22 @@ bool http_loop_open(sd_event *event, unsigned max_in_flight, unsigned max_connec
 /* http_loop_close - ends the loop; every transfer has been removed before. NULL is fine */
 void http_loop_close(struct http_loop *loop);
 
-/* http_loop_limit - changes how many transfers may be on the wire; those that are stay there */
+/* http_loop_limit - changes how many transfers may be on the wire; running ones go on */
 void http_loop_limit(struct http_loop *loop, unsigned max_in_flight);
 
 /* http_loop_watch_dates - calls on_dated for every reply with a Date from now on */
 void http_loop_watch_dates(struct http_loop *loop, http_date_seen *on_dated, void *arg);
 
-/* http_loop_tell_date - tells whoever watches the dates */
+/* http_loop_tell_date - calls the watcher of dates */
 void http_loop_tell_date(const struct http_loop *loop, const struct http_dated *dated);
 
-/* http_loop_watch_redirects - calls on_redirect for every reply that sends a request on */
+/* http_loop_watch_redirects - calls on_redirect for every redirect from now on */
 void http_loop_watch_redirects(struct http_loop *loop, http_redirect_seen *on_redirect, void *arg);
 
-/* http_loop_tell_redirect - tells whoever watches the redirects */
+/* http_loop_tell_redirect - calls the watcher of redirects */
 void http_loop_tell_redirect(const struct http_loop *loop, const struct http_redirect *redirect);
 
-/* http_loop_renew - the next transfers use new connections, which may lead to another server */
+/* http_loop_renew - makes the next transfers use new connections, which may reach another server */
 void http_loop_renew(struct http_loop *loop);
 
 /* http_loop_event - the event loop that it runs in, borrowed */
@@ -93,7 +93,7 @@ sd_event *http_loop_event(struct http_loop *loop);
  */
 bool http_loop_add(struct http_loop *loop, struct http_transfer *transfer, struct err *err);
 
-/* http_loop_remove - takes a transfer out, wherever it is; on_ended does not run any more */
+/* http_loop_remove - removes a transfer, queued or running; on_ended does not run any more */
 void http_loop_remove(struct http_transfer *transfer);
 
 #endif

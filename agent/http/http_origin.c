@@ -15,7 +15,7 @@
 DEFINE_CLEANUP(cleanup_url, CURLU *, curl_url_cleanup)
 DEFINE_CLEANUP(cleanup_curl_text, char *, curl_free)
 
-/* One form for each name, as far as DNS and TLS take them for the same. */
+/* Normalises names that DNS and TLS take as equal. */
 static bool take_host(const char *host, struct http_origin *origin)
 {
     size_t length = strlen(host);

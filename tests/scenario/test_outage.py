@@ -399,8 +399,8 @@ def test_a_ca_whose_certificate_is_not_trusted_gets_no_token(devca, site, tmp_pa
         assert done.events("failed")[0]["class"] == "untrusted", done.err
         told = done.events("login-failed")[0]["message"]
         assert devca.address in told
-        assert {"foreign": f"held against ca_file {other}", "system": "held against the system's CAs",
-                "name": f"by the name vault.example.test, held against ca_file {devca.ca_file}"}[name] in told, told
+        assert {"foreign": f"verified with ca_file {other}", "system": "verified with the system's CAs",
+                "name": f"by the name vault.example.test, verified with ca_file {devca.ca_file}"}[name] in told, told
     assert devca.requests("auth/") == 0
 
 
@@ -555,7 +555,7 @@ WRONG_ROLES = [
     ("request-names", "", ("a.example.test is missing", "request_names = yes")),
     ("client-only", "usage = server", ("lacks serverAuth", "server_flag")),
     ("needs-cn", "", ("common_name", "set common_name")),
-    ("no-such-role", "", ("unknown role", "look at pki_mount and pki_role")),
+    ("no-such-role", "", ("unknown role", "check pki_mount and pki_role")),
 ]
 
 
