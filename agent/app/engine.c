@@ -122,10 +122,10 @@ static void on_disk_stuck(void *arg, const char *directory, bool is_stuck)
 
     (void)arg;
     if (is_stuck)
-        event_emit(
-            &event,
-            "the disk of %s has not answered for %ds; sets on it wait, all others go on; check whether the file system is frozen or its server is down",
-            directory, WORKER_TELL_AFTER_MS / 1000);
+        event_emit(&event,
+                   "the disk of %s has not answered for %ds; sets on it wait, all others go on; "
+                   "check whether the file system is frozen or its server is down",
+                   directory, WORKER_TELL_AFTER_MS / 1000);
     else
         event_emit(&event, "the disk of %s answers again", directory);
 }
@@ -400,9 +400,9 @@ struct slot *engine_revoke_token(struct engine *engine, slot_done *on_done, void
     if (!engine->config->auth.revoke_on_exit)
         return NULL;
     if (ca_has_leases(engine->tools.ca))
-        event_emit(
-            &(struct event){.kind = EVENT_ADVICE},
-            "the token is not revoked, because the CA would revoke the certificates that were leased with it (generate_lease); they end when the token's lease ends");
+        event_emit(&(struct event){.kind = EVENT_ADVICE},
+                   "the token is not revoked, because the CA would revoke the certificates that "
+                   "were leased with it (generate_lease); they end when the token's lease ends");
     return ca_log_out_start(engine->tools.ca, on_done, arg, &err);
 }
 

@@ -19,8 +19,8 @@ struct engine {
     struct clock_skew skew;
     struct told_failure told_login, told_renewal; /* of the session */
     char redirect_told[ENGINE_REDIRECT_BYTES];    /* the last redirect that was logged; "": none */
-    int64_t
-        early_paid_us; /* on the boot clock: the budget of early tries after clock steps, see may_try_early */
+    int64_t early_paid_us; /* on the boot clock: the budget of early tries after clock steps, see
+                              may_try_early */
     struct config *config;
     struct cert **certs; /* sorted by name */
     size_t count;

@@ -295,9 +295,10 @@ static void on_loaded(void *arg, const struct err *load_err)
     if (err.kind == ERR_NONE && !start(serve, &err))
         stop(serve);
     if (serve->daemon == NULL && !serve->told)
-        event_emit(&(struct event){.kind = EVENT_CONTROL_FAILED},
-                   "commands at %s get no reply: %s; install libmicrohttpd (Debian: libmicrohttpd12)",
-                   serve->path, err.text);
+        event_emit(
+            &(struct event){.kind = EVENT_CONTROL_FAILED},
+            "commands at %s get no reply: %s; install libmicrohttpd (Debian: libmicrohttpd12)",
+            serve->path, err.text);
     serve->told = serve->daemon == NULL;
     if (serve->daemon == NULL)
         close(accept4(serve->listen_fd, NULL, NULL, SOCK_CLOEXEC));
@@ -312,8 +313,8 @@ static void take_connection(struct serve *serve, int fd)
 
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 ||
         (peer.uid != 0 && peer.uid != geteuid())) {
-        event_emit(&(struct event){.kind = EVENT_DETAIL},
-                   "refused a client of uid %u at %s", (unsigned)peer.uid, serve->path);
+        event_emit(&(struct event){.kind = EVENT_DETAIL}, "refused a client of uid %u at %s",
+                   (unsigned)peer.uid, serve->path);
         close(fd);
         return;
     }

@@ -26,9 +26,10 @@ struct ca_signed {
 
 /* The CA's rules for one certificate; NULL where the CA does not describe them. */
 struct ca_terms {
-    const char *path;          /* the CA's endpoint that signs it */
-    bool may_sign;             /* the session may use that endpoint */
-    struct text_list bypasses; /* endpoints by which the session could get any name, whatever the role allows */
+    const char *path; /* the CA's endpoint that signs it */
+    bool may_sign;    /* the session may use that endpoint */
+    struct text_list
+        bypasses; /* endpoints by which the session could get any name, whatever the role allows */
     const struct mount_terms *mount;
     const struct role_terms *role;
     const char *issuer_ref; /* the issuer that the section names, or else the role */

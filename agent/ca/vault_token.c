@@ -28,14 +28,15 @@ struct vault_token {
     ca_session_listener *on_change;
     void *arg;
 
-    struct vault_grant grant;        /* of the token in use; grant.token is empty if there is none */
-    unsigned number, refused_number; /* of the token in use; of the last token that was reported as refused */
-    unsigned worked_number;          /* of the last token that the CA accepted */
-    uint64_t spent;                  /* requests that were sent with the token in use */
-    struct secret dropped;           /* the previous token, while there is none */
-    unsigned first_number;           /* the first number of the same token, if it was read again */
-    unsigned leased_number;          /* of the last token with which a certificate was leased; 0: none */
-    uint64_t ends_us;                /* on the boot clock; UINT64_MAX: without end */
+    struct vault_grant grant; /* of the token in use; grant.token is empty if there is none */
+    unsigned number,
+        refused_number; /* of the token in use; of the last token that was reported as refused */
+    unsigned worked_number; /* of the last token that the CA accepted */
+    uint64_t spent;         /* requests that were sent with the token in use */
+    struct secret dropped;  /* the previous token, while there is none */
+    unsigned first_number;  /* the first number of the same token, if it was read again */
+    unsigned leased_number; /* of the last token with which a certificate was leased; 0: none */
+    uint64_t ends_us;       /* on the boot clock; UINT64_MAX: without end */
 
     struct vault_grant coming; /* the result of the login or renewal under way */
     struct vault_reply reply;
@@ -165,7 +166,8 @@ static void on_logged_in(void *arg, const struct err *login_err)
     token->login = slot_drop(token->login);
     if (err.kind == ERR_NONE && is_refused_again(token))
         err_set(&err, ERR_DENIED,
-                "the CA answered 403 to this token, and no other token is there yet; it has expired, has no uses left, or its policies lack the path");
+                "the CA answered 403 to this token, and no other token is there yet; it has "
+                "expired, has no uses left, or its policies lack the path");
     if (err.kind != ERR_NONE) {
         err_wrap(&err, "login by %s", auth_method_words[token->config->auth.method]);
         note_failure(token, &err);
@@ -279,7 +281,8 @@ static int on_renewal_due(sd_event_source *source, uint64_t now_us, void *arg)
     (void)source;
     (void)now_us;
     if (token->login != NULL)
-        arm_renewal(token, RENEW_PATIENCE_S * 1000000ULL); /* look-up and renewal never run together */
+        arm_renewal(token,
+                    RENEW_PATIENCE_S * 1000000ULL); /* look-up and renewal never run together */
     if (token->login != NULL || token->renewal != NULL || !vault_token_is_usable(token))
         return 0;
     if (token->grant.unknown) {

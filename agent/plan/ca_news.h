@@ -12,8 +12,9 @@
 #include <stdint.h>
 
 enum {
-    CA_NEWS_IN_A_ROW = 3,    /* polls that must agree before another issuer is believed */
-    CA_NEWS_SPREAD_POLLS = 6 /* the spread in polls; all agents learn of the new CA in its first half */
+    CA_NEWS_IN_A_ROW = 3, /* polls that must agree before another issuer is believed */
+    CA_NEWS_SPREAD_POLLS =
+        6 /* the spread in polls; all agents learn of the new CA in its first half */
 };
 
 /* ca_poll and ca_spread if they are not set: derived from the lifetime. */
@@ -21,9 +22,11 @@ enum {
 
 enum ca_news {
     CA_NEWS_NONE,
-    CA_NEWS_BASELINE, /* the first poll: the role may have another issuer than the one that is named */
-    CA_NEWS_UNSURE,   /* another issuer, but one or two polls may have hit a node that lags behind */
-    CA_NEWS_OTHER_ISSUER /* another issuer, confirmed: an early renewal shows whether it signs for us */
+    CA_NEWS_BASELINE, /* the first poll: the role may have another issuer than the one that is named
+                       */
+    CA_NEWS_UNSURE, /* another issuer, but one or two polls may have hit a node that lags behind */
+    CA_NEWS_OTHER_ISSUER /* another issuer, confirmed: an early renewal shows whether it signs for
+                            us */
 };
 
 /* Keys have the form of certificate_facts.authority_key; "" if not known. */

@@ -25,7 +25,7 @@ struct batch {
     void (*free_job)(void *job);
     bool has_begun; /* later requests get the next batch */
     struct permit permit;
-    struct slot later; /* starts the batch in a later turn */
+    struct slot later; /* starts the batch in a later iteration */
     struct slot *step; /* the running reload */
     struct asker *first, **end;
 };

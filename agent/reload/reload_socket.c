@@ -190,9 +190,9 @@ const char *reload_answer_problem(const char *line, const char *answer)
     case STEP_SET:
         if (told.length == 0)
             return "refused it";
-        return is_asked(order.name, told)
-                   ? NULL
-                   : "put the file into the open transaction of another certificate, which leafd aborts";
+        return is_asked(order.name, told) ? NULL
+                                          : "put the file into the open transaction of another "
+                                            "certificate, which leafd aborts";
     case STEP_COMMIT:
         return strstr(answer, "Success!") == NULL ? "refused it" : NULL;
     case STEP_ABORT:
@@ -307,8 +307,7 @@ static bool write_message(struct opening *opening, struct err *err)
         written = written && add_lines(&message, bytes_text(&file));
     }
     if (!written || !bytes_add(&message, "\n", 1))
-        return err_set(err, ERR_LOCAL, "reload: the message for %s is too long",
-                       opening->socket);
+        return err_set(err, ERR_LOCAL, "reload: the message for %s is too long", opening->socket);
     return secret_keep(&opening->message, message.data, message.length, err);
 }
 

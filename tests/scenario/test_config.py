@@ -520,4 +520,4 @@ def test_a_spread_of_few_polls_is_raised_and_told(site, agent, place, counts):
     done = site.command("check")
     assert done.code == 0, done.err
     told, = [line for line in done.out.splitlines() if "ca_spread" in line]
-    assert place in told and f"ca_spread = 15m is less than 6 times ca_poll, so {counts} counts" in told
+    assert place in told and f"ca_spread = 15m is less than 6 times ca_poll, so leafd uses {counts}" in told
