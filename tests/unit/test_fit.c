@@ -494,7 +494,7 @@ static void other_names_of_others_are_found(void **state)
          NULL},
         {"spiffe://td/ns/" NAMESPACE "/sa/*", "spiffe://td/ns/shop/sa/web", "sa/somebody-else",
          NULL},
-        {"*", "urn:web", "urn:websomebody-else", "allowed_uri_sans='urn:web'; others"},
+        {"*", "urn:web", "urn:websomebody-else", "allowed_uri_sans='urn:web'; other logins"},
         {"spiffe://td/api", "spiffe://td/web", "such as spiffe://td/api", NULL},
         {"spiffe://td/" NAMESPACE, "spiffe://td/web", NULL, NULL},
     };
@@ -513,7 +513,7 @@ static void other_names_of_others_are_found(void **state)
     expect_strangers(&role, &addresses, &pod, NULL, NULL);
     role.knows_networks = true;
     expect_strangers(&role, &addresses, &pod, "every IP address",
-                     "allowed_ip_sans_cidr=10.0.0.1/32,::1/128; others");
+                     "allowed_ip_sans_cidr=10.0.0.1/32,::1/128; other logins");
     role.allowed_ip_sans_cidr = (struct text_list)LIST("10.0.0.0/8");
     expect_strangers(&role, &addresses, &pod, NULL, NULL);
     role = (struct role_terms){.cn_validations = LIST("disabled")};

@@ -75,7 +75,7 @@ static const struct talk_row talks[] = {
            "Host is blocked")},
      {{0}},
      STARTTLS_FAILED,
-     "refuses us: Host is blocke"},
+     "refuses the connection: Host is blocke"},
     {STARTTLS_MYSQL, {SAID("\0\0\0\0")}, {{0}}, STARTTLS_FAILED, "does not speak"},
     {STARTTLS_MYSQL, {SAID("HTTP/1.1 400")}, {{0}}, STARTTLS_FAILED, "does not speak"},
     {STARTTLS_SMTP,
