@@ -444,7 +444,7 @@ static void hosts_of_others_are_found(void **state)
          ".svc' allow_bare_domains=true allow_subdomains=false"},
         {BELOW, "example.com", "api.example.com", "somebody-else.example.com",
          "allowed_domains='api.example.com' allow_bare_domains=true allow_subdomains=false; "
-         "others"},
+         "other logins"},
         {BELOW, "svc", "web.shop.svc", "somebody-else.shop.svc", NULL},
         {BELOW | WILD, "shop.svc", "*.shop.svc", "somebody-else.shop.svc",
          "allowed_domains='*.shop.svc' allow_bare_domains=true"},

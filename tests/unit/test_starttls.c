@@ -41,7 +41,7 @@ struct talk_row {
 
 static const struct talk_row talks[] = {
     {STARTTLS_POSTGRES, {SAID("S")}, {SAID(POSTGRES_REQUEST)}, STARTTLS_READY, ""},
-    {STARTTLS_POSTGRES, {SAID("N")}, {SAID(POSTGRES_REQUEST)}, STARTTLS_FAILED, "ssl = on?"},
+    {STARTTLS_POSTGRES, {SAID("N")}, {SAID(POSTGRES_REQUEST)}, STARTTLS_FAILED, "set ssl = on"},
     {STARTTLS_POSTGRES, {SAID("H")}, {SAID(POSTGRES_REQUEST)}, STARTTLS_FAILED, "does not speak"},
     {STARTTLS_MYSQL,
      {SAID("\x3f\0\0\0\x0a" MYSQL_REST("\xff"))},
