@@ -94,9 +94,22 @@ void clock_watch_close(struct clock_watch *watch)
 /* -- the CA's clock -------------------------------------------------------------------------------
  */
 
+enum { SKEW_WARN_S = 5 }; /* clocks that keep time agree to well below a second */
+
+struct skew {
+    int64_t ahead_ms; /* the CA's clock before ours, in the middle of what is possible */
+    int64_t error_ms; /* so much more or less at most */
+};
+
+enum skew_news {
+    SKEW_NO_NEWS,
+    SKEW_APART,   /* more than SKEW_WARN_S apart, and that was not told yet */
+    SKEW_TOGETHER /* within SKEW_WARN_S again, after it was told otherwise */
+};
+
 enum { WARN_MS = SKEW_WARN_S * 1000, DATE_STEP_MS = 1000 };
 
-struct skew skew_measure(const struct http_dated *reply)
+static struct skew measure_skew(const struct http_dated *reply)
 {
     /* The Date was written during the round trip, and its second was under way. */
     int64_t ours_ms = (int64_t)reply->received_ms - (int64_t)(reply->took_ms / 2);
@@ -114,7 +127,13 @@ static bool differs(int64_t a_ms, int64_t b_ms, int64_t error_ms, int64_t by_ms)
     return llabs(a_ms - b_ms) - error_ms > by_ms;
 }
 
-enum skew_news skew_news_of(const struct skew *skew, int64_t told_ms)
+/*
+ * What of it is worth telling, after `told_ms` was told last; 0: nothing, or that all is well
+ *
+ * A skew that was told is told again once it has certainly changed by more than a quarter, and by
+ * more than SKEW_WARN_S.
+ */
+static enum skew_news news_of(const struct skew *skew, int64_t told_ms)
 {
     int64_t quarter_ms = llabs(told_ms) / 4;
 
@@ -142,8 +161,8 @@ void clock_skew_words(const struct clock_skew *skew, char to[static CLOCK_SKEW_W
 static void on_dated(void *arg, const struct http_dated *dated)
 {
     struct clock_skew *watch = arg;
-    const struct skew skew = skew_measure(dated);
-    enum skew_news news = skew_news_of(&skew, watch->told_ms);
+    const struct skew skew = measure_skew(dated);
+    enum skew_news news = news_of(&skew, watch->told_ms);
     char words[CLOCK_SKEW_WORDS_BYTES];
     const struct event_number skew_s = EVENT_NUMBER(skew.ahead_ms / 1000);
 

@@ -35,31 +35,6 @@ void clock_watch_close(struct clock_watch *watch);
 /* -- the CA's clock -------------------------------------------------------------------------------
  */
 
-enum { SKEW_WARN_S = 5 }; /* clocks that keep time agree to well below a second */
-
-struct skew {
-    int64_t ahead_ms; /* the CA's clock before ours, in the middle of what is possible */
-    int64_t error_ms; /* so much more or less at most */
-};
-
-enum skew_news {
-    SKEW_NO_NEWS,
-    SKEW_APART,   /* more than SKEW_WARN_S apart, and that was not told yet */
-    SKEW_TOGETHER /* within SKEW_WARN_S again, after it was told otherwise */
-};
-
-/* skew_measure - what one reply tells; pure */
-struct skew skew_measure(const struct http_dated *reply);
-
-/*
- * skew_news_of - what of it is worth telling, after `told_ms` was told last; 0: nothing, or that
- * all is well
- *
- * A skew that was told is told again once it has certainly changed by more than a quarter, and by
- * more than SKEW_WARN_S. Pure.
- */
-enum skew_news skew_news_of(const struct skew *skew, int64_t told_ms);
-
 enum { CLOCK_SKEW_WORDS_BYTES = 256 };
 
 /* Initialise with {0}; lives as long as the loop that it watches. */

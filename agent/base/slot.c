@@ -10,8 +10,8 @@ enum { ENDS_AT_ONCE = 32 };
 struct slot_queue {
     struct slot_queue *next; /* in `queues` */
     sd_event_source *later;
-    unsigned users; /* open slots, and the turn under way */
-    uint64_t turn;
+    unsigned users; /* open slots, and the iteration under way */
+    uint64_t iteration;
     TAILQ_HEAD(ends, slot) ended;
 };
 
@@ -53,10 +53,11 @@ static int on_later(sd_event_source *source, void *arg)
     int code;
 
     queue->users++;
-    queue->turn++;
-    /* What ends from here on is for a later turn; a loop that is to end turns no more. */
-    for (unsigned i = 0; i < ENDS_AT_ONCE && (slot = TAILQ_FIRST(&queue->ended)) != NULL &&
-                         slot->turn < queue->turn && sd_event_get_exit_code(loop, &code) < 0;
+    queue->iteration++;
+    /* What ends from here on is for a later iteration; a loop that is to end does not go on. */
+    for (unsigned i = 0;
+         i < ENDS_AT_ONCE && (slot = TAILQ_FIRST(&queue->ended)) != NULL &&
+         slot->iteration < queue->iteration && sd_event_get_exit_code(loop, &code) < 0;
          i++) {
         unqueue(slot);
         /* The receiver may drop the slot: nothing of it is touched after this call. */
@@ -135,7 +136,7 @@ void slot_finish(struct slot *slot, const struct err *err)
     if (slot->has_ended)
         return;
     slot->has_ended = true;
-    slot->turn = slot->queue->turn;
+    slot->iteration = slot->queue->iteration;
     TAILQ_INSERT_TAIL(&slot->queue->ended, slot, entry);
     plan_turn(slot->queue);
 }

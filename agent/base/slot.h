@@ -36,7 +36,7 @@ struct slot_queue;
 struct slot {
     struct slot_queue *queue; /* of its loop */
     TAILQ_ENTRY(slot) entry;  /* in the queue, when it has ended and nobody has heard of it */
-    uint64_t turn;            /* of the queue, in which it ended */
+    uint64_t iteration;       /* of the queue, in which it ended */
     bool has_ended;
     slot_destroy *destroy;
     slot_done *on_done;

@@ -40,7 +40,7 @@ struct ca_site {
     enum aim aim;
     struct luck luck[AIM_COUNT];
 
-    char named[KEY_IDENTIFIER_BYTES], settled[KEY_IDENTIFIER_BYTES];
+    char named[KEY_IDENTIFIER_BYTES], confirmed[KEY_IDENTIFIER_BYTES];
     unsigned in_a_row;
     uint64_t since_s; /* the CA's time of the last poll of the issuer */
     struct vault_lists lists;
@@ -222,11 +222,11 @@ static bool note_named(struct ca_site *site, const char key[static KEY_IDENTIFIE
 
     site->in_a_row = strcmp(site->named, key) == 0 ? site->in_a_row + 1 : 1;
     memcpy(site->named, key, sizeof site->named);
-    if (site->settled[0] == '\0')
-        memcpy(site->settled, key, sizeof site->settled);
-    is_new = strcmp(site->settled, key) != 0 && site->in_a_row >= CA_NEWS_IN_A_ROW;
+    if (site->confirmed[0] == '\0')
+        memcpy(site->confirmed, key, sizeof site->confirmed);
+    is_new = strcmp(site->confirmed, key) != 0 && site->in_a_row >= CA_NEWS_IN_A_ROW;
     if (is_new)
-        memcpy(site->settled, key, sizeof site->settled);
+        memcpy(site->confirmed, key, sizeof site->confirmed);
     return is_new;
 }
 
@@ -234,7 +234,7 @@ static bool note_named(struct ca_site *site, const char key[static KEY_IDENTIFIE
 static bool tell_named(struct ca_watch *watch, struct ca_site *site,
                        const struct ca_named_issuer *named)
 {
-    bool unsure = strcmp(site->named, site->settled) != 0;
+    bool unsure = strcmp(site->named, site->confirmed) != 0;
 
     for (struct ca_interest *at = TAILQ_FIRST(&site->certs); at != NULL; at = watch->next) {
         watch->next = TAILQ_NEXT(at, entry);
@@ -494,7 +494,7 @@ static void forget(const struct ca_watch *watch, struct ca_site *site)
     site->failures = site->in_a_row = 0;
     site->aim = AIM_ISSUER;
     site->since_s = 0;
-    site->named[0] = site->settled[0] = '\0';
+    site->named[0] = site->confirmed[0] = '\0';
     memset(site->luck, 0, sizeof site->luck);
     vault_lists_end(&site->lists);
     site->lists = (struct vault_lists){0};

@@ -461,7 +461,7 @@ static void a_reply_tells_the_skew_as_far_as_it_is_certain(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        struct skew skew = skew_measure(&cases[i].reply);
+        struct skew skew = measure_skew(&cases[i].reply);
 
         assert_true(skew.ahead_ms == cases[i].ahead_ms);
         assert_true(skew.error_ms == cases[i].error_ms);
@@ -497,7 +497,7 @@ static void a_skew_is_news_once_and_when_it_changes(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++)
-        if (skew_news_of(&cases[i].skew, cases[i].told_ms) != cases[i].news)
+        if (news_of(&cases[i].skew, cases[i].told_ms) != cases[i].news)
             fail_msg("case %zu", i);
 }
 
