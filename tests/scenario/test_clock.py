@@ -115,7 +115,7 @@ def test_a_machine_that_boots_in_1970_without_a_certificate_gets_one_when_its_cl
     clock.stand_at(10)
     run = start()
     failed = run.wait_event("login-failed")[0]
-    assert failed["class"] == "untrusted" and "is this machine's clock right?" in failed["message"]
+    assert failed["class"] == "untrusted" and "check this machine's clock" in failed["message"]
     assert ca.requests("auth/") == 0
     clock.off_by(0, tell=True)
     run.wait_ready()
