@@ -21,6 +21,7 @@
 #include "http/http_loop.h"
 
 #include <getopt.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -338,6 +339,9 @@ int main(int argc, char **argv)
     if (keeper_is_wanted(argc, argv))
         return keeper_run(argv);
     harden_begin();
+    /* One heap for all threads: what a second one costs, to set up and to keep, is never won back
+     * by threads that wait for the CA and for the disk. */
+    mallopt(M_ARENA_MAX, 1);
     if (!shortage_watch_libraries())
         return complain("OpenSSL was used before it was set up", NULL);
     setvbuf(stdout, NULL, _IOLBF, 0);

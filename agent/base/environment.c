@@ -13,8 +13,12 @@ static const char *const allowed[] = {
 
 enum { ALLOWED = sizeof allowed / sizeof *allowed, TOKENS = sizeof tokens / sizeof *tokens };
 
+/* Debian's libcurl brings GnuTLS along, which nobody uses: it need not set itself up at each start
+ * (gnutls_global_init(3)). */
+static char without_gnutls[] = "GNUTLS_NO_IMPLICIT_INIT=1";
+
 static char **original; /* the kernel's block; NULL: not narrowed */
-static char *narrowed[ALLOWED + 1];
+static char *narrowed[ALLOWED + 2];
 static struct secret token;
 
 /* The value in an entry of that name, or NULL. */
@@ -50,6 +54,7 @@ void environment_narrow(void)
         if (value != NULL)
             narrowed[count++] = value - strlen(allowed[i]) - 1;
     }
+    narrowed[count] = without_gnutls;
     environ = narrowed;
 }
 
