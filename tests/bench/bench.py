@@ -1,12 +1,14 @@
 #!/usr/bin/python3
 """bench.py: what leafd costs, beside the CA's own maximum and beside its peers, all in one run.
 
-    LEAFD=./leafd tests/bench/bench.py [--full] [--ca devca|PROGRAM] [--certs N]... [--no-peers]
+    LEAFD=./leafd tests/bench/bench.py [--full] [--small LEAFD] [--ca devca|PROGRAM] [--certs N]... [--no-peers]
 
-The short form takes under a minute: 1 and 1,000 certificates, 200 for peers. --full adds 10,000, 1,000 for peers, and more
-rounds. The CA is a real server (see tests/scenario/real_ca.py), or tests/devca. It gets one core and whoever talks to it
-another, so that neither takes the other's time: in production they are different machines. Sets go to tmpfs, as in a pod.
-What a figure says depends on the machine; compare within one run.
+The short form takes about a minute: 1 and 1,000 certificates, 200 for peers. --full adds 10,000, 1,000 for peers, and more
+rounds; it ends within half an hour, or says what it waited for. --small names a second leafd, built with a libcurl of its own
+(configure --with-curl), for the first files and the memory of one certificate. The CA is a real server (see
+tests/scenario/real_ca.py), or tests/devca. It gets one core and whoever talks to it another, so that neither takes the other's
+time: in production they are different machines. Sets go to tmpfs, as in a pod. What a figure says depends on the machine;
+compare within one run.
 """
 import argparse
 import json
@@ -15,6 +17,7 @@ import pathlib
 import platform
 import re
 import shutil
+import signal
 import statistics
 import subprocess
 import tempfile
@@ -29,8 +32,10 @@ import scene
 from devca import DevCa
 from real_ca import RealCa, find_real_ca, version_of
 
-CA_CORE, CLIENT_CORE = ["taskset", "-c", "0"], ["taskset", "-c", "1"]
+CORES = sorted(os.sched_getaffinity(0))
+CA_CORE, CLIENT_CORE = ["taskset", "-c", str(CORES[0])], ["taskset", "-c", str(CORES[-1])]
 IN_FLIGHT = 16
+MOST_S, FULL_MOST_S = 10 * 60, 30 * 60
 
 LEAFD = """
 [vault]
@@ -152,21 +157,19 @@ def measure_load(bench, requests):
 
 class Ours:
     """leafd, as the peers are seen."""
-    name = "leafd"
 
-    def __init__(self, bench):
-        self.bench = bench
+    def __init__(self, bench, program=scene.LEAFD, name="leafd"):
+        self.bench, self.program, self.name = bench, program, name
 
     def command(self, _words, names, once):
-        return [scene.LEAFD, "once" if once else "run", "-c", self.bench.configure(len(names))]
+        return [self.program, "once" if once else "run", "-c", self.bench.configure(len(names))]
 
     @staticmethod
     def files(name):
         return [f"{name}/tls.crt", f"{name}/tls.key", f"{name}/ca.crt"]
 
-    @staticmethod
-    def size_mb():
-        return os.path.getsize(scene.LEAFD) / 1e6
+    def size_mb(self):
+        return os.path.getsize(self.program) / 1e6
 
 
 def files_of(agent, bench, name):
@@ -174,19 +177,43 @@ def files_of(agent, bench, name):
     return [bench.out / file for file in names]
 
 
-def first_files(bench, agent):
+def start_on(cores, argv, log):
+    """Starts it there, without a program in front that would be measured as well."""
+    os.sched_setaffinity(0, cores)
+    try:
+        return subprocess.Popen(argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    finally:
+        os.sched_setaffinity(0, CORES)
+
+
+def first_files(bench, agent, cores):
     """One certificate with a token at hand: (ms from exec to the last file, ms of processor until its end)."""
     bench.fresh()
-    argv = [*CLIENT_CORE, *agent.command(bench.words, ["c0"], True)]
-    files = files_of(agent, bench, "c0")
+    argv, files = agent.command(bench.words, ["c0"], True), files_of(agent, bench, "c0")
     with open(bench.folder / "first.log", "wb") as log:
         begin = time.monotonic()
-        process = subprocess.Popen(argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        measure.wait_until(lambda: all(file.exists() for file in files), f"the files of {agent.name}", 60, 0.0002)
-        seconds = time.monotonic() - begin
-        _, _, usage = os.wait4(process.pid, 0)
-        process.returncode = 0
+        process = start_on(cores, argv, log)
+        try:
+            measure.wait_until(lambda: all(file.exists() for file in files), f"the files of {agent.name}", 60, 0.0002)
+            seconds = time.monotonic() - begin
+            _, _, usage = os.wait4(process.pid, 0)
+            process.returncode = 0
+        finally:
+            process.kill()
     return seconds * 1000, (usage.ru_utime + usage.ru_stime) * 1000
+
+
+def compare_first_files(bench, agents, rounds, where, cores):
+    """In turn, so that what disturbs the machine disturbs all."""
+    taken = {agent.name: [] for agent in agents}
+    for _ in range(rounds):
+        for agent in agents:
+            taken[agent.name].append(first_files(bench, agent, cores))
+    print(f"\nfirst files on {where}: a token at hand, {rounds} rounds in turn; ms from exec to the last file, and of CPU")
+    print(f"{'':24} {'best':>8} {'quartile':>9} {'median':>8} {'CPU: best':>11} {'quartile':>9} {'median':>8}")
+    for name, figures in taken.items():
+        wall, cpu = ((min(one), statistics.quantiles(one, n=4)[0], statistics.median(one)) for one in zip(*figures))
+        print(f"{name:24} {wall[0]:8.1f} {wall[1]:9.1f} {wall[2]:8.1f} {cpu[0]:11.1f} {cpu[1]:9.1f} {cpu[2]:8.1f}", flush=True)
 
 
 def many_at_once(bench, agent, certs):
@@ -218,22 +245,29 @@ def memory_idle(bench, agent, certs):
         process.wait()
 
 
-def compare(bench, peers, certs, rounds):
-    agents = [Ours(bench), *peers]
-    first = {agent.name: [] for agent in agents}
-    for _ in range(rounds):  # in turn, so that what disturbs the machine disturbs all
-        for agent in agents:
-            first[agent.name].append(first_files(bench, agent))
-    print(f"\nbeside its peers: a token at hand, one file each for peers, three for leafd; first files: best and median of {rounds}")
-    print(f"{'':24} {'binary':>8} {'first files':>17} {'CPU':>7} {'RSS of 1':>9} {'dirty':>7} {f'RSS of {certs}':>12} {'dirty':>7} "
-          f"{f'{certs} once':>10} {'CPU each':>9}")
+def compare_many(bench, agents, certs):
+    print(f"\nbeside its peers, one file each for peers, three for leafd\n"
+          f"{'':24} {'binary':>8} {'RSS of 1':>11} {'dirty':>7} {f'RSS of {certs}':>14} {'dirty':>7} {f'{certs} once':>11} {'CPU each':>9}")
     for agent in agents:
-        times, cpus = zip(*first[agent.name])
         one, many = memory_idle(bench, agent, 1), memory_idle(bench, agent, certs)
         seconds, cpu_ms = many_at_once(bench, agent, certs)
-        print(f"{agent.name:24} {agent.size_mb():5.1f} MB {min(times):5.1f} {statistics.median(times):8.1f} ms "
-              f"{statistics.median(cpus):4.0f} ms {one[0]:6.1f} MB {one[1]:4.1f} MB {many[0]:9.1f} MB {many[1]:4.1f} MB "
-              f"{seconds:8.2f} s {cpu_ms:6.2f} ms", flush=True)
+        print(f"{agent.name:24} {agent.size_mb():5.1f} MB {one[0]:8.1f} MB {one[1]:4.1f} MB {many[0]:11.1f} MB {many[1]:4.1f} MB "
+              f"{seconds:9.2f} s {cpu_ms:6.2f} ms", flush=True)
+
+
+def compare(bench, binary):
+    options = bench.options
+    agents, missing = [Ours(bench)], []
+    if options.small:
+        agents.append(Ours(bench, options.small, "leafd, small libcurl"))
+    if options.peers:
+        peers, missing = find_peers(binary)
+        agents += peers
+    compare_first_files(bench, agents, options.rounds, "one core", CORES[-1:])
+    compare_first_files(bench, agents, options.rounds, "all cores, the CA's as well", CORES)
+    compare_many(bench, agents, 1000 if options.full else 200)
+    for reason in missing:
+        print(f"LEFT OUT 1 peer: {reason}")
 
 
 # -- the table ------------------------------------------------------------------------------------------
@@ -284,16 +318,17 @@ def report(bench, binary):
         rows.append(measure_certs(bench, certs))
         rows[-1].load_s = load
     print_table(rows, options)
-    if options.peers:
-        peers, missing = find_peers(binary)
-        compare(bench, peers, 1000 if options.full else 200, options.rounds)
-        for reason in missing:
-            print(f"LEFT OUT 1 peer: {reason}")
+    compare(bench, binary)
+
+
+def on_late(_number, _frame):
+    raise measure.Failed("it takes too long; is the machine busy with something else?")
 
 
 def main():
     options = argparse.ArgumentParser()
     options.add_argument("--full", action="store_true")
+    options.add_argument("--small", metavar="LEAFD", type=os.path.abspath, help="one with a libcurl of its own")
     options.add_argument("--ca", help="devca, or a Vault's or OpenBao's program")
     options.add_argument("--certs", type=int, action="append")
     options.add_argument("--no-peers", dest="peers", action="store_false")
@@ -303,6 +338,8 @@ def main():
     binary, why = (options.ca, None) if options.ca else find_real_ca()
     if binary is None:
         raise SystemExit(f"bench: no real CA: {why}; --ca devca does without")
+    signal.signal(signal.SIGALRM, on_late)
+    signal.alarm(FULL_MOST_S if options.full else MOST_S)
     folder = pathlib.Path(tempfile.mkdtemp(dir="/dev/shm", prefix="leafd-bench-"))
     try:
         ca = DevCa(folder, CA_CORE) if binary == "devca" else RealCa(binary, folder, prefix=CA_CORE, audit=False)

@@ -66,8 +66,11 @@ def run(argv, log, environment=None):
     begin = time.monotonic()
     with open(log, "wb") as file:
         process = subprocess.Popen(argv, stdout=file, stderr=file, stdin=subprocess.DEVNULL, env=environment)
-        _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        finally:
+            process.kill()
     return time.monotonic() - begin, usage.ru_utime + usage.ru_stime, process.returncode
 
 
