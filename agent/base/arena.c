@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK_BYTES = 2048 };
+/* Each block is twice the one before: of a configuration of megabytes, what is freed leaves large
+ * holes, which others can use. */
+enum { BLOCK_LEAST_BYTES = 2048, BLOCK_MOST_BYTES = 65536 };
 
 struct arena_block {
     struct arena_block *older;
@@ -20,9 +22,13 @@ struct arena_block {
 static struct arena_block *add_block(struct arena *arena, size_t size)
 {
     struct arena_block *block = NULL;
+    size_t least = BLOCK_LEAST_BYTES;
 
-    if (size < BLOCK_BYTES)
-        size = BLOCK_BYTES;
+    if (arena->newest != NULL)
+        least = arena->newest->size >= BLOCK_MOST_BYTES / 2 ? BLOCK_MOST_BYTES
+                                                            : 2 * arena->newest->size;
+    if (size < least)
+        size = least;
     if (size > SIZE_MAX - sizeof *block)
         return NULL;
     block = calloc(1, sizeof *block + size);

@@ -17,8 +17,6 @@ struct config_entry {
     const char *key, *value;
     unsigned line;
     bool told; /* a problem with the value has been told: once is enough for a default of many */
-    const void *field; /* of a template or of [defaults]: what it and its like mean for every
-                          certificate, as it stands in the struct; NULL: not known, or not alike */
 };
 
 struct config_section {

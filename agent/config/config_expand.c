@@ -10,6 +10,7 @@
 enum { EXPANDED_MOST_BYTES = 4096 };
 
 static const char *const no_memory = "cannot be kept: memory ran out";
+static const char *const too_long = "is longer than 4096 bytes once ${...} is replaced; shorten it";
 
 const char config_service_account_token[] = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
@@ -112,7 +113,7 @@ struct growing {
 static const char *grow(struct growing *growing, const char *more, size_t length)
 {
     if (length > EXPANDED_MOST_BYTES - growing->length)
-        return "is longer than 4096 bytes once ${...} is replaced; shorten it";
+        return too_long;
     memcpy(growing->text + growing->length, more, length);
     growing->length += length;
     return NULL;
@@ -127,7 +128,7 @@ static const char *expand_one(struct config_scope *scope, const char *open, stru
 
     if (close == NULL)
         return "holds ${ without }; close it, or write $${ for a plain ${";
-    name = arena_copy_part(scope->arena, open + 2, (size_t)(close - open - 2));
+    name = arena_copy_part(&scope->scratch, open + 2, (size_t)(close - open - 2));
     value = name == NULL ? NULL : look_up(scope, name, &why);
     if (value == NULL)
         return why == NULL ? no_memory : why;
@@ -135,24 +136,57 @@ static const char *expand_one(struct config_scope *scope, const char *open, stru
     return grow(to, value, strlen(value));
 }
 
-const char *config_expand(struct config_scope *scope, const char *text, const char **ret_text)
+static const char *expand(struct config_scope *scope, const char *text, struct growing *done)
 {
-    struct growing done;
     const char *open, *why = NULL;
 
-    done.length = 0;
+    done->length = 0;
     while (why == NULL && (open = strstr(text, "${")) != NULL) {
         bool plain = open > text && open[-1] == '$';
 
-        why = grow(&done, text, (size_t)(open - text));
+        why = grow(done, text, (size_t)(open - text));
         text = open + 2;
         if (why == NULL)
-            why = plain ? grow(&done, "{", 1) : expand_one(scope, open, &done, &text);
+            why = plain ? grow(done, "{", 1) : expand_one(scope, open, done, &text);
     }
-    if (why == NULL)
-        why = grow(&done, text, strlen(text));
+    return why == NULL ? grow(done, text, strlen(text)) : why;
+}
+
+static const char *expand_copy(struct config_scope *scope, struct arena *arena, const char *text,
+                               const char **ret_text)
+{
+    struct growing done;
+    const char *why = expand(scope, text, &done);
+
     if (why != NULL)
         return why;
-    *ret_text = arena_copy_part(scope->arena, done.text, done.length);
+    *ret_text = arena_copy_part(arena, done.text, done.length);
     return *ret_text == NULL ? no_memory : NULL;
+}
+
+/* Most values hold no ${...}, and most that do are a certificate's name. */
+static const char *expand_into(struct config_scope *scope, struct arena *arena, const char *text,
+                               const char **ret_text)
+{
+    if (strchr(text, '$') != NULL) {
+        if (scope->cert_name == NULL || strcmp(text, "${cert.name}") != 0)
+            return expand_copy(scope, arena, text, ret_text);
+        *ret_text = scope->cert_name;
+        return NULL;
+    }
+    if (strlen(text) > EXPANDED_MOST_BYTES)
+        return too_long;
+    *ret_text = arena_copy(arena, text);
+    return *ret_text == NULL ? no_memory : NULL;
+}
+
+const char *config_expand(struct config_scope *scope, const char *text, const char **ret_text)
+{
+    return expand_into(scope, scope->arena, text, ret_text);
+}
+
+const char *config_expand_for_now(struct config_scope *scope, const char *text,
+                                  const char **ret_text)
+{
+    return expand_into(scope, &scope->scratch, text, ret_text);
 }

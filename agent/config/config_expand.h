@@ -19,8 +19,9 @@
 
 /* What expansions are drawn from. The token file is read at the first ${k8s...}, once. */
 struct config_scope {
-    struct arena *arena;
-    const char *cert_name;             /* NULL outside a certificate's section */
+    struct arena *arena;   /* what stays */
+    struct arena scratch;  /* what is of use until the section is filled */
+    const char *cert_name; /* in `arena`; NULL outside a certificate's section */
     const char *const *cert_directory; /* likewise; NULL is there until it is read */
     const struct auth_config *auth;    /* tells where the ServiceAccount token is */
     bool claims_read;
@@ -40,5 +41,9 @@ extern const char config_service_account_token[];
  * The whole may have 4096 bytes.
  */
 const char *config_expand(struct config_scope *scope, const char *text, const char **ret_text);
+
+/* config_expand_for_now - the same into the scope's scratch, for what is understood at once */
+const char *config_expand_for_now(struct config_scope *scope, const char *text,
+                                  const char **ret_text);
 
 #endif

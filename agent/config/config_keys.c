@@ -116,8 +116,10 @@ const struct config_key config_keys[] = {
      .type = "word", .example = "pkcs8"},
     {"usage", CONSUMER(request.usage), .parse = parse_usage, .fallback = "any", .type = "word",
      .example = "server"},
-    {"renew_at", CERT(renewal), .parse = parse_window, .type = "window of percentages",
-     .example = "40%..55%"},
+    /* Its percentages alone: the rest of that struct is the next one's. */
+    {"renew_at", .sections = IN_CERT, .offset = offsetof(struct cert_config, renewal),
+     .bytes = offsetof(struct renewal_rule, before_s), .parse = parse_window,
+     .type = "window of percentages", .example = "40%..55%"},
     {"renew_before", CERT(renewal.before_s), .parse = parse_duration, .type = "duration",
      .example = "10m"},
     {"directory", CERT(directory), .parse = parse_directory, .type = "path",
@@ -160,11 +162,13 @@ const struct config_key config_keys[] = {
      .type = "duration", .example = "1m"},
 };
 
-const size_t config_key_count = sizeof config_keys / sizeof *config_keys;
+enum { KEYS = sizeof config_keys / sizeof *config_keys };
+
+const size_t config_key_count = KEYS;
 
 static const struct config_key *find_key(const char *name, unsigned sections)
 {
-    for (size_t i = 0; i < config_key_count; i++)
+    for (size_t i = 0; i < KEYS; i++)
         if ((config_keys[i].sections & sections) != 0 && strcmp(config_keys[i].name, name) == 0)
             return &config_keys[i];
     return NULL;
@@ -173,10 +177,10 @@ static const struct config_key *find_key(const char *name, unsigned sections)
 /* The keys of `sections` that a mistyped name may have meant, as "a, b or c"; or NULL. */
 static const char *keys_near(const char *typed, unsigned sections, struct arena *arena)
 {
-    const char *names[sizeof config_keys / sizeof *config_keys];
+    const char *names[KEYS];
     size_t count = 0;
 
-    for (size_t i = 0; i < config_key_count; i++)
+    for (size_t i = 0; i < KEYS; i++)
         if ((config_keys[i].sections & sections) != 0)
             names[count++] = config_keys[i].name;
     return text_near(arena, typed, names, count);
@@ -187,6 +191,44 @@ static const char *keys_near(const char *typed, unsigned sections, struct arena 
  */
 
 enum { ITEM_SHOWN_BYTES = 96 };
+
+/* What tells the values of one key; 0: it has none. */
+struct print {
+    uint64_t lanes[2];
+};
+
+struct config_base {
+    struct config_base *next;
+    const struct config_section *layers[CONFIG_LAYERS]; /* without the first */
+    void *target;
+    bool is_tried[KEYS]; /* a section without such a key of its own came up */
+    bool is_ready[KEYS]; /* the field is as it is for every such section */
+    struct print prints[KEYS];
+};
+
+/* A section being filled. */
+struct fill {
+    const struct config_filling *filling;
+    void *target;
+    struct print *prints;
+};
+
+/* FNV-1a, as in draft-eastlake-fnv, from two beginnings: one whose values collide with others'
+ * would have to be looked for, and whoever writes them gains nothing by it. */
+static void print_value(struct print *print, const char *value)
+{
+    static const uint64_t begin[] = {0xcbf29ce484222325, 0x84222325cbf29ce4};
+
+    for (size_t i = 0; i < 2; i++) {
+        uint64_t sum = print->lanes[i] == 0 ? begin[i] : print->lanes[i];
+        const char *at = value;
+
+        do
+            sum = (sum ^ (unsigned char)*at) * 0x100000001b3;
+        while (*at++ != '\0');
+        print->lanes[i] = sum;
+    }
+}
 
 static const char *from_environment(const struct config_key *key, struct arena *arena)
 {
@@ -201,12 +243,6 @@ static const char *from_environment(const struct config_key *key, struct arena *
             return value[0] == '\0' ? NULL : value;
     }
     return NULL;
-}
-
-static void digest_value(struct digest *digest, const char *key, const char *value)
-{
-    digest_add(digest, key, strlen(key) + 1);
-    digest_add(digest, value, strlen(value) + 1);
 }
 
 /* Whether a text could be a credential in the wrong place: a token, a PEM text, a URL's user. */
@@ -268,32 +304,28 @@ static const char *complete(const struct config_filling *filling, const struct c
     return text == NULL ? config_no_memory : text;
 }
 
-static const char *parse_value(const struct config_filling *filling, const struct config_key *key,
+static size_t index_of(const struct config_key *key)
+{
+    return (size_t)(key - config_keys);
+}
+
+static void *field_of(const struct fill *fill, const struct config_key *key)
+{
+    return (unsigned char *)fill->target + key->offset;
+}
+
+static const char *parse_value(const struct fill *fill, const struct config_key *key,
                                const char *value)
 {
+    const struct config_filling *filling = fill->filling;
     const char *why;
 
     filling->scope->item = NULL;
     if (value[0] == '\0')
         return complete(filling, key, value, "has no value");
-    digest_value(filling->digest, key->name, value);
-    why = key->parse(filling->scope, value, (unsigned char *)filling->target + key->offset);
+    print_value(&fill->prints[index_of(key)], value);
+    why = key->parse(filling->scope, value, field_of(fill, key));
     return why == NULL ? NULL : complete(filling, key, value, why);
-}
-
-static bool parse_entry(const struct config_filling *filling, const struct config_key *key,
-                        const struct config_section *section, struct config_entry *entry)
-{
-    const char *why = parse_value(filling, key, entry->value);
-
-    if (why != NULL && !entry->told) {
-        entry->told = true;
-        config_problem(
-            filling->problems,
-            &(struct config_place){section->file, entry->line, section->title, key->name}, "%s",
-            why);
-    }
-    return why == NULL;
 }
 
 /* The next entry of the key that counts; of one that may not repeat, config_check_keys has told. */
@@ -306,86 +338,156 @@ static struct config_entry *next_entry(const struct config_key *key, struct conf
     return next;
 }
 
-/* Whether it means the same for every certificate, in a field that its parsers fill alone. */
-static bool is_alike_for_all(const struct config_key *key, struct config_entry *entry)
+/* From this entry and its like; false if one is wrong, which is told once. */
+static bool parse_entries(const struct fill *fill, const struct config_key *key,
+                          const struct config_section *section, struct config_entry *entry)
 {
-    bool is_alike = key->repeats || key->orders || key->bytes == sizeof(const char *);
-
-    for (; is_alike && entry != NULL; entry = next_entry(key, entry))
-        is_alike = strstr(entry->value, "${") == NULL;
-    return is_alike;
-}
-
-/* A template's file lines are read and kept once, and not for each of ten thousand certificates. */
-static void fill_shared(const struct config_filling *filling, const struct config_key *key,
-                        const struct config_section *section, struct config_entry *first)
-{
-    unsigned char *field = (unsigned char *)filling->target + key->offset;
     bool is_good = true;
-    void *copy;
 
-    if (first->field != NULL) {
-        for (struct config_entry *at = first; at != NULL; at = next_entry(key, at))
-            digest_value(filling->digest, key->name, at->value);
-        memcpy(field, first->field, key->bytes);
-        return;
-    }
-    for (struct config_entry *at = first; at != NULL; at = next_entry(key, at))
-        is_good &= parse_entry(filling, key, section, at);
-    if (!is_good || !is_alike_for_all(key, first))
-        return;
-    copy = arena_take(filling->scope->arena, key->bytes);
-    if (copy != NULL)
-        first->field = memcpy(copy, field, key->bytes);
-}
+    for (; entry != NULL; entry = next_entry(key, entry)) {
+        const char *why = parse_value(fill, key, entry->value);
 
-/* Takes all entries of a key from the first layer that has one; false if none has. */
-static bool fill_from_layers(const struct config_filling *filling, const struct config_key *key)
-{
-    for (size_t i = 0; i < CONFIG_LAYERS; i++) {
-        const struct config_section *section = filling->layers[i];
-        struct config_entry *entry = config_entry_find(section, key->name);
-
-        if (entry == NULL)
-            continue;
-        if (i > 0) {
-            fill_shared(filling, key, section, entry);
-            return true;
+        if (why != NULL && !entry->told) {
+            entry->told = true;
+            config_problem(
+                fill->filling->problems,
+                &(struct config_place){section->file, entry->line, section->title, key->name}, "%s",
+                why);
         }
-        for (; entry != NULL; entry = next_entry(key, entry))
-            parse_entry(filling, key, section, entry);
-        return true;
+        is_good &= why == NULL;
     }
-    return false;
+    return is_good;
 }
 
-static void fill_from_outside(const struct config_filling *filling, const struct config_key *key)
+/* From the section itself: what stands there already is not meant then. */
+static bool fill_own(const struct fill *fill, const struct config_key *key)
+{
+    const struct config_section *own = fill->filling->layers[0];
+    struct config_entry *entry = config_entry_find(own, key->name);
+
+    if (entry == NULL)
+        return false;
+    memset(field_of(fill, key), 0, key->bytes);
+    fill->prints[index_of(key)] = (struct print){0};
+    parse_entries(fill, key, own, entry);
+    return true;
+}
+
+static void fill_from_outside(const struct fill *fill, const struct config_key *key)
 {
     const char *value = NULL, *why;
 
     if (key->environment != NULL)
-        value = from_environment(key, filling->scope->arena);
+        value = from_environment(key, fill->filling->scope->arena);
     if (value == NULL) {
         if (key->fallback != NULL)
-            parse_value(filling, key, key->fallback);
+            parse_value(fill, key, key->fallback);
         return;
     }
-    why = parse_value(filling, key, value);
+    why = parse_value(fill, key, value);
     if (why != NULL)
-        config_problem(filling->problems, &(struct config_place){.file = "environment"},
+        config_problem(fill->filling->problems, &(struct config_place){.file = "environment"},
                        "BAO_%s or VAULT_%s, for %s: %s", key->environment, key->environment,
                        key->name, why);
 }
 
+/* From the first layer behind the section's own that has the key, or from outside. */
+static void fill_inherited(const struct fill *fill, const struct config_key *key)
+{
+    for (size_t i = 1; i < CONFIG_LAYERS; i++) {
+        const struct config_section *section = fill->filling->layers[i];
+        struct config_entry *entry = config_entry_find(section, key->name);
+
+        if (entry != NULL) {
+            parse_entries(fill, key, section, entry);
+            return;
+        }
+    }
+    fill_from_outside(fill, key);
+}
+
+/* The same where it is alike for every section; false if it is not, or is wrong. */
+static bool fill_alike(const struct fill *fill, const struct config_key *key)
+{
+    for (size_t i = 1; i < CONFIG_LAYERS; i++) {
+        const struct config_section *section = fill->filling->layers[i];
+        struct config_entry *first = config_entry_find(section, key->name);
+
+        for (struct config_entry *at = first; at != NULL; at = next_entry(key, at))
+            if (strstr(at->value, "${") != NULL)
+                return false;
+        if (first != NULL)
+            return parse_entries(fill, key, section, first);
+    }
+    return key->environment == NULL &&
+           (key->fallback == NULL || (strstr(key->fallback, "${") == NULL &&
+                                      parse_value(fill, key, key->fallback) == NULL));
+}
+
+static bool is_of(const struct config_base *base, const struct config_filling *filling)
+{
+    return base->layers[1] == filling->layers[1] && base->layers[2] == filling->layers[2];
+}
+
+/* NULL where there is none, or no memory for it. */
+static struct config_base *base_of(const struct config_filling *filling)
+{
+    struct config_base **link = filling->bases, *base;
+
+    while (link != NULL && *link != NULL && !is_of(*link, filling))
+        link = &(*link)->next;
+    if (link == NULL || *link != NULL)
+        return link == NULL ? NULL : *link;
+    base = arena_take(filling->source, sizeof *base);
+    if (base != NULL)
+        base->target = arena_take(filling->source, filling->bytes);
+    if (base == NULL || base->target == NULL)
+        return NULL;
+    memcpy(base->layers, filling->layers, sizeof base->layers);
+    *link = base;
+    return base;
+}
+
+/* Learns the key for all sections; false if each is to be filled by itself. */
+static bool learn(struct config_base *base, const struct fill *fill, const struct config_key *key)
+{
+    const struct fill learning = {fill->filling, base->target, base->prints};
+    size_t i = index_of(key);
+
+    if (base->is_tried[i])
+        return false;
+    base->is_tried[i] = true;
+    base->is_ready[i] = fill_alike(&learning, key);
+    if (base->is_ready[i]) {
+        memcpy(field_of(fill, key), field_of(&learning, key), key->bytes);
+        fill->prints[i] = base->prints[i];
+    } else {
+        memset(field_of(&learning, key), 0, key->bytes);
+        base->prints[i] = (struct print){0};
+    }
+    return base->is_ready[i];
+}
+
 void config_fill(const struct config_filling *filling)
 {
-    for (size_t i = 0; i < config_key_count; i++) {
+    struct config_base *base = base_of(filling);
+    struct print prints[KEYS] = {0};
+    const struct fill fill = {filling, filling->target, prints};
+
+    if (base != NULL) {
+        memcpy(filling->target, base->target, filling->bytes);
+        memcpy(prints, base->prints, sizeof prints);
+    }
+    for (size_t i = 0; i < KEYS; i++) {
         const struct config_key *key = &config_keys[i];
 
         if ((key->sections & filling->sections) != 0 && key->parse != NULL &&
-            !fill_from_layers(filling, key))
-            fill_from_outside(filling, key);
+            !fill_own(&fill, key) &&
+            (base == NULL || (!base->is_ready[i] && !learn(base, &fill, key))))
+            fill_inherited(&fill, key);
     }
+    digest_add(filling->digest, prints, sizeof prints);
+    arena_free(&filling->scope->scratch);
 }
 
 static const char *section_of(const struct config_key *key)

@@ -43,14 +43,25 @@ extern const size_t config_key_count;
  */
 enum { CONFIG_LAYERS = 3 };
 
+/*
+ * What the layers behind the first mean for every section alike, which they do but for ${...}.
+ *
+ * It is parsed once, and not for each of ten thousand certificates, and what it points to is kept
+ * once. One for each template, in the order in which they came up.
+ */
+struct config_base;
+
 struct config_filling {
     struct config_section
         *layers[CONFIG_LAYERS]; /* the first goes first; NULL where there is none */
     unsigned sections;          /* whose keys: one bit of enum config_sections */
     void *target;               /* the struct that the offsets count in */
+    size_t bytes;               /* of that struct */
     struct config_scope *scope;
-    struct digest *digest; /* gets every key and value that counts */
+    struct digest *digest; /* gets what tells every key and value that counts */
     struct config_problems *problems;
+    struct config_base **bases; /* known so far, in `source`; NULL: of one section alone */
+    struct arena *source;       /* lives until the last section is filled */
 };
 
 /* config_fill - sets every field of the section's struct; what is wrong becomes a problem */

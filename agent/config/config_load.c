@@ -168,6 +168,7 @@ struct loading {
     struct config_document *document;
     struct config_templates templates;
     struct config_scope scope;
+    struct config_base *bases;
     const char *file; /* that the last certificate stood in, as it keeps it */
     struct config_problems *problems;
 };
@@ -375,27 +376,33 @@ static bool fill_cert(struct loading *loading, struct config_section *section,
     struct config_filling filling = {
         .sections = IN_CERT,
         .target = cert,
+        .bytes = sizeof *cert,
         .scope = &loading->scope,
         .digest = &digest,
         .problems = loading->problems,
+        .bases = &loading->bases,
+        .source = &loading->config->source,
     };
     struct err err;
 
-    cert->name = arena_copy(&loading->config->arena, section->name);
-    cert->file = file_name(loading, section->file);
-    if (cert->name == NULL || cert->file == NULL) {
+    const char *name = arena_copy(&loading->config->arena, section->name);
+    const char *file = file_name(loading, section->file);
+
+    if (name == NULL || file == NULL) {
         config_problem(loading->problems, &(struct config_place){0}, "memory ran out");
         return false;
     }
-    cert->line = section->line;
-    loading->scope.cert_name = section->name;
+    loading->scope.cert_name = name;
     loading->scope.cert_directory = &cert->directory;
     filling.layers[0] = section;
     filling.layers[1] = template_of(&loading->templates, section, defaults);
     filling.layers[2] = defaults;
+    config_fill(&filling);
+    cert->name = name;
+    cert->file = file;
+    cert->line = section->line;
     cert->own = section;
     cert->template_section = filling.layers[1];
-    config_fill(&filling);
     prefer_own_renewal(cert);
     loading->scope.cert_directory = NULL;
     loading->scope.cert_name = NULL;

@@ -12,24 +12,35 @@
 
 const char *const config_no_memory = "cannot be kept: memory ran out";
 
-/* The value expanded and copied, or what is wrong with it. */
-static const char *take(struct config_scope *scope, const char *value, const char **ret_text)
+static const char *check_text(const char *value, const char *text)
 {
-    const char *why = config_expand(scope, value, ret_text);
     size_t length = strlen(value);
 
-    if (why != NULL)
-        return why;
     if (length > 1 && (value[0] == '"' || value[0] == '\'') && value[length - 1] == value[0])
         return "is in quotes; leave them out";
-    return **ret_text == '\0'
-               ? "stands for nothing; leave the key out, or set what it is drawn from"
-               : NULL;
+    return *text == '\0' ? "stands for nothing; leave the key out, or set what it is drawn from"
+                         : NULL;
+}
+
+/* The value expanded, for now, or what is wrong with it. */
+static const char *take(struct config_scope *scope, const char *value, const char **ret_text)
+{
+    const char *why = config_expand_for_now(scope, value, ret_text);
+
+    return why == NULL ? check_text(value, *ret_text) : why;
+}
+
+/* The value expanded and kept, or what is wrong with it. */
+static const char *keep(struct config_scope *scope, const char *value, const char **ret_text)
+{
+    const char *why = config_expand(scope, value, ret_text);
+
+    return why == NULL ? check_text(value, *ret_text) : why;
 }
 
 const char *parse_text(struct config_scope *scope, const char *value, void *field)
 {
-    return take(scope, value, field);
+    return keep(scope, value, field);
 }
 
 const char *check_path(const char *path)
@@ -51,19 +62,19 @@ const char *check_path(const char *path)
 
 const char *parse_path(struct config_scope *scope, const char *value, void *field)
 {
-    const char **path = field;
-    const char *why = take(scope, value, path);
-    size_t length;
+    const char **path = field, *text = NULL;
+    const char *why = take(scope, value, &text);
+    size_t length = text == NULL ? 0 : strlen(text);
 
-    if (why == NULL)
-        why = check_path(*path);
-    if (why != NULL)
+    if (text == NULL)
         return why;
-    length = strlen(*path);
-    while (length > 1 && (*path)[length - 1] == '/')
+    if (why == NULL)
+        why = check_path(text);
+    while (length > 1 && text[length - 1] == '/')
         length--;
-    *path = arena_copy_part(scope->arena, *path, length);
-    return *path == NULL ? config_no_memory : NULL;
+    /* Also one that is wrong: what refers to it is not wrong as well. */
+    *path = arena_copy_part(scope->arena, text, length);
+    return why != NULL || *path != NULL ? why : config_no_memory;
 }
 
 const char *parse_directory(struct config_scope *scope, const char *value, void *field)
@@ -131,17 +142,17 @@ bool is_api_path(const char *text)
 
 const char *parse_api_path(struct config_scope *scope, const char *value, void *field)
 {
-    const char **path = field;
-    const char *why = take(scope, value, path);
+    const char **path = field, *text;
+    const char *why = take(scope, value, &text);
     size_t length;
 
     if (why != NULL)
         return why;
-    *path += strspn(*path, "/");
-    length = strlen(*path);
-    while (length > 0 && (*path)[length - 1] == '/')
+    text += strspn(text, "/");
+    length = strlen(text);
+    while (length > 0 && text[length - 1] == '/')
         length--;
-    *path = arena_copy_part(scope->arena, *path, length);
+    *path = arena_copy_part(scope->arena, text, length);
     if (*path == NULL)
         return config_no_memory;
     if (!is_api_path(*path))
@@ -152,7 +163,7 @@ const char *parse_api_path(struct config_scope *scope, const char *value, void *
 const char *parse_api_name(struct config_scope *scope, const char *value, void *field)
 {
     const char **name = field;
-    const char *why = take(scope, value, name);
+    const char *why = keep(scope, value, name);
 
     if (why != NULL)
         return why;
@@ -278,32 +289,37 @@ const char *parse_directory_mode(struct config_scope *scope, const char *value, 
     return NULL;
 }
 
+static const char *not_one_of(struct config_scope *scope, const char *text,
+                              const char *const *words, unsigned count)
+{
+    const char *known = "", *near = text_near(scope->arena, text, words, count), *why;
+
+    for (unsigned i = 0; i < count && known != NULL; i++)
+        known = arena_format(scope->arena, "%s%s%s", known, i == 0 ? "" : ", ", words[i]);
+    if (known == NULL)
+        return config_no_memory;
+    why = arena_format(scope->arena, "is not one of: %s%s%s%s", known,
+                       near == NULL ? "" : "; did you mean ", near == NULL ? "" : near,
+                       near == NULL ? "" : "?");
+    return why == NULL ? config_no_memory : why;
+}
+
 /* The index of the value among `words`, which end with NULL. */
 static const char *choose(struct config_scope *scope, const char *value, const char *const *words,
                           unsigned *ret_index)
 {
     const char *text;
     const char *why = take(scope, value, &text);
-    const char *known = "", *near;
-    unsigned count = 0;
+    unsigned at = 0;
 
     if (why != NULL)
         return why;
-    for (unsigned i = 0; words[i] != NULL; i++) {
-        if (strcmp(text, words[i]) == 0) {
-            *ret_index = i;
-            return NULL;
-        }
-        known = arena_format(scope->arena, "%s%s%s", known, i == 0 ? "" : ", ", words[i]);
-        if (known == NULL)
-            return config_no_memory;
-        count = i + 1;
-    }
-    near = text_near(scope->arena, text, words, count);
-    why = arena_format(scope->arena, "is not one of: %s%s%s%s", known,
-                       near == NULL ? "" : "; did you mean ", near == NULL ? "" : near,
-                       near == NULL ? "" : "?");
-    return why == NULL ? config_no_memory : why;
+    while (words[at] != NULL && strcmp(text, words[at]) != 0)
+        at++;
+    if (words[at] == NULL)
+        return not_one_of(scope, text, words, at);
+    *ret_index = at;
+    return NULL;
 }
 
 /* Defines a parser of one word out of a few, whose order is that of the enum `type`. */
