@@ -1,6 +1,7 @@
 #include "install/record.h"
 
 #include "base/json.h"
+#include "base/json_scan.h"
 #include "pki/path.h"
 
 #include <jansson.h>
@@ -205,188 +206,229 @@ char *record_text(const struct cert_config *cert, const struct issued *issued,
 /* -- reading --------------------------------------------------------------------------------------
  */
 
-static bool read_text(const json_t *json, const char *name, struct arena *arena,
-                      const char **ret_text)
-{
-    const char *text = json_string_value(json_object_get(json, name));
-
-    if (text == NULL)
-        return json_is_null(json_object_get(json, name));
-    *ret_text = arena_copy(arena, text);
-    return *ret_text != NULL;
-}
-
-static bool read_list(const json_t *json, const char *name, struct arena *arena,
-                      struct text_list *list)
-{
-    const json_t *array = json_object_get(json, name);
-
-    if (!json_is_array(array))
-        return false;
-    for (size_t i = 0; i < json_array_size(array); i++) {
-        const char *item = json_string_value(json_array_get(array, i));
-
-        if (item == NULL || !text_list_add(list, arena, item, strlen(item)))
-            return false;
-    }
-    return true;
-}
-
-/* The index of the text at `name` among `words`, which end with NULL; false if it is none. */
-static bool read_word(const json_t *json, const char *name, const char *const *words,
-                      unsigned *ret_index)
-{
-    const char *text = json_string_value(json_object_get(json, name));
-
-    for (*ret_index = 0; text != NULL && words[*ret_index] != NULL; ++*ret_index)
-        if (strcmp(text, words[*ret_index]) == 0)
-            return true;
-    return false;
-}
-
-static bool read_names(const json_t *json, struct arena *arena, struct names *names)
-{
-    return read_text(json, "common_name", arena, &names->common_name) &&
-           read_list(json, "dns_names", arena, &names->dns) &&
-           read_list(json, "ip_addresses", arena, &names->ip) &&
-           read_list(json, "uris", arena, &names->uri) &&
-           read_list(json, "email_addresses", arena, &names->email) &&
-           /* Records of earlier releases do not have it. */
-           (json_object_get(json, "subject") == NULL ||
-            read_list(json, "subject", arena, &names->subject));
-}
-
-static bool read_request(const json_t *json, struct arena *arena, struct request_facts *request)
-{
+/* What a text holds, as it stands there: numbers are int64_t in JSON. */
+struct read_request {
+    const char *pki_mount, *pki_role, *issuer;
+    bool key_from_ca;
     unsigned key_type;
+    int64_t usage, ttl_s;
+    struct names names;
+};
 
-    if (!read_text(json, "pki_mount", arena, &request->pki_mount) ||
-        !read_text(json, "pki_role", arena, &request->pki_role) ||
-        !read_text(json, "issuer", arena, &request->issuer) ||
-        !read_names(json, arena, &request->request.names) ||
-        !read_word(json, "key_type", key_type_words, &key_type))
-        return false;
-    request->request.key_type = (enum key_type)key_type;
-    request->key_from_ca = json_is_true(json_object_get(json, "key_from_ca"));
-    request->request.usage = (unsigned)json_integer_value(json_object_get(json, "usage"));
-    request->request.ttl_s = (uint64_t)json_integer_value(json_object_get(json, "ttl"));
-    return true;
-}
+struct read_leaf {
+    char of[DIGEST_HEX_BYTES];
+    int64_t not_before, not_after, other_names;
+    struct certificate_facts facts;
+};
 
-static bool read_file(const json_t *json, struct arena *arena, struct record_file *file)
-{
-    const char *digest = json_string_value(json_object_get(json, "sha256"));
+struct read_file {
+    const char *name;
     unsigned content;
+    int64_t mode, owner, group;
+    char digest[DIGEST_HEX_BYTES];
+};
 
-    if (!read_text(json, "name", arena, &file->output.name) || file->output.name == NULL ||
-        strchr(file->output.name, '/') != NULL ||
-        !read_word(json, "content", content_words, &content) || digest == NULL ||
-        strlen(digest) != DIGEST_HEX_BYTES - 1)
-        return false;
-    memcpy(file->digest, digest, DIGEST_HEX_BYTES);
-    file->output.content = (enum content)content;
-    file->output.mode = (mode_t)json_integer_value(json_object_get(json, "mode"));
-    file->output.owner = json_integer_value(json_object_get(json, "owner"));
-    file->output.group = json_integer_value(json_object_get(json, "group"));
-    return true;
-}
+struct read_old_ca {
+    const char *pem;
+    int64_t last_current_s, not_after_s;
+    bool is_announced;
+};
 
-static bool read_files(const json_t *json, struct arena *arena, struct record *record)
-{
-    const json_t *array = json_object_get(json, "files");
+struct read_record {
+    int64_t version, issued_s, end_s;
+    struct record record;
+    struct read_leaf leaf;
+    bool
+        has_leaf; /* the record tells what the certificate says; those of earlier releases do not */
+};
 
-    record->file_count = json_array_size(array);
-    record->files = arena_take(arena, (record->file_count + 1) * sizeof *record->files);
-    if (record->files == NULL)
-        return false;
-    for (size_t i = 0; i < record->file_count; i++)
-        if (!read_file(json_array_get(array, i), arena, &record->files[i]))
-            return false;
-    return true;
-}
-
-static bool read_old_cas(const json_t *json, struct arena *arena, struct record *record)
-{
-    const json_t *array = json_object_get(json, "old_cas");
-    size_t count = json_array_size(array);
-
-    record->old_cas = arena_take(arena, (count + 1) * sizeof *record->old_cas);
-    if (record->old_cas == NULL)
-        return false;
-    for (size_t i = 0; i < count; i++) {
-        const json_t *item = json_array_get(array, i);
-        struct old_ca *old = &record->old_cas[i];
-
-        if (!read_text(item, "certificate", arena, &old->pem) || old->pem == NULL)
-            return false;
-        old->last_current_s = (uint64_t)json_integer_value(json_object_get(item, "last_current"));
-        old->not_after_s = (uint64_t)json_integer_value(json_object_get(item, "not_after"));
-        old->is_announced = json_is_true(json_object_get(item, "announced"));
+#define MEMBER(kind, type, name, field)                                                            \
+    name, JSON_MEMBER_##kind, true, offsetof(struct type, field), sizeof((struct type *)NULL)->field
+/* What records of earlier releases lack. */
+#define NEWER(kind, type, name, field)                                                             \
+    name, JSON_MEMBER_##kind, false, offsetof(struct type, field), 0
+#define NAMES(type, names)                                                                         \
+    {MEMBER(TEXT, type, "common_name", names.common_name), NULL},                                  \
+        {MEMBER(TEXTS, type, "dns_names", names.dns), NULL},                                       \
+        {MEMBER(TEXTS, type, "ip_addresses", names.ip), NULL},                                     \
+        {MEMBER(TEXTS, type, "uris", names.uri), NULL},                                            \
+        {MEMBER(TEXTS, type, "email_addresses", names.email), NULL},                               \
+    {                                                                                              \
+        NEWER(TEXTS, type, "subject", names.subject), NULL                                         \
     }
-    record->old_ca_count = count;
+
+static bool read_key_type(struct json_scan *scan, void *field)
+{
+    return json_scan_word(scan, key_type_words, field);
+}
+
+static bool read_request(struct json_scan *scan, void *field)
+{
+    static const struct json_member members[] = {
+        {MEMBER(TEXT, read_request, "pki_mount", pki_mount), NULL},
+        {MEMBER(TEXT, read_request, "pki_role", pki_role), NULL},
+        {MEMBER(TEXT, read_request, "issuer", issuer), NULL},
+        {NEWER(TRUTH, read_request, "key_from_ca", key_from_ca), NULL},
+        {MEMBER(OTHER, read_request, "key_type", key_type), read_key_type},
+        {NEWER(INT64, read_request, "usage", usage), NULL},
+        {NEWER(INT64, read_request, "ttl", ttl_s), NULL},
+        NAMES(read_request, names),
+        {0},
+    };
+    struct read_request read = {0};
+
+    if (!json_scan_object(scan, members, &read))
+        return false;
+    *(struct request_facts *)field = (struct request_facts){
+        .request = {.names = read.names,
+                    .key_type = (enum key_type)read.key_type,
+                    .usage = (unsigned)read.usage,
+                    .ttl_s = (uint64_t)read.ttl_s},
+        .pki_mount = read.pki_mount,
+        .pki_role = read.pki_role,
+        .issuer = read.issuer,
+        .key_from_ca = read.key_from_ca,
+    };
     return true;
 }
 
-/* What version 1 did not have. */
-static bool read_newer_parts(const json_t *json, json_int_t version, struct arena *arena,
-                             struct record *record)
+static bool read_content(struct json_scan *scan, void *field)
 {
-    if (version == RECORD_OLDEST_VERSION)
-        return true;
-    return read_text(json, "formats", arena, &record->formats) && read_old_cas(json, arena, record);
+    return json_scan_word(scan, content_words, field);
 }
+
+static bool read_file(struct json_scan *scan, void *field)
+{
+    static const struct json_member members[] = {
+        {MEMBER(TEXT, read_file, "name", name), NULL},
+        {MEMBER(OTHER, read_file, "content", content), read_content},
+        {NEWER(INT64, read_file, "mode", mode), NULL},
+        {NEWER(INT64, read_file, "owner", owner), NULL},
+        {NEWER(INT64, read_file, "group", group), NULL},
+        {MEMBER(CHARS, read_file, "sha256", digest), NULL},
+        {0},
+    };
+    struct record *record = field;
+    struct read_file read = {0};
+    struct record_file *file;
+
+    if (!json_scan_object(scan, members, &read) || read.name == NULL ||
+        strchr(read.name, '/') != NULL || strlen(read.digest) != DIGEST_HEX_BYTES - 1)
+        return false;
+    file = arena_append(scan->arena, &record->files, &record->file_count, sizeof *file);
+    if (file == NULL)
+        return false;
+    file->output = (struct output){.name = read.name,
+                                   .content = (enum content)read.content,
+                                   .mode = (mode_t)read.mode,
+                                   .owner = read.owner,
+                                   .group = read.group};
+    memcpy(file->digest, read.digest, sizeof file->digest);
+    return true;
+}
+
+static bool read_files(struct json_scan *scan, void *field)
+{
+    return json_scan_items(scan, read_file, field);
+}
+
+static bool read_old_ca(struct json_scan *scan, void *field)
+{
+    static const struct json_member members[] = {
+        {MEMBER(TEXT, read_old_ca, "certificate", pem), NULL},
+        {NEWER(INT64, read_old_ca, "last_current", last_current_s), NULL},
+        {NEWER(INT64, read_old_ca, "not_after", not_after_s), NULL},
+        {NEWER(TRUTH, read_old_ca, "announced", is_announced), NULL},
+        {0},
+    };
+    struct record *record = field;
+    struct read_old_ca read = {0};
+    struct old_ca *old;
+
+    if (!json_scan_object(scan, members, &read) || read.pem == NULL)
+        return false;
+    old = arena_append(scan->arena, &record->old_cas, &record->old_ca_count, sizeof *old);
+    if (old == NULL)
+        return false;
+    *old = (struct old_ca){.pem = read.pem,
+                           .last_current_s = (uint64_t)read.last_current_s,
+                           .not_after_s = (uint64_t)read.not_after_s,
+                           .is_announced = read.is_announced};
+    return true;
+}
+
+static bool read_old_cas(struct json_scan *scan, void *field)
+{
+    return json_scan_items(scan, read_old_ca, field);
+}
+
+/* One that is wrong tells nothing: the certificate itself does then. */
+static bool read_leaf_facts(struct json_scan *scan, void *field)
+{
+    static const struct json_member members[] = {
+        {MEMBER(CHARS, read_leaf, "of", of), NULL},
+        {NEWER(INT64, read_leaf, "not_before", not_before), NULL},
+        {NEWER(INT64, read_leaf, "not_after", not_after), NULL},
+        {NEWER(INT64, read_leaf, "other_names", other_names), NULL},
+        {MEMBER(CHARS, read_leaf, "serial", facts.serial), NULL},
+        {MEMBER(CHARS, read_leaf, "sha256", facts.fingerprint), NULL},
+        {MEMBER(TEXT, read_leaf, "issuer", facts.issuer), NULL},
+        {MEMBER(CHARS, read_leaf, "authority_key", facts.authority_key), NULL},
+        {MEMBER(CHARS, read_leaf, "subject_key", facts.subject_key), NULL},
+        NAMES(read_leaf, facts.names),
+        {0},
+    };
+    struct read_record *read = field;
+
+    read->has_leaf =
+        json_scan_object(scan, members, &read->leaf) && read->leaf.facts.issuer != NULL;
+    return !scan->is_broken;
+}
+
+static const struct json_member record_members[] = {
+    {NEWER(INT64, read_record, "version", version), NULL},
+    {MEMBER(TEXT, read_record, "cert", record.cert), NULL},
+    {NEWER(INT64, read_record, "issued", issued_s), NULL},
+    {NEWER(INT64, read_record, "end", end_s), NULL},
+    {MEMBER(TEXT, read_record, "request_id", record.request_id), NULL},
+    {MEMBER(TEXT, read_record, "certificate", record.leaf_pem), NULL},
+    {"leaf", JSON_MEMBER_OTHER, false, 0, 0, read_leaf_facts},
+    {MEMBER(TEXTS, read_record, "chain", record.chain_pem), NULL},
+    {MEMBER(TEXTS, read_record, "ca", record.ca_pem), NULL},
+    {NEWER(OTHER, read_record, "old_cas", record), read_old_cas},
+    {NEWER(TEXT, read_record, "formats", record.formats), NULL},
+    {MEMBER(OTHER, read_record, "request", record.request), read_request},
+    {NEWER(OTHER, read_record, "files", record), read_files},
+    {0},
+};
 
 /* Records of earlier releases do not say it, but hold the path that tells it. */
-static void read_end(const json_t *json, struct record *record)
+static void take_end(struct record *record, int64_t end_s)
 {
     const struct validity *leaf = &record->leaf.validity;
-    json_int_t end = json_integer_value(json_object_get(json, "end"));
     uint64_t at_s = record->issued_s > leaf->not_before ? record->issued_s : leaf->not_before;
 
     record->end_s =
-        end > 0 ? (uint64_t)end
-                : path_end_of_texts(record->leaf_pem, &record->chain_pem, &record->ca_pem, at_s);
+        end_s > 0 ? (uint64_t)end_s
+                  : path_end_of_texts(record->leaf_pem, &record->chain_pem, &record->ca_pem, at_s);
     record->end_s = duration_shorter(record->end_s, leaf->not_after);
 }
 
-/* A text of just that size at most, ended. */
-static bool read_into(const json_t *json, const char *name, char *to, size_t bytes)
+/* What the record tells of the certificate, if it is of this one; else what it says itself. */
+static bool take_leaf(struct read_record *read, struct arena *arena, struct err *err)
 {
-    const char *text = json_string_value(json_object_get(json, name));
-
-    return text != NULL && (size_t)snprintf(to, bytes, "%s", text) < bytes;
-}
-
-/* Whether the record tells what this certificate says. */
-static bool read_leaf_facts(const json_t *json, const char *pem, struct arena *arena,
-                            struct certificate_facts *ret_facts)
-{
-    const char *of = json_string_value(json_object_get(json, "of"));
+    struct record *record = &read->record;
     char digest[DIGEST_HEX_BYTES];
-    struct certificate_facts facts = {
-        .validity = {(uint64_t)json_integer_value(json_object_get(json, "not_before")),
-                     (uint64_t)json_integer_value(json_object_get(json, "not_after"))},
-        .other_names = (unsigned)json_integer_value(json_object_get(json, "other_names")),
-    };
 
-    if (of == NULL || !digest_of_text(pem, digest) || strcmp(of, digest) != 0 ||
-        !read_names(json, arena, &facts.names) ||
-        !read_into(json, "serial", facts.serial, sizeof facts.serial) ||
-        !read_into(json, "sha256", facts.fingerprint, sizeof facts.fingerprint) ||
-        !read_text(json, "issuer", arena, &facts.issuer) || facts.issuer == NULL ||
-        !read_into(json, "authority_key", facts.authority_key, sizeof facts.authority_key) ||
-        !read_into(json, "subject_key", facts.subject_key, sizeof facts.subject_key))
-        return false;
-    *ret_facts = facts;
-    return true;
-}
-
-/* Records of earlier releases do not tell it. */
-static bool read_leaf(const json_t *json, struct arena *arena, struct record *record,
-                      struct err *err)
-{
-    if (read_leaf_facts(json_object_get(json, "leaf"), record->leaf_pem, arena, &record->leaf) ||
-        certificate_read(record->leaf_pem, arena, &record->leaf, err))
+    if (read->has_leaf && digest_of_text(record->leaf_pem, digest) &&
+        strcmp(read->leaf.of, digest) == 0) {
+        record->leaf = read->leaf.facts;
+        record->leaf.validity =
+            (struct validity){(uint64_t)read->leaf.not_before, (uint64_t)read->leaf.not_after};
+        record->leaf.other_names = (unsigned)read->leaf.other_names;
+        return true;
+    }
+    if (certificate_read(record->leaf_pem, arena, &record->leaf, err))
         return true;
     err->kind = ERR_LOCAL; /* it was sound when the CA sent it */
     return err_wrap(err, "the record is damaged");
@@ -395,25 +437,24 @@ static bool read_leaf(const json_t *json, struct arena *arena, struct record *re
 bool record_read(const char *text, size_t length, struct arena *arena, struct record *ret_record,
                  struct err *err)
 {
-    json_auto_t *json = json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL);
-    struct record record = {.request_id = ""};
-    json_int_t version = json_integer_value(json_object_get(json, "version"));
+    struct read_record read = {.record.request_id = ""};
+    struct json_scan scan = json_scan_begin(text, length, arena);
+    bool is_whole = json_scan_object(&scan, record_members, &read) && json_scan_ended(&scan) &&
+                    read.record.cert != NULL && read.record.leaf_pem != NULL;
 
-    if (version < RECORD_OLDEST_VERSION || version > RECORD_VERSION)
+    if (read.version < RECORD_OLDEST_VERSION || read.version > RECORD_VERSION)
         return err_set(err, ERR_LOCAL, "the record is damaged, or of another version of leafd");
-    record.issued_s = (uint64_t)json_integer_value(json_object_get(json, "issued"));
-    if (!read_text(json, "cert", arena, &record.cert) || record.cert == NULL ||
-        !read_text(json, "request_id", arena, &record.request_id) ||
-        !read_text(json, "certificate", arena, &record.leaf_pem) || record.leaf_pem == NULL ||
-        !read_list(json, "chain", arena, &record.chain_pem) ||
-        !read_list(json, "ca", arena, &record.ca_pem) ||
-        !read_newer_parts(json, version, arena, &record) ||
-        !read_request(json_object_get(json, "request"), arena, &record.request) ||
-        !read_files(json, arena, &record))
+    if (!is_whole || (read.version != RECORD_OLDEST_VERSION && read.record.formats == NULL))
         return err_set(err, ERR_LOCAL, "the record is damaged");
-    if (!read_leaf(json, arena, &record, err))
+    if (read.version == RECORD_OLDEST_VERSION) {
+        read.record.formats = NULL;
+        read.record.old_cas = NULL;
+        read.record.old_ca_count = 0;
+    }
+    read.record.issued_s = (uint64_t)read.issued_s;
+    if (!take_leaf(&read, arena, err))
         return false;
-    read_end(json, &record);
-    *ret_record = record;
+    take_end(&read.record, read.end_s);
+    *ret_record = read.record;
     return true;
 }
