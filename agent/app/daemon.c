@@ -11,6 +11,7 @@
 #include "base/event.h"
 #include "base/log.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +44,7 @@ struct daemon {
     size_t waiting;
     bool reloading; /* RELOADING=1 was sent, and READY=1 not yet */
     bool ready, stopping;
+    bool has_slack; /* what a start or another configuration needed may have been freed */
     struct slot *revocation;
 };
 
@@ -103,6 +105,26 @@ static bool is_ready(const struct daemon *daemon)
     return true;
 }
 
+static bool run_trim(void *job, struct err *err)
+{
+    (void)job;
+    (void)err;
+    malloc_trim(0);
+    return true;
+}
+
+/* What the start, or another configuration, needed and does not need any more goes back to the
+ * system: whole pages between what stays. Walking through the heap takes a while. */
+static void give_memory_back(struct daemon *daemon)
+{
+    struct err err;
+
+    daemon->has_slack = false;
+    worker_send(daemon->engine.tools.workers, &(struct lane_key){0}, run_trim, NULL, free, &err);
+}
+
+static void plan_report(struct daemon *daemon);
+
 static int on_report(sd_event_source *source, uint64_t now_us, void *arg)
 {
     struct daemon *daemon = arg;
@@ -111,12 +133,16 @@ static int on_report(sd_event_source *source, uint64_t now_us, void *arg)
     (void)now_us;
     daemon->reported_us = clock_boot_us();
     tell_status(daemon);
+    if (daemon->has_slack)
+        give_memory_back(daemon);
     if (daemon->ready || daemon->stopping || !is_ready(daemon))
         return 0;
     daemon->ready = true;
     event_emit(&(struct event){.kind = EVENT_READY}, "ready: %zu certificates",
                daemon->engine.count);
     service_notify_ready();
+    daemon->has_slack = true;
+    plan_report(daemon);
     return 0;
 }
 
@@ -245,6 +271,7 @@ static void on_configuration(void *arg, struct reconfigure_result *result)
     }
     answer(daemon, result->number, status, body);
     control_renew(daemon->control);
+    daemon->has_slack = true;
 }
 
 /*

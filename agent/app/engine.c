@@ -236,16 +236,6 @@ static int compare_name(const void *name, const void *cert)
     return strcmp(name, cert_name(*(struct cert *const *)cert));
 }
 
-/* Searches the first `count`, which are sorted. */
-static struct cert *find(const struct engine *engine, size_t count, const char *name)
-{
-    struct cert **found =
-        count == 0 ? NULL
-                   : bsearch(name, engine->certs, count, sizeof(struct cert *), compare_name);
-
-    return found == NULL ? NULL : *found;
-}
-
 size_t engine_index_of(const struct engine *engine, const struct cert *cert)
 {
     struct cert **found =
@@ -273,6 +263,13 @@ static bool add(struct engine *engine, const struct cert_config *section, struct
     return true;
 }
 
+/* Those that were added last. */
+static void begin_from(struct engine *engine, size_t first)
+{
+    for (size_t i = first; i < engine->count; i++)
+        cert_begin(engine->certs[i]);
+}
+
 static bool make_room(struct engine *engine, size_t most, struct err *err)
 {
     struct cert **certs = realloc(engine->certs, (most + 1) * sizeof(struct cert *));
@@ -298,18 +295,27 @@ bool engine_start(struct engine *engine, const char *const *names, size_t count,
         if (wanted && !add(engine, &config->certs[i], err))
             return false;
     }
+    begin_from(engine, 0);
     sort(engine);
     return true;
 }
 
+/* Sections and certificates are both in the order of their names, and walked through side by side.
+ */
 static void forget_removed(struct engine *engine)
 {
-    size_t kept = 0;
+    const struct config *config = engine->config;
+    size_t kept = 0, section = 0;
 
     for (size_t i = 0; i < engine->count; i++) {
         struct cert *cert = engine->certs[i];
+        int order = -1;
 
-        if (config_cert(engine->config, cert_name(cert)) != NULL) {
+        while (section < config->cert_count && order < 0) {
+            order = strcmp(config->by_name[section]->name, cert_name(cert));
+            section += order < 0;
+        }
+        if (section < config->cert_count && order == 0) {
             engine->certs[kept++] = cert;
             continue;
         }
@@ -326,17 +332,19 @@ static bool take_sections(struct engine *engine, struct err *err)
 {
     const size_t sorted = engine->count;
     bool taken = true;
+    size_t next = 0;
 
     for (size_t i = 0; i < engine->config->cert_count; i++) {
-        const struct cert_config *section = &engine->config->certs[i];
-        struct cert *cert = find(engine, sorted, section->name);
+        const struct cert_config *section = engine->config->by_name[i];
 
-        if (cert != NULL)
-            cert_adopt(cert, engine->config, section);
+        if (next < sorted && strcmp(cert_name(engine->certs[next]), section->name) == 0)
+            cert_adopt(engine->certs[next++], engine->config, section);
         else
             taken = add(engine, section, err) && taken;
     }
-    sort(engine);
+    begin_from(engine, sorted);
+    if (engine->count > sorted)
+        sort(engine);
     return taken;
 }
 

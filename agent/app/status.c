@@ -17,7 +17,7 @@ enum { FIRST_PAUSE_US = 50000, PAUSE_MOST_US = 1000000, GLANCES_MOST = 3 };
 /* The agent learned it from the CA. */
 static bool is_found_revoked(const struct status_row *row)
 {
-    return row->serial[0] != '\0' && strcmp(row->state.ca.revoked, row->serial) == 0;
+    return row->serial[0] != '\0' && text_equal(row->state.ca.revoked, row->serial);
 }
 
 /* The first condition that holds gives the word; leafd(8), STATES has the same order. */

@@ -117,8 +117,12 @@ struct cert *cert_new(struct cert_tools *tools, struct config *config,
         cert_free(cert);
         return NULL;
     }
-    issuance_begin(&cert->issuance);
     return cert;
+}
+
+void cert_begin(struct cert *cert)
+{
+    issuance_begin(&cert->issuance);
 }
 
 void cert_note_end(struct cert *cert)

@@ -19,7 +19,7 @@ struct cert;
 typedef void cert_observer(void *arg, struct cert *cert);
 
 /*
- * cert_new - a certificate, reading what is on disk from the next iteration of the loop on
+ * cert_new - a certificate; the caller calls cert_begin next
  *
  * Takes a reference of `config`; borrows `tools`, which outlive it. NULL with *err filled, class
  * local.
@@ -27,6 +27,11 @@ typedef void cert_observer(void *arg, struct cert *cert);
 struct cert *cert_new(struct cert_tools *tools, struct config *config,
                       const struct cert_config *section, cert_observer *observer, void *arg,
                       struct err *err);
+
+/* cert_begin - reads what is on disk, from the next iteration of the loop on. Called when all
+ * certificates have been made: what the read allocates is freed soon and would leave holes between
+ * them */
+void cert_begin(struct cert *cert);
 
 /* cert_note_end - starts to note on disk that the process ends in order: cert_work_note_end */
 void cert_note_end(struct cert *cert);

@@ -8,7 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOOK_GAP_US = 1000000, LOOK_DOUBLINGS = 8, LOOKS_TOLD = 3, LOOK_ACCURACY_US = 250000 };
+enum {
+    LOOK_GAP_US = 1000000,
+    LOOK_DOUBLINGS = 8,
+    LOOKS_TOLD = 3,
+    LOOKS_TOGETHER_US = 250000,
+    LOOK_US_PER_CERT = 10000 /* those that are asked for all at once come no faster */
+};
 
 static void watch(struct cert_work *work);
 
@@ -55,13 +61,21 @@ void cert_directory_plan_removal(struct cert_work *work)
 /* -- looks at the files ---------------------------------------------------------------------------
  */
 
+/* The wait, or somewhat more: those who are due so near to one another wake up once. */
+static uint64_t together_us(uint64_t wait_us)
+{
+    uint64_t now_us = clock_boot_us();
+
+    return wait_us + LOOKS_TOGETHER_US - (now_us + wait_us) % LOOKS_TOGETHER_US;
+}
+
 /* Half as long to one and a half times as long: neither a fleet's looks nor those at ten thousand
  * sets come together. */
 static uint64_t regular_wait_us(const struct cert_work *work)
 {
     uint64_t every_us = work->config->agent.files_every_s * 1000000;
 
-    return every_us / 2 + random_share(every_us, random_draw());
+    return together_us(every_us / 2 + random_share(every_us, random_draw()));
 }
 
 /* One change is seen to at once; those who go on changing things are looked at ever more rarely. */
@@ -73,8 +87,7 @@ static uint64_t gap_us(const struct cert_look *look)
 
 static void plan_look(struct cert_work *work, uint64_t wait_us)
 {
-    sd_event_source_set_time_relative(work->look.timer, wait_us);
-    sd_event_source_set_enabled(work->look.timer, SD_EVENT_ONESHOT);
+    wall_timer_set(&work->look.timer, 0, wait_us / 1000 + 1);
 }
 
 static void plan_regular_look(struct cert_work *work)
@@ -160,21 +173,20 @@ void cert_directory_expect_swap(struct cert_work *work)
     plan_look(work, 0);
 }
 
-static int on_look_due(sd_event_source *source, uint64_t now_us, void *arg)
+static void on_look_due(void *arg, bool reached)
 {
     struct cert_work *work = arg;
     const struct set_place place = cert_work_place(work);
     struct cert_look *look = &work->look;
     struct err err;
 
-    (void)source;
-    (void)now_us;
+    (void)reached;
     if (look->slot != NULL)
-        return 0;
+        return;
     look->job = NULL;
     if (set_owner_runs_swap(&work->set)) {
         plan_look(work, LOOK_GAP_US);
-        return 0;
+        return;
     }
     look->had_cause = look->has_cause;
     look->has_cause = false;
@@ -190,19 +202,22 @@ static int on_look_due(sd_event_source *source, uint64_t now_us, void *arg)
         look->job = NULL;
         plan_regular_look(work);
     }
-    return 0;
 }
 
 void cert_directory_look(struct cert_work *work)
 {
+    uint64_t within_us = work->config->cert_count * LOOK_US_PER_CERT;
+    uint64_t wait_us = random_share(within_us, random_draw());
     struct cert_look *look = &work->look;
 
-    if (look->timer == NULL)
+    if (within_us > LOOKS_TOGETHER_US)
+        wait_us = together_us(wait_us);
+    if (look->timer.schedule == NULL)
         return;
     look->slot = slot_drop(look->slot);
     look->job = NULL;
-    look->print[0] = '\0';
-    plan_look(work, 0);
+    if (look->timer.until_us == 0 || look->timer.until_us > clock_boot_us() + wait_us)
+        plan_look(work, wait_us);
 }
 
 /* -- the watch ------------------------------------------------------------------------------------
@@ -344,15 +359,13 @@ static void watch(struct cert_work *work)
 
 void cert_directory_watch(struct cert_work *work)
 {
+    struct err err;
+
     if (!work->tools->stays)
         return;
     watch(work);
-    if (work->look.timer != NULL)
+    if (work->look.timer.schedule != NULL)
         return;
-    if (sd_event_add_time_relative(work->tools->loop, &work->look.timer, CLOCK_BOOTTIME, 0,
-                                   LOOK_ACCURACY_US, on_look_due, work) < 0)
-        return;
-    sd_event_source_set_enabled(work->look.timer, SD_EVENT_OFF);
-    sd_event_source_set_description(work->look.timer, "look at the files of a set");
-    plan_regular_look(work);
+    if (wall_timer_open(&work->look.timer, work->tools->loop, on_look_due, work, &err))
+        plan_regular_look(work);
 }

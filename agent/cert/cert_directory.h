@@ -46,7 +46,12 @@ void cert_directory_watch(struct cert_work *work);
  */
 void cert_directory_expect_swap(struct cert_work *work);
 
-/* cert_directory_look - reads the files now, whatever they look like */
+/*
+ * cert_directory_look - looks at the files soon, before the next regular look
+ *
+ * That of a single set is at once. Where there are many, whoever asks for one asks for all, and
+ * they are spread over 10 ms for each set of the configuration.
+ */
 void cert_directory_look(struct cert_work *work);
 
 #endif

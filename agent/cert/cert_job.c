@@ -188,6 +188,34 @@ static void clear_foreign(struct cert_job *job)
         snprintf(job->damage, sizeof job->damage, "%.255s", what.text);
 }
 
+/* How the files look is noted first: whoever changes them from now on changes that as well. */
+static void read_installed(struct cert_job *job, const char *current)
+{
+    struct err err;
+
+    if (current[0] == '\0') {
+        installed_read(job->set_fd, job->cert, &job->installed);
+        return;
+    }
+    if (!installed_print(job->set_fd, job->cert, current, job->print, &err))
+        job->print[0] = '\0';
+    installed_read_generation(job->set_fd, current, job->cert, &job->installed);
+    if (job->installed.health != INSTALLED_WHOLE)
+        job->print[0] = '\0';
+}
+
+/* What was not whole, or has changed meanwhile, is to be read by the next look. */
+static void judge_print(struct cert_job *job, const char *current)
+{
+    char print[DIGEST_HEX_BYTES];
+    struct err err;
+
+    if (job->damage[0] != '\0' || job->link_failure.kind != ERR_NONE ||
+        !installed_print(job->set_fd, job->cert, current, print, &err) ||
+        strcmp(print, job->print) != 0)
+        job->print[0] = '\0';
+}
+
 static bool read_disk(struct cert_job *job, struct err *err)
 {
     char current[GENERATION_NAME_BYTES] = "";
@@ -206,10 +234,7 @@ static bool read_disk(struct cert_job *job, struct err *err)
     /* What the consumer took last is what may have to be gone back to. */
     if (job->previous[0] == '\0' && strcmp(job->state.consumer.accepted, current) != 0)
         memcpy(job->previous, job->state.consumer.accepted, sizeof job->previous);
-    if (current[0] != '\0')
-        installed_read_generation(job->set_fd, current, job->cert, &job->installed);
-    else
-        installed_read(job->set_fd, job->cert, &job->installed);
+    read_installed(job, current);
     read_held(job, current);
     /* What was not found for want of memory may be there, and is not to be swept away. */
     if (err_shortage(err))
@@ -229,7 +254,10 @@ static bool read_disk(struct cert_job *job, struct err *err)
     note_lost_names(job);
     publish_links(job->cert, &job->link_failure);
     /* A crash right behind the swap may have left the visible names undone. */
-    return publish_names(job->set_fd, job->cert, err);
+    if (!publish_names(job->set_fd, job->cert, err))
+        return false;
+    judge_print(job, current);
+    return true;
 }
 
 static void find_damage(struct cert_job *job)

@@ -46,8 +46,8 @@ struct cert_job {
                                          if it waits for others to trust its CA; "" it is not */
     char published[GENERATION_NAME_BYTES]; /* for job_read_disk and job_look: what is known to be
                                               published; "" not known */
-    char print[DIGEST_HEX_BYTES]; /* for and of job_look, of job_publish: how the files look when
-                                     they are whole; "" not known */
+    char print[DIGEST_HEX_BYTES]; /* for and of job_look, of job_read_disk and job_publish: how the
+                                     files look when they are whole; "" not known */
     char damage[256]; /* of job_look, and names and what others left for job_read_disk: not as left;
                          of job_make_key: why the published key is not used again; "" nothing */
     bool found_foreign; /* by job_read_disk: damage tells what others left */

@@ -66,7 +66,7 @@ static void leave_directory(struct cert_work *work)
     work->removal = sd_event_source_disable_unref(work->removal);
     set_unwatch(&place, work->tools->watches, work->look.watch);
     slot_drop(work->look.watching);
-    sd_event_source_disable_unref(work->look.timer);
+    wall_timer_close(&work->look.timer);
     slot_drop(work->look.slot);
     work->look = (struct cert_look){0};
     work->listing = slot_drop(work->listing);
@@ -97,20 +97,12 @@ void cert_work_close(struct cert_work *work)
     config_unref(work->config);
 }
 
-static bool is_used(const struct config *config, const char *directory)
-{
-    for (size_t i = 0; i < config->cert_count; i++)
-        if (strcmp(config->certs[i].directory, directory) == 0)
-            return true;
-    return false;
-}
-
 void cert_work_abandon(struct cert_work *work, const struct config *config)
 {
     const struct set_place place = cert_work_place(work);
 
     /* Behind what a worker is doing, which may be the publication itself. */
-    if (!is_used(config, work->cert->directory))
+    if (!config_uses_directory(config, work->cert->directory))
         set_leave_only(&place, work->claim);
 }
 
@@ -285,7 +277,7 @@ uint64_t cert_work_spread_s(const struct cert_work *work)
 bool cert_work_knows_issuer(const struct cert_work *work, const char *key)
 {
     for (size_t i = 0; i < CA_KNOWN_MOST; i++)
-        if (strcmp(work->state.ca.known[i], key) == 0)
+        if (text_equal(work->state.ca.known[i], key))
             return true;
     return false;
 }
@@ -297,25 +289,37 @@ void cert_work_remember_issuer(struct cert_work *work, const char *key)
 
     if (key[0] == '\0' || cert_work_knows_issuer(work, key))
         return;
-    memmove(ca->known[1], ca->known[0], sizeof ca->known - sizeof ca->known[0]);
-    snprintf(ca->known[0], sizeof ca->known[0], "%s", key);
+    free(ca->known[CA_KNOWN_MOST - 1]);
+    memmove(&ca->known[1], &ca->known[0], sizeof ca->known - sizeof ca->known[0]);
+    ca->known[0] = strdup(key);
+}
+
+static void copy_issuers(const struct ca_state *ca,
+                         char to[static CA_KNOWN_MOST][KEY_IDENTIFIER_BYTES])
+{
+    for (size_t i = 0; i < CA_KNOWN_MOST; i++)
+        snprintf(to[i], KEY_IDENTIFIER_BYTES, "%s", ca->known[i] == NULL ? "" : ca->known[i]);
 }
 
 void cert_work_note_issued(struct cert_work *work, const struct certificate_facts *leaf)
 {
     const char *named = ca_issuer_key(&work->interest);
     struct ca_state *ca = &work->state.ca;
-    const struct ca_state before = *ca;
+    char before[CA_KNOWN_MOST][KEY_IDENTIFIER_BYTES], after[CA_KNOWN_MOST][KEY_IDENTIFIER_BYTES];
+    bool had_baseline = ca->has_baseline, is_other = false;
 
+    copy_issuers(ca, before);
     if (!ca_news_is_early(ca->early_at_s, cert_work_life_s(work), clock_now_s()))
-        memset(ca->known, 0, sizeof ca->known);
+        ca_state_forget_issuers(ca);
     else if (strcmp(work->published.authority_key, leaf->authority_key) != 0)
         cert_work_remember_issuer(work, work->published.authority_key);
     if (strcmp(named, leaf->authority_key) != 0)
         cert_work_remember_issuer(work, named);
     ca->has_baseline = named[0] != '\0';
-    if (memcmp(before.known, ca->known, sizeof before.known) != 0 ||
-        before.has_baseline != ca->has_baseline)
+    copy_issuers(ca, after);
+    for (size_t i = 0; i < CA_KNOWN_MOST; i++)
+        is_other |= strcmp(before[i], after[i]) != 0;
+    if (is_other || had_baseline != ca->has_baseline)
         cert_work_save(work);
 }
 

@@ -74,7 +74,7 @@ struct early_renewal {
 
 /* The looks at the files of what is published, beside the machines; for daemons. */
 struct cert_look {
-    sd_event_source *timer;
+    struct wall_timer timer;
     struct slot *slot;            /* the look under way */
     struct cert_job *job;         /* of it; borrowed */
     char print[DIGEST_HEX_BYTES]; /* how the files looked when they were whole; "" not known */

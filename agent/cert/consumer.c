@@ -65,18 +65,23 @@ bool consumer_is_awaited(const struct consumer_state *consumer)
 
 bool consumer_knows_leaf(const struct consumer_state *consumer, const char *fingerprint)
 {
-    for (size_t i = 0; i < KNOWN_LEAVES_MOST && consumer->known[i][0] != '\0'; i++)
-        if (strncmp(consumer->known[i], fingerprint, KNOWN_LEAF_BYTES - 1) == 0)
+    uint64_t begin = fingerprint_begin(fingerprint);
+
+    for (size_t i = 0; i < KNOWN_LEAVES_MOST && begin != 0; i++)
+        if (consumer->known[i] == begin)
             return true;
     return false;
 }
 
 void consumer_note_leaf(struct consumer_state *consumer, const char *fingerprint)
 {
-    if (fingerprint[0] == '\0' || consumer_knows_leaf(consumer, fingerprint))
+    uint64_t begin = fingerprint_begin(fingerprint);
+
+    if (begin == 0 || consumer_knows_leaf(consumer, fingerprint))
         return;
-    memmove(consumer->known[1], consumer->known[0], sizeof consumer->known - KNOWN_LEAF_BYTES);
-    snprintf(consumer->known[0], KNOWN_LEAF_BYTES, "%s", fingerprint);
+    memmove(&consumer->known[1], &consumer->known[0],
+            sizeof consumer->known - sizeof consumer->known[0]);
+    consumer->known[0] = begin;
 }
 
 void consumer_forget_tries(struct consumer_state *consumer)

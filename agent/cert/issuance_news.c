@@ -68,12 +68,12 @@ static uint64_t replace_at_s(struct cert_work *work)
     struct ca_state *ca = &work->state.ca;
     uint64_t now_s = clock_now_s(), life_s = cert_work_life_s(work);
 
-    if (strcmp(ca->revoked, work->published.serial) != 0) {
+    if (!text_equal(ca->revoked, work->published.serial)) {
         if (now_s >= ca->revoked_at_s + life_s)
             ca->revoked_count = 0;
         ca->revoked_count++;
         ca->revoked_at_s = now_s;
-        memcpy(ca->revoked, work->published.serial, sizeof ca->revoked);
+        ca_state_note_revoked(ca, work->published.serial);
     }
     return ca_news_replace_s(now_s, ca->revoked_count > 0 ? ca->revoked_count - 1 : 0, life_s);
 }

@@ -120,7 +120,7 @@ static void take_found_revoked(struct cert_work *work)
     const struct ca_state *ca = &work->state.ca;
     struct cert_published *published = &work->published;
 
-    if (!work->tools->stays || strcmp(ca->revoked, published->serial) != 0)
+    if (!work->tools->stays || !text_equal(ca->revoked, published->serial))
         return;
     work->early_renewal = (struct early_renewal){.due_s = ca->replace_at_s, .reason = CA_REVOKED};
     if (ca->replace_at_s < published->due_s)
@@ -268,7 +268,7 @@ static void on_read(void *arg, const struct err *job_err)
         cert_directory_watch(work);
         tell_damage(work, job);
         take_held(work, job, event);
-        work->look.print[0] = '\0'; /* the next look reads it all */
+        memcpy(work->look.print, job->print, sizeof work->look.print);
     } else if (job != NULL && job->is_seen) {
         event = take_seen(issuance, job, &err);
     }

@@ -14,15 +14,16 @@ enum {
 /* A binary heap, the earliest first. */
 struct heap {
     struct wall_timer **timers;
-    size_t count;
+    uint32_t count;
     bool is_wall;
 };
 
 /* The timers of one event loop. It lives as long as one of them is open. */
 struct schedule {
     struct heap wall, boot;
-    size_t room;  /* of either heap */
-    size_t users; /* open timers; each has its place in both heaps */
+    uint32_t room;                   /* of either heap */
+    uint32_t users;                  /* open timers; each has its place in both heaps */
+    uint64_t armed_wall, armed_boot; /* the earliest of either when it was armed; 0: none */
     sd_event *loop;
     sd_event_source *source;
     struct schedule *next;
@@ -34,25 +35,25 @@ static struct schedule *schedules;
 /* -- the heap -------------------------------------------------------------------------------------
  */
 
-static uint64_t key(const struct heap *heap, size_t place)
+static uint64_t key(const struct heap *heap, uint32_t place)
 {
     const struct wall_timer *timer = heap->timers[place - 1];
 
     return heap->is_wall ? timer->moment_s : timer->until_us;
 }
 
-static size_t *place_of(const struct heap *heap, struct wall_timer *timer)
+static uint32_t *place_of(const struct heap *heap, struct wall_timer *timer)
 {
     return heap->is_wall ? &timer->wall_place : &timer->boot_place;
 }
 
-static void put(struct heap *heap, size_t place, struct wall_timer *timer)
+static void put(struct heap *heap, uint32_t place, struct wall_timer *timer)
 {
     heap->timers[place - 1] = timer;
     *place_of(heap, timer) = place;
 }
 
-static void swap(struct heap *heap, size_t a, size_t b)
+static void swap(struct heap *heap, uint32_t a, uint32_t b)
 {
     struct wall_timer *timer = heap->timers[a - 1];
 
@@ -61,13 +62,13 @@ static void swap(struct heap *heap, size_t a, size_t b)
 }
 
 /* Moves what stands there to where it belongs. */
-static void sift(struct heap *heap, size_t place)
+static void sift(struct heap *heap, uint32_t place)
 {
     while (place > 1 && key(heap, place) < key(heap, place / 2)) {
         swap(heap, place, place / 2);
         place /= 2;
     }
-    for (size_t child = 2 * place; child <= heap->count; child = 2 * place) {
+    for (uint32_t child = 2 * place; child <= heap->count; child = 2 * place) {
         if (child < heap->count && key(heap, child + 1) < key(heap, child))
             child++;
         if (key(heap, place) <= key(heap, child))
@@ -79,7 +80,7 @@ static void sift(struct heap *heap, size_t place)
 
 static void heap_remove(struct heap *heap, struct wall_timer *timer)
 {
-    size_t place = *place_of(heap, timer);
+    uint32_t place = *place_of(heap, timer);
 
     if (place == 0)
         return;
@@ -102,7 +103,7 @@ static void heap_update(struct heap *heap, struct wall_timer *timer)
     sift(heap, *place_of(heap, timer));
 }
 
-static bool heap_make_room(struct heap *heap, size_t room)
+static bool heap_make_room(struct heap *heap, uint32_t room)
 {
     struct wall_timer **timers = reallocarray(heap->timers, room, sizeof *timers);
 
@@ -115,6 +116,11 @@ static bool heap_make_room(struct heap *heap, size_t room)
 /* -- the schedule ---------------------------------------------------------------------------------
  */
 
+static uint64_t earliest(const struct heap *heap)
+{
+    return heap->count == 0 ? 0 : key(heap, 1);
+}
+
 /* Has the source fire when the next one is due, or the wall clock is to be looked at again. */
 static void schedule_arm(struct schedule *schedule)
 {
@@ -122,6 +128,8 @@ static void schedule_arm(struct schedule *schedule)
     uint64_t sleep_us = LONGEST_SLEEP_S * 1000000ULL;
     uint64_t now_s = clock_now_s(), now_us = clock_boot_us();
 
+    schedule->armed_wall = earliest(wall);
+    schedule->armed_boot = earliest(boot);
     if (wall->count == 0 && boot->count == 0) {
         sd_event_source_set_enabled(schedule->source, SD_EVENT_OFF);
         return;
@@ -135,6 +143,14 @@ static void schedule_arm(struct schedule *schedule)
         sleep_us = duration_shorter(sleep_us, key(boot, 1) > now_us ? key(boot, 1) - now_us : 0);
     sd_event_source_set_time_relative(schedule->source, sleep_us);
     sd_event_source_set_enabled(schedule->source, SD_EVENT_ONESHOT);
+}
+
+/* The same where it does not fire when it should; most that are set are not the earliest. */
+static void schedule_rearm(struct schedule *schedule)
+{
+    if (schedule->armed_wall != earliest(&schedule->wall) ||
+        schedule->armed_boot != earliest(&schedule->boot))
+        schedule_arm(schedule);
 }
 
 static void update(struct wall_timer *timer, uint64_t moment_s, uint64_t until_us)
@@ -217,7 +233,7 @@ static struct schedule *schedule_new(sd_event *loop, struct err *err)
 /* A place for one timer more, so that setting one cannot fail. */
 static bool schedule_join(struct schedule *schedule)
 {
-    size_t room = schedule->room == 0 ? FIRST_ROOM : 2 * schedule->room;
+    uint32_t room = schedule->room == 0 ? FIRST_ROOM : 2 * schedule->room;
 
     schedule->users++;
     if (schedule->users <= schedule->room)
@@ -262,7 +278,7 @@ void wall_timer_close(struct wall_timer *timer)
 void wall_timer_set(struct wall_timer *timer, uint64_t moment_s, uint64_t wait_ms)
 {
     update(timer, moment_s, wait_ms == 0 ? 0 : clock_boot_us() + wait_ms * 1000);
-    schedule_arm(timer->schedule);
+    schedule_rearm(timer->schedule);
 }
 
 void wall_timer_hasten(struct wall_timer *timer, uint64_t wait_ms)
@@ -271,7 +287,7 @@ void wall_timer_hasten(struct wall_timer *timer, uint64_t wait_ms)
         return;
     update(timer, timer->moment_s,
            duration_shorter(timer->until_us, clock_boot_us() + wait_ms * 1000));
-    schedule_arm(timer->schedule);
+    schedule_rearm(timer->schedule);
 }
 
 void wall_timer_recompute(struct wall_timer *timer)

@@ -28,8 +28,8 @@ struct wall_timer {
     struct schedule *schedule; /* of all timers of this loop */
     uint64_t moment_s;         /* wall clock; 0: none */
     uint64_t until_us;         /* boot clock; 0: none */
-    size_t wall_place;         /* in the heap of moments, from 1; 0: not in it */
-    size_t boot_place;         /* in the heap of waits */
+    uint32_t wall_place;       /* in the heap of moments, from 1; 0: not in it */
+    uint32_t boot_place;       /* in the heap of waits */
     wall_timer_rings *rings;
     void *arg;
 };

@@ -67,6 +67,18 @@ const struct cert_config *config_cert(const struct config *config, const char *n
     return found == NULL ? NULL : *found;
 }
 
+static int compare_text(const void *text, const void *directory)
+{
+    return strcmp(text, *(const char *const *)directory);
+}
+
+bool config_uses_directory(const struct config *config, const char *directory)
+{
+    return config->directories != NULL &&
+           bsearch(directory, config->directories, config->cert_count, sizeof *config->directories,
+                   compare_text) != NULL;
+}
+
 bool content_holds_key(enum content content)
 {
     return content == CONTENT_KEY || content == CONTENT_COMBINED || content == CONTENT_BUNDLE ||

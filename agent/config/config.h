@@ -247,6 +247,7 @@ struct config {
     struct cert_config *certs;
     size_t cert_count;
     const struct cert_config **by_name;    /* the same, in the order of their names */
+    const char **directories;              /* theirs, in order */
     char session_digest[DIGEST_HEX_BYTES]; /* of [vault] and [auth] */
     /* All sections as they were written, for the places of messages, in an arena of their own. */
     struct arena source;
@@ -270,6 +271,9 @@ void config_forget_source(struct config *config);
 
 /* config_cert - the section of that name, or NULL */
 const struct cert_config *config_cert(const struct config *config, const char *name);
+
+/* config_uses_directory - whether a section has its set there */
+bool config_uses_directory(const struct config *config, const char *directory);
 
 /* The configuration's words for the contents, in the order of the enum, then NULL. */
 extern const char *const content_words[CONTENT_COUNT + 1];

@@ -19,9 +19,9 @@
 
 /* What expansions are drawn from. The token file is read at the first ${k8s...}, once. */
 struct config_scope {
-    struct arena *arena;   /* what stays */
-    struct arena scratch;  /* what is of use until the section is filled */
-    const char *cert_name; /* in `arena`; NULL outside a certificate's section */
+    struct arena *arena;               /* what stays */
+    struct arena scratch;              /* what is of use until the section is filled */
+    const char *cert_name;             /* in `arena`; NULL outside a certificate's section */
     const char *const *cert_directory; /* likewise; NULL is there until it is read */
     const struct auth_config *auth;    /* tells where the ServiceAccount token is */
     bool claims_read;

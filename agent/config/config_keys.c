@@ -420,8 +420,8 @@ static bool fill_alike(const struct fill *fill, const struct config_key *key)
             return parse_entries(fill, key, section, first);
     }
     return key->environment == NULL &&
-           (key->fallback == NULL || (strstr(key->fallback, "${") == NULL &&
-                                      parse_value(fill, key, key->fallback) == NULL));
+           (key->fallback == NULL ||
+            (strstr(key->fallback, "${") == NULL && parse_value(fill, key, key->fallback) == NULL));
 }
 
 static bool is_of(const struct config_base *base, const struct config_filling *filling)

@@ -418,6 +418,27 @@ static int by_name(const void *a, const void *b)
                   (*(const struct cert_config *const *)b)->name);
 }
 
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Once every section is known to have one. */
+static void list_directories(struct loading *loading)
+{
+    struct config *config = loading->config;
+
+    config->directories =
+        arena_take(&config->arena, (config->cert_count + 1) * sizeof *config->directories);
+    if (config->directories == NULL) {
+        config_problem(loading->problems, &(struct config_place){0}, "memory ran out");
+        return;
+    }
+    for (size_t i = 0; i < config->cert_count; i++)
+        config->directories[i] = config->certs[i].directory;
+    qsort(config->directories, config->cert_count, sizeof *config->directories, by_text);
+}
+
 static void fill_certs(struct loading *loading)
 {
     struct config *config = loading->config;
@@ -472,6 +493,8 @@ struct config *config_load(const char *file, bool only_looks, struct config_prob
     /* Rules across keys would only repeat, in other words, what is wrong with single ones. */
     if (problems->count == 0)
         config_check(config, loading.document, problems);
+    if (problems->count == 0)
+        list_directories(&loading);
     if (problems->count > 0) {
         problems->awaits_token = loading.scope.claims_problem != NULL &&
                                  config_problems_all_say(problems, loading.scope.claims_problem);

@@ -65,8 +65,8 @@ static void to_lower(char *text, size_t length)
         text[i] = (char)tolower((unsigned char)text[i]);
 }
 
-/* Letters, digits, dots and single hyphens: then IDNA changes nothing but capitals, RFC 5891 4.2.3.1,
- * and asking it takes longer than all the rest of a section. */
+/* Letters, digits, dots and single hyphens: then IDNA changes nothing but capitals, RFC
+ * 5891 4.2.3.1, and asking it takes longer than all the rest of a section. */
 static bool is_plain(const char *name)
 {
     return name[strspn(name, LOWER_AND_DIGITS UPPER "-.")] == '\0' && strstr(name, "--") == NULL;

@@ -11,11 +11,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-enum { STATE_VERSION = 2, STATE_MOST_BYTES = 16 * 1024 };
+enum { STATE_VERSION = 2, STATE_MOST_BYTES = 16 * 1024, BEGIN_DIGITS = 16 };
 
 const char cert_state_name[] = "..state";
 
@@ -57,9 +58,34 @@ static void copy_trouble(struct trouble *to, const struct trouble *from)
         trouble_set(to, from->failure);
 }
 
+void ca_state_forget_issuers(struct ca_state *ca)
+{
+    for (size_t i = 0; i < CA_KNOWN_MOST; i++) {
+        free(ca->known[i]);
+        ca->known[i] = NULL;
+    }
+}
+
+void ca_state_note_revoked(struct ca_state *ca, const char *serial)
+{
+    free(ca->revoked);
+    ca->revoked = strdup(serial);
+}
+
+uint64_t fingerprint_begin(const char *fingerprint)
+{
+    char digits[BEGIN_DIGITS + 1];
+
+    snprintf(digits, sizeof digits, "%s", fingerprint);
+    return strspn(digits, "0123456789abcdef") == BEGIN_DIGITS ? strtoull(digits, NULL, 16) : 0;
+}
+
 void cert_state_copy(struct cert_state *to, const struct cert_state *from)
 {
     *to = *from;
+    for (size_t i = 0; i < CA_KNOWN_MOST; i++)
+        to->ca.known[i] = from->ca.known[i] == NULL ? NULL : strdup(from->ca.known[i]);
+    to->ca.revoked = from->ca.revoked == NULL ? NULL : strdup(from->ca.revoked);
     copy_trouble(&to->issuing, &from->issuing);
     copy_trouble(&to->consumer.trouble, &from->consumer.trouble);
 }
@@ -68,6 +94,8 @@ void cert_state_free(struct cert_state *state)
 {
     trouble_clear(&state->issuing);
     trouble_clear(&state->consumer.trouble);
+    ca_state_forget_issuers(&state->ca);
+    free(state->ca.revoked);
     *state = (struct cert_state){0};
 }
 
@@ -114,9 +142,10 @@ static void read_known(const json_t *json, struct consumer_state *ret_consumer)
 
     for (size_t i = 0; i < KNOWN_LEAVES_MOST; i++) {
         const char *leaf = json_string_value(json_array_get(json, i));
+        uint64_t begin = leaf == NULL ? 0 : fingerprint_begin(leaf);
 
-        if (leaf != NULL && leaf[0] != '\0')
-            snprintf(ret_consumer->known[count++], KNOWN_LEAF_BYTES, "%s", leaf);
+        if (begin != 0)
+            ret_consumer->known[count++] = begin;
     }
 }
 
@@ -170,12 +199,12 @@ static void read_ca(const json_t *json, struct ca_state *ret_ca)
         const char *text = json_string_value(json_array_get(known, i));
 
         if (text != NULL && text[0] != '\0')
-            snprintf(ret_ca->known[count++], KEY_IDENTIFIER_BYTES, "%s", text);
+            ret_ca->known[count++] = strndup(text, KEY_IDENTIFIER_BYTES - 1);
     }
     ret_ca->has_baseline = json_is_true(json_object_get(json, "has_baseline"));
     ret_ca->early_at_s = number(json, "early_at");
-    if (revoked != NULL)
-        snprintf(ret_ca->revoked, sizeof ret_ca->revoked, "%s", revoked);
+    if (revoked != NULL && revoked[0] != '\0' && strlen(revoked) < SERIAL_TEXT_BYTES)
+        ca_state_note_revoked(ret_ca, revoked);
     ret_ca->revoked_count = (unsigned)number(json, "revoked_count");
     ret_ca->revoked_at_s = number(json, "revoked_at");
     ret_ca->replace_at_s = number(json, "replace_at");
@@ -238,8 +267,8 @@ static json_t *known_json(const struct consumer_state *consumer)
 {
     json_t *json = json_array();
 
-    for (size_t i = 0; i < KNOWN_LEAVES_MOST && consumer->known[i][0] != '\0'; i++)
-        json_array_append_new(json, json_words(consumer->known[i]));
+    for (size_t i = 0; i < KNOWN_LEAVES_MOST && consumer->known[i] != 0; i++)
+        json_array_append_new(json, json_sprintf("%0*" PRIx64, BEGIN_DIGITS, consumer->known[i]));
     return json;
 }
 
@@ -278,13 +307,14 @@ static json_t *ca_json(const struct ca_state *ca)
 {
     json_t *known = json_array();
 
-    for (size_t i = 0; i < CA_KNOWN_MOST && ca->known[i][0] != '\0'; i++)
+    for (size_t i = 0; i < CA_KNOWN_MOST && ca->known[i] != NULL; i++)
         json_array_append_new(known, json_words(ca->known[i]));
     return json_pack("{s:o, s:b, s:I, s:o, s:I, s:I, s:I, s:I}", "known", known, "has_baseline",
                      ca->has_baseline, "early_at", (json_int_t)ca->early_at_s, "revoked",
-                     json_words(ca->revoked), "revoked_count", (json_int_t)ca->revoked_count,
-                     "revoked_at", (json_int_t)ca->revoked_at_s, "replace_at",
-                     (json_int_t)ca->replace_at_s, "held_until", (json_int_t)ca->held_until_s);
+                     json_words(ca->revoked == NULL ? "" : ca->revoked), "revoked_count",
+                     (json_int_t)ca->revoked_count, "revoked_at", (json_int_t)ca->revoked_at_s,
+                     "replace_at", (json_int_t)ca->replace_at_s, "held_until",
+                     (json_int_t)ca->held_until_s);
 }
 
 static json_t *restart_json(const struct restart_state *restart)

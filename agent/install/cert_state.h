@@ -24,7 +24,7 @@ struct trouble {
     struct err *failure;     /* the last one: kind and text; owned; NULL: none */
 };
 
-enum { KNOWN_LEAVES_MOST = 8, KNOWN_LEAF_BYTES = 16 + 1, CA_KNOWN_MOST = 4 };
+enum { KNOWN_LEAVES_MOST = 8, CA_KNOWN_MOST = 4 };
 
 /* The leaf that the last finished look at the consumer showed. */
 struct served_state {
@@ -46,23 +46,24 @@ struct consumer_state {
     bool missing;                         /* it was not there: no such process, nobody listens */
     bool insists; /* no rollback any more: the previous generation was refused as well */
     struct served_state served;
-    /* The first digits of the fingerprints of the leaves that were published here, the last one
-     * first. */
-    char known[KNOWN_LEAVES_MOST][KNOWN_LEAF_BYTES];
+    /* The first sixteen digits of the fingerprints of the leaves that were published here, the last
+     * one first; 0: none. */
+    uint64_t known[KNOWN_LEAVES_MOST];
 };
 
 /* What was seen of the CA, and followed from it. */
 struct ca_state {
-    /* Issuers that the CA named and that have not signed for us; "" for none. Whoever was named
-     * when ours was issued is among them, or is who signed it, if there is a baseline. */
-    char known[CA_KNOWN_MOST][KEY_IDENTIFIER_BYTES];
+    /* Issuers that the CA named and that have not signed for us, the last one first; owned; NULL:
+     * none, or forgotten for want of memory. Whoever was named when ours was issued is among them,
+     * or is who signed it, if there is a baseline. */
+    char *known[CA_KNOWN_MOST];
     bool has_baseline;
     uint64_t early_at_s; /* a certificate was asked for early, since there was another issuer */
-    char revoked[SERIAL_TEXT_BYTES]; /* of the certificate that was found revoked last; "" none */
-    unsigned revoked_count;          /* certificates that were found revoked, in a row */
-    uint64_t revoked_at_s;           /* when the last of them was found */
-    uint64_t replace_at_s;           /* when it is to be replaced */
-    uint64_t held_until_s; /* "held" waits for others to trust its CA; 0: for its notBefore */
+    char *revoked; /* serial of the certificate that was found revoked last; owned; NULL none */
+    unsigned revoked_count; /* certificates that were found revoked, in a row */
+    uint64_t revoked_at_s;  /* when the last of them was found */
+    uint64_t replace_at_s;  /* when it is to be replaced */
+    uint64_t held_until_s;  /* "held" waits for others to trust its CA; 0: for its notBefore */
 };
 
 /* How the processes before this one came and went. */
@@ -92,6 +93,16 @@ const struct err *trouble_err(const struct trouble *trouble);
 
 /* trouble_of - what is to be shown of a certificate: the CA's failure, or else the consumer's */
 const struct trouble *trouble_of(const struct cert_state *state);
+
+/* ca_state_forget_issuers - none is known any more */
+void ca_state_forget_issuers(struct ca_state *ca);
+
+/* ca_state_note_revoked - that certificate was found revoked last */
+void ca_state_note_revoked(struct ca_state *ca, const char *serial);
+
+/* fingerprint_begin - the number of the first sixteen digits of a fingerprint; 0 if they are none
+ */
+uint64_t fingerprint_begin(const char *fingerprint);
 
 /* cert_state_copy - fills *to, which is empty, with a copy that is free of *from */
 void cert_state_copy(struct cert_state *to, const struct cert_state *from);

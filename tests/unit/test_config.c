@@ -421,6 +421,95 @@ static void windows_and_owners_are_understood(void **state)
     config_unref(config);
 }
 
+/* What is the same for all is kept once; a section with a key of its own has that one alone. */
+static void what_a_default_means_is_kept_once_for_all_sections(void **state)
+{
+    char text[1024];
+    struct config *config;
+    const struct cert_config *a, *b, *c;
+
+    snprintf(text, sizeof text,
+             "%s[defaults]\npki_role = web\ndns_names = ${cert.name}.x\nfile = k key\n"
+             "file = c certificate\ndirectory = /run/${cert.name}/\nttl = 1h\nkey_type = rsa-2048\n"
+             "validate = exec /bin/true a\n[cert a]\n[cert b]\nfile = only key\nttl = 2h\n"
+             "key_type = ed25519\nvalidate = exec /bin/true\n[cert c]\n",
+             head);
+    config = load(*state, text);
+    assert_non_null(config);
+    a = config_cert(config, "a");
+    b = config_cert(config, "b");
+    c = config_cert(config, "c");
+    assert_ptr_equal(a->outputs.items, c->outputs.items);
+    assert_ptr_equal(a->pki_role, b->pki_role);
+    assert_int_equal(a->outputs.count, 2);
+    assert_int_equal(b->outputs.count, 1);
+    assert_string_equal(b->outputs.items[0].name, "only");
+    assert_int_equal(a->validate.count, 2);
+    assert_int_equal(b->validate.count, 1);
+    assert_int_equal(b->request.key_type, KEY_ED25519);
+    assert_int_equal(b->request.ttl_s, 7200);
+    assert_int_equal(c->request.key_type, KEY_RSA_2048);
+    assert_int_equal(c->request.ttl_s, 3600);
+    assert_string_equal(c->directory, "/run/c");
+    assert_string_equal(c->request.names.dns.items[0], "c.x");
+    assert_string_equal(c->sds_ca_name, "c-ca");
+    assert_true(config_uses_directory(config, "/run/b"));
+    assert_false(config_uses_directory(config, "/run"));
+    config_unref(config);
+}
+
+/* Which layer a value stands in makes no other section. */
+static void equal_settings_have_equal_digests_wherever_they_stand(void **state)
+{
+    static const char *const texts[] = {
+        "[defaults]\nttl = 1h\nrenew_before = 9m\n[cert web]\n",
+        "[defaults]\nttl = 2h\n[cert web]\nttl = 1h\nrenew_before = 9m\n",
+        "[cert web]\nrenew_before = 9m\nttl = 1h\n",
+        "[cert web]\nrenew_before = 9m\nttl = 2h\n",
+    };
+    char first[DIGEST_HEX_BYTES] = "";
+
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
+        char text[1024];
+        struct config *config;
+
+        snprintf(text, sizeof text,
+                 "%s%spki_role = web\ndirectory = /run/x\ndns_names = a.b\nfile = k key\n", head,
+                 texts[i]);
+        config = load(*state, text);
+        assert_non_null(config);
+        if (i == 0)
+            memcpy(first, config->certs[0].digest, sizeof first);
+        assert_int_equal(strcmp(first, config->certs[0].digest) == 0, i < 3);
+        config_unref(config);
+    }
+}
+
+/* A default that nobody takes is nobody's problem, and one that many take is told once. */
+static void a_wrong_default_is_told_once_if_somebody_takes_it(void **state)
+{
+    static const struct row {
+        const char *own;
+        size_t problems;
+    } rows[] = {{"ttl = 1h\n", 0}, {"", 1}};
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct config_problems problems = {0};
+        const struct files *files = *state;
+        struct config *config;
+        char text[1024];
+
+        snprintf(text, sizeof text,
+                 "%s[defaults]\nttl = soon\npki_role = web\ndns_names = a.b\nfile = k key\n"
+                 "[cert a]\ndirectory = /run/a\n%s[cert b]\ndirectory = /run/b\n%s",
+                 head, rows[i].own, rows[i].own);
+        config = config_load(put(files, "leafd.ini", text), false, &problems);
+        assert_int_equal(problems.count, rows[i].problems);
+        config_problems_free(&problems);
+        config_unref(config);
+    }
+}
+
 static void the_certificates_own_renewal_goes_before_the_defaults(void **state)
 {
     static const struct row {
@@ -551,6 +640,9 @@ int main(void)
         FILE_TEST(equal_sections_have_equal_digests_and_changed_ones_do_not),
         FILE_TEST(ten_thousand_sections_cost_no_more_each_than_a_few),
         FILE_TEST(windows_and_owners_are_understood),
+        FILE_TEST(what_a_default_means_is_kept_once_for_all_sections),
+        FILE_TEST(equal_settings_have_equal_digests_wherever_they_stand),
+        FILE_TEST(a_wrong_default_is_told_once_if_somebody_takes_it),
         FILE_TEST(the_certificates_own_renewal_goes_before_the_defaults),
         FILE_TEST(who_proves_is_understood),
         FILE_TEST(admin_interfaces_are_understood),

@@ -573,21 +573,22 @@ static void somebody_who_serves_the_leaf_though_nobody_was_told_is_proven(void *
 
 static void an_older_leaf_of_the_set_is_known_as_such(void **state)
 {
+    static const char ours[] = "0a1b2c3d4e5f60718293";
     struct fixture *fixture = *state;
     struct cert_work *work = &fixture->work;
     const struct served_state *served = &work->state.consumer.served;
 
-    consumer_note_leaf(&work->state.consumer, "ours");
+    consumer_note_leaf(&work->state.consumer, ours);
     find_nobody(fixture);
-    deliver_look(fixture, PROVE_OTHER_LEAF, "ours");
-    assert_string_equal(served->serial, "ours");
+    deliver_look(fixture, PROVE_OTHER_LEAF, ours);
+    assert_string_equal(served->serial, ours);
     assert_false(served->foreign);
     assert_in_range(served->not_after_s, clock_now_s() + 70, clock_now_s() + 78);
     /* A reply that names no leaf says that it is not the new one, so the older one is served. */
     retry(fixture);
     done(fixture);
     deliver_look(fixture, PROVE_OTHER_LEAF, NULL);
-    assert_string_equal(served->serial, "ours");
+    assert_string_equal(served->serial, ours);
     /* What is proven is what is served, and what was known stays known. */
     strcpy(work->published.serial, "12:34");
     work->seen = (struct prove_seen){.finding = PROVE_SERVED};
@@ -596,7 +597,7 @@ static void an_older_leaf_of_the_set_is_known_as_such(void **state)
     done(fixture);
     assert_string_equal(served->serial, "12:34");
     assert_int_equal(served->not_after_s, work->published.end_s);
-    assert_true(consumer_knows_leaf(&work->state.consumer, "ours"));
+    assert_true(consumer_knows_leaf(&work->state.consumer, ours));
 }
 
 static void what_we_are_short_of_is_no_refusal_of_the_consumer(void **state)
