@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-enum { REHEARSAL_BYTES = 8192, NAME_TRIES = 16 };
+enum { REHEARSAL_BYTES = 8192, NAME_TRIES = 16, SYNCED_TOGETHER_MOST = 8 };
 
 static const char name_form[] = "..dddd_dd_dd_dd_dd_dd.xxxxxx";
 
@@ -25,6 +25,11 @@ struct staging {
     const struct cert_config *cert;
     char name[GENERATION_NAME_BYTES];
     char (*digests)[DIGEST_HEX_BYTES];
+    struct written {
+        int fd;
+        const char *name;
+    } written[SYNCED_TOGETHER_MOST]; /* and not synced yet */
+    size_t written_count;
 };
 
 bool generation_is_name(const char *name)
@@ -107,21 +112,49 @@ static bool write_parts(int fd, const struct output_part *parts, size_t count,
     return digest_hex(&digest, digest_to, err);
 }
 
-/* Makes one file, whole. A failed fsync or close is final: the caller drops the generation. */
-static bool write_file(const struct staging *staging, const struct output *output,
+/* What else can be said of a file, in front of what went wrong with it. */
+static bool fail_with(const struct staging *staging, const char *name, struct err *err)
+{
+    return err_wrap(err, "%s in %s", name, staging->cert->directory);
+}
+
+/*
+ * Syncs and closes what was written: one after another when all have their content, since most file
+ * systems bring all of them to the disk with the first. A failed fsync or close is final: the
+ * caller drops the generation.
+ */
+static bool finish_files(struct staging *staging, struct err *err)
+{
+    for (size_t i = 0; i < staging->written_count; i++)
+        if (!file_finish(&staging->written[i].fd, err))
+            return fail_with(staging, staging->written[i].name, err);
+    staging->written_count = 0;
+    return true;
+}
+
+static void leave_files(struct staging *staging)
+{
+    while (staging->written_count > 0)
+        close_fd(&staging->written[--staging->written_count].fd);
+    close_fd(&staging->fd);
+}
+
+/* Makes one file with all its content, which is to be synced. */
+static bool write_file(struct staging *staging, const struct output *output,
                        const struct output_part *parts, size_t count,
                        char digest_to[static DIGEST_HEX_BYTES], struct err *err)
 {
     CLEANUP(close_fd) int fd = -1;
 
-    if (open_file(staging, output, &fd, err) && write_parts(fd, parts, count, digest_to, err) &&
-        file_finish(&fd, err))
-        return true;
-    return err_wrap(err, "%s in %s", output->name, staging->cert->directory);
+    if (staging->written_count == SYNCED_TOGETHER_MOST && !finish_files(staging, err))
+        return false;
+    if (!open_file(staging, output, &fd, err) || !write_parts(fd, parts, count, digest_to, err))
+        return fail_with(staging, output->name, err);
+    staging->written[staging->written_count++] = (struct written){take_fd(&fd), output->name};
+    return true;
 }
 
-static bool write_outputs(const struct staging *staging, const struct issued *issued,
-                          struct err *err)
+static bool write_outputs(struct staging *staging, const struct issued *issued, struct err *err)
 {
     CLEANUP(output_source_free) struct output_source source = {0};
 
@@ -138,8 +171,7 @@ static bool write_outputs(const struct staging *staging, const struct issued *is
     return true;
 }
 
-static bool write_record(const struct staging *staging, const struct issued *issued,
-                         struct err *err)
+static bool write_record(struct staging *staging, const struct issued *issued, struct err *err)
 {
     static const struct output about_record = {
         .name = record_name, .mode = 0644, .owner = OWNER_UNCHANGED, .group = OWNER_UNCHANGED};
@@ -155,8 +187,10 @@ static bool write_record(const struct staging *staging, const struct issued *iss
 }
 
 /* The generation becomes readable for its consumers, and durable, in that order. */
-static bool seal(const struct staging *staging, struct err *err)
+static bool seal(struct staging *staging, struct err *err)
 {
+    if (!finish_files(staging, err))
+        return false;
     if (!set_directory_mode(staging->fd, staging->cert->directory_mode, err))
         return err_wrap(err, "%s/%s", staging->cert->directory, staging->name);
     if (fsync(staging->fd) != 0 || fsync(staging->set_fd) != 0)
@@ -168,7 +202,7 @@ bool generation_stage(int set_fd, const struct cert_config *cert, const struct i
                       char ret_name[static GENERATION_NAME_BYTES], struct err *err)
 {
     struct staging staging = {.set_fd = set_fd, .fd = -1, .cert = cert};
-    bool staged;
+    bool staged, is_made;
 
     staging.digests = calloc(cert->outputs.count + 1, sizeof *staging.digests);
     if (staging.digests == NULL)
@@ -176,11 +210,11 @@ bool generation_stage(int set_fd, const struct cert_config *cert, const struct i
     staged = make_directory(&staging, err) && write_outputs(&staging, issued, err) &&
              write_record(&staging, issued, err) && seal(&staging, err);
     free(staging.digests);
-    if (staging.fd >= 0)
-        close(staging.fd);
+    is_made = staging.fd >= 0;
+    leave_files(&staging);
     if (staged)
         memcpy(ret_name, staging.name, GENERATION_NAME_BYTES);
-    else if (staging.fd >= 0)
+    else if (is_made)
         generation_remove(set_fd, staging.name);
     return staged;
 }
@@ -191,6 +225,7 @@ bool generation_rehearse(int set_fd, const struct cert_config *cert, struct err 
     CLEANUP(secret_wipe) struct secret password = {0};
     struct staging staging = {.set_fd = set_fd, .fd = -1, .cert = cert};
     bool done = output_password(cert, &password, err) && make_directory(&staging, err);
+    bool is_made;
 
     for (size_t i = 0; done && i < cert->outputs.count; i++) {
         char digest[DIGEST_HEX_BYTES];
@@ -198,10 +233,11 @@ bool generation_rehearse(int set_fd, const struct cert_config *cert, struct err 
         done = write_file(&staging, &cert->outputs.items[i],
                           &(struct output_part){nothing, sizeof nothing}, 1, digest, err);
     }
-    if (staging.fd >= 0) {
-        close(staging.fd);
+    done = done && finish_files(&staging, err);
+    is_made = staging.fd >= 0;
+    leave_files(&staging);
+    if (is_made)
         generation_remove(set_fd, staging.name);
-    }
     return done;
 }
 
