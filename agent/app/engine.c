@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 enum {
-    WORKER_THREADS_LEAST = 2,
-    WORKER_THREADS_MOST = 8,
+    WORKER_THREADS_LEAST = 8,
+    WORKER_THREADS_MOST = 16,
     LOOKUP_THREADS = 2,
     DISK_PATIENCE_S = 5, /* at exit, for writes that have not ended */
     CA_CONNECTIONS_MOST = 4,

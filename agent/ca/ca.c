@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DENIALS_MOST = 4 };
+enum { DENIALS_MOST = 4, PERMITS_PER_REQUEST = 4 };
 
 struct ca {
     sd_event *loop; /* borrowed */
@@ -96,11 +96,11 @@ bool ca_is_away(const struct ca *ca)
 /* -- the session ----------------------------------------------------------------------------------
  */
 
-/* More permits than concurrent requests, so that keys and files are made while other requests are
- * on the wire. */
+/* More permits than concurrent requests, so that requests are on the wire while keys are made, and
+ * while a slow disk writes files. harden.c sizes the heap of secrets for as many keys. */
 static void limit_permits(struct ca *ca, const struct config *config)
 {
-    semaphore_limit(&ca->permits, config->agent.max_in_flight * 2);
+    semaphore_limit(&ca->permits, config->agent.max_in_flight * PERMITS_PER_REQUEST);
 }
 
 static bool on_credentials(void *arg, bool changed)
