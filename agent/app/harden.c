@@ -18,7 +18,8 @@ enum {
     SECURE_BYTES_APART = 128 * 1024, /* tokens, JWTs, passwords, a keystore being encrypted */
     SECURE_HEAP_LEAST_BYTES = 256 * 1024,
     SECURE_HEAP_MOST_BYTES = 16 * 1024 * 1024,
-    KEYS_PER_TURN = 4, /* four times as many certificates as requests in flight hold a key: see ca.c */
+    KEYS_PER_TURN =
+        4, /* four times as many certificates as requests in flight hold a key: see ca.c */
     KEYS_BEING_WORKED =
         32, /* on the workers' threads: generated, encoded, read back, used in a proof */
     /* Enough for concurrent connections, proofs, commands and workers' files. Not more, since
