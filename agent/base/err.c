@@ -186,7 +186,5 @@ static void openssl_free(void *block, const char *file, int line)
 bool shortage_watch_libraries(void)
 {
     json_set_alloc_funcs(shortage_malloc, free);
-    /* Nor does it take everything down again when the process ends, which has nothing left then. */
-    return CRYPTO_set_mem_functions(openssl_malloc, openssl_realloc, openssl_free) == 1 &&
-           OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL) == 1;
+    return CRYPTO_set_mem_functions(openssl_malloc, openssl_realloc, openssl_free) == 1;
 }
