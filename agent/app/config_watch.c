@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -18,6 +19,7 @@
 enum {
     SETTLE_US = 300 * 1000, /* between the first notice of a change and the read */
     GAP_US = 1000 * 1000,   /* between two reads: limits the load of a writer that does not stop */
+    PLACE_US = 30 * 1000 * 1000, /* between two look-ups of the directories by their names */
     EVENTS_BYTES = 16 * 1024,
     THREADS = 1
 };
@@ -129,7 +131,7 @@ struct config_sources *config_sources_of(const struct config *config, const char
 
 void config_sources_free(struct config_sources *sources)
 {
-    if (sources == NULL)
+    if (sources == NULL || atomic_fetch_sub(&sources->shares, 1) > 0)
         return;
     arena_free(&sources->arena);
     free(sources);
@@ -158,13 +160,12 @@ struct config_watch {
     config_watch_noticed *on_change;
     void *arg;
     int fd; /* inotify's; -1: not needed yet */
-    sd_event_source *source, *timer;
+    sd_event_source *source, *timer, *again;
     uint64_t noticed_us; /* of the last notice, on the boot clock */
     struct slot *slot;
     struct placing *placing;     /* under way; the worker's until it ends */
     struct places *places;       /* what is watched; NULL: nothing */
     struct config_sources *next; /* to be watched after the ones under way; NULL: none */
-    bool lost;                   /* a directory was removed */
     bool told;                   /* a directory that cannot be watched was logged */
 };
 
@@ -258,7 +259,6 @@ static int on_events(sd_event_source *source, int fd, uint32_t events, void *arg
     for (ssize_t at = 0; at < length;) {
         const struct inotify_event *event = (const struct inotify_event *)(room + at);
 
-        watch->lost |= (event->mask & (IN_IGNORED | IN_MOVE_SELF)) != 0;
         if ((event->mask & IN_Q_OVERFLOW) != 0 || is_of(watch->places, event))
             notice(watch);
         at += (ssize_t)(sizeof *event + event->len);
@@ -380,6 +380,27 @@ static bool is_new(const struct places *before, const struct places *now)
 
 static void start(struct config_watch *watch, struct config_sources *sources);
 
+/* inotify watches directories, and not their names: a link on the way may be turned to another
+ * directory, and a directory that was removed may come back. */
+static void place_again_later(struct config_watch *watch)
+{
+    sd_event_source_set_time_relative(watch->again, PLACE_US);
+    sd_event_source_set_enabled(watch->again, SD_EVENT_ONESHOT);
+}
+
+static int on_place_again(sd_event_source *source, uint64_t now_us, void *arg)
+{
+    struct config_watch *watch = arg;
+
+    (void)source;
+    (void)now_us;
+    if (watch->slot == NULL && watch->places != NULL) {
+        atomic_fetch_add(&watch->places->sources->shares, 1);
+        start(watch, watch->places->sources);
+    }
+    return 0;
+}
+
 static void on_placed(void *arg, const struct err *err)
 {
     struct config_watch *watch = arg;
@@ -397,6 +418,8 @@ static void on_placed(void *arg, const struct err *err)
     replace(watch, places);
     if (watch->next != NULL)
         start(watch, TAKE(watch->next));
+    else
+        place_again_later(watch);
 }
 
 /* Opens one inotify instance for all directories; sets errno on failure. */
@@ -445,9 +468,10 @@ static void start(struct config_watch *watch, struct config_sources *sources)
         config_sources_free(sources);
         return;
     }
-    watch->lost = false;
-    if (!start_placing(watch, sources))
+    if (!start_placing(watch, sources)) {
         tell_unwatched(watch, "any directory", ENOMEM);
+        place_again_later(watch);
+    }
 }
 
 static void stop(struct config_watch *watch)
@@ -457,6 +481,7 @@ static void stop(struct config_watch *watch)
     free_places(TAKE(watch->places));
     watch->source = sd_event_source_disable_unref(watch->source);
     sd_event_source_set_enabled(watch->timer, SD_EVENT_OFF);
+    sd_event_source_set_enabled(watch->again, SD_EVENT_OFF);
     close_fd(&watch->fd);
 }
 
@@ -479,24 +504,22 @@ bool config_watch_open(sd_event *loop, config_watch_noticed *on_change, void *ar
     if (!workers_open(loop, THREADS, &watch->workers, err))
         return false;
     r = sd_event_add_time(loop, &watch->timer, CLOCK_BOOTTIME, 0, 0, on_settled, watch);
+    if (r >= 0)
+        r = sd_event_add_time(loop, &watch->again, CLOCK_BOOTTIME, 0, 0, on_place_again, watch);
     if (r < 0)
         return err_errno(err, ERR_LOCAL, -r, "cannot add to the event loop");
     sd_event_source_set_enabled(watch->timer, SD_EVENT_OFF);
+    sd_event_source_set_enabled(watch->again, SD_EVENT_OFF);
     return true;
 }
 
 void config_watch_use(struct config_watch *watch, struct config_sources *sources)
 {
-    const struct places *places = watch->places;
-
     if (sources == NULL) {
         stop(watch);
     } else if (watch->slot != NULL) {
         config_sources_free(watch->next);
         watch->next = sources;
-    } else if (places != NULL && places->errnum == 0 && !watch->lost &&
-               are_same(places->sources, sources)) {
-        config_sources_free(sources);
     } else {
         start(watch, sources);
     }
@@ -511,6 +534,7 @@ bool config_watch_close(struct config_watch *watch)
     stop(watch);
     ended = workers_close(watch->workers, 0);
     sd_event_source_disable_unref(watch->timer);
+    sd_event_source_disable_unref(watch->again);
     free(watch);
     return ended;
 }

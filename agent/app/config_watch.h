@@ -4,7 +4,8 @@
  * Watches the directories of the files by inotify(7): an editor replaces a file, and kubelet
  * switches "..data" to another directory. Changes that belong together come within a moment, so the
  * listener is called a moment later. Each read of the configuration gives the list of files anew. A
- * thread of its own resolves the paths, which may hang.
+ * thread of its own resolves the paths, which may hang. It does so again every half minute, because
+ * a symbolic link on the way may lead to another directory by then.
  */
 #ifndef LEAFD_APP_CONFIG_WATCH_H
 #define LEAFD_APP_CONFIG_WATCH_H
@@ -14,9 +15,12 @@
 
 #include <systemd/sd-event.h>
 
+#include <stdatomic.h>
+
 /* The files of a configuration. */
 struct config_sources {
     struct arena arena;
+    atomic_uint shares; /* of further owners: the thread that looks directories up has its own */
     struct config_source {
         const char *directory;
         const char *pattern; /* of the names in it: glob(7) */
@@ -34,7 +38,7 @@ struct config_sources {
  */
 struct config_sources *config_sources_of(const struct config *config, const char *file);
 
-/* config_sources_free - frees the list; NULL is fine */
+/* config_sources_free - gives one share back, and frees the list with the last one; NULL is fine */
 void config_sources_free(struct config_sources *sources);
 
 struct config_watch;

@@ -32,24 +32,59 @@ enum {
 /* -- where it is ----------------------------------------------------------------------------------
  */
 
+/* The working directory as the shell names it, by the links that led there, if that is true. */
+static bool working_directory(char to[static PATH_MAX])
+{
+    const char *named = environment_get("PWD");
+    struct stat here, there;
+
+    if (named != NULL && named[0] == '/' && strlen(named) < PATH_MAX && stat(".", &here) == 0 &&
+        stat(named, &there) == 0 && here.st_dev == there.st_dev && here.st_ino == there.st_ino) {
+        snprintf(to, PATH_MAX, "%s", named);
+        return true;
+    }
+    return getcwd(to, PATH_MAX) != NULL;
+}
+
+/* Appends a path's components to `to`, as the shell's cd does it: ".." takes the last one back. */
+static bool add_components(const char *path, char to[static PATH_MAX])
+{
+    size_t length = strlen(to);
+
+    for (size_t part; *path != '\0'; path += part) {
+        path += strspn(path, "/");
+        part = strcspn(path, "/");
+        if (part == 0 || (part == 1 && path[0] == '.'))
+            continue;
+        if (part == 2 && path[0] == '.' && path[1] == '.') {
+            while (length > 0 && to[--length] != '/')
+                ;
+            to[length] = '\0';
+            continue;
+        }
+        if (length + part + 2 > PATH_MAX)
+            return false;
+        length += (size_t)snprintf(to + length, PATH_MAX - length, "/%.*s", (int)part, path);
+    }
+    return true;
+}
+
 /*
- * Gives STEM-DIGEST.sock of the file's absolute path. Links on the way to its directory are
- * resolved, so that agent and command agree whatever their working directories are. A link in the
- * place of the file is not resolved: that of a ConfigMap leads to another file after each change.
+ * Gives STEM-DIGEST.sock of the file's absolute path. No symbolic link on the way is resolved:
+ * agent and command agree even if the link leads to another directory by then, as that of a
+ * ConfigMap does after each change.
  */
 static bool name_of(const char *file, char to[static NAME_BYTES], struct err *err)
 {
     const char *slash = strrchr(file, '/'), *base = slash == NULL ? file : slash + 1;
-    char folder[PATH_MAX], real[PATH_MAX], hex[DIGEST_HEX_BYTES], stem[STEM_BYTES];
+    char here[PATH_MAX], path[PATH_MAX] = "", hex[DIGEST_HEX_BYTES], stem[STEM_BYTES];
     CLEANUP(digest_drop) struct digest digest = {0};
 
-    snprintf(folder, sizeof folder, "%.*s", slash == NULL ? 1 : (int)(slash - file) + 1,
-             slash == NULL ? "." : file);
-    if (realpath(folder, real) == NULL)
-        return err_errno(err, ERR_LOCAL, errno, "cannot look at %s", folder);
-    digest_add(&digest, real, strlen(real));
-    digest_add(&digest, "/", 1);
-    digest_add(&digest, base, strlen(base));
+    if (file[0] != '/' && !working_directory(here))
+        return err_errno(err, ERR_LOCAL, errno, "cannot find out the working directory");
+    if ((file[0] != '/' && !add_components(here, path)) || !add_components(file, path))
+        return err_set(err, ERR_LOCAL, "the path %s is too long", file);
+    digest_add(&digest, path, strlen(path));
     if (!digest_hex(&digest, hex, err))
         return false;
     snprintf(stem, sizeof stem, "%.*s", (int)strcspn(base, "."), base);
@@ -230,9 +265,10 @@ static void tell_failure(struct control *control, const struct making *making,
     control->told = true;
     event_emit(&(struct event){.kind = EVENT_CONTROL_FAILED,
                                .level = making->has_folder ? 0 : LOG_LEVEL_INFO},
-               "`leafd reload` cannot reach this agent, SIGHUP can: %s; set "
-               "RUNTIME_DIRECTORY to a directory that this user may write",
-               err->text);
+               "`leafd reload` cannot reach this agent, SIGHUP can: %s%s", err->text,
+               making->dir_fd >= 0
+                   ? ""
+                   : "; set RUNTIME_DIRECTORY to a directory that this user may write");
 }
 
 static void on_made(void *arg, const struct err *make_err)

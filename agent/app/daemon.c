@@ -52,7 +52,8 @@ struct daemon {
  */
 
 /* Names the first certificate that fails, and why: `systemctl status` shows it while the boot
- * waits. */
+ * waits. The reason stays while another try is under way, which may take as long as prove_timeout.
+ */
 static void write_reason(const struct daemon *daemon, char to[static REASON_BYTES])
 {
     uint64_t now_s = clock_now_s();
@@ -61,14 +62,18 @@ static void write_reason(const struct daemon *daemon, char to[static REASON_BYTE
     to[0] = '\0';
     for (size_t i = 0; i < daemon->engine.count && to[0] == '\0'; i++) {
         const struct cert *cert = daemon->engine.certs[i];
-        const struct err *failure = cert_failure(cert);
-        uint64_t again_s = cert_try_again_s(cert);
+        const struct trouble *trouble = cert_trouble(cert);
 
-        if (failure == NULL)
+        if (trouble == NULL)
             continue;
-        duration_text(again_s > now_s ? again_s - now_s : 0, wait);
-        snprintf(to, REASON_BYTES, "; %s, next try in %s: %s", cert_name(cert), wait,
-                 failure->text);
+        if (trouble->try_again_at_s > now_s) {
+            duration_text(trouble->try_again_at_s - now_s, wait);
+            snprintf(to, REASON_BYTES, "; %s, next try in %s: %s", cert_name(cert), wait,
+                     trouble_err(trouble)->text);
+        } else {
+            snprintf(to, REASON_BYTES, "; %s, being tried again now: %s", cert_name(cert),
+                     trouble_err(trouble)->text);
+        }
     }
 }
 
@@ -82,7 +87,7 @@ static void tell_status(struct daemon *daemon)
         const struct cert_published published = cert_published(daemon->engine.certs[i]);
 
         usable += published.usable;
-        failing += cert_failure(daemon->engine.certs[i]) != NULL;
+        failing += cert_trouble(daemon->engine.certs[i]) != NULL;
         if (published.usable && published.due_s < next_due_s)
             next_due_s = published.due_s;
     }

@@ -121,7 +121,8 @@ static bool fill(struct status *status, struct status_row *row, const struct ins
         if (row->reload == PROGRESS_PROVEN)
             row->chain = row->state.consumer.served.chain_verified ? "verified" : "not seen";
     }
-    row->serves_bad = served_is_bad(&row->state.consumer, cert);
+    row->serves_bad =
+        served_is_bad(&row->state.consumer, cert, installed->generation, status->now_s);
     row->word = judge(row, installed, cert, revocation, status->now_s, &detail);
     served_text(&row->state.consumer.served, row->serial, status->now_s, served);
     if (detail[0] == '\0' && cert->prove.method != PROVE_NONE)

@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "cert/cert_directory.h"
+#include "cert/consumer.h"
 #include "cert/deployment.h"
 #include "cert/issuance_news.h"
 
@@ -247,18 +248,23 @@ static const struct trouble *trouble_now(const struct cert *cert)
     return &state->consumer.trouble;
 }
 
-uint64_t cert_try_again_s(const struct cert *cert)
-{
-    const struct trouble *trouble = trouble_now(cert);
-
-    return trouble == NULL ? 0 : trouble->try_again_at_s;
-}
-
 const struct err *cert_failure(const struct cert *cert)
 {
     const struct trouble *trouble = trouble_now(cert);
 
     return trouble == NULL ? NULL : trouble_err(trouble);
+}
+
+const struct trouble *cert_trouble(const struct cert *cert)
+{
+    const struct cert_state *state = &cert->work.state;
+
+    if (state->issuing.failures > 0)
+        return &state->issuing;
+    if (cert->issuance.state == ISSUANCE_WITHDRAWN || state->consumer.trouble.failures == 0 ||
+        consumer_is_awaited(&state->consumer))
+        return NULL;
+    return &state->consumer.trouble;
 }
 
 /* -- news of the CA: what the door knows as a certificate is its work -----------------------------

@@ -85,12 +85,17 @@ bool cert_rests(const struct cert *cert);
  */
 bool cert_tried(const struct cert *cert);
 
-/* cert_try_again_s - the moment of its next try, while cert_failure gives a failure */
-uint64_t cert_try_again_s(const struct cert *cert);
-
 /* cert_failure - why it waits for another try, of the CA or else of its consumer; NULL if it does
  * not, or only waits for its consumer to be started */
 const struct err *cert_failure(const struct cert *cert);
+
+/*
+ * cert_trouble - the failures since the last success, of the CA or else of its consumer
+ *
+ * NULL if there were none, or if the certificate only waits for its consumer to be started. Unlike
+ * cert_failure it stays while another try is under way. Belongs to the certificate.
+ */
+const struct trouble *cert_trouble(const struct cert *cert);
 
 /* What the door to the CA asks of a certificate and tells to it. */
 extern const struct ca_watch_listener cert_news;

@@ -93,12 +93,16 @@ void consumer_forget_tries(struct consumer_state *consumer)
     *consumer = kept;
 }
 
-bool served_is_bad(const struct consumer_state *consumer, const struct cert_config *cert)
+bool served_is_bad(const struct consumer_state *consumer, const struct cert_config *cert,
+                   const char *generation, uint64_t now_s)
 {
     const struct served_state *served = &consumer->served;
+    bool is_known = proves(cert) && served->serial[0] != '\0';
+    /* A consumer that was not told of the new files goes on serving what it was seen to serve. */
+    uint64_t still_served_s =
+        consumer_is_notified(consumer, cert, generation) ? served->seen_s : now_s;
 
-    return proves(cert) && served->serial[0] != '\0' &&
-           (served->foreign || served->seen_s >= served->not_after_s);
+    return is_known && (served->foreign || still_served_s >= served->not_after_s);
 }
 
 void served_text(const struct served_state *served, const char *published_serial, uint64_t now_s,

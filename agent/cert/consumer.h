@@ -53,12 +53,15 @@ bool consumer_knows_leaf(const struct consumer_state *consumer, const char *fing
 void consumer_forget_tries(struct consumer_state *consumer);
 
 /*
- * served_is_bad - whether the last finished look showed a leaf that had ended, or a foreign one
+ * served_is_bad - whether the consumer serves a leaf that has ended, or a foreign one
  *
- * An older leaf of this set that was still valid is not bad: it does its work. False if the section
- * asks for no proof, or nobody was seen.
+ * As the last finished look showed it. While the reload onto `generation` has not succeeded, the
+ * consumer is taken to serve at `now_s` what it served then. An older leaf of this set that is
+ * still valid is not bad: it does its work. False if the section asks for no proof, or nobody was
+ * seen.
  */
-bool served_is_bad(const struct consumer_state *consumer, const struct cert_config *cert);
+bool served_is_bad(const struct consumer_state *consumer, const struct cert_config *cert,
+                   const char *generation, uint64_t now_s);
 
 /*
  * served_text - which certificate was last seen to be served and when that one ends, for people

@@ -50,7 +50,7 @@ def test_reload_waits_until_it_is_applied_and_tells_all_that_is_wrong(ca, site):
     site.configure(ca, {"web": WEB, "db": WEB})
     done = site.command("reload")
     assert done.code == 0 and "2 certificates" in done.out, done.err
-    assert run.events("config-applied")
+    run.wait_event("config-applied")
     run.wait_event("published", "db")
     wait_for(lambda: [x for x in run.manager.lines if x in ("READY=1", "RELOADING=1")] ==
              ["READY=1", "RELOADING=1", "READY=1"], "the reload to be told")
@@ -61,7 +61,7 @@ def test_reload_waits_until_it_is_applied_and_tells_all_that_is_wrong(ca, site):
     assert done.code == checked.code == 2
     assert checked.err in done.err and len(checked.err.splitlines()) > 1
     assert "keeps the previous one" in done.err
-    assert len(run.events("config-broken")) == 1 and len(run.events("config-applied")) == 1
+    assert len(run.wait_event("config-broken")) == 1 and len(run.events("config-applied")) == 1
 
     # From its own folder, by a relative name, it is the same configuration.
     site.configure(ca, {"web": WEB})
@@ -92,7 +92,7 @@ def test_a_reload_waits_for_a_read_that_hangs_only_so_long(devca, site):
     for command in waiting:
         out, err = command.communicate(timeout=60)
         assert command.returncode == 0 and "1 certificates" in out, err
-    assert len(run.events("config-applied")) == 2
+    assert len(run.wait_event("config-applied", count=2)) == 2
 
     # And when the agent ends, whoever waits is told.
     hung.touch()
@@ -143,7 +143,7 @@ def test_agents_with_the_same_and_other_configurations_do_not_meet(devca, site):
     warned = second.wait_event("control-failed")[0]
     assert warned["level"] == "warning" and f"process {first.pid}" in warned["message"] and "SIGHUP can" in warned["message"]
     assert second.terminate() == 0 and os.stat(path).st_ino == inode
-    assert site.command("reload").code == 0 and len(first.events("config-applied")) == 1
+    assert site.command("reload").code == 0 and len(first.wait_event("config-applied")) == 1
 
     # One of the same name elsewhere is another one.
     other = site.folder / "other"

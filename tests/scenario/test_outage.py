@@ -365,6 +365,22 @@ def test_a_slow_ca_is_waited_for_only_so_long(devca, site):
     assert site.once().code == 0
 
 
+def test_what_fails_is_told_as_failing_while_it_is_tried_again(devca, site):
+    """A try may take as long as its timeout: the reason stays in `systemctl status` meanwhile."""
+    site.configure(devca, {"web": WEB}, vault="timeout = 1s\nconnect_timeout = 1s")
+    devca.fault("delay", path="pki_int/sign", times=0, ms=20000)
+    run = site.run()
+    run.wait_event("failed", count=4)
+    told = [line for line in run.manager.lines if line.startswith("STATUS=")]
+    told = told[[" 1 failing; " in line for line in told].index(True):]
+    assert all(" 1 failing; " in line and "; web, " in line for line in told), told
+    assert any("being tried again now: " in line for line in told), told
+    devca.call("DELETE", "devca/faults")
+    run.wait_ready()
+    wait_for(lambda: " 0 failing; " in run.manager.status(), run.manager.status)
+    assert run.terminate() == 0
+
+
 def test_a_login_without_a_token_is_a_failure(devca, site):
     site.configure(devca, {"web": WEB})
     devca.fault("no-token", path="auth/jwt/login", times=0)

@@ -2,9 +2,10 @@
 
 import os
 import shutil
+import subprocess
 
 from preloads import preload
-from scene import WEB, wait_for
+from scene import LEAFD, WEB, wait_for
 
 
 def reloads(run):
@@ -122,7 +123,7 @@ def test_a_changed_configmap_is_taken_over_and_a_broken_one_told_once(devca, sit
     run.wait_event("config-broken", count=2)
     switch(volume, "7", one)
     run.wait_event("config-applied", count=2)
-    assert run.events("forgotten", "db")
+    run.wait_event("forgotten", "db")
     assert len(run.events("config-broken")) == 2
 
     # No longer wanted: the last change that is noticed by itself.
@@ -155,10 +156,38 @@ def test_edited_files_and_includes_are_noticed_and_others_are_not(devca, site):
     (folder / "db.new").write_text(section.replace("[cert db]", "[cert mail]").replace("out-db", "out-mail"))
     (folder / "db.new").rename(folder / "db.ini")
     run.wait_event("published", "mail")
-    assert run.events("forgotten", "db")
+    run.wait_event("forgotten", "db")
     (folder / "db.ini").unlink()
     run.wait_event("forgotten", "mail")
     assert len(run.wait_event("config-applied", count=4)) == 4 and not run.events("config-broken")
+    assert run.terminate() == 0
+
+
+def test_a_link_that_leads_to_another_configuration_is_noticed_and_the_agent_is_still_found(devca, site):
+    """As a release is switched: the link's own directory is not watched, and nothing changes in the one that is."""
+    for name in "first", "second":
+        (site.folder / name).mkdir()
+    (site.folder / "current").symlink_to("first")
+    site.file = site.folder / "current" / "leafd.ini"
+    site.configure(devca, {"web": WEB}, agent="watch_config = yes")
+    run = site.run()
+    run.wait_ready()
+    shutil.copy(site.file, site.folder / "second")
+    with open(site.folder / "second" / "leafd.ini", "a", encoding="utf-8") as file:
+        file.write(f"\n[cert db]\npki_mount = {devca.mount}\n{WEB}\ndirectory = {site.out('db')}\n")
+    (site.folder / "next").symlink_to("second")
+    os.rename(site.folder / "next", site.folder / "current")
+    run.wait_event("published", "db", patience=90)
+    done = site.command("reload")
+    assert done.code == 0 and "2 certificates" in done.out, done.err
+    done = subprocess.run([LEAFD, "reload", "-c", "leafd.ini"], cwd=site.file.parent, capture_output=True, text=True, check=False,
+                          timeout=60, env=site.given({"PWD": str(site.file.parent)}))
+    assert done.returncode == 0, done.stderr
+    assert len([name for name in os.listdir(site.runtime) if name.endswith(".sock")]) == 1
+    # It goes on noticing where the link leads now.
+    with open(site.file, "a", encoding="utf-8") as file:
+        file.write(f"\n[cert api]\npki_mount = {devca.mount}\n{WEB}\ndirectory = {site.out('api')}\n")
+    run.wait_event("published", "api")
     assert run.terminate() == 0
 
 

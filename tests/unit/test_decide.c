@@ -141,43 +141,66 @@ static void a_bad_certificate_is_one_that_had_ended_or_that_the_set_never_held(v
 {
     const struct {
         enum prove_method method;
+        enum reload_verb verb;
         struct served_state served;
         bool is_bad;
         const char *text;
     } cases[] = {
-        {PROVE_TLS, {.serial = ""}, false, ""},
-        {PROVE_TLS, {.serial = "now", .not_after_s = NOW - 1, .seen_s = NOW - 2}, false, ""},
+        {PROVE_TLS, RELOAD_NONE, {.serial = ""}, false, ""},
         {PROVE_TLS,
+         RELOAD_NONE,
+         {.serial = "now", .not_after_s = NOW - 1, .seen_s = NOW - 2},
+         false,
+         ""},
+        {PROVE_TLS,
+         RELOAD_NONE,
          {.serial = "old", .not_after_s = NOW + 78, .seen_s = NOW - 2},
          false,
          "the consumer was last seen to serve serial old, which ends in 1m18s"},
         {PROVE_TLS,
+         RELOAD_NONE,
          {.serial = "old", .not_after_s = NOW - 78, .seen_s = NOW - 80},
          false,
          "the consumer was last seen to serve serial old, which ended 1m18s ago"},
         {PROVE_TLS,
+         RELOAD_NONE,
          {.serial = "old", .not_after_s = NOW - 78, .seen_s = NOW - 78},
          true,
          "the consumer was last seen to serve serial old, which ended 1m18s ago"},
         {PROVE_NONE,
+         RELOAD_NONE,
          {.serial = "old", .not_after_s = NOW - 78, .seen_s = NOW - 78},
          false,
          "the consumer was last seen to serve serial old, which ended 1m18s ago"},
         {PROVE_TLS,
+         RELOAD_NONE,
          {.serial = "odd", .not_after_s = NOW + 60, .seen_s = NOW - 2, .foreign = true},
          true,
          "the consumer was last seen to serve a certificate that is none of this set's, serial "
          "odd, which ends in "
          "1m"},
+        /* The reload onto the new files has not succeeded: the old leaf is served on. */
+        {PROVE_TLS,
+         RELOAD_EXEC,
+         {.serial = "old", .not_after_s = NOW, .seen_s = NOW - 80},
+         true,
+         "the consumer was last seen to serve serial old, which ended 0s ago"},
+        {PROVE_TLS,
+         RELOAD_EXEC,
+         {.serial = "old", .not_after_s = NOW + 1, .seen_s = NOW - 80},
+         false,
+         "the consumer was last seen to serve serial old, which ends in 1s"},
     };
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        const struct cert_config cert = {.prove = {.method = cases[i].method}};
+        struct reload_action reload = {.verb = cases[i].verb};
+        const struct cert_config cert = {.prove = {.method = cases[i].method},
+                                         .reloads = {.items = &reload, .count = 1}};
         const struct consumer_state consumer = {.served = cases[i].served};
         char text[SERVED_TEXT_BYTES];
 
-        assert_int_equal(served_is_bad(&consumer, &cert), cases[i].is_bad);
+        assert_int_equal(served_is_bad(&consumer, &cert, "new", NOW), cases[i].is_bad);
         served_text(&cases[i].served, "now", NOW, text);
         assert_string_equal(text, cases[i].text);
     }
