@@ -1,10 +1,10 @@
 /*
- * arena - many small allocations with one end
+ * arena - many small allocations that are freed together
  *
- * A configuration, a record read from disk or a reply of the CA is a web of small strings and
- * arrays that are made together and die together. An arena hands them out of a few blocks and frees
- * them all at once, so that none of them needs an owner of its own. What comes out of an arena
- * lives as long as the arena does and is never freed alone.
+ * A configuration, a record read from disk or a reply of the CA consists of many small strings and
+ * arrays with one lifetime. An arena allocates them from a few blocks and frees them all at once,
+ * so that none of them needs an owner of its own. Memory of an arena lives as long as the arena and
+ * is never freed alone.
  */
 #ifndef LEAFD_BASE_ARENA_H
 #define LEAFD_BASE_ARENA_H
@@ -30,19 +30,19 @@ char *arena_copy_part(struct arena *arena, const char *text, size_t length);
 char *arena_format(struct arena *arena, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* arena_vformat - the same with the arguments in a va_list, which is used up */
+/* arena_vformat - the same with the arguments in a va_list, which it consumes */
 char *arena_vformat(struct arena *arena, const char *format, va_list args)
     __attribute__((format(printf, 2, 0)));
 
 /*
  * arena_append - room for one more item at the end of an array in the arena
  *
- * `items_at` points to the pointer to the items, which moves. NULL if memory ran out: nothing has
- * changed then.
+ * `items_at` points to the pointer to the items, which changes. NULL if memory ran out; then
+ * nothing has changed.
  */
 void *arena_append(struct arena *arena, void *items_at, size_t *count, size_t size);
 
-/* arena_free - frees all that came out of the arena, which is empty and usable afterwards */
+/* arena_free - frees all memory of the arena, which is empty and usable afterwards */
 void arena_free(struct arena *arena);
 
 #endif

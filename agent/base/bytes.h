@@ -1,8 +1,8 @@
 /*
- * bytes - a buffer that grows up to a ceiling named where it is made
+ * bytes - a buffer that grows up to a limit
  *
- * Whatever enters the process (a reply, a file, the output of a command) is gathered in one of
- * these, so that no stranger decides how much memory leafd takes. The content may hold a token or a
+ * All input of the process (a reply, a file, the output of a command) is read into such a buffer,
+ * so that its sender cannot decide how much memory leafd uses. The content may hold a token or a
  * key: it is wiped when it is freed and when the buffer moves.
  */
 #ifndef LEAFD_BASE_BYTES_H
@@ -18,8 +18,8 @@ struct bytes {
     size_t limit; /* the most that `length` may become */
 };
 
-/* bytes_add - appends `length` bytes; false, and nothing added, above the limit or without memory
- */
+/* bytes_add - appends `length` bytes; false, without adding any, above the limit or if memory ran
+ * out */
 bool bytes_add(struct bytes *bytes, const void *more, size_t length);
 
 /* bytes_text - the content as a text; "" if nothing was added */

@@ -1,9 +1,8 @@
 /*
- * cert_request - the words in which a certificate is asked for
+ * cert_request - the properties of a requested certificate
  *
- * The configuration fills a request, the CSR carries it, the vetting holds the CA's reply against
- * it, and what is found on disk is compared with it. It stands below all of them so that none of
- * them has to know another.
+ * The configuration fills a request, the CSR carries it, vet compares the CA's reply with it, and
+ * the set on disk is compared with it. It is in base/ so that these do not depend on each other.
  */
 #ifndef LEAFD_BASE_CERT_REQUEST_H
 #define LEAFD_BASE_CERT_REQUEST_H
@@ -24,7 +23,7 @@ enum key_type {
     KEY_TYPE_COUNT
 };
 
-/* What a consumer needs the extended key usage to permit; bits. */
+/* The uses that the extended key usage must permit; bits. */
 enum key_usage { USAGE_SERVER = 1, USAGE_CLIENT = 2 };
 
 /* The names in a certificate. DNS names and mail domains are A-labels (RFC 5890); IP addresses are
@@ -32,28 +31,28 @@ enum key_usage { USAGE_SERVER = 1, USAGE_CLIENT = 2 };
 struct names {
     const char *common_name; /* NULL: none */
     struct text_list dns, ip, uri, email;
-    /* Of the subject, what stands beside the common name: TYPE=VALUE, such as "O=Example". In a
-     * certificate another common name is one of them. */
+    /* The other attributes of the subject: TYPE=VALUE, such as "O=Example". Of a certificate they
+     * include further common names. */
     struct text_list subject;
 };
 
-/* When in its life a certificate is renewed. */
+/* When a certificate is renewed. */
 struct renewal_rule {
     unsigned from_percent, to_percent; /* a window of its lifetime; both 0: the default window */
-    uint64_t before_s;                 /* or so long before it ends; 0: the window counts */
+    uint64_t before_s;                 /* or this long before it expires; 0: use the window */
 };
 
 struct cert_request {
     struct names names;
     enum key_type key_type;
-    unsigned usage; /* of enum key_usage; 0: whatever the CA grants */
-    uint64_t ttl_s; /* 0: what the CA's role gives */
+    unsigned usage; /* of enum key_usage; 0: any */
+    uint64_t ttl_s; /* 0: the default of the CA's role */
 };
 
 /* The configuration's words for the key types, in the order of the enum, then NULL. */
 extern const char *const key_type_words[KEY_TYPE_COUNT + 1];
 
-/* names_equal - whether both ask for the same names, in whatever order */
+/* names_equal - whether both have the same names, in any order */
 bool names_equal(const struct names *a, const struct names *b);
 
 /* names_missing_san - the first alternative name of `wanted` that `got` lacks as a name of the same

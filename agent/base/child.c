@@ -23,11 +23,11 @@
 enum {
     OUTPUT_BYTES = 256,
     WHAT_BYTES = 128,
-    KEEPER_LATE_AFTER_S = 10, /* behind the time limit: nothing that it does takes so long */
+    KEEPER_LATE_AFTER_S = 10, /* after the time limit; the keeper itself needs less */
     PARTS_A_TURN = 16
 };
 
-/* What the worker's thread has to itself. */
+/* The worker's own data. */
 struct judgement {
     int fd; /* -1: run by its path */
     char what[WHAT_BYTES];
@@ -39,7 +39,7 @@ struct child {
     sd_event *loop; /* borrowed */
     struct slot *judging;
     struct judgement *judgement; /* the worker's until it ends */
-    struct child *next, *before; /* in line, while it waits */
+    struct child *next, *before; /* in the queue, while it waits */
     bool waits;
     struct child_order order; /* a copy in the arena, until it runs */
     struct arena arena;
@@ -49,7 +49,7 @@ struct child {
     bool timed_out;
     uint64_t limit_s;
     char what[WHAT_BYTES];
-    char line[OUTPUT_BYTES]; /* the last line it printed, as far as it fits */
+    char line[OUTPUT_BYTES]; /* the last line that it printed, cut to fit */
     size_t line_length;
     bool line_ended;
 };
@@ -57,9 +57,9 @@ struct child {
 /* -- who may run ----------------------------------------------------------------------------------
  */
 
-/* Of this process: what its commands need of the machine does not depend on who started them. */
+/* One limit for the process: commands share the machine whichever certificate starts them. */
 static struct {
-    unsigned most; /* 0: not asked for yet */
+    unsigned most; /* 0: not computed yet */
     unsigned running;
     pid_t keepers[CHILDREN_MOST];
     struct child *first, *last;
@@ -132,7 +132,7 @@ static void give_place_back(pid_t keeper)
 /* -- one command ----------------------------------------------------------------------------------
  */
 
-/* The keeper ends all of it by itself; from now on the loop only fetches it. */
+/* The keeper kills all processes by itself; the loop only reaps the keeper from now on. */
 static void leave_alone(struct child *child)
 {
     kill(child->pid, SIGINT);
@@ -154,7 +154,7 @@ static void destroy_child(struct slot *slot)
         give_place_back(child->pid);
     } else if (child->pid > 0)
         leave_alone(child);
-    /* A source that is still ours owns the keeper: unref kills and reaps it. */
+    /* The source owns the keeper: unref kills and reaps it. */
     sd_event_source_disable_unref(child->exit);
     sd_event_source_disable_unref(child->output);
     sd_event_source_disable_unref(child->limit);
@@ -181,8 +181,8 @@ static void keep_line(struct child *child, const char *text, size_t length)
     }
 }
 
-/* Of one iteration of the loop: a command that writes without end must not keep its own time limit
- * waiting. */
+/* Reads a limited amount per iteration of the loop: a command that writes without end must not
+ * delay its own time limit. */
 static void drain(struct child *child)
 {
     char part[4096];
@@ -242,7 +242,7 @@ static int on_exit_of(sd_event_source *source, const siginfo_t *keeper_end, void
     }
     child->pid = 0;
     drain(child);
-    /* A keeper that was killed tells nothing: then its own end is told. */
+    /* A keeper that was killed sends no report: then report its own exit status. */
     if (read(child->report_fd, &how, sizeof how) != (ssize_t)sizeof how)
         how = (struct keeper_report){.code = keeper_end->si_code, .status = keeper_end->si_status};
     if (!child->timed_out && how.errnum == 0 && how.code == CLD_EXITED && how.status == 0) {
@@ -270,17 +270,16 @@ static int on_limit(sd_event_source *source, uint64_t now_us, void *arg)
 }
 
 /*
- * What leafd was given to signal a consumer, or to give a file away, is not for a command of the
- * operator's: ambient capabilities would outlive exec, and inheritable ones would add to those of a
- * file. They count for a thread, and this one starts the command: capabilities(7). Its own,
- * permitted and effective, stay.
+ * The operator's commands must not get leafd's capabilities: ambient ones would survive exec, and
+ * inheritable ones would add to those of a file. Both sets belong to the thread that starts the
+ * command: capabilities(7). The thread keeps its permitted and effective sets.
  */
 static int keep_capabilities_here(void)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3];
 
-    /* EINVAL: a kernel before 4.3 knows no ambient ones. */
+    /* EINVAL: kernels before 4.3 have no ambient capabilities. */
     if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0 && errno != EINVAL)
         return errno;
     if (syscall(SYS_capget, &header, sets) != 0)
@@ -290,7 +289,7 @@ static int keep_capabilities_here(void)
     return syscall(SYS_capset, &header, sets) == 0 ? 0 : errno;
 }
 
-/* What the keeper is given. */
+/* The descriptors for the keeper. */
 struct child_ends {
     int output_fd, report_fd;
     int program_fd; /* -1: run by its path */
@@ -327,7 +326,7 @@ static int spawn(const struct child_order *order, const struct child_ends *ends,
     posix_spawn_file_actions_adddup2(&actions, ends->report_fd, KEEPER_REPORT_FD);
     if (ends->program_fd >= 0)
         posix_spawn_file_actions_adddup2(&actions, ends->program_fd, KEEPER_PROGRAM_FD);
-    /* Ours are O_CLOEXEC; whoever started leafd may have left others open. */
+    /* Our descriptors are O_CLOEXEC; the parent of leafd may have left others open. */
     posix_spawn_file_actions_addclosefrom_np(&actions, ends->program_fd >= 0 ? KEEPER_PROGRAM_FD + 1
                                                                              : KEEPER_PROGRAM_FD);
     r = posix_spawn(ret_pid, KEEPER_PROGRAM, &actions, &attributes, (char *const *)argv,
@@ -357,7 +356,7 @@ static int watch(struct child *child, sd_event *loop)
     return r;
 }
 
-/* The other end blocks as usual. */
+/* Only our end is non-blocking. */
 static bool open_pipe(const struct child *child, int *ret_ours, int *ret_theirs, struct err *err)
 {
     int fds[2];
@@ -390,7 +389,7 @@ static bool start_keeper(struct child *child, const struct child_order *order, s
     return err_errno(err, ERR_CONSUMER, r, "cannot start %s", child->what);
 }
 
-/* In a place that is free. */
+/* Starts the command once a permit is free. */
 static bool launch(struct child *child, struct err *err)
 {
     int r;
@@ -407,10 +406,9 @@ static bool launch(struct child *child, struct err *err)
  */
 
 /*
- * Judged anew each time: it may be months since the configuration was read. It is run by its path
- * where nobody who is not trusted can exchange what was just judged. On a volume that others may
- * write they can: there the descriptor is what was judged, high enough not to be in the keeper's
- * way.
+ * Checks the program each time, since the configuration may have been read months ago. The program
+ * is run by its path if only trusted users can replace it after the check. On a volume that others
+ * may write, the checked descriptor is run instead; its number is above those of the keeper.
  */
 static bool judge_program(void *job, struct err *err)
 {
@@ -439,7 +437,7 @@ static void free_judgement(void *job)
     free(judgement);
 }
 
-/* It has no place among those that run yet: a directory that does not answer holds none. */
+/* The command has no permit yet, so a directory that hangs does not hold one. */
 static void on_judged(void *arg, const struct err *judge_err)
 {
     struct child *child = arg;
@@ -469,9 +467,10 @@ static bool start_judging(struct child *child, struct workers *workers, struct e
     judgement->fd = -1;
     memcpy(judgement->what, child->what, sizeof judgement->what);
     memcpy(judgement->program, program, bytes);
-    err_set(&job.late, ERR_CONSUMER,
-            "cannot start %s: its directory has not answered for %llus; does a mount hang?",
-            child->what, (unsigned long long)child->limit_s);
+    err_set(
+        &job.late, ERR_CONSUMER,
+        "cannot start %s: its directory has not answered for %llus; check whether a mount hangs",
+        child->what, (unsigned long long)child->limit_s);
     child->judgement = judgement;
     child->judging = timed_job_start(child->loop, workers, &job, on_judged, child, err);
     return child->judging != NULL;
@@ -480,7 +479,7 @@ static bool start_judging(struct child *child, struct workers *workers, struct e
 /* -- the start ------------------------------------------------------------------------------------
  */
 
-/* For as long as it waits. */
+/* The copy lives while the command waits. */
 static bool copy_order(struct child *child, const struct child_order *order)
 {
     struct text_list *argv = arena_take(&child->arena, sizeof *argv);

@@ -1,18 +1,18 @@
 /*
- * child - runs a command of the operator's, for a limited time
+ * child - runs a command of the operator with a time limit
  *
- * No shell: an argument vector with an absolute program, which only root and our user may write
- * (base/trust; the interpreter of a script is not looked at): a worker looks. The environment is
- * clean (PATH, plus what the caller names), standard input is /dev/null, every other descriptor is
- * closed, and no ambient or inheritable capability of ours reaches it. It is a process group of its
- * own, which gets SIGTERM at the time limit and two seconds for it; then everything that it started
- * is killed, also what has left its group and session (base/keeper), as it is when the command
- * ends, unless it may start services. The last line that it prints goes into the error text when it
- * fails.
+ * No shell: an argument vector with an absolute program path. A worker checks that only root and
+ * our user may write the program (base/trust); the interpreter of a script is not checked. The
+ * environment is clean (PATH and the caller's variables), standard input is /dev/null, all other
+ * descriptors are closed, and the command gets none of our ambient or inheritable capabilities. It
+ * has a process group of its own, which gets SIGTERM at the time limit and SIGKILL two seconds
+ * later. When the command ends, all processes that it started are killed, also those that left its
+ * group and session (base/keeper), unless it may start services. If it fails, the last line that it
+ * printed becomes part of the error text.
  *
- * No more than child_limit commands run at once, whoever started them: others wait in line, and
- * their time begins when their turn comes. What waits for a directory that does not answer has no
- * place yet, and fails at its time limit. A command that hangs has its place until its time limit.
+ * At most child_limit commands run at once in the process: others wait in a queue, and their time
+ * limit begins when they start. A command whose directory does not answer holds no permit and fails
+ * at its time limit. A command that hangs holds its permit until its time limit.
  *
  * SIGCHLD is blocked in the whole program: sd-event watches children by pidfd
  * (sd_event_add_child(3)).
@@ -33,16 +33,16 @@ struct child_order {
     const struct text_list *argv; /* argv->items[0] is an absolute path */
     const char *const *variables; /* "NAME=value", ends with NULL */
     uint64_t limit_s;             /* time limit, at least 1 */
-    bool may_start_services;      /* what it leaves running stays if it exits with status 0 */
+    bool may_start_services; /* processes that it leaves running stay if it exits with status 0 */
 };
 
 /*
  * child_start - starts the command
  *
  * Borrows `order` and all it points to only during the call. Ends well when the command exits with
- * status 0; everything else is class consumer. Dropping the slot kills it with all that it started,
- * a moment later. A program that cannot be started is class consumer, too. NULL with *err filled if
- * memory or threads ran out (class local). Borrows `workers` for as long as the slot is there.
+ * status 0; any other end, or a program that cannot be started, is class consumer. Dropping the
+ * slot kills the command and all processes that it started, a moment later. NULL with *err filled
+ * if memory or threads ran out (class local). Borrows `workers` for as long as the slot is there.
  */
 struct slot *child_start(sd_event *loop, struct workers *workers, const struct child_order *order,
                          slot_done *on_done, void *arg, struct err *err);
@@ -50,7 +50,7 @@ struct slot *child_start(sd_event *loop, struct workers *workers, const struct c
 /* child_limit - how many commands run at once on so many cores: twice as many, within bounds */
 unsigned child_limit(long cores);
 
-/* child_is_watched - whether the process is one that child_start watches, and fetches at its end */
+/* child_is_watched - whether child_start watches the process and reaps it */
 bool child_is_watched(pid_t pid);
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * cleanup - ownership that ends with the scope
  *
- * A local that owns something carries its release: `CLEANUP(close_fd) int fd = -1;`. Every error
- * path is then one `return`. TAKE hands the thing on and leaves nothing behind to release.
+ * A local that owns a resource names its release: `CLEANUP(close_fd) int fd = -1;`. Every error
+ * path is then one `return`. TAKE moves the ownership and leaves nothing to release.
  */
 #ifndef LEAFD_BASE_CLEANUP_H
 #define LEAFD_BASE_CLEANUP_H
@@ -14,7 +14,7 @@
 
 #define CLEANUP(release) __attribute__((cleanup(release)))
 
-/* The value of a pointer, which is NULL afterwards: ownership moves to whoever gets the value. */
+/* Gives the value of a pointer and sets the pointer to NULL: ownership moves to the receiver. */
 #define TAKE(pointer)                                                                              \
     ({                                                                                             \
         __typeof__(&(pointer)) take_from_ = &(pointer);                                            \
@@ -51,7 +51,7 @@ static inline void close_fd(int *fd)
     *fd = -1;
 }
 
-/* take_fd - the descriptor, which its owner forgets: ownership moves to whoever gets the value */
+/* take_fd - gives the descriptor and sets the owner's to -1: ownership moves to the receiver */
 static inline int take_fd(int *fd)
 {
     int taken = *fd;

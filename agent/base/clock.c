@@ -82,7 +82,7 @@ bool duration_parse(const char *text, uint64_t *ret_seconds)
 
 void duration_text(uint64_t seconds, char to[static DURATION_TEXT_BYTES])
 {
-    size_t i = 1; /* weeks are for writing; people read days */
+    size_t i = 1; /* skip weeks: they are for input only */
     uint64_t first, second;
 
     while (units[i].seconds > 1 && seconds < units[i].seconds)

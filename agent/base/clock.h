@@ -1,9 +1,9 @@
 /*
- * clock - moments and durations
+ * clock - times and durations
  *
- * The validity of a certificate is wall-clock time; waiting is not. Moments are whole seconds since
- * 1970 on CLOCK_REALTIME; waiting is armed on CLOCK_BOOTTIME, which goes on while the machine
- * sleeps and does not jump when the clock is set.
+ * The validity of a certificate is wall-clock time: whole seconds since 1970 on CLOCK_REALTIME.
+ * Timers use CLOCK_BOOTTIME, which also counts while the machine sleeps and does not jump when the
+ * clock is set.
  */
 #ifndef LEAFD_BASE_CLOCK_H
 #define LEAFD_BASE_CLOCK_H
@@ -19,13 +19,13 @@ struct validity {
     uint64_t not_before, not_after;
 };
 
-/* clock_now_s - the wall clock, in seconds since 1970; 0 if it stands before that */
+/* clock_now_s - the wall clock, in seconds since 1970; 0 if it is before 1970 */
 uint64_t clock_now_s(void);
 
 /* clock_now_ms - the same in milliseconds */
 uint64_t clock_now_ms(void);
 
-/* clock_boot_us - microseconds since boot, sleep included: for measuring and for timers */
+/* clock_boot_us - microseconds since boot, including sleep; for measuring and for timers */
 uint64_t clock_boot_us(void);
 
 /* clock_text - a moment as RFC 3339 in UTC, such as 2026-11-20T21:28:38Z */
@@ -34,8 +34,8 @@ void clock_text(uint64_t moment_s, char to[static WHEN_TEXT_BYTES]);
 /*
  * duration_parse - reads a duration such as 45s, 90m, 24h, 7d, 2w or 1h30m, in seconds
  *
- * False for anything else, for a bare number, and above ten years: a slip of the hand, not a
- * request.
+ * False for anything else, for a bare number, and above ten years, which is taken for a typing
+ * error.
  */
 bool duration_parse(const char *text, uint64_t *ret_seconds);
 

@@ -1,8 +1,7 @@
 /*
- * digest - SHA-256, as a fingerprint of files and as a source of stable spread
+ * digest - SHA-256 fingerprints, and a stable hash that spreads a fleet
  *
- * A thin cover over OpenSSL's EVP that cannot fail half-way through a caller: a digest that could
- * not be computed says so once, at the end.
+ * A thin wrapper of OpenSSL's EVP: only digest_hex, at the end, reports a failure.
  */
 #ifndef LEAFD_BASE_DIGEST_H
 #define LEAFD_BASE_DIGEST_H
@@ -21,7 +20,7 @@ struct digest {
     bool failed;
 };
 
-/* digest_add - goes on with `length` more bytes; a failure is remembered for digest_hex */
+/* digest_add - adds `length` bytes; digest_hex reports a failure */
 void digest_add(struct digest *digest, const void *data, size_t length);
 
 /* digest_hex - ends the digest, in lower-case hex, and frees it; fails with class local */
@@ -31,10 +30,10 @@ bool digest_hex(struct digest *digest, char to[static DIGEST_HEX_BYTES], struct 
 void digest_drop(struct digest *digest);
 
 /*
- * digest_spread - a number that is always the same for the same texts, and evenly spread
+ * digest_spread - a hash of the texts, uniform over uint32_t
  *
- * `texts` ends with NULL. What staggers a fleet without a coordinator: every certificate draws its
- * moment from this instead of from a random number, so that a restart draws the same one.
+ * `texts` ends with NULL. It staggers a fleet without a coordinator: every certificate derives its
+ * renewal time from this hash instead of a random number, so that a restart gives the same time.
  */
 uint32_t digest_spread(const char *const *texts);
 

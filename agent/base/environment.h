@@ -1,10 +1,10 @@
 /*
- * environment - what leafd was started with, and the little of it that libraries get to see
+ * environment - leafd's environment, and the part of it that libraries may see
  *
- * OpenSSL, libcurl and libc take orders from variables: OPENSSL_CONF loads code, SSLKEYLOGFILE
- * writes the keys of every session to a file, RES_OPTIONS and its like change what names lead to.
- * None of them is the configuration's. So the environment is narrowed to a list before any library
- * is used; the configuration goes on reading what leafd was started with. Tokens are taken out.
+ * Variables control OpenSSL, libcurl and libc: OPENSSL_CONF loads code, SSLKEYLOGFILE writes
+ * session keys to a file, RES_OPTIONS and others change name resolution. leafd must be controlled
+ * only by its configuration. So the environment is reduced to a list before any library is used;
+ * the configuration can still read the original variables, except tokens.
  */
 #ifndef LEAFD_BASE_ENVIRONMENT_H
 #define LEAFD_BASE_ENVIRONMENT_H
@@ -12,17 +12,17 @@
 #include "base/secret.h"
 
 /*
- * environment_narrow - leaves libraries only what systemd's protocols need; once, first in main
+ * environment_narrow - keeps only the variables of systemd's protocols; call it once, first in main
  *
- * Remembers the variables as they were for environment_get. Allocates nothing, calls no library.
+ * Keeps the original variables for environment_get. Allocates nothing, calls no library.
  */
 void environment_narrow(void);
 
 /*
- * environment_get - the value of a variable as leafd was started with it; NULL if it was not set
+ * environment_get - the original value of a variable; NULL if it was not set
  *
- * The variables of a token are not set, whoever asks: see environment_token. Where nobody has
- * narrowed the environment (unit tests) it is getenv(3).
+ * NULL for the variables of a token: see environment_token. Without environment_narrow (unit tests)
+ * it is getenv(3).
  */
 const char *environment_get(const char *name);
 
@@ -35,16 +35,15 @@ bool environment_has_token(void);
 /*
  * environment_take_token - moves the token onto the secure heap
  *
- * BAO_TOKEN goes before VAULT_TOKEN, also where it is empty. Its bytes are wiped where the kernel
- * put them, which is what /proc/PID/environ shows; so are those of the other one. Called once the
- * secure heap is open. Fails with class local.
+ * BAO_TOKEN takes precedence over VAULT_TOKEN, even if it is empty. Both are wiped in the memory
+ * that /proc/PID/environ shows. Needs the secure heap. Fails with class local.
  */
 bool environment_take_token(struct err *err);
 
-/* environment_forget_token - wipes it without taking it, for a process that does not log in */
+/* environment_forget_token - wipes the token, for a process that does not log in */
 void environment_forget_token(void);
 
-/* environment_token - the token that was taken, which stays ours; NULL if there is none */
+/* environment_token - the token that was taken, borrowed; NULL if there is none */
 const struct secret *environment_token(void);
 
 #endif

@@ -24,7 +24,7 @@ __attribute__((format(printf, 3, 0))) static void fill(struct err *err, enum err
 {
     char text[ERR_TEXT_BYTES];
 
-    /* Formatted aside first: an argument may be the text of the very err that is filled. */
+    /* Format into a buffer first: an argument may be the text of *err itself. */
     vsnprintf(text, sizeof text, format, args);
     *err = (struct err){.kind = kind};
     memcpy(err->text, text, sizeof text);

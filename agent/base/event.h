@@ -1,12 +1,12 @@
 /*
- * event - the one stream of what happens
+ * event - the stream of events of the process
  *
- * Whatever is worth telling is emitted here once, with its fields; whoever shows or counts it
- * listens: the log is one such view. An event's name, severity and MESSAGE_ID do not change from
- * release to release; they stand in one table in event.c, and leafd(8) tells what they mean.
+ * Every event is emitted once, with its fields; listeners show or count events, such as the log. An
+ * event's name, severity and MESSAGE_ID do not change between releases; event.c has one table of
+ * them, and leafd(8) documents them.
  *
- * There is one stream in a process, and it belongs to the thread of the event loop: events are
- * emitted and heard there. Rooms below cert/ return errors instead.
+ * The stream belongs to the thread of the event loop: events are emitted and received only there.
+ * Folders below cert/, except ca/, return errors instead.
  */
 #ifndef LEAFD_BASE_EVENT_H
 #define LEAFD_BASE_EVENT_H
@@ -59,7 +59,7 @@ enum event_kind {
     EVENT_CLOCK_AGREES,
     EVENT_DISK_STUCK,
     EVENT_DISK_BACK,
-    EVENT_LOG_LOST, /* of the log itself, as is the next: base/log */
+    EVENT_LOG_LOST, /* the log's own event, as the next one: base/log */
     EVENT_DETAIL,
     EVENT_BUG,
     EVENT_KIND_COUNT
@@ -77,7 +77,7 @@ enum log_level {
 /* The configuration's words for the severities, from LOG_LEVEL_ERR on, then NULL. */
 extern const char *const log_level_words[];
 
-/* A number that an event has, or has not: {0}. */
+/* An optional number of an event; {0}: none. */
 struct event_number {
     bool given;
     int64_t value;
@@ -86,37 +86,37 @@ struct event_number {
 #define EVENT_NUMBER(number) ((struct event_number){true, (int64_t)(number)})
 
 /*
- * What happened. Texts are NULL, moments 0 where they do not apply. A listener gets every text
- * without credentials and printable, on one line; all of it is borrowed until the listener returns.
+ * An event. Texts are NULL and times 0 where they do not apply. A listener gets every text without
+ * credentials and printable, on one line; it borrows the event until it returns.
  */
 struct event {
     enum event_kind kind;
-    enum log_level level; /* 0 from whoever emits it: the kind's own */
-    uint64_t number;      /* in the stream, from 1 on; event_emit counts */
+    enum log_level level; /* 0 in event_emit: the level of the kind */
+    uint64_t number;      /* in the stream, from 1 on; set by event_emit */
     uint64_t at_ms;       /* wall clock; likewise */
 
     const char *cert;       /* its section's name; NULL: of the agent as a whole */
     const char *generation; /* of the set that it is about */
     const char *serial;
-    const char *served; /* the serial that the consumer was last seen to serve */
+    const char *served; /* the serial number that the consumer was last seen to serve */
     const char *directory;
     const char *method;      /* of the login */
     const char *from, *to;   /* of a redirect */
     const char *followed;    /* likewise: yes or no */
-    const char *reason;      /* why, in words that follow "because" */
+    const char *reason;      /* the reason, as a text that follows "because" */
     enum err_kind failure;   /* the class; ERR_NONE: no failure */
-    uint64_t not_before_s;   /* moments on the wall clock */
+    uint64_t not_before_s;   /* times on the wall clock */
     uint64_t not_after_s;    /* of the leaf */
-    uint64_t end_s;          /* when the set stops being of use */
+    uint64_t end_s;          /* the expiry of the set: the earliest on its path */
     uint64_t due_s;          /* its renewal */
     uint64_t served_until_s; /* the notAfter of what is served */
     struct event_number next_try_ms;
-    struct event_number by_s;    /* what the clock was set by */
+    struct event_number by_s;    /* the step of the clock */
     struct event_number skew_s;  /* this machine behind the CA */
-    struct event_number away_s;  /* how long the CA was */
-    struct event_number waiting; /* certificates that could not be had meanwhile */
+    struct event_number away_s;  /* the length of the outage */
+    struct event_number waiting; /* certificates that were wanted meanwhile */
 
-    const char *message; /* for people; made by event_emit */
+    const char *message; /* the text, made by event_emit */
 };
 
 /* event_name - the word for the kind that logs use; never NULL */
@@ -125,17 +125,17 @@ const char *event_name(enum event_kind kind);
 /* event_message_id - the journal's MESSAGE_ID of the kind, sd_journal_send(3) */
 const char *event_message_id(enum event_kind kind);
 
-/* event_level - how severe the kind is, unless an event says otherwise */
+/* event_level - the default severity of the kind */
 enum log_level event_level(enum event_kind kind);
 
-/* event_emit - tells all listeners; the message is what `format` makes. Borrows everything */
+/* event_emit - calls all listeners; `format` makes the message. Borrows all arguments */
 void event_emit(const struct event *event, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Hears every event, in the order of their numbers. */
+/* Called for every event, in the order of their numbers. */
 typedef void event_heard(void *arg, const struct event *event);
 
-/* One who listens; lives in the memory of whoever it is. */
+/* A listener, embedded in its owner. */
 struct event_listener {
     event_heard *on_event;
     void *arg;
@@ -145,7 +145,7 @@ struct event_listener {
 /* event_listen - adds a listener, which is borrowed until event_ignore; once is enough */
 void event_listen(struct event_listener *listener);
 
-/* event_ignore - takes the listener away; one that does not listen is fine */
+/* event_ignore - removes a listener; one that was not added is fine */
 void event_ignore(struct event_listener *listener);
 
 enum { EVENT_FIELD_BYTES = 512, EVENT_MESSAGE_BYTES = 1024 };
@@ -159,14 +159,14 @@ struct event_field {
 /*
  * event_next_field - the next field that the event has
  *
- * *at is 0 before the first and is moved on; false behind the last.
+ * *at is 0 before the first call and is advanced; false after the last field.
  */
 bool event_next_field(const struct event *event, size_t *at, struct event_field *ret_field);
 
 /* event_keep - a copy with texts of its own, for event_free; NULL if memory ran out */
 struct event *event_keep(const struct event *event);
 
-/* event_free - frees what event_keep gave; NULL is fine */
+/* event_free - frees an event of event_keep; NULL is fine */
 void event_free(struct event *event);
 
 #endif

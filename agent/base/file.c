@@ -39,8 +39,8 @@ bool file_read(int fd, const char *name, struct bytes *bytes, struct err *err)
 
 bool file_read_at(int dir_fd, const char *name, struct bytes *bytes, struct err *err)
 {
-    /* Only looked at first: to open a device can be an order to it, and the name may be a link that
-     * somebody else made. What was looked at is then opened, by proc(5), /proc/PID/fd. */
+    /* Open with O_PATH first: opening a device can have side effects, and another user may have
+     * made the name a link. The checked file is then opened through /proc/PID/fd: proc(5). */
     CLEANUP(close_fd) int found = openat(dir_fd, name, O_PATH | O_CLOEXEC);
     CLEANUP(close_fd) int fd = -1;
     struct stat about;
@@ -94,8 +94,8 @@ static bool check_password(const char *text, size_t length, struct err *err)
     for (size_t i = 0; i < length; i++)
         if (text[i] < ' ' || text[i] > '~')
             return err_set(err, ERR_LOCAL,
-                           "holds more than one line of printable ASCII, which is all that Java "
-                           "takes for a password");
+                           "holds more than one line of printable ASCII, and Java accepts nothing "
+                           "else as a password");
     return true;
 }
 
@@ -149,8 +149,8 @@ bool file_finish(int *fd, struct err *err)
 /* -- what is made anew ----------------------------------------------------------------------------
  */
 
-/* As acl(5) keeps them: that of the file, and that which a directory gives to what is made in it.
- */
+/* The attributes of acl(5): a file's own list, and the default list that a directory gives to new
+ * entries. */
 static const char access_acl[] = "system.posix_acl_access";
 static const char default_acl[] = "system.posix_acl_default";
 
@@ -181,7 +181,7 @@ bool file_gives_acl(int dir_fd)
     return fgetxattr(dir_fd, default_acl, NULL, 0) > 0;
 }
 
-/* A directory that holds something is nothing of ours, and nobody's to delete here. */
+/* A directory that is not empty was not made by leafd and must not be deleted. */
 static bool move_aside(int dir_fd, const char *name, struct err *err)
 {
     char aside[NAME_MAX + 1];
@@ -218,7 +218,7 @@ static bool write_new(int dir_fd, const char *name, mode_t mode, const void *dat
     return file_write(fd, data, length, err) && file_finish(&fd, err);
 }
 
-/* Puts the new file in place; a directory that bears its name gives way. */
+/* Renames the new file into place; a directory of that name is moved away. */
 static bool rename_into(int dir_fd, const char *fresh, const char *name, struct err *err)
 {
     if (renameat(dir_fd, fresh, dir_fd, name) == 0)

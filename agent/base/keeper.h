@@ -1,12 +1,12 @@
 /*
- * keeper - a process between leafd and a command, so that what the command started ends with it
+ * keeper - a process between leafd and a command that ends all processes of the command
  *
- * What leaves the command's process group or session (setsid, daemons) has one tie left, its
- * parents, and loses that when they end. The keeper is the nearest reaper for all of them
- * (PR_SET_CHILD_SUBREAPER): what loses its parent becomes its child, and nothing else does. So it
- * ends what the command started and nothing that somebody else did, however many commands run at
- * once and whatever else is leafd's child. It is this program, executed anew under another name: it
- * shares no memory with leafd, and has its capabilities no more than the command.
+ * Only its parents connect a process that left the command's process group or session (setsid,
+ * daemons) to the command, until they end. The keeper is the subreaper of all of them
+ * (PR_SET_CHILD_SUBREAPER): orphans of the command become its children, and no other processes do.
+ * So it kills the processes of its own command and no others, however many commands and other
+ * children leafd has. It is this program, executed again under another name: it shares no memory
+ * with leafd, and has no more capabilities than the command.
  */
 #ifndef LEAFD_BASE_KEEPER_H
 #define LEAFD_BASE_KEEPER_H
@@ -17,9 +17,11 @@
 #define KEEPER_PROGRAM "/proc/self/exe" /* what to execute */
 #define KEEPER_NAME    "leafd-keeper"   /* as argv[0] */
 
-/* As argv[1], before the argv of the command: what becomes of what it left behind. */
-#define KEEPER_ENDS_ALL        "end-all"
-#define KEEPER_LEAVES_SERVICES "leave-services" /* it stays if the command exited with status 0 */
+/* As argv[1], before the argv of the command: what to do with processes that the command leaves. */
+#define KEEPER_ENDS_ALL "end-all"
+#define KEEPER_LEAVES_SERVICES                                                                     \
+    "leave-services" /* they stay if the command exited with status 0                              \
+                      */
 
 enum {
     KEEPER_REPORT_FD = 3,   /* where it writes its report */
@@ -34,18 +36,18 @@ struct keeper_report {
 };
 
 /*
- * keeper_is_wanted - whether this process was executed to be a keeper
+ * keeper_is_wanted - whether this process was executed as a keeper
  *
- * For the first line of main, before anything is set up.
+ * Call it first in main, before any set-up.
  */
 bool keeper_is_wanted(int argc, char *const *argv);
 
 /*
- * keeper_run - runs the command of argv[2...] and stays until it and all that it started has ended
+ * keeper_run - runs the command of argv[2...] until it and all its processes have ended
  *
- * Whoever executes it blocks SIGTERM and SIGINT before, or one that comes early ends it: at SIGTERM
- * the command's process group gets the same and two seconds for it, at SIGINT none. Writes its
- * report as the last thing. Returns the exit code for main.
+ * The caller blocks SIGTERM and SIGINT before executing it, since an early signal would kill it. On
+ * SIGTERM the command's process group gets SIGTERM and two seconds later SIGKILL, on SIGINT SIGKILL
+ * at once. Writes its report last. Returns the exit code for main.
  */
 int keeper_run(char *const *argv);
 

@@ -240,7 +240,8 @@ static enum sink form_loss(struct line *line)
                                 .at_ms = clock_now_ms(),
                                 .message = message};
 
-    snprintf(message, sizeof message, "%llu lines were lost here: whoever reads the log was slow",
+    snprintf(message, sizeof message,
+             "%llu lines were lost here: the reader of the log was too slow",
              (unsigned long long)queue.lost);
     queue.lost = 0;
     return form(line, &event);

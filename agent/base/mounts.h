@@ -1,10 +1,10 @@
 /*
- * mounts - which disk a path lies on, as far as that can be known without asking the disk
+ * mounts - finds the disk of a path without accessing the disk
  *
- * stat(2) on a frozen file system or a server that is away may not come back. The kernel's own
- * table of mounts does (proc_pid_mountinfo(5)): the longest mount point that leads to a path tells
- * the device. Symbolic links are not followed, so a path may be told to lie on the disk of the
- * link; whoever orders work by it must not depend on it alone.
+ * stat(2) may hang on a frozen file system or a server that is down. The kernel's table of mounts
+ * does not (proc_pid_mountinfo(5)): the longest mount point that is a prefix of the path gives the
+ * device. Symbolic links are not followed, so the result may be the disk of the link; callers must
+ * not depend on it alone.
  */
 #ifndef LEAFD_BASE_MOUNTS_H
 #define LEAFD_BASE_MOUNTS_H

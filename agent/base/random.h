@@ -1,8 +1,8 @@
 /*
  * random - random numbers for jitter
  *
- * From the kernel, so that a thousand pods that start together do not draw the same ones. Not for
- * keys: OpenSSL makes those.
+ * From the kernel, so that a thousand pods that start together get different numbers. Not for keys,
+ * which OpenSSL makes.
  */
 #ifndef LEAFD_BASE_RANDOM_H
 #define LEAFD_BASE_RANDOM_H

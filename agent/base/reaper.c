@@ -11,8 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Of orphans in one iteration of the loop: whoever makes them without end leaves the loop time for
- * others. */
+/* The limit of orphans in one iteration of the loop, so that a flood of them does not block it. */
 enum { REAPED_A_TURN = 256, AGAIN_US = 50000 };
 
 struct reaper {
@@ -27,8 +26,8 @@ static void plan_again(struct reaper *reaper)
 }
 
 /*
- * The kernel shows the first that has ended. If that is a keeper, whoever watches it fetches it in
- * this iteration of the loop or the next, and the others are seen then.
+ * The kernel shows the first child that has ended. If that is a keeper, its watcher reaps it in
+ * this iteration of the loop or the next, and the other children are seen then.
  */
 static void reap(struct reaper *reaper)
 {

@@ -1,11 +1,11 @@
 /*
- * semaphore - how many of a kind may be under way at once
+ * semaphore - limits how many operations of a kind run at once
  *
- * Certificates from key to staged files, reloads, handshakes: each holds memory, descriptors or a
- * key. Who finds no permit free waits in line. Groups take turns, and while others wait no group
- * has more than half of the permits: where one mount of the CA hangs, or one consumer, those of the
- * others do not wait behind it. What a permit costs does not depend on how many wait; on the number
- * of groups by its logarithm.
+ * An issuance, a reload or a handshake holds memory, descriptors or a key. If no permit is free,
+ * the caller waits in a queue. Groups take turns, and while other groups wait, a group gets at most
+ * half of the permits: if one mount of the CA or one consumer hangs, operations on the others do
+ * not wait behind it. The cost of a permit is logarithmic in the number of groups and independent
+ * of the number of waiting callers.
  */
 #ifndef LEAFD_BASE_SEMAPHORE_H
 #define LEAFD_BASE_SEMAPHORE_H
@@ -22,7 +22,7 @@ struct permit_group;
 /* Called once, from semaphore_acquire or from the call that gave a permit back. */
 typedef void permit_granted(void *arg);
 
-/* Lies in what it belongs to; {0} before and afterwards. */
+/* Embedded in its owner; {0} before and afterwards. */
 struct permit {
     struct permit_group *group; /* NULL: neither granted nor in line */
     bool granted;
@@ -41,25 +41,25 @@ struct semaphore {
     uint64_t steps;            /* groups looked at for a permit, for tests */
 };
 
-/* semaphore_open - with so many permits, none taken; nothing of it is to be closed */
+/* semaphore_open - a semaphore with `most` free permits; it needs no close */
 void semaphore_open(struct semaphore *semaphore, unsigned most);
 
 /*
- * semaphore_limit - has so many permits from now on
+ * semaphore_limit - changes the number of permits
  *
- * Those that are granted stay so; more are granted at once.
+ * Granted permits stay granted; additional ones are granted at once.
  */
 void semaphore_limit(struct semaphore *semaphore, unsigned most);
 
 /*
- * semaphore_acquire - asks for a permit, as one of that group
+ * semaphore_acquire - requests a permit for that group
  *
  * on_granted runs when it is granted, which may be from within this call. Fails with class local.
  */
 bool semaphore_acquire(struct semaphore *semaphore, uint32_t group, permit_granted *on_granted,
                        void *arg, struct permit *permit, struct err *err);
 
-/* semaphore_release - gives a permit back, or leaves the line; {0} is fine */
+/* semaphore_release - gives a permit back, or leaves the queue; {0} is fine */
 void semaphore_release(struct semaphore *semaphore, struct permit *permit);
 
 #endif

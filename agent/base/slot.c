@@ -3,10 +3,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* So many ends are heard of before the loop looks at its descriptors again. */
+/* The number of ended slots that are delivered before the loop polls its descriptors again. */
 enum { ENDS_AT_ONCE = 32 };
 
-/* What has ended in one loop and is not heard of yet: there while the loop has slots. */
+/* The ended slots of one loop that are not delivered yet; exists while the loop has slots. */
 struct slot_queue {
     struct slot_queue *next; /* in `queues` */
     sd_event_source *later;
@@ -30,8 +30,9 @@ static void leave_loop(struct slot_queue *queue)
     free(queue);
 }
 
-/* Fails only if the loop's queue must grow and memory ran out. An end that nobody hears of
- * would leave a certificate to expire: the process ends instead, and is started anew. */
+/* Fails only if the loop's queue must grow and memory ran out. If the completion callback were
+ * lost, the certificate would never continue and would expire: so the process ends, and its
+ * supervisor starts it again. */
 static void plan_turn(struct slot_queue *queue)
 {
     if (sd_event_source_set_enabled(queue->later, SD_EVENT_ONESHOT) < 0)
@@ -54,13 +55,14 @@ static int on_later(sd_event_source *source, void *arg)
 
     queue->users++;
     queue->iteration++;
-    /* What ends from here on is for a later iteration; a loop that is to end does not go on. */
+    /* Slots that end from here on are delivered in a later iteration; none are delivered once the
+     * loop is to exit. */
     for (unsigned i = 0;
          i < ENDS_AT_ONCE && (slot = TAILQ_FIRST(&queue->ended)) != NULL &&
          slot->iteration < queue->iteration && sd_event_get_exit_code(loop, &code) < 0;
          i++) {
         unqueue(slot);
-        /* The receiver may drop the slot: nothing of it is touched after this call. */
+        /* The receiver may drop the slot: do not access it after this call. */
         slot->on_done(slot->arg, &slot->err);
     }
     if (!TAILQ_EMPTY(&queue->ended))

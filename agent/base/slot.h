@@ -1,11 +1,11 @@
 /*
- * slot - the handle of something that is under way
+ * slot - the handle of an asynchronous operation
  *
  * Every stage that takes time is started by one function and ends once: `x_start(..., on_done,
- * arg)` gives a slot, and on_done runs from a later iteration of the event loop, never from within
- * the start. Results are in place, in the memory that the caller named at the start, when on_done
- * runs. Whoever holds the slot drops it, in on_done or before: dropping what is still under way
- * cancels it, and on_done does not run then.
+ * arg)` gives a slot, and on_done runs in a later iteration of the event loop, never from within
+ * the start. When on_done runs, the results are in the memory that the caller named at the start.
+ * The owner of the slot drops it, in on_done or before: dropping a slot whose operation is still
+ * under way cancels the operation, and on_done does not run.
  *
  * An operation embeds `struct slot` as its first member, is made by slot_new, ends with slot_finish
  * and is freed by slot_free.
@@ -28,14 +28,14 @@ typedef void slot_done(void *arg, const struct err *err);
 
 struct slot;
 
-/* Releases an operation with all it holds; it ends with slot_free, or slot_close. */
+/* Releases an operation and everything that it owns; ends with slot_free or slot_close. */
 typedef void slot_destroy(struct slot *slot);
 
 struct slot_queue;
 
 struct slot {
     struct slot_queue *queue; /* of its loop */
-    TAILQ_ENTRY(slot) entry;  /* in the queue, when it has ended and nobody has heard of it */
+    TAILQ_ENTRY(slot) entry;  /* in the queue, from the end of the operation until on_done */
     uint64_t iteration;       /* of the queue, in which it ended */
     bool has_ended;
     slot_destroy *destroy;
@@ -45,7 +45,7 @@ struct slot {
 };
 
 /*
- * slot_new - makes an operation of `size` bytes, zeroed, with its slot at the front ready
+ * slot_new - allocates an operation of `size` zeroed bytes, whose first member is its slot
  *
  * Borrows `loop`. NULL with *err filled (class local) when memory runs out. From then on the caller
  * releases the operation with `destroy`, also when the rest of its start fails.
@@ -57,7 +57,7 @@ void *slot_new(size_t size, sd_event *loop, slot_destroy *destroy, slot_done *on
 void slot_free(struct slot *slot);
 
 /*
- * slot_open - makes a slot ready that lives in something else
+ * slot_open - initialises a slot that is embedded in another object
  *
  * Borrows `loop`. Fails with class local when memory runs out; there is nothing to close then.
  */
@@ -68,10 +68,10 @@ bool slot_open(struct slot *slot, sd_event *loop, slot_destroy *destroy, slot_do
  * Ends the loop with -ENOMEM if there is no memory even for that. */
 void slot_finish(struct slot *slot, const struct err *err);
 
-/* slot_mute - takes back an end that nobody has heard of */
+/* slot_mute - cancels the delivery of an end */
 void slot_mute(struct slot *slot);
 
-/* slot_close - for an operation's destroy: gives back what slot_open took */
+/* slot_close - for an operation's destroy: undoes slot_open */
 void slot_close(struct slot *slot);
 
 /* slot_drop - releases the operation, cancelling it if it is under way; NULL is fine; returns NULL

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-/* What the worker's thread has to itself. */
+/* The worker's own data. */
 struct walk {
     char path[sizeof((struct sockaddr_un *)NULL)->sun_path + 1];
     int fd;
@@ -70,7 +70,8 @@ struct slot *socket_path_start(sd_event *loop, struct workers *workers, const ch
         return NULL;
     }
     opened->walk = walk;
-    err_set(&job.late, ERR_CONSUMER, "the way to the socket takes too long; does a mount hang?");
+    err_set(&job.late, ERR_CONSUMER,
+            "opening the path of the socket takes too long; check whether a mount hangs");
     opened->work = timed_job_start(loop, workers, &job, on_walked, opened, err);
     if (opened->work != NULL)
         return &opened->slot;
@@ -92,8 +93,8 @@ void socket_path_write(int fd, char to[static SOCKET_PATH_BYTES])
  */
 
 /*
- * Opens what is to be connected to, so that nothing else can take its place between judgement and
- * connect(2). A link would lead out of the directory that was judged.
+ * Opens the socket, so that no other one can take its place between the check and connect(2). A
+ * link could lead out of the checked directory.
  */
 static bool find_socket(const char *path, uid_t user, int *ret_fd, struct err *err)
 {
@@ -131,7 +132,7 @@ bool socket_path_connect(const char *path, uid_t user, int *ret_fd, struct err *
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return err_errno(err, ERR_LOCAL, errno, "cannot make a socket");
-    /* A Unix socket connects at once, or not at all. */
+    /* connect(2) to a Unix socket never stays pending. */
     if (connect(fd, (const struct sockaddr *)&address, sizeof address) != 0)
         return errno == EAGAIN || err_errno(err, ERR_CONSUMER, errno, "cannot connect to %s", path);
     if (!trust_peer(fd, user, path, err)) {

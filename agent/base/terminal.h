@@ -1,8 +1,9 @@
 /*
- * terminal - the one way to whoever reads what a command prints
+ * terminal - the only functions that print a command's output
  *
- * What is printed may hold what others wrote: an error of the CA, a value of the configuration, a
- * process's name. A terminal obeys some of it, and a line break in it would forge a line of ours.
+ * The output may contain text from outside: an error of the CA, a value of the configuration, a
+ * process's name. A terminal interprets control characters, and a line break would forge a line of
+ * output.
  */
 #ifndef LEAFD_BASE_TERMINAL_H
 #define LEAFD_BASE_TERMINAL_H

@@ -1,10 +1,10 @@
 /*
- * trust_process - who a process is: its user, its name, its program, its PID namespace
+ * trust_process - reads the user, name, program and PID namespace of a process
  *
- * Anybody may give a process any name, and a /proc shows those of containers as well. So a name
- * alone says nothing: whose process it is decides, and whether our pids are its pids. All of it is
- * read from /proc: proc(5). Who wants to act on what was read holds the process by a pidfd that was
- * opened before, so that a pid which the kernel gives to somebody else in between does no harm.
+ * Any user may give a process any name, and /proc also shows the processes of containers. So a name
+ * alone is no evidence: the user of the process and its PID namespace decide. All of it is read
+ * from /proc: proc(5). A caller that acts on the result opens a pidfd before reading, so that a
+ * reused pid does no harm.
  */
 #ifndef LEAFD_BASE_TRUST_PROCESS_H
 #define LEAFD_BASE_TRUST_PROCESS_H
@@ -18,8 +18,8 @@ enum { PROCESS_NAME_MOST_BYTES = 15 /* TASK_COMM_LEN without its end */ };
 struct trust_process {
     pid_t pid, parent;
     /*
-     * The real uid: who started it, also where its program is set-user-id root. It is the user who
-     * may signal the process without leafd's help: kill(2).
+     * The real uid: the user who started it, also for a set-user-id program. This user may signal
+     * the process without leafd's help: kill(2).
      */
     uid_t user;
     gid_t group; /* the real one as well */
@@ -28,23 +28,23 @@ struct trust_process {
 };
 
 /*
- * trust_process_read - looks at a process
+ * trust_process_read - reads the facts of a process
  *
- * False if there is none, if it cannot be seen (hidepid), or if it has ended and its parent has not
- * fetched it: that one can be signalled still, and to no effect.
+ * False if it does not exist, is hidden (hidepid), or is a zombie: a signal to a zombie has no
+ * effect.
  */
 bool trust_process_read(pid_t pid, struct trust_process *ret_process);
 
 /*
  * trust_process_is_in_our_namespace - whether the process is of our PID namespace
  *
- * By /proc/PID/ns/pid where both can be read, which takes the right to ptrace; else by how deep it
- * is nested (NSpid), where ours is the outermost that this /proc shows. True where the kernel tells
- * neither: it knows no PID namespaces.
+ * Compares /proc/PID/ns/pid if both can be read, which needs the right to ptrace; else the nesting
+ * depth (NSpid), where ours is the outermost that this /proc shows. True if the kernel shows
+ * neither: then it has no PID namespaces.
  */
 bool trust_process_is_in_our_namespace(pid_t pid);
 
-/* How the program that a process runs is called. */
+/* How the name of a process relates to its program. */
 enum trust_program {
     TRUST_PROGRAM_UNKNOWN, /* /proc/PID/exe cannot be read */
     TRUST_PROGRAM_NAMED,   /* as the process is */

@@ -1,9 +1,9 @@
 /*
- * watches - hears of changes in many directories, by one inotify instance
+ * watches - reports changes in many directories, by one inotify instance
  *
- * inotify_add_watch(2) and inotify_rm_watch(2) walk a path and touch inodes, which may take as long
- * as the disk likes: they are for workers (watches_add, watches_remove), which need no more than
- * the instance's descriptor. Events are read on the loop, and cost it nothing but memory.
+ * inotify_add_watch(2) and inotify_rm_watch(2) resolve a path and access inodes, which may hang
+ * with the disk: only workers call them (watches_add, watches_remove), with the instance's
+ * descriptor. The loop reads events, which never blocks.
  */
 #ifndef LEAFD_BASE_WATCHES_H
 #define LEAFD_BASE_WATCHES_H
@@ -17,8 +17,8 @@
 
 struct watches;
 
-/* Something changed: `name` in the directory, or "" for the directory itself, or when it is not
- * known what. Runs on the loop. */
+/* Called on the loop for a change: `name` in the directory, or "" for the directory itself or an
+ * unknown name. */
 typedef void watches_changed(void *arg, const char *name);
 
 /* watches_open - no watches; borrows `loop`. Fails with class local */
@@ -43,14 +43,14 @@ int watches_add(int descriptor, const char *directory);
 void watches_remove(int descriptor, int watch);
 
 /*
- * watches_hear - from now on, changes are told
+ * watches_hear - reports changes from now on
  *
- * True if something has changed since watches_add that nobody heard of, or may have. Without memory
- * nothing is told, and the answer is true.
+ * True if there was, or may have been, an unreported change since watches_add. If memory ran out,
+ * no changes are reported, and the answer is true.
  */
 bool watches_hear(struct watches *watches, int watch, watches_changed *on_changed, void *arg);
 
-/* watches_unhear - changes are not told any more; the watch itself stays until watches_remove */
+/* watches_unhear - stops reporting changes; the watch itself stays until watches_remove */
 void watches_unhear(struct watches *watches, int watch);
 
 #endif

@@ -1,14 +1,13 @@
 /*
- * worker - work that would stall the event loop
+ * worker - runs jobs that would block the event loop
  *
- * Making an RSA key takes up to a second, and a file operation takes as long as the disk likes: for
- * ever, on a frozen file system or a server that is away. Such jobs run on a few threads; all the
- * rest of leafd has one thread. A job is a struct of its own that nobody else touches while it
- * runs.
+ * Making an RSA key takes up to a second, and a file operation may never end, on a frozen file
+ * system or one whose server is down. Such jobs run on a few threads; the rest of leafd has one
+ * thread. A job is a struct that no other thread accesses while it runs.
  *
- * A job that does not end within WORKER_STUCK_AFTER_MS is taken for stuck: another thread takes its
- * thread's place, up to WORKER_STUCK_MOST of them. What waits behind it in its lane, and on its
- * disk, goes on waiting (base/lane).
+ * A job that does not end within WORKER_STUCK_AFTER_MS counts as stuck: another thread replaces its
+ * thread, up to WORKER_STUCK_MOST of them. Jobs behind it in its lane, and on its disk, keep
+ * waiting (base/lane).
  */
 #ifndef LEAFD_BASE_WORKER_H
 #define LEAFD_BASE_WORKER_H
@@ -24,41 +23,41 @@ enum {
 
 struct workers;
 
-/* What runs on the thread: false with *err filled if it failed. */
+/* Runs on the thread; false with *err filled if it failed. */
 typedef bool worker_run(void *job, struct err *err);
 
 /* Frees a job; always runs on the loop's thread. */
 typedef void worker_free(void *job);
 
 /*
- * workers_open - a pool of up to `threads` threads, beside those that are stuck
+ * workers_open - a pool of up to `threads` threads, not counting stuck ones
  *
- * They are started when there is work. Borrows `loop`. Signals that the loop watches must be
- * blocked already: the threads inherit that.
+ * Threads are started when there is work. Borrows `loop`. Signals that the loop watches must be
+ * blocked before: the threads inherit the mask.
  */
 bool workers_open(sd_event *loop, unsigned threads, struct workers **ret_workers, struct err *err);
 
 /* A lane's job has not ended for WORKER_TELL_AFTER_MS, or has ended after that. On the loop. */
 typedef void worker_stuck(void *arg, const char *lane, bool is_stuck);
 
-/* workers_watch - who is told of jobs that are stuck; `arg` lives as long as the pool */
+/* workers_watch - sets the callback for stuck jobs; `arg` lives as long as the pool */
 void workers_watch(struct workers *workers, worker_stuck *on_stuck, void *arg);
 
 /*
- * workers_close - lets what was started end, unheard, and frees the pool; NULL is fine
+ * workers_close - lets started jobs end without a callback, and frees the pool; NULL is fine
  *
  * Every slot of the pool has been dropped before. False if jobs still run after `patience_s`: then
- * threads and pool stay, and the process is to end by _exit(2), since what exit(3) tears down is
- * still in use.
+ * threads and pool stay, and the process must end by _exit(2), since the threads still use what
+ * exit(3) tears down.
  */
 bool workers_close(struct workers *workers, uint64_t patience_s);
 
 /*
- * worker_start - computes: runs `run(job)` on a thread
+ * worker_start - runs `run(job)` on a thread, as computation
  *
- * Takes `job`, also when it fails: `free_job` is called once in any case. Dropping the slot of a
- * job that waits forgets it; one that runs ends unheard, and is freed then. NULL with *err filled
- * if memory or threads ran out (class local).
+ * Takes `job`, also when it fails: `free_job` is called once in any case. Dropping the slot removes
+ * a waiting job; a running job ends without on_done and is freed then. NULL with *err filled if
+ * memory or threads ran out (class local).
  */
 struct slot *worker_start(struct workers *workers, enum worker_urgency urgency, worker_run *run,
                           void *job, worker_free *free_job, slot_done *on_done, void *arg,
