@@ -737,7 +737,7 @@ def test_a_generation_that_others_put_into_a_set_is_removed_and_gives_them_no_ke
     """The directory was writable for a moment; what was planted there is judged by its owner ever after."""
     current = with_a_planted_key_of_another_set(ca, site)
     checked = site.command("check")
-    assert checked.code == 0 and "belongs to uid 4242" in checked.out and "does not count" in checked.out, checked.out
+    assert checked.code == 0 and "belongs to uid 4242" in checked.out and "leafd ignores it" in checked.out, checked.out
     row = site.status()["web"]
     assert row["state"] == "missing" and "..data belongs to uid 4242" in row["detail"], row
     run = site.run()
