@@ -1,6 +1,7 @@
 #include "ca/vault_token.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/random.h"
 #include "ca/vault_login.h"
 
@@ -43,6 +44,8 @@ struct vault_token {
     struct slot *login, *renewal; /* renewal: or the look-up of an existing token */
     sd_event_source *renew_timer;
     unsigned look_ups_failed; /* in a row, for the token in use */
+    struct slot *revocation;  /* of the previous token */
+    struct vault_reply revocation_reply;
     struct waiter *waiters;
 
     unsigned failures;  /* logins that failed in a row */
@@ -97,6 +100,52 @@ static void take_grant(struct vault_token *token)
     else
         sd_event_source_set_enabled(token->renew_timer, SD_EVENT_OFF);
     vault_grant_free(grant);
+}
+
+static void on_replaced_revoked(void *arg, const struct err *err)
+{
+    struct vault_token *token = arg;
+
+    token->revocation = slot_drop(token->revocation);
+    vault_reply_free(&token->revocation_reply);
+    if (err->kind != ERR_NONE)
+        log_detail(NULL, "the token before was not revoked: %s", err->text);
+}
+
+static struct slot *start_revocation(struct vault_token *token, struct vault_reply *reply,
+                                     slot_done *on_done, void *arg, struct err *err)
+{
+    json_auto_t *body = json_object();
+    const struct vault_client client = vault_token_client(token);
+    const struct vault_order order = {.method = "POST",
+                                      .path = "auth/token/revoke-self",
+                                      .body = body,
+                                      .token = &token->grant.token};
+
+    vault_reply_free(reply);
+    return vault_call_start(&client, &order, reply, on_done, arg, err);
+}
+
+static bool is_revocable(const struct vault_token *token)
+{
+    return token->grant.token.bytes != NULL && !is_spent(token) && !vault_token_has_leases(token);
+}
+
+/*
+ * The token in use gives way to another one: no exit will revoke it. One that was given to us is
+ * not ours to revoke before the exit, since others may have it as well.
+ */
+static void revoke_replaced(struct vault_token *token)
+{
+    const struct auth_config *auth = &token->config->auth;
+    struct err err;
+
+    if (!auth->revoke_on_exit || auth->method == AUTH_TOKEN || !is_revocable(token) ||
+        !vault_token_is_usable(token))
+        return;
+    token->revocation = slot_drop(token->revocation);
+    token->revocation =
+        start_revocation(token, &token->revocation_reply, on_replaced_revoked, token, &err);
 }
 
 static void drop_token(struct vault_token *token)
@@ -174,6 +223,7 @@ static void on_logged_in(void *arg, const struct err *login_err)
     } else {
         token->failures = 0;
         token->pause_us = 0;
+        revoke_replaced(token);
         count_token(token);
         take_grant(token);
         tell(token, CA_SESSION_OPEN, &err);
@@ -330,6 +380,8 @@ void vault_token_close(struct vault_token *token)
         return;
     slot_drop(token->login);
     slot_drop(token->renewal);
+    slot_drop(token->revocation);
+    vault_reply_free(&token->revocation_reply);
     vault_grant_free(&token->grant);
     vault_grant_free(&token->coming);
     secret_wipe(&token->dropped);
@@ -361,6 +413,8 @@ void vault_token_use(struct vault_token *token, struct config *config)
 {
     bool changed = strcmp(token->config->session_digest, config->session_digest) != 0;
 
+    if (changed)
+        revoke_replaced(token); /* at the CA that gave it */
     config_ref(config);
     config_unref(token->config);
     token->config = config;
@@ -502,17 +556,9 @@ bool vault_token_has_leases(const struct vault_token *token)
 struct slot *vault_token_revoke_start(struct vault_token *token, slot_done *on_done, void *arg,
                                       struct err *err)
 {
-    json_auto_t *body = json_object();
-    const struct vault_client client = vault_token_client(token);
-    const struct vault_order order = {.method = "POST",
-                                      .path = "auth/token/revoke-self",
-                                      .body = body,
-                                      .token = &token->grant.token};
-
     err->kind = ERR_NONE;
-    if (token->grant.token.bytes == NULL || is_spent(token) || vault_token_has_leases(token))
+    if (!is_revocable(token))
         return NULL;
     token->renewal = slot_drop(token->renewal);
-    vault_reply_free(&token->reply);
-    return vault_call_start(&client, &order, &token->reply, on_done, arg, err);
+    return start_revocation(token, &token->reply, on_done, arg, err);
 }

@@ -81,13 +81,18 @@ static void on_unsure(struct cert_work *work)
 
 static void on_found(struct cert_work *work, enum cert_found found)
 {
+    struct cert *cert = (struct cert *)work;
     static const enum issuance_event events[] = {
         [FOUND_DAMAGED] = ISSUANCE_ON_DAMAGED,
         [FOUND_REVOKED] = ISSUANCE_ON_REVOKED,
         [FOUND_WITHDRAWN] = ISSUANCE_ON_WITHDRAW,
     };
 
-    issuance_hear(&((struct cert *)work)->issuance, events[found], NULL);
+    /* What is withdrawn may not be what is in place in a moment, which alone it is about: its mark
+     * is read when the names are switched. */
+    if (found == FOUND_WITHDRAWN && is_switching(cert))
+        return;
+    issuance_hear(&cert->issuance, events[found], NULL);
 }
 
 static const struct issuance_listener issuance_listener = {on_in_place, on_withdrawn, on_stepped};

@@ -541,6 +541,8 @@ static bool roll_back(struct cert_job *job, struct err *err)
         return err_set(err, ERR_LOCAL, "the other generation is not whole: %s", target->why);
     if (target->record.end_s <= clock_now_s())
         return err_set(err, ERR_LOCAL, "the other generation has expired");
+    if (revoked_mark_read(job->set_fd, job->rollback_to) != REVOCATION_NONE)
+        return err_set(err, ERR_LOCAL, "the other generation was revoked");
     return publish_swap(job->set_fd, job->cert, job->rollback_to, job->previous, err);
 }
 

@@ -11,6 +11,7 @@
 
 enum deployment_event {
     DEPLOYMENT_ON_DONE,       /* the stage went well */
+    DEPLOYMENT_ON_RECOVERED,  /* the same, after failures */
     DEPLOYMENT_ON_FAILED,     /* it did not, and is tried again: err says why */
     DEPLOYMENT_ON_LEFT_ALONE, /* the same, but nothing that a reload would help: looked at later */
     DEPLOYMENT_ON_NOBODY,     /* nobody could be told, and somebody may serve something */
@@ -67,6 +68,11 @@ static bool is_for_a_person(const struct cert_work *work)
 static bool is_nobody_there(const struct cert_work *work, const struct err *err)
 {
     return work->seen.finding == PROVE_UNREACHABLE && err->kind != ERR_LOCAL;
+}
+
+static bool has_failed(const struct cert_work *work)
+{
+    return work->state.consumer.trouble.failures > 0;
 }
 
 /* -- which event it is: what a stage's end means --------------------------------------------------
@@ -160,7 +166,9 @@ static enum deployment_event judge(struct deployment *deployment, const struct e
     };
 
     if (err->kind == ERR_NONE)
-        return DEPLOYMENT_ON_DONE;
+        return deployment->state == DEPLOYMENT_CHECKING && has_failed(deployment->work)
+                   ? DEPLOYMENT_ON_RECOVERED
+                   : DEPLOYMENT_ON_DONE;
     return judges[deployment->state] == NULL ? DEPLOYMENT_ON_FAILED
                                              : judges[deployment->state](deployment, err);
 }
@@ -278,7 +286,7 @@ static void act_verified(struct deployment *deployment)
     struct consumer_state *consumer = &work->state.consumer;
     const char *generation = work->published.generation;
     enum consumer_progress reached;
-    bool failed = consumer->trouble.failures > 0;
+    bool failed = has_failed(work);
 
     consumer_forget_tries(consumer);
     deployment_note_served(work, deployment->err);
@@ -299,10 +307,6 @@ static void act_still_served(struct deployment *deployment)
 {
     struct cert_work *work = deployment->work;
 
-    if (work->state.consumer.trouble.failures > 0) {
-        act_verified(deployment);
-        return;
-    }
     deployment_note_served(work, deployment->err);
     work->seen.finding = PROVE_NOT_LOOKED;
     act_rest(deployment);
@@ -419,6 +423,7 @@ static const struct cell table[DEPLOYMENT_STATE_COUNT][DEPLOYMENT_EVENT_COUNT] =
     [AT(PROVING)]         = { [ON(DONE)]    = { act_verified,       AT(IDLE) },     FAILS, ENDS },
     [AT(LOOKING)]         = { [ON(DONE)]    = { act_verified,       AT(IDLE) },     FAILS, ENDS },
     [AT(CHECKING)]        = { [ON(DONE)]    = { act_still_served,   AT(IDLE) },
+                              [ON(RECOVERED)] = { act_verified,     AT(IDLE) },
                               [ON(LOST)]    = { act_reload_lost,    AT(RELOADING) }, FAILS, ENDS },
     [AT(BACKING_OFF)]     = { [ON(RETRY)]   = { act_reload,         AT(RELOADING) },
                               [ON(EXPIRED)] = { act_stop,           AT(IDLE) },            EARLY, ENDS },

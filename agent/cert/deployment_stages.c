@@ -209,6 +209,7 @@ static void on_rolled_back(void *arg, const struct err *job_err)
         work->look.print[0] = '\0';
         cert_work_note_published(work, job->rollback_to, &job->installed.record.leaf,
                                  job->installed.record.end_s, job->installed.record.issued_s);
+        cert_directory_watch(work); /* reads whether it was revoked meanwhile */
     }
     on_slot_done(deployment, job_err);
 }

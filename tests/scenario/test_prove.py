@@ -10,6 +10,7 @@ import time
 import pytest
 
 import scene
+from preloads import preload
 from scene import WEB, openssl, serial_of, wait_for
 
 TOLD = "#!/bin/sh\necho \"$LEAFD_GENERATION\" >>{folder}/told\nexec {folder}/verdict\n"
@@ -475,6 +476,28 @@ def test_rollback_survives_a_crash_while_the_new_set_is_refused(ca, site, consum
     run.wait_event("rolled-back")
     run.wait_event("failed")
     assert os.readlink(site.out() / "..data") == first
+    assert run.terminate() == 0
+
+
+def test_what_is_revoked_while_it_is_rolled_back_is_not_gone_back_to(devca, site, consumer):
+    """The older set takes its place and is renewed on; the one that was revoked stays away though both are refused."""
+    (site.folder / "swaps").mkdir()
+    site.configure(devca, {"web": WEB + consumer.lines})
+    run = site.run(environment={**preload("slow_swap"), "HOLD_SWAP": str(site.folder / "swaps")})
+    run.wait_event("proven")
+    first = os.readlink(site.out() / "..data")
+    consumer.answer(f"touch {site.folder}/swaps/hold; echo bad pair; exit 1")
+    renew(site, devca, run, WEB + consumer.lines, 1)
+    wait_for((site.folder / "swaps" / "held").exists, "the rollback")
+    assert site.command("revoke", "--no-reissue", "web").code == 0
+    (site.folder / "swaps" / "hold").unlink()
+    assert "was revoked" in run.wait_event("rollback-failed", count=2)[1]["message"]
+    assert os.readlink(site.out() / "..data") == first
+    assert not run.events("withdrawn") and not run.events("bug"), "what is in place is not what was revoked"
+    consumer.answer("exit 0")
+    (site.folder / "swaps" / "hold").unlink()
+    renew(site, devca, run, WEB + consumer.lines, 2)
+    run.wait_event("published", count=3)
     assert run.terminate() == 0
 
 

@@ -575,6 +575,34 @@ static void a_token_with_leases_is_read_again_and_not_revoked(void **state)
     assert_int_equal(log_out(fixture), 1);
 }
 
+static void await_revocation(struct fixture *fixture, unsigned count)
+{
+    while (fixture->script.revoke_count < count)
+        assert_true(sd_event_run(fixture->loop, 10000000) > 0);
+}
+
+static void a_token_that_is_replaced_is_revoked_unless_there_are_leases(void **state)
+{
+    struct fixture *fixture = *state;
+    struct config other;
+
+    http_loop_limit(fixture->http, 1);
+    fixture->config.auth.revoke_on_exit = true;
+    fixture->script.signs = "2322";
+    assert_int_equal(make_one(fixture), ERR_NONE);
+    assert_int_equal(make_one(fixture), ERR_NONE);
+    assert_int_equal(fixture->script.login_count, 2);
+    await_revocation(fixture, 1);
+    use_other(fixture, &other);
+    await_revocation(fixture, 2);
+    fixture->script.signs = "l";
+    assert_int_equal(make_one(fixture), ERR_NONE);
+    assert_true(ca_has_leases(fixture->ca));
+    ca_use(fixture->ca, &fixture->config);
+    assert_int_equal(make_one(fixture), ERR_NONE); /* behind all that was asked before */
+    assert_int_equal(fixture->script.revoke_count, 2);
+}
+
 static void a_lease_belongs_to_the_token_that_asked_for_it(void **state)
 {
     struct fixture *fixture = *state;
@@ -818,6 +846,7 @@ int main(void)
         TEST(a_failed_login_is_over_after_one_that_worked),
         TEST(who_is_denied_logs_in_more_than_once_only_where_tokens_are_used_up),
         TEST(a_token_with_leases_is_read_again_and_not_revoked),
+        TEST(a_token_that_is_replaced_is_revoked_unless_there_are_leases),
         TEST(a_lease_belongs_to_the_token_that_asked_for_it),
         TEST(a_turn_is_a_permit_until_it_is_dropped),
         TEST(a_permit_alone_asks_the_ca_nothing),

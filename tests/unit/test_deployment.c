@@ -755,16 +755,16 @@ static const char letters[] = "IRPLCBKTVF";
 
 /* How a stage ended, what is in place, a stop, and the timer: as the enum has them. */
 static const char *const pairs[DEPLOYMENT_STATE_COUNT] = {
-    [DEPLOYMENT_IDLE] = "...... RRPCI I CCI",
-    [DEPLOYMENT_RELOADING] = "PBIL.K RRPCI I ...",
-    [DEPLOYMENT_PROVING] = "IBI..K RRPCI I ...",
-    [DEPLOYMENT_LOOKING] = "IBI..K RRPCI I ...",
-    [DEPLOYMENT_CHECKING] = "IBI.RK RRPCI I ...",
-    [DEPLOYMENT_BACKING_OFF] = "...... RRPCI I RII",
-    [DEPLOYMENT_ROLLING_BACK] = "TB.... RKKKK I ...",
-    [DEPLOYMENT_RELOADING_BACK] = "VF.... RRPCI I ...",
-    [DEPLOYMENT_PROVING_BACK] = "IF.... RRPCI I ...",
-    [DEPLOYMENT_ROLLING_FORWARD] = "BB.... RFFFF I ...",
+    [DEPLOYMENT_IDLE] = "....... RRPCI I CCI",
+    [DEPLOYMENT_RELOADING] = "P.BIL.K RRPCI I ...",
+    [DEPLOYMENT_PROVING] = "I.BI..K RRPCI I ...",
+    [DEPLOYMENT_LOOKING] = "I.BI..K RRPCI I ...",
+    [DEPLOYMENT_CHECKING] = "IIBI.RK RRPCI I ...",
+    [DEPLOYMENT_BACKING_OFF] = "....... RRPCI I RII",
+    [DEPLOYMENT_ROLLING_BACK] = "T.B.... RKKKK I ...",
+    [DEPLOYMENT_RELOADING_BACK] = "V.F.... RRPCI I ...",
+    [DEPLOYMENT_PROVING_BACK] = "I.F.... RRPCI I ...",
+    [DEPLOYMENT_ROLLING_FORWARD] = "B.B.... RFFFF I ...",
 };
 
 static void every_pair_of_the_table_leads_where_it_is_written(void **state)
