@@ -223,9 +223,12 @@ static void another_leaf_is_told_with_serial_and_end(void **state)
     struct stage *stage = *state;
     const struct server_order order = order_of(stage, "B");
 
-    stage->request.limit_s = 1;
-    assert_false(prove_against(stage, &order));
-    assert_int_equal(stage->seen.finding, PROVE_OTHER_LEAF);
+    /* A busy machine may take longer than that for so many. */
+    for (unsigned limit_s = 1; limit_s <= 32 && stage->server.connections <= 3; limit_s *= 2) {
+        stage->request.limit_s = limit_s;
+        assert_false(prove_against(stage, &order));
+        assert_int_equal(stage->seen.finding, PROVE_OTHER_LEAF);
+    }
     assert_true(stage->server.connections > 3);
     assert_non_null(strstr(stage->err.text,
                            "prove: tls 127.0.0.1:PORT: the server serves another certificate"));
@@ -1216,9 +1219,14 @@ static void an_admin_interface_by_https_must_be_trusted(void **state)
     stage->cert.trust_anchor = path;
     assert_true(prove(stage));
     stage->cert.trust_anchor = NULL;
-    stage->request.limit_s = 0;
-    assert_false(prove(stage));
-    assert_int_equal(stage->seen.finding, PROVE_UNREACHABLE);
+    stage->err.text[0] = '\0';
+    /* A busy machine may not come that far within one round. */
+    for (unsigned limit_s = 0; limit_s < 32 && strstr(stage->err.text, "certificate") == NULL;
+         limit_s = 2 * limit_s + 1) {
+        stage->request.limit_s = limit_s;
+        assert_false(prove(stage));
+        assert_int_equal(stage->seen.finding, PROVE_UNREACHABLE);
+    }
     assert_non_null(strstr(stage->err.text, "certificate"));
     server_stop(&stage->server);
     free(pem);
