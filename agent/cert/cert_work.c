@@ -476,6 +476,7 @@ uint64_t cert_work_note_refused(struct cert_work *work, const struct err *err)
     uint64_t half_ms = end_s > now_s ? (end_s - now_s) * 1000 / 2 : 0;
 
     wait_ms = wait_ms > half_ms ? wait_ms : half_ms;
+    record_request_mark(work->cert, work->state.refused_request);
     note(work, issuing, err, wait_ms);
     return wait_ms;
 }

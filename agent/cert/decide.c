@@ -19,14 +19,15 @@ static const char *why_issue(const struct findings *findings)
 
 /*
  * Whether the wait that an earlier process left holds. What the consumer refused would be signed
- * anew just so, and what it took lasts; another request, or a revocation, is something else.
+ * anew just so, and what it took lasts: that it is not what the section asks for by now is why the
+ * other was signed. Another request, or a revocation, is something else.
  */
 static bool waits(const struct findings *findings)
 {
     uint64_t until_s = findings->try_again_at_s;
 
     if (findings->refused)
-        return findings->difference == NULL && !findings->revoked && until_s > findings->now_s &&
+        return !findings->asks_otherwise && !findings->revoked && until_s > findings->now_s &&
                until_s < findings->end_s;
     return backoff_resume_ms(until_s, findings->now_s) > 0;
 }

@@ -30,6 +30,7 @@ struct findings {
     bool withdrawn; /* revoked, and not to be replaced until somebody asks for it */
     bool held;    /* a generation is staged that is wanted, and lacks only that its time has come */
     bool refused; /* by the consumer, while what is published was taken back */
+    bool asks_otherwise;     /* the section asks for something else than what was refused */
     uint64_t try_again_at_s; /* persisted; 0: not to be honoured */
 };
 

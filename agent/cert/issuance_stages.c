@@ -155,6 +155,19 @@ static void take_waiting(const struct cert_job *job, struct findings *findings)
     }
 }
 
+/* Whether the section asks for something else than what the consumer refused. Where that was not
+ * noted, it was asked for by the section that the set in place is from. */
+static bool asks_otherwise(const struct cert_work *work, const char *difference)
+{
+    const char *refused = work->state.refused_request;
+    char mark[REQUEST_MARK_BYTES];
+
+    if (refused[0] == '\0')
+        return difference != NULL;
+    record_request_mark(work->cert, mark);
+    return strcmp(refused, mark) != 0;
+}
+
 /* Takes over what the disk told and says what it means. */
 static enum issuance_event take_findings(struct issuance *issuance, struct cert_job *job)
 {
@@ -185,6 +198,7 @@ static enum issuance_event take_findings(struct issuance *issuance, struct cert_
     if (!work->read_once && work->tools->stays)
         findings.try_again_at_s = cert_work_left_wait_s(work);
     findings.refused = cert_work_is_refused(work);
+    findings.asks_otherwise = findings.refused && asks_otherwise(work, findings.difference);
     work->read_once = true;
     findings.withdrawn = job->revocation == REVOCATION_FINAL && !work->tools->by_name;
     is_wanted = findings.difference == NULL && !findings.revoked;

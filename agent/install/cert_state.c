@@ -222,6 +222,14 @@ static void read_restart(const json_t *json, struct restart_state *ret_restart)
         snprintf(ret_restart->asked_with, sizeof ret_restart->asked_with, "%s", text);
 }
 
+static void read_refused_request(const json_t *json, struct cert_state *ret_state)
+{
+    const char *text = json_string_value(json_object_get(json, "refused_request"));
+
+    if (text != NULL)
+        snprintf(ret_state->refused_request, sizeof ret_state->refused_request, "%s", text);
+}
+
 bool cert_state_read(int set_fd, struct cert_state *ret_state)
 {
     CLEANUP(bytes_free) struct bytes bytes = {.limit = STATE_MOST_BYTES};
@@ -238,6 +246,7 @@ bool cert_state_read(int set_fd, struct cert_state *ret_state)
     read_trouble(json, &ret_state->issuing);
     read_ca(json_object_get(json, "ca"), &ret_state->ca);
     read_generation(json, "held", ret_state->held);
+    read_refused_request(json, ret_state);
     read_consumer(json_object_get(json, "consumer"), &ret_state->consumer);
     read_restart(json_object_get(json, "restart"), &ret_state->restart);
     part_troubles(&ret_state->issuing, &ret_state->consumer.trouble);
@@ -326,10 +335,10 @@ static json_t *restart_json(const struct restart_state *restart)
 
 bool cert_state_write(int set_fd, const struct cert_state *state, struct err *err)
 {
-    json_auto_t *json =
-        json_pack("{s:i, s:o, s:s, s:o, s:o}", "version", STATE_VERSION, "ca", ca_json(&state->ca),
-                  "held", state->held, "consumer", consumer_json(&state->consumer), "restart",
-                  restart_json(&state->restart));
+    json_auto_t *json = json_pack(
+        "{s:i, s:o, s:s, s:o, s:o, s:o}", "version", STATE_VERSION, "ca", ca_json(&state->ca),
+        "held", state->held, "refused_request", json_words(state->refused_request), "consumer",
+        consumer_json(&state->consumer), "restart", restart_json(&state->restart));
     CLEANUP(free_memory) char *text = NULL;
 
     json = with_trouble(json, &state->issuing);

@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 #include "install/generation.h"
+#include "install/record.h"
 #include "pki/certificate.h"
 
 extern const char cert_state_name[];
@@ -77,6 +78,8 @@ struct restart_state {
 struct cert_state {
     struct trouble issuing;
     char held[GENERATION_NAME_BYTES]; /* staged, and not yet to be shown; "" none */
+    /* record_request_mark of what the consumer refused last; "" not known */
+    char refused_request[REQUEST_MARK_BYTES];
     struct ca_state ca;
     struct consumer_state consumer;
     struct restart_state restart;

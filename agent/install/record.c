@@ -1,5 +1,6 @@
 #include "install/record.h"
 
+#include "base/cleanup.h"
 #include "base/json.h"
 #include "base/json_scan.h"
 #include "pki/path.h"
@@ -129,6 +130,17 @@ static bool digest_of_text(const char *text, char to[static DIGEST_HEX_BYTES])
 
     digest_add(&digest, text, strlen(text));
     return digest_hex(&digest, to, &err);
+}
+
+void record_request_mark(const struct cert_config *cert, char to[static REQUEST_MARK_BYTES])
+{
+    json_auto_t *json = request_json(cert);
+    CLEANUP(free_memory) char *text = json_text(json, JSON_COMPACT);
+    char digest[DIGEST_HEX_BYTES] = "";
+
+    if (text == NULL || !digest_of_text(text, digest))
+        digest[0] = '\0';
+    snprintf(to, REQUEST_MARK_BYTES, "%.*s", REQUEST_MARK_BYTES - 1, digest);
 }
 
 /* What the certificate says, so that nobody has to decode it again. */

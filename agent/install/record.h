@@ -13,7 +13,7 @@
 
 extern const char record_name[];
 
-enum { RECORD_MOST_BYTES = 512 * 1024 };
+enum { RECORD_MOST_BYTES = 512 * 1024, REQUEST_MARK_BYTES = 16 + 1 };
 
 /* What a certificate was asked for. Texts are borrowed; NULL is what was not given. */
 struct request_facts {
@@ -56,6 +56,13 @@ bool record_is_of(const struct record *record, const struct cert_config *cert);
  * there. Pure.
  */
 const char *record_difference(const struct record *record, const struct cert_config *cert);
+
+/*
+ * record_request_mark - the first digits of a digest of what the section asks of the CA
+ *
+ * Names in another order make another mark. "" if memory ran out.
+ */
+void record_request_mark(const struct cert_config *cert, char to[static REQUEST_MARK_BYTES]);
 
 /*
  * record_formats - a digest of the keys that shape files without being asked of the CA

@@ -43,6 +43,7 @@ static void each_finding_has_its_verdict(void **state)
         {good, VERDICT_LATER, "the published certificate is due"},
         {good, VERDICT_ISSUE, "the published certificate is due"},
         {good, VERDICT_ISSUE, "names changed"},
+        {good, VERDICT_LATER, "names changed"},
     };
     const char *reason;
 
@@ -83,6 +84,10 @@ static void each_finding_has_its_verdict(void **state)
     cases[18].findings.refused = true; /* and no longer */
     cases[19].findings = cases[17].findings;
     cases[19].findings.difference = "names changed";
+    cases[19].findings.asks_otherwise = true;
+    cases[20].findings =
+        cases[19].findings; /* it is what the changed section got that was refused */
+    cases[20].findings.asks_otherwise = false;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         assert_int_equal(decide(&cases[i].findings, &reason), cases[i].verdict);
         assert_string_equal(reason, cases[i].reason);

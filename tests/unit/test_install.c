@@ -793,6 +793,7 @@ static void the_state_survives_and_damage_reads_as_none(void **state)
     char first[] = "aa", second[] = "bb", serial[] = "12:34";
     struct cert_state saved = {.issuing = {7, 1700000000, 1700000100, &denied},
                                .held = "..2026_11_20_21_28_41.a1b2c3",
+                               .refused_request = "0123456789abcdef",
                                .ca = {.known = {first, second},
                                       .has_baseline = true,
                                       .early_at_s = 1700000200,
@@ -828,6 +829,7 @@ static void the_state_survives_and_damage_reads_as_none(void **state)
     assert_int_equal(trouble_err(&found.issuing)->kind, ERR_DENIED);
     assert_string_equal(trouble_err(&found.issuing)->text, "no \"policy\"");
     assert_string_equal(found.held, saved.held);
+    assert_string_equal(found.refused_request, saved.refused_request);
     assert_string_equal(found.ca.known[0], "aa");
     assert_string_equal(found.ca.known[1], "bb");
     assert_null(found.ca.known[2]);
@@ -890,6 +892,7 @@ static void a_state_of_the_first_edition_keeps_waits_and_what_the_consumer_did(v
         assert_true(
             file_replace_at(set->fd, "..state", 0600, cases[i].text, strlen(cases[i].text), &err));
         assert_true(cert_state_read(set->fd, &found));
+        assert_string_equal(found.refused_request, "");
         assert_int_equal(found.issuing.failures, cases[i].issuing);
         assert_int_equal(found.issuing.try_again_at_s, cases[i].issue_at_s);
         assert_int_equal(found.consumer.trouble.failures, cases[i].deploying);
