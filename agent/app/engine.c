@@ -24,6 +24,15 @@ enum {
     HASTEN_MS = 1000
 };
 
+/* Whether a token is replaced, or was, for a certificate that was logged as denied before. */
+static bool is_no_news(struct engine *engine, enum ca_session_change change, const struct err *err)
+{
+    bool was_untold = engine->replaces_untold;
+
+    engine->replaces_untold = change == CA_SESSION_REFUSED && err->told;
+    return engine->replaces_untold || (was_untold && change == CA_SESSION_OPEN);
+}
+
 /* A session that fails to open or to renew is logged once for each reason; 0 is the event's own
  * level. */
 static enum log_level session_level(struct engine *engine, enum ca_session_change change,
@@ -40,6 +49,8 @@ static enum log_level session_level(struct engine *engine, enum ca_session_chang
                                       .life_s = 1};
     enum log_level level;
 
+    if (is_no_news(engine, change, err))
+        return LOG_LEVEL_DEBUG;
     if (change == CA_SESSION_OPEN)
         engine->told_login = (struct told_failure){0};
     if (change == CA_SESSION_OPEN || change == CA_SESSION_RENEWED)

@@ -18,6 +18,7 @@ struct engine {
     struct http_loop *http;
     struct clock_skew skew;
     struct told_failure told_login, told_renewal; /* of the session */
+    bool replaces_untold;                         /* a token, for what was logged as denied */
     char redirect_told[ENGINE_REDIRECT_BYTES];    /* the last redirect that was logged; "": none */
     int64_t early_paid_us; /* on the boot clock: the budget of early tries after clock steps, see
                               may_try_early */

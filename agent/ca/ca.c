@@ -4,9 +4,11 @@
 #include "base/digest.h"
 #include "base/semaphore.h"
 #include "ca/credentials.h"
+#include "ca/denials.h"
 #include "ca/vault_describe.h"
 #include "ca/vault_sign.h"
 #include "ca/vault_token.h"
+#include "plan/backoff.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +28,7 @@ struct ca {
     uint64_t away_since_us, answered_us; /* on the boot clock; 0: never */
     uint64_t silent_us;                  /* when the last outage was reported */
     uint64_t used_us;                    /* when [vault] and [auth] changed last */
+    struct denials denials;              /* of signing paths */
 };
 
 /* -- away and back --------------------------------------------------------------------------------
@@ -108,7 +111,7 @@ static bool on_credentials(void *arg, bool changed)
     struct ca *ca = arg;
 
     if (changed)
-        vault_token_end_pause(ca->session);
+        ca_end_pause(ca);
     return ca->listener.on_credentials != NULL &&
            ca->listener.on_credentials(ca->listener.arg, changed);
 }
@@ -163,12 +166,14 @@ void ca_close(struct ca *ca)
     vault_survey_free(ca->survey);
     credentials_close(ca->credentials);
     vault_token_close(ca->session);
+    denials_forget_all(&ca->denials);
     free(ca);
 }
 
 void ca_end_pause(struct ca *ca)
 {
     vault_token_end_pause(ca->session);
+    denials_forget_all(&ca->denials);
 }
 
 const char *ca_stamp(const struct ca *ca)
@@ -318,6 +323,15 @@ struct slot *ca_permit_start(struct ca *ca, const struct cert_config *cert, slot
 /* -- signing --------------------------------------------------------------------------------------
  */
 
+static uint32_t path_of(const struct cert_config *cert)
+{
+    char path[VAULT_PATH_BYTES];
+    const char *const texts[] = {path, NULL};
+
+    vault_sign_path(cert, path);
+    return digest_spread(texts);
+}
+
 struct signing {
     struct slot slot;
     struct slot *under_way; /* the request, or the login */
@@ -354,23 +368,45 @@ static void on_logged_in_again(void *arg, const struct err *login_err)
         slot_finish(&signing->slot, &err);
 }
 
+/* Whether others may have used the token up since. */
+static bool may_be_used_up(const struct signing *signing)
+{
+    return signing->token_counted && signing->token_worked;
+}
+
+/* Whether a fresh login is of no use yet. *ret_again tells whether the path was denied before. */
+static bool is_policy(const struct signing *signing, uint32_t path, bool *ret_again)
+{
+    const struct ca *ca = signing->ca;
+    uint64_t denied_us = denials_last_us(&ca->denials, ca_stamp(ca), path);
+    uint64_t pause_ms = backoff_login_ms(signing->patience_ms);
+
+    *ret_again = denied_us != 0;
+    return denied_us != 0 && signing->denials == 0 && signing->token_number != 0 &&
+           !may_be_used_up(signing) && (clock_boot_us() - denied_us) / 1000 < pause_ms;
+}
+
 /*
  * The token may have expired, so a fresh one is tried. If that one gets a 403 as well, the policy
- * is the cause, not the token. A token that other certificates used up meanwhile does not count,
- * but only a few times.
+ * is the cause, not the token, and that is remembered. A token that other certificates used up
+ * meanwhile does not count, but only a few times.
  */
 static void log_in_again(struct signing *signing, const struct err *denied)
 {
     struct token_need need = {.patience_ms = signing->patience_ms};
     struct err err = *denied;
+    uint32_t path = path_of(signing->cert);
 
-    if (signing->denials < (signing->token_counted && signing->token_worked ? DENIALS_MOST : 1)) {
+    if (signing->denials < (may_be_used_up(signing) ? DENIALS_MOST : 1) &&
+        !is_policy(signing, path, &need.is_told)) {
         signing->denials += signing->token_number != 0;
         need.refused_number = signing->denials > 0 ? signing->token_number : 0;
         signing->under_way = vault_token_ensure_start(signing->ca->session, &need,
                                                       on_logged_in_again, signing, &err);
         if (signing->under_way != NULL)
             return;
+    } else if (signing->denials > 0 && !may_be_used_up(signing)) {
+        denials_note(&signing->ca->denials, ca_stamp(signing->ca), path, clock_boot_us());
     }
     slot_finish(&signing->slot, &err);
 }
@@ -389,6 +425,7 @@ static void on_signed(void *arg, const struct err *sign_err)
         return;
     }
     if (err.kind == ERR_NONE) {
+        denials_forget(&signing->ca->denials, path_of(signing->cert));
         vault_token_note_worked(session, signing->token_number, signing->ca->stays);
         if (signing->result->leased)
             vault_token_note_lease(session, signing->token_number);

@@ -456,9 +456,10 @@ static uint64_t pause_left_us(const struct vault_token *token, uint64_t patience
     return passed_us < pause_us ? pause_us - passed_us : 0;
 }
 
-static void note_refusal(struct vault_token *token)
+static void note_refusal(struct vault_token *token, bool is_told)
 {
-    const struct err why = {.kind = ERR_DENIED, .text = "the CA answered 403 to it"};
+    const struct err why = {
+        .kind = ERR_DENIED, .text = "the CA answered 403 to it", .told = is_told};
 
     if (token->refused_number != token->number)
         tell(token, CA_SESSION_REFUSED, &why);
@@ -478,7 +479,7 @@ struct slot *vault_token_ensure_start(struct vault_token *token, const struct to
         return NULL;
     waiter->token = token;
     if (refused)
-        note_refusal(token);
+        note_refusal(token, need->is_told);
     if (vault_token_is_usable(token) && !refused) {
         slot_finish(&waiter->slot, NULL);
     } else if (token->login == NULL && pause_us > 0) {

@@ -37,6 +37,7 @@ void vault_token_use(struct vault_token *token, struct config *config);
 struct token_need {
     uint64_t patience_ms;    /* how long a failed login of another caller may delay this one */
     unsigned refused_number; /* the token to which the CA answered 403; 0: none */
+    bool is_told;            /* 403s for this caller were logged before */
 };
 
 /*

@@ -8,6 +8,7 @@ enum {
     JUST_BOOTED_LEAST_S = 5,
     UNKNOWN_LIFETIME_S = 86400,
     SLOWEST_DOUBLINGS = 10,
+    WAITS_PER_LOGIN = 4,
     HICCUPS = 3 /* failures with status 500 before the text names the role as a possible cause */
 };
 
@@ -74,6 +75,11 @@ uint64_t backoff_wait_ms(enum err_kind kind, const struct backoff_state *state, 
 uint64_t backoff_patience_ms(const struct backoff_state *state)
 {
     return larger(most_wait_s(&paces[ERR_NONE], state) * 1000, LEAST_WAIT_MS);
+}
+
+uint64_t backoff_login_ms(uint64_t patience_ms)
+{
+    return patience_ms > UINT64_MAX / WAITS_PER_LOGIN ? UINT64_MAX : patience_ms * WAITS_PER_LOGIN;
 }
 
 uint64_t backoff_resume_ms(uint64_t try_again_at_s, uint64_t now_s)

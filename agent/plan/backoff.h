@@ -46,6 +46,15 @@ uint64_t backoff_wait_ms(enum err_kind kind, const struct backoff_state *state, 
 uint64_t backoff_patience_ms(const struct backoff_state *state);
 
 /*
+ * backoff_login_ms - how long after a fresh token was denied no other login is tried for the same
+ *
+ * `patience_ms` is backoff_patience_ms: the result is four of the longest waits, so a quarter of
+ * what is left of the certificate, and at most 2 h. A repaired policy holds for the token in use;
+ * a policy that is added to the login's role holds for the next token only.
+ */
+uint64_t backoff_login_ms(uint64_t patience_ms);
+
+/*
  * backoff_resume_ms - the rest of a wait that was kept on disk, by the wall clock
  *
  * 0 if it is over, or longer than any wait can be: then the clock was set back since.

@@ -114,6 +114,19 @@ def test_a_certificate_that_is_denied_takes_the_token_from_nobody(devca, site):
     assert run.terminate() == 0
 
 
+def test_what_the_policy_denies_is_no_reason_for_a_login_each_time(devca, site):
+    """Eight waits of a certificate of 16 s: each of them would be a token more at the CA, and two lines."""
+    devca.fault("status", path="pki_int/sign/needs-cn", times=0, status=403)
+    site.configure(devca, {"web": WEB, "bad": WEB.replace("leafd", "needs-cn").replace("ttl = 1h", "ttl = 16s")})
+    run = site.run()
+    run.wait_event("published", "web")
+    wait_for(lambda: devca.requests("pki_int/sign/needs-cn") >= 11, "ten tries", patience=40)
+    assert devca.requests("auth/jwt/login") <= 4
+    assert [line["level"] for line in run.events("token-lost")].count("notice") == 1
+    assert [line["level"] for line in run.events("logged-in")].count("info") == 2
+    assert run.terminate() == 0
+
+
 def test_a_policy_that_forbids_is_retried_and_exits_3(ca, site):
     site.configure(ca, {"web": WEB}, auth=ca.auth.replace("role = leafd", "role = powerless"))
     done = site.once()

@@ -115,6 +115,7 @@ struct fixture {
     struct ca *ca;
     char directory[32], ca_file[64], token_file[64], address[64];
     unsigned heard, away, back;
+    unsigned refused;       /* tokens, as news */
     struct slot *beside[8]; /* what others have signed with each session as soon as it is open */
     struct ca_signed beside_reply;
     unsigned beside_count;
@@ -162,7 +163,7 @@ static void on_session(void *arg, enum ca_session_change change, uint64_t lease_
     struct err err;
 
     (void)lease_s;
-    (void)session_err;
+    fixture->refused += change == CA_SESSION_REFUSED && !session_err->told;
     if (change == CA_SESSION_OPEN && fixture->is_beside) {
         assert_true(fixture->beside_count < COUNT_OF(fixture->beside));
         fixture->beside[fixture->beside_count++] =
@@ -339,7 +340,7 @@ static enum err_kind make_one(struct fixture *fixture)
 
     await(fixture, fixture->heard + 1);
     if (fixture->err.kind == ERR_NONE) {
-        signing = ca_sign_start(fixture->ca, &fixture->cert, UINT64_MAX / 1000, "CSR",
+        signing = ca_sign_start(fixture->ca, &fixture->cert, fixture->patience_ms, "CSR",
                                 &fixture->reply, hear, fixture, &err);
         assert_non_null(signing);
         await(fixture, fixture->heard + 1);
@@ -379,6 +380,42 @@ static void a_denial_is_one_fresh_login_and_one_more_try(void **state)
     assert_int_equal(fixture->script.sign_count, 5);
     assert_false(ca_is_away(fixture->ca));
     assert_int_equal(fixture->away, 0);
+}
+
+/* The policy is not the token's fault: others use that well, and each login is a token more. */
+static void what_the_policy_denies_is_asked_for_with_the_token_there_is(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->script.uses = "0";
+    fixture->script.signs = "23333333333232";
+    assert_int_equal(make_one(fixture), ERR_NONE);
+    assert_int_equal(make_one(fixture), ERR_DENIED);
+    assert_int_equal(fixture->script.login_count, 2);
+    assert_int_equal(fixture->refused, 1);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(make_one(fixture), ERR_DENIED);
+    assert_int_equal(fixture->err.http_status, 403);
+    assert_int_equal(fixture->script.login_count, 2);
+    assert_int_equal(fixture->script.sign_count, 6);
+    /* Whoever sends a hangup wants to see now. */
+    ca_end_pause(fixture->ca);
+    assert_int_equal(make_one(fixture), ERR_DENIED);
+    assert_int_equal(fixture->script.login_count, 3);
+    assert_int_equal(fixture->refused, 2);
+    /* Whoever has waited long enough has the next token, and tells nothing. */
+    fixture->patience_ms = 0;
+    assert_int_equal(make_one(fixture), ERR_DENIED);
+    assert_int_equal(fixture->script.login_count, 4);
+    assert_int_equal(fixture->refused, 2);
+    assert_int_equal(make_one(fixture), ERR_NONE);
+    assert_int_equal(fixture->script.login_count, 5);
+    assert_int_equal(fixture->refused, 2);
+    /* What was accepted is not denied any more. */
+    fixture->patience_ms = UINT64_MAX / 1000;
+    assert_int_equal(make_one(fixture), ERR_NONE);
+    assert_int_equal(fixture->script.login_count, 6);
+    assert_int_equal(fixture->refused, 3);
 }
 
 static void an_outage_is_told_once_when_it_begins_and_once_when_it_ends(void **state)
@@ -844,6 +881,7 @@ int main(void)
         TEST(a_ca_that_is_out_of_order_by_its_own_words_answers),
         TEST(an_outage_at_another_address_is_told_again_and_ends_once),
         TEST(a_failed_login_is_over_after_one_that_worked),
+        TEST(what_the_policy_denies_is_asked_for_with_the_token_there_is),
         TEST(who_is_denied_logs_in_more_than_once_only_where_tokens_are_used_up),
         TEST(a_token_with_leases_is_read_again_and_not_revoked),
         TEST(a_token_that_is_replaced_is_revoked_unless_there_are_leases),

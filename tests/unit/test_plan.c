@@ -196,7 +196,10 @@ static void others_failures_put_a_try_off_no_longer_than_its_own_would(void **st
 
         assert_int_equal(backoff_patience_ms(&it), cases[i].patience_ms);
         assert_true(backoff_wait_ms(ERR_TRANSIENT, &it, UINT32_MAX) <= cases[i].patience_ms);
+        /* What the policy denies has a fresh token every fourth wait at the most. */
+        assert_int_equal(backoff_login_ms(cases[i].patience_ms), 4 * cases[i].patience_ms);
     }
+    assert_int_equal(backoff_login_ms(UINT64_MAX), UINT64_MAX);
 }
 
 static void what_is_left_of_a_wait_survives_a_restart_but_no_other_clock(void **state)
