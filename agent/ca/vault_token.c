@@ -106,10 +106,11 @@ static void on_replaced_revoked(void *arg, const struct err *err)
 {
     struct vault_token *token = arg;
 
+    /* The error lives in the slot. */
+    if (err->kind != ERR_NONE)
+        log_detail(NULL, "the replaced token could not be revoked: %s", err->text);
     token->revocation = slot_drop(token->revocation);
     vault_reply_free(&token->revocation_reply);
-    if (err->kind != ERR_NONE)
-        log_detail(NULL, "the token before was not revoked: %s", err->text);
 }
 
 static struct slot *start_revocation(struct vault_token *token, struct vault_reply *reply,

@@ -78,7 +78,7 @@ static uint64_t consul_template_wait_ms(struct world *world, struct agent *agent
     if (agent->failures <= 12)
         return doubled_ms(250, agent->failures - 1, 60000);
     agent->failures = 0;
-    wait_ms = doubled_ms(1000, agent->batches++, 300000);
+    wait_ms = doubled_ms(1000, agent->rounds++, 300000);
     return wait_ms - (uint64_t)((double)wait_ms * world_between(world, 0, 0.25));
 }
 

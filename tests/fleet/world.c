@@ -114,7 +114,7 @@ static void take_certificate(struct world *world, struct agent *agent)
     if (agent->serial == 0)
         world->tally.last_first_s = world->now_s;
     agent->serial++;
-    agent->failures = agent->batches = 0;
+    agent->failures = agent->rounds = 0;
     agent->issued_s = world->now_s;
     agent->not_before_s = world->now_s > BACKDATED_S ? world->now_s - BACKDATED_S : 0;
     agent->not_after_s = world->now_s + world->life_s;
