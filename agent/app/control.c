@@ -493,6 +493,7 @@ int control_reload(const char *file, uint64_t wait_s)
     struct asking asking = {.name = name, .dir_fd = -1};
     json_t *body = NULL;
     const char *text;
+    json_int_t count;
     int code = EXIT_RETRY;
     struct err err;
 
@@ -500,8 +501,9 @@ int control_reload(const char *file, uint64_t wait_s)
         !ask(&asking, file, CONTROL_RELOAD, wait_s == 0 ? WAIT_S : wait_s, &body, &err)) {
         terminal_line(stderr, "leafd: %s", err.text);
     } else if (asking.response.status == CONTROL_APPLIED) {
-        terminal_line(stdout, "the agent applied the configuration: %lld certificates",
-                      (long long)json_integer_value(json_object_get(body, "certificates")));
+        count = json_integer_value(json_object_get(body, "certificates"));
+        terminal_line(stdout, "the agent applied the configuration: %lld certificate%s",
+                      (long long)count, count == 1 ? "" : "s");
         code = EXIT_FINE;
     } else if (asking.response.status == CONTROL_REFUSED) {
         code = tell_refusal(json_object_get(body, "problems"));

@@ -143,8 +143,8 @@ static int on_report(sd_event_source *source, uint64_t now_us, void *arg)
     if (daemon->ready || daemon->stopping || !is_ready(daemon))
         return 0;
     daemon->ready = true;
-    event_emit(&(struct event){.kind = EVENT_READY}, "ready: %zu certificates",
-               daemon->engine.count);
+    event_emit(&(struct event){.kind = EVENT_READY}, "ready: %zu certificate%s",
+               daemon->engine.count, daemon->engine.count == 1 ? "" : "s");
     service_notify_ready();
     daemon->has_slack = true;
     plan_report(daemon);
@@ -180,9 +180,9 @@ static enum control_status refuse(const struct config_problems *problems, json_t
     json_t *list = json_array();
 
     event_emit(&(struct event){.kind = EVENT_CONFIG_BROKEN},
-               "the configuration has %zu problems and is not applied, the old one stays; `leafd "
+               "the configuration has %zu problem%s and is not applied, the old one stays; `leafd "
                "check` shows them all; the first: %s",
-               problems->count, config_problems_first(problems));
+               problems->count, problems->count == 1 ? "" : "s", config_problems_first(problems));
     config_problems_each(problems, add_problem, list);
     *ret_body = json_pack("{s:o}", "problems", list);
     return CONTROL_REFUSED;
@@ -199,7 +199,8 @@ static enum control_status apply(struct daemon *daemon, struct config *config, j
         event_emit(&(struct event){.kind = EVENT_CONFIG_BROKEN},
                    "the configuration could not be applied completely: %s", err.text);
     event_emit(&(struct event){.kind = EVENT_CONFIG_APPLIED},
-               "applied the configuration: %zu certificates", daemon->engine.count);
+               "applied the configuration: %zu certificate%s", daemon->engine.count,
+               daemon->engine.count == 1 ? "" : "s");
     *ret_body = whole ? json_pack("{s:I}", "certificates", (json_int_t)daemon->engine.count)
                       : json_pack("{s:s}", "error", err.text);
     return whole ? CONTROL_APPLIED : CONTROL_FAILED;
@@ -416,8 +417,8 @@ int daemon_run(struct config *config, const char *file)
     bool ended;
 
     event_emit(&(struct event){.kind = EVENT_STARTED},
-               "leafd " LEAFD_VERSION " keeps %zu certificates fresh from %s", config->cert_count,
-               config->vault.address);
+               "leafd " LEAFD_VERSION " keeps %zu certificate%s fresh from %s", config->cert_count,
+               config->cert_count == 1 ? "" : "s", config->vault.address);
     sources = config->agent.watch_config ? config_sources_of(config, file) : NULL;
     config_forget_source(config);
     if (engine_open(&daemon.engine, config, true, on_rest, &daemon, &err) &&

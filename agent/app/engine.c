@@ -186,6 +186,8 @@ static void on_back(void *arg, uint64_t after_s)
     struct engine *engine = arg;
 
     cert_log_back(&engine->tools, after_s);
+    for (size_t i = 0; i < engine->count; i++)
+        cert_ca_is_back(engine->certs[i]);
 }
 
 static bool open_ca(struct engine *engine, struct config *config, struct err *err)

@@ -197,7 +197,12 @@ void cert_adopt(struct cert *cert, struct config *config, const struct cert_conf
 void cert_recompute(struct cert *cert, bool sooner)
 {
     issuance_recompute(&cert->issuance, sooner);
-    deployment_recompute(&cert->deployment);
+    deployment_recompute(&cert->deployment, sooner);
+}
+
+void cert_ca_is_back(struct cert *cert)
+{
+    issuance_ca_is_back(&cert->issuance);
 }
 
 bool cert_try_within(struct cert *cert, uint64_t most_ms)

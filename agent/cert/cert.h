@@ -58,6 +58,9 @@ void cert_adopt(struct cert *cert, struct config *config, const struct cert_conf
  */
 void cert_recompute(struct cert *cert, bool sooner);
 
+/* cert_ca_is_back - the CA answers again: what has ended, or is about to, is tried soon */
+void cert_ca_is_back(struct cert *cert);
+
 /*
  * cert_try_within - ends waits after failures within `most_ms`, jittered
  *

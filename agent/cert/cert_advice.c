@@ -74,7 +74,9 @@ void cert_advice_ends(struct cert_work *work, const struct issued *issued)
     uint64_t given_s = issued->end_s > now_s ? issued->end_s - now_s : 0;
     uint64_t left_s = issued->issuers_end_s > now_s ? issued->issuers_end_s - now_s : 0;
     uint64_t life_s = asked_s > given_s ? asked_s : given_s;
-    bool is_cut = asked_s > 0 && renewal_life_is_cut(asked_s, given_s);
+    /* If only our clock says so, the clock is wrong: clock-skew reports that. */
+    bool is_cut = asked_s > 0 && renewal_life_is_cut(asked_s, given_s) &&
+                  renewal_life_is_cut(asked_s, issued->end_s - issued->leaf.validity.not_before);
     bool issuer_cuts = is_cut && issued->issuers_end_s <= issued->end_s;
     char cut[128] = "", near[128] = "", other[32] = "";
 

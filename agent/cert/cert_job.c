@@ -281,7 +281,9 @@ static bool look(struct cert_job *job, struct err *err)
 
     shortage_forget();
     if (!set_claim_open_judged(job->claim, job->cert->directory, &job->set_fd, err)) {
-        snprintf(job->damage, sizeof job->damage, "%.255s", err->text);
+        /* A file system that became read-only damages nothing; the next write reports it. */
+        if (err->errnum != EROFS)
+            snprintf(job->damage, sizeof job->damage, "%.255s", err->text);
         return !err_shortage(err);
     }
     job->revocation = revoked_mark_read(job->set_fd, job->published);

@@ -231,9 +231,12 @@ void cert_log_held(const struct cert_work *work)
 
 void cert_log_reloaded(struct cert_work *work)
 {
+    bool is_news = is_other(&work->told.reloaded, work->published.serial);
+
     if (work->cert->prove.method == PROVE_NONE)
         work->told.consumer = (struct told_failure){0};
     event_emit(&(struct event){.kind = EVENT_RELOADED,
+                               .level = is_news ? 0 : LOG_LEVEL_DEBUG,
                                .cert = work->cert->name,
                                .serial = work->published.serial},
                "told the consumer to load serial %s", work->published.serial);
@@ -249,12 +252,24 @@ static void write_left(const struct cert_work *work, char to[static DURATION_TEX
         duration_text(work->published.end_s - now_s, to);
 }
 
+/* Tenths of a second matter in a short wait only. */
+static void wait_text(uint64_t wait_ms, char to[static DURATION_TEXT_BYTES])
+{
+    if (wait_ms < 60000)
+        snprintf(to, DURATION_TEXT_BYTES, "%u.%us", (unsigned)(wait_ms / 1000),
+                 (unsigned)(wait_ms / 100 % 10));
+    else
+        duration_text(wait_ms / 1000, to);
+}
+
 static void log_failure(const struct cert_work *work, enum event_kind kind, enum log_level level,
                         const struct err *err, uint64_t wait_ms, const char *outlook)
 {
     const struct served_state *served = &work->state.consumer.served;
     bool is_served = kind != EVENT_FAILED && served->serial[0] != '\0';
+    char wait[DURATION_TEXT_BYTES];
 
+    wait_text(wait_ms, wait);
     event_emit(&(struct event){.kind = kind,
                                .level = level,
                                .cert = work->cert->name,
@@ -262,10 +277,9 @@ static void log_failure(const struct cert_work *work, enum event_kind kind, enum
                                .served_until_s = is_served ? served->not_after_s : 0,
                                .failure = err->kind,
                                .next_try_ms = EVENT_NUMBER(wait_ms)},
-               "%s (%s); next try in %llu.%llus; %s",
+               "%s (%s); next try in %s; %s",
                err->told ? "there is no token to ask with, the login failed" : err->text,
-               err_kind_name(err->kind), (unsigned long long)wait_ms / 1000,
-               (unsigned long long)wait_ms / 100 % 10, outlook);
+               err_kind_name(err->kind), wait, outlook);
 }
 
 /* What an event of all certificates tells: that nobody gets an answer, or that the login failed. */
@@ -442,7 +456,7 @@ void cert_log_link_failed(const struct cert_work *work, const struct err *err)
 void cert_log_proven(struct cert_work *work)
 {
     work->told.consumer = (struct told_failure){0};
-    work->told.awaited = 0;
+    work->told.awaited = work->told.reloaded = 0;
     tell_served(work);
     event_emit(&(struct event){.kind = EVENT_PROVEN,
                                .cert = work->cert->name,
@@ -455,12 +469,15 @@ void cert_log_proven(struct cert_work *work)
 
 void cert_log_proof_lost(struct cert_work *work, const struct err *err)
 {
+    bool serves_other = work->seen.finding == PROVE_OTHER_LEAF;
+
     tell_served(work);
     event_emit(&(struct event){.kind = EVENT_PROOF_LOST,
                                .cert = work->cert->name,
                                .serial = work->published.serial},
-               "the consumer does not serve serial %s any more and is told again: %s",
-               work->published.serial, err->text);
+               "the consumer %s serial %s%s and is reloaded again: %s",
+               serves_other ? "does not serve" : "was not seen to serve", work->published.serial,
+               serves_other ? " any more" : "", err->text);
 }
 
 void cert_log_rolled_back(struct cert_work *work, const struct err *err)

@@ -361,6 +361,13 @@ uint64_t cert_work_patience_ms(const struct cert_work *work)
     return backoff_patience_ms(&backoff);
 }
 
+uint64_t cert_work_back_ms(const struct cert_work *work)
+{
+    const struct backoff_state backoff = urgency(work, clock_now_s());
+
+    return work->published.generation[0] == '\0' ? UINT64_MAX : backoff_back_ms(&backoff);
+}
+
 uint64_t cert_work_shorter_wait_ms(const struct cert_work *work)
 {
     uint64_t most_ms = cert_work_patience_ms(work);

@@ -93,11 +93,11 @@ struct cert_look {
 /* What was told of a certificate already, so that it is not told at every try; cert_log's. */
 struct cert_told {
     struct told_failure issuing, consumer;
-    uint32_t wanted, awaited, served; /* urgency_reason of what was told; 0: nothing */
-    unsigned outage;                  /* the last one in which it waited */
-    uint64_t end_s;                   /* of the set that `urgency` and `timer` are about */
-    enum urgency urgency;             /* told of its end: none, a tenth or over */
-    struct wall_timer timer;          /* rings when it is about to end, and when it has */
+    uint32_t wanted, awaited, served, reloaded; /* urgency_reason of what was told; 0: nothing */
+    unsigned outage;                            /* the last one in which it waited */
+    uint64_t end_s;          /* of the set that `urgency` and `timer` are about */
+    enum urgency urgency;    /* told of its end: none, a tenth or over */
+    struct wall_timer timer; /* rings when it is about to end, and when it has */
 };
 
 /* The mark of revocation that the work already goes by; {0}: none. */
@@ -285,6 +285,11 @@ uint64_t cert_work_resume_ms(const struct cert_work *work);
 
 /* cert_work_patience_ms - the longest that a login that failed for others may put off a try */
 uint64_t cert_work_patience_ms(const struct cert_work *work);
+
+/* cert_work_back_ms - the longest that a wait may still be, now that the CA answers again;
+ * UINT64_MAX: as long as it is. backoff_back_ms of what was published; a first certificate keeps
+ * its wait */
+uint64_t cert_work_back_ms(const struct cert_work *work);
 
 /* cert_work_shorter_wait_ms - the longest that a wait under way may still be, now that the clock
  * was set; jittered */

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { SOONER_MS = 5000 };
+
 enum deployment_event {
     DEPLOYMENT_ON_DONE,       /* the stage went well */
     DEPLOYMENT_ON_RECOVERED,  /* the same, after failures */
@@ -553,10 +555,13 @@ bool deployment_try_within(struct deployment *deployment, uint64_t most_ms)
     return waits || !deployment_rests(deployment);
 }
 
-void deployment_recompute(struct deployment *deployment)
+void deployment_recompute(struct deployment *deployment, bool sooner)
 {
-    if (deployment->state == DEPLOYMENT_BACKING_OFF)
-        wall_timer_hasten(&deployment->timer, cert_work_shorter_wait_ms(deployment->work));
+    bool failed = deployment->work->state.consumer.trouble.failures > 0;
+
+    if (deployment_rests(deployment) && deployment->timer.until_us != 0 && failed)
+        wall_timer_hasten(&deployment->timer, sooner ? random_share(SOONER_MS, random_draw())
+                                                     : cert_work_shorter_wait_ms(deployment->work));
     wall_timer_recompute(&deployment->timer);
 }
 

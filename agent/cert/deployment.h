@@ -37,8 +37,9 @@ bool deployment_rests(const struct deployment *deployment);
  * follows, or is under way */
 bool deployment_try_within(struct deployment *deployment, uint64_t most_ms);
 
-/* deployment_recompute - the clock was set */
-void deployment_recompute(struct deployment *deployment);
+/* deployment_recompute - the clock was set; what failed is tried again within seconds if it is
+ * `sooner` */
+void deployment_recompute(struct deployment *deployment, bool sooner);
 
 /* deployment_failure - why the consumer has not taken what is in place; NULL if it has, or was not
  * there yet */

@@ -514,6 +514,15 @@ bool issuance_try_within(struct issuance *issuance, uint64_t most_ms)
     return waits_for_ca(issuance) || !issuance_rests(issuance);
 }
 
+void issuance_ca_is_back(struct issuance *issuance)
+{
+    uint64_t most_ms = cert_work_back_ms(issuance->work);
+
+    if (most_ms != UINT64_MAX && waits_for_ca(issuance) &&
+        trouble_err(&issuance->work->state.issuing)->kind == ERR_TRANSIENT)
+        hasten(issuance, random_share(most_ms, random_draw()));
+}
+
 void issuance_recompute(struct issuance *issuance, bool sooner)
 {
     struct cert_work *work = issuance->work;

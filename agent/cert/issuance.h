@@ -32,6 +32,10 @@ void issuance_hear(struct issuance *issuance, enum issuance_event event, const s
  * follows, or is under way */
 bool issuance_try_within(struct issuance *issuance, uint64_t most_ms);
 
+/* issuance_ca_is_back - the CA answers again: what is urgent waits no longer than
+ * cert_work_back_ms */
+void issuance_ca_is_back(struct issuance *issuance);
+
 /* issuance_recompute - the clock was set; a failure that it may be to blame for is tried again
  * within seconds if it is `sooner` */
 void issuance_recompute(struct issuance *issuance, bool sooner);

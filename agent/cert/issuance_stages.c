@@ -327,7 +327,9 @@ static struct cert_job *make_for_key(void *arg, struct err *err)
 
     if (job == NULL)
         return NULL;
-    job->rehearse = trouble_err(trouble)->kind == ERR_LOCAL;
+    /* A full disk keeps no state: the first try of a process does not know that another failed. */
+    job->rehearse = trouble_err(trouble)->kind == ERR_LOCAL ||
+                    (!issuance->tried && issuance->work->published.generation[0] != '\0');
     job->keep_key = issuance->work->cert->key_rotation == KEY_ROTATE_NEVER;
     return job;
 }

@@ -77,6 +77,15 @@ uint64_t backoff_patience_ms(const struct backoff_state *state)
     return larger(most_wait_s(&paces[ERR_NONE], state) * 1000, LEAST_WAIT_MS);
 }
 
+uint64_t backoff_back_ms(const struct backoff_state *state)
+{
+    uint64_t lifetime_s = state->lifetime_s == 0 ? UNKNOWN_LIFETIME_S : state->lifetime_s;
+
+    if (state->remaining_s >= lifetime_s / 10)
+        return UINT64_MAX;
+    return larger(state->remaining_s * 1000 / 64, LEAST_WAIT_MS);
+}
+
 uint64_t backoff_login_ms(uint64_t patience_ms)
 {
     return patience_ms > UINT64_MAX / WAITS_PER_LOGIN ? UINT64_MAX : patience_ms * WAITS_PER_LOGIN;

@@ -55,6 +55,14 @@ uint64_t backoff_patience_ms(const struct backoff_state *state);
 uint64_t backoff_login_ms(uint64_t patience_ms);
 
 /*
+ * backoff_back_ms - the longest wait that is left when the CA answers again, in milliseconds
+ *
+ * A second for a certificate that has ended; a 64th of what is left of one in its last tenth; else
+ * no shorter than before the outage ended, so that a fleet's waits keep the load on the CA smooth.
+ */
+uint64_t backoff_back_ms(const struct backoff_state *state);
+
+/*
  * backoff_resume_ms - the rest of a wait that was kept on disk, by the wall clock
  *
  * 0 if it is over, or longer than any wait can be: then the clock was set back since.

@@ -204,7 +204,7 @@ static bool take_pid(const struct bytes *bytes, const char *path, pid_t *ret_pid
     /* PostgreSQL's postmaster.pid holds more lines, with paths in them; the pid is the first. */
     text[strcspn(text, "\n")] = '\0';
     if (!text_number(text_trim(text), INT_MAX, &pid) || pid < 2)
-        return err_set(err, ERR_CONSUMER, "reload: %s holds no pid", path);
+        return err_set(err, ERR_CONSUMER, "reload: %s holds no pid", path) || nobody_is_there(err);
     *ret_pid = (pid_t)pid;
     return true;
 }
@@ -303,7 +303,8 @@ static bool signal_pidfile(const char *path, const struct sending *sending, stru
         return err_set(err, ERR_CONSUMER,
                        "reload: %s is stale: process %d (%s) started after it was written and is "
                        "not the one that it named",
-                       path, (int)pid, process.name);
+                       path, (int)pid, process.name) ||
+               nobody_is_there(err);
     return signal_process(pidfd, &process, sending, path, err);
 }
 

@@ -67,7 +67,7 @@ def test_reload_waits_until_it_is_applied_and_tells_all_that_is_wrong(ca, site):
     site.configure(ca, {"web": WEB})
     done = subprocess.run([LEAFD, "reload", "-c", "leafd.ini"], cwd=site.folder, env=site.given(), capture_output=True,
                           text=True, check=False, timeout=60)
-    assert done.returncode == 0 and "1 certificates" in done.stdout, done.stderr
+    assert done.returncode == 0 and "1 certificate" in done.stdout, done.stderr
     assert run.terminate() == 0
     assert sockets(site) == []
 
@@ -91,7 +91,7 @@ def test_a_reload_waits_for_a_read_that_hangs_only_so_long(devca, site):
     hung.unlink()
     for command in waiting:
         out, err = command.communicate(timeout=60)
-        assert command.returncode == 0 and "1 certificates" in out, err
+        assert command.returncode == 0 and "1 certificate" in out, err
     assert len(run.wait_event("config-applied", count=2)) == 2
 
     # And when the agent ends, whoever waits is told.

@@ -546,6 +546,45 @@ def test_files_of_others_are_told_and_left_alone(devca, site):
     assert devca.requests("pki_int/") == 0
 
 
+def test_a_disk_that_cannot_be_written_costs_no_certificate_and_is_no_damage(devca, site, tmp_path):
+    """A full disk keeps no state, so that each process is the first to meet it."""
+    small = tmp_path / "small"
+    small.mkdir()
+    assert os.system(f"mount -t tmpfs -o size=96k,mode=755 tmpfs {small}") == 0
+    try:
+        lines = WEB + f"directory = {small}\n"
+        site.configure(devca, {"web": lines})
+        run = site.run()
+        run.wait_ready()
+        run.kill()
+        with open(small / "filler", "wb", buffering=0) as filler:
+            with pytest.raises(OSError):
+                while True:
+                    filler.write(b"x" * 512)
+        site.configure(devca, {"web": lines + "ip_addresses = 192.0.2.1\n"})
+        for _ in range(3):
+            run = site.run()
+            assert "No space left" in run.wait_event("failed")[0]["message"]
+            run.kill()
+        assert devca.requests("pki_int/sign") == 1
+        (small / "filler").unlink()
+        run = site.run()
+        run.wait_event("published")
+        assert os.system(f"mount -o remount,ro {small}") == 0
+        run.hangup()
+        run.wait_event("config-applied")
+        site.configure(devca, {"web": lines + "ip_addresses = 192.0.2.2\n"})
+        run.hangup()
+        assert "Read-only file system" in run.wait_event("failed")[0]["message"]
+        assert not run.events("damaged")
+        assert os.system(f"mount -o remount,rw {small}") == 0
+        run.hangup()
+        run.wait_event("published", count=2)
+        assert run.terminate() == 0
+    finally:
+        os.system(f"umount -l {small}")
+
+
 def test_a_directory_that_others_may_write_is_refused(devca, site):
     site.out().mkdir()
     site.out().chmod(0o777)

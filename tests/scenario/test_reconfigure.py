@@ -54,7 +54,7 @@ def test_a_read_that_hangs_holds_nothing_but_itself(devca, site):
     run.wait_event("config-applied", count=2)
     wait_for(lambda: reloads(run)[-1] == "READY=1", "the end of the reload")
     assert reloads(run).count("READY=1") == 2
-    assert [line["message"] for line in run.events("config-applied")][-1].endswith("1 certificates")
+    assert [line["message"] for line in run.events("config-applied")][-1].endswith(" 1 certificate")
     assert len(run.events("config-applied")) == 2
 
     # Nor does one that hangs keep it from ending.

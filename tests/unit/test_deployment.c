@@ -641,7 +641,7 @@ static void what_has_not_begun_by_the_clock_is_deployed_when_the_clock_is_right(
     assert_at(fixture, DEPLOYMENT_IDLE);
     assert_string_equal(trace, "");
     assert_int_equal(deployment->timer.moment_s, begins_s);
-    deployment_recompute(deployment);
+    deployment_recompute(deployment, true);
     assert_false(deployment_try_within(deployment, 0));
     turn_clock_right(fixture);
     assert_at(fixture, DEPLOYMENT_RELOADING);
@@ -700,6 +700,10 @@ static void whoever_asks_for_another_try_gets_a_look_at_what_was_left_alone(void
     fixture->work.seen.finding = PROVE_BAD_CHAIN;
     say_no(fixture);
     assert_at(fixture, DEPLOYMENT_IDLE);
+    /* A clock that was wrong may be why it failed. */
+    wall_timer_set(&deployment->timer, 0, 1000000);
+    deployment_recompute(deployment, true);
+    assert_in_range(deployment->timer.until_us, 1, clock_boot_us() + 5000000);
     wall_timer_set(&deployment->timer, 0, 1000000);
     assert_true(deployment_try_within(deployment, 0));
     assert_true(deployment->timer.until_us <= clock_boot_us());

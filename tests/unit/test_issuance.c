@@ -689,6 +689,24 @@ static void what_the_clock_may_be_to_blame_for_is_tried_again_when_it_is_set(voi
     assert_in_range(left_after_a_step(fixture, ERR_REFUSED, true), 110000, 225000);
 }
 
+static void what_has_ended_waits_no_longer_when_the_ca_is_back(void **state)
+{
+    static const struct err away = {.kind = ERR_TRANSIENT, .text = "away"};
+    struct fixture *fixture = *state;
+    struct issuance *issuance = &fixture->issuance;
+
+    fixture->work.state.issuing.failures = 20;
+    publish(fixture, 3600);
+    issuance->end(issuance, ISSUANCE_ON_FAILED, &away);
+    assert_at(fixture, ISSUANCE_BACKING_OFF);
+    wall_timer_set(&issuance->timer, 0, 1000000);
+    issuance_ca_is_back(issuance);
+    assert_true(issuance->timer.until_us > clock_boot_us() + 900000000);
+    fixture->work.published.end_s = clock_now_s() - 1;
+    issuance_ca_is_back(issuance);
+    assert_in_range(issuance->timer.until_us, 1, clock_boot_us() + 1000000);
+}
+
 /* -- looks at a directory -------------------------------------------------------------------------
  */
 
@@ -1011,6 +1029,7 @@ int main(int argc, char **argv)
         ISSUANCE_TEST(what_is_withdrawn_rests_until_somebody_asks),
         ISSUANCE_TEST(what_is_damaged_is_repaired_and_ends_no_wait_for_the_ca),
         ISSUANCE_TEST(what_is_known_to_be_damaged_is_repaired_when_the_ca_fails),
+        ISSUANCE_TEST(what_has_ended_waits_no_longer_when_the_ca_is_back),
         ISSUANCE_TEST(what_the_consumer_refused_is_asked_for_when_the_old_set_grows_old),
         ISSUANCE_TEST(what_the_consumer_refused_is_left_alone_by_the_next_process_too),
         ISSUANCE_TEST(what_the_clock_may_be_to_blame_for_is_tried_again_when_it_is_set),

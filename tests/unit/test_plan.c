@@ -202,6 +202,25 @@ static void others_failures_put_a_try_off_no_longer_than_its_own_would(void **st
     assert_int_equal(backoff_login_ms(UINT64_MAX), UINT64_MAX);
 }
 
+static void what_has_ended_is_tried_at_once_when_the_ca_is_back(void **state)
+{
+    const struct {
+        uint64_t lifetime_s, remaining_s, most_ms;
+    } cases[] = {
+        {DAY, 0, 1000},         {0, 0, 1000},         {DAY, 6400, 100000},
+        {DAY, 10, 1000},        {3600, 359, 5609},    {3600, 360, UINT64_MAX},
+        {DAY, DAY, UINT64_MAX}, {0, DAY, UINT64_MAX},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        const struct backoff_state it = {
+            .failures = 50, .lifetime_s = cases[i].lifetime_s, .remaining_s = cases[i].remaining_s};
+
+        assert_int_equal(backoff_back_ms(&it), cases[i].most_ms);
+    }
+}
+
 static void what_is_left_of_a_wait_survives_a_restart_but_no_other_clock(void **state)
 {
     static const struct {
@@ -571,6 +590,7 @@ int main(void)
         cmocka_unit_test(renew_before_is_obeyed_with_a_little_spread),
         cmocka_unit_test(renew_before_that_eats_the_life_falls_back_to_the_window),
         cmocka_unit_test(due_is_after_the_start_whatever_the_life),
+        cmocka_unit_test(what_has_ended_is_tried_at_once_when_the_ca_is_back),
         cmocka_unit_test(the_wait_grows_and_is_jittered),
         cmocka_unit_test(the_wait_is_never_over_a_sixteenth_of_the_rest_nor_under_a_second),
         cmocka_unit_test(without_a_certificate_the_wait_stays_short),

@@ -140,6 +140,7 @@ static void a_recycled_pid_is_not_signalled(void **state)
     assert_int_equal(utimensat(AT_FDCWD, path, old, 0), 0);
     assert_false(signal_pidfile(path, SIGHUP, &err));
     assert_non_null(strstr(err.text, "is stale"));
+    assert_true(err.nobody);
     assert_int_equal(kill(pid, 0), 0);
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
@@ -240,6 +241,7 @@ static void what_is_no_pid_is_refused(void **state)
         write_pidfile(path, texts[i]);
         assert_false(signal_pidfile(path, SIGHUP, &err));
         assert_non_null(strstr(err.text, "holds no pid"));
+        assert_true(err.nobody); /* a pidfile that is wrong says nothing of the certificate */
     }
     close(fd);
     unlink(path);
