@@ -1,4 +1,5 @@
 """The control socket: `leafd reload`, who is answered, where the socket lies, and what it costs nobody."""
+import contextlib
 import json
 import os
 import re
@@ -121,7 +122,8 @@ def test_garbage_slow_and_too_many_clients_are_no_matter(devca, site):
     for i, client in enumerate(idle):
         client.settimeout(20)
         client.connect(path)
-        client.send(head[:i % len(head)])
+        with contextlib.suppress(BrokenPipeError):  # of those that are too many and were closed
+            client.send(head[:i % len(head)])
     run.wait_event("published", count=len(run.events("published")) + 2)
     assert len(os.listdir(f"/proc/{run.pid}/fd")) <= before + 40
     # Those that say nothing go after seconds, and then a command is answered again.
