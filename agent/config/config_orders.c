@@ -23,17 +23,14 @@ enum { ROOM_LEAST_BYTES = 4096, ROOM_MOST_BYTES = 4 << 20 };
 enum account { A_USER, A_GROUP };
 
 /* Returns an errno, ENOENT if there is none of that name. */
-static int look_up_within(enum account kind, const char *name, size_t room_bytes,
+static int look_up_within(enum account kind, const char *name, char *room, size_t room_bytes,
                           int64_t *ret_number)
 {
-    CLEANUP(free_memory) char *room = malloc(room_bytes);
     struct passwd user, *found_user = NULL;
     struct group group, *found_group = NULL;
-    int r = ENOMEM;
-
-    if (room != NULL)
-        r = kind == A_USER ? getpwnam_r(name, &user, room, room_bytes, &found_user)
+    int r = kind == A_USER ? getpwnam_r(name, &user, room, room_bytes, &found_user)
                            : getgrnam_r(name, &group, room, room_bytes, &found_group);
+
     if (found_user != NULL)
         *ret_number = found_user->pw_uid;
     else if (found_group != NULL)
@@ -43,13 +40,17 @@ static int look_up_within(enum account kind, const char *name, size_t room_bytes
     return r;
 }
 
-/* A group's members stand in the room as well, all of them. */
+/* The room holds a group's members as well, all of them. */
 static int look_up(enum account kind, const char *name, int64_t *ret_number)
 {
     int r = ERANGE;
 
-    for (size_t bytes = ROOM_LEAST_BYTES; r == ERANGE && bytes <= ROOM_MOST_BYTES; bytes *= 2)
-        r = look_up_within(kind, name, bytes, ret_number);
+    for (size_t bytes = ROOM_LEAST_BYTES; r == ERANGE && bytes <= ROOM_MOST_BYTES; bytes *= 2) {
+        char *room = malloc(bytes);
+
+        r = room == NULL ? ENOMEM : look_up_within(kind, name, room, bytes, ret_number);
+        free(room);
+    }
     return r;
 }
 

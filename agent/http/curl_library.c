@@ -25,41 +25,44 @@ typedef __typeof__(_Generic(curl_url_get, CURLUcode (*)(CURLU *, CURLUPart, char
 /* clang-format off */
 #define FIXED(use)                                                                                 \
     use(CURL *, curl_easy_init, (void), ())                                                        \
-    use(void, curl_easy_cleanup, (CURL *easy), (easy))                                             \
+    use(void, curl_easy_cleanup, (CURL *curl), (curl))                                             \
     use(const char *, curl_easy_strerror, (CURLcode code), (code))                                 \
     use(CURLHcode, curl_easy_header,                                                               \
         (CURL *easy, const char *name, size_t index, unsigned origin, int request,                 \
-         struct curl_header **header),                                                             \
-        (easy, name, index, origin, request, header))                                              \
-    use(void, curl_free, (void *text), (text))                                                     \
-    use(time_t, curl_getdate, (const char *text, const time_t *unused), (text, unused))            \
+         struct curl_header **hout),                                                               \
+        (easy, name, index, origin, request, hout))                                                \
+    use(void, curl_free, (void *p), (p))                                                           \
+    use(time_t, curl_getdate, (const char *p, const time_t *unused), (p, unused))                  \
     use(CURLcode, curl_global_init_mem,                                                            \
         (long flags, curl_malloc_callback m, curl_free_callback f, curl_realloc_callback r,        \
          curl_strdup_callback s, curl_calloc_callback c),                                          \
         (flags, m, f, r, s, c))                                                                    \
     use(CURLM *, curl_multi_init, (void), ())                                                      \
     use(CURLMcode, curl_multi_cleanup, (CURLM *multi), (multi))                                    \
-    use(CURLMcode, curl_multi_add_handle, (CURLM *multi, CURL *easy), (multi, easy))               \
-    use(CURLMcode, curl_multi_remove_handle, (CURLM *multi, CURL *easy), (multi, easy))            \
+    use(CURLMcode, curl_multi_add_handle, (CURLM *multi_handle, CURL *curl_handle),                \
+        (multi_handle, curl_handle))                                                               \
+    use(CURLMcode, curl_multi_remove_handle, (CURLM *multi_handle, CURL *curl_handle),             \
+        (multi_handle, curl_handle))                                                               \
     use(CURLMcode, curl_multi_assign,                                                              \
-        (CURLM *multi, curl_socket_t fd, void *arg),                                               \
-        (multi, fd, arg))                                                                          \
-    use(CURLMsg *, curl_multi_info_read, (CURLM *multi, int *left), (multi, left))                 \
+        (CURLM *multi_handle, curl_socket_t sockfd, void *sockp),                                  \
+        (multi_handle, sockfd, sockp))                                                             \
+    use(CURLMsg *, curl_multi_info_read, (CURLM *multi_handle, int *msgs_in_queue),                \
+        (multi_handle, msgs_in_queue))                                                             \
     use(CURLMcode, curl_multi_socket_action,                                                       \
-        (CURLM *multi, curl_socket_t fd, int what, int *running),                                  \
-        (multi, fd, what, running))                                                                \
+        (CURLM *multi_handle, curl_socket_t s, int ev_bitmask, int *running_handles),              \
+        (multi_handle, s, ev_bitmask, running_handles))                                            \
     use(struct curl_slist *, curl_slist_append,                                                    \
-        (struct curl_slist *list, const char *text),                                               \
-        (list, text))                                                                              \
+        (struct curl_slist *list, const char *data),                                               \
+        (list, data))                                                                              \
     use(void, curl_slist_free_all, (struct curl_slist *list), (list))                              \
     use(CURLU *, curl_url, (void), ())                                                             \
-    use(void, curl_url_cleanup, (CURLU *url), (url))                                               \
+    use(void, curl_url_cleanup, (CURLU *handle), (handle))                                         \
     use(CURLUcode, curl_url_get,                                                                   \
-        (read_url url, CURLUPart part, char **text, unsigned flags),                               \
-        (url, part, text, flags))                                                                  \
+        (read_url handle, CURLUPart what, char **part, unsigned flags),                            \
+        (handle, what, part, flags))                                                               \
     use(CURLUcode, curl_url_set,                                                                   \
-        (CURLU *url, CURLUPart part, const char *text, unsigned flags),                            \
-        (url, part, text, flags))                                                                  \
+        (CURLU *handle, CURLUPart what, const char *part, unsigned flags),                         \
+        (handle, what, part, flags))                                                               \
     use(curl_version_info_data *, curl_version_info, (CURLversion age), (age))
 
 /* These take one argument more, of the type that the option has. */
@@ -170,11 +173,11 @@ FIXED(CALL)
         va_end(value);                                                                             \
     } while (0)
 
-CURLcode curl_easy_setopt(CURL *easy, CURLoption option, ...)
+CURLcode curl_easy_setopt(CURL *curl, CURLoption option, ...)
 {
     CURLcode code;
 
-    SET_OPTION(library.call.curl_easy_setopt, easy, option, code);
+    SET_OPTION(library.call.curl_easy_setopt, curl, option, code);
     return code;
 }
 
@@ -186,13 +189,13 @@ CURLMcode curl_multi_setopt(CURLM *multi, CURLMoption option, ...)
     return code;
 }
 
-CURLcode curl_easy_getinfo(CURL *easy, CURLINFO info, ...)
+CURLcode curl_easy_getinfo(CURL *curl, CURLINFO info, ...)
 {
     va_list to;
     CURLcode code;
 
     va_start(to, info);
-    code = library.call.curl_easy_getinfo(easy, info, va_arg(to, void *));
+    code = library.call.curl_easy_getinfo(curl, info, va_arg(to, void *));
     va_end(to);
     return code;
 }
