@@ -62,6 +62,7 @@ static struct {
     unsigned most; /* 0: not computed yet */
     unsigned running;
     pid_t keepers[CHILDREN_MOST];
+    pid_t unwatched[CHILDREN_MOST]; /* were told to end; 0: none */
     struct child *first, *last;
 } line;
 
@@ -79,8 +80,28 @@ static bool has_place(void)
     return line.running < line.most;
 }
 
+/* The loop could not watch them, for want of a descriptor: they are reaped when the next command
+ * starts or ends. */
+static void reap_unwatched(void)
+{
+    for (unsigned i = 0; i < CHILDREN_MOST; i++)
+        if (line.unwatched[i] > 0 && waitpid(line.unwatched[i], NULL, WNOHANG) != 0)
+            line.unwatched[i] = 0;
+}
+
+static void leave_unwatched(pid_t keeper)
+{
+    kill(keeper, SIGINT);
+    for (unsigned i = 0; i < CHILDREN_MOST; i++)
+        if (line.unwatched[i] == 0) {
+            line.unwatched[i] = keeper;
+            return;
+        }
+}
+
 static void take_place(pid_t keeper)
 {
+    reap_unwatched();
     line.keepers[line.running++] = keeper;
 }
 
@@ -114,6 +135,7 @@ static bool launch(struct child *child, struct err *err);
 
 static void give_place_back(pid_t keeper)
 {
+    reap_unwatched();
     for (unsigned i = 0; i < line.running; i++)
         if (line.keepers[i] == keeper) {
             line.keepers[i] = line.keepers[--line.running];
@@ -150,7 +172,7 @@ static void destroy_child(struct slot *slot)
     slot_drop(child->judging);
     arena_free(&child->arena);
     if (child->pid > 0 && child->exit == NULL) {
-        kill(child->pid, SIGINT);
+        leave_unwatched(child->pid);
         give_place_back(child->pid);
     } else if (child->pid > 0)
         leave_alone(child);

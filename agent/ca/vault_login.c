@@ -66,6 +66,10 @@ static void read_uses(const struct vault_reply *reply, const char *object,
     grant->is_unlimited = json_is_integer(uses) && json_integer_value(uses) == 0;
 }
 
+/* Tokens have some hundred bytes, and batch tokens a few thousand. A longer one would not pass the
+ * header limits of proxies, and costs memory for as long as its pieces are hidden (base/hide). */
+enum { TOKEN_MOST_BYTES = 16 * 1024 };
+
 bool vault_grant_read(const struct vault_reply *reply, struct vault_grant *ret_grant,
                       struct err *err)
 {
@@ -77,6 +81,9 @@ bool vault_grant_read(const struct vault_reply *reply, struct vault_grant *ret_g
         return err_set(
             err, ERR_DENIED,
             "the CA wants a second factor for this login; exempt the role from login MFA");
+    if (strlen(token) > TOKEN_MOST_BYTES)
+        return err_set(err, ERR_UNTRUSTED, "the token in the reply has more than %d bytes",
+                       TOKEN_MOST_BYTES);
     if (!fits_header(token))
         return err_set(err, ERR_UNTRUSTED,
                        "the token in the reply holds a space or control character");

@@ -48,13 +48,25 @@ static struct cert_job *new_job(struct issuance *issuance, struct err *err)
     return cert_job_new(work->config, work->cert, work->claim, TAKE(work->draft), err);
 }
 
-/* The stage has ended: the draft is the work's again. */
+/*
+ * The stage has ended. The set is left only when both machines know what is published: the
+ * deployment drops a rollback that waits for the set, if what was published is newer.
+ */
+static void tell_end(struct issuance *issuance, enum issuance_event event, const struct err *err)
+{
+    struct slot *access = TAKE(issuance->slot);
+
+    issuance->job = NULL;
+    issuance->end(issuance, event, err);
+    slot_drop(access);
+}
+
+/* The draft is the work's again. */
 static void end_job(struct issuance *issuance, enum issuance_event event, const struct err *err)
 {
     if (issuance->job != NULL)
         issuance->work->draft = TAKE(issuance->job->draft);
-    issuance_cancel(issuance);
-    issuance->end(issuance, err->kind == ERR_NONE ? event : ISSUANCE_ON_FAILED, err);
+    tell_end(issuance, err->kind == ERR_NONE ? event : ISSUANCE_ON_FAILED, err);
 }
 
 static void on_job_done(void *arg, const struct err *job_err)
@@ -286,8 +298,7 @@ static void on_read(void *arg, const struct err *job_err)
     } else if (job != NULL && job->is_seen) {
         event = take_seen(issuance, job, &err);
     }
-    issuance_cancel(issuance);
-    issuance->end(issuance, event, &err);
+    tell_end(issuance, event, &err);
 }
 
 static struct cert_job *make_read(void *arg, struct err *err)

@@ -863,6 +863,59 @@ static void a_read_that_nobody_hears_of_leaves_what_is_held(void **state)
     end_looks(fixture, folder);
 }
 
+/* -- what waits for the set while a stage ends ----------------------------------------------------
+ */
+
+static struct slot *rollback;
+static bool rollback_began;
+
+static struct cert_job *make_rollback(void *arg, struct err *err)
+{
+    rollback_began = true;
+    return make_with_draft(arg, err);
+}
+
+static void drop_rollback(struct issuance *issuance, enum issuance_event event,
+                          const struct err *err)
+{
+    (void)issuance;
+    (void)event;
+    (void)err;
+    rollback = slot_drop(rollback);
+}
+
+#undef stage_read /* the real one, from here on */
+
+/* A publication that ends tells the deployment, which drops the rollback that waits behind it. */
+static void what_the_end_of_a_stage_drops_never_begins(void **state)
+{
+    struct fixture *fixture = *state;
+    struct cert_job *job = NULL;
+    struct set_order order = {.loop = fixture->tools.loop,
+                              .mounts = &fixture->tools.mounts,
+                              .urgency = WORK_NEXT,
+                              .swaps = true,
+                              .job = &job,
+                              .make = make_rollback,
+                              .run = run_nothing,
+                              .arg = fixture};
+    char folder[] = "/tmp/leafd-issuance.XXXXXX";
+    struct err err;
+
+    start_look(fixture, folder);
+    order.workers = fixture->tools.workers;
+    fixture->issuance.end = drop_rollback;
+    rollback_began = false;
+    stage_read(&fixture->issuance);
+    rollback = set_owner_start(&fixture->work.set, &order, never_heard, &err);
+    assert_non_null(rollback);
+    while (rollback != NULL)
+        sd_event_run(fixture->tools.loop, 100000);
+    assert_null(fixture->work.set.first);
+    assert_false(rollback_began);
+    end_looks(fixture, folder);
+}
+
 static void mark(struct cert_work *work, enum revocation revocation)
 {
     struct err err;
@@ -1039,6 +1092,7 @@ int main(int argc, char **argv)
         ISSUANCE_TEST(what_was_not_expected_is_logged_as_a_bug_and_changes_nothing),
         ISSUANCE_TEST(a_stage_that_ends_with_what_nobody_expected_is_tried_again),
         ISSUANCE_TEST(a_read_that_nobody_hears_of_leaves_what_is_held),
+        ISSUANCE_TEST(what_the_end_of_a_stage_drops_never_begins),
         ISSUANCE_TEST(every_pair_of_the_table_leads_where_it_is_written),
     };
 

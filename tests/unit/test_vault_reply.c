@@ -175,6 +175,33 @@ static void a_lease_is_read_or_refused_and_never_taken_for_ever(void **state)
     }
 }
 
+static void a_token_is_only_so_long(void **state)
+{
+    enum { MOST = 16 * 1024, TEXT_BYTES = MOST + 64 };
+    char *text = malloc(TEXT_BYTES), *token = malloc(MOST + 2);
+
+    (void)state;
+    memset(token, 'x', MOST + 1);
+    for (int beyond = 0; beyond < 2; beyond++) {
+        struct vault_grant grant = {0};
+        struct vault_reply reply;
+        struct err err;
+
+        token[MOST + beyond] = '\0';
+        snprintf(text, TEXT_BYTES, "{\"auth\":{\"client_token\":\"%s\",\"lease_duration\":1}}",
+                 token);
+        assert_true(parse(200, text, &reply, &err));
+        assert_int_equal(vault_grant_read(&reply, &grant, &err), !beyond);
+        if (beyond)
+            assert_int_equal(err.kind, ERR_UNTRUSTED);
+        vault_grant_free(&grant);
+        vault_reply_free(&reply);
+        token[MOST + beyond] = 'x';
+    }
+    free(token);
+    free(text);
+}
+
 static void a_login_without_a_usable_token_is_a_failure(void **state)
 {
     struct vault_grant grant = {0};
@@ -345,6 +372,7 @@ int main(void)
         cmocka_unit_test(deep_nesting_is_refused_before_it_is_parsed),
         cmocka_unit_test(fields_of_other_types_read_as_absent),
         cmocka_unit_test(a_lease_is_read_or_refused_and_never_taken_for_ever),
+        cmocka_unit_test(a_token_is_only_so_long),
         cmocka_unit_test(a_login_without_a_usable_token_is_a_failure),
         cmocka_unit_test(what_a_role_lacks_has_the_engines_default),
         cmocka_unit_test(an_identity_is_known_by_what_templates_call_it),
