@@ -48,10 +48,8 @@ static struct cert_job *new_job(struct issuance *issuance, struct err *err)
     return cert_job_new(work->config, work->cert, work->claim, TAKE(work->draft), err);
 }
 
-/*
- * The stage has ended. The set is left only when both machines know what is published: the
- * deployment drops a rollback that waits for the set, if what was published is newer.
- */
+/* The stage has ended. The set is left only when both machines know what is published: a rollback
+ * that waits for it is dropped, if that is newer. */
 static void tell_end(struct issuance *issuance, enum issuance_event event, const struct err *err)
 {
     struct slot *access = TAKE(issuance->slot);
@@ -61,7 +59,6 @@ static void tell_end(struct issuance *issuance, enum issuance_event event, const
     slot_drop(access);
 }
 
-/* The draft is the work's again. */
 static void end_job(struct issuance *issuance, enum issuance_event event, const struct err *err)
 {
     if (issuance->job != NULL)
