@@ -112,6 +112,8 @@ bool cert_work_adopt(struct cert_work *work, struct config *config, const struct
     struct err err;
 
     if (moved) {
+        finish_saving(work);
+        set_owner_leave(&work->set);
         cert_work_drop_draft(work);
         cert_work_abandon(work, config);
         cert_work_close_set(work);

@@ -248,7 +248,39 @@ bool set_owner_runs_swap(const struct set_owner *owner)
     return owner->first != NULL && owner->first->order.swaps;
 }
 
-void set_owner_close(struct set_owner *owner)
+/* Frees those whose jobs have ended. */
+static void sweep_left(struct set_owner *owner)
+{
+    for (struct set_owner **link = &owner->left; *link != NULL;) {
+        struct set_owner *left = *link;
+
+        if (left->first != NULL) {
+            link = &left->left;
+            continue;
+        }
+        *link = left->left;
+        free(left);
+    }
+}
+
+void set_owner_leave(struct set_owner *owner)
+{
+    struct set_owner *left;
+
+    sweep_left(owner);
+    if (owner->first == NULL)
+        return;
+    left = calloc(1, sizeof *left);
+    if (left == NULL)
+        return;
+    *left = *owner;
+    owner->left = left;
+    owner->first = NULL;
+    for (struct set_access *access = left->first; access != NULL; access = access->next)
+        access->owner = left;
+}
+
+static void forget_all(struct set_owner *owner)
 {
     while (owner->first != NULL) {
         struct set_access *access = owner->first;
@@ -256,4 +288,12 @@ void set_owner_close(struct set_owner *owner)
         owner->first = access->next;
         free_access(access);
     }
+}
+
+void set_owner_close(struct set_owner *owner)
+{
+    forget_all(owner);
+    for (struct set_owner *left = owner->left; left != NULL; left = left->left)
+        forget_all(left);
+    sweep_left(owner);
 }

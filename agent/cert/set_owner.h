@@ -53,6 +53,7 @@ typedef struct cert_job *set_make(void *arg, struct err *err);
 /* Initialise with {0}. */
 struct set_owner {
     struct set_access *first; /* it runs; those behind it wait */
+    struct set_owner *left;   /* of directories that were left while jobs ran there */
 };
 
 /* What is to be done with the set. All borrowed while it waits or runs. */
@@ -83,6 +84,14 @@ struct slot *set_owner_start(struct set_owner *owner, const struct set_order *or
 
 /* set_owner_runs_swap - whether what is published may be changing right now */
 bool set_owner_runs_swap(const struct set_owner *owner);
+
+/*
+ * set_owner_leave - goes on to another directory
+ *
+ * Jobs that run in the directory before run to their end there, which may never come if its disk
+ * hangs; nothing of the new one waits for them. Where memory has run out, it does wait.
+ */
+void set_owner_leave(struct set_owner *owner);
 
 /* set_owner_close - forgets what nobody waits for; every slot has been dropped before */
 void set_owner_close(struct set_owner *owner);

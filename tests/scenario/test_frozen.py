@@ -103,6 +103,25 @@ def test_a_frozen_disk_holds_only_its_own_sets(ca, site):
     assert disk.calls() == [], "the loop itself asked the disk"
 
 
+def test_a_section_that_leaves_a_disk_that_hangs_begins_elsewhere(devca, site):
+    """Although the read of the set there, which began before, does not end."""
+    disk, new = Disk(site), site.folder / "elsewhere"
+    site.configure(devca, {"db": SHORT + f"directory = {disk.folder}/db\n", "web": SHORT})
+    disk.freeze()
+    run = site.run(environment=disk.environment)
+    try:
+        run.wait_event("published", "web")
+        run.wait_event("disk-stuck")
+        site.configure(devca, {"db": SHORT + f"directory = {new}\n", "web": SHORT})
+        run.hangup()
+        run.wait_event("published", "db", count=2)
+        assert (new / "tls.crt").exists()
+    finally:
+        disk.thaw()
+    run.wait_event("disk-back")
+    assert run.terminate() == 0
+
+
 def test_commands_on_a_frozen_disk_hold_only_their_own_sets(devca, site):
     """More of them than may run at once."""
     disk, ran = Disk(site), site.folder / "ran"
