@@ -113,18 +113,24 @@ static void on_replaced_revoked(void *arg, const struct err *err)
     vault_reply_free(&token->revocation_reply);
 }
 
-static struct slot *start_revocation(struct vault_token *token, struct vault_reply *reply,
-                                     slot_done *on_done, void *arg, struct err *err)
+/* Sends what the token asks for itself. */
+static struct slot *start_self_call(struct vault_token *token, const char *path,
+                                    struct vault_reply *reply, slot_done *on_done, void *arg,
+                                    struct err *err)
 {
     json_auto_t *body = json_object();
     const struct vault_client client = vault_token_client(token);
-    const struct vault_order order = {.method = "POST",
-                                      .path = "auth/token/revoke-self",
-                                      .body = body,
-                                      .token = &token->grant.token};
+    const struct vault_order order = {
+        .method = "POST", .path = path, .body = body, .token = &token->grant.token};
 
     vault_reply_free(reply);
     return vault_call_start(&client, &order, reply, on_done, arg, err);
+}
+
+static struct slot *start_revocation(struct vault_token *token, struct vault_reply *reply,
+                                     slot_done *on_done, void *arg, struct err *err)
+{
+    return start_self_call(token, "auth/token/revoke-self", reply, on_done, arg, err);
 }
 
 static bool is_revocable(const struct vault_token *token)
@@ -321,12 +327,6 @@ static void look_up(struct vault_token *token)
 static int on_renewal_due(sd_event_source *source, uint64_t now_us, void *arg)
 {
     struct vault_token *token = arg;
-    json_auto_t *body = json_object();
-    const struct vault_client client = vault_token_client(token);
-    const struct vault_order order = {.method = "POST",
-                                      .path = "auth/token/renew-self",
-                                      .body = body,
-                                      .token = &token->grant.token};
     struct err err;
 
     (void)source;
@@ -340,8 +340,8 @@ static int on_renewal_due(sd_event_source *source, uint64_t now_us, void *arg)
         look_up(token);
         return 0;
     }
-    vault_reply_free(&token->reply);
-    token->renewal = vault_call_start(&client, &order, &token->reply, on_renewed, token, &err);
+    token->renewal =
+        start_self_call(token, "auth/token/renew-self", &token->reply, on_renewed, token, &err);
     if (token->renewal == NULL) {
         tell(token, CA_SESSION_NOT_RENEWED, &err);
         arm_renewal(token, RENEW_PATIENCE_S * 1000000ULL);

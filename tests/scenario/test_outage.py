@@ -305,7 +305,7 @@ def test_once_makes_a_last_try_before_the_wait_is_over(devca, site):
     begin = time.monotonic()
     done = site.once("--wait", "8s")
     assert done.code == 3, done.err
-    assert len(done.events("failed")) == 2, "the first try and the last"
+    assert len(done.events("failed")) >= 2, "the first try, the last, and what a short backoff drew between"
     assert time.monotonic() - begin < 8, "nothing is left to be waited for"
 
 
