@@ -21,7 +21,7 @@ static bool moment_of(const ASN1_TIME *time, uint64_t *ret_moment)
     return true;
 }
 
-/* The serial number as pairs of hex digits apart by colons. */
+/* The serial number as pairs of hex digits, separated by colons. */
 static bool write_serial(const X509 *certificate, char to[static SERIAL_TEXT_BYTES])
 {
     const ASN1_INTEGER *serial = X509_get0_serialNumber(certificate);
@@ -37,7 +37,7 @@ static bool write_serial(const X509 *certificate, char to[static SERIAL_TEXT_BYT
     return true;
 }
 
-/* In hex; "" for none, or for one that is too long. */
+/* In hex; "" if there is none, or it is too long. */
 static void identifier_text(const ASN1_OCTET_STRING *identifier,
                             char to[static KEY_IDENTIFIER_BYTES])
 {
@@ -117,7 +117,7 @@ static bool take_names(const X509 *certificate, struct arena *arena,
 
     names = X509_get_ext_d2i(certificate, NID_subject_alt_name, &found, NULL);
     if (names == NULL)
-        return found == -1; /* -1: there are none; else there is more than one, or it is broken */
+        return found == -1; /* -1: no such extension; other values: it is repeated or damaged */
     for (int i = 0; i < sk_GENERAL_NAME_num(names); i++)
         if (!take_name(facts, arena, sk_GENERAL_NAME_value(names, i)))
             return false;
@@ -136,7 +136,8 @@ const char *certificate_name(const X509_NAME *name, struct arena *arena)
     return arena_copy_part(arena, length > 0 ? text : "", (size_t)length);
 }
 
-/* One part of the subject beside the common name, as configurations write it. */
+/* Adds one attribute of the subject other than the common name, in the form of the key
+ * `subject`. */
 static bool take_subject_part(const X509_NAME_ENTRY *entry, struct arena *arena,
                               struct text_list *list)
 {
@@ -151,7 +152,7 @@ static bool take_subject_part(const X509_NAME_ENTRY *entry, struct arena *arena,
         OBJ_obj2txt(type, sizeof type, object, 1);
     else
         snprintf(type, sizeof type, "%s", OBJ_nid2sn(nid));
-    /* It is only told: what cannot be read is one of that type all the same. */
+    /* The text is only shown. An unreadable value becomes an empty one. */
     part = arena_format(arena, "%s=%.*s", type, length < 0 ? 0 : length,
                         length < 0 ? "" : (const char *)value);
     OPENSSL_free(value);

@@ -1,8 +1,8 @@
 /*
- * certificate - what a certificate says, in plain values
+ * certificate - the fields of a certificate as plain values
  *
- * The rest of leafd holds certificates as PEM texts and these facts; X509 objects live inside pki/
- * only, and only while something is done with them.
+ * The rest of leafd holds certificates as PEM texts and these facts. X509 objects are used inside
+ * pki/ and for handshakes only.
  */
 #ifndef LEAFD_PKI_CERTIFICATE_H
 #define LEAFD_PKI_CERTIFICATE_H
@@ -21,43 +21,43 @@ enum { SERIAL_TEXT_BYTES = 3 * 20 + 8, KEY_IDENTIFIER_BYTES = 2 * 32 + 1 };
 struct certificate_facts {
     struct validity validity;
     struct names names;                 /* in the arena they were read into */
-    unsigned other_names;               /* alternative names of kinds that leafd never asks for */
-    char serial[SERIAL_TEXT_BYTES];     /* as the CA's API writes it: 39:dd:2e:... */
-    char fingerprint[DIGEST_HEX_BYTES]; /* SHA-256 of the DER */
-    const char *issuer;                 /* its distinguished name, RFC 2253 */
-    /* Of the key that signed it, in hex; "" if the certificate does not say. */
+    unsigned other_names;               /* alternative names of other types */
+    char serial[SERIAL_TEXT_BYTES];     /* as Vault's API writes it: 39:dd:2e:... */
+    char fingerprint[DIGEST_HEX_BYTES]; /* SHA-256 of the DER encoding */
+    const char *issuer;                 /* distinguished name, RFC 2253 */
+    /* The key identifier of the issuer's key, in hex; "" if the certificate has none. */
     char authority_key[KEY_IDENTIFIER_BYTES];
-    char subject_key[KEY_IDENTIFIER_BYTES]; /* of its own key, likewise */
+    char subject_key[KEY_IDENTIFIER_BYTES]; /* of the certificate's own key, likewise */
 };
 
 /*
- * certificate_read - reads the facts out of the first certificate in a PEM text
+ * certificate_read - reads the facts of the first certificate in a PEM text
  *
- * Texts go into `arena`. Fails with class untrusted if it is no certificate, or one whose names
- * cannot be told apart (a NUL inside).
+ * Texts are allocated in `arena`. Fails with class untrusted if the text holds no certificate, or
+ * if a name in it contains a NUL.
  */
 bool certificate_read(const char *pem, struct arena *arena, struct certificate_facts *ret_facts,
                       struct err *err);
 
-/* certificate_facts_of - the same from an X509, for the rooms of pki/ and for what a handshake
- * shows */
+/* certificate_facts_of - the same for an X509, such as one from a handshake */
 bool certificate_facts_of(const X509 *certificate, struct arena *arena,
                           struct certificate_facts *ret_facts, struct err *err);
 
-/* certificate_validity - its validity alone; false if it cannot be read */
+/* certificate_validity - reads notBefore and notAfter; false if one of them cannot be read */
 bool certificate_validity(const X509 *certificate, struct validity *ret_validity);
 
-/* certificate_name - a distinguished name as RFC 2253 has it, in the arena; NULL without memory */
+/* certificate_name - a distinguished name as text (RFC 2253), in the arena; NULL if memory ran
+ * out */
 const char *certificate_name(const X509_NAME *name, struct arena *arena);
 
-/* certificate_to_der - adds the DER of the first certificate in a PEM text; fails with class local
- */
+/* certificate_to_der - adds the DER of the first certificate in a PEM text to `der`; fails with
+ * class local */
 bool certificate_to_der(const char *pem, struct bytes *der, struct err *err);
 
 /*
- * certificate_has_key - whether the public key in a PEM certificate belongs to the private key
+ * certificate_has_key - whether the first certificate in a PEM text is for the private key
  *
- * False, with *err filled, also when the certificate cannot be read. Fails with class local.
+ * Fails with class local if it is for another key or cannot be read.
  */
 bool certificate_has_key(const char *pem, const EVP_PKEY *key, struct err *err);
 

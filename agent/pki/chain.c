@@ -19,7 +19,7 @@ bool chain_has(STACK_OF(X509) * certificates, const X509 *certificate)
     return false;
 }
 
-/* Takes the reference in any case; what is there already is not added again. */
+/* Takes the reference in any case. A certificate that is already there is not added again. */
 static bool add_certificate(STACK_OF(X509) * certificates, X509 *certificate, struct err *err)
 {
     if (chain_has(certificates, certificate)) {
@@ -55,7 +55,8 @@ bool chain_parse(const char *pem, STACK_OF(X509) * certificates, struct err *err
         if (!add_certificate(certificates, certificate, err))
             return false;
     }
-    /* The reader ends with "no start line" behind the last one; anything else is damage. */
+    /* After the last certificate the error is "no start line". Any other error means damaged
+     * input. */
     if (count == 0 || ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
         return crypto_failed(err, ERR_UNTRUSTED, "read a certificate");
     ERR_clear_error();
@@ -72,7 +73,7 @@ bool chain_parse_all(const struct text_list *texts, STACK_OF(X509) * certificate
 
 bool chain_is_top(STACK_OF(X509) * certificates, X509 *certificate)
 {
-    /* Two issues of one root with the same key have issued each other, and neither needs to. */
+    /* Two certificates of one root key have issued each other; both are tops. */
     if (X509_self_signed(certificate, 0) == 1)
         return true;
     for (int i = 0; i < sk_X509_num(certificates); i++) {
@@ -121,7 +122,7 @@ bool chain_to_pem(struct text_list *list, struct arena *arena, X509 *certificate
     return length > 0 && text_list_add(list, arena, text, (size_t)length);
 }
 
-/* -- the last ones, parsed ------------------------------------------------------------------------
+/* -- cache of parsed CA certificates --------------------------------------------------------------
  */
 
 enum { ENTRIES = 32 };
@@ -129,13 +130,13 @@ enum { ENTRIES = 32 };
 struct entry {
     char *pem;
     X509 *certificate;
-    X509 *signer; /* whose key has been seen to fit its signature; NULL: none yet */
+    X509 *signer; /* the issuer whose key verified its signature; NULL: not verified yet */
 };
 
 struct ca_cache {
     pthread_mutex_t lock;
     struct entry entries[ENTRIES];
-    unsigned oldest; /* the entry that goes next */
+    unsigned oldest; /* the entry that is replaced next */
 };
 
 struct ca_cache *ca_cache_new(void)
@@ -165,7 +166,7 @@ void ca_cache_free(struct ca_cache *cache)
     free(cache);
 }
 
-/* A reference of the certificate that this text was parsed to, or NULL. */
+/* A new reference of the certificate that was parsed from this text, or NULL. */
 static X509 *look_up(struct ca_cache *cache, const char *pem)
 {
     X509 *found = NULL;
@@ -179,8 +180,8 @@ static X509 *look_up(struct ca_cache *cache, const char *pem)
     return found;
 }
 
-/* libcrypto decodes the key once, while it parses, and the extensions once, when they are looked at
- * first. What it could not decode for want of memory it takes for bad ever after. */
+/* libcrypto decodes the key once, when it parses the certificate, and the extensions once, at their
+ * first use. If memory runs out then, the certificate stays invalid, so it must not be cached. */
 static bool is_decoded(X509 *certificate)
 {
     return X509_check_purpose(certificate, -1, 0) == 1 && X509_get0_pubkey(certificate) != NULL &&
@@ -212,13 +213,13 @@ bool ca_cache_parse(struct ca_cache *cache, const char *pem, STACK_OF(X509) * ce
         return add_certificate(certificates, known, err);
     if (!chain_parse(pem, certificates, err))
         return false;
-    /* Texts of several certificates are the exception and are parsed each time. */
+    /* A text with several certificates is rare, and parsed each time. */
     if (cache != NULL && sk_X509_num(certificates) == before + 1)
         remember(cache, pem, sk_X509_value(certificates, before));
     return true;
 }
 
-/* Both are kept by the entry, so that no other certificate is ever at either place. */
+/* The entry holds a reference of both, so that comparing pointers is sufficient. */
 static bool has_signed_before(struct ca_cache *cache, const X509 *issuer, const X509 *certificate)
 {
     bool has = false;
@@ -261,10 +262,10 @@ static X509_STORE *store_of(STACK_OF(X509) * trusted)
     return store;
 }
 
-/* What X509_STORE_CTX_get_app_data gives while signatures are verified. */
+/* The app data of the X509_STORE_CTX. */
 struct verification {
     struct ca_cache *cache;
-    X509_STORE_CTX_verify_fn verify; /* libcrypto's own */
+    X509_STORE_CTX_verify_fn verify; /* libcrypto's own function */
     time_t at_s;
 };
 
@@ -274,7 +275,7 @@ static bool is_current(const X509 *certificate, time_t at_s)
            X509_cmp_time(X509_get0_notAfter(certificate), &at_s) > 0;
 }
 
-/* Whether all issuers of the path are valid and known to be signed by the next one. */
+/* Whether all issuers on the path are valid now and each was verified with the next one before. */
 static bool are_issuers_known(const struct verification *verification, STACK_OF(X509) * path)
 {
     int last = sk_X509_num(path) - 1;
@@ -288,9 +289,9 @@ static bool are_issuers_known(const struct verification *verification, STACK_OF(
 }
 
 /*
- * In place of libcrypto's last step, which verifies dates and signatures of a path that it has
- * built and judged: of issuers that it has verified before, the leaf's own are left. What is not
- * plainly good is for libcrypto, and so is whatever may go wrong.
+ * Replaces the last step of libcrypto's verification, which checks dates and signatures of the path
+ * that libcrypto has built. If all issuers were verified before, only the leaf is checked. In every
+ * other case, and after every failure, libcrypto's own function decides.
  */
 static int verify_signatures(X509_STORE_CTX *context)
 {

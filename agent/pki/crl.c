@@ -51,7 +51,7 @@ struct crl *crl_read(const char *pem, const char *issuer_pem, struct err *err)
     return crl;
 }
 
-/* The digits of 39:dd:2e without the colons. */
+/* 39:dd:2e without the colons. */
 static bool plain_digits(const char *serial, char to[static SERIAL_TEXT_BYTES])
 {
     size_t length = 0;

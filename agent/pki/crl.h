@@ -1,8 +1,7 @@
 /*
- * crl - what an issuer's revocation list says
+ * crl - a certificate revocation list (RFC 5280 section 5)
  *
- * Whether a serial number of ours is on it, once its signature shows that it is the list of the
- * issuer that signed our certificate. RFC 5280 section 5.
+ * A list is accepted only if the issuer of our certificate signed it.
  */
 #ifndef LEAFD_PKI_CRL_H
 #define LEAFD_PKI_CRL_H
@@ -13,16 +12,17 @@
 struct crl;
 
 /*
- * crl_read - reads a list in PEM that the issuer, whose certificate is given in PEM, has signed
+ * crl_read - parses a list in PEM and verifies its signature with the issuer's certificate, in PEM
  *
- * NULL with *err filled, class untrusted or local. End with crl_free.
+ * NULL with *err filled: class untrusted if it is no list or has another signer, class local if
+ * memory ran out. The caller ends it with crl_free.
  */
 struct crl *crl_read(const char *pem, const char *issuer_pem, struct err *err);
 
-/* crl_has - whether the serial number, as certificate_facts writes it, was revoked */
+/* crl_has - whether the list holds the serial number, in the form of certificate_facts */
 bool crl_has(struct crl *crl, const char *serial);
 
-/* crl_free - NULL is fine */
+/* crl_free - frees the list; NULL is fine */
 void crl_free(struct crl *crl);
 
 #endif

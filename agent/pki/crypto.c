@@ -2,7 +2,7 @@
 
 #include <openssl/err.h>
 
-/* Whether libcrypto noted a lack of memory; empties its queue. */
+/* Empties libcrypto's error queue; true if it reported a lack of memory. */
 static bool lacked_memory(void)
 {
     unsigned long code;
@@ -10,7 +10,7 @@ static bool lacked_memory(void)
 
     while ((code = ERR_get_error()) != 0)
         lacked = lacked || ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE;
-    /* What is taken out leaves its texts behind in the thread's queue. */
+    /* ERR_get_error leaves the texts of removed entries in the queue of the thread. */
     ERR_clear_error();
     return lacked;
 }

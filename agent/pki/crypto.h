@@ -1,8 +1,8 @@
 /*
- * crypto - what the rooms of pki/ share when they speak to libcrypto
+ * crypto - what the files of pki/ share for calling libcrypto
  *
- * Releases for CLEANUP, and errors: libcrypto queues its own, and the first of the queue tells the
- * cause. Nothing outside pki/ includes this.
+ * Releases for CLEANUP, and errors: libcrypto queues its errors, and the first one names the cause.
+ * Only pki/ includes this header.
  */
 #ifndef LEAFD_PKI_CRYPTO_H
 #define LEAFD_PKI_CRYPTO_H
@@ -31,13 +31,18 @@ DEFINE_CLEANUP(cleanup_certificates, STACK_OF(X509) *, free_certificates)
 DEFINE_CLEANUP(cleanup_pkcs12, PKCS12 *, PKCS12_free)
 DEFINE_CLEANUP(cleanup_general_names, GENERAL_NAMES *, GENERAL_NAMES_free)
 
-/* crypto_failed - "cannot WHAT: REASON" from libcrypto's error queue, which it empties; false */
+/*
+ * crypto_failed - fills *err with "cannot WHAT: REASON" from libcrypto's error queue; returns false
+ *
+ * Empties the queue. The class is `kind`, or local if memory ran out.
+ */
 bool crypto_failed(struct err *err, enum err_kind kind, const char *what);
 
 /*
- * crypto_no_password - the pem_password_cb for everything that is read
+ * crypto_no_password - the pem_password_cb for all input; gives no password
  *
- * Without one libcrypto asks at the terminal, for any text with an encryption header, and waits.
+ * Without a callback libcrypto asks at the terminal for the password of an encrypted key, and
+ * blocks.
  */
 int crypto_no_password(char *to, int size, int writing, void *arg);
 

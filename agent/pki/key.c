@@ -13,15 +13,15 @@
 DEFINE_CLEANUP(cleanup_number, BIGNUM *, BN_clear_free)
 DEFINE_CLEANUP(cleanup_info, PKCS8_PRIV_KEY_INFO *, PKCS8_PRIV_KEY_INFO_free)
 
-/* Of P-521. */
+/* The largest sizes: those of P-521. */
 enum { EC_NUMBER_MOST_BYTES = 66, EC_POINT_MOST_BYTES = 1 + 2 * EC_NUMBER_MOST_BYTES };
 
-/* INTEGER 1, of an ECPrivateKey. */
+/* The version of an ECPrivateKey: INTEGER 1. */
 static const unsigned char ec_version[] = {V_ASN1_INTEGER, 1, 1};
 
 static const struct algorithm {
-    const char *name;  /* of EVP_KEYMGMT-RSA(7), -EC(7), -ED25519(7) */
-    const char *group; /* the curve; NULL for RSA and Ed25519 */
+    const char *name;  /* algorithm name: EVP_KEYMGMT-RSA(7), -EC(7), -ED25519(7) */
+    const char *group; /* curve; NULL for RSA and Ed25519 */
     unsigned bits;     /* of an RSA modulus */
 } algorithms[KEY_TYPE_COUNT] = {
     [KEY_ECDSA_P256] = {"EC", SN_X9_62_prime256v1, 0},
@@ -58,7 +58,7 @@ void key_free(EVP_PKEY *key)
     EVP_PKEY_free(key);
 }
 
-/* What an ECPrivateKey is made of. */
+/* The fields of an ECPrivateKey. */
 struct ec_parts {
     unsigned char number[EC_NUMBER_MOST_BYTES];
     int number_length, point_length;
@@ -80,7 +80,8 @@ static bool take_ec_parts(const EVP_PKEY *key, struct ec_parts *parts)
     return length > 0 && length <= EC_POINT_MOST_BYTES;
 }
 
-/* An ECPrivateKey (RFC 5915 section 3) in DER, without the curve, which stands beside it. */
+/* An ECPrivateKey in DER (RFC 5915 section 3), without the curve, which the PKCS#8 algorithm
+ * names. */
 static int write_ec_parts(const struct ec_parts *parts, unsigned char **ret_der)
 {
     const int number = ASN1_object_size(0, parts->number_length, V_ASN1_OCTET_STRING);
@@ -100,15 +101,15 @@ static int write_ec_parts(const struct ec_parts *parts, unsigned char **ret_der)
     at += parts->number_length;
     ASN1_put_object(&at, 1, bits, 1, V_ASN1_CONTEXT_SPECIFIC);
     ASN1_put_object(&at, 0, parts->point_length + 1, V_ASN1_BIT_STRING, V_ASN1_UNIVERSAL);
-    *at++ = 0; /* bits that are not used */
+    *at++ = 0; /* number of unused bits */
     memcpy(at, parts->point, (size_t)parts->point_length);
     return length;
 }
 
 /*
- * An EC key in PKCS#8 (RFC 5958), put together of its curve, number and point. libcrypto's own
- * writer first sets up every encoder that it has, which takes OpenSSL 3.0 longer than making the
- * key and the CSR.
+ * An EC key in PKCS#8 (RFC 5958), composed from curve, private number and public point. libcrypto's
+ * own function first loads all of its encoders, which takes OpenSSL 3.0 longer than making the key
+ * and the CSR.
  */
 static PKCS8_PRIV_KEY_INFO *ec_info(const EVP_PKEY *key)
 {
@@ -323,9 +324,8 @@ static bool add_subject(X509_REQ *request, const struct names *names)
 }
 
 /*
- * Puts an EC key into the request as the curve and the point that it is. X509_REQ_set_pubkey does
- * the same by encoding and decoding the whole key, which takes OpenSSL 3.0 eight times as long as
- * signing.
+ * Sets an EC key as curve and point. X509_REQ_set_pubkey encodes and decodes the whole key for
+ * that, which takes OpenSSL 3.0 eight times as long as signing.
  */
 static bool set_ec_key(X509_REQ *request, EVP_PKEY *key)
 {
@@ -350,7 +350,7 @@ static bool set_key(X509_REQ *request, EVP_PKEY *key)
                                     : X509_REQ_set_pubkey(request, key) == 1;
 }
 
-/* The digest that matches the key's strength; Ed25519 brings its own. */
+/* The digest that matches the key's strength; NULL for Ed25519, which needs none. */
 static const EVP_MD *digest_for(const EVP_PKEY *key)
 {
     if (EVP_PKEY_is_a(key, "ED25519"))

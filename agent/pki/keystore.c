@@ -9,10 +9,11 @@
 #include <limits.h>
 #include <string.h>
 
-/* As Java's own keytool does it since JDK 16; guesses at the password cost as much. */
+/* Iterations of the key derivation: the default of Java's keytool since JDK 16. */
 enum { STRETCH_TIMES = 10000, ALIAS_DIGITS = 16 };
 
-/* Oracle's trustedKeyUsage and its value anyExtendedKeyUsage: sun.security.pkcs12.PKCS12KeyStore */
+/* Oracle's attribute trustedKeyUsage: sun.security.pkcs12.PKCS12KeyStore. Its value here is
+ * anyExtendedKeyUsage. */
 static const char trusted_key_usage[] = "2.16.840.1.113894.746875.1.1";
 
 static void free_bags(STACK_OF(PKCS12_SAFEBAG) * bags)
@@ -50,7 +51,7 @@ static bool parse_all(const struct text_list *pem, STACK_OF(X509) * certificates
     return true;
 }
 
-/* Puts the MAC on it and writes it. */
+/* Adds the MAC and encodes the store. */
 static bool seal(const struct keystore_lock *lock, PKCS12 *store, struct bytes *ret_der,
                  struct err *err)
 {
@@ -82,7 +83,7 @@ bool keystore_make(const struct keystore_lock *lock, const char *alias, const EV
         return err_memory(err);
     if (!parse_all(&leaf, leaves, err) || !parse_all(chain_pem, chain, err))
         return false;
-    /* It only reads the key; that its parameter is not const is history. No MAC yet: -1. */
+    /* PKCS12_create only reads the key, although the parameter is not const. -1: no MAC yet. */
     store = PKCS12_create(secret_expose(lock->password), alias, (EVP_PKEY *)key,
                           sk_X509_value(leaves, 0), chain, cipher_of(lock), cipher_of(lock),
                           STRETCH_TIMES, -1, 0);
@@ -111,7 +112,7 @@ static bool add_trusted(STACK_OF(PKCS12_SAFEBAG) * *bags, X509 *certificate, str
     if (!name_certificate(certificate, err))
         return false;
     bag = PKCS12_add_cert(bags, certificate);
-    /* An object is handed over whole, with -1 for its length: X509_ATTRIBUTE_set1_data(3). */
+    /* -1 as the length passes a complete ASN1_OBJECT: X509_ATTRIBUTE_set1_data(3). */
     if (bag == NULL || PKCS12_add1_attr_by_txt(bag, trusted_key_usage, V_ASN1_OBJECT,
                                                (const unsigned char *)any, -1) != 1)
         return crypto_failed(err, ERR_LOCAL, "put a certificate into a truststore");
@@ -150,11 +151,11 @@ static PKCS12 *read_store(const char *der, size_t length)
     return store;
 }
 
-/* Whether its MAC shows that it was written by somebody who knows the password. */
+/* Whether the MAC was made with the password. */
 static bool is_authentic(PKCS12 *store, const struct secret *password)
 {
     const ASN1_INTEGER *times = NULL;
-    long stretches = 1; /* where it says nothing: RFC 7292 section 4 */
+    long stretches = 1; /* the default: RFC 7292 section 4 */
 
     if (store == NULL || PKCS12_mac_present(store) != 1)
         return false;

@@ -8,8 +8,8 @@
 #include <openssl/err.h>
 
 /*
- * What a search may cost: a reply of a sane CA takes a handful of steps. One step looks through
- * what was sent, and may verify one signature; one try verifies a whole path.
+ * The limits of a search: the reply of a normal CA takes a handful of steps. A step searches the
+ * received certificates and may verify one signature; a try verifies a complete path.
  */
 enum { MOST_STEPS = 128, MOST_TRIES = 16, LEAST_STRENGTH_BITS = 112 };
 
@@ -17,13 +17,14 @@ enum { MOST_STEPS = 128, MOST_TRIES = 16, LEAST_STRENGTH_BITS = 112 };
 struct search {
     const struct path_order *order;
     struct paths *paths;
-    STACK_OF(X509) * members; /* what may stand on a path: sent or anchors, and valid now */
-    STACK_OF(X509) * tops;    /* of what was sent */
-    STACK_OF(X509) * ends;    /* where paths end that are looked for now: anchors or tops */
+    STACK_OF(X509) * members; /* certificates that may be on a path: received ones and anchors that
+                                 are valid now */
+    STACK_OF(X509) * tops;    /* of the received certificates */
+    STACK_OF(X509) * ends;    /* where the paths of this search end: the anchors or the tops */
     X509 *steps[CHAIN_MOST_ON_PATH];
     unsigned steps_taken, tries;
     bool too_long;
-    struct err failure; /* the first; kind ERR_NONE: none yet */
+    struct err failure; /* the first failure; kind ERR_NONE: none yet */
 };
 
 static uint64_t end_of(STACK_OF(X509) * certificates, int from)
@@ -69,7 +70,8 @@ static bool add_valid(struct search *search, STACK_OF(X509) * from, struct err *
     return true;
 }
 
-/* An expired issuer is an issuer all the same. All of what has no top is one: a circle. */
+/* An expired issuer counts as an issuer. If certificates issued each other in a circle, there is no
+ * top, and each of them counts as one. */
 static bool find_tops(struct search *search, struct err *err)
 {
     STACK_OF(X509) *sent = search->order->sent;
@@ -92,7 +94,7 @@ static bool is_self_signed(X509 *certificate)
     return X509_self_signed(certificate, 0) == 1;
 }
 
-/* A peer that trusts what is above it verifies its signature as well. */
+/* A peer that trusts the issuer of `top` also verifies top's signature. */
 static bool is_signed_well(const struct search *search, X509 *top)
 {
     int bits = 0;
@@ -112,7 +114,7 @@ static bool permits(const struct search *search, X509 *issuer)
             X509_check_purpose(issuer, X509_PURPOSE_SSL_CLIENT, 1) > 0);
 }
 
-/* What verifiers look at besides what libcrypto has verified already. */
+/* Checks of other verifiers that libcrypto does not do. */
 static bool suits(const struct search *search, STACK_OF(X509) * certificates, struct err *err)
 {
     int last = sk_X509_num(certificates) - 1;
@@ -131,7 +133,7 @@ static bool suits(const struct search *search, STACK_OF(X509) * certificates, st
     return true;
 }
 
-/* Before those that end sooner, or whose issuers do. */
+/* Sorts by the end of the path, then by the end of its issuers, the latest first. */
 static size_t place_of(const struct paths *paths, const struct path *path)
 {
     size_t at = 0;
@@ -166,7 +168,7 @@ static void keep(struct search *search, STACK_OF(X509) * certificates)
     paths->items[at] = path;
 }
 
-/* Verifies the path of so many steps; what is kept is as libcrypto went it. */
+/* Verifies the path of the first `steps` steps, and keeps the path that libcrypto built from it. */
 static void try_path(struct search *search, int steps)
 {
     CLEANUP(cleanup_certificates) STACK_OF(X509) *between = sk_X509_new_null();
@@ -204,7 +206,8 @@ static bool is_on_the_way(const struct search *search, const X509 *certificate, 
     return false;
 }
 
-/* The next member from *at on that may have issued it, by its name and key identifier; or NULL. */
+/* The next member from *at on whose name and key identifier match the issuer of `certificate`; or
+ * NULL. */
 static X509 *next_issuer(const struct search *search, X509 *certificate, int depth, int *at)
 {
     while (*at < sk_X509_num(search->members)) {
@@ -224,7 +227,7 @@ static bool has_signed(X509 *issuer, X509 *certificate)
     return key != NULL && X509_verify(certificate, key) == 1;
 }
 
-/* What ends at an anchor is found before what ends elsewhere is looked for. */
+/* The first search finds paths to anchors; the second one skips them. */
 static bool is_end(const struct search *search, X509 *certificate)
 {
     return chain_has(search->ends, certificate) &&
@@ -232,12 +235,12 @@ static bool is_end(const struct search *search, X509 *certificate)
             !chain_has(search->order->anchors, certificate));
 }
 
-/* Goes up from the last step in every direction. */
+/* Searches upwards from `last`, depth first. */
 static void climb(struct search *search, X509 *last, int depth)
 {
     int at = 0, look = 0;
     X509 *issuer = next_issuer(search, last, depth, &look);
-    /* Where there is one way only, its signatures are verified when it has been gone. */
+    /* Signatures are verified here only if there are several candidates; try_path verifies all. */
     bool several = issuer != NULL && next_issuer(search, last, depth, &look) != NULL;
 
     while (goes_on(search) && (issuer = next_issuer(search, last, depth, &at)) != NULL) {
@@ -256,7 +259,7 @@ static void climb(struct search *search, X509 *last, int depth)
     }
 }
 
-/* Why no path holds, in the words of libcrypto where the search met none that could be tried. */
+/* Why no path is valid. If the search tried none, libcrypto says why. */
 static bool tell_failure(struct search *search, struct err *err)
 {
     const struct path_order *order = search->order;

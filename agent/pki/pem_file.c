@@ -26,7 +26,7 @@ static bool read_text(const char *path, struct bytes *bytes, struct err *err)
                    "cannot be read; name a regular file of up to 1 MiB with PEM in it");
 }
 
-/* What a text without a certificate is, as far as one can tell. */
+/* Says what a file without a certificate seems to hold. */
 static bool tell_what_it_is(const struct bytes *bytes, struct err *err)
 {
     const char *text = bytes_text(bytes);
@@ -43,7 +43,7 @@ static bool tell_what_it_is(const struct bytes *bytes, struct err *err)
                        "-out FILE.pem");
     if (strstr(text, "CERTIFICATE REQUEST-----") != NULL)
         return err_set(err, ERR_LOCAL,
-                       "holds a request for a certificate, and none; name the file with the "
+                       "holds a certificate request and no certificate; name the file with the "
                        "certificates");
     if ((unsigned char)text[0] == DER_SEQUENCE && strstr(text, "-----BEGIN") == NULL)
         return err_set(err, ERR_LOCAL,
@@ -52,7 +52,7 @@ static bool tell_what_it_is(const struct bytes *bytes, struct err *err)
                    "holds no certificate in PEM; it must have -----BEGIN CERTIFICATE-----");
 }
 
-/* Reads all certificates; false if the one behind these cannot be read. */
+/* Reads all certificates; false if one of them cannot be read. */
 static bool count_certificates(BIO *bio, enum pem_file_form form, struct pem_file_facts *facts)
 {
     X509 *(*read_next)(BIO *, X509 **, pem_password_cb *, void *) =
@@ -110,7 +110,7 @@ bool pem_file_key(const char *path, const char *certificate_path, struct err *er
                        "KEY-----");
     if (!pem_file_certificates(certificate_path, PEM_FILE_PLAIN, &facts, &why) ||
         !file_read_trusted(certificate_path, &certificate, &why))
-        return true; /* which is told of that file */
+        return true; /* the check of that file reports it */
     return certificate_has_key(bytes_text(&certificate), key, &why) ||
            err_set(err, ERR_LOCAL,
                    "does not fit the certificate in client_certificate; name the key that it was "

@@ -1,8 +1,8 @@
 /*
- * pem_file - whether a file that the configuration names holds what it should
+ * pem_file - checks whether a file of the configuration holds certificates or a key in PEM
  *
- * Asked when a configuration is read, before libcurl or a vetting runs into it. Failures are of
- * class local, in words that follow the file's name, with a remedy.
+ * Called when a configuration is read, so that a wrong file is reported then and not by a failing
+ * request. Fails with class local; the texts follow the file's name and say what to do.
  */
 #ifndef LEAFD_PKI_PEM_FILE_H
 #define LEAFD_PKI_PEM_FILE_H
@@ -14,29 +14,28 @@
 
 struct pem_file_facts {
     size_t certificates, bytes;
-    uint64_t end_s; /* of the certificate that ends last, in seconds since 1970 */
+    uint64_t end_s; /* the latest notAfter, in seconds since 1970 */
 };
 
-/* What counts as a certificate. */
+/* Which PEM blocks count as certificates. */
 enum pem_file_form {
     PEM_FILE_PLAIN,
-    PEM_FILE_OR_TRUSTED, /* also BEGIN TRUSTED CERTIFICATE of x509(1), with what it is trusted for
-                          */
+    PEM_FILE_OR_TRUSTED, /* also BEGIN TRUSTED CERTIFICATE: x509(1) */
 };
 
 /*
- * pem_file_certificates - whether the file holds certificates in PEM, and each can be read
+ * pem_file_certificates - whether the file holds at least one certificate, and all can be read
  *
- * Blocks: reads up to 1 MiB.
+ * Blocks: reads up to 1 MiB. Fails for a file that other users may write (base/trust).
  */
 bool pem_file_certificates(const char *path, enum pem_file_form form,
                            struct pem_file_facts *ret_facts, struct err *err);
 
 /*
- * pem_file_key - whether the file holds a private key in PEM, not encrypted, that belongs to the
- * first certificate in the other file
+ * pem_file_key - whether the file holds an unencrypted private key for the first certificate of the
+ * other file
  *
- * True if it is that other file that is wrong. Blocks like the other.
+ * True if the other file cannot be read: that is reported by its own check. Blocks: reads both.
  */
 bool pem_file_key(const char *path, const char *certificate_path, struct err *err);
 

@@ -26,7 +26,7 @@ bool served_key_is_cheap(const X509 *leaf)
     return cheap;
 }
 
-/* A subject's common name, else all of its name. What a certificate says is made printable. */
+/* The subject's common name, else its whole distinguished name; made printable. */
 static void write_name(X509 *certificate, char to[static NAME_BYTES])
 {
     const X509_NAME *subject = X509_get_subject_name(certificate);
@@ -41,8 +41,8 @@ static void write_name(X509 *certificate, char to[static NAME_BYTES])
 }
 
 /*
- * The certificate of the whole path that was not sent and is not trusted: the one that peers cannot
- * find. NULL if the path does not hold with our own chain either.
+ * The certificate that peers lack: it is on the path from the leaf over the published chain, but
+ * was not sent and is not trusted. NULL if that path is not valid either.
  */
 static X509 *find_missing(const struct served_order *order, STACK_OF(X509) * trusted,
                           STACK_OF(X509) * chain, STACK_OF(X509) * path)
@@ -62,8 +62,8 @@ static X509 *find_missing(const struct served_order *order, STACK_OF(X509) * tru
 }
 
 /*
- * Peers look for a path to a root where they trust any. Where what is published reaches none, such
- * as beside an older CA's root, they can only end at what else they trust.
+ * A peer that trusts a root builds the path up to a root. If the published chain reaches none of
+ * the roots, such as after a change of CA, the path can end only at the other trusted certificates.
  */
 static bool drop_unreached_roots(const struct served_order *order, STACK_OF(X509) * trusted,
                                  STACK_OF(X509) * chain, struct err *err)
@@ -96,7 +96,7 @@ static bool verify(const struct served_order *order, STACK_OF(X509) * trusted,
 
     if (!chain_parse_all(order->trusted, trusted, err) ||
         !chain_parse_all(order->chain, chain, err)) {
-        err->kind = ERR_LOCAL; /* they were sound when they were written */
+        err->kind = ERR_LOCAL; /* they were valid when they were written */
         return err_wrap(err, "the published set");
     }
     if (!drop_unreached_roots(order, trusted, chain, err))
@@ -129,7 +129,7 @@ bool served_verify(const struct served_order *order, struct err *err)
     shortage_forget();
     verified = verify(order, trusted, chain, path, err);
     ERR_clear_error();
-    /* libcrypto says no where it could not find out. */
+    /* If memory ran out, libcrypto reports a failed verification. */
     return !err_shortage(err) && verified;
 }
 

@@ -13,13 +13,13 @@
 
 #include <string.h>
 
-/* Everything a rule may look at. */
+/* The input of the rules. */
 struct vetting {
     const struct vet_order *order;
     X509 *leaf;
-    STACK_OF(X509) * sent;    /* issuing CA and chain, as sent */
-    STACK_OF(X509) * anchors; /* of the trust anchor's file; empty without one */
-    struct paths *paths;      /* that hold; the best first */
+    STACK_OF(X509) * sent;    /* issuing CA and chain of the reply */
+    STACK_OF(X509) * anchors; /* from the trust_anchor file; empty without one */
+    struct paths *paths;      /* the valid paths, the best one first */
     struct certificate_facts facts;
 };
 
@@ -31,8 +31,8 @@ static bool is_for_our_key(const struct vetting *vetting, struct err *err)
 
     if (certified == NULL || EVP_PKEY_eq(certified, vetting->order->key) != 1)
         return err_set(err, ERR_UNTRUSTED,
-                       "it was issued for another key than ours; does pki_mount lead to a sign "
-                       "path, and does nothing stand between leafd and the CA?");
+                       "it was issued for another key than ours; check that pki_mount names a PKI "
+                       "secrets engine, and that no proxy changes what leafd sends to the CA");
     return true;
 }
 
@@ -56,7 +56,7 @@ static bool has_all_names(const struct vetting *vetting, struct err *err)
     return true;
 }
 
-/* The CA may add the common name to the DNS names or mail addresses: that is asked for, too. */
+/* The CA may add the common name to the DNS names or mail addresses; it was requested as well. */
 static bool is_common_name(const struct names *wanted, const char *name)
 {
     return wanted->common_name != NULL && strcasecmp(wanted->common_name, name) == 0;
@@ -91,7 +91,7 @@ static bool has_common_name(const struct vetting *vetting, struct err *err)
     const char *wanted = vetting->order->request->names.common_name;
     const char *got = vetting->facts.names.common_name;
 
-    /* Without a request the CA may choose one of the names, and no other. */
+    /* If no common name was requested, the CA may choose one of the requested names. */
     if (wanted == NULL && (got == NULL || text_list_has(&vetting->order->request->names.dns, got) ||
                            text_list_has(&vetting->order->request->names.email, got)))
         return true;
@@ -122,7 +122,7 @@ static bool is_not_expired(const struct vetting *vetting, struct err *err)
 
 enum {
     MOST_AHEAD_S = 24 * 60 * 60
-}; /* a notBefore further ahead is a broken clock, here or there */
+}; /* beyond this, the clock of this machine or of the CA must be wrong */
 
 static bool begins_soon(const struct vetting *vetting, struct err *err)
 {
@@ -146,7 +146,7 @@ static bool is_no_ca(const struct vetting *vetting, struct err *err)
 
 static bool may_sign(const struct vetting *vetting, struct err *err)
 {
-    /* Without the extension every use is allowed: X509_get_key_usage(3) gives UINT32_MAX then. */
+    /* Without the extension all uses are allowed; X509_get_key_usage(3) then returns UINT32_MAX. */
     if ((X509_get_key_usage(vetting->leaf) & KU_DIGITAL_SIGNATURE) == 0)
         return err_set(err, ERR_REFUSED,
                        "its key usage lacks digitalSignature, without which TLS 1.3 cannot use "
@@ -172,8 +172,8 @@ static bool is_new(const struct vetting *vetting, struct err *err)
 {
     if (text_equal(vetting->order->current_serial, vetting->facts.serial))
         return err_set(err, ERR_UNTRUSTED,
-                       "it is the certificate that is published already; does something between "
-                       "leafd and the CA keep replies?");
+                       "it is the certificate that is published already; check that no proxy "
+                       "between leafd and the CA caches replies");
     return true;
 }
 
@@ -195,7 +195,7 @@ static bool chain_holds(const struct vetting *vetting, struct err *err)
     if (paths_find(&order, vetting->paths, err))
         return true;
     if (vetting->order->trust_anchor != NULL && err->kind == ERR_UNTRUSTED)
-        return err_wrap(err, "held against %s", vetting->order->trust_anchor);
+        return err_wrap(err, "verified against %s", vetting->order->trust_anchor);
     return false;
 }
 
@@ -208,12 +208,12 @@ static bool path_lasts(const struct vetting *vetting, struct err *err)
         return true;
     clock_text(end_s, end);
     return err_set(err, ERR_UNTRUSTED,
-                   "a CA certificate of its path ends at %s, which is now; give the CA an issuer "
-                   "that lives longer",
+                   "a CA certificate of its path ends at %s, in a few seconds; let the CA use "
+                   "an issuer that is valid for longer",
                    end);
 }
 
-/* In this order, so that the first failure is the most telling one. */
+/* The order matters: the first rule that fails gives the error. */
 static rule *const rules[] = {
     is_for_our_key, key_is_of_type, has_all_names, has_no_other_names, has_common_name,
     is_not_expired, begins_soon,    is_no_ca,      may_sign,           may_serve,
@@ -238,7 +238,7 @@ static bool parse_leaf(struct vetting *vetting, const char *pem, struct arena *a
     return certificate_facts_of(vetting->leaf, arena, &vetting->facts, err);
 }
 
-/* The CA certificates of a file that the operator named. */
+/* Reads the CA certificates of the trust_anchor file. */
 static bool read_anchors(struct vetting *vetting, struct err *err)
 {
     CLEANUP(bytes_free) struct bytes bytes = {.limit = CHAIN_MOST_BYTES};
@@ -252,7 +252,7 @@ static bool read_anchors(struct vetting *vetting, struct err *err)
     return err_wrap(err, "trust_anchor: %s", path);
 }
 
-/* The leaf is not one of its issuers, whatever the CA says. */
+/* Removes the leaf from the received CA certificates, if it is among them. */
 static void drop_leaf(const struct vetting *vetting)
 {
     for (int i = sk_X509_num(vetting->sent); i-- > 0;)
@@ -283,7 +283,8 @@ static X509 *top_of(const struct path *path)
     return sk_X509_value(path->certificates, sk_X509_num(path->certificates) - 1);
 }
 
-/* What helps a peer on its way: of every path that holds, what was sent and is no root. */
+/* Collects the published chain: of all valid paths, the received certificates that are not
+ * roots. */
 static bool gather_chain(const struct vetting *vetting, STACK_OF(X509) * chain)
 {
     for (size_t i = 0; i < vetting->paths->count; i++) {
@@ -301,9 +302,10 @@ static bool gather_chain(const struct vetting *vetting, STACK_OF(X509) * chain)
 }
 
 /*
- * What a peer must trust: the operator's word for it where there is one, else every path's top. A
- * top that is no root is given only where no path leads to a root: beside a root of its name and
- * key, OpenSSL takes it for the issuer, and then looks in vain for what signed it.
+ * Collects the certificates that peers must trust: the trust anchors if there are any, else the top
+ * of every path. A top that is no root is included only if no path leads to a root: beside a root
+ * with the same name and key, OpenSSL would take it for the issuer and then fail to find its own
+ * issuer.
  */
 static bool gather_trusted(const struct vetting *vetting, STACK_OF(X509) * trusted)
 {
@@ -335,7 +337,8 @@ static void note_ends(const struct paths *paths, struct issued *issued)
         issued->soonest_end_s = duration_shorter(issued->soonest_end_s, paths->items[i].end_s);
 }
 
-/* A role often sets more of the subject than is asked for; nobody is refused for that. */
+/* Only reported: a role often adds attributes to the subject, which is no reason to refuse the
+ * certificate. */
 static const char *odd_subject(const struct vetting *vetting, struct arena *arena)
 {
     const struct text_list *wanted = &vetting->order->request->names.subject;
@@ -355,7 +358,7 @@ static const char *odd_subject(const struct vetting *vetting, struct arena *aren
     return "";
 }
 
-/* The certificates as they go to disk, written by us. */
+/* Fills the issued set: certificates encoded as PEM, and the key. */
 static bool keep(const struct vetting *vetting, struct issued *issued, struct err *err)
 {
     CLEANUP(cleanup_certificates) STACK_OF(X509) *chain = sk_X509_new_null();
@@ -407,7 +410,7 @@ bool vet(const struct vet_order *order, const struct vet_reply *reply, struct is
     passed = vet_parsed(&vetting, reply, ret_issued, err);
     X509_free(vetting.leaf);
     ERR_clear_error();
-    /* libcrypto says no where it could not find out: an issuer has not signed, a key is another. */
+    /* If memory ran out, libcrypto reports a wrong signature or a different key. */
     passed = !err_shortage(err) && passed;
     if (passed)
         return true;
@@ -417,7 +420,7 @@ bool vet(const struct vet_order *order, const struct vet_reply *reply, struct is
     return err->kind == ERR_UNTRUSTED ? err_wrap(err, "the CA's reply is not accepted") : false;
 }
 
-/* -- what the CA gave -----------------------------------------------------------------------------
+/* -- the issued set -------------------------------------------------------------------------------
  */
 
 void issued_free(struct issued *issued)

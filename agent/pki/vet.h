@@ -1,10 +1,10 @@
 /*
- * vet - is what the CA sent what we asked for?
+ * vet - checks whether the CA's reply is what was requested
  *
- * Every rule stands in one table in vet.c, and every rule must pass before a byte reaches the disk:
- * the certificate is one, is signed for our key, carries the names that were asked for and no
- * others, is valid or soon will be, is no CA, may be used for what it is needed for, and hangs on a
- * chain whose signatures hold, up to the trust anchor if one is configured.
+ * The rules are one table in vet.c. All must pass before anything is written to disk: the
+ * certificate is for our key; it holds the requested names and no others; it is valid now, or will
+ * be within a day; it is no CA certificate; it permits the requested usage; and it has a valid
+ * path, up to the trust anchor if one is configured.
  */
 #ifndef LEAFD_PKI_VET_H
 #define LEAFD_PKI_VET_H
@@ -17,44 +17,45 @@
 
 #include <openssl/types.h>
 
-/* -- what the CA gave -----------------------------------------------------------------------------
+/* -- the issued set -------------------------------------------------------------------------------
  *
- * Checked and in order: what a generation is made of. Every certificate in it was parsed and
- * written out again as PEM by us, so that nothing that came over the network reaches a file byte
- * for byte.
+ * The checked reply, from which a generation is made. Every certificate was parsed and encoded
+ * again by leafd, so that no received bytes are written to a file.
  */
 
-/* A CA certificate that peers had to trust before, as PEM. */
+/* A CA certificate that was published before and stays in the trust bundle for a while. */
 struct old_ca {
     const char *pem;
-    uint64_t last_current_s; /* when it was still what our certificates hang on */
+    uint64_t last_current_s; /* when it was last a CA certificate of the published leaf, in seconds
+                                since 1970 */
     uint64_t not_after_s;
-    bool is_announced; /* not yet: one that waits to be shown hangs on it */
+    bool is_announced; /* not used yet: the CA of a leaf that is held until peers trust it */
 };
 
-/* Initialise with {0}, end with issued_free. PEM texts end with a line break. */
+/* Initialise with {0}, free with issued_free. PEM texts end with a line break. Times are seconds
+ * since 1970. */
 struct issued {
     struct arena arena;
     struct secret key_pem; /* PKCS#8 */
     const char *leaf_pem;
-    struct text_list chain_pem; /* intermediates of the paths that hold, the best path's first */
-    struct text_list ca_pem;    /* what a peer must trust */
-    struct old_ca *old_cas;     /* and what it goes on trusting for a while */
+    struct text_list chain_pem; /* intermediates of all valid paths, those of the best path first */
+    struct text_list ca_pem;    /* CA certificates that peers must trust */
+    struct old_ca *old_cas;     /* former ones that stay for a while */
     size_t old_ca_count;
     struct certificate_facts leaf; /* of leaf_pem */
-    uint64_t end_s;           /* when it stops being of use: the earliest notAfter on its path */
-    uint64_t issuers_end_s;   /* the same of its issuers alone; 0: not known */
-    const char *first_to_end; /* the name of the one of them that ends then, RFC 2253 */
-    uint64_t soonest_end_s;   /* of the published paths, when the first one ends */
-    const char *odd_subject;  /* what differs in the subject from what was asked; "" nothing */
-    uint64_t issued_s;        /* when, by our clock */
-    const char *request_id;   /* of the CA's reply; "" if it gave none */
+    uint64_t end_s;                /* the end of the set: the earliest notAfter on its path */
+    uint64_t issuers_end_s;        /* likewise, of the issuers alone; 0: not known */
+    const char *first_to_end;      /* the issuer that expires first, RFC 2253 */
+    uint64_t soonest_end_s;        /* the earliest end of all published paths */
+    const char *odd_subject; /* how the subject differs from the requested one; "": it does not */
+    uint64_t issued_s;       /* when it was issued, by our clock */
+    const char *request_id;  /* from the CA's reply; "": none */
 };
 
-/* issued_free - wipes the key and frees all; also the release for CLEANUP */
+/* issued_free - wipes the key and frees the set; also the release for CLEANUP */
 void issued_free(struct issued *issued);
 
-/* What the CA sent, as PEM texts; a text that was not sent is NULL. */
+/* The CA's reply: PEM texts, NULL if not sent. */
 struct vet_reply {
     const char *certificate, *issuing_ca;
     struct text_list ca_chain;
@@ -64,26 +65,28 @@ struct ca_cache;
 
 struct vet_order {
     const struct cert_request *request;
-    EVP_PKEY *key;            /* the key that the certificate must be for */
-    const char *trust_anchor; /* file of certificates in which the chain must end; NULL: any top */
-    const char *current_serial; /* of the generation that is published; NULL: none */
+    EVP_PKEY *key;            /* the key that was requested to be certified */
+    const char *trust_anchor; /* path of a PEM file with the certificates at which a path must end;
+                                 NULL: any top */
+    const char *current_serial; /* of the published generation; NULL: none */
     uint64_t now_s;
     struct ca_cache *cache; /* NULL: none */
 };
 
-enum { VET_LEAST_REMAINING_S = 5 }; /* a certificate that ends sooner is as good as expired */
+enum { VET_LEAST_REMAINING_S = 5 }; /* a certificate that ends sooner is refused as expired */
 
-/* vet_lasts - whether what stops being of use at `end_s` does not end at once */
+/* vet_lasts - whether at least VET_LEAST_REMAINING_S remain until `end_s` */
 bool vet_lasts(uint64_t end_s, uint64_t now_s);
 
 /*
- * vet - checks the reply and makes the issued set of it
+ * vet - checks the reply and makes the issued set from it
  *
- * Fills all of *ret_issued but issued_s and request_id; the key in it is `order->key` as PKCS#8. A
- * notBefore in the future passes: whoever publishes waits for it. Fails with class untrusted and
- * says which rule broke and what to look at; with class refused where the role is what gives other
- * names, another type of key or another usage than was asked for; with class local if a file or
- * memory is missing. On failure *ret_issued is empty.
+ * Fills *ret_issued except issued_s and request_id; its key is `order->key` as PKCS#8. A notBefore
+ * up to a day in the future passes: such a set is held until then. Reads the trust_anchor file, so
+ * call it on a worker. Fails with class untrusted for a wrong reply, and says which rule failed and
+ * what to check; with class refused if the role is the cause (other names, key type or usage than
+ * requested); with class local for an unreadable trust_anchor file or if memory ran out. On failure
+ * *ret_issued is empty.
  */
 bool vet(const struct vet_order *order, const struct vet_reply *reply, struct issued *ret_issued,
          struct err *err);
