@@ -163,7 +163,7 @@ static void read_trouble(const json_t *json, struct trouble *ret_trouble)
         trouble_set(ret_trouble, &failure);
 }
 
-/* The first edition kept one failure for both. */
+/* The state of the first edition holds one failure for both machines. */
 static void part_troubles(struct trouble *issuing, struct trouble *deploying)
 {
     unsigned failures = deploying->failures;
@@ -281,7 +281,7 @@ static json_t *known_json(const struct consumer_state *consumer)
     return json;
 }
 
-/* What a failure is kept as, in `json`, which is taken; NULL if memory ran out. */
+/* Adds the fields of a failure to `json`, which it takes; NULL if memory ran out. */
 static json_t *with_trouble(json_t *json, const struct trouble *trouble)
 {
     const struct err *failure = trouble_err(trouble);

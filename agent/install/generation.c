@@ -28,7 +28,7 @@ struct staging {
     struct written {
         int fd;
         const char *name;
-    } written[SYNCED_TOGETHER_MOST]; /* and not synced yet */
+    } written[SYNCED_TOGETHER_MOST]; /* not synced yet */
     size_t written_count;
 };
 
@@ -84,16 +84,17 @@ static bool open_file(const struct staging *staging, const struct output *output
         return err_errno(err, ERR_LOCAL, errno, "cannot create it");
     if (!file_drop_acl(fd, err))
         return false;
-    /* Both before the content, and the mode first: afterwards it is not ours to change. */
+    /* Both before the content. The mode comes first: after fchown(2) the file may no longer be ours
+     * to chmod. */
     if (fchmod(fd, output->mode) != 0)
         return err_errno(err, ERR_LOCAL, errno, "cannot set its mode");
     if ((output->owner != OWNER_UNCHANGED || output->group != OWNER_UNCHANGED) &&
         fchown(fd, (uid_t)output->owner, (gid_t)output->group) != 0) {
-        err_errno(err, ERR_LOCAL, errno, "cannot give it to its owner");
+        err_errno(err, ERR_LOCAL, errno, "cannot set its owner");
         return err->errnum == EPERM &&
-               err_append(err, "; that takes CAP_CHOWN (AmbientCapabilities=CAP_CHOWN "
-                               "CAP_DAC_READ_SEARCH), or an agent of the owner's "
-                               "(leafd@USER.service)");
+               err_append(
+                   err, "; leafd needs CAP_CHOWN for that (AmbientCapabilities=CAP_CHOWN "
+                        "CAP_DAC_READ_SEARCH); or run an agent as the owner (leafd@USER.service)");
     }
     *ret_fd = take_fd(&fd);
     return true;
@@ -112,16 +113,15 @@ static bool write_parts(int fd, const struct output_part *parts, size_t count,
     return digest_hex(&digest, digest_to, err);
 }
 
-/* What else can be said of a file, in front of what went wrong with it. */
+/* Puts the file and its directory before the error's text. */
 static bool fail_with(const struct staging *staging, const char *name, struct err *err)
 {
     return err_wrap(err, "%s in %s", name, staging->cert->directory);
 }
 
 /*
- * Syncs and closes what was written: one after another when all have their content, since most file
- * systems bring all of them to the disk with the first. A failed fsync or close is final: the
- * caller drops the generation.
+ * Syncs and closes the files, when all have their content: most file systems write all of them with
+ * the first fsync. After a failed fsync or close the caller drops the generation.
  */
 static bool finish_files(struct staging *staging, struct err *err)
 {
@@ -139,7 +139,7 @@ static void leave_files(struct staging *staging)
     close_fd(&staging->fd);
 }
 
-/* Makes one file with all its content, which is to be synced. */
+/* Creates a file and writes its content; finish_files syncs it. */
 static bool write_file(struct staging *staging, const struct output *output,
                        const struct output_part *parts, size_t count,
                        char digest_to[static DIGEST_HEX_BYTES], struct err *err)
@@ -186,7 +186,7 @@ static bool write_record(struct staging *staging, const struct issued *issued, s
                       err);
 }
 
-/* The generation becomes readable for its consumers, and durable, in that order. */
+/* Makes the generation durable and opens its directory to the consumers, in this order. */
 static bool seal(struct staging *staging, struct err *err)
 {
     if (!finish_files(staging, err))

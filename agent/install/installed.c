@@ -19,7 +19,7 @@
 
 enum { OUTPUT_MOST_BYTES = 256 * 1024 };
 
-/* Notes the first thing that is wrong; a worse health goes on top of a better one. */
+/* Stores the reason if the new health is worse than the previous one. */
 __attribute__((format(printf, 3, 4))) static void
 note(struct installed *installed, enum installed_health health, const char *format, ...)
 {
@@ -39,7 +39,7 @@ struct reading {
     struct installed *installed;
     int fd;
     bool glance;
-    struct secret password; /* of keystores; empty if it is not needed, or cannot be read now */
+    struct secret password; /* of keystores; empty: not needed, or not readable now */
 };
 
 __attribute__((format(printf, 2, 3))) static void note_spoiled(struct installed *installed,
@@ -55,7 +55,7 @@ __attribute__((format(printf, 2, 3))) static void note_spoiled(struct installed 
     note(installed, INSTALLED_DAMAGED, "%s", why);
 }
 
-/* The record is the last to be written of a generation, and nothing of it is written again. */
+/* The record is written last, and no file of a generation is written after it. */
 static bool is_younger_than_record(const struct reading *reading, const char *name)
 {
     struct stat file, record;
@@ -81,7 +81,7 @@ static bool exposes(const struct output *output, mode_t mode)
     return content_holds_key(output->content) && (mode & ~output->mode & (S_IRGRP | S_IROTH)) != 0;
 }
 
-/* Goes before whatever else is wrong: a key that others have read is for a person to replace. */
+/* Replaces any other reason: an operator must decide about a key that others may have read. */
 __attribute__((format(printf, 2, 3))) static void note_exposed(struct installed *installed,
                                                                const char *format, ...)
 {
@@ -100,13 +100,13 @@ static void check_mode(struct installed *installed, const struct output *output,
     if (exposes(output, about->st_mode))
         note_exposed(installed,
                      "the mode of %s was changed to %04o, and others may have read the key in it; "
-                     "if they were not to, revoke the certificate",
+                     "if they should not have, revoke the certificate",
                      output->name, (unsigned)about->st_mode & 07777);
-    /* Whom a list names beside owner and group does not show in the mode. */
+    /* The mode does not show the users that an access control list names. */
     else if (content_holds_key(output->content) && file_has_acl(fd))
         note_exposed(installed,
-                     "%s has an access control list, and whom it names may have read the key; if "
-                     "they were not to, revoke the certificate",
+                     "%s has an access control list, and the users in it may have read the key; if "
+                     "they should not have, revoke the certificate",
                      output->name);
     else if ((about->st_mode & 07777) != output->mode)
         note(installed, INSTALLED_DAMAGED, "the mode of %s was changed", output->name);
@@ -115,7 +115,7 @@ static void check_mode(struct installed *installed, const struct output *output,
         note(installed, INSTALLED_DAMAGED, "the owner of %s was changed", output->name);
 }
 
-/* Whether the file holds what was written. */
+/* Whether the file has the content that was written. */
 static bool check_file(const struct reading *reading, const struct record_file *file)
 {
     CLEANUP(bytes_free) struct bytes bytes = {.limit = OUTPUT_MOST_BYTES};
@@ -127,7 +127,7 @@ static bool check_file(const struct reading *reading, const struct record_file *
     struct stat about;
     struct err err;
 
-    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): there are as many as are counted */
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): file_count counts them */
     if (!set_file_open(reading->fd, file->output.name, &fd, &err) ||
         !file_read(fd, file->output.name, &bytes, &err)) {
         note_unread(reading, file->output.name, &err);
@@ -138,13 +138,13 @@ static bool check_file(const struct reading *reading, const struct record_file *
     if (!is_as_written)
         note_spoiled(installed, "%s was changed", file->output.name);
     if (fstat(fd, &about) != 0)
-        note_spoiled(installed, "%s cannot be looked at", file->output.name);
+        note_spoiled(installed, "cannot read the attributes of %s", file->output.name);
     else
         check_mode(installed, &file->output, fd, &about);
     return is_as_written;
 }
 
-/* Of an output, which may belong to its consumer: what it holds is held against the record. */
+/* Reads an output. It may belong to its consumer, so its content is compared with the record. */
 static bool read_output(int generation_fd, const char *name, struct bytes *bytes, struct err *err)
 {
     CLEANUP(close_fd) int fd = -1;
@@ -152,8 +152,8 @@ static bool read_output(int generation_fd, const char *name, struct bytes *bytes
     return set_file_open(generation_fd, name, &fd, err) && file_read(fd, name, bytes, err);
 }
 
-/* Whether the password is still that of the keystores. All of a generation were made with one, and
- * trying it takes milliseconds. */
+/* Whether the password still opens the keystores. All keystores of a generation have the same one,
+ * and trying it takes milliseconds. */
 static bool check_password(const struct reading *reading)
 {
     CLEANUP(bytes_free) struct bytes bytes = {.limit = OUTPUT_MOST_BYTES};
@@ -179,7 +179,7 @@ static bool same_output(const struct output *a, const struct output *b)
            a->owner == b->owner && a->group == b->group;
 }
 
-/* Whether the generation holds just the files that the section wants. */
+/* Whether the generation holds exactly the files that the section asks for. */
 static void compare_outputs(struct installed *installed, const struct cert_config *cert)
 {
     const struct record *record = &installed->record;
@@ -188,19 +188,20 @@ static void compare_outputs(struct installed *installed, const struct cert_confi
 
     installed->has_other_files = record->file_count != cert->outputs.count;
     if (installed->has_other_files)
-        note(installed, INSTALLED_UNWANTED, "the section wants other files");
+        note(installed, INSTALLED_UNWANTED, "the section asks for other files");
     for (size_t i = 0; i < record->file_count && i < cert->outputs.count; i++)
         if (!same_output(&record->files[i].output, &cert->outputs.items[i])) {
             installed->has_other_files = true;
-            note(installed, INSTALLED_UNWANTED, "the section wants %s otherwise",
+            note(installed, INSTALLED_UNWANTED,
+                 "the section asks for another content, mode or owner of %s",
                  cert->outputs.items[i].name);
         }
     if (record->formats != NULL &&
         (!record_formats(cert, formats, &err) || strcmp(formats, record->formats) != 0))
-        note(installed, INSTALLED_UNWANTED, "the section wants files in other formats");
+        note(installed, INSTALLED_UNWANTED, "the section asks for files in other formats");
 }
 
-/* The file of the record from which the key is read with the least trouble, or NULL. */
+/* The file from which the key is easiest to read, or NULL. */
 static const struct record_file *key_file(const struct record *record)
 {
     static const enum content contents[] = {CONTENT_KEY, CONTENT_COMBINED, CONTENT_BUNDLE,
@@ -252,9 +253,9 @@ static bool read_key(int generation_fd, const struct record *record, const struc
 }
 
 /*
- * Key and certificate must belong together. They did when the record was written, and with the file
- * as it was written then they still do; so the key is decoded only where the file is another. What
- * is locked in for now is judged by its digest.
+ * Whether key and certificate belong together. They did when the record was written. So the key is
+ * decoded only if its file has changed. A keystore whose password cannot be read now is judged by
+ * its digest only.
  */
 static void check_key(const struct reading *reading)
 {
@@ -270,7 +271,7 @@ static void check_key(const struct reading *reading)
         note(reading->installed, INSTALLED_NOTHING, "%s", err.text);
 }
 
-/* Opens the generation and reads its record, believing neither if others may have made them. */
+/* Opens the generation and reads its record. Fails if other users may have made either. */
 static bool open_generation(int set_fd, const char *name, int *ret_fd, struct arena *arena,
                             struct record *ret_record, struct err *err)
 {
@@ -286,7 +287,7 @@ static bool open_generation(int set_fd, const char *name, int *ret_fd, struct ar
     return true;
 }
 
-/* Notes that nothing of use is there; what others left is for a person to know. */
+/* Stores that no usable generation is there. */
 static void note_nothing(struct installed *installed, const struct err *err)
 {
     installed->is_foreign = err->errnum == EPERM;
@@ -301,7 +302,7 @@ static void read_files(int generation_fd, const struct cert_config *cert, bool g
     bool has_key = key != NULL;
     struct err err;
 
-    /* A password that cannot be read now is for the next staging to tell of. */
+    /* A password file that cannot be read is reported by the next staging. */
     if (!glance)
         (void)output_password(cert, &reading.password, &err);
     compare_outputs(installed, cert);
@@ -316,7 +317,7 @@ static void read_files(int generation_fd, const struct cert_config *cert, bool g
     secret_wipe(&reading.password);
 }
 
-/* Reads the generation that ret_installed names. */
+/* Reads the generation installed->generation. */
 static void read_named(int set_fd, const struct cert_config *cert, bool glance,
                        struct installed *installed)
 {
@@ -371,10 +372,11 @@ bool installed_record(int set_fd, struct arena *arena, struct record *ret_record
            open_generation(set_fd, name, &fd, arena, ret_record, err);
 }
 
-/* -- what can be seen without reading -------------------------------------------------------------
+/* -- the digest of the files' attributes ----------------------------------------------------------
  */
 
-/* `lasts` is false for what leafd itself writes to all the time. */
+/* `lasts` is false for entries that leafd itself changes often; then sizes and times are left
+ * out. */
 static void add_stat(struct digest *digest, int dir_fd, const char *path, bool lasts)
 {
     struct stat about = {0};
@@ -454,12 +456,14 @@ static bool copy_record(const struct record *record, struct issued *issued, stru
     return certificate_read(leaf_pem, &issued->arena, &issued->leaf, err);
 }
 
-/* Files of other owners would give another section's key to whoever exchanged the sets. */
+/* Files with other owners could give the key to the consumer of another section, if an attacker
+ * exchanged two sets. */
 static bool may_recover(const struct installed *installed, const struct cert_config *cert,
                         struct err *err)
 {
     return !installed->has_other_files || record_is_of(&installed->record, cert) ||
-           err_set(err, ERR_LOCAL, "the set was made for [cert %s], whose key goes to no other",
+           err_set(err, ERR_LOCAL,
+                   "the set was made for [cert %s], and no other section gets its key",
                    installed->record.cert);
 }
 
@@ -513,7 +517,7 @@ void installed_free(struct installed *installed)
     *installed = (struct installed){0};
 }
 
-/* -- what others put there ------------------------------------------------------------------------
+/* -- files of other users -------------------------------------------------------------------------
  */
 
 static bool tells_something(const char *name)
@@ -558,7 +562,7 @@ static bool find(int set_fd, bool remove, struct err *ret_what)
 
         if (!tells_something(entry->d_name) || !is_foreign(&trust, set_fd, entry->d_name, &what))
             continue;
-        /* The certificate itself goes before what is noted about it. */
+        /* ..data is the one to report: it decides which certificate is published. */
         if (!found || strcmp(entry->d_name, publish_data_name) == 0)
             *ret_what = what;
         found = true;

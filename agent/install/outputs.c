@@ -24,7 +24,7 @@ static json_t *texts(const struct text_list *list)
     return array;
 }
 
-/* The content `metadata`, whose fields leafd.ini(5) lists. */
+/* The content `metadata`; leafd.ini(5) lists its fields. */
 static char *metadata_text(const struct cert_config *cert, const struct issued *issued)
 {
     const struct certificate_facts *leaf = &issued->leaf;
@@ -93,7 +93,7 @@ static bool make_stores(const struct cert_config *cert, const EVP_PKEY *key,
            make_truststore(cert, &lock, source, err);
 }
 
-/* The forms of the key that are not the PKCS#8 PEM which is there already. */
+/* Makes the other forms of the key; PKCS#8 PEM is there already. */
 static bool make_key_forms(const struct cert_config *cert, const EVP_PKEY *key,
                            struct output_source *source, struct err *err)
 {
@@ -123,7 +123,7 @@ static bool make_rest(const struct cert_config *cert, struct output_source *sour
     return source->metadata != NULL || err_memory(err);
 }
 
-/* Decoding takes OpenSSL 3 longer than all else that is done for a certificate. */
+/* Decoding the key takes OpenSSL 3 longer than all other work for a certificate. */
 static bool wants_key_decoded(const struct cert_config *cert)
 {
     return cert->key_encoding == KEY_TRADITIONAL || config_output(cert, CONTENT_KEY_DER) != NULL ||
@@ -258,7 +258,7 @@ static void sds_ca(struct parts *parts, const struct output_source *source)
 
 enum { PIECES_MOST = 3 };
 
-/* What each content is made of, in this order. */
+/* The parts of each content, in order. */
 static piece *const pieces[CONTENT_COUNT][PIECES_MOST] = {
     [CONTENT_CERTIFICATE] = {leaf},
     [CONTENT_CHAIN] = {chain},
@@ -286,7 +286,7 @@ size_t output_parts(const struct output_source *source, enum content content,
     return list.count;
 }
 
-/* -- for Envoy: SDS from the file system ----------------------------------------------------------
+/* -- files for Envoy's SDS ------------------------------------------------------------------------
  */
 
 #define RESOURCE                                                                                   \
@@ -294,8 +294,9 @@ size_t output_parts(const struct output_source *source, enum content content,
     "- \"@type\": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret\n"          \
     "  name: %s\n"
 
-/* Whether YAML has the character at the start of this UTF-8 in a text, and as no line break: YAML
- * 1.2 section 5.1, and of YAML 1.1 NEL, LS and PS. What is below a space JSON writes otherwise. */
+/* Whether the UTF-8 character at `at` may stand in a quoted YAML text and is no line break: YAML
+ * 1.2 section 5.1; in YAML 1.1 NEL, LS and PS are line breaks. JSON escapes characters below a
+ * space. */
 static bool yaml_has(const char *at)
 {
     static const char *const odd[] = {"\x7f",         "\xe2\x80\xa8", "\xe2\x80\xa9",
@@ -304,11 +305,10 @@ static bool yaml_has(const char *at)
     for (size_t i = 0; i < sizeof odd / sizeof *odd; i++)
         if (text_starts(at, odd[i]) != NULL)
             return false;
-    return at[0] != '\xc2' || (unsigned char)at[1] >= 0xa0; /* C1, U+0080 to U+009F */
+    return at[0] != '\xc2' || (unsigned char)at[1] >= 0xa0; /* not U+0080 to U+009F (C1) */
 }
 
-/* A text in double quotes, as JSON and therefore YAML writes it; NULL if it is not UTF-8, or not
- * printable. */
+/* The text in double quotes, valid in JSON and YAML; NULL if it is not UTF-8 or not printable. */
 static char *quote(const char *text)
 {
     json_auto_t *string = json_string(text);
@@ -319,7 +319,7 @@ static char *quote(const char *text)
     return json_text(string, JSON_ENCODE_ANY);
 }
 
-/* The visible path of the set's file with that content, quoted. */
+/* The visible path of the set's file with that content, in quotes. */
 static char *quote_path(const struct cert_config *cert, enum content content)
 {
     const struct output *output = config_output(cert, content);
@@ -332,7 +332,7 @@ static char *quote_path(const struct cert_config *cert, enum content content)
     return quote(path);
 }
 
-/* Ends both: `written` is what asprintf said of *text. */
+/* Checks the result of asprintf, which leaves *text undefined when it fails. */
 static bool finish(int written, char **text, struct err *err)
 {
     if (written >= 0)

@@ -20,7 +20,7 @@ static const char link_new_suffix[] = ".leafd-new";
 
 enum what_is_there { NOTHING, OUR_LINK, OTHER_LINK, NO_LINK };
 
-/* What stands at a name; a link's target goes into `target`. */
+/* What kind of entry has the name; the target of a link is written to `target`. */
 static enum what_is_there look(int dir_fd, const char *name, char target[static PATH_MAX])
 {
     ssize_t length = readlinkat(dir_fd, name, target, PATH_MAX - 1);
@@ -70,7 +70,7 @@ void publish_leave_only(int set_fd)
         generation_sweep(set_fd, current, "", "");
 }
 
-/* Not every file system knows flags: rename(2), EINVAL. */
+/* Some file systems do not support flags: rename(2), EINVAL. */
 static bool rename_with(int dir_fd, const char *fresh, const char *name, unsigned flags)
 {
     return renameat2(dir_fd, fresh, dir_fd, name, flags) == 0 ||
@@ -81,7 +81,7 @@ static bool rename_with(int dir_fd, const char *fresh, const char *name, unsigne
 static bool replace_link(int dir_fd, const char *name, const char *fresh, const char *target,
                          unsigned flags, struct err *err)
 {
-    /* A link of that name is left only by a crash: AtomicWriter fails on it for good, we do not. */
+    /* A crash may have left a link of that name. Kubernetes' AtomicWriter fails on it for ever. */
     if (!file_make_way(dir_fd, fresh, err))
         return false;
     if (symlinkat(target, dir_fd, fresh) != 0)
@@ -104,8 +104,8 @@ static bool check_name(int set_fd, const char *directory, const char *name,
     if (there == NOTHING || there == OUR_LINK)
         return true;
     return err_set(err, ERR_LOCAL,
-                   "%s/%s is not of leafd's making and is not replaced; move it away, or name "
-                   "another file or directory",
+                   "%s/%s was not made by leafd and is not replaced; move it away, or name another "
+                   "file or directory",
                    directory, name);
 }
 
@@ -119,8 +119,8 @@ bool publish_check(int set_fd, const struct cert_config *cert, struct err *err)
             return false;
     if (fstatat(set_fd, publish_data_name, &about, AT_SYMLINK_NOFOLLOW) == 0 &&
         !S_ISLNK(about.st_mode))
-        return err_set(err, ERR_LOCAL, "%s/%s is no symbolic link; move it away", cert->directory,
-                       publish_data_name);
+        return err_set(err, ERR_LOCAL, "%s/%s is not a symbolic link; move it away",
+                       cert->directory, publish_data_name);
     return true;
 }
 
@@ -147,7 +147,7 @@ static bool is_output(const struct cert_config *cert, const char *name)
     return false;
 }
 
-/* Visible names that lead into ..data and that no file line wants any more. */
+/* Removes visible names that lead into ..data and belong to no file line any more. */
 static void remove_stale_names(int set_fd, const struct cert_config *cert, bool *ret_changed)
 {
     CLEANUP(close_directory) DIR *entries = file_list_at(set_fd, ".");
@@ -165,10 +165,10 @@ static void remove_stale_names(int set_fd, const struct cert_config *cert, bool 
     }
 }
 
-/* -- links elsewhere ------------------------------------------------------------------------------
+/* -- links outside the set ------------------------------------------------------------------------
  */
 
-/* Whether the link is made already, or its place is ours to take. */
+/* Whether the link exists already (*ret_made), or may be made or replaced. */
 static bool check_link(int dir_fd, const char *name, const struct cert_config *cert,
                        const struct outside_link *link, const char *wanted, bool *ret_made,
                        struct err *err)
@@ -180,13 +180,13 @@ static bool check_link(int dir_fd, const char *name, const struct cert_config *c
     *ret_made = there == OTHER_LINK && strcmp(target, wanted) == 0;
     if (*ret_made || there == NOTHING || (there == OTHER_LINK && rest != NULL && rest[0] == '/'))
         return true;
-    return err_set(err, ERR_LOCAL,
-                   "%s is not of leafd's making and is not replaced; move it away, or change the "
-                   "link line",
-                   link->path);
+    return err_set(
+        err, ERR_LOCAL,
+        "%s was not made by leafd and is not replaced; move it away, or change the link line",
+        link->path);
 }
 
-/* Nothing is made or replaced where others could have led the path to. */
+/* Refuses a path that other users could redirect. */
 static bool place_link(const struct cert_config *cert, const struct outside_link *link,
                        const char *wanted, bool only_check, struct err *err)
 {
@@ -200,7 +200,7 @@ static bool place_link(const struct cert_config *cert, const struct outside_link
     if (!trust_open_parent(&trust, link->path, &dir_fd, &name, err))
         return (only_check && err->errnum == ENOENT) || err_wrap(err, "the link %s", link->path);
     snprintf(fresh, sizeof fresh, "%.200s%s", name, link_new_suffix);
-    /* Others may add files there, and what appears from now on is not replaced either. */
+    /* Others may add files there, so an entry that appears from now on is not replaced either. */
     flags = look(dir_fd, name, target) == NOTHING ? RENAME_NOREPLACE : 0;
     return check_link(dir_fd, name, cert, link, wanted, &made, err) &&
            (made || only_check || replace_link(dir_fd, name, fresh, wanted, flags, err));
@@ -241,7 +241,7 @@ bool publish_links(const struct cert_config *cert, struct err *err)
 {
     bool made = true;
 
-    /* One that fails does not keep the others from being made; the first failure is told. */
+    /* A failure does not prevent the other links; the first failure is returned. */
     for (size_t i = 0; i < cert->links.count; i++) {
         struct err why;
 
@@ -251,7 +251,7 @@ bool publish_links(const struct cert_config *cert, struct err *err)
     return made;
 }
 
-/* -- looking only ---------------------------------------------------------------------------------
+/* -- checking -------------------------------------------------------------------------------------
  */
 
 static bool leads_to(int dir_fd, const char *path, const char *wanted)
@@ -290,7 +290,7 @@ bool publish_stands(int set_fd, const struct cert_config *cert, struct err *err)
     return true;
 }
 
-/* -- making them ----------------------------------------------------------------------------------
+/* -- publishing -----------------------------------------------------------------------------------
  */
 
 static bool sync_directory(int set_fd, const struct cert_config *cert, struct err *err)
@@ -309,7 +309,7 @@ static bool make_names(int set_fd, const struct cert_config *cert, struct err *e
     return !changed || sync_directory(set_fd, cert, err);
 }
 
-/* What can wait until the generation is in place. */
+/* Work that can wait until the generation is published. */
 static bool tidy_names(int set_fd, const struct cert_config *cert, struct err *err)
 {
     bool changed = false;
@@ -332,8 +332,8 @@ bool publish_swap(int set_fd, const struct cert_config *cert, const char *genera
         return false;
     if (!publish_current(set_fd, ret_previous, &why))
         ret_previous[0] = '\0';
-    /* Names that lead nowhere yet: with the rename all files of a first generation appear at once.
-     */
+    /* New names lead nowhere until ..data is renamed, so that all files of a first generation
+     * appear at once. */
     if (!make_names(set_fd, cert, err))
         return false;
     if (!replace_link(set_fd, publish_data_name, data_new, generation, 0, err))
@@ -341,7 +341,7 @@ bool publish_swap(int set_fd, const struct cert_config *cert, const char *genera
     return sync_directory(set_fd, cert, err) && tidy_names(set_fd, cert, err);
 }
 
-/* -- what is published was revoked ----------------------------------------------------------------
+/* -- the mark of a revoked generation -------------------------------------------------------------
  */
 
 enum { MARK_MOST_BYTES = 128 };

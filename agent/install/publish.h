@@ -5,9 +5,10 @@
  *     tls.key -> ..data/tls.key
  *     ..data  -> ..2026_11_20_21_28_38.4f2a91
  *
- * Kubernetes' layout, which every watcher of files knows. Renaming a new ..data over the old one is
- * the moment in which the set changes; before it the old set is whole, after it the new one. The
- * visible names are made first, so that the files of a first generation appear together as well.
+ * This is the layout of Kubernetes volumes, which programs that watch files support. A new link
+ * ..data is renamed over the old one: before the rename a consumer sees the complete old
+ * generation, after it the complete new one. The visible names are made before the rename, so that
+ * the files of a first generation also appear together.
  */
 #ifndef LEAFD_INSTALL_PUBLISH_H
 #define LEAFD_INSTALL_PUBLISH_H
@@ -21,97 +22,100 @@
 extern const char publish_data_name[];
 
 /*
- * publish_check - whether every visible name is ours to take
+ * publish_check - whether every visible name is free, or a link that leafd made
  *
- * A file of somebody else's at such a name is never replaced: class local, with the name.
+ * leafd never replaces a file of others. Fails with class local and names the file.
  */
 bool publish_check(int set_fd, const struct cert_config *cert, struct err *err);
 
 /*
- * publish_swap - makes `generation` the published one, durably
+ * publish_swap - publishes `generation`, durably
  *
- * Heals what an interrupted swap left, makes the visible names, and removes visible names of ours
- * that the section does not want any more. Gives the name of the generation
- * that was published before, "" if there was none. Blocks on the disk. Fails with class local;
- * until the rename no file has changed.
+ * Repairs what an interrupted call left, makes the visible names, renames ..data, and removes
+ * visible names that the section no longer asks for. *ret_previous is the name of the previously
+ * published generation, "" if there was none. Blocks on the disk. Fails with class local; if that
+ * is before the rename, the visible files are unchanged.
  */
 bool publish_swap(int set_fd, const struct cert_config *cert, const char *generation,
                   char ret_previous[static GENERATION_NAME_BYTES], struct err *err);
 
-/* publish_names - makes the visible names for what is published already; class local */
+/* publish_names - makes the visible names of the published generation; fails with class local */
 bool publish_names(int set_fd, const struct cert_config *cert, struct err *err);
 
-/* publish_check_links - whether every link elsewhere can be made: class local, with the path */
+/* publish_check_links - whether every `link` line can be carried out; fails with class local and
+ * names the path */
 bool publish_check_links(const struct cert_config *cert, struct err *err);
 
-/* publish_may_link - whether nobody but root and the user may exchange the link; class local if
- * not. One whose directory is not there, or may not be looked at, is nobody's. */
+/* publish_may_link - whether only root and the user can exchange the link; fails with class local
+ * if others can. Succeeds if the link's directory does not exist or may not be read. */
 bool publish_may_link(const struct outside_link *link, uid_t user, struct err *err);
 
 /*
- * publish_links - makes the links elsewhere
+ * publish_links - makes the links of the `link` lines, outside the set
  *
- * Makes all that it can and fails with the first that it cannot, class local. The set is published
- * with and without them.
+ * Makes as many as possible, and fails with class local and the first failure. The set is published
+ * in either case.
  */
 bool publish_links(const struct cert_config *cert, struct err *err);
 
-/* publish_name_stands - whether that visible name leads where leafd made it lead; class local if
- * not */
+/* publish_name_stands - whether the visible name leads into ..data as leafd made it; fails with
+ * class local if not */
 bool publish_name_stands(int set_fd, const char *name, struct err *err);
 
 /*
- * publish_stands - whether every visible name, and every link elsewhere, leads to where it should
+ * publish_stands - whether all visible names and all links lead to the set
  *
- * A link whose place may not be looked at is taken for good. Class local, with what is wrong.
+ * A link in a directory that may not be read counts as correct. Fails with class local and names
+ * the first one that is wrong.
  */
 bool publish_stands(int set_fd, const struct cert_config *cert, struct err *err);
 
 /*
- * publish_may_be - whether a generation is the published one, or may be
+ * publish_may_be - whether the generation is the published one, or may be
  *
- * True as well if it cannot be told: what may be published is never removed.
+ * True if ..data cannot be read: a generation that may be published is never removed.
  */
 bool publish_may_be(int set_fd, const char *generation);
 
 /*
- * publish_leave_only - removes every generation but the published one; nothing while that is not
- * known
+ * publish_leave_only - removes all generations except the published one; none if ..data cannot be
+ * read
  */
 void publish_leave_only(int set_fd);
 
 /*
  * publish_current - the name of the published generation
  *
- * Fails with class local if there is none of ours, and errnum EPERM if somebody else may have made
- * the link that tells it.
+ * Fails with class local if ..data is missing or wrong; errnum is EPERM if other users may have
+ * made the link.
  */
 bool publish_current(int set_fd, char ret_name[static GENERATION_NAME_BYTES], struct err *err);
 
-/* -- what is published was revoked ----------------------------------------------------------------
+/* -- the mark of a revoked generation -------------------------------------------------------------
  *
- * "..revoked" in the set's directory holds the name of the generation and, on a second line,
- * whether nobody wants another certificate (`leafd revoke --no-reissue`). `leafd revoke` writes it;
- * the agent sees it at once (inotify), at its next look or at its next start. It means nothing as
- * soon as another generation is published.
+ * "..revoked" in the set's directory holds the name of the generation, and a second line if it is
+ * not to be replaced (`leafd revoke --no-reissue`). `leafd revoke` writes it. The agent notices it
+ * by inotify, at its next check of the files or at its next start. It has no meaning once another
+ * generation is published.
  */
 
 enum revocation {
     REVOCATION_NONE,
     REVOCATION_REPLACED, /* revoked, and to be replaced */
-    REVOCATION_FINAL     /* revoked, and not to be replaced until somebody asks for it */
+    REVOCATION_FINAL     /* revoked, and not to be replaced until the operator asks for it */
 };
 
 extern const char revoked_mark_name[];
 
-/* revoked_mark_write - marks the generation; fails with class local */
+/* revoked_mark_write - marks the generation; blocks on the disk; fails with class local */
 bool revoked_mark_write(int set_fd, const char *generation, enum revocation revocation,
                         struct err *err);
 
-/* revoked_mark_read - what the mark says of the generation; nothing if others may write the mark */
+/* revoked_mark_read - what the mark says about the generation; REVOCATION_NONE if others may write
+ * the mark */
 enum revocation revoked_mark_read(int set_fd, const char *generation);
 
-/* revoked_mark_clear - removes the mark, whatever it says; none is fine */
+/* revoked_mark_clear - removes the mark; a missing one is fine */
 void revoked_mark_clear(int set_fd);
 
 #endif

@@ -11,7 +11,7 @@
 
 const char record_name[] = "..record";
 
-/* Version 1 knew neither old CA certificates nor formats, and reads as one without. */
+/* Version 1 has no old CA certificates and no formats. */
 enum { RECORD_VERSION = 2, RECORD_OLDEST_VERSION = 1 };
 
 static struct request_facts request_of(const struct cert_config *cert)
@@ -30,7 +30,7 @@ bool record_is_of(const struct record *record, const struct cert_config *cert)
     return strcmp(record->cert, cert->name) == 0;
 }
 
-/* What differs first, in words that follow "the"; NULL if nothing does. */
+/* The first difference, in words that follow "the"; NULL: none. */
 static const char *first_difference(const struct request_facts *published,
                                     const struct request_facts *wanted)
 {
@@ -98,7 +98,7 @@ static json_t *list_json(const struct text_list *list)
     return array;
 }
 
-/* Adds the names to the object, which is freed if they cannot be; NULL is none. */
+/* Adds the names to the object, which it frees on failure and which may be NULL. */
 static json_t *with_names(json_t *object, const struct names *names)
 {
     json_auto_t *added =
@@ -143,7 +143,7 @@ void record_request_mark(const struct cert_config *cert, char to[static REQUEST_
     snprintf(to, REQUEST_MARK_BYTES, "%.*s", REQUEST_MARK_BYTES - 1, digest);
 }
 
-/* What the certificate says, so that nobody has to decode it again. */
+/* The facts of the certificate, so that it need not be decoded again. */
 static json_t *leaf_json(const struct issued *issued)
 {
     const struct certificate_facts *leaf = &issued->leaf;
@@ -207,7 +207,8 @@ char *record_text(const struct cert_config *cert, const struct issued *issued,
                         formats, "request", request_json(cert), "files", files_json(cert, digests))
             : NULL;
 
-    /* A part that could not be allocated makes the pack fail, or is missing: never write that. */
+    /* If memory ran out, json_pack fails, or parts are missing: such a record must not be
+     * written. */
     if (json_object_size(record) != 13 ||
         json_array_size(json_object_get(record, "files")) != cert->outputs.count ||
         json_array_size(json_object_get(record, "old_cas")) != issued->old_ca_count)
@@ -218,7 +219,7 @@ char *record_text(const struct cert_config *cert, const struct issued *issued,
 /* -- reading --------------------------------------------------------------------------------------
  */
 
-/* What a text holds, as it stands there: numbers are int64_t in JSON. */
+/* The members of the JSON as they are read; JSON numbers are int64_t. */
 struct read_request {
     const char *pki_mount, *pki_role, *issuer;
     bool key_from_ca;
@@ -250,13 +251,12 @@ struct read_record {
     int64_t version, issued_s, end_s;
     struct record record;
     struct read_leaf leaf;
-    bool
-        has_leaf; /* the record tells what the certificate says; those of earlier releases do not */
+    bool has_leaf; /* the record holds the certificate's facts; those of earlier releases do not */
 };
 
 #define MEMBER(kind, type, name, field)                                                            \
     name, JSON_MEMBER_##kind, true, offsetof(struct type, field), sizeof((struct type *)NULL)->field
-/* What records of earlier releases lack. */
+/* A member that records of earlier releases lack. */
 #define NEWER(kind, type, name, field)                                                             \
     name, JSON_MEMBER_##kind, false, offsetof(struct type, field), 0
 #define NAMES(type, names)                                                                         \
@@ -374,7 +374,7 @@ static bool read_old_cas(struct json_scan *scan, void *field)
     return json_scan_items(scan, read_old_ca, field);
 }
 
-/* One that is wrong tells nothing: the certificate itself does then. */
+/* A damaged member is ignored; the certificate is decoded then. */
 static bool read_leaf_facts(struct json_scan *scan, void *field)
 {
     static const struct json_member members[] = {
@@ -414,7 +414,7 @@ static const struct json_member record_members[] = {
     {0},
 };
 
-/* Records of earlier releases do not say it, but hold the path that tells it. */
+/* Records of earlier releases have no `end`, which is then computed from the path. */
 static void take_end(struct record *record, int64_t end_s)
 {
     const struct validity *leaf = &record->leaf.validity;
@@ -426,7 +426,7 @@ static void take_end(struct record *record, int64_t end_s)
     record->end_s = duration_shorter(record->end_s, leaf->not_after);
 }
 
-/* What the record tells of the certificate, if it is of this one; else what it says itself. */
+/* Uses the recorded facts if they are of this certificate; else decodes the certificate. */
 static bool take_leaf(struct read_record *read, struct arena *arena, struct err *err)
 {
     struct record *record = &read->record;
@@ -442,7 +442,7 @@ static bool take_leaf(struct read_record *read, struct arena *arena, struct err 
     }
     if (certificate_read(record->leaf_pem, arena, &record->leaf, err))
         return true;
-    err->kind = ERR_LOCAL; /* it was sound when the CA sent it */
+    err->kind = ERR_LOCAL; /* it was valid when the CA sent it */
     return err_wrap(err, "the record is damaged");
 }
 

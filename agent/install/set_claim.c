@@ -18,25 +18,25 @@
 
 enum {
     TRIES = 5,
-    MAPPED_BYTES = 1,      /* the kernel makes a page of it; nothing is ever read from it */
-    MAPPINGS_MOST = 32768, /* half of what a process may have by default: vm.max_map_count */
-    LEAVES_MS = 800,       /* the longest single wait for a section of ours to leave */
-    FILES_OF_ONE = 2       /* descriptors of a claim that no mapping keeps */
+    MAPPED_BYTES = 1,      /* the kernel maps a whole page, which is never read */
+    MAPPINGS_MOST = 32768, /* half of the default of vm.max_map_count */
+    LEAVES_MS = 800,       /* the longest single wait for another section of this process */
+    FILES_OF_ONE = 2       /* descriptors of a claim without a mapping */
 };
 
 static const char lock_name[] = "..lock";
 
 struct set_claim {
     atomic_uint shares;
-    dev_t device, lock_device; /* which differ on overlayfs */
+    dev_t device, lock_device; /* they differ on overlayfs */
     ino_t directory, lock;
-    void *mapping;       /* of the lock; NULL: the descriptors keep it */
-    int set_fd, lock_fd; /* -1 where the mapping keeps it */
+    void *mapping;       /* of the lock; NULL: the descriptors hold it */
+    int set_fd, lock_fd; /* -1 if the mapping holds the lock */
 };
 
 static atomic_uint mappings, kept_files;
 
-/* -- taking it ------------------------------------------------------------------------------------
+/* -- taking the lock ------------------------------------------------------------------------------
  */
 
 static int open_lock(int set_fd, int flags)
@@ -44,13 +44,13 @@ static int open_lock(int set_fd, int flags)
     return openat(set_fd, lock_name, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
 }
 
-/* Whether nobody but this user and root can open it. */
+/* Whether only this user and root can open it. */
 static bool is_closed(const struct stat *about, uid_t user)
 {
     return S_ISREG(about->st_mode) && about->st_uid == user && (about->st_mode & 077) == 0;
 }
 
-/* Whether there is no lock, though the set has been used. */
+/* Whether the lock is missing from a set that was published. */
 static bool lacks_lock(int set_fd)
 {
     struct stat about;
@@ -59,21 +59,21 @@ static bool lacks_lock(int set_fd)
            fstatat(set_fd, publish_data_name, &about, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* Whether an agent works there although nothing is locked that only an agent could lock. */
+/* Whether an agent works in the set by a lock that was removed, or by a lock on the directory. */
 static bool is_kept_otherwise(int set_fd, int how, struct set_holder *ret_found)
 {
     *ret_found = (struct set_holder){.pid = 0};
     if (lacks_lock(set_fd))
         *ret_found = set_holder_find_removed(set_fd);
-    /* Anybody who may read the directory can lock it: only an agent that is seen with it counts. */
+    /* Any user who may read the directory can lock it, so only a lock of an agent counts. */
     if (ret_found->pid == 0 && flock(set_fd, how | LOCK_NB) != 0 && errno == EWOULDBLOCK)
         *ret_found = set_holder_find(set_fd);
     return ret_found->pid != 0;
 }
 
 /*
- * Opens the lock; what cannot be one gives way to one that is new. For reading alone: a file that
- * is open for writing would keep its file system from being remounted read-only.
+ * Opens the lock file, and replaces one that cannot be opened or that others may open. Opens it
+ * read-only: a file that is open for writing would prevent a read-only remount of its file system.
  */
 static bool make_lock(int set_fd, int *ret_fd, struct stat *ret_about, struct err *err)
 {
@@ -89,10 +89,10 @@ static bool make_lock(int set_fd, int *ret_fd, struct stat *ret_about, struct er
         if (!file_make_way(set_fd, lock_name, err))
             return false;
     }
-    return err_set(err, ERR_LOCAL, "%s is replaced again and again", lock_name);
+    return err_set(err, ERR_LOCAL, "another process keeps replacing %s", lock_name);
 }
 
-/* NFS gives this lock only to those who may write: flock(2). */
+/* NFS grants an exclusive lock only on a file that is open for writing: flock(2). */
 static bool lock_file(int set_fd, int *fd)
 {
     if (flock(*fd, LOCK_EX | LOCK_NB) == 0)
@@ -128,24 +128,24 @@ static bool take_lock(int set_fd, const char *path, int *ret_fd, struct stat *re
             if (errno != EWOULDBLOCK)
                 return err_errno(err, ERR_LOCAL, errno, "cannot lock %s/%s", path, lock_name);
             found = set_holder_find(fd);
-            /* Whoever cannot be seen may have gone between the two. */
+            /* A holder that is not found may have ended meanwhile. */
             if (found.pid == 0 && tries + 1 < TRIES)
                 continue;
             return set_holder_refuse(path, &found, err);
         }
-        /* It may have been removed between the two. */
+        /* The file may have been removed before it was locked. */
         if (is_in_place(set_fd, ret_about->st_dev, ret_about->st_ino)) {
             *ret_fd = take_fd(&fd);
             return true;
         }
     }
-    return err_set(err, ERR_LOCAL, "%s/%s is replaced again and again", path, lock_name);
+    return err_set(err, ERR_LOCAL, "another process keeps replacing %s/%s", path, lock_name);
 }
 
-/* -- keeping it without a descriptor --------------------------------------------------------------
+/* -- holding the lock without a descriptor --------------------------------------------------------
  */
 
-/* Leaves the lock to a mapping, if that holds it. Else *lock_fd has the lock. */
+/* Passes the lock to a mapping, if the mapping holds it; else *lock_fd keeps the lock. */
 static void map_lock(struct set_claim *claim, int set_fd, int *lock_fd)
 {
     int again;
@@ -158,10 +158,11 @@ static void map_lock(struct set_claim *claim, int set_fd, int *lock_fd)
         atomic_fetch_sub(&mappings, 1);
         return;
     }
-    /* A child that is forked has no part in it. */
+    /* A forked child must not share the lock. */
     madvise(claim->mapping, MAPPED_BYTES, MADV_DONTFORK);
     close_fd(lock_fd);
-    /* The directory is locked meanwhile, so that no other agent gets the lock if it is free now. */
+    /* Tries whether the mapping holds the lock. The directory is still locked, so that no other
+     * agent can take the lock if it is free. */
     again = open_lock(set_fd, O_RDONLY);
     if (again >= 0 && lock_file(set_fd, &again)) {
         munmap(claim->mapping, MAPPED_BYTES);
@@ -172,7 +173,8 @@ static void map_lock(struct set_claim *claim, int set_fd, int *lock_fd)
     close_fd(&again);
 }
 
-/* The limit of open files, raised to so many as far as it may be. */
+/* Raises the soft limit of open files to `wanted`, as far as the hard limit permits; returns the
+ * limit. */
 static rlim_t allow_files(rlim_t wanted)
 {
     struct rlimit limit;
@@ -186,8 +188,8 @@ static rlim_t allow_files(rlim_t wanted)
     return limit.rlim_cur;
 }
 
-/* The descriptors that other work needs are not used up by sets at rest: those that can be kept go
- * on, and the others tell what to do. */
+/* Sets at rest must not use up the descriptors that other work needs. A set beyond the limit fails
+ * and says what to do. */
 static bool keep_files(struct set_claim *claim, const char *path, int set_fd, int *lock_fd,
                        struct err *err)
 {
@@ -197,7 +199,7 @@ static bool keep_files(struct set_claim *claim, const char *path, int set_fd, in
     claim->lock_fd = take_fd(lock_fd);
     if (needed > limit)
         return err_set(err, ERR_LOCAL,
-                       "%s cannot be kept: on its file system, such as overlayfs, a set at rest "
+                       "cannot keep the lock of %s: on its file system, such as overlayfs, it "
                        "takes %d open files, and the limit of open files is %llu; put the sets on "
                        "a volume, or raise LimitNOFILE= of the unit, ulimit -n or the container's "
                        "nofile to %llu or more",
@@ -232,8 +234,8 @@ static struct set_claim *new_claim(const struct stat *set, const struct stat *lo
     return claim;
 }
 
-/* Whether the agent of the directory's own owner works in a directory that is not ours to work in:
- * then nobody has to be told whose it is. */
+/* Whether an agent of the directory's owner works in a directory that this user may not use. Then
+ * that is reported instead of the wrong owner. */
 static bool is_owners(const char *path, struct err *ret_who)
 {
     CLEANUP(close_fd) int fd = -1;
@@ -271,7 +273,8 @@ static bool claim_once(const char *path, mode_t mode, struct set_claim **ret_cla
     return true;
 }
 
-/* Of two that change places by a new configuration, the other one leaves within a moment. */
+/* After a configuration that exchanges two directories, the other section gives up its set within a
+ * moment. */
 bool set_claim_take(const char *path, mode_t mode, struct set_claim **ret_claim, int *ret_fd,
                     struct err *err)
 {
@@ -306,7 +309,7 @@ struct set_claim *set_claim_drop(struct set_claim *claim)
     return NULL;
 }
 
-/* -- working in it --------------------------------------------------------------------------------
+/* -- using the set --------------------------------------------------------------------------------
  */
 
 static bool is_stale(struct err *err)
@@ -315,7 +318,7 @@ static bool is_stale(struct err *err)
     return false;
 }
 
-/* Whether the open directory is the one that was claimed, and the claim still keeps others out. */
+/* Whether the open directory is the claimed one, and the lock is still in it. */
 static bool stands(const struct set_claim *claim, const char *path, int set_fd,
                    const struct stat *about, struct err *err)
 {
@@ -337,7 +340,7 @@ bool set_claim_open(const struct set_claim *claim, const char *path, int *ret_fd
     if (!set_directory_look(path, &fd, err))
         return err->errnum == ENOENT || err->errnum == 0 ? is_stale(err) : false;
     if (fstat(fd, &about) != 0)
-        return err_errno(err, ERR_LOCAL, errno, "cannot look at %s", path);
+        return err_errno(err, ERR_LOCAL, errno, "cannot read the attributes of %s", path);
     if (!stands(claim, path, fd, &about, err))
         return false;
     *ret_fd = take_fd(&fd);

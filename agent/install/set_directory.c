@@ -9,13 +9,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Whoever may write the directory may exchange the key: nobody but root and the user. Looks at it
- * into *ret_about. */
+/* A user who can write the directory can exchange the key. So it must belong to root or the user,
+ * and be writable for nobody else. *ret_about gets its attributes. */
 static bool check_private(const char *path, int fd, uid_t user, struct stat *ret_about,
                           struct err *err)
 {
     if (fstat(fd, ret_about) != 0)
-        return err_errno(err, ERR_LOCAL, errno, "cannot look at %s", path);
+        return err_errno(err, ERR_LOCAL, errno, "cannot read the attributes of %s", path);
     if (ret_about->st_uid != user && ret_about->st_uid != 0)
         return err_set(err, ERR_LOCAL,
                        "%s belongs to uid %u, who could exchange the key, and leafd runs here as "
@@ -37,14 +37,15 @@ static bool check_private(const char *path, int fd, uid_t user, struct stat *ret
     return true;
 }
 
-/* Never through a link: what is exchanged for one is nothing of ours. */
+/* Never follows a link as the last component, since others may have put it there. */
 static bool open_at(int parent_fd, const char *name, const char *path, int *ret_fd, struct err *err)
 {
     int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
     if (fd < 0 && (errno == ELOOP || errno == ENOTDIR))
         return err_set(err, ERR_LOCAL,
-                       "%s is no directory, or a symbolic link; name the place itself", path);
+                       "%s is not a directory, or is a symbolic link; name the directory itself",
+                       path);
     if (fd < 0)
         return err_errno(err, ERR_LOCAL, errno, "cannot open the directory %s", path);
     *ret_fd = fd;
@@ -63,14 +64,14 @@ bool set_directory_mode(int fd, mode_t mode, struct err *err)
     if (!file_drop_acl(fd, err))
         return false;
     if (fstat(fd, &about) != 0)
-        return err_errno(err, ERR_LOCAL, errno, "cannot look at it");
+        return err_errno(err, ERR_LOCAL, errno, "cannot read its attributes");
     if (fchmod(fd, (mode & 0777) | (about.st_mode & S_ISGID)) != 0)
         return err_errno(err, ERR_LOCAL, errno, "cannot set its mode");
     return true;
 }
 
-/* Gives the directory that was made, if it was; it is empty, so that its mode can wait until it is
- * open. */
+/* Creates the directory if it is missing, and opens it. It is empty, so its mode can be set on the
+ * descriptor. */
 static bool make(int parent_fd, const char *name, const char *path, mode_t mode, int *ret_fd,
                  struct err *err)
 {
@@ -91,7 +92,7 @@ static bool make(int parent_fd, const char *name, const char *path, mode_t mode,
     return true;
 }
 
-/* The directory above it, if nobody but root and the user may exchange what lies in it. */
+/* Opens the parent directory, if only root and the user can exchange entries on the way to it. */
 static bool open_parent(const char *path, uid_t user, int *ret_fd, const char **ret_name,
                         struct err *err)
 {
@@ -99,7 +100,7 @@ static bool open_parent(const char *path, uid_t user, int *ret_fd, const char **
 
     return trust_open_parent(&trust, path, ret_fd, ret_name, err) ||
            (err->errnum == ENOENT &&
-            err_wrap(err, "the directory %s is not there, and leafd cannot make it", path));
+            err_wrap(err, "the directory %s does not exist, and leafd cannot create it", path));
 }
 
 bool set_directory_open(const char *path, mode_t mode, int *ret_fd, struct stat *ret_about,
@@ -121,7 +122,7 @@ bool set_directory_open(const char *path, mode_t mode, int *ret_fd, struct stat 
     return true;
 }
 
-/* Opens what is there and ours to work in. */
+/* Opens an existing directory that this user may write. */
 static bool visit_at(int parent_fd, const char *name, const char *path, int *ret_fd,
                      struct stat *ret_about, struct err *err)
 {
@@ -157,21 +158,22 @@ bool set_directory_would_open(const char *path, struct err *err)
     if (fstatat(parent_fd, name, &about, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT)
         return faccessat(parent_fd, ".", W_OK | X_OK, AT_EACCESS) == 0 ||
                err_errno(err, ERR_LOCAL, errno,
-                         "the directory %s is not there, and uid %u cannot make it", path,
+                         "the directory %s does not exist, and uid %u cannot create it", path,
                          (unsigned)geteuid());
     return visit_at(parent_fd, name, path, &fd, &about, err);
 }
 
-/* Whoever made it so wanted others to read what comes into it. */
+/* An access control list was meant to let others read what is created there. */
 static void remark_acl(int dir_fd, const char *path, struct set_directory_remarks *remarks)
 {
     CLEANUP(close_fd) int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     if (remarks->advice[0] == '\0' && fd >= 0 && file_gives_acl(fd))
-        snprintf(remarks->advice, sizeof remarks->advice,
-                 "%s has a default access control list, and what leafd makes gets none: whom the "
-                 "list names cannot read keys; give the file a group (file = NAME key 0640 :GROUP)",
-                 path);
+        snprintf(
+            remarks->advice, sizeof remarks->advice,
+            "%s has a default access control list, which leafd does not apply to its files: the "
+            "users in it cannot read keys; give the file a group (file = NAME key 0640 :GROUP)",
+            path);
 }
 
 void set_directory_remark(const char *path, struct set_directory_remarks *ret_remarks)
@@ -209,18 +211,18 @@ bool set_directory_is_private(const char *path, int fd, struct err *err)
     const char *name;
 
     if (fstat(fd, &held) != 0)
-        return err_errno(err, ERR_LOCAL, errno, "cannot look at %s", path);
+        return err_errno(err, ERR_LOCAL, errno, "cannot read the attributes of %s", path);
     if (!check_private(path, fd, held.st_uid, &held, err) ||
         !open_parent(path, held.st_uid, &parent_fd, &name, err))
         return false;
     if (fstatat(parent_fd, name, &named, AT_SYMLINK_NOFOLLOW) != 0)
-        return err_errno(err, ERR_LOCAL, errno, "cannot look at %s", path);
+        return err_errno(err, ERR_LOCAL, errno, "cannot read the attributes of %s", path);
     if (held.st_dev != named.st_dev || held.st_ino != named.st_ino)
         return err_set(err, ERR_LOCAL, "%s was replaced by another directory", path);
     return true;
 }
 
-/* -- what lies in a set ---------------------------------------------------------------------------
+/* -- files in a set -------------------------------------------------------------------------------
  */
 
 struct trust set_file_trust(int set_fd)
@@ -235,7 +237,7 @@ struct trust set_file_trust(int set_fd)
 
 bool set_file_open(int dir_fd, const char *name, int *ret_fd, struct err *err)
 {
-    /* O_NONBLOCK: a FIFO in the file's place must not stall anybody. */
+    /* O_NONBLOCK: open(2) of a FIFO would block. */
     CLEANUP(close_fd)
     int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     struct stat about;
@@ -245,7 +247,7 @@ bool set_file_open(int dir_fd, const char *name, int *ret_fd, struct err *err)
     if (fd < 0)
         return err_errno(err, ERR_LOCAL, errno, "cannot open %s", name);
     if (fstat(fd, &about) != 0)
-        return err_errno(err, ERR_LOCAL, errno, "cannot look at %s", name);
+        return err_errno(err, ERR_LOCAL, errno, "cannot read the attributes of %s", name);
     if (!S_ISREG(about.st_mode))
         return err_set(err, ERR_LOCAL, "%s is not a regular file", name);
     *ret_fd = take_fd(&fd);

@@ -16,7 +16,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-/* What is looked at to find a holder: /proc lists what anybody starts. */
+/* Limits of a search: any user can start processes. */
 enum { PROCESSES_MOST = 65536, AGENTS_MOST = 256, OPEN_FILES_MOST = 131072 };
 enum { PROC_FILE_MOST_BYTES = 65536 };
 
@@ -26,18 +26,18 @@ off_t set_holder_mark(ino_t directory)
 }
 
 /*
- * /proc/locks is not read: the pid in it is of whoever took the lock, which may have ended and left
- * its number to any other process, and everybody can make the list as long as they like. What the
- * kernel tells of a process's own open files and mappings can be neither forged nor crowded out.
+ * A search of /proc. It does not use /proc/locks: the pid there is of the process that took the
+ * lock, which may have ended and whose number may have been reused, and any user can make the list
+ * long. The kernel's list of a process's own open files and mappings cannot be forged or flooded by
+ * other users.
  */
 struct search {
-    struct stat locked; /* the lock, or the set's directory */
-    uint64_t
-        removed_of; /* set_holder_mark of that directory, where a removed lock is searched for */
+    struct stat locked;  /* attributes of the lock file, or of the set's directory */
+    uint64_t removed_of; /* set_holder_mark of the directory whose removed lock is searched for */
     bool is_removed;
     struct trust_process ours;
-    size_t processes, agents, files; /* looked at so far */
-    size_t closed;                   /* agents that may not be looked into */
+    size_t processes, agents, files; /* inspected so far */
+    size_t closed;                   /* agents that may not be inspected */
     struct set_holder found;
 };
 
@@ -46,7 +46,7 @@ static bool is_trusted(const struct search *search, uid_t user)
     return user == 0 || user == geteuid() || user == search->locked.st_uid;
 }
 
-/* Whether the process has our name, and a user who may work in the set. */
+/* Whether the process has our name and a user who may work in the set. */
 static bool is_agent(const struct search *search, int process_fd, pid_t pid,
                      struct trust_process *ret_process)
 {
@@ -60,8 +60,8 @@ static bool is_agent(const struct search *search, int process_fd, pid_t pid,
            is_trusted(search, ret_process->user);
 }
 
-/* Whether the lock is that of this open file of the process. A shared one is nobody's who works in
- * the set: set_claim_has tries one. */
+/* Whether this descriptor of the process has an exclusive lock. A shared lock is only a test by
+ * set_claim_has. */
 static bool has_lock(int process_fd, const char *number)
 {
     CLEANUP(bytes_free) struct bytes info = {.limit = PROC_FILE_MOST_BYTES};
@@ -75,14 +75,14 @@ static bool has_lock(int process_fd, const char *number)
            strstr(bytes_text(&info), " WRITE ") != NULL;
 }
 
-/* Whether this line of /proc/PID/maps shows the lock, of which only a claim makes a mapping. */
+/* Whether this line of /proc/PID/maps is a mapping of the lock file; only claims map it. */
 static bool is_mapping_of(const struct search *search, const char *line)
 {
     unsigned long long mark, inode;
     unsigned major, minor;
     bool is_removed = strstr(line, "/..lock (deleted)\n") != NULL;
 
-    /* NOLINTNEXTLINE(cert-err34-c): the kernel's own numbers */
+    /* NOLINTNEXTLINE(cert-err34-c): the kernel wrote these numbers */
     if (sscanf(line, "%*s ---%*c %llx %x:%x %llu", &mark, &major, &minor, &inode) != 4 ||
         makedev(major, minor) != search->locked.st_dev)
         return false;
@@ -106,7 +106,7 @@ static bool maps_lock(struct search *search, int process_fd, bool *ret_closed)
     return found;
 }
 
-/* Whether one of the process's open files has the lock. */
+/* Whether one of the process's descriptors has the lock. */
 static bool opens_lock(struct search *search, int process_fd, bool *ret_closed)
 {
     CLEANUP(close_directory) DIR *files = file_list_at(process_fd, "fd");
@@ -129,7 +129,7 @@ static bool opens_lock(struct search *search, int process_fd, bool *ret_closed)
     return false;
 }
 
-/* Whether the process has the lock; *ret_closed: that is not for us to see. */
+/* Whether the process has the lock. *ret_closed: it may not be inspected. */
 static bool holds_lock(struct search *search, int process_fd, bool *ret_closed)
 {
     *ret_closed = false;
@@ -137,8 +137,8 @@ static bool holds_lock(struct search *search, int process_fd, bool *ret_closed)
            (!search->is_removed && opens_lock(search, process_fd, ret_closed));
 }
 
-/* Through its directory in /proc, which leads nowhere once the process has ended: whoever gets its
- * number then is not taken for it. */
+/* Inspects a process through its /proc directory, which becomes invalid when the process ends: a
+ * process that reuses the pid is not taken for it. */
 static void look_into(struct search *search, int proc_fd, const char *number)
 {
     CLEANUP(close_fd) int process_fd = -1;
@@ -147,7 +147,7 @@ static void look_into(struct search *search, int proc_fd, const char *number)
     bool is_closed_to_us;
     uint64_t pid;
 
-    /* The owner is the effective user, whatever the process lets others see: proc_pid(5). */
+    /* The directory belongs to the effective user, also if the process is not dumpable. */
     if (!text_number(number, INT_MAX, &pid) || fstatat(proc_fd, number, &about, 0) != 0 ||
         !is_trusted(search, about.st_uid))
         return;
@@ -156,7 +156,7 @@ static void look_into(struct search *search, int proc_fd, const char *number)
         return;
     search->agents++;
     if (holds_lock(search, process_fd, &is_closed_to_us)) {
-        /* A set-user-id program has root's rights and what its caller opened, under any name. */
+        /* A set-user-id program has root's rights, its caller's open files, and any name. */
         if (trust_process_program(&its) == TRUST_PROGRAM_NAMED)
             search->found.pid = its.pid;
     } else if (is_closed_to_us && its.pid != getpid()) {
@@ -206,13 +206,13 @@ bool set_holder_refuse(const char *path, const struct set_holder *found, struct 
         err_set(err, ERR_LOCAL, "another leafd works in %s: process %d", path, (int)found->pid);
     else if (found->likely > 0)
         err_set(err, ERR_LOCAL,
-                "another leafd works in %s: likely process %d, whose open files may not be looked "
-                "at from here",
+                "another leafd works in %s: probably process %d, whose open files this process may "
+                "not inspect",
                 path, (int)found->likely);
     else
         err_set(err, ERR_LOCAL,
-                "another leafd works in %s: a process that cannot be seen from here, as one of "
-                "another container",
+                "another leafd works in %s: a process that is not visible from here, such as one "
+                "in another container",
                 path);
     err->errnum = found->pid == getpid() ? EDEADLK : EWOULDBLOCK;
     return false;

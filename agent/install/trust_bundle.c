@@ -5,12 +5,12 @@
 
 #include <string.h>
 
-/* What was announced, what was current until now, then what was before, latest first. */
+/* Collects the announced CA certificates, then the ones that were current until now, then older
+ * ones, the latest first. */
 static bool gather(const struct record *record, const struct issued *issued, uint64_t now_s,
                    struct arena *arena, struct old_ca **ret_old, size_t *ret_count, struct err *err)
 {
-    /* What was announced for a leaf that did not come, or hangs on something else, has proven
-     * nothing. */
+    /* A CA that was announced for another leaf has signed none of ours. */
     bool same_leaf = strcmp(record->leaf.serial, issued->leaf.serial) == 0;
     size_t count = 0;
     struct old_ca *old =
@@ -24,7 +24,7 @@ static bool gather(const struct record *record, const struct issued *issued, uin
     for (size_t i = 0; i < record->ca_pem.count; i++) {
         struct certificate_facts facts;
 
-        /* One that cannot be read any more vouches for nobody. */
+        /* A certificate that cannot be read is dropped. */
         if (certificate_read(record->ca_pem.items[i], arena, &facts, err))
             old[count++] = (struct old_ca){.pem = record->ca_pem.items[i],
                                            .last_current_s = now_s,
@@ -61,12 +61,12 @@ static uint64_t overlap_of(const struct cert_config *cert, const struct issued *
     uint64_t overlap_s =
         cert->ca_overlap_s != 0 ? cert->ca_overlap_s : 2 * (life->not_after - life->not_before);
 
-    /* As long as a generation that hangs on it may still be read, its CA is not old. */
+    /* The previous generation may be read for that long, so its CA stays as well. */
     return overlap_s > cert->keep_previous_s ? overlap_s : cert->keep_previous_s;
 }
 
-/* The published record, if what it trusts is this section's to trust: it was made for it, or for
- * one of another name that asked for the same. */
+/* Reads the published record, if it belongs to this section: it was made for it, or for a section
+ * of another name with the same request. */
 static bool read_own(int set_fd, const struct cert_config *cert, struct arena *arena,
                      struct record *ret_record, struct err *err)
 {
@@ -140,7 +140,7 @@ bool trust_bundle_announce(const struct text_list *tops, struct issued *issued, 
     return true;
 }
 
-/* -- which of them stay ---------------------------------------------------------------------------
+/* -- the overlap ----------------------------------------------------------------------------------
  */
 
 static bool is_kept(const struct old_ca *kept, size_t count, const char *pem)

@@ -1,8 +1,9 @@
 /*
- * trust_bundle - what a new generation takes over of the trust of the published one
+ * trust_bundle - which older CA certificates stay in the bundle of a new generation
  *
- * The published generation's record knows which CA certificates were current until now, and which
- * were before and when; trust_overlap decides which of them stay.
+ * When another CA signs, peers still have leaves of the old one until they are renewed. So a CA
+ * certificate stays in the bundle for a while after it was last current, unless it has expired. The
+ * record of the published generation holds which ones were current, and when.
  */
 #ifndef LEAFD_INSTALL_TRUST_BUNDLE_H
 #define LEAFD_INSTALL_TRUST_BUNDLE_H
@@ -11,47 +12,45 @@
 #include "pki/vet.h"
 
 /*
- * trust_bundle_fill - sets the old CA certificates of an issued set that is to be staged
+ * trust_bundle_fill - sets the old CA certificates of an issued set, before it is staged
  *
- * They stay for the section's ca_overlap, or for twice the leaf's lifetime. None where the section
- * has a trust_anchor, in which the operator says what is trusted; none without a published
- * generation, or with one whose record cannot be read or is another section's. Blocks on the disk.
- * Fails with class local.
+ * They stay for the section's ca_overlap, by default for twice the leaf's lifetime. There are none
+ * if the section has a trust_anchor, with which the operator decides; nor if no record of this
+ * section is published or it cannot be read. Blocks on the disk. Fails with class local.
  */
 bool trust_bundle_fill(int set_fd, const struct cert_config *cert, struct issued *issued,
                        struct err *err);
 
 /*
- * trust_bundle_has - whether the published trust bundle vouches for an issued set already
+ * trust_bundle_has - whether the published trust bundle already contains the CA of an issued set
  *
- * True as well if nothing is published whose bundle could be read. Blocks on the disk.
+ * True if no bundle of this section is published or it cannot be read. Blocks on the disk.
  */
 bool trust_bundle_has(int set_fd, const struct cert_config *cert, const struct issued *issued);
 
 /*
- * trust_bundle_announce - adds what is to be trusted before its first leaf is shown
+ * trust_bundle_announce - adds CA certificates to the bundle before the first leaf of theirs is
+ * published
  *
- * `tops` are the top certificates of a leaf that the CA has signed for us and that waits. They join
- * the old ones of `issued`, from where trust_bundle_fill takes them on. Those that a leaf was
- * waited for in vain are dropped by the next other one. Fails with class untrusted or local.
+ * `tops` are the top certificates on the path of a leaf that is held. They become old CA
+ * certificates of `issued`, and trust_bundle_fill keeps them. They are dropped when another leaf is
+ * published instead. Fails with class untrusted or local.
  */
 bool trust_bundle_announce(const struct text_list *tops, struct issued *issued, struct err *err);
 
-/* -- which of them stay ---------------------------------------------------------------------------
+/* -- the overlap ----------------------------------------------------------------------------------
  *
- * When a new CA signs, peers go on showing leaves of the old one until they are renewed. So what
- * was trusted stays in the bundle for a while after it was last current, unless it has expired.
  * Pure: reads no clock and no disk.
  */
 
 enum { TRUST_OVERLAP_MOST = 8 };
 
 /*
- * trust_overlap - the certificates among `old` that stay beside `current`; how many
+ * trust_overlap - selects the certificates of `old` that stay beside `current`; returns how many
  *
- * One that is current again is not old; of equal ones the first counts, which is to be the latest.
- * A last_current_s in the future, from a clock that was set back since, counts as now. No more than
- * TRUST_OVERLAP_MOST stay. Texts are borrowed.
+ * Times are seconds. A certificate of `current` is not old. Of equal ones the first is kept, so
+ * `old` is sorted by last_current_s, the latest first. A last_current_s in the future, from a clock
+ * that was set back since, counts as `now_s`. Keeps at most TRUST_OVERLAP_MOST. Borrows texts.
  */
 size_t trust_overlap(const struct text_list *current, const struct old_ca *old, size_t count,
                      uint64_t overlap_s, uint64_t now_s,

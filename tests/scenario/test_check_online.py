@@ -329,5 +329,5 @@ def test_a_directory_that_cannot_be_made_is_named(ca, site):
     site.configure(ca, {"web": lines("leafd", more=f"directory = {site.folder}/not/there")})
     shown_to_fail(site)
     done = named(site, ca)
-    assert done.code == 1 and has(done.out, "not/there is not there, and leafd cannot make it"), done.out
+    assert done.code == 1 and has(done.out, "not/there does not exist, and leafd cannot create it"), done.out
     assert "1 would be refused, 0 not decided or not asked" in done.out

@@ -256,7 +256,7 @@ def test_a_name_of_somebody_else_is_told_and_left(ca, site):
     os.unlink(site.out() / "tls.crt")
     (site.out() / "tls.crt").write_text("mine")
     run.wait_event("damaged", "web")
-    assert "not of leafd's making" in run.wait_event("failed", "web")[0]["message"]
+    assert "not made by leafd" in run.wait_event("failed", "web")[0]["message"]
     assert (site.out() / "tls.crt").read_text() == "mine"
     os.unlink(site.out() / "tls.crt")
     site.becomes("web", state="fresh")

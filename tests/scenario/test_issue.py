@@ -139,7 +139,7 @@ def test_a_link_elsewhere_that_is_lost_does_not_keep_the_set_from_being_renewed(
     link.unlink()
     link.write_text("somebody else's\n")
     run.wait_event("reloaded", count=3)
-    assert "server.crt is not of leafd's making" in run.wait_event("link-failed")[0]["message"]
+    assert "server.crt was not made by leafd" in run.wait_event("link-failed")[0]["message"]
     assert link.read_text() == "somebody else's\n"
     assert run.terminate() == 0
     assert site.once().code == 0

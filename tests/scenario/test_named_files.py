@@ -52,7 +52,7 @@ NO_CERTIFICATES = [
     ("text.pem", "holds no certificate in PEM; it must have -----BEGIN CERTIFICATE-----"),
     ("ca.key", "holds a private key and no certificate; name the file with the certificates"),
     ("public.pem", "holds no certificate in PEM"),
-    ("request.pem", "holds a request for a certificate, and none"),
+    ("request.pem", "holds a certificate request and no certificate"),
     ("ca.der", "is DER; leafd reads PEM: openssl x509 -inform der"),
     ("cut.pem", "holds a certificate that cannot be read; write the file anew"),
     ("second-cut.pem", "holds a certificate that cannot be read; write the file anew"),

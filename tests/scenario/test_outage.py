@@ -541,7 +541,7 @@ def test_files_of_others_are_told_and_left_alone(devca, site):
     site.configure(devca, {"web": WEB})
     done = site.once()
     assert done.code == 1
-    assert "tls.key is not of leafd's making" in done.events("failed")[0]["message"]
+    assert "tls.key was not made by leafd" in done.events("failed")[0]["message"]
     assert (site.out() / "tls.key").read_text() == "somebody's key"
     assert devca.requests("pki_int/") == 0
 

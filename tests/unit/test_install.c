@@ -462,7 +462,7 @@ static void files_of_others_are_never_replaced_nor_removed(void **state)
     fd = openat(set->fd, "..2020_notes.txt", O_CREAT | O_WRONLY, 0600);
     close(fd);
     assert_false(publish_check(set->fd, &set->cert, &err));
-    assert_non_null(strstr(err.text, "tls.key is not of leafd's making"));
+    assert_non_null(strstr(err.text, "tls.key was not made by leafd"));
     assert_true(generation_stage(set->fd, &set->cert, &set->issued, generation, &err));
     assert_false(publish_swap(set->fd, &set->cert, generation, previous, &err));
     assert_int_equal(fstatat(set->fd, "..data", &about, AT_SYMLINK_NOFOLLOW), -1);
@@ -498,7 +498,7 @@ static void links_elsewhere_lead_into_the_set(void **state)
     close(open(path, O_CREAT | O_WRONLY, 0600));
     assert_false(publish_check_links(&set->cert, &err));
     assert_false(publish_links(&set->cert, &err));
-    assert_non_null(strstr(err.text, "is not of leafd's making"));
+    assert_non_null(strstr(err.text, "was not made by leafd"));
     unlink(path);
 }
 
