@@ -458,7 +458,7 @@ static bool ask(struct asking *asking, const char *file, const char *path, uint6
         return false;
     if (sd_event_new(&asking->loop) < 0)
         return err_memory(err);
-    if (!http_loop_open(asking->loop, 1, 1, &asking->http, err) ||
+    if (!http_loop_open(asking->loop, NULL, 1, 1, &asking->http, err) ||
         !send_request(asking, "POST", path, wait_s, err))
         return false;
     *ret_body = json_loadb(bytes_text(body), body->length, JSON_REJECT_DUPLICATES, NULL);

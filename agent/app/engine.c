@@ -224,9 +224,10 @@ bool engine_open(struct engine *engine, struct config *config, bool stays, cert_
     if (!reaper_open(engine->tools.loop, &engine->reaper, err) ||
         !workers_open(engine->tools.loop, thread_count(), &engine->tools.workers, err) ||
         !workers_open(engine->tools.loop, LOOKUP_THREADS, &engine->tools.lookups, err) ||
-        !http_loop_open(engine->tools.loop, config->agent.max_in_flight, CA_CONNECTIONS_MOST,
-                        &engine->http, err) ||
-        !http_loop_open(engine->tools.loop, CONSUMER_CALLS_MOST, 0, &engine->tools.http, err) ||
+        !http_loop_open(engine->tools.loop, engine->tools.workers, config->agent.max_in_flight,
+                        CA_CONNECTIONS_MOST, &engine->http, err) ||
+        !http_loop_open(engine->tools.loop, engine->tools.workers, CONSUMER_CALLS_MOST, 0,
+                        &engine->tools.http, err) ||
         !open_ca(engine, config, err))
         return false;
     workers_watch(engine->tools.workers, on_disk_stuck, NULL);

@@ -10,6 +10,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum {
     CLOCK_SET_MS = 1000
@@ -89,6 +90,9 @@ uint32_t http_retry_after_s(const char *value, uint64_t now_s)
 struct http_call {
     struct slot slot;
     struct http_transfer transfer;
+    struct http_loop *loop;
+    struct slot *reading;    /* of the files of TLS; before the transfer */
+    struct tls_files *files; /* which libcurl borrows */
     struct http_response *response;
     struct curl_slist *headers, *connect_to;
     struct bytes body;
@@ -112,6 +116,8 @@ static void destroy_call(struct slot *slot)
 
     http_loop_remove(&call->transfer);
     curl_easy_cleanup(call->transfer.easy);
+    slot_drop(call->reading);
+    tls_files_unref(call->files);
     curl_slist_free_all(call->headers);
     curl_slist_free_all(call->connect_to);
     bytes_free(&call->body);
@@ -377,15 +383,13 @@ static bool set_trust(CURL *easy, const struct http_peer *peer)
     curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);
     if (curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_tls_context) != CURLE_OK)
         return false;
-    /* Set both: an option that is not set would add the system's store to ours. */
-    if ((peer->ca_file != NULL || peer->ca_path != NULL) &&
-        (!set_text(easy, CURLOPT_CAINFO, peer->ca_file) ||
-         !set_text(easy, CURLOPT_CAPATH, peer->ca_path)))
-        return false;
+    /* libcurl would open a path on the loop; what is not set is the path of the system's store. */
+    curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
+    curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+    curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, NULL);
+    curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, NULL);
     /* "" keeps libcurl from reading https_proxy and no_proxy of the environment. */
-    return set_text(easy, CURLOPT_SSLCERT, peer->client_certificate) &&
-           set_text(easy, CURLOPT_SSLKEY, peer->client_key) &&
-           set_text(easy, CURLOPT_NOPROXY, "") &&
+    return set_text(easy, CURLOPT_NOPROXY, "") &&
            set_text(easy, CURLOPT_PROXY, peer->proxy == NULL ? "" : peer->proxy);
 }
 
@@ -452,6 +456,68 @@ static bool set_request(struct http_call *call, const struct http_request *reque
     return set_headers(call, request, err);
 }
 
+/* libcurl borrows the content: it lives until the handle is gone, and the key has no other copy. */
+static bool set_content(CURL *easy, CURLoption option, const char *content, size_t length)
+{
+    struct curl_blob blob = {.data = (void *)content, .len = length, .flags = CURL_BLOB_NOCOPY};
+
+    return length == 0 || curl_easy_setopt(easy, option, &blob) == CURLE_OK;
+}
+
+static bool set_files(CURL *easy, const struct tls_files *files)
+{
+    const struct bytes *cas = &files->cas, *proxy = &files->proxy_cas, *own = &files->certificate;
+
+    return set_content(easy, CURLOPT_CAINFO_BLOB, bytes_text(cas), cas->length) &&
+           set_content(easy, CURLOPT_PROXY_CAINFO_BLOB, bytes_text(proxy), proxy->length) &&
+           set_content(easy, CURLOPT_SSLCERT_BLOB, bytes_text(own), own->length) &&
+           (files->key.length == 0 ||
+            set_content(easy, CURLOPT_SSLKEY_BLOB, secret_expose(&files->key), files->key.length));
+}
+
+static bool begin_transfer(struct http_call *call, struct err *err)
+{
+    call->began_ms = clock_now_ms();
+    call->began_boot_ms = clock_boot_us() / 1000;
+    call->sent_boot_ms = call->replied_boot_ms = call->began_boot_ms;
+    return http_loop_add(call->loop, &call->transfer, err);
+}
+
+static void on_files(void *arg, const struct err *read_err)
+{
+    struct http_call *call = arg;
+    struct err err = *read_err;
+
+    if (err.kind == ERR_NONE)
+        call->files = tls_files_take(call->reading);
+    call->reading = slot_drop(call->reading);
+    if (err.kind == ERR_NONE && !set_files(call->transfer.easy, call->files))
+        err_memory(&err);
+    if (err.kind != ERR_NONE || !begin_transfer(call, &err))
+        slot_finish(&call->slot, &err);
+}
+
+/* A transfer with TLS begins when its files have been read. */
+static bool begin(struct http_call *call, const struct http_request *request, struct err *err)
+{
+    const struct http_peer *peer = request->peer;
+    const struct tls_names names = {
+        .ca_file = peer->ca_file,
+        .ca_path = peer->ca_path,
+        .client_certificate = peer->client_certificate,
+        .client_key = peer->client_key,
+        .has_proxy = peer->proxy != NULL && strncasecmp(peer->proxy, "https:", 6) == 0,
+    };
+
+    if (peer->plain && strncasecmp(request->url, "http:", 5) == 0)
+        return begin_transfer(call, err);
+    if (http_loop_tls(call->loop) == NULL)
+        return err_set(err, ERR_LOCAL, "this connection has no TLS");
+    call->reading =
+        tls_files_start(http_loop_tls(call->loop), &names, peer->timeout_s, on_files, call, err);
+    return call->reading != NULL;
+}
+
 struct slot *http_call_start(struct http_loop *loop, const struct http_request *request,
                              struct http_response *ret_response, slot_done *on_done, void *arg,
                              struct err *err)
@@ -466,15 +532,13 @@ struct slot *http_call_start(struct http_loop *loop, const struct http_request *
     if (request->reply_most_bytes != 0)
         ret_response->body.limit = request->reply_most_bytes;
     note_whom(call, request);
-    call->began_ms = clock_now_ms();
-    call->began_boot_ms = clock_boot_us() / 1000;
-    call->sent_boot_ms = call->replied_boot_ms = call->began_boot_ms;
+    call->loop = loop;
     call->transfer.on_ended = on_ended;
     call->transfer.own_connection = request->peer->own_connection;
     call->transfer.easy = curl_easy_init();
     if (call->transfer.easy == NULL) {
         err_memory(err);
-    } else if (set_request(call, request, err) && http_loop_add(loop, &call->transfer, err)) {
+    } else if (set_request(call, request, err) && begin(call, request, err)) {
         return &call->slot;
     }
     destroy_call(&call->slot);

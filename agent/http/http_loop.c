@@ -295,6 +295,7 @@ static bool is_spoiled(const struct http_pool *pool)
 
 struct http_loop {
     sd_event *event;
+    struct tls_store *tls;  /* NULL: without workers */
     struct http_pool *pool; /* for the next transfers; NULL while idle */
     sd_event_source *rest;
     unsigned most, active, most_connections;
@@ -363,8 +364,8 @@ static int on_rest(sd_event_source *source, uint64_t now_us, void *arg)
     return 0;
 }
 
-bool http_loop_open(sd_event *event, unsigned max_in_flight, unsigned max_connections,
-                    struct http_loop **ret_loop, struct err *err)
+bool http_loop_open(sd_event *event, struct workers *workers, unsigned max_in_flight,
+                    unsigned max_connections, struct http_loop **ret_loop, struct err *err)
 {
     struct http_loop *loop = calloc(1, sizeof *loop);
     int r;
@@ -375,6 +376,12 @@ bool http_loop_open(sd_event *event, unsigned max_in_flight, unsigned max_connec
     loop->most = max_in_flight;
     loop->most_connections = max_connections;
     loop->end = &loop->first;
+    if (workers != NULL)
+        loop->tls = tls_store_new(event, workers);
+    if (workers != NULL && loop->tls == NULL) {
+        http_loop_close(loop);
+        return err_memory(err);
+    }
     r = sd_event_add_time_relative(event, &loop->rest, CLOCK_BOOTTIME, 0, 0, on_rest, loop);
     if (r < 0) {
         http_loop_close(loop);
@@ -391,6 +398,7 @@ void http_loop_close(struct http_loop *loop)
     if (loop == NULL)
         return;
     leave_pool(loop);
+    tls_store_free(loop->tls);
     sd_event_source_disable_unref(loop->rest);
     sd_event_unref(loop->event);
     free(loop);
@@ -428,6 +436,11 @@ void http_loop_tell_redirect(const struct http_loop *loop, const struct http_red
 void http_loop_renew(struct http_loop *loop)
 {
     leave_pool(loop);
+}
+
+struct tls_store *http_loop_tls(struct http_loop *loop)
+{
+    return loop->tls;
 }
 
 sd_event *http_loop_event(struct http_loop *loop)

@@ -160,3 +160,15 @@ int openat(int dir, const char *path, int flags, ...)
     rest("openat", dir, path);
     return NEXT(openat)(dir, path, flags, mode);
 }
+
+FILE *fopen(const char *path, const char *mode)
+{
+    rest("fopen", -1, path);
+    return NEXT(fopen)(path, mode);
+}
+
+FILE *fopen64(const char *path, const char *mode)
+{
+    rest("fopen64", -1, path);
+    return NEXT(fopen64)(path, mode);
+}

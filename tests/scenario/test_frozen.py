@@ -1,5 +1,6 @@
 """A disk that answers no more holds the sets that lie on it, and nothing else."""
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -139,6 +140,26 @@ def test_commands_on_a_frozen_disk_hold_only_their_own_sets(devca, site):
     renewals(site, "well", 3, patience=30)
     failed = run.wait_event("failed", "checked")
     assert f"validate: {command}: its directory has not answered for 3s" in failed[-1]["message"], failed
+    assert disk.calls() == [], "the loop itself asked the disk"
+    start = time.monotonic()
+    assert run.terminate() == 0
+    assert time.monotonic() - start < 10
+    assert disk.calls() == [], "the loop itself asked the disk"
+
+
+def test_a_frozen_ca_file_holds_nothing_that_was_read_before(devca, site):
+    disk = Disk(site)
+    ca_file = disk.folder / "ca.pem"
+    shutil.copy(devca.ca_file, ca_file)
+    site.configure(devca, {"web": SHORT})
+    site.write(site.file.read_text().replace(str(devca.ca_file), str(ca_file)))
+    run = site.run(environment=disk.environment)
+    run.wait_ready()
+    disk.freeze()
+    devca.proxy.cut()  # so that the next call connects anew
+    devca.proxy.repair()
+    renewals(site, "web", 2, patience=30)
+    assert site.status("web")["web"]["state"] in ("fresh", "due")
     assert disk.calls() == [], "the loop itself asked the disk"
     start = time.monotonic()
     assert run.terminate() == 0

@@ -166,6 +166,13 @@ def check_words():
             breach(path, "prints by itself; what goes to a terminal goes through terminal_line")
 
 
+def check_paths():
+    """libcurl opens a path on the event loop, where a file system that hangs stops everything: it gets the content."""
+    for path in sources((".c", ".h")):
+        for option in re.findall(r"CURLOPT_((?:PROXY_)?(?:CAINFO|CAPATH|SSLCERT|SSLKEY|CRLFILE|ISSUERCERT)\b)(?!\s*,\s*NULL\))", read(path)):
+            breach(path, f"gives libcurl a path with CURLOPT_{option}; see http/tls_files")
+
+
 # The class of a failure is the room's to say, and the statuses and codes of others are read from one table each:
 # vault_call.c for HTTP, http_call.c for libcurl, err.c for errno.
 CLASSES = {"base": {"LOCAL", "CONSUMER"}, "config": {"LOCAL", "CONFIG"}, "plan": set(), "pki": {"UNTRUSTED", "REFUSED", "LOCAL"},
@@ -308,7 +315,7 @@ def main():
         print("shape: ctags or a compiler is missing; skipped")
         sys.exit(77)
     for check in (check_layers, check_door, check_circles, check_lengths, check_headers_stand_alone, check_documentation,
-                  check_secrets, check_log_levels, check_words, check_log_events, check_classes, check_man_page, check_templates,
+                  check_secrets, check_log_levels, check_words, check_log_events, check_classes, check_paths, check_man_page, check_templates,
                   check_security, check_states):
         check()
     for line in breaches:

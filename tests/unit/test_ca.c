@@ -285,8 +285,8 @@ static int open_door(void **state)
     };
     fixture->cert = (struct cert_config){.name = "web", .pki_mount = "pki", .pki_role = "web"};
     assert_true(sd_event_new(&fixture->loop) >= 0);
-    assert_true(http_loop_open(fixture->loop, 4, 4, &fixture->http, &err));
     assert_true(workers_open(fixture->loop, THREADS, &fixture->workers, &err));
+    assert_true(http_loop_open(fixture->loop, fixture->workers, 4, 4, &fixture->http, &err));
     assert_true(ca_open(fixture->http, fixture->workers, &fixture->config, true, &listener,
                         &fixture->ca, &err));
     *state = fixture;

@@ -88,7 +88,7 @@ static int open_stage(void **state)
     stage->cert.command_timeout_s = 20;
     *state = stage;
     return sd_event_new(&stage->loop) < 0 || !workers_open(stage->loop, 2, &stage->workers, &err) ||
-           !http_loop_open(stage->loop, 4, 0, &stage->http, &err);
+           !http_loop_open(stage->loop, stage->workers, 4, 0, &stage->http, &err);
 }
 
 static int close_stage(void **state)

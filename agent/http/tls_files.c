@@ -1,0 +1,509 @@
+#include "http/tls_files.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/file.h"
+
+#include <curl/curl.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+enum {
+    FRESH_US = 250000,
+    PATIENCE_US = 1000000,
+    FILE_MOST_BYTES = 1024 * 1024,
+    ALL_MOST_BYTES = 4 * 1024 * 1024, /* of all certificates of a directory */
+    PATH_BYTES = 4096,
+    HASH_DIGITS = 8
+};
+
+DEFINE_CLEANUP(cleanup_bio, BIO *, BIO_free_all)
+
+static void free_infos(STACK_OF(X509_INFO) * infos)
+{
+    sk_X509_INFO_pop_free(infos, X509_INFO_free);
+}
+
+DEFINE_CLEANUP(cleanup_infos, STACK_OF(X509_INFO) *, free_infos)
+
+/* -- reading, on a worker -------------------------------------------------------------------------
+ */
+
+struct job {
+    struct tls_files *files;
+    char *ca_file, *ca_path, *client_certificate, *client_key;
+    char *system_file, *system_path; /* which libcurl's build names; NULL: not needed */
+    bool has_proxy;
+};
+
+static int no_password(char *to, int size, int writing, void *arg)
+{
+    (void)to;
+    (void)size;
+    (void)writing;
+    (void)arg;
+    return -1;
+}
+
+static bool add_certificate(struct bytes *cas, X509 *certificate)
+{
+    CLEANUP(cleanup_bio) BIO *bio = BIO_new(BIO_s_mem());
+    char *text;
+    long length;
+
+    if (bio == NULL || !(X509_trusted(certificate) ? PEM_write_bio_X509_AUX(bio, certificate)
+                                                   : PEM_write_bio_X509(bio, certificate)))
+        return false;
+    length = BIO_get_mem_data(bio, &text);
+    return length > 0 && bytes_add(cas, text, (size_t)length);
+}
+
+/*
+ * Adds the certificates of a PEM text, and only them: libcurl reads what it gets without a
+ * pem_password_cb, and libcrypto would ask at the terminal for the password of anything else.
+ */
+static bool add_certificates(struct bytes *cas, const struct bytes *text, struct err *err)
+{
+    CLEANUP(cleanup_bio) BIO *bio = BIO_new_mem_buf(bytes_text(text), (int)text->length);
+    CLEANUP(cleanup_infos)
+    STACK_OF(X509_INFO) *infos =
+        bio == NULL ? NULL : PEM_X509_INFO_read_bio(bio, NULL, no_password, NULL);
+    size_t found = 0;
+
+    ERR_clear_error();
+    if (bio == NULL)
+        return err_memory(err);
+    if (infos == NULL)
+        return err_set(err, ERR_LOCAL,
+                       "it holds a certificate that cannot be read; write the file anew");
+    for (int i = 0; i < sk_X509_INFO_num(infos); i++) {
+        X509 *certificate = sk_X509_INFO_value(infos, i)->x509;
+
+        if (certificate != NULL && !add_certificate(cas, certificate))
+            return err_set(err, ERR_LOCAL, "it holds too many certificates, or memory ran out");
+        found += certificate != NULL;
+    }
+    return found > 0 || err_set(err, ERR_LOCAL, "it holds no certificate in PEM");
+}
+
+static bool add_ca_file(const char *path, bool is_system, struct bytes *cas, struct err *err)
+{
+    CLEANUP(bytes_free) struct bytes text = {.limit = FILE_MOST_BYTES};
+
+    return ((is_system ? file_read_at(AT_FDCWD, path, &text, err)
+                       : file_read_trusted(path, &text, err)) &&
+            add_certificates(cas, &text, err)) ||
+           err_wrap(err, "cannot read %s %s", is_system ? "the system's CAs in" : "ca_file", path);
+}
+
+/* Whether libcrypto would look for a certificate under the name: see openssl-rehash(1). */
+static bool is_hash(const char *name)
+{
+    return strspn(name, "0123456789abcdef") == HASH_DIGITS && name[HASH_DIGITS] == '.' &&
+           name[HASH_DIGITS + 1] != '\0' &&
+           name[HASH_DIGITS + 1 + strspn(name + HASH_DIGITS + 1, "0123456789")] == '\0';
+}
+
+/* As libcrypto does, passes over a file that cannot be read: the others may suffice. */
+static bool add_ca_path(const char *folder, bool is_system, struct bytes *cas, struct err *err)
+{
+    CLEANUP(close_directory) DIR *directory = opendir(folder);
+    const size_t before = cas->length;
+    const struct dirent *entry;
+    char path[PATH_BYTES];
+    struct err why = {0};
+
+    if (directory == NULL)
+        return err_errno(err, ERR_LOCAL, errno, "cannot read ca_path %s", folder);
+    while ((entry = readdir(directory)) != NULL) {
+        CLEANUP(bytes_free) struct bytes text = {.limit = FILE_MOST_BYTES};
+
+        if (!is_hash(entry->d_name) ||
+            snprintf(path, sizeof path, "%s/%s", folder, entry->d_name) >= (int)sizeof path)
+            continue;
+        if (is_system ? file_read_at(AT_FDCWD, path, &text, &why)
+                      : file_read_trusted(path, &text, &why))
+            add_certificates(cas, &text, &why);
+    }
+    if (cas->length > before)
+        return true;
+    err_set(err, ERR_LOCAL,
+            "cannot read ca_path %s: it holds no certificate under a name like 5ed36f99.0; run "
+            "openssl rehash on it",
+            folder);
+    return why.kind == ERR_NONE || err_append(err, " (%s)", why.text);
+}
+
+/* An encrypted text would make libcrypto ask at the terminal. */
+static bool read_own(const char *what, const char *path, struct bytes *text, struct err *err)
+{
+    if (!file_read_trusted(path, text, err))
+        return err_wrap(err, "cannot read %s %s", what, path);
+    return strstr(bytes_text(text), "ENCRYPTED") == NULL ||
+           err_set(err, ERR_LOCAL,
+                   "%s %s is encrypted, and leafd asks for no password; write it without one", what,
+                   path);
+}
+
+static bool add_system(const struct job *job, struct bytes *cas, struct err *err)
+{
+    if (job->system_file != NULL)
+        return add_ca_file(job->system_file, true, cas, err);
+    if (job->system_path != NULL)
+        return add_ca_path(job->system_path, true, cas, err);
+    return err_set(err, ERR_LOCAL,
+                   "this libcurl does not say where the system's CAs are; set ca_file");
+}
+
+static bool run_job(void *arg, struct err *err)
+{
+    CLEANUP(bytes_free) struct bytes key = {.limit = FILE_MOST_BYTES};
+    struct job *job = arg;
+    struct tls_files *files = job->files;
+
+    if (job->ca_file == NULL && job->ca_path == NULL && !add_system(job, &files->cas, err))
+        return false;
+    if (job->has_proxy && !add_system(job, &files->proxy_cas, err))
+        return false;
+    if (job->ca_file != NULL && !add_ca_file(job->ca_file, false, &files->cas, err))
+        return false;
+    /* With a good ca_file, a directory that gives nothing gives no failure either. */
+    if (job->ca_path != NULL && !add_ca_path(job->ca_path, false, &files->cas, err) &&
+        job->ca_file == NULL)
+        return false;
+    if (job->client_certificate != NULL &&
+        !read_own("client_certificate", job->client_certificate, &files->certificate, err))
+        return false;
+    return job->client_key == NULL || (read_own("client_key", job->client_key, &key, err) &&
+                                       secret_keep(&files->key, bytes_text(&key), key.length, err));
+}
+
+void tls_files_unref(struct tls_files *files)
+{
+    if (files == NULL || --files->references > 0)
+        return;
+    bytes_free(&files->cas);
+    bytes_free(&files->proxy_cas);
+    bytes_free(&files->certificate);
+    secret_wipe(&files->key);
+    free(files);
+}
+
+static void free_job(void *arg)
+{
+    struct job *job = arg;
+
+    tls_files_unref(job->files);
+    free(job->ca_file);
+    free(job->ca_path);
+    free(job->system_file);
+    free(job->system_path);
+    free(job->client_certificate);
+    free(job->client_key);
+    free(job);
+}
+
+static bool copy_text(char **to, const char *text)
+{
+    *to = text == NULL ? NULL : strdup(text);
+    return text == NULL || *to != NULL;
+}
+
+/* NULL if memory ran out. */
+static struct job *new_job(const struct tls_names *names)
+{
+    const curl_version_info_data *curl = curl_version_info(CURLVERSION_NOW);
+    struct job *job = calloc(1, sizeof *job);
+
+    if (job == NULL)
+        return NULL;
+    job->has_proxy = names->has_proxy;
+    job->files = calloc(1, sizeof *job->files);
+    if (job->files == NULL) {
+        free(job);
+        return NULL;
+    }
+    *job->files = (struct tls_files){
+        .references = 1,
+        .cas.limit = ALL_MOST_BYTES,
+        .proxy_cas.limit = ALL_MOST_BYTES,
+        .certificate.limit = FILE_MOST_BYTES,
+    };
+    if (copy_text(&job->ca_file, names->ca_file) && copy_text(&job->ca_path, names->ca_path) &&
+        copy_text(&job->system_file, curl->cainfo) && copy_text(&job->system_path, curl->capath) &&
+        copy_text(&job->client_certificate, names->client_certificate) &&
+        copy_text(&job->client_key, names->client_key))
+        return job;
+    free_job(job);
+    return NULL;
+}
+
+/* -- the store, on the loop -----------------------------------------------------------------------
+ */
+
+struct reading;
+
+/* A caller. */
+struct wait {
+    struct slot slot;
+    struct reading *reading; /* while it is under way */
+    TAILQ_ENTRY(wait) entry;
+    sd_event_source *limit;
+    uint64_t limit_s;
+    struct tls_files *files;
+};
+
+/* The files of the same names. */
+struct reading {
+    struct tls_store *store;
+    TAILQ_ENTRY(reading) entry;
+    char *names;             /* for texts and for comparing */
+    struct slot *work;       /* under way */
+    struct job *job;         /* of it; borrowed */
+    struct tls_files *files; /* of the last one that went well; NULL: none */
+    uint64_t began_us;       /* when the one under way, or the last one, began, on the boot clock */
+    TAILQ_HEAD(wait_list, wait) waits;
+};
+
+struct tls_store {
+    sd_event *loop;
+    struct workers *workers;
+    TAILQ_HEAD(reading_list, reading) readings;
+};
+
+static void free_reading(struct reading *reading)
+{
+    TAILQ_REMOVE(&reading->store->readings, reading, entry);
+    slot_drop(reading->work);
+    tls_files_unref(reading->files);
+    free(reading->names);
+    free(reading);
+}
+
+static bool is_fresh(const struct reading *reading)
+{
+    return reading->work == NULL && clock_boot_us() - reading->began_us < FRESH_US;
+}
+
+/* Keeps the files of `names`, so that a hanging file system does not stop calls to the same CA. */
+static void forget_others(struct tls_store *store, const char *names)
+{
+    struct reading *next;
+
+    for (struct reading *at = TAILQ_FIRST(&store->readings); at != NULL; at = next) {
+        next = TAILQ_NEXT(at, entry);
+        if (at->work == NULL && !is_fresh(at) && strcmp(at->names, names) != 0)
+            free_reading(at);
+    }
+}
+
+struct tls_store *tls_store_new(sd_event *loop, struct workers *workers)
+{
+    struct tls_store *store = calloc(1, sizeof *store);
+
+    if (store == NULL)
+        return NULL;
+    store->loop = loop;
+    store->workers = workers;
+    TAILQ_INIT(&store->readings);
+    return store;
+}
+
+void tls_store_free(struct tls_store *store)
+{
+    if (store == NULL)
+        return;
+    while (!TAILQ_EMPTY(&store->readings))
+        free_reading(TAILQ_FIRST(&store->readings));
+    free(store);
+}
+
+static void end_wait(struct wait *wait, const struct err *err)
+{
+    if (wait->reading != NULL)
+        TAILQ_REMOVE(&wait->reading->waits, wait, entry);
+    wait->reading = NULL;
+    wait->limit = sd_event_source_disable_unref(wait->limit);
+    slot_finish(&wait->slot, err);
+}
+
+static void destroy_wait(struct slot *slot)
+{
+    struct wait *wait = (struct wait *)slot;
+
+    if (wait->reading != NULL)
+        TAILQ_REMOVE(&wait->reading->waits, wait, entry);
+    sd_event_source_disable_unref(wait->limit);
+    tls_files_unref(wait->files);
+    slot_free(slot);
+}
+
+static struct tls_files *take_files(struct tls_files *files)
+{
+    files->references++;
+    return files;
+}
+
+static int on_late(sd_event_source *source, uint64_t now_us, void *arg)
+{
+    struct wait *wait = arg;
+    struct err err;
+
+    (void)source;
+    (void)now_us;
+    if (wait->reading->files != NULL) {
+        wait->files = take_files(wait->reading->files);
+        end_wait(wait, NULL);
+        return 0;
+    }
+    err_set(&err, ERR_LOCAL, "cannot read %s within %llus; check the file system that it is on",
+            wait->reading->names, (unsigned long long)wait->limit_s);
+    end_wait(wait, &err);
+    return 0;
+}
+
+static void on_read(void *arg, const struct err *read_err)
+{
+    const struct err err = *read_err;
+    struct reading *reading = arg;
+    struct wait *wait;
+
+    tls_files_unref(reading->files);
+    reading->files = err.kind == ERR_NONE ? take_files(reading->job->files) : NULL;
+    reading->job = NULL;
+    reading->work = slot_drop(reading->work);
+    while ((wait = TAILQ_FIRST(&reading->waits)) != NULL) {
+        if (err.kind == ERR_NONE)
+            wait->files = take_files(reading->files);
+        end_wait(wait, err.kind == ERR_NONE ? NULL : &err);
+    }
+    if (err.kind != ERR_NONE)
+        free_reading(reading);
+}
+
+/* What is read, for texts; two calls for the same files have the same. NULL if memory ran out. */
+static char *name_files(const struct tls_names *names)
+{
+    const struct {
+        const char *what, *path;
+    } all[] = {
+        {"ca_file", names->ca_file},
+        {"ca_path", names->ca_path},
+        {"client_certificate", names->client_certificate},
+        {"client_key", names->client_key},
+    };
+    CLEANUP(bytes_free) struct bytes text = {.limit = sizeof all / sizeof *all * 2 * PATH_BYTES};
+    bool good = true;
+
+    if (names->ca_file == NULL && names->ca_path == NULL)
+        good = bytes_add(&text, "the system's CAs", strlen("the system's CAs"));
+    if (names->has_proxy)
+        good = good && bytes_add(&text, "the proxy's CAs", strlen("the proxy's CAs"));
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        if (all[i].path == NULL)
+            continue;
+        good = good && (text.length == 0 || bytes_add(&text, ", ", 2)) &&
+               bytes_add(&text, all[i].what, strlen(all[i].what)) && bytes_add(&text, " ", 1) &&
+               bytes_add(&text, all[i].path, strlen(all[i].path));
+    }
+    return good ? strdup(bytes_text(&text)) : NULL;
+}
+
+/* The reading of these names, a new one if there is none; NULL if memory ran out. */
+static struct reading *find(struct tls_store *store, const struct tls_names *names)
+{
+    char *text = name_files(names);
+    struct reading *reading = NULL;
+
+    if (text == NULL)
+        return NULL;
+    forget_others(store, text);
+    TAILQ_FOREACH(reading, &store->readings, entry)
+    if (strcmp(reading->names, text) == 0)
+        break;
+    if (reading == NULL && (reading = calloc(1, sizeof *reading)) != NULL) {
+        *reading = (struct reading){.store = store, .names = text};
+        TAILQ_INIT(&reading->waits);
+        TAILQ_INSERT_TAIL(&store->readings, reading, entry);
+        return reading;
+    }
+    free(text);
+    return reading;
+}
+
+/* False with *err filled, and none is under way. */
+static bool begin(struct reading *reading, const struct tls_names *names, struct err *err)
+{
+    struct job *job = new_job(names);
+    struct lane_key lane;
+
+    if (job == NULL)
+        return err_memory(err);
+    lane = job->ca_file != NULL       ? lane_of(job->ca_file)
+           : job->ca_path != NULL     ? lane_of(job->ca_path)
+           : job->system_file != NULL ? lane_of(job->system_file)
+                                      : (struct lane_key){0};
+    reading->job = job;
+    reading->began_us = clock_boot_us();
+    reading->work = worker_start_in(reading->store->workers, &lane, WORK_NEXT, run_job, job,
+                                    free_job, on_read, reading, err);
+    if (reading->work == NULL)
+        reading->job = NULL;
+    return reading->work != NULL;
+}
+
+/* Waits for the one under way: a second since it began where there are older files to use. */
+static bool await(struct wait *wait, struct reading *reading, uint64_t limit_s, struct err *err)
+{
+    uint64_t passed_us = clock_boot_us() - reading->began_us, limit_us = limit_s * 1000000ULL;
+    int r;
+
+    if (reading->files != NULL)
+        limit_us = passed_us < PATIENCE_US ? PATIENCE_US - passed_us : 0;
+    r = sd_event_add_time_relative(reading->store->loop, &wait->limit, CLOCK_BOOTTIME, limit_us, 0,
+                                   on_late, wait);
+    if (r < 0)
+        return err_errno(err, ERR_LOCAL, -r, "cannot add to the event loop");
+    sd_event_source_set_description(wait->limit, "time limit of TLS files");
+    wait->limit_s = limit_s;
+    wait->reading = reading;
+    TAILQ_INSERT_TAIL(&reading->waits, wait, entry);
+    return true;
+}
+
+struct slot *tls_files_start(struct tls_store *store, const struct tls_names *names,
+                             uint64_t limit_s, slot_done *on_done, void *arg, struct err *err)
+{
+    struct wait *wait = slot_new(sizeof *wait, store->loop, destroy_wait, on_done, arg, err);
+    struct reading *reading;
+
+    if (wait == NULL)
+        return NULL;
+    reading = find(store, names);
+    if (reading == NULL) {
+        err_memory(err);
+    } else if (reading->files != NULL && is_fresh(reading)) {
+        wait->files = take_files(reading->files);
+        slot_finish(&wait->slot, NULL);
+        return &wait->slot;
+    } else if ((reading->work != NULL || begin(reading, names, err)) &&
+               await(wait, reading, limit_s, err)) {
+        return &wait->slot;
+    } else if (reading->work == NULL) {
+        free_reading(reading);
+    }
+    destroy_wait(&wait->slot);
+    return NULL;
+}
+
+struct tls_files *tls_files_take(struct slot *slot)
+{
+    return take_files(((struct wait *)slot)->files);
+}
