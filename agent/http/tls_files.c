@@ -21,6 +21,7 @@ enum {
     FILE_MOST_BYTES = 1024 * 1024,
     ALL_MOST_BYTES = 4 * 1024 * 1024, /* of all certificates of a directory */
     PATH_BYTES = 4096,
+    KEY_MOST_BYTES = 64 * 1024, /* it lies in the secure heap */
     HASH_DIGITS = 8
 };
 
@@ -138,7 +139,7 @@ static bool add_ca_path(const char *folder, bool is_system, struct bytes *cas, s
             "cannot read ca_path %s: it holds no certificate under a name like 5ed36f99.0; run "
             "openssl rehash on it",
             folder);
-    return why.kind == ERR_NONE || err_append(err, " (%s)", why.text);
+    return why.kind != ERR_NONE && err_append(err, " (%s)", why.text);
 }
 
 /* An encrypted text would make libcrypto ask at the terminal. */
@@ -162,27 +163,32 @@ static bool add_system(const struct job *job, struct bytes *cas, struct err *err
                    "this libcurl does not say where the system's CAs are; set ca_file");
 }
 
-static bool run_job(void *arg, struct err *err)
+static bool add_cas(const struct job *job, struct tls_files *files, struct err *err)
 {
-    CLEANUP(bytes_free) struct bytes key = {.limit = FILE_MOST_BYTES};
-    struct job *job = arg;
-    struct tls_files *files = job->files;
-
-    if (job->ca_file == NULL && job->ca_path == NULL && !add_system(job, &files->cas, err))
-        return false;
     if (job->has_proxy && !add_system(job, &files->proxy_cas, err))
         return false;
+    if (job->ca_file == NULL && job->ca_path == NULL)
+        return add_system(job, &files->cas, err);
     if (job->ca_file != NULL && !add_ca_file(job->ca_file, false, &files->cas, err))
         return false;
     /* With a good ca_file, a directory that gives nothing gives no failure either. */
-    if (job->ca_path != NULL && !add_ca_path(job->ca_path, false, &files->cas, err) &&
-        job->ca_file == NULL)
-        return false;
+    return job->ca_path == NULL || add_ca_path(job->ca_path, false, &files->cas, err) ||
+           job->ca_file != NULL;
+}
+
+static bool run_job(void *arg, struct err *err)
+{
+    CLEANUP(bytes_free) struct bytes key = {.limit = KEY_MOST_BYTES};
+    struct job *job = arg;
+    struct tls_files *files = job->files;
+
     if (job->client_certificate != NULL &&
         !read_own("client_certificate", job->client_certificate, &files->certificate, err))
         return false;
-    return job->client_key == NULL || (read_own("client_key", job->client_key, &key, err) &&
-                                       secret_keep(&files->key, bytes_text(&key), key.length, err));
+    if (job->client_key != NULL && (!read_own("client_key", job->client_key, &key, err) ||
+                                    !secret_keep(&files->key, bytes_text(&key), key.length, err)))
+        return false;
+    return add_cas(job, files, err);
 }
 
 void tls_files_unref(struct tls_files *files)

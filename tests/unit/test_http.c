@@ -434,6 +434,85 @@ static void libcurl_is_told_no_path_of_a_ca(void **state)
     }
 }
 
+static void ask_peer(struct fixture *fixture, const struct http_peer *peer)
+{
+    const struct http_request request = {.peer = peer, .method = "GET", .url = fixture->url};
+    struct http_response response = {0};
+    struct slot *slot;
+    struct err err;
+
+    fixture->heard = 0;
+    slot = http_call_start(fixture->http, &request, &response, hear, fixture, &err);
+    assert_non_null(slot);
+    turn_until_heard(fixture, 1);
+    assert_int_equal(fixture->heard, 1);
+    slot_drop(slot);
+}
+
+static void a_file_of_tls_that_cannot_be_read_is_named(void **state)
+{
+    static const struct {
+        struct http_peer peer;
+        const char *says;
+    } cases[] = {
+        {{.ca_file = "/nowhere/ca.pem"}, "cannot read ca_file /nowhere/ca.pem: "},
+        {{.ca_file = "/etc/hostname"},
+         "cannot read ca_file /etc/hostname: it holds no certificate"},
+        {{.ca_path = "/nowhere"}, "cannot read ca_path /nowhere: "},
+        {{.ca_path = "/proc/self"}, "run openssl rehash on it"},
+        {{.client_certificate = "/nowhere/tls.crt"}, "cannot read client_certificate /nowhere/"},
+        {{.client_key = "/nowhere/tls.key"}, "cannot read client_key /nowhere/tls.key: "},
+    };
+    struct fixture *fixture = *state;
+
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct http_peer peer = cases[i].peer;
+
+        peer.timeout_s = peer.connect_timeout_s = 4;
+        ask_peer(fixture, &peer);
+        assert_int_equal(fixture->err.kind, ERR_LOCAL);
+        if (strstr(fixture->err.text, cases[i].says) == NULL)
+            fail_msg("%s: %s", cases[i].says, fixture->err.text);
+    }
+}
+
+static bool run_until_closed(void *job, struct err *err)
+{
+    char c;
+
+    (void)err;
+    return read(*(int *)job, &c, 1) <= 0;
+}
+
+static void keep_job(void *job)
+{
+    (void)job;
+}
+
+/* The only thread stands for one on a file system that hangs. */
+static void a_call_waits_no_longer_for_its_files_than_for_its_server(void **state)
+{
+    const struct http_peer peer = {
+        .ca_file = "/nowhere/other.pem", .timeout_s = 1, .connect_timeout_s = 1};
+    struct fixture *fixture = *state;
+    struct slot *hang;
+    struct err err;
+    int until[2];
+
+    assert_int_equal(pipe(until), 0);
+    hang = worker_start(fixture->workers, WORK_NEXT, run_until_closed, &until[0], keep_job, hear,
+                        fixture, &err);
+    assert_non_null(hang);
+    ask_peer(fixture, &peer);
+    assert_int_equal(fixture->err.kind, ERR_LOCAL);
+    assert_non_null(
+        strstr(fixture->err.text, "cannot read ca_file /nowhere/other.pem within 1s; check"));
+    close(until[1]);
+    turn_until_heard(fixture, 2);
+    slot_drop(hang);
+    close(until[0]);
+}
+
 static void a_url_leads_where_libcurl_would_go(void **state)
 {
     static const struct {
@@ -505,6 +584,10 @@ int main(void)
                                         open_fixture, close_fixture),
         cmocka_unit_test_setup_teardown(libcurl_is_told_no_path_of_a_ca, open_fixture,
                                         close_fixture),
+        cmocka_unit_test_setup_teardown(a_file_of_tls_that_cannot_be_read_is_named, open_fixture,
+                                        close_fixture),
+        cmocka_unit_test_setup_teardown(a_call_waits_no_longer_for_its_files_than_for_its_server,
+                                        open_fixture, close_fixture),
         cmocka_unit_test_setup_teardown(the_date_of_a_reply_is_read_in_each_of_https_three_ways,
                                         open_fixture, close_fixture),
     };
