@@ -104,7 +104,7 @@ static const struct named_file *certificates_of(const struct config *config)
     return files;
 }
 
-/* libcurl reads ca_file and also accepts OpenSSL's TRUSTED CERTIFICATE form. */
+/* http/tls_files reads ca_file and also accepts OpenSSL's TRUSTED CERTIFICATE form. */
 static enum pem_file_form form_of(const struct named_file *file)
 {
     return strcmp(file->key, "ca_file") == 0 ? PEM_FILE_OR_TRUSTED : PEM_FILE_PLAIN;

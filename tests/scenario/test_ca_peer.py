@@ -3,6 +3,7 @@ import contextlib
 import http.server
 import json
 import os
+import shutil
 import ssl
 import subprocess
 import threading
@@ -341,3 +342,15 @@ def test_a_real_standby_that_redirects_is_followed_to_the_leader_that_is_named(s
                     assert pair.leader_door.connections == 0
         finally:
             pair.stop()
+
+
+def test_the_certificates_of_a_directory_are_trusted_by_their_hashes(devca, site):
+    folder = site.folder / "cas"
+    folder.mkdir()
+    shutil.copy(devca.ca_file, folder / "ca.pem")
+    subprocess.run(["openssl", "rehash", str(folder)], check=True, capture_output=True)
+    (folder / "0badc0de.0").write_text("no certificate\n")
+    site.configure(devca, {"web": WEB})
+    site.write(site.file.read_text().replace(f"ca_file = {devca.ca_file}", f"ca_path = {folder}"))
+    done = site.command("once")
+    assert done.code == 0, done
