@@ -120,6 +120,23 @@ bool file_read_password(const char *path, struct secret *secret, struct err *err
     return check_password(bytes.data, length, err) && secret_copy(secret, bytes.data, length, err);
 }
 
+void file_stamp_at(struct digest *stamp, int dir_fd, const char *name)
+{
+    struct stat about;
+    uint64_t facts[7] = {0};
+
+    if (name != NULL && fstatat(dir_fd, name, &about, 0) == 0) {
+        facts[0] = (uint64_t)about.st_dev;
+        facts[1] = (uint64_t)about.st_ino;
+        facts[2] = (uint64_t)about.st_size;
+        facts[3] = (uint64_t)about.st_mtim.tv_sec;
+        facts[4] = (uint64_t)about.st_mtim.tv_nsec;
+        facts[5] = (uint64_t)about.st_ctim.tv_sec;
+        facts[6] = (uint64_t)about.st_ctim.tv_nsec;
+    }
+    digest_add(stamp, facts, sizeof facts);
+}
+
 bool file_write(int fd, const void *data, size_t length, struct err *err)
 {
     const char *left = data;

@@ -9,6 +9,7 @@
 #define LEAFD_BASE_FILE_H
 
 #include "base/bytes.h"
+#include "base/digest.h"
 #include "base/err.h"
 #include "base/secret.h"
 
@@ -52,6 +53,13 @@ bool file_read_secret(const char *path, struct secret *secret, struct err *err);
  * that follows "the file": empty, over 1 KiB, several lines, a file that others may write.
  */
 bool file_read_password(const char *path, struct secret *secret, struct err *err);
+
+/*
+ * file_stamp_at - adds how a file looks, to notice a change without reading it
+ *
+ * Links are followed. One that is not there, and NULL, are stamped as such.
+ */
+void file_stamp_at(struct digest *stamp, int dir_fd, const char *name);
 
 /* file_write - writes all bytes, with as many calls of write(2) as needed; fails with class local
  */

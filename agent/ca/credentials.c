@@ -2,12 +2,13 @@
 
 #include "base/clock.h"
 #include "base/digest.h"
+#include "base/file.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
-#include <sys/stat.h>
 
 enum { LOOK_EVERY_S = 3, FRESH_S = 1, PATIENCE_S = 1 };
 
@@ -45,23 +46,6 @@ struct credentials {
 /* -- a look ---------------------------------------------------------------------------------------
  */
 
-static void add_file(struct digest *digest, const char *path)
-{
-    struct stat about;
-    uint64_t facts[7] = {0};
-
-    if (path != NULL && stat(path, &about) == 0) {
-        facts[0] = (uint64_t)about.st_dev;
-        facts[1] = (uint64_t)about.st_ino;
-        facts[2] = (uint64_t)about.st_size;
-        facts[3] = (uint64_t)about.st_mtim.tv_sec;
-        facts[4] = (uint64_t)about.st_mtim.tv_nsec;
-        facts[5] = (uint64_t)about.st_ctim.tv_sec;
-        facts[6] = (uint64_t)about.st_ctim.tv_nsec;
-    }
-    digest_add(digest, facts, sizeof facts);
-}
-
 enum { FILES = 7 };
 
 static void list_files(const struct config *config, const char *files[static FILES])
@@ -96,7 +80,7 @@ static void make_stamp(const struct config *config, char to[static DIGEST_HEX_BY
     list_files(config, files);
     digest_add(&digest, config->session_digest, strlen(config->session_digest));
     for (size_t i = 0; i < FILES; i++)
-        add_file(&digest, files[i]);
+        file_stamp_at(&digest, AT_FDCWD, files[i]);
     if (!digest_hex(&digest, to, &err))
         to[0] = '\0';
 }

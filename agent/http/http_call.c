@@ -174,8 +174,11 @@ static int on_verified(int good, X509_STORE_CTX *store)
 
 static CURLcode on_tls_context(CURL *easy, void *context, void *arg)
 {
+    const struct http_call *call = arg;
+
     (void)easy;
-    (void)arg;
+    if (call->files->cas != NULL)
+        SSL_CTX_set1_cert_store(context, call->files->cas);
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, on_verified);
     return CURLE_OK;
 }
@@ -375,12 +378,15 @@ static bool set_server_name(struct http_call *call, const char *url, const char 
     return set_text(call->transfer.easy, CURLOPT_URL, changed) || err_memory(err);
 }
 
-static bool set_trust(CURL *easy, const struct http_peer *peer)
+static bool set_trust(struct http_call *call, const struct http_peer *peer)
 {
+    CURL *easy = call->transfer.easy;
+
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
     curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);
+    curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, call);
     if (curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_tls_context) != CURLE_OK)
         return false;
     /* libcurl would open a path on the loop; what is not set is the path of the system's store. */
@@ -393,21 +399,26 @@ static bool set_trust(CURL *easy, const struct http_peer *peer)
            set_text(easy, CURLOPT_PROXY, peer->proxy == NULL ? "" : peer->proxy);
 }
 
+static const char *ca_key_of(const struct http_peer *peer)
+{
+    return peer->ca_key == NULL ? "ca_file" : peer->ca_key;
+}
+
 /* Notes the URL without its path, the name that the certificate must have, and the trust store. */
 static void note_whom(struct http_call *call, const struct http_request *request)
 {
     const struct http_peer *peer = request->peer;
     const char *host = strstr(request->url, "://");
     size_t length = host == NULL ? 0 : strcspn(host + 3, "/") + (size_t)(host + 3 - request->url);
+    const bool is_system = peer->ca_file == NULL && peer->ca_path == NULL;
     const char *trust = peer->ca_file != NULL ? peer->ca_file : peer->ca_path;
 
-    snprintf(call->whom, sizeof call->whom, "the server is %.*s%s%s, verified with %s%s",
+    snprintf(call->whom, sizeof call->whom, "the server is %.*s%s%s, verified with %s%s %s",
              (int)length, request->url, peer->tls_server_name == NULL ? "" : " by the name ",
              peer->tls_server_name == NULL ? "" : peer->tls_server_name,
-             peer->ca_file != NULL   ? "ca_file "
-             : peer->ca_path != NULL ? "ca_path "
-                                     : "the system's CAs, since ca_file is not set",
-             trust == NULL ? "" : trust);
+             is_system ? "the system's CAs, since " : "",
+             peer->ca_path != NULL && peer->ca_file == NULL ? "ca_path" : ca_key_of(peer),
+             is_system ? "is not set" : trust);
 }
 
 static bool set_limits(CURL *easy, const struct http_peer *peer)
@@ -434,7 +445,7 @@ static bool set_request(struct http_call *call, const struct http_request *reque
     if (!set_text(easy, CURLOPT_URL, request->url) ||
         !set_text(easy, CURLOPT_USERAGENT, "leafd/" LEAFD_VERSION) ||
         !set_text(easy, CURLOPT_CUSTOMREQUEST, request->method) ||
-        !set_trust(easy, request->peer) || !set_limits(easy, request->peer))
+        !set_trust(call, request->peer) || !set_limits(easy, request->peer))
         return err_memory(err);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->error);
     curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_sending);
@@ -464,9 +475,17 @@ static bool set_content(CURL *easy, CURLoption option, const char *content, size
     return length == 0 || curl_easy_setopt(easy, option, &blob) == CURLE_OK;
 }
 
+/*
+ * libcurl keeps a copy of ca_text with each connection, and uses the connection for other calls of
+ * the same text only: so the text has the stamp of all files. Beside a shared store it has only one
+ * certificate of it, without which some builds of libcurl would read the system's (--with-ca-
+ * fallback). A proxy with https has a context of its own, and on_tls_context cannot tell them
+ * apart: then there is no shared store.
+ */
 static bool set_files(CURL *easy, const struct tls_files *files)
 {
-    const struct bytes *cas = &files->cas, *proxy = &files->proxy_cas, *own = &files->certificate;
+    const struct bytes *cas = &files->ca_text, *proxy = &files->proxy_text;
+    const struct bytes *own = &files->certificate;
 
     return set_content(easy, CURLOPT_CAINFO_BLOB, bytes_text(cas), cas->length) &&
            set_content(easy, CURLOPT_PROXY_CAINFO_BLOB, bytes_text(proxy), proxy->length) &&
@@ -504,6 +523,7 @@ static bool begin(struct http_call *call, const struct http_request *request, st
     const struct tls_names names = {
         .ca_file = peer->ca_file,
         .ca_path = peer->ca_path,
+        .ca_key = ca_key_of(peer),
         .client_certificate = peer->client_certificate,
         .client_key = peer->client_key,
         .has_proxy = peer->proxy != NULL && strncasecmp(peer->proxy, "https:", 6) == 0,
@@ -550,7 +570,8 @@ struct slot *http_admin_start(struct http_loop *loop, const struct http_admin_or
                               struct err *err)
 {
     const struct http_peer peer = {
-        .ca_file = order->ca_file,
+        .ca_file = order->trust_anchor,
+        .ca_key = "trust_anchor",
         .timeout_s = order->limit_s,
         .connect_timeout_s = order->limit_s,
         .unix_socket = order->unix_socket,

@@ -24,6 +24,7 @@ enum { HTTP_REPLY_MOST_BYTES = 256 * 1024, HTTP_LOCATION_BYTES = 512 };
 /* How to reach and verify a server; texts that are not set are NULL. */
 struct http_peer {
     const char *ca_file, *ca_path; /* neither: the system's CAs */
+    const char *ca_key;            /* what texts call ca_file, static; NULL: "ca_file" */
     const char *tls_server_name;   /* the name to verify instead of the URL's host */
     const char *client_certificate, *client_key;
     const char *proxy;
@@ -75,10 +76,10 @@ void http_response_free(struct http_response *response);
  */
 struct http_admin_order {
     const char *method;
-    const char *url;         /* http:// or https:// */
-    const char *unix_socket; /* socket to connect to instead of the URL's host; or NULL */
-    const char *ca_file;     /* trusted CAs for https; NULL: the system's */
-    uint64_t limit_s;        /* from connecting to the last byte, at least 1 */
+    const char *url;          /* http:// or https:// */
+    const char *unix_socket;  /* socket to connect to instead of the URL's host; or NULL */
+    const char *trust_anchor; /* file of trusted CAs for https; NULL: the system's */
+    uint64_t limit_s;         /* from connecting to the last byte, at least 1 */
 };
 
 /* http_admin_start - sends the request; as http_call_start */

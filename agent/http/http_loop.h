@@ -4,9 +4,9 @@
  * All calls share one pool: one HTTP/2 connection if the server supports it, else a few HTTP/1.1
  * ones; at most `max_in_flight` calls are on the wire and the rest wait in order. After a failed
  * call, and after ten minutes, the next calls use new connections. After five seconds without calls
- * the pool is closed: an idle agent has no connection, no TLS session, no cached CA store and,
- * since HTTP/2 keeps the headers of a connection, no second copy of the token; its next call looks
- * up DNS names again.
+ * the pool is closed: an idle agent has no connection, no TLS session and, since HTTP/2 keeps the
+ * headers of a connection, no second copy of the token; its next call looks up DNS names again. It
+ * keeps the CA certificates that the last call trusted (http/tls_files).
  */
 #ifndef LEAFD_HTTP_HTTP_LOOP_H
 #define LEAFD_HTTP_HTTP_LOOP_H

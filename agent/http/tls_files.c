@@ -3,14 +3,10 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "http/ca_store.h"
 
-#include <curl/curl.h>
-#include <openssl/err.h>
-#include <openssl/pem.h>
-
-#include <ctype.h>
-#include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -19,241 +15,12 @@ enum {
     FRESH_US = 250000,
     PATIENCE_US = 1000000,
     FILE_MOST_BYTES = 1024 * 1024,
-    ALL_MOST_BYTES = 4 * 1024 * 1024, /* of all certificates of a directory */
+    ALL_MOST_BYTES = 4 * 1024 * 1024, /* of all CA certificates, for a proxy */
     PATH_BYTES = 4096,
-    KEY_MOST_BYTES = 64 * 1024, /* it lies in the secure heap */
-    HASH_DIGITS = 8
+    KEY_MOST_BYTES = 64 * 1024 /* it lies in the secure heap */
 };
 
-DEFINE_CLEANUP(cleanup_bio, BIO *, BIO_free_all)
-
-static void free_infos(STACK_OF(X509_INFO) * infos)
-{
-    sk_X509_INFO_pop_free(infos, X509_INFO_free);
-}
-
-DEFINE_CLEANUP(cleanup_infos, STACK_OF(X509_INFO) *, free_infos)
-
-/* -- reading, on a worker -------------------------------------------------------------------------
- */
-
-struct job {
-    struct tls_files *files;
-    char *ca_file, *ca_path, *client_certificate, *client_key;
-    char *system_file, *system_path; /* which libcurl's build names; NULL: not needed */
-    bool has_proxy;
-};
-
-static int no_password(char *to, int size, int writing, void *arg)
-{
-    (void)to;
-    (void)size;
-    (void)writing;
-    (void)arg;
-    return -1;
-}
-
-static bool add_certificate(struct bytes *cas, X509 *certificate)
-{
-    CLEANUP(cleanup_bio) BIO *bio = BIO_new(BIO_s_mem());
-    char *text;
-    long length;
-
-    if (bio == NULL || !(X509_trusted(certificate) ? PEM_write_bio_X509_AUX(bio, certificate)
-                                                   : PEM_write_bio_X509(bio, certificate)))
-        return false;
-    length = BIO_get_mem_data(bio, &text);
-    return length > 0 && bytes_add(cas, text, (size_t)length);
-}
-
-/*
- * Adds the certificates of a PEM text, and only them: libcurl reads what it gets without a
- * pem_password_cb, and libcrypto would ask at the terminal for the password of anything else.
- */
-static bool add_certificates(struct bytes *cas, const struct bytes *text, struct err *err)
-{
-    CLEANUP(cleanup_bio) BIO *bio = BIO_new_mem_buf(bytes_text(text), (int)text->length);
-    CLEANUP(cleanup_infos)
-    STACK_OF(X509_INFO) *infos =
-        bio == NULL ? NULL : PEM_X509_INFO_read_bio(bio, NULL, no_password, NULL);
-    size_t found = 0;
-
-    ERR_clear_error();
-    if (bio == NULL)
-        return err_memory(err);
-    if (infos == NULL)
-        return err_set(err, ERR_LOCAL,
-                       "it holds a certificate that cannot be read; write the file anew");
-    for (int i = 0; i < sk_X509_INFO_num(infos); i++) {
-        X509 *certificate = sk_X509_INFO_value(infos, i)->x509;
-
-        if (certificate != NULL && !add_certificate(cas, certificate))
-            return err_set(err, ERR_LOCAL, "it holds too many certificates, or memory ran out");
-        found += certificate != NULL;
-    }
-    return found > 0 || err_set(err, ERR_LOCAL, "it holds no certificate in PEM");
-}
-
-static bool add_ca_file(const char *path, bool is_system, struct bytes *cas, struct err *err)
-{
-    CLEANUP(bytes_free) struct bytes text = {.limit = FILE_MOST_BYTES};
-
-    return ((is_system ? file_read_at(AT_FDCWD, path, &text, err)
-                       : file_read_trusted(path, &text, err)) &&
-            add_certificates(cas, &text, err)) ||
-           err_wrap(err, "cannot read %s %s", is_system ? "the system's CAs in" : "ca_file", path);
-}
-
-/* Whether libcrypto would look for a certificate under the name: see openssl-rehash(1). */
-static bool is_hash(const char *name)
-{
-    return strspn(name, "0123456789abcdef") == HASH_DIGITS && name[HASH_DIGITS] == '.' &&
-           name[HASH_DIGITS + 1] != '\0' &&
-           name[HASH_DIGITS + 1 + strspn(name + HASH_DIGITS + 1, "0123456789")] == '\0';
-}
-
-/* As libcrypto does, passes over a file that cannot be read: the others may suffice. */
-static bool add_ca_path(const char *folder, bool is_system, struct bytes *cas, struct err *err)
-{
-    CLEANUP(close_directory) DIR *directory = opendir(folder);
-    const size_t before = cas->length;
-    const struct dirent *entry;
-    char path[PATH_BYTES];
-    struct err why = {0};
-
-    if (directory == NULL)
-        return err_errno(err, ERR_LOCAL, errno, "cannot read ca_path %s", folder);
-    while ((entry = readdir(directory)) != NULL) {
-        CLEANUP(bytes_free) struct bytes text = {.limit = FILE_MOST_BYTES};
-
-        if (!is_hash(entry->d_name) ||
-            snprintf(path, sizeof path, "%s/%s", folder, entry->d_name) >= (int)sizeof path)
-            continue;
-        if (is_system ? file_read_at(AT_FDCWD, path, &text, &why)
-                      : file_read_trusted(path, &text, &why))
-            add_certificates(cas, &text, &why);
-    }
-    if (cas->length > before)
-        return true;
-    err_set(err, ERR_LOCAL,
-            "cannot read ca_path %s: it holds no certificate under a name like 5ed36f99.0; run "
-            "openssl rehash on it",
-            folder);
-    return why.kind != ERR_NONE && err_append(err, " (%s)", why.text);
-}
-
-/* An encrypted text would make libcrypto ask at the terminal. */
-static bool read_own(const char *what, const char *path, struct bytes *text, struct err *err)
-{
-    if (!file_read_trusted(path, text, err))
-        return err_wrap(err, "cannot read %s %s", what, path);
-    return strstr(bytes_text(text), "ENCRYPTED") == NULL ||
-           err_set(err, ERR_LOCAL,
-                   "%s %s is encrypted, and leafd asks for no password; write it without one", what,
-                   path);
-}
-
-static bool add_system(const struct job *job, struct bytes *cas, struct err *err)
-{
-    if (job->system_file != NULL)
-        return add_ca_file(job->system_file, true, cas, err);
-    if (job->system_path != NULL)
-        return add_ca_path(job->system_path, true, cas, err);
-    return err_set(err, ERR_LOCAL,
-                   "this libcurl does not say where the system's CAs are; set ca_file");
-}
-
-static bool add_cas(const struct job *job, struct tls_files *files, struct err *err)
-{
-    if (job->has_proxy && !add_system(job, &files->proxy_cas, err))
-        return false;
-    if (job->ca_file == NULL && job->ca_path == NULL)
-        return add_system(job, &files->cas, err);
-    if (job->ca_file != NULL && !add_ca_file(job->ca_file, false, &files->cas, err))
-        return false;
-    /* With a good ca_file, a directory that gives nothing gives no failure either. */
-    return job->ca_path == NULL || add_ca_path(job->ca_path, false, &files->cas, err) ||
-           job->ca_file != NULL;
-}
-
-static bool run_job(void *arg, struct err *err)
-{
-    CLEANUP(bytes_free) struct bytes key = {.limit = KEY_MOST_BYTES};
-    struct job *job = arg;
-    struct tls_files *files = job->files;
-
-    if (job->client_certificate != NULL &&
-        !read_own("client_certificate", job->client_certificate, &files->certificate, err))
-        return false;
-    if (job->client_key != NULL && (!read_own("client_key", job->client_key, &key, err) ||
-                                    !secret_keep(&files->key, bytes_text(&key), key.length, err)))
-        return false;
-    return add_cas(job, files, err);
-}
-
-void tls_files_unref(struct tls_files *files)
-{
-    if (files == NULL || --files->references > 0)
-        return;
-    bytes_free(&files->cas);
-    bytes_free(&files->proxy_cas);
-    bytes_free(&files->certificate);
-    secret_wipe(&files->key);
-    free(files);
-}
-
-static void free_job(void *arg)
-{
-    struct job *job = arg;
-
-    tls_files_unref(job->files);
-    free(job->ca_file);
-    free(job->ca_path);
-    free(job->system_file);
-    free(job->system_path);
-    free(job->client_certificate);
-    free(job->client_key);
-    free(job);
-}
-
-static bool copy_text(char **to, const char *text)
-{
-    *to = text == NULL ? NULL : strdup(text);
-    return text == NULL || *to != NULL;
-}
-
-/* NULL if memory ran out. */
-static struct job *new_job(const struct tls_names *names)
-{
-    const curl_version_info_data *curl = curl_version_info(CURLVERSION_NOW);
-    struct job *job = calloc(1, sizeof *job);
-
-    if (job == NULL)
-        return NULL;
-    job->has_proxy = names->has_proxy;
-    job->files = calloc(1, sizeof *job->files);
-    if (job->files == NULL) {
-        free(job);
-        return NULL;
-    }
-    *job->files = (struct tls_files){
-        .references = 1,
-        .cas.limit = ALL_MOST_BYTES,
-        .proxy_cas.limit = ALL_MOST_BYTES,
-        .certificate.limit = FILE_MOST_BYTES,
-    };
-    if (copy_text(&job->ca_file, names->ca_file) && copy_text(&job->ca_path, names->ca_path) &&
-        copy_text(&job->system_file, curl->cainfo) && copy_text(&job->system_path, curl->capath) &&
-        copy_text(&job->client_certificate, names->client_certificate) &&
-        copy_text(&job->client_key, names->client_key))
-        return job;
-    free_job(job);
-    return NULL;
-}
-
-/* -- the store, on the loop -----------------------------------------------------------------------
- */
-
+struct job;
 struct reading;
 
 /* A caller. */
@@ -283,6 +50,166 @@ struct tls_store {
     struct workers *workers;
     TAILQ_HEAD(reading_list, reading) readings;
 };
+
+/* -- reading, on a worker -------------------------------------------------------------------------
+ */
+
+struct job {
+    struct tls_files *files;
+    char *names; /* of all files, for the stamp */
+    char *ca_file, *ca_path, *client_certificate, *client_key;
+    struct ca_place cas, proxy_cas; /* the second with has_proxy */
+    char known[DIGEST_HEX_BYTES];   /* the stamp of what was read before; "": nothing was */
+    bool has_proxy, is_unchanged;
+};
+
+/* The proxy gets the certificates as PEM, and so does the server then. */
+static bool read_texts(const struct job *job, struct tls_files *files, struct err *err)
+{
+    X509_STORE *proxy_cas = ca_store_read(&job->proxy_cas, err);
+    const bool good = proxy_cas != NULL &&
+                      ca_store_write(files->cas, INT_MAX, &files->ca_text, err) &&
+                      ca_store_write(proxy_cas, INT_MAX, &files->proxy_text, err);
+
+    X509_STORE_free(proxy_cas);
+    X509_STORE_free(files->cas);
+    files->cas = NULL;
+    return good;
+}
+
+static bool read_cas(const struct job *job, struct tls_files *files, struct err *err)
+{
+    char note[sizeof "stamp \n" + DIGEST_HEX_BYTES];
+
+    snprintf(note, sizeof note, "stamp %s\n", files->stamp);
+    if (!bytes_add(&files->ca_text, note, strlen(note)))
+        return err_memory(err);
+    files->cas = ca_store_read(&job->cas, err);
+    return files->cas != NULL &&
+           (job->has_proxy ? read_texts(job, files, err)
+                           : ca_store_write(files->cas, 1, &files->ca_text, err));
+}
+
+/* An encrypted text would make libcrypto ask at the terminal. */
+static bool read_own(const char *what, const char *path, struct bytes *text, struct err *err)
+{
+    if (!file_read_trusted(path, text, err))
+        return err_wrap(err, "cannot read %s %s", what, path);
+    return strstr(bytes_text(text), "ENCRYPTED") == NULL ||
+           err_set(err, ERR_LOCAL,
+                   "%s %s is encrypted, and leafd asks for no password; write it without one", what,
+                   path);
+}
+
+/* How all files look. "" if memory ran out: they are read then. */
+static void make_stamp(const struct job *job, char to[static DIGEST_HEX_BYTES])
+{
+    struct digest stamp = {0};
+    struct err err;
+
+    digest_add(&stamp, job->names, strlen(job->names));
+    file_stamp_at(&stamp, AT_FDCWD, job->client_certificate);
+    file_stamp_at(&stamp, AT_FDCWD, job->client_key);
+    ca_store_stamp(&job->cas, &stamp);
+    if (job->has_proxy)
+        ca_store_stamp(&job->proxy_cas, &stamp);
+    if (!digest_hex(&stamp, to, &err))
+        to[0] = '\0';
+}
+
+static bool run_job(void *arg, struct err *err)
+{
+    CLEANUP(bytes_free) struct bytes key = {.limit = KEY_MOST_BYTES};
+    struct job *job = arg;
+    struct tls_files *files = job->files;
+
+    make_stamp(job, files->stamp);
+    job->is_unchanged = files->stamp[0] != '\0' && strcmp(files->stamp, job->known) == 0;
+    if (job->is_unchanged)
+        return true;
+    if (job->client_certificate != NULL &&
+        !read_own("client_certificate", job->client_certificate, &files->certificate, err))
+        return false;
+    if (job->client_key != NULL && (!read_own("client_key", job->client_key, &key, err) ||
+                                    !secret_keep(&files->key, bytes_text(&key), key.length, err)))
+        return false;
+    return read_cas(job, files, err);
+}
+
+void tls_files_unref(struct tls_files *files)
+{
+    if (files == NULL || --files->references > 0)
+        return;
+    X509_STORE_free(files->cas);
+    bytes_free(&files->ca_text);
+    bytes_free(&files->proxy_text);
+    bytes_free(&files->certificate);
+    secret_wipe(&files->key);
+    free(files);
+}
+
+static void free_job(void *arg)
+{
+    struct job *job = arg;
+
+    tls_files_unref(job->files);
+    free(job->names);
+    free(job->ca_file);
+    free(job->ca_path);
+    free(job->client_certificate);
+    free(job->client_key);
+    free(job);
+}
+
+static bool copy_text(char **to, const char *text)
+{
+    *to = text == NULL ? NULL : strdup(text);
+    return text == NULL || *to != NULL;
+}
+
+static void set_places(struct job *job, const char *ca_key)
+{
+    const struct ca_place named = {
+        .file = job->ca_file, .folder = job->ca_path, .file_key = ca_key};
+
+    job->proxy_cas = ca_place_of_system(ca_key);
+    job->cas = named.file == NULL && named.folder == NULL ? job->proxy_cas : named;
+}
+
+/* NULL if memory ran out. */
+static struct job *new_job(const struct reading *reading, const struct tls_names *names)
+{
+    struct job *job = calloc(1, sizeof *job);
+
+    if (job == NULL)
+        return NULL;
+    job->has_proxy = names->has_proxy;
+    if (reading->files != NULL)
+        memcpy(job->known, reading->files->stamp, sizeof job->known);
+    job->files = calloc(1, sizeof *job->files);
+    if (job->files == NULL) {
+        free(job);
+        return NULL;
+    }
+    *job->files = (struct tls_files){
+        .references = 1,
+        .ca_text.limit = ALL_MOST_BYTES,
+        .proxy_text.limit = ALL_MOST_BYTES,
+        .certificate.limit = FILE_MOST_BYTES,
+    };
+    if (copy_text(&job->names, reading->names) && copy_text(&job->ca_file, names->ca_file) &&
+        copy_text(&job->ca_path, names->ca_path) &&
+        copy_text(&job->client_certificate, names->client_certificate) &&
+        copy_text(&job->client_key, names->client_key)) {
+        set_places(job, names->ca_key);
+        return job;
+    }
+    free_job(job);
+    return NULL;
+}
+
+/* -- the store, on the loop -----------------------------------------------------------------------
+ */
 
 static void free_reading(struct reading *reading)
 {
@@ -381,8 +308,10 @@ static void on_read(void *arg, const struct err *read_err)
     struct reading *reading = arg;
     struct wait *wait;
 
-    tls_files_unref(reading->files);
-    reading->files = err.kind == ERR_NONE ? take_files(reading->job->files) : NULL;
+    if (err.kind == ERR_NONE && !reading->job->is_unchanged) {
+        tls_files_unref(reading->files);
+        reading->files = take_files(reading->job->files);
+    }
     reading->job = NULL;
     reading->work = slot_drop(reading->work);
     while ((wait = TAILQ_FIRST(&reading->waits)) != NULL) {
@@ -400,7 +329,7 @@ static char *name_files(const struct tls_names *names)
     const struct {
         const char *what, *path;
     } all[] = {
-        {"ca_file", names->ca_file},
+        {names->ca_key, names->ca_file},
         {"ca_path", names->ca_path},
         {"client_certificate", names->client_certificate},
         {"client_key", names->client_key},
@@ -432,8 +361,10 @@ static struct reading *find(struct tls_store *store, const struct tls_names *nam
         return NULL;
     forget_others(store, text);
     TAILQ_FOREACH(reading, &store->readings, entry)
-    if (strcmp(reading->names, text) == 0)
-        break;
+    {
+        if (strcmp(reading->names, text) == 0)
+            break;
+    }
     if (reading == NULL && (reading = calloc(1, sizeof *reading)) != NULL) {
         *reading = (struct reading){.store = store, .names = text};
         TAILQ_INIT(&reading->waits);
@@ -447,15 +378,12 @@ static struct reading *find(struct tls_store *store, const struct tls_names *nam
 /* False with *err filled, and none is under way. */
 static bool begin(struct reading *reading, const struct tls_names *names, struct err *err)
 {
-    struct job *job = new_job(names);
+    struct job *job = new_job(reading, names);
     struct lane_key lane;
 
     if (job == NULL)
         return err_memory(err);
-    lane = job->ca_file != NULL       ? lane_of(job->ca_file)
-           : job->ca_path != NULL     ? lane_of(job->ca_path)
-           : job->system_file != NULL ? lane_of(job->system_file)
-                                      : (struct lane_key){0};
+    lane = lane_of(job->cas.file != NULL ? job->cas.file : job->cas.folder);
     reading->job = job;
     reading->began_us = clock_boot_us();
     reading->work = worker_start_in(reading->store->workers, &lane, WORK_NEXT, run_job, job,

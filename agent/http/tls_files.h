@@ -10,12 +10,16 @@
 #define LEAFD_HTTP_TLS_FILES_H
 
 #include "base/bytes.h"
+#include "base/digest.h"
 #include "base/secret.h"
 #include "base/worker.h"
+
+#include <openssl/x509.h>
 
 /* Paths; NULL where there is none. Neither ca_file nor ca_path: the system's CAs. */
 struct tls_names {
     const char *ca_file, *ca_path;
+    const char *ca_key; /* the key that names ca_file in the configuration, for texts; static */
     const char *client_certificate, *client_key;
     bool has_proxy; /* https goes to a proxy as well, which the system's CAs verify */
 };
@@ -23,8 +27,10 @@ struct tls_names {
 /* What was read. Shared; nobody changes it. */
 struct tls_files {
     unsigned references;
-    struct bytes cas;         /* PEM of certificates, and of nothing else */
-    struct bytes proxy_cas;   /* the same, to verify the proxy; empty: none */
+    char stamp[DIGEST_HEX_BYTES]; /* how the files looked before they were read */
+    X509_STORE *cas;              /* of the server, for all connections; NULL: with has_proxy */
+    struct bytes ca_text;     /* PEM of all with has_proxy, else of one; begins with the stamp */
+    struct bytes proxy_text;  /* PEM of those that verify the proxy; empty: none */
     struct bytes certificate; /* PEM, with its chain; empty: none */
     struct secret key;        /* PEM, without a password; empty: none */
 };

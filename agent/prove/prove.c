@@ -502,7 +502,7 @@ static bool sample_http(struct proof *proof, struct err *err)
         .method = "GET",
         .url = target->url,
         .unix_socket = target->socket == NULL ? NULL : socket,
-        .ca_file = proof->cert->trust_anchor,
+        .trust_anchor = proof->cert->trust_anchor,
         .limit_s = sample_limit_us(proof) / second_us,
     };
 

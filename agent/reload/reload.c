@@ -179,7 +179,7 @@ static struct slot *send_request(struct work *work, struct err *err)
         .method = action->method,
         .url = action->http.url,
         .unix_socket = work->socket_fd < 0 ? NULL : socket,
-        .ca_file = stretch->cert->trust_anchor,
+        .trust_anchor = stretch->cert->trust_anchor,
         .limit_s = stretch->cert->command_timeout_s,
     };
 

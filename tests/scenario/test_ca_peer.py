@@ -13,7 +13,7 @@ import urllib.request
 import pytest
 
 from real_ca import find_real_ca, version_of
-from scene import WEB, Proxy, is_published, openssl, wait_for, free_port
+from scene import LEAFD, WEB, Proxy, is_published, openssl, wait_for, free_port
 
 
 # -- a server of our own ----------------------------------------------------------------------------------------------
@@ -354,3 +354,54 @@ def test_the_certificates_of_a_directory_are_trusted_by_their_hashes(devca, site
     site.write(site.file.read_text().replace(f"ca_file = {devca.ca_file}", f"ca_path = {folder}"))
     done = site.command("once")
     assert done.code == 0, done
+
+
+def write_root(path):
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=other",
+            "-keyout", os.devnull, "-out", str(path))
+
+
+def test_a_ca_file_that_changes_is_taken_at_the_next_connection(devca, site):
+    ca_file, new = site.folder / "ca.pem", site.folder / "new.pem"
+    shutil.copy(devca.ca_file, ca_file)
+    site.configure(devca, {"web": WEB.replace("ttl = 1h", "ttl = 12s") + "renew_at = 10%..20%\n"})
+    site.write(site.file.read_text().replace(str(devca.ca_file), str(ca_file)))
+    run = site.run()
+    run.wait_ready()
+    write_root(new)
+    os.replace(new, ca_file)
+    devca.proxy.cut()
+    devca.proxy.repair()
+    wait_for(lambda: f"verified with ca_file {ca_file}" in json.dumps(run.log()), "the CA to be refused")
+    shutil.copy(devca.ca_file, new)
+    os.replace(new, ca_file)
+    before = len(run.events("published"))
+    run.wait_event("published", count=before + 1)
+    assert run.terminate() == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts another store of the system")
+@pytest.mark.skipif(not os.path.exists("/etc/ssl/certs/ca-certificates.crt"), reason="this system keeps its CAs elsewhere")
+def test_the_systems_cas_are_in_a_file_or_a_directory_or_both(devca, site):
+    """As Debian's libcurl is built; only a subject that the file does not have is looked up in the directory."""
+    other = site.folder / "other.pem"
+    write_root(other)
+    for name, in_file, in_folder, code in (("file", devca.ca_file, None, 0), ("folder", None, devca.ca_file, 0),
+                                           ("both", other, devca.ca_file, 0), ("other", other, other, 1),
+                                           ("neither", None, None, 1)):
+        folder = site.folder / f"cas-{name}"
+        folder.mkdir()
+        if in_folder:
+            shutil.copy(in_folder, folder / "ca.pem")
+            subprocess.run(["openssl", "rehash", str(folder)], check=True, capture_output=True)
+        if in_file:
+            shutil.copy(in_file, folder / "ca-certificates.crt")
+        site.configure(devca, {name: WEB})
+        site.write(site.file.read_text().replace(f"ca_file = {devca.ca_file}", ""))
+        done = subprocess.run(["unshare", "--mount", "sh", "-c", 'mount --bind "$1" /etc/ssl/certs && exec "$2" once -c "$3"', "sh",
+                               str(folder), LEAFD, str(site.file)], capture_output=True, text=True,
+                              check=False, timeout=60, env=site.given(None))
+        assert done.returncode == code, (name, done)
+        if name == "neither":
+            assert "cannot read the system's CAs in /etc/ssl/certs/ca-certificates.crt: " in done.stderr
+            assert "install the system's CA certificates, or set ca_file" in done.stderr

@@ -1,10 +1,12 @@
 /* A request ends, whatever runs out meanwhile: nobody waits for a call that nothing drives any
  * more. */
+#include "certs.h"
 #include "unit.h"
 
 #include "base/clock.h"
 #include "http/http_call.h"
 #include "http/http_origin.h"
+#include "http/tls_files.h"
 #include "servers.h"
 
 #include <arpa/inet.h>
@@ -476,6 +478,88 @@ static void a_file_of_tls_that_cannot_be_read_is_named(void **state)
     }
 }
 
+static void an_anchor_that_cannot_be_read_is_named_as_the_operator_wrote_it(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct http_admin_order order = {
+        .method = "GET", .url = fixture->url, .trust_anchor = "/nowhere/anchor.pem", .limit_s = 4};
+    struct http_response response = {0};
+    struct slot *slot;
+    struct err err;
+
+    slot = http_admin_start(fixture->http, &order, &response, hear, fixture, &err);
+    assert_non_null(slot);
+    turn_until_heard(fixture, 1);
+    assert_int_equal(fixture->err.kind, ERR_LOCAL);
+    if (strstr(fixture->err.text, "cannot read trust_anchor /nowhere/anchor.pem: ") == NULL)
+        fail_msg("%s", fixture->err.text);
+    slot_drop(slot);
+}
+
+static void write_ca(const char *path, const char *name)
+{
+    const struct cert_order order = {.common_name = name};
+    X509 *ca = certs_make(&order, certs_key(0), NULL, NULL);
+    char *pem = certs_pem(ca);
+    char other[64];
+    FILE *file;
+
+    snprintf(other, sizeof other, "%s.new", path);
+    file = fopen(other, "w");
+    assert_non_null(file);
+    assert_true(fputs(pem, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(rename(other, path), 0);
+    free(pem);
+    X509_free(ca);
+}
+
+/* Reads the files by a worker, not from what was read a moment ago. */
+static struct tls_files *read_anew(struct fixture *fixture, const char *ca_file)
+{
+    enum { READ_A_MOMENT_AGO_US = 300000 };
+    const struct tls_names names = {.ca_file = ca_file, .ca_key = "ca_file"};
+    const uint64_t since_us = clock_boot_us();
+    struct tls_files *files = NULL;
+
+    do {
+        struct slot *slot;
+        struct err err;
+
+        tls_files_unref(files);
+        fixture->heard = 0;
+        slot = tls_files_start(http_loop_tls(fixture->http), &names, 4, hear, fixture, &err);
+        assert_non_null(slot);
+        turn_until_heard(fixture, 1);
+        assert_int_equal(fixture->err.kind, ERR_NONE);
+        files = tls_files_take(slot);
+        slot_drop(slot);
+    } while (clock_boot_us() - since_us < READ_A_MOMENT_AGO_US);
+    return files;
+}
+
+static void cas_are_parsed_again_when_their_file_changes_and_only_then(void **state)
+{
+    struct fixture *fixture = *state;
+    struct tls_files *first, *second, *third;
+    char path[] = "/tmp/ca-XXXXXX";
+
+    close(mkstemp(path));
+    write_ca(path, "one");
+    first = read_anew(fixture, path);
+    second = read_anew(fixture, path);
+    assert_ptr_equal(first, second);
+    assert_int_equal(sk_X509_OBJECT_num(X509_STORE_get0_objects(first->cas)), 1);
+    write_ca(path, "two");
+    third = read_anew(fixture, path);
+    assert_ptr_not_equal(first, third);
+    assert_string_not_equal(bytes_text(&first->ca_text), bytes_text(&third->ca_text));
+    tls_files_unref(first);
+    tls_files_unref(second);
+    tls_files_unref(third);
+    unlink(path);
+}
+
 static bool run_until_closed(void *job, struct err *err)
 {
     char c;
@@ -586,6 +670,11 @@ int main(void)
                                         close_fixture),
         cmocka_unit_test_setup_teardown(a_file_of_tls_that_cannot_be_read_is_named, open_fixture,
                                         close_fixture),
+        cmocka_unit_test_setup_teardown(
+            an_anchor_that_cannot_be_read_is_named_as_the_operator_wrote_it, open_fixture,
+            close_fixture),
+        cmocka_unit_test_setup_teardown(cas_are_parsed_again_when_their_file_changes_and_only_then,
+                                        open_fixture, close_fixture),
         cmocka_unit_test_setup_teardown(a_call_waits_no_longer_for_its_files_than_for_its_server,
                                         open_fixture, close_fixture),
         cmocka_unit_test_setup_teardown(the_date_of_a_reply_is_read_in_each_of_https_three_ways,
