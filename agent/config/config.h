@@ -1,9 +1,9 @@
 /*
- * config - what the operator asked for, immutable
+ * config - the complete configuration, immutable
  *
- * One struct for all of it, made by config_load and never changed after. Every text lives in the
- * configuration's arena. SIGHUP makes a new one; the old one goes when the last certificate that
- * still works from it lets go: hence the count of references.
+ * config_load makes it, and nothing changes it afterwards. All texts are allocated in its arena. A
+ * reload makes a new configuration. References are counted: the old one is freed when no
+ * certificate uses it any more.
  */
 #ifndef LEAFD_CONFIG_CONFIG_H
 #define LEAFD_CONFIG_CONFIG_H
@@ -27,20 +27,20 @@ enum auth_method {
     AUTH_METHOD_COUNT
 };
 
-/* A server of the CA beside the one in `address`. */
+/* A server, beside the one in `address`, that a redirect may lead to. */
 struct redirect_host {
-    const char *host; /* a name or an address, without brackets */
-    uint16_t port;    /* 0: any */
+    const char *host; /* a DNS name or an address, without brackets */
+    uint16_t port;    /* 0: any port */
 };
 
-/* redirects = no | same-host | HOST[:PORT], ...: where requests may go that the CA sends on */
+/* redirects = no | same-host | HOST[:PORT], ...: to which servers the CA may redirect requests */
 struct redirect_rule {
-    bool none, same_host;        /* as they were written */
-    struct redirect_host *hosts; /* beside the host of `address` */
+    bool none, same_host;        /* whether the word was given */
+    struct redirect_host *hosts; /* without the host of `address` */
     size_t count;
 };
 
-/* [vault]: where the CA is and how it is trusted. A text that was not given is NULL. */
+/* [vault]: the address of the CA and how its TLS certificate is verified. NULL: not configured. */
 struct vault_config {
     const char *address; /* https://HOST[:PORT], no path */
     const char *ca_file, *ca_path;
@@ -52,7 +52,7 @@ struct vault_config {
     struct redirect_rule redirects;
 };
 
-/* [auth]: how to log in. */
+/* [auth]: how leafd logs in. NULL: not configured. */
 struct auth_config {
     enum auth_method method;
     const char *mount; /* never NULL */
@@ -71,8 +71,9 @@ struct agent_config {
     unsigned max_in_flight;
     enum ready_when ready_when;
     bool watch_config;
-    uint64_t files_every_s; /* between looks at the files of a set; 0: none */
-    uint64_t ca_poll_s;     /* between looks at the CA; 0: none; CA_NEWS_AUTO: by the lifetime */
+    uint64_t files_every_s; /* between two checks of a set's files; 0: none */
+    uint64_t ca_poll_s;     /* between two polls of the CA; 0: none; CA_NEWS_AUTO: derived from the
+                               lifetime */
     uint64_t ca_spread_s;
     const char *template_directory;
 };
@@ -121,11 +122,12 @@ struct link_list {
     size_t count;
 };
 
-/* Where a consumer's admin interface answers. */
+/* An HTTP endpoint of a consumer. */
 struct http_target {
-    const char *url;    /* http:// of this machine, or https:// */
-    const char *socket; /* the Unix socket that is asked in place of the URL's host; or NULL */
-    const char *label;  /* for people: as it was written, without the query */
+    const char *url; /* http:// on this machine, or https:// */
+    const char
+        *socket; /* path of the Unix socket to connect to instead of the URL's host; or NULL */
+    const char *label; /* the URL without its query, for messages */
 };
 
 enum reload_verb {
@@ -141,13 +143,13 @@ enum reload_verb {
 struct reload_action {
     enum reload_verb verb;
     int signal;
-    const char *target; /* pidfile's path, process name, unit's name, or socket's path */
-    int64_t user;       /* of process and socket: whose it may be beside root and us, or -1 */
+    const char *target; /* path of the pidfile or socket, process name, or unit name */
+    int64_t user;       /* of process and socket: a trusted uid beside root and ours, or -1 */
     struct text_list argv;
-    const char *method; /* of http: "POST" */
+    const char *method; /* of http: such as "POST" */
     struct http_target http;
-    const char *line;    /* of socket: what to say */
-    const char *payload; /* of socket: the file of the set to send along; NULL: none */
+    const char *line;    /* of socket: the line to send */
+    const char *payload; /* of socket: name of the set's file to send after it; NULL: none */
 };
 
 struct reload_list {
@@ -157,7 +159,7 @@ struct reload_list {
 
 enum prove_method { PROVE_NONE, PROVE_TLS, PROVE_EXEC, PROVE_HTTP };
 
-/* What is said in the clear before TLS begins. */
+/* The protocol that is spoken before TLS begins. */
 enum starttls {
     STARTTLS_NONE,
     STARTTLS_POSTGRES,
@@ -168,24 +170,25 @@ enum starttls {
     STARTTLS_COUNT
 };
 
-/* Where a consumer speaks TLS. */
+/* A TLS endpoint of a consumer. */
 struct tls_target {
-    const char *host;        /* a name or an address, IPv6 without brackets; NULL: `socket` */
-    const char *port;        /* 1 to 65535 */
-    const char *socket;      /* the path of a Unix socket; NULL: `host` and `port` */
-    const char *label;       /* for people: as it was written */
-    const char *server_name; /* SNI; NULL: the certificate's first DNS name */
+    const char *host; /* a DNS name or an address, IPv6 without brackets; NULL: `socket` is used */
+    const char *port; /* 1 to 65535 */
+    const char *socket;      /* path of a Unix socket; NULL: host and port are used */
+    const char *label;       /* as configured, for messages */
+    const char *server_name; /* SNI; NULL: the first DNS name of the certificate */
     enum starttls starttls;
-    bool mutual; /* peers without a certificate and without TLS must be refused */
+    bool mutual; /* also verify that clients without a certificate or without TLS are refused */
 };
 
-/* prove = tls ..., exec ..., http ... or none: how the consumer is held to serve the leaf */
+/* prove = none | tls ... | exec ... | http ...: how leafd checks which leaf the consumer serves */
 struct prove_order {
     enum prove_method method;
     struct tls_target tls;
     struct text_list argv;
     struct http_target http;
-    const char *json_path; /* where the reply of `http` names what is served: base/json_path */
+    const char
+        *json_path; /* of http: where the reply names the served certificate, see base/json.h */
 };
 
 enum key_rotation { KEY_ROTATE_ALWAYS, KEY_ROTATE_NEVER };
@@ -193,48 +196,51 @@ enum key_source { KEY_FROM_HERE, KEY_FROM_VAULT };
 enum key_encoding { KEY_PKCS8, KEY_TRADITIONAL };
 enum keystore_encryption { KEYSTORE_MODERN, KEYSTORE_LEGACY };
 
-struct config_section;  /* of config_document.h */
+struct config_section;  /* see config_document.h */
 struct config_document; /* likewise */
 
-/* [cert NAME]: one certificate to keep fresh. */
+/* [cert NAME]: one certificate to keep fresh. Durations are seconds. */
 struct cert_config {
     const char *name;
-    const char *file; /* where the section stands */
+    const char *file; /* where the section begins */
     unsigned line;
     const char *template_name; /* NULL: none */
-    /* Both as they were written, for `leafd check`; the second is NULL without a template, both are
-     * once the source is forgotten. */
+    /* The sections as they were written, for `leafd check`; NULL without a template, and after
+     * config_forget_source. */
     const struct config_section *own, *template_section;
 
     struct cert_request request;
     struct renewal_rule renewal;
     const char *pki_mount, *pki_role, *issuer;
-    const char *trust_anchor; /* PEM file in which the chain must end; NULL: any */
+    const char *trust_anchor; /* path of a PEM file with the certificates at which a path must end;
+                                 NULL: any */
     enum key_rotation key_rotation;
     enum key_source key_source;
     enum key_encoding key_encoding;
-    bool request_names; /* names as request fields too, for roles that ignore the CSR's */
+    bool request_names; /* send the names as request fields too, for roles that ignore those of the
+                           CSR */
 
     const char *directory;
     mode_t directory_mode;
     struct output_list outputs;
     struct link_list links;
-    const char *keystore_password_file; /* NULL: none, and then no keystores */
+    const char *keystore_password_file; /* NULL: none */
     enum keystore_encryption keystore_encryption;
     const char *keystore_alias;
     const char *sds_name, *sds_ca_name;
-    uint64_t ca_overlap_s;     /* how long CA certificates stay that were current; 0: by lifetime */
+    uint64_t ca_overlap_s; /* how long former CA certificates stay in the bundle; 0: derived from
+                              the lifetime */
     struct text_list validate; /* argv; empty: none */
     struct reload_list reloads;
     struct prove_order prove;
-    uint64_t prove_timeout_s; /* from the reload to the proof */
-    uint64_t prove_every_s;   /* between later looks; 0: none */
-    bool rollback;            /* publish the generation before again if the proof fails */
+    uint64_t prove_timeout_s; /* from the reload to the end of the proof */
+    uint64_t prove_every_s;   /* between later checks of the consumer; 0: none */
+    bool rollback; /* whether to publish the previous generation again if the proof fails */
     uint64_t command_timeout_s;
     uint64_t keep_previous_s;
 
-    /* Digest of every setting: equal digests are equal sections, templates and defaults included.
-     */
+    /* A digest of all settings, with those of template and defaults: equal sections have equal
+     * digests. */
     char digest[DIGEST_HEX_BYTES];
 };
 
@@ -246,51 +252,52 @@ struct config {
     struct agent_config agent;
     struct cert_config *certs;
     size_t cert_count;
-    const struct cert_config **by_name;    /* the same, in the order of their names */
-    const char **directories;              /* theirs, in order */
+    const struct cert_config **by_name;    /* the same certificates, sorted by name */
+    const char **directories;              /* the directories of all certificates, sorted */
     char session_digest[DIGEST_HEX_BYTES]; /* of [vault] and [auth] */
-    /* All sections as they were written, for the places of messages, in an arena of their own. */
+    /* The sections as they were written, in an arena of its own, for the places in messages. */
     struct arena source;
-    const struct config_document *document; /* NULL: forgotten */
-    struct text_list advice; /* on who may write these files and what they name: config_trust */
+    const struct config_document *document; /* NULL: freed by config_forget_source */
+    struct text_list
+        advice; /* advice on who may write the files of the configuration: config_trust */
 };
 
-/* config_ref - takes one more reference */
+/* config_ref - takes a reference and returns the configuration */
 struct config *config_ref(struct config *config);
 
-/* config_unref - gives a reference back; the last one frees all of it. NULL is fine */
+/* config_unref - ends a reference; the last one frees the configuration. NULL is fine */
 void config_unref(struct config *config);
 
 /*
  * config_forget_source - frees the sections as they were written, a third of all memory
  *
- * For who has told all that is to be told of them: no certificate's `own` and `template_section`,
- * and no configuration_advise, can be used any more.
+ * Call it when all messages about them were printed: afterwards `own` and `template_section` are
+ * NULL, and configuration_advise must not be called.
  */
 void config_forget_source(struct config *config);
 
-/* config_cert - the section of that name, or NULL */
+/* config_cert - finds a section by its name in logarithmic time; NULL if there is none */
 const struct cert_config *config_cert(const struct config *config, const char *name);
 
-/* config_uses_directory - whether a section has its set there */
+/* config_uses_directory - whether a section has this directory */
 bool config_uses_directory(const struct config *config, const char *directory);
 
-/* The configuration's words for the contents, in the order of the enum, then NULL. */
+/* The words for the contents in the configuration, in the order of the enum, then NULL. */
 extern const char *const content_words[CONTENT_COUNT + 1];
 
-/* The configuration's words for what comes before TLS, in the order of the enum; [0] is "none". */
+/* The words for starttls in the configuration, in the order of the enum, then NULL. */
 extern const char *const starttls_words[STARTTLS_COUNT + 1];
 
-/* content_holds_key - whether a file of that kind holds the private key */
+/* content_holds_key - whether a file with that content holds the private key */
 bool content_holds_key(enum content content);
 
-/* content_needs_password - whether a file of that kind is a keystore, locked with a password */
+/* content_needs_password - whether a file with that content is a keystore */
 bool content_needs_password(enum content content);
 
 /* config_output - the section's first file with that content, or NULL */
 const struct output *config_output(const struct cert_config *cert, enum content content);
 
-/* The configuration's words for the methods, in the order of the enum, then NULL. */
+/* The words for the login methods in the configuration, in the order of the enum, then NULL. */
 extern const char *const auth_method_words[AUTH_METHOD_COUNT + 1];
 
 #endif

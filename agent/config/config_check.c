@@ -20,8 +20,7 @@ static void complain(const struct checking *checking, const char *kind, const ch
     config_problem(checking->problems, &place, "%s", text);
 }
 
-/* The item, or "${...}" where showing it would show what an expansion stands for: where it is
- * written nowhere as it is. */
+/* The item, or "${...}" if it was not written so but is the value of an expansion. */
 static const char *shown(const struct checking *checking, const char *key, const char *item)
 {
     bool expands = false;
@@ -39,7 +38,7 @@ static const char *shown(const struct checking *checking, const char *key, const
     return expands ? "${...}" : item;
 }
 
-/* The same about an item of a certificate's key. */
+/* The same for an item of a certificate's key. */
 static void complain_of(const struct checking *checking, const struct cert_config *cert,
                         const char *key, const char *item, const char *text)
 {
@@ -58,13 +57,13 @@ static void check_vault(const struct checking *checking)
     if ((vault->client_certificate == NULL) != (vault->client_key == NULL))
         complain(checking, "vault", "",
                  vault->client_key == NULL ? "client_certificate" : "client_key",
-                 "stands alone; client_certificate and client_key go together");
+                 "is set alone; client_certificate and client_key go together");
     if (vault->connect_timeout_s > vault->timeout_s)
         complain(checking, "vault", "", "connect_timeout",
                  "is longer than timeout, which covers it; make it shorter");
 }
 
-/* Which keys of [auth] a method needs, and which it reads at all. */
+/* Whether the method needs the key, and whether it reads it at all. */
 static void check_auth_key(const struct checking *checking, const char *key, const char *value,
                            bool reads, bool needs)
 {
@@ -94,13 +93,14 @@ static void check_auth(const struct checking *checking)
     check_auth_key(checking, "secret_id_file", auth->secret_id_file, approle, false);
     if (auth->role_id != NULL && auth->role_id_file != NULL)
         complain(checking, "auth", "", "role_id_file",
-                 "stands beside role_id, which says the same; keep one");
+                 "is set beside role_id; keep one of the two");
     if (method == AUTH_CERT && checking->config->vault.client_certificate == NULL)
         complain(checking, "vault", "", "client_certificate",
                  "is missing; [auth] method = cert logs in with client_certificate and client_key");
 }
 
-/* What is lost on the way to the CA if it travels beside the CSR: seen on Vault and OpenBao. */
+/* Vault and OpenBao drop names with an underscore from the fields of a request, but not from a
+ * CSR. */
 static void check_underscores(const struct checking *checking, const struct cert_config *cert)
 {
     struct config_place place;
@@ -132,7 +132,7 @@ static void check_request(const struct checking *checking, const struct cert_con
                  "email_addresses or common_name");
     if (cert->renewal.before_s != 0 && cert->renewal.to_percent != 0)
         complain(checking, "cert", cert->name, "renew_before",
-                 "stands beside renew_at; keep one of the two");
+                 "is set beside renew_at; keep one of the two");
     if (cert->request.ttl_s != 0 && cert->renewal.before_s >= cert->request.ttl_s)
         complain(checking, "cert", cert->name, "renew_before",
                  "is not shorter than ttl: the certificate would be due at once; make it shorter");
@@ -141,7 +141,7 @@ static void check_request(const struct checking *checking, const struct cert_con
                  "cannot be never with key_source = vault: the CA makes a new key each time");
     if (cert->key_source == KEY_FROM_VAULT && cert->request_names)
         complain(checking, "cert", cert->name, "request_names",
-                 "says nothing with key_source = vault: there is no CSR; remove it");
+                 "has no effect with key_source = vault: there is no CSR; remove it");
 }
 
 static const struct output *find_output(const struct cert_config *cert, const char *name)
@@ -166,7 +166,7 @@ static void check_files(const struct checking *checking, const struct cert_confi
         key |= content_holds_key(cert->outputs.items[i].content);
     if (cert->outputs.count > 0 && !key)
         complain(checking, "cert", cert->name, "file",
-                 "has no line with the key, and without it the certificate is of no use; add "
+                 "has no line with the key, and a consumer needs it; add "
                  "for example file = tls.key key");
     for (size_t i = 0; i < cert->links.count; i++) {
         const struct outside_link *link = &cert->links.items[i];
@@ -174,7 +174,7 @@ static void check_files(const struct checking *checking, const struct cert_confi
 
         if (find_output(cert, link->name) == NULL)
             complain_of(checking, cert, "link", link->name,
-                        "is a file that no file line makes; name one of them");
+                        "is not a file of the set; name one of the file lines");
         if (length > 0 && strncmp(link->path, cert->directory, length) == 0 &&
             link->path[length] == '/')
             complain_of(checking, cert, "link", link->path,
@@ -195,7 +195,7 @@ static void check_sds(const struct checking *checking, const struct cert_config 
     const struct output *sds = config_output(cert, CONTENT_ENVOY_SDS);
     const struct output *sds_ca = config_output(cert, CONTENT_ENVOY_SDS_CA);
 
-    /* Envoy takes what is named otherwise for JSON: MessageUtil::loadFromFile. */
+    /* Envoy parses files with any other suffix as JSON: MessageUtil::loadFromFile. */
     if ((sds != NULL && !is_yaml(sds)) || (sds_ca != NULL && !is_yaml(sds_ca)))
         complain(checking, "cert", cert->name, "file",
                  "has an envoy-sds or envoy-sds-ca whose name does not end in .yaml, and Envoy "
@@ -211,7 +211,7 @@ static void check_sds(const struct checking *checking, const struct cert_config 
                  "file = ca.crt ca");
 }
 
-/* What a kind of file needs besides its own line. */
+/* Keys and files that other files depend on. */
 static void check_formats(const struct checking *checking, const struct cert_config *cert)
 {
     bool keystore = config_output(cert, CONTENT_PKCS12) != NULL ||
@@ -233,21 +233,21 @@ static void check_reload(const struct checking *checking, const struct cert_conf
     for (size_t i = 0; i < cert->reloads.count; i++)
         if (cert->reloads.items[i].verb == RELOAD_NONE && cert->reloads.count > 1)
             complain(checking, "cert", cert->name, "reload",
-                     "says none beside other lines; remove the none");
+                     "has none beside other lines; remove the none");
     for (size_t i = 0; i < cert->reloads.count; i++)
         if (cert->reloads.items[i].payload != NULL &&
             find_output(cert, cert->reloads.items[i].payload) == NULL)
             complain_of(checking, cert, "reload", cert->reloads.items[i].payload,
-                        "behind << is a file that no file line makes; name one of them");
+                        "after << is not a file of the set; name one of the file lines");
 }
 
-/* A path that belongs to one certificate: its directory, or a link of its own. */
+/* A path that belongs to one certificate: its directory or one of its links. */
 struct claim {
     const char *path, *cert;
     bool link;
 };
 
-/* As strcmp, but the slash sorts first: what lies in a directory follows it at once. */
+/* Compares paths so that '/' sorts first: the entries of a directory follow it directly. */
 static int by_path(const void *a, const void *b)
 {
     const struct claim *first = a, *second = b;
@@ -273,7 +273,7 @@ static bool lies_in(const char *path, const char *directory)
     return rest != NULL && rest[0] == '/';
 }
 
-/* Two claims, the second in order behind the first, of which only one can be. */
+/* Reports two paths that exclude each other; `second` sorts after `first`. */
 static void check_claims(const struct checking *checking, const struct claim *first,
                          const struct claim *second)
 {
@@ -336,7 +336,7 @@ static void check_paths_apart(const struct checking *checking)
     qsort(claims, count, sizeof *claims, by_path);
     top = claims;
     for (size_t i = 1; i < count; i++) {
-        /* A link inside its own set's directory is told by check_files. */
+        /* check_files reports a link inside its own set's directory. */
         if (strcmp(top->path, claims[i].path) != 0 && !lies_in(claims[i].path, top->path))
             top = &claims[i];
         else if (!(claims[i].link && !top->link && strcmp(claims[i].cert, top->cert) == 0 &&

@@ -1,8 +1,7 @@
 /*
- * config_check - rules that span more than one key
+ * config_check - the rules that concern several keys or several certificates
  *
- * What a single value must look like is the business of its parser; here keys are held against each
- * other, and certificates against each other.
+ * The parser of a key checks its value alone.
  */
 #ifndef LEAFD_CONFIG_CONFIG_CHECK_H
 #define LEAFD_CONFIG_CONFIG_CHECK_H
@@ -10,7 +9,7 @@
 #include "config/config.h"
 #include "config/config_document.h"
 
-/* config_check - adds what is wrong; the document tells where a key stands */
+/* config_check - adds what is wrong to `problems`; `document` gives the places of the keys */
 void config_check(const struct config *config, const struct config_document *document,
                   struct config_problems *problems);
 

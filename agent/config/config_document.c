@@ -12,10 +12,10 @@ struct reading {
     struct arena *arena;
     const char *file;
     struct config_problems *problems;
-    struct config_section *section; /* the one being read; NULL before the first */
+    struct config_section *section; /* the current section; NULL before the first one */
 };
 
-/* FNV-1a, as in draft-eastlake-fnv: nobody but root chooses the names. */
+/* FNV-1a, draft-eastlake-fnv. Collisions by intent are no concern: only root chooses the names. */
 static size_t place_in(const struct config_document *document, const char *kind, const char *name)
 {
     uint64_t sum = 0xcbf29ce484222325;
@@ -47,7 +47,7 @@ static void index_one(const struct config_document *document, struct config_sect
     *place = section;
 }
 
-/* Room for one more; the smaller index stays behind in the arena. */
+/* Makes room for one more section. The smaller index stays in the arena. */
 static bool grow_index(struct config_document *document, struct arena *arena)
 {
     size_t size = document->index_size == 0 ? INDEX_LEAST : document->index_size * 2;
@@ -166,12 +166,13 @@ void config_document_read(struct config_document *document, struct arena *arena,
     const struct ini_reader reader = {on_section, on_entry, &reading};
 
     if (document->bytes > ALL_FILES_MOST_BYTES)
-        return; /* told of the file before */
+        return; /* reported for the previous file */
     if (reading.file == NULL)
         config_problem(problems, &(struct config_place){.file = file}, "memory ran out");
     else
         document->bytes += ini_lines_read(fd, reading.file, &reader, problems);
     if (document->bytes > ALL_FILES_MOST_BYTES)
-        config_problem(problems, &(struct config_place){.file = file},
-                       "brings all files of the configuration over 32 MiB together; include fewer");
+        config_problem(
+            problems, &(struct config_place){.file = file},
+            "makes the files of the configuration larger than 32 MiB in all; include fewer");
 }

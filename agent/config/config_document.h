@@ -1,8 +1,8 @@
 /*
- * config_document - the sections and entries of a configuration, not yet understood
+ * config_document - sections and entries as they were written, with their places
  *
- * Raw texts with the place where each stands, from the main file and all that it includes, or from
- * a template. What makes no sense in any INI file is found here: a section or a key given twice.
+ * They come from the main file and its included files, or from a template. Values are not parsed
+ * yet. A repeated section is reported here, a repeated key by config_keys.
  */
 #ifndef LEAFD_CONFIG_CONFIG_DOCUMENT_H
 #define LEAFD_CONFIG_CONFIG_DOCUMENT_H
@@ -16,11 +16,12 @@ struct config_entry {
     struct config_entry *next;
     const char *key, *value;
     unsigned line;
-    bool told; /* a problem with the value has been told: once is enough for a default of many */
+    bool told; /* a problem of the value was reported; a value of [defaults] is parsed for many
+                  certificates */
 };
 
 struct config_section {
-    struct config_section *next, *alike; /* alike: of the same place in the index */
+    struct config_section *next, *alike; /* alike: the next one in the same slot of the index */
     const char *title;                   /* "cert web" */
     const char *kind, *name;             /* "cert", "web"; name is "" if there is none */
     const char *file;
@@ -32,31 +33,27 @@ struct config_section {
 struct config_document {
     struct config_section *sections, *last;
     size_t section_count, bytes;   /* of all files */
-    struct config_section **index; /* by kind and name */
+    struct config_section **index; /* hash table by kind and name */
     size_t index_size;             /* a power of two, or 0 */
 };
 
 /*
- * config_document_read - adds the sections of one file, which is open; `file` is its name
+ * config_document_read - adds the sections of the open file `fd`; `file` is its name
  *
- * Everything lives in `arena`. A section that is there already is a problem, and so are files of
- * more than 32 MiB together. Key repetition is left to config_keys, which knows the keys that hold
- * lists.
+ * All texts are allocated in `arena`. Adds to `problems`: a section that was read before, and files
+ * of more than 32 MiB in all. Blocks on the disk.
  */
 void config_document_read(struct config_document *document, struct arena *arena, int fd,
                           const char *file, struct config_problems *problems);
 
-/* config_section_find - the section of that kind and name ("" for none), or NULL */
+/* config_section_find - the section of that kind and name ("": none), or NULL */
 struct config_section *config_section_find(const struct config_document *document, const char *kind,
                                            const char *name);
 
-/* config_entry_find - the first entry of that key, or NULL; section may be NULL */
+/* config_entry_find - the first entry of that key, or NULL; `section` may be NULL */
 struct config_entry *config_entry_find(const struct config_section *section, const char *key);
 
-/*
- * config_place_of - where the key stands in the section, or the section itself, or where it ought
- * to stand
- */
+/* config_place_of - the place of the key, else of the section, else only their names */
 struct config_place config_place_of(const struct config_document *document, const char *kind,
                                     const char *name, const char *key);
 

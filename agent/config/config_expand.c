@@ -9,13 +9,13 @@
 
 enum { EXPANDED_MOST_BYTES = 4096 };
 
-static const char *const no_memory = "cannot be kept: memory ran out";
+static const char *const no_memory = "cannot be stored: memory ran out";
 static const char *const too_long = "is longer than 4096 bytes once ${...} is replaced; shorten it";
 
 const char config_service_account_token[] = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
-/* A token_file of another method holds no ServiceAccount's token; the pod may have one all the
- * same. */
+/* The token_file of other methods is no ServiceAccount token, but the pod may have one at the
+ * default path. */
 static const char *service_account_token(const struct auth_config *auth)
 {
     bool ours = auth->method == AUTH_KUBERNETES || auth->method == AUTH_JWT;
@@ -38,7 +38,7 @@ static const char *claim_value(struct config_scope *scope, const char *const *cl
     }
     *ret_why = scope->claims_problem;
     if (scope->claims_problem == NULL && *claim == NULL)
-        *ret_why = "uses a ${k8s...} that the ServiceAccount token does not tell";
+        *ret_why = "uses a ${k8s...} that the ServiceAccount token does not contain";
     return *claim;
 }
 
@@ -57,15 +57,13 @@ static const char *environment(struct config_scope *scope, const char *name, con
     const char *value = environment_get(name);
 
     if (environment_is_token(name))
-        *ret_why = arena_format(scope->arena,
-                                "uses ${env.%s}, which is a token: it is for [auth] method = token "
-                                "and goes nowhere else",
-                                name);
+        *ret_why = arena_format(
+            scope->arena, "uses ${env.%s}, which is a token: only [auth] method = token may use it",
+            name);
     else if (value == NULL)
-        *ret_why = arena_format(scope->arena,
-                                "uses ${env.%s}, which the environment does not hold; set it for "
-                                "leafd",
-                                name);
+        *ret_why = arena_format(
+            scope->arena, "uses ${env.%s}, which is not set in the environment; set it for leafd",
+            name);
     return value;
 }
 
@@ -73,8 +71,8 @@ static const char *directory_of_cert(struct config_scope *scope, const char **re
 {
     if (scope->cert_directory != NULL && *scope->cert_directory != NULL)
         return *scope->cert_directory;
-    *ret_why = "uses ${cert.directory}, which is known to file, link, validate, reload and prove "
-               "of a [cert NAME] with a directory";
+    *ret_why = "uses ${cert.directory}, which only file, link, validate, reload and prove of a "
+               "[cert NAME] with a directory may use";
     return NULL;
 }
 
@@ -104,7 +102,7 @@ static const char *look_up(struct config_scope *scope, const char *name, const c
     return NULL;
 }
 
-/* A text as it grows, with the ceiling of a value. */
+/* The result while it grows, up to the limit. */
 struct growing {
     size_t length;
     char text[EXPANDED_MOST_BYTES + 1];
@@ -119,7 +117,7 @@ static const char *grow(struct growing *growing, const char *more, size_t length
     return NULL;
 }
 
-/* Replaces the ${...} that `open` points to; *ret_rest is what stands behind it. */
+/* Replaces the ${...} that begins at `open`; *ret_rest points behind it. */
 static const char *expand_one(struct config_scope *scope, const char *open, struct growing *to,
                               const char **ret_rest)
 {
@@ -164,7 +162,7 @@ static const char *expand_copy(struct config_scope *scope, struct arena *arena, 
     return *ret_text == NULL ? no_memory : NULL;
 }
 
-/* Most values hold no ${...}, and most that do are a certificate's name. */
+/* Fast paths: most values have no ${...}, and most others are ${cert.name} alone. */
 static const char *expand_into(struct config_scope *scope, struct arena *arena, const char *text,
                                const char **ret_text)
 {

@@ -1,11 +1,11 @@
 /*
- * config_expand - ${...} in values
+ * config_expand - replaces ${...} in values
  *
- * ${env.NAME}, ${host.name}, ${cert.name}, ${cert.directory}, ${k8s.namespace},
- * ${k8s.service_account}, ${k8s.pod}. An undefined name is an error, never an empty text; $${
- * stands for a plain ${. An expansion adds neither items nor words: values that hold several are
- * taken apart first. The directory is known to the keys that follow it in config_keys: files and
- * what the consumer is told, as templates need it.
+ * The names are env.NAME, host.name, cert.name, cert.directory, k8s.namespace, k8s.service_account
+ * and k8s.pod. An undefined name is an error and never an empty text. $${ stands for ${. A value
+ * that holds several items or words is split before it is expanded, so that an expansion cannot add
+ * one. ${cert.directory} is defined only for the keys that follow `directory` in config_keys, such
+ * as file and reload, for templates.
  */
 #ifndef LEAFD_CONFIG_CONFIG_EXPAND_H
 #define LEAFD_CONFIG_CONFIG_EXPAND_H
@@ -17,32 +17,34 @@
 
 #include <stdbool.h>
 
-/* What expansions are drawn from. The token file is read at the first ${k8s...}, once. */
+/* The sources of expansions. The token file is read once, at the first ${k8s...}. */
 struct config_scope {
-    struct arena *arena;               /* what stays */
-    struct arena scratch;              /* what is of use until the section is filled */
-    const char *cert_name;             /* in `arena`; NULL outside a certificate's section */
-    const char *const *cert_directory; /* likewise; NULL is there until it is read */
-    const struct auth_config *auth;    /* tells where the ServiceAccount token is */
+    struct arena *arena;   /* for what stays with the configuration */
+    struct arena scratch;  /* for temporary texts, until the section is filled */
+    const char *cert_name; /* allocated in `arena`; NULL outside a [cert NAME] section */
+    const char *const *cert_directory; /* likewise; points to NULL until the directory was parsed */
+    const struct auth_config *auth;    /* where the ServiceAccount token is */
     bool claims_read;
     struct token_claims claims;
-    const char *claims_problem; /* why they could not be read */
-    const char *item;           /* of a list: the one being parsed, as it is written; or NULL */
+    const char *claims_problem; /* why the token could not be read */
+    const char
+        *item; /* the item of a list that is being parsed, as written, for messages; or NULL */
     struct config_trust trust;
 };
 
-/* Where Kubernetes puts a pod's token unless the pod says otherwise. */
+/* The default path of a pod's ServiceAccount token. */
 extern const char config_service_account_token[];
 
 /*
- * config_expand - replaces every ${...}
+ * config_expand - replaces every ${...} of `text`
  *
- * Writes *ret_text, which lives in the scope's arena, and returns NULL; or returns what is wrong.
- * The whole may have 4096 bytes.
+ * Writes *ret_text, allocated in the scope's arena, and returns NULL; or returns what is wrong. The
+ * result has at most 4096 bytes.
  */
 const char *config_expand(struct config_scope *scope, const char *text, const char **ret_text);
 
-/* config_expand_for_now - the same into the scope's scratch, for what is understood at once */
+/* config_expand_for_now - the same, allocated in the scope's scratch, for a text that is parsed at
+ * once */
 const char *config_expand_for_now(struct config_scope *scope, const char *text,
                                   const char **ret_text);
 

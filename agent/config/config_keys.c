@@ -15,7 +15,7 @@
 #define VAULT(field) .sections = IN_VAULT, FIELD(vault_config, field)
 #define AUTH(field)  .sections = IN_AUTH, FIELD(auth_config, field)
 #define AGENT(field) .sections = IN_AGENT, FIELD(agent_config, field)
-/* What belongs to one certificate alone, and what a template may set as well. */
+/* CERT: keys of certificates. CONSUMER: keys that templates may set as well. */
 #define CERT(field)     .sections = IN_CERT, FIELD(cert_config, field)
 #define CONSUMER(field) .sections = IN_CERT | IN_TEMPLATE, FIELD(cert_config, field)
 
@@ -47,7 +47,7 @@ const struct config_key config_keys[] = {
 
     {"method", AUTH(method), .parse = parse_auth_method, .fallback = "kubernetes", .type = "word",
      .example = "kubernetes"},
-    /* Before every key that can hold a ${k8s...}, which is read from it. */
+    /* Must come before all keys that may contain ${k8s...}, which is read from this file. */
     {"token_file", .credential = true, AUTH(token_file), .parse = parse_credential_file,
      .type = "path", .example = config_service_account_token},
     {"mount", AUTH(mount), .parse = parse_api_path, .type = "path of the API",
@@ -116,7 +116,7 @@ const struct config_key config_keys[] = {
      .type = "word", .example = "pkcs8"},
     {"usage", CONSUMER(request.usage), .parse = parse_usage, .fallback = "any", .type = "word",
      .example = "server"},
-    /* Its percentages alone: the rest of that struct is the next one's. */
+    /* Only the percentages of the struct: its other field belongs to renew_before. */
     {"renew_at", .sections = IN_CERT, .offset = offsetof(struct cert_config, renewal),
      .bytes = offsetof(struct renewal_rule, before_s), .parse = parse_window,
      .type = "window of percentages", .example = "40%..55%"},
@@ -174,7 +174,7 @@ static const struct config_key *find_key(const char *name, unsigned sections)
     return NULL;
 }
 
-/* The keys of `sections` that a mistyped name may have meant, as "a, b or c"; or NULL. */
+/* The keys of `sections` that a mistyped name may mean, as "a, b or c"; or NULL. */
 static const char *keys_near(const char *typed, unsigned sections, struct arena *arena)
 {
     const char *names[KEYS];
@@ -186,23 +186,22 @@ static const char *keys_near(const char *typed, unsigned sections, struct arena 
     return text_near(arena, typed, names, count);
 }
 
-/* -- from entries to the fields of a struct, along the table
- * ----------------------------------------
+/* -- filling a struct from entries ----------------------------------------------------------------
  */
 
 enum { ITEM_SHOWN_BYTES = 96 };
 
-/* What tells the values of one key; 0: it has none. */
+/* A fingerprint of a key's values; 0: none. */
 struct print {
     uint64_t lanes[2];
 };
 
 struct config_base {
     struct config_base *next;
-    const struct config_section *layers[CONFIG_LAYERS]; /* without the first */
+    const struct config_section *layers[CONFIG_LAYERS]; /* without the section's own */
     void *target;
-    bool is_tried[KEYS]; /* a section without such a key of its own came up */
-    bool is_ready[KEYS]; /* the field is as it is for every such section */
+    bool is_tried[KEYS]; /* a section without an entry of its own for the key was filled */
+    bool is_ready[KEYS]; /* `target` holds the value of the key for all such sections */
     struct print prints[KEYS];
 };
 
@@ -213,8 +212,8 @@ struct fill {
     struct print *prints;
 };
 
-/* FNV-1a, as in draft-eastlake-fnv, from two beginnings: one whose values collide with others'
- * would have to be looked for, and whoever writes them gains nothing by it. */
+/* FNV-1a, draft-eastlake-fnv, with two start values. An operator who constructed a collision would
+ * only prevent their own change from being noticed. */
 static void print_value(struct print *print, const char *value)
 {
     static const uint64_t begin[] = {0xcbf29ce484222325, 0x84222325cbf29ce4};
@@ -238,14 +237,14 @@ static const char *from_environment(const struct config_key *key, struct arena *
     for (size_t i = 0; i < 2; i++) {
         const char *value = names[i] == NULL ? NULL : environment_get(names[i]);
 
-        /* OpenBao's rule: BAO_X that is set goes before VAULT_X, even when it is empty. */
+        /* As in OpenBao: BAO_X takes precedence over VAULT_X, even if it is empty. */
         if (value != NULL)
             return value[0] == '\0' ? NULL : value;
     }
     return NULL;
 }
 
-/* Whether a text could be a credential in the wrong place: a token, a PEM text, a URL's user. */
+/* Whether a text looks like a credential: a token, PEM, or a URL with a user. */
 static bool looks_secret(const char *text)
 {
     static const char *const marks[] = {"hvs.", "hvb.", "hvr.", "eyJ", "-----BEGIN"};
@@ -259,7 +258,7 @@ static bool looks_secret(const char *text)
            (strstr(text, "://") != NULL && strchr(text, '@') != NULL);
 }
 
-/* Of an order to a consumer what holds no argument and no query; of others all of it. */
+/* How much of a value may be shown: of an order without its arguments and query, else all of it. */
 static size_t shown_length(const struct config_key *key, const char *text)
 {
     size_t length = strlen(text), words = strcspn(text, " \t");
@@ -272,7 +271,7 @@ static size_t shown_length(const struct config_key *key, const char *text)
     return words;
 }
 
-/* The offending item in quotes and a blank, or "" where it must not be shown. */
+/* The offending item in quotes and a space, or "" if it must not be shown. */
 static const char *show_item(const struct config_filling *filling, const struct config_key *key,
                              const char *value)
 {
@@ -289,7 +288,8 @@ static const char *show_item(const struct config_filling *filling, const struct 
     return text == NULL ? "" : text;
 }
 
-/* What is wrong with the value in front of a remedy: its own behind a semicolon, or an example. */
+/* The item, what is wrong with it, and the remedy: the text after a semicolon in `why`, else the
+ * key's example. */
 static const char *complete(const struct config_filling *filling, const struct config_key *key,
                             const char *value, const char *why)
 {
@@ -328,7 +328,7 @@ static const char *parse_value(const struct fill *fill, const struct config_key 
     return why == NULL ? NULL : complete(filling, key, value, why);
 }
 
-/* The next entry of the key that counts; of one that may not repeat, config_check_keys has told. */
+/* The next entry of a key that may repeat. config_check_keys reports the others. */
 static struct config_entry *next_entry(const struct config_key *key, struct config_entry *entry)
 {
     struct config_entry *next = key->repeats ? entry->next : NULL;
@@ -338,7 +338,7 @@ static struct config_entry *next_entry(const struct config_key *key, struct conf
     return next;
 }
 
-/* From this entry and its like; false if one is wrong, which is told once. */
+/* Parses this entry and its repetitions; false if one is wrong, which is reported once. */
 static bool parse_entries(const struct fill *fill, const struct config_key *key,
                           const struct config_section *section, struct config_entry *entry)
 {
@@ -359,7 +359,7 @@ static bool parse_entries(const struct fill *fill, const struct config_key *key,
     return is_good;
 }
 
-/* From the section itself: what stands there already is not meant then. */
+/* Fills the field from the section itself, and discards the inherited value. */
 static bool fill_own(const struct fill *fill, const struct config_key *key)
 {
     const struct config_section *own = fill->filling->layers[0];
@@ -391,7 +391,8 @@ static void fill_from_outside(const struct fill *fill, const struct config_key *
                        key->name, why);
 }
 
-/* From the first layer behind the section's own that has the key, or from outside. */
+/* Fills the field from the first other layer that has the key, else from the environment or the
+ * default. */
 static void fill_inherited(const struct fill *fill, const struct config_key *key)
 {
     for (size_t i = 1; i < CONFIG_LAYERS; i++) {
@@ -406,7 +407,7 @@ static void fill_inherited(const struct fill *fill, const struct config_key *key
     fill_from_outside(fill, key);
 }
 
-/* The same where it is alike for every section; false if it is not, or is wrong. */
+/* The same, if the value is the same for all sections; false if it is not, or it is wrong. */
 static bool fill_alike(const struct fill *fill, const struct config_key *key)
 {
     for (size_t i = 1; i < CONFIG_LAYERS; i++) {
@@ -429,7 +430,7 @@ static bool is_of(const struct config_base *base, const struct config_filling *f
     return base->layers[1] == filling->layers[1] && base->layers[2] == filling->layers[2];
 }
 
-/* NULL where there is none, or no memory for it. */
+/* The base of the section's template, which is made if needed; NULL without bases or memory. */
 static struct config_base *base_of(const struct config_filling *filling)
 {
     struct config_base **link = filling->bases, *base;
@@ -448,7 +449,7 @@ static struct config_base *base_of(const struct config_filling *filling)
     return base;
 }
 
-/* Learns the key for all sections; false if each is to be filled by itself. */
+/* Parses the key into the base; false if it must be parsed for each section. */
 static bool learn(struct config_base *base, const struct fill *fill, const struct config_key *key)
 {
     const struct fill learning = {fill->filling, base->target, base->prints};

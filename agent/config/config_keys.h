@@ -1,9 +1,9 @@
 /*
- * config_keys - every key of the configuration, in one table
+ * config_keys - the table of all keys of the configuration
  *
- * A key is here or it does not exist: its sections, its parser, its environment variable, its
- * default and the words that explain it. The messages of `leafd check` print from this table, and a
- * test holds leafd.ini(5) against it.
+ * It defines for each key its sections, its parser, its environment variable, its default and its
+ * explanation. The messages of `leafd check` come from this table, and tests/shape compares
+ * leafd.ini(5) with it.
  */
 #ifndef LEAFD_CONFIG_CONFIG_KEYS_H
 #define LEAFD_CONFIG_CONFIG_KEYS_H
@@ -16,20 +16,20 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The sections a key may stand in; bits. IN_CERT keys stand in [defaults] too. */
+/* The sections of a key; bits. Keys of IN_CERT may also stand in [defaults]. */
 enum config_sections { IN_VAULT = 1, IN_AUTH = 2, IN_AGENT = 4, IN_CERT = 8, IN_TEMPLATE = 16 };
 
 struct config_key {
     const char *name;
     unsigned sections;
-    config_parser *parse; /* NULL: read before the others, by config_load itself */
+    config_parser *parse; /* NULL: config_load reads it before the others */
     size_t offset, bytes; /* of the field in the section's struct */
     bool repeats;
-    bool credential;         /* messages never show the value: it can be a credential by mistake */
-    bool orders;             /* nor the arguments of this one */
-    const char *environment; /* read as BAO_X, then VAULT_X, where the key is not given; or NULL */
-    const char *fallback;    /* the default, as it would be written; or NULL */
-    const char *type;        /* what a value is, for people */
+    bool credential; /* may hold a credential, if only by mistake: messages never show the value */
+    bool orders;     /* messages do not show the arguments of this value */
+    const char *environment; /* BAO_X, then VAULT_X, is the default; or NULL */
+    const char *fallback;    /* the default as it would be written; or NULL */
+    const char *type;        /* the form of the value, for messages */
     const char *example;
 };
 
@@ -37,40 +37,39 @@ extern const struct config_key config_keys[];
 extern const size_t config_key_count;
 
 /*
- * How a section's struct is filled: its own entry goes before its template's, that before
- * [defaults], that before the environment, that before the key's default. A key that holds a list
- * takes the whole list from the first of these that has the key.
+ * The layers of a section. Of several values the first counts: that of the section itself, of its
+ * template, of [defaults], of the environment, the default of the key. The layer that counts gives
+ * the whole list of a key that repeats.
  */
 enum { CONFIG_LAYERS = 3 };
 
 /*
- * What the layers behind the first mean for every section alike, which they do but for ${...}.
+ * The values that all sections with the same template inherit, unless they contain ${...}.
  *
- * It is parsed once, and not for each of ten thousand certificates, and what it points to is kept
- * once. One for each template, in the order in which they came up.
+ * They are parsed once and not for each of ten thousand certificates, and are kept in memory once.
  */
 struct config_base;
 
 struct config_filling {
-    struct config_section
-        *layers[CONFIG_LAYERS]; /* the first goes first; NULL where there is none */
-    unsigned sections;          /* whose keys: one bit of enum config_sections */
-    void *target;               /* the struct that the offsets count in */
-    size_t bytes;               /* of that struct */
+    struct config_section *layers[CONFIG_LAYERS]; /* first to last; NULL: there is no such layer */
+    unsigned sections;                            /* one bit of enum config_sections */
+    void *target; /* the struct that is filled, to which the offsets of the keys apply */
+    size_t bytes; /* of that struct */
     struct config_scope *scope;
-    struct digest *digest; /* gets what tells every key and value that counts */
+    struct digest *digest; /* is extended by every key and value that counts */
     struct config_problems *problems;
-    struct config_base **bases; /* known so far, in `source`; NULL: of one section alone */
-    struct arena *source;       /* lives until the last section is filled */
+    struct config_base **
+        bases; /* list of all bases, allocated in `source`; NULL: inherited values are not shared */
+    struct arena *source; /* lives until the last section is filled */
 };
 
-/* config_fill - sets every field of the section's struct; what is wrong becomes a problem */
+/* config_fill - fills all fields of the section's struct; adds what is wrong to `problems` */
 void config_fill(const struct config_filling *filling);
 
 /*
- * config_check_keys - finds unknown, misplaced and repeated keys of one section
+ * config_check_keys - reports unknown, misplaced and repeated keys of a section
  *
- * Once a section: [defaults] and templates serve many certificates.
+ * Called once for each section, since [defaults] and templates serve many certificates.
  */
 void config_check_keys(const struct config_section *section, unsigned sections,
                        struct config_problems *problems);

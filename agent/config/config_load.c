@@ -13,8 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* -- templates: the defaults that suit one consumer
- * -------------------------------------------------
+/* -- templates ------------------------------------------------------------------------------------
  */
 
 enum { NAMES_MOST = 1000 };
@@ -25,10 +24,10 @@ struct config_template {
     struct config_section *section; /* NULL: missing or broken */
 };
 
-/* A template is read once, however many certificates name it. */
+/* The templates that were read; each is read once. */
 struct config_templates {
     struct arena *arena, *source;
-    const char *directory; /* the site's own; NULL: none */
+    const char *directory; /* the template_directory of [agent]; NULL: none */
     struct config_scope *scope;
     struct config_problems *problems;
     struct config_template *known;
@@ -43,8 +42,8 @@ static struct config_template *find(const struct config_templates *templates, co
 }
 
 /*
- * Opens the template's file. The path that was opened, or that cannot be trusted, with *err; NULL
- * if neither folder has one that can be read.
+ * Opens the template's file. Returns its path, also if the file cannot be opened safely (*err);
+ * NULL if neither directory has a readable one.
  */
 static const char *locate(const struct config_templates *templates, const char *name, int *ret_fd,
                           struct err *err)
@@ -63,7 +62,7 @@ static const char *locate(const struct config_templates *templates, const char *
     return NULL;
 }
 
-/* Adds the names of a folder's templates; a folder that is not there has none. */
+/* Adds the names of the templates in a directory; a missing directory has none. */
 static void list_folder(struct arena *arena, const char *folder, struct text_list *names)
 {
     DIR *stream = folder == NULL ? NULL : opendir(folder);
@@ -113,14 +112,14 @@ static struct config_section *read_template(const struct config_templates *templ
     section = config_section_find(&document, "template", "");
     if (section == NULL || section->next != NULL || document.sections != section)
         config_problem(templates->problems, &(struct config_place){.file = path},
-                       "is no template; it needs one section, [template], and no other");
+                       "is not a template; it needs one section, [template], and no other");
     if (section != NULL)
         config_check_keys(section, IN_TEMPLATE, templates->problems);
     return section;
 }
 
-/* The [template] section that a certificate names, itself or by [defaults]. NULL if it names none,
- * or if that template is missing or broken, which is told once then. */
+/* The [template] section that the certificate or [defaults] names. NULL if there is none, or if it
+ * is missing or wrong, which is reported once. */
 static struct config_section *template_of(struct config_templates *templates,
                                           const struct config_section *cert,
                                           const struct config_section *defaults)
@@ -136,7 +135,7 @@ static struct config_section *template_of(struct config_templates *templates,
         from = defaults;
         entry = config_entry_find(defaults, "template");
     }
-    /* What is wrong with the name itself is told where the key is filled in. */
+    /* config_fill reports a wrong name. */
     if (entry == NULL || parse_api_name(templates->scope, entry->value, &name) != NULL)
         return NULL;
     template = find(templates, name);
@@ -159,8 +158,7 @@ static struct config_section *template_of(struct config_templates *templates,
     return template->section;
 }
 
-/* -- from files to sections
- * -------------------------------------------------------------------------
+/* -- from files to sections -----------------------------------------------------------------------
  */
 
 struct loading {
@@ -169,11 +167,11 @@ struct loading {
     struct config_templates templates;
     struct config_scope scope;
     struct config_base *bases;
-    const char *file; /* that the last certificate stood in, as it keeps it */
+    const char *file; /* name of the file of the last certificate, in the configuration's arena */
     struct config_problems *problems;
 };
 
-/* The pattern itself if it is absolute, else beside the main file. */
+/* The pattern if it is absolute, else relative to the main file's directory. */
 static const char *include_pattern(struct loading *loading, const char *main_file,
                                    const char *pattern)
 {
@@ -185,7 +183,8 @@ static const char *include_pattern(struct loading *loading, const char *main_fil
                         pattern);
 }
 
-/* That it is not there is a matter of the line; of a pattern over directories, some may lack it. */
+/* A missing file is reported only if the line names it without a pattern: a pattern may match
+ * directories without such a file. */
 static void include_one(struct loading *loading, const struct config_place *place,
                         const char *pattern, const char *path)
 {
@@ -199,7 +198,7 @@ static void include_one(struct loading *loading, const struct config_place *plac
     else if (err.errnum != ENOENT && err.errnum != ENOTDIR)
         config_problem(loading->problems, &(struct config_place){.file = path}, "%s", err.text);
     else if (given)
-        config_problem(loading->problems, place, "\"%s\" is not there; check the path", pattern);
+        config_problem(loading->problems, place, "\"%s\" does not exist; check the path", pattern);
 }
 
 static void include(struct loading *loading, const struct config_section *agent,
@@ -210,7 +209,7 @@ static void include(struct loading *loading, const struct config_section *agent,
     struct text_list found = {0};
     struct err err;
 
-    /* A folder without files is fine; a file named in full that is missing is not. */
+    /* A pattern without matches is no problem. */
     if (pattern == NULL)
         config_problem(loading->problems, &place, "memory ran out");
     else if (!config_trust_search(&loading->scope.trust, pattern, &found, &err))
@@ -220,7 +219,7 @@ static void include(struct loading *loading, const struct config_section *agent,
         include_one(loading, &place, pattern, found.items[i]);
 }
 
-/* The first file, which the command line names. */
+/* Reads the file that the command line names. */
 static void read_main(struct loading *loading, const char *file)
 {
     CLEANUP(close_fd) int fd = -1;
@@ -307,7 +306,7 @@ static void fill_section(struct loading *loading, const char *kind, unsigned sec
     config_fill(&filling);
 }
 
-/* The default, which stands in no line and is judged all the same. */
+/* The default token_file. It is checked like a configured one. */
 static void take_pods_token(struct loading *loading)
 {
     const struct config_place place = config_place_of(loading->document, "auth", "", "token_file");
@@ -337,7 +336,7 @@ static void fill_session(struct loading *loading)
         config_problem(loading->problems, &(struct config_place){0}, "%s", err.text);
 }
 
-/* The section is another one when the password is: this digest is neither kept nor told. */
+/* A changed password makes it a changed section. The digest is not printed or saved. */
 static void digest_password(struct digest *digest, const struct cert_config *cert)
 {
     CLEANUP(secret_wipe) struct secret password = {0};
@@ -348,7 +347,8 @@ static void digest_password(struct digest *digest, const struct cert_config *cer
         digest_add(digest, secret_expose(&password), password.length);
 }
 
-/* Two keys say when; the one of the certificate goes before the other one of [defaults]. */
+/* The keys exclude each other: one in the section itself replaces the other one in [defaults] or a
+ * template. */
 static void prefer_own_renewal(struct cert_config *cert)
 {
     bool window = config_entry_find(cert->own, "renew_at") != NULL;
@@ -360,7 +360,7 @@ static void prefer_own_renewal(struct cert_config *cert)
         cert->renewal.before_s = 0;
 }
 
-/* The name outlives the source; sections of one file share it. */
+/* A copy that outlives config_forget_source, shared by the sections of one file. */
 static const char *file_name(struct loading *loading, const char *file)
 {
     if (loading->file == NULL || strcmp(loading->file, file) != 0)
@@ -423,7 +423,7 @@ static int by_text(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* Once every section is known to have one. */
+/* Called when every section is known to have a directory. */
 static void list_directories(struct loading *loading)
 {
     struct config *config = loading->config;
@@ -490,7 +490,7 @@ struct config *config_load(const char *file, bool only_looks, struct config_prob
         .problems = problems,
     };
     fill_certs(&loading);
-    /* Rules across keys would only repeat, in other words, what is wrong with single ones. */
+    /* Only then: rules across keys would repeat problems of single keys in other words. */
     if (problems->count == 0)
         config_check(config, loading.document, problems);
     if (problems->count == 0)

@@ -15,14 +15,14 @@
 #include <string.h>
 #include <sys/un.h>
 
-/* -- owners, by number or as the name service knows them ------------------------------------------
+/* -- owners ---------------------------------------------------------------------------------------
  */
 
 enum { ROOM_LEAST_BYTES = 4096, ROOM_MOST_BYTES = 4 << 20 };
 
 enum account { A_USER, A_GROUP };
 
-/* Returns an errno, ENOENT if there is none of that name. */
+/* 0, or an errno: ENOENT if the name does not exist. */
 static int look_up_within(enum account kind, const char *name, char *room, size_t room_bytes,
                           int64_t *ret_number)
 {
@@ -40,7 +40,7 @@ static int look_up_within(enum account kind, const char *name, char *room, size_
     return r;
 }
 
-/* The room holds a group's members as well, all of them. */
+/* The buffer must also hold all members of a group, so it grows until the result fits. */
 static int look_up(enum account kind, const char *name, int64_t *ret_number)
 {
     int r = ERANGE;
@@ -68,13 +68,12 @@ static const char *number_of(struct config_scope *scope, enum account kind, cons
     r = look_up(kind, name, ret_number);
     if (r == 0)
         return NULL;
-    /* All four mean that there is none of that name: getpwnam(3). */
+    /* All four mean that the name does not exist: getpwnam(3). */
     if (r == ENOENT || r == ESRCH || r == EBADF || r == EPERM)
         why = arena_format(scope->arena, "names %s that this machine does not know", what);
     else
         why = arena_format(scope->arena,
-                           "names %s that cannot be looked up now: %s; a number needs no looking "
-                           "up",
+                           "names %s that cannot be looked up now: %s; a number needs no lookup",
                            what, strerrordesc_np(r));
     return why == NULL ? config_no_memory : why;
 }
@@ -232,15 +231,15 @@ static const char *take_server_name(const char *name, const char **ret_name)
     struct in6_addr v6;
     struct in_addr v4;
 
-    /* RFC 6066 section 3: literal addresses are not permitted. */
+    /* RFC 6066 section 3: SNI must not be an IP address. */
     if (inet_pton(AF_INET, name, &v4) == 1 || inet_pton(AF_INET6, name, &v6) == 1)
-        return "has an address behind sni, which carries DNS names only";
+        return "has an address after sni, which carries DNS names only";
     if (strchr(name, '*') != NULL)
-        return "has a wildcard behind sni; write a name that it covers";
+        return "has a wildcard after sni; write a name that it covers";
     if (name[0] == '\0' ||
         name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._")] !=
             '\0')
-        return "has something behind sni that is no DNS name";
+        return "has something after sni that is not a DNS name";
     *ret_name = name;
     return NULL;
 }
@@ -372,7 +371,7 @@ static const char *take_signal(struct config_scope *scope, const struct text_lis
     return words->items[3][0] == '/' ? NULL : "has a pidfile without an absolute path";
 }
 
-/* What a unit's name may hold: systemd.unit(5). */
+/* Characters of unit names: systemd.unit(5). */
 #define UNIT_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:-_.\\@"
 
 static const char *take_unit(const struct text_list *words, struct reload_action *action)
@@ -388,7 +387,7 @@ static const char *take_unit(const struct text_list *words, struct reload_action
     if (length < sizeof suffix || strcmp(name + length - strlen(suffix), suffix) != 0)
         return "names a unit that is no service; write for example unit nginx.service";
     if (length > UNIT_NAME_MOST_BYTES || name[strspn(name, UNIT_CHARACTERS)] != '\0')
-        return "has a unit's name that systemd would not take";
+        return "has a unit name that systemd does not accept";
     action->verb = RELOAD_UNIT;
     action->target = name;
     return NULL;
@@ -402,7 +401,7 @@ static bool has_control(const char *text)
     return false;
 }
 
-/* How many blanks and semicolons, which end a word or an order at HAProxy's socket. */
+/* Counts spaces and semicolons, which end a word or a command on HAProxy's socket. */
 static size_t count_ends(const char *text)
 {
     size_t count = 0;
@@ -414,7 +413,7 @@ static size_t count_ends(const char *text)
     return count;
 }
 
-/* Whether an expansion made more words or orders of what is sent than were written. */
+/* Refuses an expansion that would add a word or a command to the line. */
 static const char *check_expanded(struct config_scope *scope, const char *value,
                                   const struct text_list *words)
 {
@@ -423,13 +422,12 @@ static const char *check_expanded(struct config_scope *scope, const char *value,
 
     for (size_t i = 2; why == NULL && i < raw.count; i++)
         if (count_ends(words->items[i]) > count_ends(raw.items[i]))
-            why = "has a ${...} that stands for a text with a blank or ; in it, and would send "
-                  "another word or order; let it stand for one word";
+            why = "has a ${...} whose text contains a space or ; and would send another word or "
+                  "command; it must be one word";
     return why;
 }
 
-/* The words of the text are joined by single blanks: one line, in which nothing expanded may begin
- * another. */
+/* Joins the words of the text with single spaces to one line. */
 static const char *take_socket(struct config_scope *scope, const char *value,
                                const struct text_list *words, struct reload_action *action)
 {
@@ -446,12 +444,12 @@ static const char *take_socket(struct config_scope *scope, const char *value,
     if (words->items[1][0] != '/')
         return "has a socket without an absolute path";
     if (strlen(words->items[1]) >= sizeof((struct sockaddr_un *)0)->sun_path)
-        return "has a socket whose path is longer than the kernel takes, 107 bytes";
+        return "has a socket path longer than 107 bytes, the limit of the kernel";
     if (first == 4 && (why = find_user(scope, words->items[3], &action->user)) != NULL)
         return why;
     for (size_t i = first; i < count; i++) {
         if (strcmp(words->items[i], "<<") == 0)
-            return "has << in another place than before the last word, the name of a file";
+            return "has << elsewhere than before the last word, the name of a file";
         if (has_control(words->items[i]))
             return "has a line break or another control character in the text to send";
         line = arena_format(scope->arena, "%s%s%s", line, i > first ? " " : "", words->items[i]);

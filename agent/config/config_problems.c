@@ -11,12 +11,12 @@ enum { PROBLEM_BYTES = 1024 };
 struct config_problem {
     struct config_problem *next;
     const char *text;
-    const char *file; /* "" if it is in none */
+    const char *file; /* "": in no file */
     unsigned line;
-    size_t number; /* in the order of telling */
+    size_t number; /* in the order of reports */
 };
 
-/* What is told when there is no memory left to tell what is wrong. */
+/* Replaces a problem for which memory ran out. */
 static struct config_problem no_memory = {
     .text = "out of memory while reading the configuration",
     .file = "",
@@ -83,7 +83,7 @@ void config_problems_sort(struct config_problems *problems)
     size_t count = 0;
 
     if (sorted == NULL)
-        return; /* unsorted is better than untold */
+        return; /* an unsorted list is still useful */
     for (struct config_problem *at = problems->first; at != NULL; at = at->next)
         sorted[count++] = at;
     qsort(sorted, count, sizeof *sorted, by_place);

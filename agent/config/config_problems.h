@@ -1,10 +1,9 @@
 /*
- * config_problems - everything that is wrong with a configuration, told at once
+ * config_problems - collects all problems of a configuration
  *
- * An operator who fixes one error and is shown the next one starts to guess. Reading goes on after
- * a problem wherever that makes sense, and every problem names file, line, section, key and the
- * offending item, and what would be right. Items of keys that can hold a credential are not shown,
- * nor is one that looks like a credential in the wrong place, nor what an expansion stands for.
+ * All problems are reported at once, so that an operator need not fix them one by one. Each names
+ * file, line, section, key and the wrong item, and says what to write instead. Items that may be
+ * credentials and values of expansions are not shown.
  */
 #ifndef LEAFD_CONFIG_CONFIG_PROBLEMS_H
 #define LEAFD_CONFIG_CONFIG_PROBLEMS_H
@@ -15,11 +14,11 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* A place in a configuration; what is not known is NULL or 0. */
+/* A place in a configuration; NULL or 0: not known. */
 struct config_place {
     const char *file;
     unsigned line;
-    const char *section; /* as written between the brackets */
+    const char *section; /* the text between the brackets */
     const char *key;
 };
 
@@ -28,28 +27,28 @@ struct config_problems {
     struct arena arena;
     struct config_problem *first, *last;
     size_t count;
-    bool awaits_token; /* of config_load: nothing is wrong but that the token of ${k8s...} is not
-                          there yet, or cannot be read: class local, not a matter of the file */
+    bool awaits_token; /* set by config_load: the only problems are that the token for ${k8s...} is
+                          missing or unreadable, which is class local and no fault of the file */
 };
 
-/* config_problem - adds a problem; the text says what is wrong and what would be right */
+/* config_problem - adds a problem; the text says what is wrong and what to write instead */
 void config_problem(struct config_problems *problems, const struct config_place *place,
                     const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* config_problems_sort - puts them in the order of files and lines, and the same told twice once */
+/* config_problems_sort - sorts by file and line, and removes duplicates */
 void config_problems_sort(struct config_problems *problems);
 
-/* config_problems_print - writes every problem as a line "FILE:LINE: [SECTION] KEY: TEXT" */
+/* config_problems_print - prints each problem as a line "FILE:LINE: [SECTION] KEY: TEXT" */
 void config_problems_print(const struct config_problems *problems, FILE *to);
 
-/* config_problems_each - calls `take` with the text of each, with its place */
+/* config_problems_each - calls `take` with each problem's text, which begins with its place */
 void config_problems_each(const struct config_problems *problems,
                           void (*take)(void *arg, const char *text), void *arg);
 
-/* config_problems_first - the text of the first problem with its place, or "" */
+/* config_problems_first - the text of the first problem, or "" */
 const char *config_problems_first(const struct config_problems *problems);
 
-/* config_problems_all_say - whether each of them holds `text` */
+/* config_problems_all_say - whether every problem's text contains `text` */
 bool config_problems_all_say(const struct config_problems *problems, const char *text);
 
 /* config_problems_free - frees all problems; also the release for CLEANUP */

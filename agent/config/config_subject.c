@@ -13,7 +13,7 @@ enum {
     DOMAIN_MOST_BYTES = 253,
     LABEL_MOST_BYTES = 63,
     COMMON_NAME_MOST = 64,
-    URI_MOST_BYTES = 2048 /* the SPIFFE-ID standard's, section 2.3 */
+    URI_MOST_BYTES = 2048 /* SPIFFE-ID standard, section 2.3 */
 };
 
 #define LOWER_AND_DIGITS "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -23,7 +23,7 @@ typedef const char *item_parser(struct config_scope *scope, const char *item,
                                 const char **ret_item);
 
 static const char *const not_dns =
-    "is not a DNS name: labels of letters, digits and inner hyphens, apart by dots";
+    "is not a DNS name: labels of letters, digits and inner hyphens, separated by dots";
 
 static bool is_label(const char *label, size_t length)
 {
@@ -35,7 +35,7 @@ static bool is_label(const char *label, size_t length)
     return true;
 }
 
-/* RFC 1123 section 2.1: the last label of a name is not all digits, or it reads as an address. */
+/* RFC 1123 section 2.1: the last label is not all digits, so that no name looks like an address. */
 static bool is_domain(const char *name)
 {
     if (strlen(name) > DOMAIN_MOST_BYTES)
@@ -65,14 +65,14 @@ static void to_lower(char *text, size_t length)
         text[i] = (char)tolower((unsigned char)text[i]);
 }
 
-/* Letters, digits, dots and single hyphens: then IDNA changes nothing but capitals, RFC
- * 5891 4.2.3.1, and asking it takes longer than all the rest of a section. */
+/* Letters, digits, dots and single hyphens. IDNA only lowers their case (RFC 5891 section 4.2.3.1),
+ * and calling libidn2 takes longer than parsing the rest of a section. */
 static bool is_plain(const char *name)
 {
     return name[strspn(name, LOWER_AND_DIGITS UPPER "-.")] == '\0' && strstr(name, "--") == NULL;
 }
 
-/* A domain in A-labels and lower case. */
+/* Converts a domain to A-labels in lower case. */
 static const char *to_domain(struct config_scope *scope, const char *item, const char **ret_domain)
 {
     char *ascii = NULL;
@@ -93,7 +93,7 @@ static const char *to_domain(struct config_scope *scope, const char *item, const
     return is_domain(kept) ? NULL : not_dns;
 }
 
-/* What else a text is that stands where a DNS name should, and where it belongs. */
+/* Says what a text is instead of a DNS name, and which key it belongs to. */
 static const char *not_dns_but(const char *item)
 {
     size_t length = strlen(item);
@@ -107,7 +107,7 @@ static const char *not_dns_but(const char *item)
     if (strchr(item, ':') != NULL)
         return "has a port; leave it out, certificates name hosts only";
     if (strpbrk(item, " \t") != NULL)
-        return "is more than one name; write names apart by commas";
+        return "is more than one name; separate names by commas";
     if (length > 1 && item[length - 1] == '.')
         return "ends with a dot; leave the dot out, as certificates do";
     if (strcmp(item, "*") == 0)
@@ -136,7 +136,7 @@ static const char *not_address_but(const char *item)
     if (strchr(item, '%') != NULL)
         return "has a zone, which certificates cannot hold; leave out the % and what follows";
     if (strpbrk(item, " \t") != NULL)
-        return "is more than one address; write addresses apart by commas";
+        return "is more than one address; separate addresses by commas";
     if (is_domain(item))
         return "is a name; move it to dns_names";
     return "is not an IP address";
@@ -163,10 +163,11 @@ static const char *to_ip_address(struct config_scope *scope, const char *item,
     return NULL;
 }
 
-/* SPIFFE-ID standard, section 2: trust domain and path; `id` is what follows spiffe:// */
+/* SPIFFE-ID standard, section 2: trust domain and path. `id` is the text after spiffe://. */
 static const char *check_spiffe(const char *id)
 {
-    /* The standard has small letters only; capitals are signed as they are, and advised on. */
+    /* The standard has lower-case letters only. Capitals are signed as they are, and `leafd check`
+     * warns about them. */
     size_t domain = strspn(id, LOWER_AND_DIGITS UPPER ".-_");
     const char *path = id + domain;
 
@@ -188,7 +189,7 @@ static const char *check_spiffe(const char *id)
     return NULL;
 }
 
-/* Characters of RFC 3986; a comma would end the item in a request that names it. */
+/* Characters of RFC 3986, without the comma, which separates items in a request. */
 static const char *check_uri_text(const char *item)
 {
     for (const char *at = item; *at != '\0'; at++) {
@@ -197,7 +198,7 @@ static const char *check_uri_text(const char *item)
         if (*at == '%' && (!isxdigit((unsigned char)at[1]) || !isxdigit((unsigned char)at[2])))
             return "has a % without two hex digits; write %25 for a plain %";
     }
-    /* Go's net/url, by which the CA writes them, drops both. */
+    /* The CA writes URIs with Go's net/url, which drops both. */
     if (item[strlen(item) - 1] == '?' || item[strlen(item) - 1] == '#')
         return "ends with ? or #, which the CA drops; leave it out";
     if (strstr(item, "?#") != NULL)
@@ -205,14 +206,14 @@ static const char *check_uri_text(const char *item)
     return NULL;
 }
 
-/* Schemes that say nothing without a host; others have URIs such as file:///etc/x. */
+/* Schemes that need a host; others have URIs such as file:///etc/x. */
 static bool needs_host(const char *uri)
 {
     return text_starts(uri, "spiffe:") != NULL || text_starts(uri, "http:") != NULL ||
            text_starts(uri, "https:") != NULL;
 }
 
-/* Host and port behind "//". */
+/* Checks host and port after "//". */
 static const char *check_host(const char *host, bool is_needed)
 {
     size_t length = strcspn(host, "/?#");
@@ -224,9 +225,9 @@ static const char *check_host(const char *host, bool is_needed)
         host = user_end + 1;
     }
     if (length == 0 && is_needed)
-        return "names no host behind //; write one";
+        return "names no host after //; write one";
     if (length == 0 && user_end == NULL && *host != '/')
-        return "has nothing behind //, which the CA drops then; write a host or a path";
+        return "has nothing after //, which the CA then drops; write a host or a path";
     port = memrchr(host, ':', length);
     if (port != NULL && memchr(port, ']', length - (size_t)(port - host)) == NULL &&
         strspn(port + 1, "0123456789") + 1 != length - (size_t)(port - host))
@@ -271,7 +272,8 @@ static const char *to_email(struct config_scope *scope, const char *item, const 
         if (!isgraph((unsigned char)*c) || strchr("\"(),:;<>[\\]", *c) != NULL)
             return "has an unusual character before the @; write LOCAL@DOMAIN alone";
     if (strchr(at, '_') != NULL)
-        return "has an underscore in its domain, which mail does not know; write another domain";
+        return "has an underscore in its domain, which mail domains cannot have; write another "
+               "domain";
     why = to_domain(scope, at + 1, &domain);
     if (why == NULL)
         *ret_email = arena_format(&scope->scratch, "%.*s@%s", (int)(at - item), item, domain);
@@ -285,10 +287,10 @@ static const char *add_item(struct config_scope *scope, item_parser *to_item,
     const char *why = config_expand_for_now(scope, scope->item, &text);
 
     if (why == NULL && *text == '\0')
-        why = "stands for nothing; leave it out, or set what it is drawn from";
-    /* Before the item's own parser, so that its remedy is the right one. */
+        why = "is empty after ${...} was replaced; leave it out, or set the variable";
+    /* Before the item's own parser, whose remedy would be wrong. */
     if (why == NULL && strchr(text, ',') != NULL)
-        why = "stands for a text with a comma, which is no name; let it stand for one name";
+        why = "has a ${...} whose text contains a comma; it must be one name";
     if (why == NULL)
         why = to_item(scope, text, &item);
     if (why != NULL)
@@ -296,11 +298,11 @@ static const char *add_item(struct config_scope *scope, item_parser *to_item,
     if (item == NULL)
         return config_no_memory;
     if (text_list_has(list, item))
-        return "is a name twice; write it once";
+        return "is given twice; write it once";
     return text_list_add(list, scope->arena, item, strlen(item)) ? NULL : config_no_memory;
 }
 
-/* Takes the value apart by commas, and appends each item, expanded, in its one form. */
+/* Splits the value at commas; expands, converts and appends each item. */
 static const char *add_items(struct config_scope *scope, const char *value, item_parser *to_item,
                              struct text_list *list)
 {
@@ -311,7 +313,7 @@ static const char *add_items(struct config_scope *scope, const char *value, item
     if (!text_list_split(&items, &scope->scratch, value, ",", &empty))
         return config_no_memory;
     if (empty)
-        return "holds an empty name; write names apart by single commas";
+        return "holds an empty name; separate names by single commas";
     for (size_t i = 0; i < items.count && why == NULL; i++) {
         scope->item = items.items[i];
         why = add_item(scope, to_item, list);
@@ -319,7 +321,7 @@ static const char *add_items(struct config_scope *scope, const char *value, item
     return why;
 }
 
-/* A text that can be a UTF8String (RFC 5280 section 4.1.2.4); counts its characters. */
+/* Whether the text can be a UTF8String (RFC 5280 section 4.1.2.4); counts its characters. */
 static const char *check_characters(const char *text, size_t *ret_count)
 {
     const unsigned char *at = (const unsigned char *)text;
@@ -344,8 +346,7 @@ const char *parse_common_name(struct config_scope *scope, const char *value, voi
 
     if (why == NULL && strlen(*name) > COMMON_NAME_MOST)
         return "is longer than the 64 characters that X.509 allows; use dns_names and leave it out";
-    /* The CA turns a common name of another alphabet into a DNS name that nobody asked for: seen on
-     * Vault and OpenBao. */
+    /* Vault and OpenBao also make such a common name a DNS name, which was not requested. */
     for (const char *at = *name; why == NULL && *at != '\0'; at++)
         if ((unsigned char)*at < ' ' || (unsigned char)*at > '~')
             return "holds a character outside printable ASCII; use dns_names, which take any "
@@ -353,8 +354,8 @@ const char *parse_common_name(struct config_scope *scope, const char *value, voi
     return why;
 }
 
-/* The attribute types that roles of Vault can set, as libcrypto writes them, and upper bounds of
- * RFC 5280 appendix A.1. */
+/* The attribute types that roles of Vault can set, as libcrypto names them, with the upper bounds
+ * of RFC 5280 appendix A.1. */
 static const struct subject_type {
     const char *name;
     size_t most;
@@ -381,7 +382,7 @@ static const struct subject_type *subject_type_of(const char *item, size_t lengt
     return NULL;
 }
 
-/* X.520 and RFC 5280 appendix A.1: PrintableString, and two letters of ISO 3166 for a country. */
+/* PrintableString: X.520 and RFC 5280 appendix A.1. A country is two letters of ISO 3166. */
 static const char *check_printable_string(const struct subject_type *type, const char *value)
 {
     const char *set = LOWER_AND_DIGITS UPPER " '()+,-./:=?";
@@ -410,7 +411,7 @@ static const char *check_subject_value(const struct subject_type *type, const ch
     return type->is_printable_string ? check_printable_string(type, value) : NULL;
 }
 
-/* Takes one part, up to a comma without a backslash, off *at, without its backslashes. */
+/* Reads one part from *at, up to a comma without a backslash, and removes its backslashes. */
 static bool take_subject_part(struct config_scope *scope, const char **at, const char **ret_part)
 {
     const char *from = *at + strspn(*at, " \t");
@@ -455,7 +456,7 @@ static const char *add_subject_part(struct config_scope *scope, const char *part
     if (item == NULL)
         return config_no_memory;
     if (text_list_has(list, item))
-        return "is there twice; write it once";
+        return "is given twice; write it once";
     if (list->count >= SUBJECT_MOST_PARTS)
         return "is one more than the 16 parts that are allowed; leave some out";
     return text_list_add(list, scope->arena, item, strlen(item)) ? NULL : config_no_memory;

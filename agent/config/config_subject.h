@@ -1,12 +1,11 @@
 /*
- * config_subject - the parsers of names that go into a certificate
+ * config_subject - parsers of the names in a certificate
  *
- * They bring every name into the one form in which it is compared later, which is the one that the
- * CA writes: DNS names and mail domains as lower-case A-labels (IDNA 2008, RFC 5891, by libidn2),
- * IP addresses as inet_ntop(3) writes them, IPv4 ones within IPv6 (RFC 4291 section 2.5.5.2) as
- * IPv4, URIs with the scheme in lower case. What no CA gives back as it was asked for is refused.
- * The list parsers append to a `struct text_list`; they take the value apart by commas, and expand
- * each item for itself after that.
+ * Each name is converted to the form that the CA writes, so that names can be compared as texts:
+ * DNS names and mail domains as A-labels in lower case (IDNA 2008, RFC 5891, by libidn2), IP
+ * addresses as inet_ntop(3) writes them, IPv4-mapped IPv6 addresses (RFC 4291 section 2.5.5.2) as
+ * IPv4, URIs with the scheme in lower case. A name that the CA would change is refused. The parsers
+ * of lists split the value at commas, then expand each item, and append to a `struct text_list`.
  */
 #ifndef LEAFD_CONFIG_CONFIG_SUBJECT_H
 #define LEAFD_CONFIG_CONFIG_SUBJECT_H
@@ -17,22 +16,20 @@
 config_parser parse_common_name;
 
 /*
- * parse_subject - `struct text_list` of TYPE=VALUE: what stands in the subject beside the common
- * name
+ * parse_subject - `struct text_list` of TYPE=VALUE: the subject without the common name
  *
- * Parts are apart by commas; a comma in a value is written \, and a backslash \\ (RFC 4514
- * section 2.4). Types are those that roles of Vault can set.
+ * Parts are separated by commas. A comma in a value is written \, and a backslash \\ (RFC 4514
+ * section 2.4). The types are those that roles of Vault can set.
  */
 config_parser parse_subject;
 
-/* parse_dns_names - `struct text_list` of DNS names, a leading "*." and underscores allowed */
+/* parse_dns_names - `struct text_list` of DNS names; a leading "*." and underscores are allowed */
 config_parser parse_dns_names;
 
 /* parse_ip_addresses - `struct text_list` of IPv4 and IPv6 addresses */
 config_parser parse_ip_addresses;
 
-/* parse_uris - `struct text_list` of URIs (RFC 3986); SPIFFE IDs as the SPIFFE-ID standard has it
- */
+/* parse_uris - `struct text_list` of URIs (RFC 3986); SPIFFE IDs as in the SPIFFE-ID standard */
 config_parser parse_uris;
 
 /* parse_email_addresses - `struct text_list` of LOCAL@DOMAIN */

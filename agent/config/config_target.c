@@ -11,7 +11,7 @@ static const char odd_socket[] =
 
 enum { HOST_MOST_BYTES = 253 };
 
-/* The host and the port of HOST:PORT, brackets removed; the port is NULL if there is none. */
+/* The parts of HOST:PORT, the host without brackets; port is NULL if there is none. */
 struct authority {
     const char *host, *port;
 };
@@ -23,7 +23,7 @@ static bool is_host(const char *text)
     if (*text == '\0' || *text == '-' || *text == '.' || strstr(text, "..") != NULL ||
         strlen(text) > HOST_MOST_BYTES)
         return false;
-    /* Digits and dots alone are an address or nothing. */
+    /* Only digits and dots: it must be an IPv4 address. */
     if (text[strspn(text, "0123456789.")] == '\0')
         return inet_pton(AF_INET, text, &v4) == 1;
     return text[strspn(
@@ -46,7 +46,7 @@ static const char *parse_bracketed(struct config_scope *scope, const char *text,
     struct in6_addr address;
 
     if (close == NULL || (close[1] != ':' && close[1] != '\0'))
-        return "has a [ without ]:PORT behind it; write [IPV6]:PORT";
+        return "has a [ without ]:PORT after it; write [IPV6]:PORT";
     ret_authority->host = arena_copy_part(scope->arena, text + 1, (size_t)(close - text - 1));
     if (ret_authority->host == NULL)
         return config_no_memory;
@@ -57,7 +57,7 @@ static const char *parse_bracketed(struct config_scope *scope, const char *text,
     return NULL;
 }
 
-/* HOST, HOST:PORT or [IPV6]:PORT; returns what is wrong, or NULL. */
+/* Parses HOST, HOST:PORT or [IPV6]:PORT; returns what is wrong, or NULL. */
 static const char *parse_authority(struct config_scope *scope, const char *text,
                                    struct authority *ret_authority)
 {
@@ -120,7 +120,7 @@ static bool is_loopback(const char *host)
     return inet_pton(AF_INET6, host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
-/* unix:/PATH:/URL-PATH; the host of the URL is for the Host header alone. */
+/* Parses unix:/PATH:/URL-PATH. The URL's host is sent in the Host header only. */
 static const char *parse_socket_url(struct config_scope *scope, const char *text,
                                     struct http_target *ret_target)
 {
@@ -191,7 +191,7 @@ static bool is_url_text(const char *text)
     return *text != '\0' && strpbrk(text, " \t\"<>\\^`{|}#?@") == NULL;
 }
 
-/* Takes SCHEME://HOST[:PORT] with nothing behind it but slashes, which it drops. */
+/* Accepts SCHEME://HOST[:PORT] and removes trailing slashes. */
 static const char *take_origin(struct config_scope *scope, const char *rest, const char **url)
 {
     struct authority authority = {0};
@@ -201,7 +201,7 @@ static const char *take_origin(struct config_scope *scope, const char *rest, con
     if (host == NULL)
         return config_no_memory;
     if (!is_url_text(rest) || length == 0 || rest[length + strspn(rest + length, "/")] != '\0')
-        return "is not an address alone; leave out path, user and query";
+        return "has more than an address; leave out path, user and query";
     *url = arena_copy_part(scope->arena, *url, (size_t)(rest - *url) + length);
     return *url == NULL ? config_no_memory : parse_authority(scope, host, &authority);
 }
@@ -250,7 +250,7 @@ static const char *add_redirect(struct config_scope *scope, const char *item,
     if (why != NULL)
         return why;
     if (authority.port != NULL && !text_number(authority.port, UINT16_MAX, &port))
-        return "has no port behind its colon; write HOST:PORT";
+        return "has no port after its colon; write HOST:PORT";
     hosts = arena_take(scope->arena, (rule->count + 1) * sizeof *hosts);
     if (hosts == NULL)
         return config_no_memory;
@@ -269,12 +269,12 @@ const char *parse_redirects(struct config_scope *scope, const char *value, void 
     bool empty = false;
 
     if (strstr(value, "${") != NULL)
-        return "holds a ${...}, which is not replaced here: the environment has no say in where "
-               "the token goes; write the names out";
+        return "holds a ${...}, which is not replaced here: environment variables must not decide "
+               "where the token goes; write the names out";
     if (!text_list_split(&items, scope->arena, value, ",", &empty))
         return config_no_memory;
     if (empty)
-        return "holds an empty item; write hosts apart by single commas";
+        return "holds an empty item; separate hosts by single commas";
     for (size_t i = 0; i < items.count && why == NULL; i++) {
         scope->item = items.items[i];
         if (strcmp(items.items[i], "no") == 0)
@@ -285,6 +285,6 @@ const char *parse_redirects(struct config_scope *scope, const char *value, void 
             why = add_redirect(scope, items.items[i], rule);
     }
     if (why == NULL && rule->none && (rule->same_host || rule->count > 0))
-        why = "says no beside other words; keep either";
+        why = "has no beside other words; keep one or the other";
     return why;
 }

@@ -23,7 +23,7 @@ void config_trust_start(struct config_trust *trust, const char *file, bool only_
         trust->trust.user = about.st_uid;
 }
 
-/* Keeps what the last look at a path advises. */
+/* Keeps the advice of the last check. */
 static void keep_advice(struct config_trust *trust)
 {
     const char *advice = trust->trust.advice;
@@ -32,7 +32,7 @@ static void keep_advice(struct config_trust *trust)
         text_list_add(trust->advice, trust->arena, advice, strlen(advice));
 }
 
-/* Puts that in words where it is so. */
+/* Whether other users may write the path; completes the text. */
 static bool is_distrust(struct err *err)
 {
     return err->errnum == EPERM && !err_wrap(err, "cannot be trusted");
@@ -83,14 +83,14 @@ void config_trust_mention(struct config_trust *trust, const char *path)
     judged = judge(trust, path, F_OK);
     advice = judged.why == NULL ? NULL
                                 : arena_format(trust->arena,
-                                               "a command is given the file %s, which %s; if it is "
-                                               "a script, others have it run",
+                                               "a command gets %s as an argument, which %s; if it "
+                                               "is a script, others decide what it does",
                                                path, judged.why);
     if (advice != NULL && !text_list_has(trust->advice, advice))
         text_list_add(trust->advice, trust->arena, advice, strlen(advice));
 }
 
-/* Judges a directory to the end: nobody else may even add to it. */
+/* Opens a directory to which no other user may even add files. */
 static bool open_directory(struct config_trust *trust, const char *path, DIR **ret_stream,
                            struct err *err)
 {
@@ -109,7 +109,7 @@ static bool open_directory(struct config_trust *trust, const char *path, DIR **r
     return true;
 }
 
-/* NAME in a directory; "" is the working directory. */
+/* DIRECTORY/NAME; "" is the working directory. */
 static const char *path_of(const struct config_trust *trust, const char *directory,
                            const char *name)
 {
@@ -119,7 +119,7 @@ static const char *path_of(const struct config_trust *trust, const char *directo
     return arena_format(trust->arena, "%s%s%s", directory, apart ? "/" : "", name);
 }
 
-/* Adds DIRECTORY/NAME for what is there and matches, but no more than the ceiling. */
+/* Adds DIRECTORY/NAME for each entry that matches, up to FOUND_MOST. */
 static bool list(struct config_trust *trust, const char *directory, const char *pattern,
                  struct text_list *paths, struct err *err)
 {
@@ -173,7 +173,7 @@ static int by_text(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* One part of the pattern further, in each of the directories that were found so far. */
+/* Applies the next part of the pattern in each directory that was found so far. */
 static bool search_in(struct config_trust *trust, const struct text_list *directories,
                       const char *part, struct text_list *found, struct err *err)
 {

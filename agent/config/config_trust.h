@@ -1,12 +1,11 @@
 /*
- * config_trust - who else may change what stands in the configuration and what it names
+ * config_trust - refuses a configuration that other users can change
  *
- * Its files name commands, the files that it names say whom leafd is and whom it trusts, and its
- * commands run with leafd's rights: who may write one of them, or a directory on the way, has these
- * rights. So each must belong to root or to the user that leafd runs as: base/trust. A command that
- * only looks at what is on disk runs none of it and sends nobody anything: for it, whoever owns the
- * main file, if not root, takes the place of its own user, so that also others than the owner can
- * ask for the status.
+ * The configuration names commands that run with leafd's rights, and files that decide who leafd is
+ * and whom it trusts. A user who can write one of these files, or a directory on the way to one,
+ * has leafd's rights. So each must belong to root or to the user of the agent (base/trust).
+ * Commands that only read what is on disk run and send nothing. They accept the owner of the main
+ * file instead of their own user, so that other users can run `leafd status`.
  */
 #ifndef LEAFD_CONFIG_CONFIG_TRUST_H
 #define LEAFD_CONFIG_CONFIG_TRUST_H
@@ -22,10 +21,10 @@ enum { JUDGED_KEPT = 32 };
 
 struct config_trust {
     struct trust trust;
-    bool only_looks; /* then what the configuration names is not judged */
+    bool only_looks; /* do not check the files that the configuration names */
     struct arena *arena;
-    struct text_list *advice; /* what is unwise and yet no fault, each once; borrowed */
-    /* Sections by the thousand name the same few files. */
+    struct text_list *advice; /* warnings, each once; borrowed */
+    /* The last results: thousands of sections may name the same few files. */
     struct judged {
         const char *path, *why;
         int how;
@@ -34,40 +33,45 @@ struct config_trust {
     unsigned judged_count;
 };
 
-/* config_trust_start - for the configuration that starts with `file`; borrows `arena`, `advice` */
+/* config_trust_start - prepares checks for the configuration in `file`; borrows `arena` and
+ * `advice` */
 void config_trust_start(struct config_trust *trust, const char *file, bool only_looks,
                         struct arena *arena, struct text_list *advice);
 
 /*
- * config_trust_file - what speaks against a file that the configuration names, or NULL
+ * config_trust_file - why a file that the configuration names must not be used, or NULL
  *
- * `how` is R_OK or X_OK. `unusable` is returned where it is not there, or not for us to use so;
- * NULL is for what may come later. That it is no regular file speaks against a program only: what a
- * file holds is judged elsewhere.
+ * `how` is R_OK or X_OK. Returns `unusable` if the file is missing or this process may not use it;
+ * NULL there accepts a file that may come later. A path that is not a regular file is refused only
+ * as a program; other callers check the content.
  */
 const char *config_trust_file(struct config_trust *trust, const char *path, int how,
                               const char *unusable);
 
 /*
- * config_trust_mention - advises against an argument of a command that is a file others may write
+ * config_trust_mention - warns if an argument of a command is a file that other users may write
  *
- * It may be the script that an interpreter runs, or a log that everybody is to write.
+ * It may be a script for an interpreter; or a log that all users write, so it is not an error.
  */
 void config_trust_mention(struct config_trust *trust, const char *path);
 
-/* config_trust_directory - the same for a directory, and for every file in it */
+/* config_trust_directory - as config_trust_file, for a directory and each file in it */
 const char *config_trust_directory(struct config_trust *trust, const char *path);
 
-/* config_trust_open - opens a file of the configuration; fails in words that follow its name */
+/*
+ * config_trust_open - opens a file of the configuration, after checking it
+ *
+ * The descriptor belongs to the caller. Fails with class local; the text follows the file's name.
+ */
 bool config_trust_open(struct config_trust *trust, const char *path, int *ret_fd, struct err *err);
 
 /*
- * config_trust_search - adds the paths of the files that match a pattern, in order
+ * config_trust_search - finds the files that match a pattern, sorted
  *
- * `pattern` is a path with * ? or [] in any of its parts, as glob(7) has them; directories that are
- * not there have no files. A part without them is not looked for: its path may lead nowhere. Each
- * directory that is searched is judged: who may add a file there has it read. Fails as
- * config_trust_open.
+ * `pattern` is a path that may have *, ? or [] in any part, as in glob(7). A missing directory has
+ * no files. Parts without these characters are not checked for existence. Each directory that is
+ * searched must be writable for trusted users only, since who adds a file there adds to the
+ * configuration. Fails as config_trust_open.
  */
 bool config_trust_search(struct config_trust *trust, const char *pattern, struct text_list *paths,
                          struct err *err);

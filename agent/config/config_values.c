@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-const char *const config_no_memory = "cannot be kept: memory ran out";
+const char *const config_no_memory = "cannot be stored: memory ran out";
 
 static const char *check_text(const char *value, const char *text)
 {
@@ -18,11 +18,12 @@ static const char *check_text(const char *value, const char *text)
 
     if (length > 1 && (value[0] == '"' || value[0] == '\'') && value[length - 1] == value[0])
         return "is in quotes; leave them out";
-    return *text == '\0' ? "stands for nothing; leave the key out, or set what it is drawn from"
-                         : NULL;
+    return *text == '\0'
+               ? "is empty after ${...} was replaced; leave the key out, or set the variable"
+               : NULL;
 }
 
-/* The value expanded, for now, or what is wrong with it. */
+/* Expands the value for temporary use; returns what is wrong, or NULL. */
 static const char *take(struct config_scope *scope, const char *value, const char **ret_text)
 {
     const char *why = config_expand_for_now(scope, value, ret_text);
@@ -30,7 +31,7 @@ static const char *take(struct config_scope *scope, const char *value, const cha
     return why == NULL ? check_text(value, *ret_text) : why;
 }
 
-/* The value expanded and kept, or what is wrong with it. */
+/* The same, allocated in the arena. */
 static const char *keep(struct config_scope *scope, const char *value, const char **ret_text)
 {
     const char *why = config_expand(scope, value, ret_text);
@@ -46,7 +47,7 @@ const char *parse_text(struct config_scope *scope, const char *value, void *fiel
 const char *check_path(const char *path)
 {
     if (path[0] == '~')
-        return "starts with ~, which only shells know; write the absolute path";
+        return "starts with ~, which only shells expand; write the absolute path";
     if (path[0] != '/')
         return "is not an absolute path";
     while (*path == '/') {
@@ -54,7 +55,7 @@ const char *check_path(const char *path)
 
         if ((length == 0 && *path != '\0') ||
             (length > 0 && length <= 2 && memcmp(path, "..", length) == 0))
-            return "holds . or .. or // in its path; write the path it stands for";
+            return "holds . or .. or // in its path; write the path without them";
         path += length;
     }
     return NULL;
@@ -72,7 +73,7 @@ const char *parse_path(struct config_scope *scope, const char *value, void *fiel
         why = check_path(text);
     while (length > 1 && text[length - 1] == '/')
         length--;
-    /* Also one that is wrong: what refers to it is not wrong as well. */
+    /* Also set for a wrong path, so that keys that refer to it are not reported as well. */
     *path = arena_copy_part(scope->arena, text, length);
     return why != NULL || *path != NULL ? why : config_no_memory;
 }
@@ -82,7 +83,7 @@ const char *parse_directory(struct config_scope *scope, const char *value, void 
     const char *why = parse_path(scope, value, field);
 
     if (why == NULL && strcmp(*(const char **)field, "/") == 0)
-        why = "is the root of all files; give the set a directory of its own";
+        why = "is the root directory; give the set a directory of its own";
     return why;
 }
 
@@ -233,7 +234,7 @@ const char *parse_in_flight(struct config_scope *scope, const char *value, void 
     return NULL;
 }
 
-/* Reads "40%"; the rest behind it, or NULL. */
+/* Parses "40%"; returns the rest of the text, or NULL. */
 static const char *percent(const char *text, unsigned *ret_percent)
 {
     unsigned number = 0;
@@ -304,7 +305,7 @@ static const char *not_one_of(struct config_scope *scope, const char *text,
     return why == NULL ? config_no_memory : why;
 }
 
-/* The index of the value among `words`, which end with NULL. */
+/* Finds the value among `words`, which end with NULL. */
 static const char *choose(struct config_scope *scope, const char *value, const char *const *words,
                           unsigned *ret_index)
 {
@@ -322,7 +323,7 @@ static const char *choose(struct config_scope *scope, const char *value, const c
     return NULL;
 }
 
-/* Defines a parser of one word out of a few, whose order is that of the enum `type`. */
+/* Defines a parser of one of a few words, in the order of the enum `type`. */
 #define DEFINE_WORD_PARSER(name, type, first, words)                                               \
     const char *name(struct config_scope *scope, const char *value, void *field)                   \
     {                                                                                              \
@@ -351,7 +352,7 @@ DEFINE_WORD_PARSER(parse_usage, unsigned, 0, WORDS("any", "server", "client", "b
 /* -- words ----------------------------------------------------------------------------------------
  */
 
-/* What a shell would take for an order, and exec would hand over as an argument. */
+/* Whether the word is shell syntax, which exec would pass on as an argument. */
 static bool is_shell_talk(const char *word)
 {
     static const char *const orders[] = {"|", "||", "&", "&&", ";", "<", ">", ">>", "2>", "2>&1"};
@@ -363,7 +364,7 @@ static bool is_shell_talk(const char *word)
            text_starts(word, "`") != NULL || (word[0] == '$' && isalpha((unsigned char)word[1]));
 }
 
-/* One word from *at on, quotes removed; *at stands behind it afterwards. */
+/* Reads a word from *at, without its quotes, and moves *at behind it. */
 static const char *next_word(struct config_scope *scope, const char **at, bool *ret_quoted,
                              const char **ret_word)
 {
@@ -376,8 +377,7 @@ static const char *next_word(struct config_scope *scope, const char **at, bool *
         if (*from == '"')
             quoted = !quoted;
         else if (*from == '\'' && !quoted)
-            return "holds a single quote, and there is no shell to take it away; write double "
-                   "quotes or none";
+            return "holds a single quote, which no shell removes here; write double quotes or none";
     }
     if (quoted)
         return "has a \" that is not closed; close it";
@@ -405,7 +405,7 @@ const char *words_split_raw(struct config_scope *scope, const char *value, struc
             return why;
         if (words->count > 0 && strcmp(words->items[0], "exec") == 0 && !quoted &&
             is_shell_talk(word))
-            return "is written for a shell, and there is none; call a script, or /bin/sh -c "
+            return "is shell syntax, and no shell runs; call a script, or /bin/sh -c "
                    "\"...\", and write ${env.NAME} for a variable";
         if (!text_list_add(words, scope->arena, word, strlen(word)))
             return config_no_memory;
@@ -432,9 +432,9 @@ const char *words_argv(struct config_scope *scope, const struct text_list *words
         return "has no program behind exec; write exec /PATH/TO/PROGRAM";
     if (words->items[1][0] != '/')
         return "names a program without its absolute path; there is no shell and no PATH search";
-    why = config_trust_file(&scope->trust, words->items[1], X_OK,
-                            "names a program that is not there or may not be executed; check its "
-                            "path and mode");
+    why = config_trust_file(
+        &scope->trust, words->items[1], X_OK,
+        "names a program that does not exist or may not be executed; check its path and mode");
     if (why != NULL)
         return why;
     for (size_t i = 1; i < words->count; i++) {

@@ -22,10 +22,10 @@ struct lines {
     unsigned number;
     const char *file;
     char section[SECTION_MOST_BYTES + 1];
-    char key[KEY_MOST_BYTES + 1], value[VALUE_MOST_BYTES + 1]; /* of the line that inih reads */
+    char key[KEY_MOST_BYTES + 1], value[VALUE_MOST_BYTES + 1]; /* of the current line */
     const struct ini_reader *reader;
     struct config_problems *problems;
-    bool adrift; /* behind a section header that is wrong: its keys are of no known section */
+    bool adrift; /* after a wrong section header: the following keys belong to no known section */
     bool no_memory;
 };
 
@@ -36,7 +36,7 @@ static void refuse(struct lines *lines, const char *why)
                    why);
 }
 
-/* Tells of a section header, or returns what is wrong with it. */
+/* Reports a section, or returns what is wrong with its header. */
 static const char *check_section(struct lines *lines, const char *line, size_t line_length)
 {
     const char *end = memchr(line, ']', line_length);
@@ -45,7 +45,7 @@ static const char *check_section(struct lines *lines, const char *line, size_t l
     if (end == NULL)
         return "the section name is not closed; write [NAME]";
     if (end + 1 != line + line_length)
-        return "there is more behind the section name; write [NAME] alone on its line";
+        return "there is more after the section name; write [NAME] alone on its line";
     length = (size_t)(end - line - 1);
     if (length == 0)
         return "the section name is empty; write for example [cert web]";
@@ -68,7 +68,7 @@ static size_t trim_end(const char *text, size_t length)
     return length;
 }
 
-/* Keeps the key in front of the separator, or returns what is wrong with it. */
+/* Copies the key before the separator, or returns what is wrong with it. */
 static const char *take_key(struct lines *lines, const char *line, size_t length)
 {
     length = trim_end(line, length);
@@ -82,10 +82,10 @@ static const char *take_key(struct lines *lines, const char *line, size_t length
     lines->key[length] = '\0';
     return lines->key[strspn(lines->key, KEY_CHARACTERS)] == '\0'
                ? NULL
-               : "what stands before the = is no key: keys have letters, digits, _ and - only";
+               : "the text before the = is not a key: keys have letters, digits, _ and - only";
 }
 
-/* Keeps the value behind the separator, or returns what is wrong with it. */
+/* Copies the value after the separator, or returns what is wrong with it. */
 static const char *take_value(struct lines *lines, const char *from, size_t length)
 {
     size_t blanks = 0;
@@ -99,7 +99,7 @@ static const char *take_value(struct lines *lines, const char *from, size_t leng
                "leave the key out if it has no value";
     for (size_t i = 1; i < length; i++)
         if ((from[i] == ';' || from[i] == '#') && (from[i - 1] == ' ' || from[i - 1] == '\t'))
-            return "there is a comment behind the value, or a word that starts with ; or #; "
+            return "there is a comment after the value, or a word that starts with ; or #; "
                    "put comments on lines of their own";
     if (length > VALUE_MOST_BYTES)
         return "the value is longer than 4096 bytes; shorten it, or repeat the key on further "
@@ -123,7 +123,7 @@ static const char *check_entry(struct lines *lines, const char *line, size_t len
     return why != NULL ? why : take_value(lines, equals + 1, length - (size_t)(equals + 1 - line));
 }
 
-/* Whether the line is an entry, kept aside; sections are told of, and so is what is wrong. */
+/* Whether the line is a valid entry, which is copied. Reports sections and problems. */
 static bool take_line(struct lines *lines, const char *line, size_t length)
 {
     const char *why = NULL;
@@ -151,7 +151,8 @@ static bool take_line(struct lines *lines, const char *line, size_t length)
     return entry;
 }
 
-/* inih's reader: one line a call, a stand-in for an entry and an empty one for all else. */
+/* The reader for inih: one line per call; a placeholder for an entry, an empty line for the
+ * rest. */
 static char *give_line(char *to, int size, void *stream)
 {
     static const char stand_in[] = "key=value";
@@ -207,7 +208,7 @@ size_t ini_lines_read(int fd, const char *file, const struct ini_reader *reader,
     }
     lines.at = bytes_text(&bytes);
     if (strncmp(lines.at, "\xEF\xBB\xBF", 3) == 0)
-        lines.at += 3; /* a byte order mark, which some editors leave */
+        lines.at += 3; /* byte order mark (UTF-8) */
     if (ini_parse_stream(give_line, &lines, take_entry, &lines) != 0)
         refuse(&lines, "the file cannot be read to its end; report this, with the file");
     if (lines.no_memory)

@@ -1,12 +1,12 @@
 /*
- * ini_lines - a guarded reader over inih
+ * ini_lines - a safe reader of INI files, in front of inih
  *
- * inih splits a line of 200 bytes or more into several, takes an indented line for the continuation
- * of the last value, cuts section names at 49 bytes, drops what stands behind " ;", and numbers no
- * lines. In a file that names commands these are security holes. This reader looks at every raw
- * line first. What inih could misread becomes a problem with its line and what to write instead,
- * and reading goes on behind it. Of the other lines inih gets a short stand-in, while key and value
- * are kept aside as they were written: a value may have 4096 bytes.
+ * inih splits lines of 200 bytes or more, joins an indented line to the previous value, cuts
+ * section names at 49 bytes, removes everything after " ;", and reports no line numbers. These are
+ * vulnerabilities in a file that names commands. So this reader checks each line first. A line that
+ * inih would misread is reported with its number and a correction, and reading continues. For other
+ * lines, inih gets a short placeholder, while key and value are copied as they were written. A
+ * value may have up to 4096 bytes.
  */
 #ifndef LEAFD_CONFIG_INI_LINES_H
 #define LEAFD_CONFIG_INI_LINES_H
@@ -15,7 +15,8 @@
 
 #include <stdbool.h>
 
-/* What is found, in the order of the file; the texts live only during the call. */
+/* Callbacks, in the order of the file. Texts are valid during the call only; false: memory ran
+ * out. */
 struct ini_reader {
     bool (*on_section)(void *arg, const char *section, unsigned line);
     bool (*on_entry)(void *arg, const char *key, const char *value, unsigned line);
@@ -23,11 +24,10 @@ struct ini_reader {
 };
 
 /*
- * ini_lines_read - reads one file, which is open; `file` is its name in messages
+ * ini_lines_read - reads the open file `fd`; `file` is its name in messages
  *
- * The callbacks return false when memory ran out. What is wrong with the file is added to
- * `problems`. Files over 8 MiB are refused. Returns how many bytes the file has, 0 if it was not
- * read.
+ * Adds what is wrong to `problems`. Refuses files over 8 MiB. Returns the size of the file in
+ * bytes, 0 if it could not be read. Blocks on the disk.
  */
 size_t ini_lines_read(int fd, const char *file, const struct ini_reader *reader,
                       struct config_problems *problems);

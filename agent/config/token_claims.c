@@ -14,9 +14,9 @@
 
 enum { CLAIMS_MOST_BYTES = 8 * 1024 };
 
-static const double FURTHEST_END_S = 253402300799.0; /* the last second of the year 9999 */
+static const double FURTHEST_END_S = 253402300799.0; /* the end of the year 9999 */
 
-/* base64url without padding (RFC 7515 appendix C) to bytes; the length, or -1. */
+/* Decodes base64url without padding (RFC 7515 appendix C); returns the length, or -1. */
 static int decode(const char *from, size_t length, unsigned char *to)
 {
     char text[CLAIMS_MOST_BYTES + 4];
@@ -38,7 +38,7 @@ static int decode(const char *from, size_t length, unsigned char *to)
     return decoded < 0 ? -1 : decoded - (int)(padded - length);
 }
 
-/* The text at kubernetes.io.OUTER.INNER, or at kubernetes.io.OUTER if inner is NULL. */
+/* The text at kubernetes.io.OUTER.INNER, or at kubernetes.io.OUTER if `inner` is NULL. */
 static const char *claim(const json_t *claims, const char *outer, const char *inner,
                          struct arena *arena)
 {
@@ -51,7 +51,7 @@ static const char *claim(const json_t *claims, const char *outer, const char *in
     return text == NULL ? NULL : arena_copy(arena, text);
 }
 
-/* The claims of a JWT; NULL if it is none. */
+/* The claims of a JWT; NULL if the text is none. */
 static json_t *parse(const char *token)
 {
     unsigned char decoded[CLAIMS_MOST_BYTES + 4];
@@ -83,7 +83,7 @@ bool token_claims_read(const char *token_file, struct arena *arena, struct token
     return true;
 }
 
-/* The audience: a text, or a list of them (RFC 7519 section 4.1.3). */
+/* The audience, or the first of several (RFC 7519 section 4.1.3). */
 static const char *audience(const json_t *claims)
 {
     const json_t *aud = json_object_get(claims, "aud");
@@ -92,7 +92,8 @@ static const char *audience(const json_t *claims)
     return text == NULL ? "none" : text;
 }
 
-/* NumericDate (RFC 7519 section 2) in seconds; 0: none, or further off than any clock goes. */
+/* The claim exp, a NumericDate (RFC 7519 section 2), in seconds; 0: none, or beyond the year
+ * 9999. */
 static uint64_t end_of(const json_t *claims)
 {
     double ends = json_number_value(json_object_get(claims, "exp"));

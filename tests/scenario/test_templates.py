@@ -31,7 +31,7 @@ def test_a_template_brings_its_files(ca, site, path):
     site.configure(ca, {"web": lines})
     done = site.command("check")
     # The programs that some are told by need not be on this machine.
-    assert done.code == 0 or all(re.search(r'reload: ".*" names a program that is not there', line) for line in done.err.splitlines()), done.err
+    assert done.code == 0 or all(re.search(r'reload: ".*" names a program that does not exist', line) for line in done.err.splitlines()), done.err
     site.configure(ca, {"web": lines + "reload = none\nprove = none\n"})
     done = site.once()
     assert done.code == 0, done.err
