@@ -164,7 +164,7 @@ static struct slot *ask(struct fixture *fixture, struct http_response *response,
 
 static void turn_until_heard(struct fixture *fixture, unsigned times)
 {
-    enum { PATIENCE_US = 5 * 1000000 };
+    enum { PATIENCE_US = 60 * 1000000 };
 
     while (fixture->heard < times && sd_event_run(fixture->loop, PATIENCE_US) > 0)
         ;

@@ -1089,7 +1089,7 @@ static void any_path_that_holds_is_good_and_only_what_lies_on_one_is_published(v
         check_list(i, "chain", &issued.chain_pem, &cast, cases[i].chain);
         check_list(i, "ca", &issued.ca_pem, &cast, cases[i].ca);
         assert_in_range(issued.end_s, now_s + (uint64_t)cases[i].end_s - 5,
-                        now_s + (uint64_t)cases[i].end_s + 30);
+                        clock_now_s() + (uint64_t)cases[i].end_s + 5);
         issued_free(&issued);
     }
     free_cast(&cast);

@@ -247,8 +247,11 @@ static void a_mix_of_old_and_new_is_told_as_such(void **state)
     struct stage *stage = *state;
     const struct server_order order = order_of(stage, "AB");
 
-    stage->request.limit_s = 1;
-    assert_false(prove_against(stage, &order));
+    /* A busy machine may take longer than that for so many. */
+    for (unsigned limit_s = 1; limit_s <= 32 && stage->server.connections <= 2; limit_s *= 2) {
+        stage->request.limit_s = limit_s;
+        assert_false(prove_against(stage, &order));
+    }
     assert_int_equal(stage->seen.finding, PROVE_OTHER_LEAF);
     assert_non_null(strstr(stage->err.text, "samples showed the new one"));
 }
@@ -680,9 +683,12 @@ static void a_black_hole_does_not_hold_the_loop(void **state)
     int fd = take_port(true, port);
 
     aim_at(stage, port);
-    stage->request.limit_s = 1;
     sd_event_add_time_relative(stage->loop, &tick, CLOCK_BOOTTIME, 0, 1, on_tick, stage);
-    assert_false(prove(stage));
+    /* A loop that is held has one tick a try; a busy machine may have few. */
+    for (unsigned limit_s = 1; limit_s <= 4 && stage->ticks <= 10; limit_s *= 2) {
+        stage->request.limit_s = limit_s;
+        assert_false(prove(stage));
+    }
     sd_event_source_disable_unref(tick);
     close(fd);
     assert_int_equal(stage->seen.finding, PROVE_NO_TLS);
@@ -864,7 +870,7 @@ static void a_silent_address_leaves_time_for_the_next(void **state)
     struct stage *stage = *state;
     const struct server_order order = order_of(stage, "A");
     struct resolved addresses = {.count = 2};
-    const struct tls_probe_order probe = {.addresses = &addresses, .limit_us = 2000000};
+    const struct tls_probe_order probe = {.addresses = &addresses, .limit_us = 6000000};
     struct served_leaf leaf = {0};
     struct slot *slot;
     struct err err;
