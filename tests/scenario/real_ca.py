@@ -264,7 +264,8 @@ class RealCa:
     def requests(self, path):
         """How many requests to paths that begin so were answered since the last reset."""
         count = 0
-        for line in self.audit.read_text().splitlines() if self.audit.exists() else []:
+        text = self.audit.read_text(errors="replace") if self.audit.exists() else ""
+        for line in text[:text.rfind("\n") + 1].splitlines():  # the last one may still be being written
             entry = json.loads(line)
             count += entry["type"] == "response" and entry["request"]["path"].startswith(path) \
                 and entry["request"].get("remote_address") != "" and entry["time"] > self.since \

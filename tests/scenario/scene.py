@@ -123,9 +123,16 @@ class Proxy:
             except OSError:
                 near.close()
                 continue
-            self.connections += 1
             with self.lock:
-                self.pairs.add((near, far))
+                # What was accepted while the proxy was cut is cut as well.
+                served = self.listener is listener
+                if served:
+                    self.connections += 1
+                    self.pairs.add((near, far))
+            if not served:
+                near.close()
+                far.close()
+                continue
             threading.Thread(target=self.forward, args=(near, far), daemon=True).start()
 
     def forward(self, near, far):
