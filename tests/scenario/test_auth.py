@@ -76,7 +76,7 @@ def test_a_token_that_is_replaced_while_the_old_one_is_judged_is_tried_at_once(d
     devca.token_file.write_text(devca.tokens.make())
     failed, = run.wait_event("login-failed")
     begin = time.monotonic()
-    assert "and ended 16m4" in failed["message"], failed
+    assert re.search("and ended 1[67]m", failed["message"]), failed
     run.wait_event("published")
     assert time.monotonic() - begin < 12, "not the half minute of a denial"
     assert run.terminate() == 0
@@ -120,8 +120,10 @@ def test_what_the_policy_denies_is_no_reason_for_a_login_each_time(devca, site):
     site.configure(devca, {"web": WEB, "bad": WEB.replace("leafd", "needs-cn").replace("ttl = 1h", "ttl = 16s")})
     run = site.run()
     run.wait_event("published", "web")
-    wait_for(lambda: devca.requests("pki_int/sign/needs-cn") >= 11, "ten tries", patience=40)
-    assert devca.requests("auth/jwt/login") <= 4
+    begin = time.monotonic()
+    wait_for(lambda: devca.requests("pki_int/sign/needs-cn") >= 11, "ten tries")
+    # One for all, one when the token was denied first, and no more than one in four of the longest waits, which are of 2 s.
+    assert devca.requests("auth/jwt/login") <= 3 + (time.monotonic() - begin) / 8
     assert [line["level"] for line in run.events("token-lost")].count("notice") == 1
     assert [line["level"] for line in run.events("logged-in")].count("info") == 2
     assert run.terminate() == 0
@@ -242,11 +244,11 @@ def test_a_token_that_was_given_is_renewed_before_it_ends(devca, site, tmp_path,
     run = site.run()
     run.wait_event("published", count=len(certs))
     if case == "look-up-denied":
-        lost, = run.wait_event("token-lost", patience=40)
+        lost, = run.wait_event("token-lost")
         assert lost["class"] == "denied" and "how long it lives" in lost["message"]
         assert devca.requests("auth/token/renew-self") == 0
     else:
-        wait_for(lambda: devca.requests("auth/token/renew-self"), "the renewal", 58)
+        wait_for(lambda: devca.requests("auth/token/renew-self"), "the renewal")
         assert len(run.events("token-lost")) == (case == "look-up-fails")
         assert devca.requests("auth/token/lookup-self") == 1 + (case == "look-up-fails")
     assert not run.events("login-failed")
@@ -275,7 +277,7 @@ def test_a_cluster_that_vouches_for_nobody_is_told_from_a_mount_that_is_missing(
     site.configure(ca, {"web": WEB}, auth=f"method = kubernetes\nrole = leafd\ntoken_file = {ca.token_file}")
     told = denied(site)
     assert "permission denied" in told
-    assert re.search("of ServiceAccount demo:app, for audience vault, and ends in (9h59m|10h);", told), told
+    assert re.search("of ServiceAccount demo:app, for audience vault, and ends in (9h5[89]m|10h);", told), told
     assert "auth/kubernetes exists: either the ServiceAccount was deleted or created again" in told
     assert "or the CA cannot review tokens (token_reviewer_jwt expired, no system:auth-delegator" in told
     assert ca.token_file.read_text().strip() not in told
@@ -289,15 +291,14 @@ def test_a_mount_that_is_missing_is_named(ca, site, method):
 
 @pytest.mark.parametrize("wrong, says", [
     ({"namespace": "other"}, "of ServiceAccount other:app"), ({"account": "other"}, "of ServiceAccount demo:other"),
-    ({"audience": "api"}, "for audience api"), ({"life_s": -1000}, "and ended 16m40s ago")],
+    ({"audience": "api"}, "for audience api"), ({"life_s": -1000}, "and ended 16m4[0-9]s ago|and ended 16m5[0-9]s ago|and ended 17m")],
     ids=["namespace", "account", "audience", "expired"])
 @pytest.mark.parametrize("method", ["kubernetes", "jwt"])
 def test_a_login_that_is_denied_tells_whose_token_was_sent(ca, site, wrong, says, method):
     ca.token_file.write_text(ca.tokens.make(**wrong))
     site.configure(ca, {"web": WEB}, auth=f"method = {method}\nrole = leafd\ntoken_file = {ca.token_file}")
     told = denied(site)
-    # A second may pass meanwhile.
-    assert says in told or says.replace("40s", "41s") in told, told
+    assert re.search(says, told), told
     assert "exists: either" not in told
 
 

@@ -17,7 +17,7 @@ def test_hangup_issues_what_is_added_and_leaves_what_is_removed(ca, site):
     site.configure(ca, {"two": WEB, "three": WEB})
     run.hangup()
     run.wait_event("published", "three")
-    assert run.events("forgotten", "one")
+    run.wait_event("forgotten", "one")
     assert (site.out("one") / "tls.crt").exists()
     assert len(run.events("published", "two")) == 1
     assert ca.requests("pki_int/sign/") == 3
@@ -165,14 +165,21 @@ def test_revoke_ends_the_pause_of_a_running_agent(devca, site):
     site.configure(devca, {"web": WEB})
     run = site.run()
     run.wait_ready()
-    devca.fault("status", path="pki_int/sign/", status=400)
+    devca.fault("status", path="pki_int/sign/", times=0, status=400)
     site.configure(devca, {"web": WEB + "ip_addresses = 192.0.2.1"})
     run.hangup()
-    pause_s = int(run.wait_event("failed")[0]["next_try_ms"]) / 1000
-    begin = time.monotonic()
+
+    def pauses():
+        """After the first failure that drew a pause which is longer than a slow machine takes for the rest."""
+        failed = run.events("failed")
+        return int(failed[-1]["next_try_ms"]) > 30000 and len(failed) if failed else 0
+
+    failures = wait_for(pauses, "a long pause", patience=200)
+    devca.call("DELETE", "devca/faults")
+    begin, pause_s = time.monotonic(), int(run.events("failed")[-1]["next_try_ms"]) / 1000
     assert site.command("revoke", "web").code == 0
     run.wait_event("published", count=2)
-    assert time.monotonic() - begin < pause_s
+    assert time.monotonic() - begin < pause_s and len(run.events("failed")) == failures
     assert run.terminate() == 0
 
 
@@ -215,10 +222,8 @@ def test_once_replaces_what_was_revoked_for_good_only_by_name(ca, site):
     assert site.command("revoke", "--no-reissue", "web").code == 0
     done = site.once()
     assert done.code == 3 and done.events("withdrawn"), done.err
-    begin = time.monotonic()
-    done = site.once("--wait", "40s")
+    done = site.once("--wait", "1h")  # no wait brings another certificate
     assert done.code == 3 and done.events("withdrawn"), done.err
-    assert time.monotonic() - begin < 20, "no wait brings another certificate"
     assert site.status()["web"]["state"] == "revoked"
     assert site.once("web").code == 0
     assert site.status()["web"]["state"] == "fresh"

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from scene import LEAFD, WEB, wait_for
+from scene import LEAFD, PATIENCE_S, WEB, wait_for
 
 MOST = min(max(2 * os.cpu_count(), 4), 32)
 
@@ -19,7 +19,7 @@ def script(path, text):
 def test_commands_of_many_certificates_wait_for_one_another(devca, site):
     noted = site.folder / "noted"
     works = script(site.folder / "works", f"echo + >> {noted}\nsleep 0.2\necho - >> {noted}")
-    hangs = script(site.folder / "hangs", f"echo + >> {noted}\ntrap 'echo - >> {noted}; exit 1' TERM\nsleep 1000 & wait")
+    hangs = script(site.folder / "hangs", f"trap 'echo - >> {noted}; exit 1' TERM\necho + >> {noted}\nsleep 1000 & wait")
     certs = {f"hung-{i}": f"{WEB}validate = exec {hangs}\ncommand_timeout = 3s\n" for i in range(MOST)}
     certs.update({f"web-{i}": f"{WEB}validate = exec {works}\n" for i in range(40 - MOST)})
     site.configure(devca, certs)
@@ -64,8 +64,8 @@ def test_orphans_of_process_1_are_fetched_and_signals_heeded(devca, site):
             wait_for(lambda: count(ended) == len(certs), lambda: f"orphans to end: {(site.folder / 'log').read_text()[-2000:]}")
             assert count(begun) == len(certs)
             leafd = next(iter(children(outer.pid)))
-            wait_for(lambda: "Z" not in children(leafd).values(), lambda: f"no zombie: {children(leafd)}", patience=10)
+            wait_for(lambda: "Z" not in children(leafd).values(), lambda: f"no zombie: {children(leafd)}")
             os.kill(int(leafd), signal.SIGTERM)
-            assert outer.wait(timeout=20) == 0
+            assert outer.wait(timeout=PATIENCE_S) == 0
         finally:
             outer.kill()

@@ -274,14 +274,14 @@ def test_a_skew_against_the_ca_is_told_once_and_again_when_it_changes(ca, site, 
     run = start()
     run.wait_ready()
     told = run.wait_event("clock-skew")
-    assert int(told[0]["skew_s"]) == pytest.approx(-HOUR, abs=5)
+    assert int(told[0]["skew_s"]) == pytest.approx(-HOUR, abs=60)
     assert told[0]["level"] == "warning" and "ahead of the CA's" in told[0]["message"]
     ask_again(ca, site, run, 1)
     assert len(run.events("clock-skew")) == 1
     clock.off_by(3 * HOUR, tell=True)
     ask_again(ca, site, run, 2)
     told = run.wait_event("clock-skew", count=2)
-    assert int(told[1]["skew_s"]) == pytest.approx(-3 * HOUR, abs=5)
+    assert int(told[1]["skew_s"]) == pytest.approx(-3 * HOUR, abs=60)
     clock.off_by(0, tell=True)
     ask_again(ca, site, run, 3)
     run.wait_event("clock-agrees")

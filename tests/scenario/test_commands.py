@@ -315,7 +315,7 @@ def test_ready_waits_for_so_long_as_it_is_told(ca, site):
     with subprocess.Popen([scene.LEAFD, "ready", "-c", str(site.file), "-w", "5m"]) as waiting:
         try:
             assert site.once().code == 0
-            assert waiting.wait(timeout=30) == 0
+            assert waiting.wait(timeout=scene.PATIENCE_S) == 0
         finally:
             waiting.kill()
 
@@ -347,7 +347,7 @@ def test_the_service_manager_hears_of_ready_status_and_the_end(ca, site):
     wait_for(lambda: re.match(r"STATUS=1 of 1 certificates usable, 0 failing; next renewal in \d+m",
                               run.manager.status()), "the status")
     assert run.terminate() == 0
-    assert run.manager.has("STOPPING=1")
+    wait_for(lambda: run.manager.has("STOPPING=1"), "the end to be told")
     assert run.events("stopping")
 
 
@@ -356,16 +356,16 @@ def test_an_interrupt_ends_it_as_well(ca, site):
     run = site.run()
     run.wait_ready()
     run.process.send_signal(signal.SIGINT)
-    assert run.process.wait(timeout=30) == 0
+    assert run.process.wait(timeout=scene.PATIENCE_S) == 0
 
 
 def test_it_ends_at_once_even_while_the_ca_does_not_answer(devca, site):
     site.configure(devca, {"web": WEB})
-    devca.fault("delay", path="pki_int/sign", times=0, ms=60000)
+    devca.fault("delay", path="pki_int/sign", times=0, ms=600000)
     run = site.run()
     run.wait_event("logged-in")
     run.process.send_signal(signal.SIGTERM)
-    assert run.process.wait(timeout=10) == 0
+    assert run.process.wait(timeout=20) == 0, "sooner than the request times out"
 
 
 def test_the_watchdog_is_fed(ca, site):

@@ -10,7 +10,7 @@ import subprocess
 
 from attacker import as_attacker, needs_root, open_the_way
 from preloads import preload
-from scene import LEAFD, WEB, wait_for
+from scene import LEAFD, PATIENCE_S, WEB, wait_for
 
 
 def sockets(site):
@@ -22,12 +22,13 @@ def socket_of(site):
     return os.path.join(site.runtime, sockets(site)[0])
 
 
-def talk(path, data, patience=20):
+def talk(path, data, patience=PATIENCE_S):
     """What the agent says to these bytes, until it closes the connection."""
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(patience)
         client.connect(path)
-        client.sendall(data)
+        with contextlib.suppress(BrokenPipeError):  # the agent may have answered before it has heard all
+            client.sendall(data)
         said = b""
         while True:
             try:
@@ -120,7 +121,7 @@ def test_garbage_slow_and_too_many_clients_are_no_matter(devca, site):
     before = len(os.listdir(f"/proc/{run.pid}/fd"))
     idle = [socket.socket(socket.AF_UNIX) for _ in range(100)]
     for i, client in enumerate(idle):
-        client.settimeout(20)
+        client.settimeout(PATIENCE_S)
         client.connect(path)
         with contextlib.suppress(BrokenPipeError):  # of those that are too many and were closed
             client.send(head[:i % len(head)])

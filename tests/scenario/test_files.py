@@ -90,7 +90,7 @@ def test_a_removed_name_is_noticed_at_once_and_a_hangup_reads_all(ca, site):
     run.wait_ready()
     before = files_of(site)
     remove_name(site)
-    run.wait_event("damaged", "web", patience=10)
+    run.wait_event("damaged", "web")
     site.becomes("web", state="fresh")
     # Content is nothing that the directory's watch tells.
     corrupt_certificate(site)

@@ -3,14 +3,13 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 
 import pytest
 
 from preloads import preload
-from scene import WEB, serial_of, wait_for
+from scene import PATIENCE_S, WEB, serial_of, wait_for
 
-SHORT = WEB.replace("ttl = 1h", "ttl = 12s") + "renew_at = 10%..20%\nkeep_previous = 1s\n"
+SHORT = WEB.replace("ttl = 1h", "ttl = 30s") + "renew_at = 5%..7%\nkeep_previous = 1s\n"
 
 
 class Disk:
@@ -58,7 +57,7 @@ class FrozenMount(Disk):
         subprocess.run(["umount", "-l", str(self.folder)], check=False)
 
 
-def renewals(site, cert, times, patience):
+def renewals(site, cert, times):
     """Waits until so many certificates came after one another, none of them ended."""
     path, seen = site.out(cert) / "tls.crt", []
 
@@ -67,7 +66,13 @@ def renewals(site, cert, times, patience):
         if serial not in seen:
             seen.append(serial)
         return len(seen) > times
-    wait_for(enough, lambda: f"{cert} to be renewed {times} times: {len(seen) - 1}", patience)
+    wait_for(enough, lambda: f"{cert} to be renewed {times} times: {len(seen) - 1}")
+
+
+def ends(run):
+    """Whether it ends in order though the disk stays as it is."""
+    run.process.send_signal(signal.SIGTERM)
+    return run.process.wait(timeout=PATIENCE_S / 2) == 0
 
 
 def begin(site, ca, disk):
@@ -83,7 +88,7 @@ def test_a_frozen_disk_holds_only_its_own_sets(ca, site):
     disk = Disk(site)
     run, frozen = begin(site, ca, disk)
     disk.freeze()
-    renewals(site, "web", 5, patience=40)
+    renewals(site, "web", 5)
     stuck = run.wait_event("disk-stuck")
     assert all(line["directory"].startswith(str(disk.folder)) for line in stuck), stuck
     assert site.status("web")["web"]["state"] in ("fresh", "due")
@@ -97,10 +102,8 @@ def test_a_frozen_disk_holds_only_its_own_sets(ca, site):
     for name in frozen:
         run.wait_event("published", name, count=before[name] + 1)
     disk.freeze()
-    renewals(site, "web", 2, patience=20)
-    start = time.monotonic()
-    assert run.terminate() == 0
-    assert time.monotonic() - start < 10
+    renewals(site, "web", 2)
+    assert ends(run)
     assert disk.calls() == [], "the loop itself asked the disk"
 
 
@@ -136,14 +139,12 @@ def test_commands_on_a_frozen_disk_hold_only_their_own_sets(devca, site):
     run.wait_ready()
     wait_for(lambda: len(set(ran.read_text().split())) == 8, lambda: f"all commands to run: {ran.read_text()}")
     disk.freeze()
-    renewals(site, "web", 3, patience=30)
-    renewals(site, "well", 3, patience=30)
+    renewals(site, "web", 3)
+    renewals(site, "well", 3)
     failed = run.wait_event("failed", "checked")
-    assert f"validate: {command}: its directory has not answered for 3s" in failed[-1]["message"], failed
+    assert any(f"validate: {command}: its directory has not answered for 3s" in line["message"] for line in failed), failed
     assert disk.calls() == [], "the loop itself asked the disk"
-    start = time.monotonic()
-    assert run.terminate() == 0
-    assert time.monotonic() - start < 10
+    assert ends(run)
     assert disk.calls() == [], "the loop itself asked the disk"
 
 
@@ -173,13 +174,13 @@ def test_a_file_system_that_the_kernel_froze_holds_only_its_own_sets(devca, site
     try:
         run, frozen = begin(site, devca, disk)
         disk.freeze()
-        renewals(site, "web", 3, patience=30)
+        renewals(site, "web", 3)
         run.process.send_signal(signal.SIGTERM)
         # A thread that waits for the freezer cannot be killed: the process stays as a zombie, without its loop.
         wait_for(lambda: run.process.poll() is not None or open(f"/proc/{run.pid}/stat", encoding="ascii").read().split()[2] == "Z",
-                 "the loop to end", patience=10)
+                 "the loop to end", patience=PATIENCE_S / 2)
         disk.thaw()
-        assert run.process.wait(timeout=10) == 0
+        assert run.process.wait(timeout=PATIENCE_S) == 0
         run = site.run()
         for name in frozen:
             run.wait_event("published", name)

@@ -283,7 +283,7 @@ def read_pair(folder):
 
 def test_a_short_life_rotates_and_no_reader_sees_a_mixed_pair(ca, site):
     """Five rotations of 20 s certificates; a reader opens the pair in a loop."""
-    site.configure(ca, {"web": WEB.replace("ttl = 1h", "ttl = 20s") + "keep_previous = 2s"})
+    site.configure(ca, {"web": WEB.replace("ttl = 1h", "ttl = 20s") + "keep_previous = 8s"})
     run = site.run()
     run.wait_ready()
     stop = threading.Event()
@@ -313,10 +313,10 @@ def test_a_short_life_rotates_and_no_reader_sees_a_mixed_pair(ca, site):
 
 
 def test_the_previous_generation_goes_after_its_grace(ca, site):
-    site.configure(ca, {"web": WEB + "keep_previous = 1s"})
+    site.configure(ca, {"web": WEB + "keep_previous = 5s"})
     run = site.run()
     run.wait_ready()
-    site.configure(ca, {"web": WEB + "keep_previous = 1s\nip_addresses = 192.0.2.1"})
+    site.configure(ca, {"web": WEB + "keep_previous = 5s\nip_addresses = 192.0.2.1"})
     run.hangup()
     run.wait_event("published", count=2)
     generations = lambda: [n for n in os.listdir(site.out()) if n.startswith("..2")]  # noqa: E731

@@ -209,7 +209,7 @@ def mounted(site, *steps):
     """leafd check in a mount namespace of its own."""
     script = " && ".join([*steps, f'exec "{LEAFD}" check -c "{site.file}"'])
     return subprocess.run(["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True, check=False,
-                          env=site.environment, timeout=30)
+                          env=site.environment, timeout=60)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")

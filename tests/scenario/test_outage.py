@@ -3,6 +3,7 @@ import datetime
 import math
 import os
 import re
+import shutil
 import time
 
 import pytest
@@ -41,17 +42,19 @@ def test_without_a_generation_it_retries_says_so_and_recovers(ca, site):
 
 def test_a_connection_that_leads_nowhere_is_not_used_again(ca, site):
     """A middlebox forgot it, or the node behind it is gone: the kernel would go on sending for a quarter of an hour."""
-    patience = "timeout = 1s\nconnect_timeout = 1s"
+    patience = "timeout = 3s\nconnect_timeout = 3s"
     site.configure(ca, {"web": WEB, "other": WEB}, vault=patience)
     run = site.run()
     run.wait_ready()
     ca.proxy.lose()
+    connections = ca.proxy.connections
     more = WEB + "ip_addresses = 192.0.2.1"
     site.configure(ca, {"web": more, "other": more}, vault=patience)
     run.hangup()
     for name in ("web", "other"):
         run.wait_event("published", name, count=2)
-        assert len(run.events("failed", name)) == 1, "the first try, which finds out"
+        failed = len(run.events("failed", name))
+        assert 1 <= failed <= ca.proxy.connections - connections, "the first try finds out, each further one has its own connection"
     assert run.terminate() == 0
 
 
@@ -92,15 +95,18 @@ def test_a_node_that_is_not_well_is_not_asked_again_over_the_same_connection(dev
 def test_once_exits_1_without_the_ca_and_waits_for_it_when_told_to(ca, site):
     ca.proxy.cut()
     site.configure(ca, {"web": WEB})
-    begin = time.monotonic()
     done = site.once()
     assert done.code == 1
-    assert time.monotonic() - begin < 10
-    assert done.events("failed")[0]["class"] == "transient"
+    assert [line["class"] for line in done.events("failed")] == ["transient"], "one try, and no wait for another"
     assert site.once("--wait", "3s").code == 1
     import threading  # pylint: disable=import-outside-toplevel
     threading.Timer(2, ca.proxy.repair).start()
-    assert site.once("-w", "60s").code == 0
+    assert site.once("-w", "60s", patience=120).code == 0
+
+
+def logged_s(line):
+    """When a line was logged, in seconds since 1970."""
+    return datetime.datetime.fromisoformat(line["time"]).timestamp()
 
 
 def told_ready(run):
@@ -142,10 +148,13 @@ def test_one_outage_counts_as_the_try_of_all(devca, site, fault):
     site.configure(devca, {f"web{i}": WEB for i in range(12)}, agent="max_in_flight = 1", vault="timeout = 2s\nconnect_timeout = 1s")
     run = site.run()
     told_ready(run)
+    run.wait_event("ready")
+    events = [line["event"] for line in run.log()]
+    before = run.log()[:events.index("ready")]
     if fault == "login":
-        assert devca.requests("auth/") <= 2, "nobody waited for a login of each"
+        assert len([line for line in before if line["event"] == "login-failed"]) <= 2, "nobody waited for a login of each"
     else:
-        assert len({line["cert"] for line in run.events("failed")}) < 12, "nobody waited for the others' tries"
+        assert len({line["cert"] for line in before if line["event"] == "failed"}) < 12, "nobody waited for the others' tries"
     assert run.terminate() == 0
 
 
@@ -175,11 +184,20 @@ def test_an_expired_certificate_is_not_deleted_while_the_ca_is_away(ca, site):
     assert run.terminate() == 0
 
 
+def long_wait(line):
+    """Whether the wait that a failure drew is longer than a slow machine needs for a few starts: of 300 s, the bound of a
+    refusal, one in fifty is shorter than 6 s."""
+    return int(line["next_try_ms"]) > 60000
+
+
 def test_a_crash_loop_does_not_hammer_the_ca(ca, site):
     """The wait after a failure outlives the process."""
     site.configure(ca, {"web": WEB.replace("leafd", "needs-cn").replace("ttl = 1h", "ttl = 24h")})
     run = site.run()
-    run.wait_event("failed")
+    while not long_wait(run.wait_event("failed")[0]):
+        run.kill()
+        shutil.rmtree(site.out())
+        run = site.run()
     wait_for(lambda: site.status()["web"]["failure"], "the failure in the state")
     run.kill()
     asked = ca.requests("pki_int/sign/")
@@ -195,19 +213,28 @@ def test_a_crash_loop_does_not_hammer_the_ca(ca, site):
 
 def test_a_restart_by_a_person_asks_at_once_and_a_loop_of_them_does_not(ca, site):
     site.configure(ca, {"web": WEB.replace("leafd", "needs-cn").replace("ttl = 1h", "ttl = 24h")})
-    run = site.run()
-    run.wait_event("failed")
-    assert run.terminate() == 0
-    for _ in range(3):
-        run = site.run()
-        run.wait_event("failed")
-        assert not run.events("waits")
-        assert run.terminate() == 0
+
+    def starts(times):
+        """Starts one after the other, each of which asks at once and once; whether all waits that they drew are long."""
+        asked = ca.requests("pki_int/sign/")
+        for _ in range(times):
+            run = site.run()
+            failed = run.wait_event("failed")[0]
+            assert not run.events("waits")
+            assert run.terminate() == 0
+            if not long_wait(failed):
+                return False
+        assert ca.requests("pki_int/sign/") == asked + times
+        return True
+
+    while not starts(4):
+        shutil.rmtree(site.out())
+    asked = ca.requests("pki_int/sign/")
     run = site.run()
     run.wait_event("waits")
     assert not run.events("failed")
     assert run.terminate() == 0
-    assert ca.requests("pki_int/sign/") == 4
+    assert ca.requests("pki_int/sign/") == asked
 
 
 def test_what_was_put_right_is_tried_at_once_after_a_crash_and_while_it_runs(ca, site):
@@ -216,20 +243,21 @@ def test_what_was_put_right_is_tried_at_once_after_a_crash_and_while_it_runs(ca,
     site.configure(ca, {"web": WEB.replace("ttl = 1h", "ttl = 24h")})
     run = site.run()
     # A wait that is over before the file is looked at would prove nothing.
-    wait_for(lambda: any(int(line["next_try_ms"]) > 20000 for line in run.events("failed")), "a long wait")
+    wait_for(lambda: any(int(line["next_try_ms"]) > 20000 for line in run.events("failed")), "a long wait", 200)
     wait_for(lambda: site.status()["web"]["failure"] is not None, "the state")
     run.kill()
     ca.token_file.write_text(good)
     run = site.run()
-    run.wait_event("published", patience=10)
+    run.wait_event("published")
     assert not run.events("waits")
     assert run.terminate() == 0
     ca.token_file.write_text(ca.tokens.make(life_s=-1000))
     site.configure(ca, {"other": WEB.replace("ttl = 1h", "ttl = 24h")})
     run = site.run()
-    wait_for(lambda: any(int(line["next_try_ms"]) > 20000 for line in run.events("failed")), "a long wait")
+    failed = wait_for(lambda: [line for line in run.events("failed") if int(line["next_try_ms"]) > 25000], "a long wait", 200)
     ca.token_file.write_text(good)
-    run.wait_event("published", patience=12)
+    published = run.wait_event("published")[0]
+    assert logged_s(published) < logged_s(failed[0]) + int(failed[0]["next_try_ms"]) / 1000, "not when the wait was over"
     assert run.terminate() == 0
 
 
@@ -296,17 +324,17 @@ def test_once_makes_a_last_try_before_the_wait_is_over(devca, site):
     site.configure(devca, {"web": WEB})
     devca.fault("status", path="pki_int/sign", times=1, status=429, retry_after=600)
     begin = time.monotonic()
-    done = site.once("--wait", "8s")
+    done = site.once("--wait", "20s")
     assert done.code == 0, done.err
-    assert int(done.events("failed")[0]["next_try_ms"]) > 8000
-    assert time.monotonic() - begin < 8
+    assert int(done.events("failed")[0]["next_try_ms"]) > 20000
+    assert time.monotonic() - begin < 20
     devca.fault("status", path="pki_int/sign", times=0, status=400)
     site.configure(devca, {"other": WEB})
     begin = time.monotonic()
-    done = site.once("--wait", "8s")
+    done = site.once("--wait", "20s")
     assert done.code == 3, done.err
     assert len(done.events("failed")) >= 2, "the first try, the last, and what a short backoff drew between"
-    assert time.monotonic() - begin < 8, "nothing is left to be waited for"
+    assert time.monotonic() - begin < 20, "nothing is left to be waited for"
 
 
 def test_retry_after_is_obeyed(devca, site):
@@ -325,11 +353,9 @@ def test_retry_after_of_a_login_holds_for_every_certificate(devca, site):
     site.configure(devca, {f"c{number}": WEB for number in range(20)}, agent="max_in_flight = 1")
     devca.fault("status", path="auth/jwt/login", times=1, status=429, retry_after=4)
     run = site.run()
-    run.wait_event("login-failed")
-    failed_at = time.monotonic()
-    run.wait_event("logged-in")
-    # The log tells of the failure a moment after it.
-    assert time.monotonic() - failed_at >= 3.5
+    failed_at, again_at = (logged_s(run.wait_event(event)[0]) for event in ("login-failed", "logged-in"))
+    # The log tells of the failure a moment after it, in whole seconds.
+    assert again_at - failed_at >= 3
     assert len(run.events("login-failed")) == 1
     run.wait_ready()
     assert run.terminate() == 0
@@ -358,19 +384,21 @@ def test_a_standby_that_redirects_is_followed_once_and_over_tls_only(devca, site
 
 def test_a_slow_ca_is_waited_for_only_so_long(devca, site):
     site.configure(devca, {"web": WEB}, vault="timeout = 2s\nconnect_timeout = 1s")
-    devca.fault("delay", path="pki_int/sign", times=1, ms=20000)
+    devca.fault("delay", path="pki_int/sign", times=1, ms=600000)
     done = site.once()
     assert done.code == 1
     assert done.events("failed")[0]["class"] == "transient"
+    devca.call("DELETE", "devca/faults")
+    site.configure(devca, {"web": WEB})
     assert site.once().code == 0
 
 
 def test_what_fails_is_told_as_failing_while_it_is_tried_again(devca, site):
     """A try may take as long as its timeout: the reason stays in `systemctl status` meanwhile."""
-    site.configure(devca, {"web": WEB}, vault="timeout = 1s\nconnect_timeout = 1s")
+    site.configure(devca, {"web": WEB}, vault="timeout = 3s\nconnect_timeout = 3s")
     devca.fault("delay", path="pki_int/sign", times=0, ms=20000)
     run = site.run()
-    run.wait_event("failed", count=4)
+    run.wait_event("failed", count=3)
     told = [line for line in run.manager.lines if line.startswith("STATUS=")]
     told = told[[" 1 failing; " in line for line in told].index(True):]
     assert all(" 1 failing; " in line and "; web, " in line for line in told), told
@@ -440,13 +468,13 @@ def test_a_configured_proxy_is_not_passed_by_for_the_environments_sake(devca, si
 
 
 def test_files_are_mended_while_the_ca_is_away_and_a_renewal_is_due(devca, site):
-    lines = WEB.replace("1h", "60s") + "renew_at = 10%\n"
+    lines = WEB.replace("1h", "2m") + "renew_at = 5%\n"
     site.configure(devca, {"web": lines})
     run = site.run()
     run.wait_ready()
-    serial = serial_of(site.out() / "tls.crt")
     devca.proxy.cut()
     run.wait_event("failed")
+    serial = serial_of(site.out() / "tls.crt")
     (site.out() / "..data" / "ca.crt").unlink()
     site.configure(devca, {"web": lines + "file = all.pem combined\n"})
     wait_for(lambda: (site.out() / "..data" / "ca.crt").exists(), "the lost file")
@@ -471,8 +499,10 @@ def test_what_was_published_since_is_not_mended(devca, site):
     run = site.run()
     run.wait_event("published")
     devca.proxy.cut()
-    run.wait_event("failed", count=2)
-    assert len(run.events("published")) == 1
+    run.wait_event("failed")
+    published = len(run.events("published"))
+    run.wait_event("failed", count=3)
+    assert len(run.events("published")) == published
     assert run.terminate() == 0
 
 
@@ -505,11 +535,11 @@ def test_files_that_are_spoiled_again_and_again_do_not_hasten_the_tries(devca, s
     run = site.run()
     run.wait_event("reloaded")
     devca.proxy.cut()
-    failed = run.wait_event("failed", count=4)
-    moments = [datetime.datetime.fromisoformat(line["time"]).timestamp() for line in failed]
+    failed = run.wait_event("failed", count=4, patience=120)
+    moments = [logged_s(line) for line in failed]
     for before, after, line in zip(moments, moments[1:], failed):
         assert after - before >= int(line["next_try_ms"]) / 1000 - 1, "times have whole seconds"
-    repaired = [datetime.datetime.fromisoformat(line["time"]).timestamp() for line in run.events("reloaded")]
+    repaired = [logged_s(line) for line in run.events("reloaded")]
     assert 2 <= len(repaired) < 4 + math.log2(repaired[-1] - repaired[0] + 1), repaired
     assert site.status()["web"]["failure"]["failures"] >= 3
     assert run.terminate() == 0
@@ -570,7 +600,8 @@ def test_a_disk_that_cannot_be_written_costs_no_certificate_and_is_no_damage(dev
         (small / "filler").unlink()
         run = site.run()
         run.wait_event("published")
-        assert os.system(f"mount -o remount,ro {small}") == 0
+        # Not while it still writes its notes, a moment after the event.
+        wait_for(lambda: os.system(f"mount -o remount,ro {small} 2>/dev/null") == 0, "the notes to be written")
         run.hangup()
         run.wait_event("config-applied")
         site.configure(devca, {"web": lines + "ip_addresses = 192.0.2.2\n"})

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from attacker import ATTACKER, needs_root, open_the_way
-from scene import LEAFD, WEB, wait_for
+from scene import LEAFD, PATIENCE_S, WEB, wait_for
 
 pytestmark = needs_root
 
@@ -103,7 +103,7 @@ def is_spared(process):
 
 
 def was_told(process):
-    return process.wait(timeout=10) == 7
+    return process.wait(timeout=PATIENCE_S) == 7
 
 
 # -- by name ------------------------------------------------------------------------------------------
@@ -440,7 +440,8 @@ def test_what_a_command_started_ends_with_it(devca, site, tmp_path, key, end, co
     script.write_text(f"#!/bin/sh\n(setsid sh -c 'echo $$ >{noted}; exec sleep 1000' &)\n"
                       f"until [ -s {noted} ]; do sleep 0.01; done\n{end}\n")
     script.chmod(0o755)
-    site.configure(devca, {"web": WEB + f"{key} = exec {script}\ncommand_timeout = 2s"})
+    limit = "3s" if end.startswith(("exec sleep", "trap")) else "60s"
+    site.configure(devca, {"web": WEB + f"{key} = exec {script}\ncommand_timeout = {limit}"})
     assert site.once().code == code
     pid = int(noted.read_text())
     try:

@@ -14,13 +14,16 @@ def reloads(run):
 
 
 def test_a_hangup_before_the_first_try_has_ended_does_not_make_it_ready(devca, site):
-    site.configure(devca, {"web": WEB})
-    devca.fault("delay", path="pki_int/sign", ms=1500)
+    asked, answer, script = (site.folder / name for name in ("asked", "answer", "ask"))
+    script.write_text(f"#!/bin/sh\ntouch {asked}; until [ -e {answer} ]; do sleep 0.02; done\n")
+    script.chmod(0o755)
+    site.configure(devca, {"web": WEB + f"validate = exec {script}\ncommand_timeout = 10m\n"})
     run = site.run()
-    run.wait_event("logged-in")
+    wait_for(asked.exists, "the first try")
     run.hangup()
     run.wait_event("config-applied")
     assert not run.events("published") and reloads(run) == []
+    answer.touch()
     run.wait_ready()
     assert reloads(run) == ["READY=1"]
     run.hangup()

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from scene import LEAFD, WEB, free_port, serial_of, wait_for
+from scene import LEAFD, PATIENCE_S, WEB, free_port, serial_of, wait_for
 
 RECORD = "#!/bin/sh\necho \"$@ $LEAFD_CERT $LEAFD_DIRECTORY $LEAFD_GENERATION$LEAFD_STAGED\" >>{}\nexit $(cat {})\n"
 
@@ -100,9 +100,8 @@ def test_a_command_whose_interpreter_is_gone_is_a_failure_and_nobody_to_wait_for
 
 def test_a_command_over_its_time_is_killed(ca, site):
     site.configure(ca, {"web": WEB + "reload = exec /bin/sleep 1000\ncommand_timeout = 1s"})
-    begin = time.monotonic()
     done = site.once()
-    assert done.code == 1 and time.monotonic() - begin < 30
+    assert done.code == 1
     assert "did not end within 1s and was killed" in done.events("reload-failed")[0]["message"]
 
 
@@ -205,7 +204,7 @@ def test_a_process_is_signalled_by_name(ca, site, tmp_path):
     try:
         site.configure(ca, {"web": WEB + f"reload = signal USR1 process {CONSUMER}"})
         assert site.once().code == 0
-        assert process.wait(timeout=10) == 7
+        assert process.wait(timeout=PATIENCE_S) == 7
     finally:
         process.kill()
         process.wait()
@@ -232,7 +231,7 @@ def test_a_pidfile_that_is_not_there_yet_is_looked_for_again(ca, site, tmp_path)
     try:
         pidfile.write_text(f"{process.pid}\n")
         run.wait_event("reloaded")
-        assert process.wait(timeout=10) == 7
+        assert process.wait(timeout=PATIENCE_S) == 7
         assert ca.requests("pki_int/sign/") == 1
     finally:
         process.kill()
@@ -266,7 +265,7 @@ def test_a_pidfile_is_believed_after_the_clock_was_set_forward(ca, site, tmp_pat
         site.configure(ca, {"web": WEB + f"reload = signal USR1 pidfile {pidfile}"})
         run = site.run()
         run.wait_event("reloaded")
-        assert process.wait(timeout=10) == 7
+        assert process.wait(timeout=PATIENCE_S) == 7
     finally:
         process.kill()
         process.wait()
@@ -413,7 +412,7 @@ def test_the_loop_walks_no_path_of_a_consumer(devca, site, tmp_path):
                               env={**site.environment, "ASAN_OPTIONS": "detect_leaks=0"})
         assert done.returncode == 0, done.stderr
         assert '"event":"proven"' in done.stderr
-        assert process.wait(timeout=10) == 7
+        assert process.wait(timeout=PATIENCE_S) == 7
     finally:
         process.kill()
         process.wait()
@@ -465,7 +464,7 @@ class Nginx:
 
     def serial(self):
         try:
-            pem = ssl.get_server_certificate(("127.0.0.1", self.port), timeout=10)
+            pem = ssl.get_server_certificate(("127.0.0.1", self.port), timeout=PATIENCE_S)
         except OSError as failure:
             self.failures.append(failure)
             return None
@@ -482,7 +481,7 @@ class Nginx:
     def end(self):
         if self.process is not None:
             self.process.send_signal(signal.SIGQUIT)
-            self.process.wait(timeout=30)
+            self.process.wait(timeout=PATIENCE_S)
 
 
 def test_nginx_serves_every_rotation_without_a_failed_handshake(ca, site, tmp_path):

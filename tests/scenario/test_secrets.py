@@ -108,7 +108,7 @@ def test_the_heap_of_secrets_has_room_for_what_is_in_flight_and_not_for_every_ce
         names = [f"web{i}" for i in range(count)]
         site.configure(devca, {name: WEB + f"key_type = {key_type}\n" for name in names}, agent="log_level = notice")
         run = site.run()
-        run.wait_ready(patience=60)
+        run.wait_ready(patience=240)
         kb[key_type, count] = locked_kb(run.pid)
         assert not run.events("failed")
         assert run.terminate() == 0
@@ -217,7 +217,7 @@ def test_a_credential_that_was_refused_is_not_kept(ca, keep):
         tries = len(keeper.run.events("login-failed"))
         keeper.run.hangup()
         keeper.run.wait_event("login-failed", count=tries + 1)
-        wait_for(lambda k=keeper: not scan(k.run.pid, k.secrets), lambda k=keeper: scan(k.run.pid, k.secrets), patience=10)
+        wait_for(lambda k=keeper: not scan(k.run.pid, k.secrets), lambda k=keeper: scan(k.run.pid, k.secrets))
 
 
 @own_free

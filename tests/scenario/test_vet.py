@@ -27,7 +27,7 @@ BREACHES = [
     ("no-chain", {}, "", "no issuing CA came"),
     ("long-chain", {}, "", "more than 8 certificates"),
     ("restricted-issuer", {}, "usage = server", "does not permit the usage"),
-    ("issuer-ends-first", {"seconds": 2403}, "", "of its path"),
+    ("issuer-ends-first", {"seconds": 2404}, "", "of its path"),
     ("two-certificates", {}, "", "2 certificates in place of one"),
     ("no-certificate", {}, "", "holds no certificate"),
     ("garbage-certificate", {}, "", "cannot read a certificate"),
@@ -86,7 +86,7 @@ def test_a_certificate_of_the_future_is_waited_out_while_the_old_one_serves(devc
     run = site.run()
     run.wait_ready()
     before = serial_of(site.out() / "tls.crt")
-    devca.fault("future", seconds=6, times=1)
+    devca.fault("future", seconds=10, times=1)
     site.configure(devca, {"web": WEB + "ip_addresses = 192.0.2.1"})
     run.hangup()
     held = run.wait_event("held")[0]
