@@ -180,12 +180,12 @@ static bool drop_attribute(int fd, const char *name, struct err *err)
 
 bool file_drop_acl(int fd, struct err *err)
 {
-    struct stat about;
+    return drop_attribute(fd, access_acl, err);
+}
 
-    if (fstat(fd, &about) != 0)
-        return err_errno(err, ERR_LOCAL, errno, "cannot look at it");
-    return drop_attribute(fd, access_acl, err) &&
-           (!S_ISDIR(about.st_mode) || drop_attribute(fd, default_acl, err));
+bool file_drop_directory_acls(int fd, struct err *err)
+{
+    return drop_attribute(fd, access_acl, err) && drop_attribute(fd, default_acl, err);
 }
 
 bool file_has_acl(int fd)

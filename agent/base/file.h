@@ -73,13 +73,16 @@ bool file_write(int fd, const void *data, size_t length, struct err *err);
 bool file_finish(int *fd, struct err *err);
 
 /*
- * file_drop_acl - removes the access control lists of a new file or directory
+ * file_drop_acl - removes the access control list of a new file
  *
  * A new entry of a directory with a default list has a list from the start, and then chmod(2) sets
  * only the list's mask: users that the list names may read a file 0640 (acl(5)). Call it before the
  * file has content; it sets no mode. Fails with class local; the text follows the file's name.
  */
 bool file_drop_acl(int fd, struct err *err);
+
+/* file_drop_directory_acls - the same for a new directory, and removes its default list as well */
+bool file_drop_directory_acls(int fd, struct err *err);
 
 /* file_has_acl - whether the file has an access control list, so that its mode is not all */
 bool file_has_acl(int fd);

@@ -174,6 +174,8 @@ bool trust_check_fd(struct trust *trust, int fd, const char *path, struct err *e
 struct walk {
     struct trust *trust;
     int fd;              /* where it stands: a directory, judged */
+    int end_fd;          /* of the file at the end (O_PATH); -1: a directory, or not there yet */
+    struct statx end;    /* its attributes */
     char here[PATH_MAX]; /* the same as a path without links, for texts */
     char rest[PATH_MAX]; /* what is left of the way */
     unsigned links;
@@ -202,7 +204,7 @@ static bool start(struct walk *walk, struct trust *trust, const char *path, stru
     char here[PATH_MAX] = "";
     int length;
 
-    *walk = (struct walk){.trust = trust, .fd = -1};
+    *walk = (struct walk){.trust = trust, .fd = -1, .end_fd = -1};
     trust->advice[0] = '\0';
     trust->through_volume = false;
     if (path[0] != '/' && getcwd(here, sizeof here) == NULL)
@@ -211,6 +213,12 @@ static bool start(struct walk *walk, struct trust *trust, const char *path, stru
     if (length < 0 || (size_t)length >= sizeof walk->rest)
         return is_too_long(err);
     return start_at_root(walk, err);
+}
+
+static void end_walk(struct walk *walk)
+{
+    close_fd(&walk->end_fd);
+    close_fd(&walk->fd);
 }
 
 /* Takes the next component; false if there is none. *ret_is_last: nothing but slashes follows. */
@@ -293,7 +301,7 @@ static bool enter(struct walk *walk, int *fd, const struct statx *about, const c
 
 /*
  * Goes one component on. A directory is entered and a link taken into the rest of the way; what is
- * neither ends the walk, with its name in `ret_end`.
+ * neither ends the walk, with its name in `ret_end`, and is kept open.
  */
 static bool step(struct walk *walk, const char *name, bool is_last, char ret_end[NAME_MAX + 1],
                  struct err *err)
@@ -317,6 +325,8 @@ static bool step(struct walk *walk, const char *name, bool is_last, char ret_end
     if (!is_last)
         return err_errno(err, ERR_LOCAL, ENOTDIR, "cannot open %s", path);
     memcpy(ret_end, name, strlen(name) + 1);
+    walk->end_fd = take_fd(&fd);
+    walk->end = about;
     return true;
 }
 
@@ -344,7 +354,7 @@ static bool walk_to_directory(struct trust *trust, const char *path, int *ret_fd
         opened = err_errno(err, ERR_LOCAL, ENOTDIR, "cannot open the directory %s", path);
     if (opened)
         *ret_fd = take_fd(&walk.fd);
-    close_fd(&walk.fd);
+    end_walk(&walk);
     return opened;
 }
 
@@ -358,30 +368,35 @@ bool trust_open_directory(struct trust *trust, const char *path, int *ret_fd, st
     return *ret_fd >= 0 || err_errno(err, ERR_LOCAL, errno, "cannot open the directory %s", path);
 }
 
-/* O_NONBLOCK: should a FIFO have taken the file's place by now, it must not stall the loop. */
-enum { TO_READ = O_RDONLY | O_NONBLOCK | O_NOCTTY, TO_LOOK = O_PATH };
+static bool is_regular(const struct statx *about, const char *path, struct err *err)
+{
+    return S_ISREG(about->stx_mode) || err_set(err, ERR_LOCAL, "%s is not a regular file", path);
+}
 
-static bool open_end(const struct walk *walk, const char *name, const char *path, int how,
-                     int *ret_fd, struct err *err)
+static bool judge_end(const struct walk *walk, const char *name, int fd, const struct statx *about,
+                      struct err *err)
+{
+    char whole[PATH_MAX];
+
+    return path_of(walk, name, whole) ? judge(walk->trust, fd, about, whole, THE_END, err)
+                                      : is_too_long(err);
+}
+
+/* Opens the file at the end of the walk for reading, and judges what it opened. */
+static bool open_end(const struct walk *walk, const char *name, const char *path, int *ret_fd,
+                     struct err *err)
 {
     CLEANUP(close_fd) int fd = -1;
-    char whole[PATH_MAX];
-    struct stat named;
     struct statx about;
 
-    if (!path_of(walk, name, whole))
-        return is_too_long(err);
-    if (name[0] == '\0' || fstatat(walk->fd, name, &named, AT_SYMLINK_NOFOLLOW) != 0 ||
-        !S_ISREG(named.st_mode))
-        return err_set(err, ERR_LOCAL, "%s is not a regular file", path);
-    fd = openat(walk->fd, name, how | O_NOFOLLOW | O_CLOEXEC);
+    if (!is_regular(&walk->end, path, err))
+        return false;
+    /* O_NONBLOCK: should a FIFO have taken the file's place by now, it must not stall the loop. */
+    fd = openat(walk->fd, name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return err_errno(err, ERR_LOCAL, errno, "cannot open %s", path);
-    if (!look_at(fd, path, &about, err))
-        return false;
-    if (!S_ISREG(about.stx_mode))
-        return err_set(err, ERR_LOCAL, "%s is not a regular file", path);
-    if (!judge(walk->trust, fd, &about, whole, THE_END, err))
+    if (!look_at(fd, path, &about, err) || !is_regular(&about, path, err) ||
+        !judge_end(walk, name, fd, &about, err))
         return false;
     *ret_fd = take_fd(&fd);
     return true;
@@ -392,23 +407,27 @@ bool trust_open_file(struct trust *trust, const char *path, int *ret_fd, struct 
     struct walk walk;
     char end[NAME_MAX + 1];
     bool opened = start(&walk, trust, path, err) && walk_on(&walk, end, err) &&
-                  open_end(&walk, end, path, TO_READ, ret_fd, err);
+                  open_end(&walk, end, path, ret_fd, err);
 
-    close_fd(&walk.fd);
+    end_walk(&walk);
     return opened;
 }
 
+/* Judges the descriptor that the walk opened last, and returns that descriptor. */
 static bool look_at_file(struct trust *trust, const char *path, int how, int *ret_fd,
                          struct err *err)
 {
     struct walk walk;
     char end[NAME_MAX + 1];
     bool good = start(&walk, trust, path, err) && walk_on(&walk, end, err) &&
-                open_end(&walk, end, path, TO_LOOK, ret_fd, err);
+                is_regular(&walk.end, path, err) &&
+                judge_end(&walk, end, walk.end_fd, &walk.end, err);
 
     if (good && faccessat(walk.fd, end, how, 0) != 0)
         good = err_errno(err, ERR_LOCAL, errno, "cannot use %s", path);
-    close_fd(&walk.fd);
+    if (good)
+        *ret_fd = take_fd(&walk.end_fd);
+    end_walk(&walk);
     return good;
 }
 

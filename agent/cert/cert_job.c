@@ -167,15 +167,16 @@ static bool publish_again(struct cert_job *job, char current[static GENERATION_N
     return publish_swap(job->set_fd, job->cert, current, before, err);
 }
 
-/* They are made anew without a word otherwise. */
-static void note_lost_names(struct cert_job *job)
+/* A crash right after the swap can leave visible names missing. Names that somebody removed are
+ * made again as well, and reported. */
+static bool mend_names(struct cert_job *job, struct err *err)
 {
-    struct err err = {0};
+    const char *lost;
+    bool mended = publish_names(job->set_fd, job->cert, &lost, err);
 
-    for (size_t i = 0; i < job->cert->outputs.count && err.kind == ERR_NONE; i++)
-        publish_name_stands(job->set_fd, job->cert->outputs.items[i].name, &err);
-    if (job->damage[0] == '\0')
-        snprintf(job->damage, sizeof job->damage, "%.255s", err.text);
+    if (lost != NULL && job->damage[0] == '\0')
+        snprintf(job->damage, sizeof job->damage, "%s was removed or replaced", lost);
+    return mended;
 }
 
 /* What was put here while others could write the directory is told, and tells nothing. */
@@ -251,10 +252,8 @@ static bool read_disk(struct cert_job *job, struct err *err)
         return publish_check_links(job->cert, err);
     if (job->installed.health != INSTALLED_WHOLE)
         return true;
-    note_lost_names(job);
     publish_links(job->cert, &job->link_failure);
-    /* A crash right behind the swap may have left the visible names undone. */
-    if (!publish_names(job->set_fd, job->cert, err))
+    if (!mend_names(job, err))
         return false;
     judge_print(job, current);
     return true;

@@ -162,7 +162,7 @@ void cert_work_drop_draft(struct cert_work *work)
         work->state.ca.held_until_s = 0;
     }
     /* What was staged and never came into place, vetoed or not renamed, holds a key. */
-    if (work->draft != NULL)
+    if (work->draft != NULL && strcmp(work->draft->generation, work->published.generation) != 0)
         cert_work_remove(work, work->draft->generation);
     free_draft(work);
 }

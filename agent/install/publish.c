@@ -109,19 +109,39 @@ static bool check_name(int set_fd, const char *directory, const char *name,
                    directory, name);
 }
 
-bool publish_check(int set_fd, const struct cert_config *cert, struct err *err)
+static void target_of(const char *name, char to[static PATH_MAX])
 {
-    char target[PATH_MAX];
+    snprintf(to, PATH_MAX, "%s%s", below_data, name);
+}
+
+/* Checks every name before the first is made. *ret_missing: at least one must be made. */
+static bool check_names(int set_fd, const struct cert_config *cert, bool *ret_missing,
+                        struct err *err)
+{
+    char target[PATH_MAX], wanted[PATH_MAX];
     struct stat about;
 
-    for (size_t i = 0; i < cert->outputs.count; i++)
-        if (!check_name(set_fd, cert->directory, cert->outputs.items[i].name, target, err))
+    *ret_missing = false;
+    for (size_t i = 0; i < cert->outputs.count; i++) {
+        const char *name = cert->outputs.items[i].name;
+
+        if (!check_name(set_fd, cert->directory, name, target, err))
             return false;
+        target_of(name, wanted);
+        *ret_missing = *ret_missing || strcmp(target, wanted) != 0;
+    }
     if (fstatat(set_fd, publish_data_name, &about, AT_SYMLINK_NOFOLLOW) == 0 &&
         !S_ISLNK(about.st_mode))
         return err_set(err, ERR_LOCAL, "%s/%s is not a symbolic link; move it away",
                        cert->directory, publish_data_name);
     return true;
+}
+
+bool publish_check(int set_fd, const struct cert_config *cert, struct err *err)
+{
+    bool missing;
+
+    return check_names(set_fd, cert, &missing, err);
 }
 
 static bool make_name(int set_fd, const char *directory, const char *name, bool *ret_made,
@@ -131,7 +151,7 @@ static bool make_name(int set_fd, const char *directory, const char *name, bool 
 
     if (!check_name(set_fd, directory, name, target, err))
         return false;
-    snprintf(wanted, sizeof wanted, "%s%s", below_data, name);
+    target_of(name, wanted);
     if (strcmp(target, wanted) == 0)
         return true;
     snprintf(fresh, sizeof fresh, "%.200s%s", name, link_new_suffix);
@@ -157,8 +177,8 @@ static void remove_stale_names(int set_fd, const struct cert_config *cert, bool 
     if (entries == NULL)
         return;
     while ((entry = readdir(entries)) != NULL) {
-        if (text_starts(entry->d_name, "..") == NULL && !is_output(cert, entry->d_name) &&
-            look(set_fd, entry->d_name, target) == OUR_LINK) {
+        if (strcmp(entry->d_name, ".") != 0 && text_starts(entry->d_name, "..") == NULL &&
+            !is_output(cert, entry->d_name) && look(set_fd, entry->d_name, target) == OUR_LINK) {
             unlinkat(set_fd, entry->d_name, 0);
             *ret_changed = true;
         }
@@ -267,7 +287,7 @@ bool publish_name_stands(int set_fd, const char *name, struct err *err)
 {
     char wanted[PATH_MAX];
 
-    snprintf(wanted, sizeof wanted, "%s%s", below_data, name);
+    target_of(name, wanted);
     return leads_to(set_fd, name, wanted) ||
            err_set(err, ERR_LOCAL, "%s was removed or replaced", name);
 }
@@ -299,14 +319,21 @@ static bool sync_directory(int set_fd, const struct cert_config *cert, struct er
            err_errno(err, ERR_LOCAL, errno, "cannot sync %s", cert->directory);
 }
 
-static bool make_names(int set_fd, const struct cert_config *cert, struct err *err)
+/* *ret_lost is the first name that was missing or led elsewhere; NULL: none. */
+static bool make_names(int set_fd, const struct cert_config *cert, const char **ret_lost,
+                       struct err *err)
 {
-    bool changed = false;
+    *ret_lost = NULL;
+    for (size_t i = 0; i < cert->outputs.count; i++) {
+        const char *name = cert->outputs.items[i].name;
+        bool made = false;
 
-    for (size_t i = 0; i < cert->outputs.count; i++)
-        if (!make_name(set_fd, cert->directory, cert->outputs.items[i].name, &changed, err))
+        if (!make_name(set_fd, cert->directory, name, &made, err))
             return false;
-    return !changed || sync_directory(set_fd, cert, err);
+        if (made && *ret_lost == NULL)
+            *ret_lost = name;
+    }
+    return *ret_lost == NULL || sync_directory(set_fd, cert, err);
 }
 
 /* Work that can wait until the generation is published. */
@@ -318,23 +345,26 @@ static bool tidy_names(int set_fd, const struct cert_config *cert, struct err *e
     return !changed || sync_directory(set_fd, cert, err);
 }
 
-bool publish_names(int set_fd, const struct cert_config *cert, struct err *err)
+bool publish_names(int set_fd, const struct cert_config *cert, const char **ret_lost,
+                   struct err *err)
 {
-    return make_names(set_fd, cert, err) && tidy_names(set_fd, cert, err);
+    return make_names(set_fd, cert, ret_lost, err) && tidy_names(set_fd, cert, err);
 }
 
 bool publish_swap(int set_fd, const struct cert_config *cert, const char *generation,
                   char ret_previous[static GENERATION_NAME_BYTES], struct err *err)
 {
+    const char *lost;
     struct err why;
+    bool missing;
 
-    if (!publish_check(set_fd, cert, err))
+    if (!check_names(set_fd, cert, &missing, err))
         return false;
     if (!publish_current(set_fd, ret_previous, &why))
         ret_previous[0] = '\0';
     /* New names lead nowhere until ..data is renamed, so that all files of a first generation
      * appear at once. */
-    if (!make_names(set_fd, cert, err))
+    if (missing && !make_names(set_fd, cert, &lost, err))
         return false;
     if (!replace_link(set_fd, publish_data_name, data_new, generation, 0, err))
         return err_wrap(err, "%s", cert->directory);

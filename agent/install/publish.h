@@ -39,8 +39,14 @@ bool publish_check(int set_fd, const struct cert_config *cert, struct err *err);
 bool publish_swap(int set_fd, const struct cert_config *cert, const char *generation,
                   char ret_previous[static GENERATION_NAME_BYTES], struct err *err);
 
-/* publish_names - makes the visible names of the published generation; fails with class local */
-bool publish_names(int set_fd, const struct cert_config *cert, struct err *err);
+/*
+ * publish_names - makes the visible names of the published generation
+ *
+ * *ret_lost is the first name that it had to make, borrowed from `cert`, or NULL; it is set on
+ * failure as well. Fails with class local.
+ */
+bool publish_names(int set_fd, const struct cert_config *cert, const char **ret_lost,
+                   struct err *err);
 
 /* publish_check_links - whether every `link` line can be carried out; fails with class local and
  * names the path */

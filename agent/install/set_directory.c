@@ -61,7 +61,7 @@ bool set_directory_mode(int fd, mode_t mode, struct err *err)
 {
     struct stat about;
 
-    if (!file_drop_acl(fd, err))
+    if (!file_drop_directory_acls(fd, err))
         return false;
     if (fstat(fd, &about) != 0)
         return err_errno(err, ERR_LOCAL, errno, "cannot read its attributes");

@@ -435,6 +435,7 @@ static void what_a_crash_left_is_healed(void **state)
     struct set *set = *state;
     char previous[GENERATION_NAME_BYTES], current[GENERATION_NAME_BYTES];
     struct stat about;
+    const char *lost;
     struct err err;
 
     publish_now(set, previous);
@@ -448,7 +449,12 @@ static void what_a_crash_left_is_healed(void **state)
     assert_true(publish_current(set->fd, current, &err));
     assert_int_equal(generation_sweep(set->fd, current, "", ""), 2);
     assert_int_equal(health_of(set), INSTALLED_WHOLE);
-    assert_true(publish_names(set->fd, &set->cert, &err));
+    assert_true(publish_names(set->fd, &set->cert, &lost, &err));
+    assert_null(lost);
+    assert_int_equal(unlinkat(set->fd, "tls.key", 0), 0);
+    assert_true(publish_names(set->fd, &set->cert, &lost, &err));
+    assert_string_equal(lost, "tls.key");
+    assert_int_equal(health_of(set), INSTALLED_WHOLE);
 }
 
 static void files_of_others_are_never_replaced_nor_removed(void **state)
