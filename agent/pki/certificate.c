@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-static bool moment_of(const ASN1_TIME *time, uint64_t *ret_moment)
+bool certificate_moment(const ASN1_TIME *time, uint64_t *ret_moment)
 {
     struct tm parts;
     time_t moment;
@@ -205,8 +205,8 @@ static void take_key_identifiers(const X509 *certificate, struct certificate_fac
 
 bool certificate_validity(const X509 *certificate, struct validity *ret_validity)
 {
-    return moment_of(X509_get0_notBefore(certificate), &ret_validity->not_before) &&
-           moment_of(X509_get0_notAfter(certificate), &ret_validity->not_after);
+    return certificate_moment(X509_get0_notBefore(certificate), &ret_validity->not_before) &&
+           certificate_moment(X509_get0_notAfter(certificate), &ret_validity->not_after);
 }
 
 bool certificate_facts_of(const X509 *certificate, struct arena *arena,

@@ -43,6 +43,9 @@ bool certificate_read(const char *pem, struct arena *arena, struct certificate_f
 bool certificate_facts_of(const X509 *certificate, struct arena *arena,
                           struct certificate_facts *ret_facts, struct err *err);
 
+/* certificate_moment - seconds since 1970, 0 for a time before; false if it cannot be read */
+bool certificate_moment(const ASN1_TIME *time, uint64_t *ret_moment);
+
 /* certificate_validity - reads notBefore and notAfter; false if one of them cannot be read */
 bool certificate_validity(const X509 *certificate, struct validity *ret_validity);
 
