@@ -3,7 +3,9 @@ import contextlib
 import http.server
 import json
 import os
+import select
 import shutil
+import socket
 import ssl
 import subprocess
 import threading
@@ -405,3 +407,65 @@ def test_the_systems_cas_are_in_a_file_or_a_directory_or_both(devca, site):
         if name == "neither":
             assert "cannot read the system's CAs in /etc/ssl/certs/ca-certificates.crt: " in done.stderr
             assert "install the system's CA certificates, or set ca_file" in done.stderr
+
+
+class TlsProxy:
+    """An HTTP proxy that is spoken to over TLS; it leads to one server."""
+
+    def __init__(self, certificate, key, target):
+        self.tunnels, self.target = 0, target
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        self.listener = context.wrap_socket(socket.create_server(("127.0.0.1", 0)), server_side=True, do_handshake_on_connect=False)
+        self.url = f"https://localhost:{self.listener.getsockname()[1]}"
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                threading.Thread(target=self.lead, args=(self.listener.accept()[0],), daemon=True).start()
+            except OSError:
+                return
+
+    def lead(self, client):
+        with contextlib.suppress(OSError), client, socket.create_connection(self.target) as server:
+            client.do_handshake()
+            asked = b""
+            while not asked.endswith(b"\r\n\r\n"):
+                asked += client.recv(4096) or b"\r\n\r\n"
+            if asked.startswith(b"CONNECT "):
+                self.tunnels += 1
+                client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+                client.settimeout(0.01)  # what TLS has read already no select(2) shows
+                while self.carry(client, server):
+                    pass
+
+    @staticmethod
+    def carry(client, server):
+        try:
+            data = client.recv(65536)
+            if data:
+                server.sendall(data)
+            return bool(data)
+        except TimeoutError:
+            if select.select([server], [], [], 0)[0]:
+                client.sendall(server.recv(65536))
+            return True
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts another store of the system")
+@pytest.mark.skipif(not os.path.exists("/etc/ssl/certs/ca-certificates.crt"), reason="this system keeps its CAs elsewhere")
+def test_a_proxy_over_tls_is_verified_with_the_systems_cas_and_the_server_with_ca_file(devca, site, tmp_path):
+    with listening(tmp_path) as own:
+        proxy = TlsProxy(tmp_path / "own.pem", tmp_path / "own.key", ("127.0.0.1", devca.proxy.port))
+        for name, system, named, code in (("each", own.ca_file, devca.ca_file, 0), ("swapped", devca.ca_file, own.ca_file, 1),
+                                          ("proxy", own.ca_file, own.ca_file, 1)):
+            site.configure(devca, {name: WEB}, vault=f"proxy = {proxy.url}")
+            site.write(site.file.read_text().replace(f"ca_file = {devca.ca_file}", f"ca_file = {named}"))
+            before = proxy.tunnels
+            done = subprocess.run(["unshare", "--mount", "sh", "-c", 'mount --bind "$1" /etc/ssl/certs/ca-certificates.crt && '
+                                   'exec "$2" once -c "$3"', "sh", str(system), LEAFD, str(site.file)], capture_output=True, text=True,
+                                  check=False, timeout=60, env=site.given(None))
+            assert done.returncode == code, (name, done)
+            assert (proxy.tunnels > before) == (name != "swapped")
+        proxy.listener.close()
