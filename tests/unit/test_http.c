@@ -24,6 +24,7 @@ struct fixture {
     struct workers *workers;
     int listener;
     char url[64];
+    char ca_file[32]; /* one, since a test must not need those of the system */
     unsigned heard;
     struct err err;
 };
@@ -113,6 +114,24 @@ static int open_library(void **state)
                                 take_block) != CURLE_OK;
 }
 
+static void write_ca(const char *path, const char *name)
+{
+    const struct cert_order order = {.common_name = name};
+    X509 *ca = certs_make(&order, certs_key(0), NULL, NULL);
+    char *pem = certs_pem(ca);
+    char other[64];
+    FILE *file;
+
+    snprintf(other, sizeof other, "%s.new", path);
+    file = fopen(other, "w");
+    assert_non_null(file);
+    assert_true(fputs(pem, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(rename(other, path), 0);
+    free(pem);
+    X509_free(ca);
+}
+
 static int open_fixture(void **state)
 {
     static struct fixture fixture;
@@ -128,6 +147,9 @@ static int open_fixture(void **state)
         !http_loop_open(fixture.loop, fixture.workers, 1, 1, &fixture.http, &err))
         return -1;
     snprintf(fixture.url, sizeof fixture.url, "https://127.0.0.1:%d/", ntohs(at.sin_port));
+    snprintf(fixture.ca_file, sizeof fixture.ca_file, "/tmp/ca-XXXXXX");
+    close(mkstemp(fixture.ca_file));
+    write_ca(fixture.ca_file, "one");
     *state = &fixture;
     return 0;
 }
@@ -140,6 +162,7 @@ static int close_fixture(void **state)
     assert_true(workers_close(fixture->workers, 10));
     sd_event_unref(fixture->loop);
     close(fixture->listener);
+    unlink(fixture->ca_file);
     return 0;
 }
 
@@ -153,7 +176,8 @@ static void hear(void *arg, const struct err *err)
 
 static struct slot *ask(struct fixture *fixture, struct http_response *response, uint64_t timeout_s)
 {
-    const struct http_peer peer = {.timeout_s = timeout_s, .connect_timeout_s = timeout_s};
+    const struct http_peer peer = {
+        .ca_file = fixture->ca_file, .timeout_s = timeout_s, .connect_timeout_s = timeout_s};
     const struct http_request request = {.peer = &peer, .method = "GET", .url = fixture->url};
     struct err err;
     struct slot *slot = http_call_start(fixture->http, &request, response, hear, fixture, &err);
@@ -496,24 +520,6 @@ static void an_anchor_that_cannot_be_read_is_named_as_the_operator_wrote_it(void
     slot_drop(slot);
 }
 
-static void write_ca(const char *path, const char *name)
-{
-    const struct cert_order order = {.common_name = name};
-    X509 *ca = certs_make(&order, certs_key(0), NULL, NULL);
-    char *pem = certs_pem(ca);
-    char other[64];
-    FILE *file;
-
-    snprintf(other, sizeof other, "%s.new", path);
-    file = fopen(other, "w");
-    assert_non_null(file);
-    assert_true(fputs(pem, file) >= 0);
-    assert_int_equal(fclose(file), 0);
-    assert_int_equal(rename(other, path), 0);
-    free(pem);
-    X509_free(ca);
-}
-
 /* Reads the files by a worker, not from what was read a moment ago. */
 static struct tls_files *read_anew(struct fixture *fixture, const char *ca_file)
 {
@@ -542,22 +548,18 @@ static void cas_are_parsed_again_when_their_file_changes_and_only_then(void **st
 {
     struct fixture *fixture = *state;
     struct tls_files *first, *second, *third;
-    char path[] = "/tmp/ca-XXXXXX";
 
-    close(mkstemp(path));
-    write_ca(path, "one");
-    first = read_anew(fixture, path);
-    second = read_anew(fixture, path);
+    first = read_anew(fixture, fixture->ca_file);
+    second = read_anew(fixture, fixture->ca_file);
     assert_ptr_equal(first, second);
     assert_int_equal(sk_X509_OBJECT_num(X509_STORE_get0_objects(first->cas)), 1);
-    write_ca(path, "two");
-    third = read_anew(fixture, path);
+    write_ca(fixture->ca_file, "two");
+    third = read_anew(fixture, fixture->ca_file);
     assert_ptr_not_equal(first, third);
     assert_string_not_equal(bytes_text(&first->ca_text), bytes_text(&third->ca_text));
     tls_files_unref(first);
     tls_files_unref(second);
     tls_files_unref(third);
-    unlink(path);
 }
 
 static bool run_until_closed(void *job, struct err *err)
