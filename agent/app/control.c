@@ -13,10 +13,13 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -26,6 +29,7 @@ enum {
     DIGEST_SHOWN = 12,
     QUEUE = 128,
     WAIT_S = 60,
+    OWNER_LOOK_S = 60, /* between two tries while the other agent cannot be watched */
     REPLY_MOST_BYTES = 8 * 1024 * 1024 /* room for the problems of ten thousand sections */
 };
 
@@ -132,25 +136,37 @@ static bool connect_to(int dir_fd, const char *name, int *ret_fd)
 /* -- the agent's side -----------------------------------------------------------------------------
  */
 
+/* Which socket file it is; {0}: none. The time tells apart two that got the same inode. */
+struct identity {
+    dev_t device;
+    ino_t inode;
+    struct timespec changed;
+};
+
 /* A worker's job: makes the socket. */
 struct making {
     char *file;
-    int fd, dir_fd; /* the listening socket and its directory; -1: not made */
+    int fd;       /* the listening socket; -1: not made */
+    int owner_fd; /* a pidfd of the agent that listens there; -1: none, or it is not visible */
     char folder[PATH_MAX], name[NAME_BYTES], path[PATH_MAX + NAME_BYTES];
-    ino_t inode;     /* of the socket that was made before; 0: none */
-    bool has_folder; /* a variable names a directory for it */
-    bool is_there;   /* the socket that was made before still exists */
+    struct identity made; /* before, and afterwards */
+    bool has_folder;      /* a variable names a directory for it */
+    bool is_open;         /* that directory is usable */
+    bool is_there;        /* the socket that was made before still exists */
+    bool is_taken;        /* another agent listens there */
 };
 
 struct control {
+    sd_event *loop;
     struct workers *workers;
     struct serve *serve;
     const char *file;
     struct slot *slot;
     struct making *making; /* the worker's until it ends */
-    int dir_fd;            /* of the socket in use; -1: none */
-    char name[NAME_BYTES];
-    ino_t inode;
+    sd_event_source *wait; /* for the end of the agent that has the socket; NULL: none has it */
+    int owner_fd;          /* its pidfd; -1: none */
+    char folder[PATH_MAX], name[NAME_BYTES]; /* of the socket in use */
+    struct identity made;                    /* likewise */
     bool told;
 };
 
@@ -168,52 +184,102 @@ static bool open_folder(const char *path, int *ret_fd, struct err *err)
            err_errno(err, ERR_LOCAL, errno, "cannot write the directory %s", path);
 }
 
+static struct identity identity_of(int dir_fd, const char *name)
+{
+    struct stat about;
+
+    if (fstatat(dir_fd, name, &about, AT_SYMLINK_NOFOLLOW) != 0)
+        return (struct identity){0};
+    return (struct identity){about.st_dev, about.st_ino, about.st_ctim};
+}
+
+static bool is_same(const struct identity *a, const struct identity *b)
+{
+    return a->inode != 0 && a->inode == b->inode && a->device == b->device &&
+           a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
+}
+
+/*
+ * Agents that wait for the same socket try at the same moment: without the lock, one could remove
+ * what another has just made. Closing the descriptor releases it. The file stays, since a lock on a
+ * file that was removed keeps nobody out.
+ */
+static bool lock_folder(int dir_fd, const struct making *making, int *ret_fd, struct err *err)
+{
+    char name[NAME_BYTES + sizeof ".lock"];
+
+    snprintf(name, sizeof name, "%s.lock", making->name);
+    *ret_fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    return (*ret_fd >= 0 && flock(*ret_fd, LOCK_EX) == 0) ||
+           err_errno(err, ERR_LOCAL, errno, "cannot lock %s.lock", making->path);
+}
+
+/* The pidfd of the process that listens; -1 if it has ended, or if the kernel is too old to show a
+ * process of another container. */
+static int open_owner(int fd, pid_t pid)
+{
+    struct pollfd ended = {.fd = -1, .events = POLLIN};
+    socklen_t size = sizeof ended.fd;
+
+#ifdef SO_PEERPIDFD
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &ended.fd, &size) != 0)
+        ended.fd = -1;
+#endif
+    (void)fd;
+    (void)size;
+    if (ended.fd < 0 && pid > 0)
+        ended.fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (ended.fd >= 0 && poll(&ended, 1, 0) != 0)
+        close_fd(&ended.fd);
+    return ended.fd;
+}
+
 /* Removes the stale socket of a killed agent, but not one that a process listens at. */
-static bool make_way(const struct making *making, struct err *err)
+static bool make_way(int dir_fd, struct making *making, struct err *err)
 {
     CLEANUP(close_fd) int fd = -1;
     struct ucred peer = {.pid = 0};
     socklen_t size = sizeof peer;
     struct stat about;
 
-    if (fstatat(making->dir_fd, making->name, &about, AT_SYMLINK_NOFOLLOW) != 0)
+    if (fstatat(dir_fd, making->name, &about, AT_SYMLINK_NOFOLLOW) != 0)
         return errno == ENOENT ||
                err_errno(err, ERR_LOCAL, errno, "cannot look at %s", making->path);
     if (!S_ISSOCK(about.st_mode))
         return err_set(err, ERR_LOCAL, "%s exists and is no socket; remove it", making->path);
-    if (connect_to(making->dir_fd, making->name, &fd) || errno != ECONNREFUSED) {
+    if (connect_to(dir_fd, making->name, &fd) || errno != ECONNREFUSED) {
         getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
+        making->owner_fd = open_owner(fd, peer.pid);
+        making->is_taken = true;
         return err_set(err, ERR_LOCAL,
-                       "another agent has the same configuration and listens there: process %d",
+                       "another agent has the same configuration and listens there: process %d; "
+                       "this one takes over when that one has ended",
                        (int)peer.pid);
     }
-    return unlinkat(making->dir_fd, making->name, 0) == 0 || errno == ENOENT ||
+    return unlinkat(dir_fd, making->name, 0) == 0 || errno == ENOENT ||
            err_errno(err, ERR_LOCAL, errno, "cannot remove %s", making->path);
 }
 
-static bool listen_at(struct making *making, struct err *err)
+static bool listen_at(int dir_fd, struct making *making, struct err *err)
 {
-    const struct sockaddr_un address = address_of(making->dir_fd, making->name);
+    const struct sockaddr_un address = address_of(dir_fd, making->name);
     CLEANUP(close_fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
     /* No client can connect before listen(2); umask 077 sets the mode until then. */
     if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof address) != 0 ||
-        fchmodat(making->dir_fd, making->name, 0600, 0) != 0 || listen(fd, QUEUE) != 0)
+        fchmodat(dir_fd, making->name, 0600, 0) != 0 || listen(fd, QUEUE) != 0)
         return err_errno(err, ERR_LOCAL, errno, "cannot listen at %s", making->path);
+    making->made = identity_of(dir_fd, making->name);
     making->fd = take_fd(&fd);
     return true;
 }
 
-static ino_t inode_of(int dir_fd, const char *name)
-{
-    struct stat about;
-
-    return fstatat(dir_fd, name, &about, AT_SYMLINK_NOFOLLOW) == 0 ? about.st_ino : 0;
-}
-
 static bool make(void *job, struct err *err)
 {
+    CLEANUP(close_fd) int dir_fd = -1;
+    CLEANUP(close_fd) int lock_fd = -1;
     struct making *making = job;
+    struct identity now;
 
     if (!making->has_folder)
         return err_set(err, ERR_LOCAL,
@@ -222,16 +288,13 @@ static bool make(void *job, struct err *err)
     if (!name_of(making->file, making->name, err))
         return false;
     snprintf(making->path, sizeof making->path, "%s/%s", making->folder, making->name);
-    if (!open_folder(making->folder, &making->dir_fd, err))
+    making->is_open = open_folder(making->folder, &dir_fd, err);
+    if (!making->is_open)
         return false;
-    making->is_there =
-        making->inode != 0 && inode_of(making->dir_fd, making->name) == making->inode;
-    if (making->is_there)
-        return true;
-    if (!make_way(making, err) || !listen_at(making, err))
-        return false;
-    making->inode = inode_of(making->dir_fd, making->name);
-    return true;
+    now = identity_of(dir_fd, making->name);
+    making->is_there = is_same(&making->made, &now);
+    return making->is_there || (lock_folder(dir_fd, making, &lock_fd, err) &&
+                                make_way(dir_fd, making, err) && listen_at(dir_fd, making, err));
 }
 
 static void free_making(void *job)
@@ -239,19 +302,27 @@ static void free_making(void *job)
     struct making *making = job;
 
     close_fd(&making->fd);
-    close_fd(&making->dir_fd);
+    close_fd(&making->owner_fd);
     free(making->file);
     free(making);
+}
+
+static void end_wait(struct control *control)
+{
+    control->wait = sd_event_source_disable_unref(control->wait);
+    close_fd(&control->owner_fd);
 }
 
 static void take_over(struct control *control, struct making *making, struct err *err)
 {
     if (!serve_listen(control->serve, take_fd(&making->fd), making->path, err))
         return;
-    close_fd(&control->dir_fd);
-    control->dir_fd = take_fd(&making->dir_fd);
-    control->inode = making->inode;
+    control->made = making->made;
+    memcpy(control->folder, making->folder, sizeof control->folder);
     memcpy(control->name, making->name, sizeof control->name);
+    if (control->told)
+        event_emit(&(struct event){.kind = EVENT_CONTROL_BACK},
+                   "`leafd reload` reaches this agent now, at %s", making->path);
     control->told = false;
 }
 
@@ -266,9 +337,37 @@ static void tell_failure(struct control *control, const struct making *making,
     event_emit(&(struct event){.kind = EVENT_CONTROL_FAILED,
                                .level = making->has_folder ? 0 : LOG_LEVEL_INFO},
                "`leafd reload` cannot reach this agent, SIGHUP can: %s%s", err->text,
-               making->dir_fd >= 0
-                   ? ""
-                   : "; set RUNTIME_DIRECTORY to a directory that this user may write");
+               making->is_open ? ""
+                               : "; set RUNTIME_DIRECTORY to a directory that this user may write");
+}
+
+static int on_owner_ended(sd_event_source *source, int fd, uint32_t events, void *arg)
+{
+    (void)source;
+    (void)fd;
+    (void)events;
+    control_renew(arg);
+    return 0;
+}
+
+static int on_owner_look(sd_event_source *source, uint64_t now_us, void *arg)
+{
+    (void)source;
+    (void)now_us;
+    control_renew(arg);
+    return 0;
+}
+
+/* If that fails, the next configuration that is applied makes the socket. */
+static void wait_for_owner(struct control *control, struct making *making)
+{
+    control->owner_fd = take_fd(&making->owner_fd);
+    if (control->owner_fd >= 0)
+        sd_event_add_io(control->loop, &control->wait, control->owner_fd, EPOLLIN, on_owner_ended,
+                        control);
+    else
+        sd_event_add_time_relative(control->loop, &control->wait, CLOCK_BOOTTIME,
+                                   OWNER_LOOK_S * 1000000ULL, 0, on_owner_look, control);
 }
 
 static void on_made(void *arg, const struct err *make_err)
@@ -280,6 +379,8 @@ static void on_made(void *arg, const struct err *make_err)
         take_over(control, control->making, &err);
     if (err.kind != ERR_NONE)
         tell_failure(control, control->making, &err);
+    if (control->making->is_taken)
+        wait_for_owner(control, control->making);
     control->making = NULL;
     control->slot = slot_drop(control->slot);
 }
@@ -295,8 +396,8 @@ static bool start(struct control *control, struct err *err)
         free(making);
         return err_memory(err);
     }
-    making->fd = making->dir_fd = -1;
-    making->inode = control->inode;
+    making->fd = making->owner_fd = -1;
+    making->made = control->made;
     making->has_folder = own_folder(making->folder);
     lane = lane_of(making->has_folder ? making->folder : making->file);
     control->making = making;
@@ -305,17 +406,18 @@ static bool start(struct control *control, struct err *err)
     return control->slot != NULL;
 }
 
-bool control_open(struct workers *workers, struct serve *serve, const char *file,
+bool control_open(sd_event *loop, struct workers *workers, struct serve *serve, const char *file,
                   struct control **ret_control, struct err *err)
 {
     struct control *control = calloc(1, sizeof *control);
 
     if (control == NULL)
         return err_memory(err);
+    control->loop = loop;
     control->workers = workers;
     control->serve = serve;
     control->file = file;
-    control->dir_fd = -1;
+    control->owner_fd = -1;
     *ret_control = control;
     return start(control, err);
 }
@@ -324,8 +426,45 @@ void control_renew(struct control *control)
 {
     struct err err;
 
+    end_wait(control);
     if (control->slot == NULL)
         start(control, &err);
+}
+
+/* A worker's job: removes the socket, unless another agent has made one there since. */
+struct removal {
+    char folder[PATH_MAX], name[NAME_BYTES];
+    struct identity made;
+};
+
+static bool remove_socket(void *job, struct err *err)
+{
+    CLEANUP(close_fd) int dir_fd = -1;
+    const struct removal *removal = job;
+    struct trust trust = {.user = geteuid()};
+    struct identity now;
+
+    if (!trust_open_directory(&trust, removal->folder, &dir_fd, err))
+        return false;
+    now = identity_of(dir_fd, removal->name);
+    if (is_same(&removal->made, &now))
+        unlinkat(dir_fd, removal->name, 0);
+    return true;
+}
+
+/* The exit waits for it as long as for other writes. */
+static void start_removal(const struct control *control)
+{
+    const struct lane_key lane = lane_of(control->folder);
+    struct removal *removal = calloc(1, sizeof *removal);
+    struct err err;
+
+    if (removal == NULL)
+        return;
+    memcpy(removal->folder, control->folder, sizeof removal->folder);
+    memcpy(removal->name, control->name, sizeof removal->name);
+    removal->made = control->made;
+    worker_send(control->workers, &lane, remove_socket, removal, free, &err);
 }
 
 void control_close(struct control *control)
@@ -333,9 +472,9 @@ void control_close(struct control *control)
     if (control == NULL)
         return;
     slot_drop(control->slot);
-    if (control->dir_fd >= 0 && inode_of(control->dir_fd, control->name) == control->inode)
-        unlinkat(control->dir_fd, control->name, 0);
-    close_fd(&control->dir_fd);
+    end_wait(control);
+    if (control->made.inode != 0)
+        start_removal(control);
     free(control);
 }
 

@@ -5,7 +5,8 @@
  * different configurations do not collide. It lies in the first directory of $RUNTIME_DIRECTORY
  * (systemd.exec(5)), else in /run/leafd for root, else in $XDG_RUNTIME_DIR/leafd. If the socket
  * cannot be made, the agent logs the reason and a remedy once, and keeps certificates fresh all the
- * same.
+ * same. If another agent with the same configuration has it, this one takes over when that one has
+ * ended.
  */
 #ifndef LEAFD_APP_CONTROL_H
 #define LEAFD_APP_CONTROL_H
@@ -33,13 +34,14 @@ struct control;
  * Borrows all arguments. A worker makes the socket, and `serve` listens at it some iterations of
  * the loop later. Fails with class local.
  */
-bool control_open(struct workers *workers, struct serve *serve, const char *file,
+bool control_open(sd_event *loop, struct workers *workers, struct serve *serve, const char *file,
                   struct control **ret_control, struct err *err);
 
-/* control_renew - makes the socket again if it was removed or could not be made before */
+/* control_renew - makes the socket again if it was removed or could not be made before; never takes
+ * one from an agent that runs */
 void control_renew(struct control *control);
 
-/* control_close - removes the socket; NULL is fine */
+/* control_close - lets a worker remove the socket, and frees it; NULL is fine */
 void control_close(struct control *control);
 
 /*

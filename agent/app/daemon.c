@@ -42,6 +42,7 @@ struct daemon {
         uint64_t number;
     } waiters[SERVE_CONNECTIONS_MOST];
     size_t waiting;
+    bool is_broken; /* EVENT_CONFIG_BROKEN was emitted, and EVENT_CONFIG_GOOD not yet */
     bool reloading; /* RELOADING=1 was sent, and READY=1 not yet */
     bool ready, stopping;
     bool has_slack; /* what a start or another configuration needed may have been freed */
@@ -175,10 +176,12 @@ static void add_problem(void *list, const char *text)
     json_array_append_new(list, json_string(text));
 }
 
-static enum control_status refuse(const struct config_problems *problems, json_t **ret_body)
+static enum control_status refuse(struct daemon *daemon, const struct config_problems *problems,
+                                  json_t **ret_body)
 {
     json_t *list = json_array();
 
+    daemon->is_broken = true;
     event_emit(&(struct event){.kind = EVENT_CONFIG_BROKEN},
                "the configuration has %zu problem%s and is not applied, the old one stays; `leafd "
                "check` shows them all; the first: %s",
@@ -188,6 +191,14 @@ static enum control_status refuse(const struct config_problems *problems, json_t
     return CONTROL_REFUSED;
 }
 
+static void tell_good(struct daemon *daemon, const char *how)
+{
+    if (daemon->is_broken)
+        event_emit(&(struct event){.kind = EVENT_CONFIG_GOOD},
+                   "the configuration has no problems any more: %s", how);
+    daemon->is_broken = false;
+}
+
 static enum control_status apply(struct daemon *daemon, struct config *config, json_t **ret_body)
 {
     struct err err = {0};
@@ -195,12 +206,15 @@ static enum control_status apply(struct daemon *daemon, struct config *config, j
 
     log_setup(config->agent.log_format, config->agent.log_level);
     whole = engine_apply(&daemon->engine, config, &err);
+    daemon->is_broken |= !whole;
     if (!whole)
         event_emit(&(struct event){.kind = EVENT_CONFIG_BROKEN},
                    "the configuration could not be applied completely: %s", err.text);
     event_emit(&(struct event){.kind = EVENT_CONFIG_APPLIED},
                "applied the configuration: %zu certificate%s", daemon->engine.count,
                daemon->engine.count == 1 ? "" : "s");
+    if (whole)
+        tell_good(daemon, "it is applied");
     *ret_body = whole ? json_pack("{s:I}", "certificates", (json_int_t)daemon->engine.count)
                       : json_pack("{s:s}", "error", err.text);
     return whole ? CONTROL_APPLIED : CONTROL_FAILED;
@@ -266,9 +280,12 @@ static void on_configuration(void *arg, struct reconfigure_result *result)
     known = is_known(daemon, result);
     if (result->config != NULL)
         config_watch_use(daemon->watch, TAKE(result->sources));
-    if (known && !result->asked)
+    if (known && !result->asked) {
+        if (result->config != NULL)
+            tell_good(daemon, "it is the one that is in use");
         return;
-    status = result->config == NULL ? refuse(result->problems, &body)
+    }
+    status = result->config == NULL ? refuse(daemon, result->problems, &body)
                                     : apply(daemon, result->config, &body);
     plan_report(daemon);
     if (daemon->reloading && !reconfigure_is_pending(daemon->reconfigure)) {
@@ -397,7 +414,8 @@ static bool open_sources(struct daemon *daemon, const char *file, struct err *er
            reconfigure_open(loop, file, on_configuration, daemon, &daemon->reconfigure, err) &&
            config_watch_open(loop, on_file_changed, daemon, &daemon->watch, err) &&
            serve_open(loop, daemon->engine.tools.workers, routes, daemon, &daemon->serve, err) &&
-           control_open(daemon->engine.tools.workers, daemon->serve, file, &daemon->control, err);
+           control_open(loop, daemon->engine.tools.workers, daemon->serve, file, &daemon->control,
+                        err);
 }
 
 static void watch_files(struct daemon *daemon, struct config_sources *sources)

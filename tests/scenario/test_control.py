@@ -171,6 +171,31 @@ def test_agents_with_the_same_and_other_configurations_do_not_meet(devca, site):
     assert third.terminate() == 0
 
 
+def test_an_agent_takes_over_when_the_one_with_the_socket_has_ended(devca, site):
+    """However that one ended, and however many wait for it; nobody takes it from one that runs."""
+    site.configure(devca, {"web": WEB})
+    first = site.run()
+    first.wait_ready()
+    socket_of(site)
+    waiting = [site.run() for _ in range(3)]
+    for run in waiting:
+        assert "takes over" in run.wait_event("control-failed")[0]["message"]
+    waiting[0].hangup()  # a reload of its own changes nothing while the other one runs
+    waiting[0].wait_event("config-applied")
+    assert site.command("reload").code == 0 and first.wait_event("config-applied")
+    end = first.kill
+    while waiting:
+        end()
+        wait_for(lambda: any(run.events("control-back") for run in waiting), "one to take over")
+        wait_for(lambda: site.command("reload").code == 0, "an answer")
+        have = [run for run in waiting if run.events("control-back")]
+        assert len(have) == 1, "one has it"
+        waiting.remove(have[0])
+        assert all(len(run.events("control-failed")) == 1 for run in waiting)
+        end = have[0].terminate
+    assert end() == 0 and sockets(site) == []
+
+
 def test_a_place_that_cannot_be_written_is_a_warning_and_no_reason_not_to_issue(devca, site):
     site.configure(devca, {"web": WEB})
     os.makedirs(site.runtime)

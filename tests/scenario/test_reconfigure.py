@@ -121,13 +121,15 @@ def test_a_changed_configmap_is_taken_over_and_a_broken_one_told_once(devca, sit
     switch(volume, "3", two + "\nnonsense = 1\n")
     run.wait_event("config-broken")
     switch(volume, "4", two + "\nnonsense = 1\n")
+    assert not run.events("config-good")
     switch(volume, "5", two)
+    assert "in use" in run.wait_event("config-good")[0]["message"] and len(run.events("config-applied")) == 1
     switch(volume, "6", two + "\nnonsense = 2\nmore = 3\n")
     run.wait_event("config-broken", count=2)
     switch(volume, "7", one)
     run.wait_event("config-applied", count=2)
     run.wait_event("forgotten", "db")
-    assert len(run.events("config-broken")) == 2
+    assert len(run.events("config-broken")) == len(run.wait_event("config-good", count=2)) == 2
 
     # No longer wanted: the last change that is noticed by itself.
     switch(volume, "8", one.replace(watched, ""))
