@@ -71,8 +71,8 @@ void engine_drop_certs(struct engine *engine);
 /*
  * engine_revoke_token - revokes the token where [auth] revoke_on_exit says so
  *
- * NULL if it does not, if there is no token, or if certificates were leased with the token, which
- * the CA would revoke with it; the last case is logged.
+ * NULL if it does not. A token with which certificates were leased is kept, since the CA would
+ * revoke them with it; that is logged.
  */
 struct slot *engine_revoke_token(struct engine *engine, slot_done *on_done, void *arg);
 
