@@ -64,8 +64,13 @@ static void leave_line(struct semaphore *semaphore, struct permit *permit)
         TAILQ_REMOVE(&semaphore->line, group, entry);
 }
 
+/* A callback may release its permit at once: that call leaves the next grant to the loop that is
+ * under way, so the stack does not grow with those that wait. */
 static void grant_free(struct semaphore *semaphore)
 {
+    if (semaphore->is_granting)
+        return;
+    semaphore->is_granting = true;
     while (semaphore->taken < semaphore->most && !TAILQ_EMPTY(&semaphore->line)) {
         struct permit_group *group = next_group(semaphore);
         struct permit *permit = TAILQ_FIRST(&group->waiting);
@@ -80,6 +85,7 @@ static void grant_free(struct semaphore *semaphore)
         permit->granted = true;
         permit->on_granted(permit->arg);
     }
+    semaphore->is_granting = false;
 }
 
 void semaphore_open(struct semaphore *semaphore, unsigned most)

@@ -38,7 +38,8 @@ struct semaphore {
     unsigned most, taken;
     struct permit_groups line; /* groups of which somebody waits */
     void *groups;              /* all of them, for tsearch() */
-    uint64_t steps;            /* groups looked at for a permit, for tests */
+    bool is_granting;
+    uint64_t steps; /* groups looked at for a permit, for tests */
 };
 
 /* semaphore_open - a semaphore with `most` free permits; it needs no close */

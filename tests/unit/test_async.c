@@ -612,6 +612,54 @@ static void a_group_that_hangs_leaves_half_of_the_permits_to_the_others(void **s
     assert_null(permits.groups);
 }
 
+static void hold(void *arg)
+{
+    (void)arg;
+}
+
+/* One who cannot use the permit, as for lack of memory. */
+struct quitter {
+    struct semaphore *permits;
+    struct permit permit;
+    unsigned *granted;
+};
+
+static void quit(void *arg)
+{
+    struct quitter *quitter = arg;
+    struct err err; /* as whoever finds out why it cannot begin */
+
+    err_memory(&err);
+    semaphore_release(quitter->permits, &quitter->permit);
+    *quitter->granted += err.kind == ERR_LOCAL;
+}
+
+static void permits_that_are_given_back_at_once_pile_up_no_stack(void **state)
+{
+    enum { QUITTERS = 50000 };
+    struct quitter *each = calloc(QUITTERS, sizeof *each);
+    struct semaphore permits;
+    struct permit first;
+    unsigned granted = 0;
+    struct err err;
+
+    (void)state;
+    semaphore_open(&permits, 1);
+    each[0] = (struct quitter){&permits, {0}, &granted};
+    assert_true(semaphore_acquire(&permits, 0, quit, &each[0], &each[0].permit, &err));
+    assert_int_equal(granted, 1);
+    assert_true(semaphore_acquire(&permits, 0, hold, NULL, &first, &err));
+    for (size_t i = 0; i < QUITTERS; i++) {
+        each[i] = (struct quitter){&permits, {0}, &granted};
+        assert_true(semaphore_acquire(&permits, 0, quit, &each[i], &each[i].permit, &err));
+    }
+    semaphore_release(&permits, &first);
+    assert_int_equal(granted, 1 + QUITTERS);
+    assert_int_equal(permits.taken, 0);
+    assert_null(permits.groups);
+    free(each);
+}
+
 /* The groups that were looked at, a permit, while so many waited in line for 32 permits. */
 static double steps_a_permit(unsigned applicants, uint32_t groups)
 {
@@ -695,6 +743,7 @@ int main(int argc, char **argv)
         ASYNC_TEST(commands_over_the_limit_wait_in_line),
         ASYNC_TEST(permits_are_granted_in_line_and_given_back),
         ASYNC_TEST(a_group_that_hangs_leaves_half_of_the_permits_to_the_others),
+        ASYNC_TEST(permits_that_are_given_back_at_once_pile_up_no_stack),
         ASYNC_TEST(a_permit_costs_the_same_however_many_wait),
         ASYNC_TEST(an_alarm_rings_for_whichever_comes_first),
     };
