@@ -12,6 +12,7 @@
 #include "ca/ca_kind.h"
 #include "config/config.h"
 #include "http/http_loop.h"
+#include "pki/crl.h"
 
 #include <sys/queue.h>
 
@@ -34,8 +35,9 @@ struct ca_watch_listener {
     bool (*give_own)(const void *cert, struct ca_own *ret_own);
     /* The CA says that it revoked the certificate. */
     void (*on_revoked)(void *cert, const char *serial);
-    /* The issuer's revocation list, in PEM, for a certificate that the CA has not stored. */
-    void (*on_list)(void *cert, const char *serial, const char *pem);
+    /* The issuer's revocation list, for a certificate that the CA has not stored; borrowed: one who
+     * needs it longer takes a share. */
+    void (*on_list)(void *cert, const char *serial, struct crl_shared *list);
 };
 
 struct ca_watch;

@@ -106,6 +106,7 @@ struct asking {
     struct http_loop *http;
     struct config *config;
     struct vault_lists *lists;
+    struct vault_list *its; /* of them: the one of the certificate's issuer */
     struct vault_own *answer;
     char mount[PATH_BYTES / 2], authority_key[KEY_IDENTIFIER_BYTES];
     struct vault_reply reply, issuers;
@@ -142,33 +143,39 @@ static void ask(struct asking *asking, const struct vault_order *order, slot_don
         slot_finish(&asking->slot, &err);
 }
 
-/* Gives the list in PEM; NULL if there is none. */
-static const char *list_of(const struct vault_lists *lists)
+/* A long list is not fetched in every poll. */
+static void note_length(struct vault_lists *lists, size_t bytes)
 {
-    return vault_reply_text(&lists->list, "data", "crl");
+    size_t looks = bytes / LIST_BYTES_A_LOOK;
+
+    if (looks > LOOKS_WITHOUT_LIST_MOST)
+        looks = LOOKS_WITHOUT_LIST_MOST;
+    if (looks > lists->looks_without)
+        lists->looks_without = (unsigned)looks;
 }
 
 static void on_list(void *arg, const struct err *err)
 {
     struct asking *asking = arg;
-    struct vault_lists *lists = asking->lists;
     const char *pem;
-    size_t looks;
+    struct err memory;
 
     if (err->kind != ERR_NONE) {
         slot_finish(&asking->slot, err);
         return;
     }
-    lists->list = asking->reply;
-    asking->reply = (struct vault_reply){0};
-    pem = list_of(lists);
-    looks = pem == NULL ? 0 : strlen(pem) / LIST_BYTES_A_LOOK;
-    if (looks > LOOKS_WITHOUT_LIST_MOST)
-        looks = LOOKS_WITHOUT_LIST_MOST;
-    if (looks > lists->looks_without)
-        lists->looks_without = (unsigned)looks;
-    asking->answer->list = pem;
-    slot_finish(&asking->slot, NULL);
+    pem = vault_reply_text(&asking->reply, "data", "crl");
+    if (pem == NULL) {
+        slot_finish(&asking->slot, NULL);
+        return;
+    }
+    note_length(asking->lists, strlen(pem));
+    asking->its->list = crl_share(pem);
+    vault_reply_free(&asking->reply);
+    asking->answer->list = asking->its->list;
+    if (asking->its->list == NULL)
+        err_memory(&memory);
+    slot_finish(&asking->slot, asking->its->list == NULL ? &memory : NULL);
 }
 
 static void ask_list(struct asking *asking)
@@ -177,8 +184,7 @@ static void ask_list(struct asking *asking)
     const struct vault_order order = {
         .method = "GET", .path = path, .reply_most_bytes = LIST_MOST_BYTES};
 
-    vault_reply_free(&asking->lists->list);
-    snprintf(path, sizeof path, "%s/issuer/%s/crl", asking->mount, asking->lists->id);
+    snprintf(path, sizeof path, "%s/issuer/%s/crl", asking->mount, asking->its->id);
     ask(asking, &order, on_list);
 }
 
@@ -213,17 +219,29 @@ static void ask_next_issuer(struct asking *asking)
         slot_finish(&asking->slot, &err);
 }
 
+/* The place of the list that came first, without it. */
+static struct vault_list *take_place(struct vault_lists *lists)
+{
+    struct vault_list *place = &lists->items[lists->oldest];
+
+    lists->oldest = (lists->oldest + 1) % VAULT_LISTS_MOST;
+    crl_shared_drop(place->list);
+    *place = (struct vault_list){0};
+    return place;
+}
+
 static void on_one_of_issuers(void *arg, const struct err *err)
 {
     struct asking *asking = arg;
-    struct vault_lists *lists = asking->lists;
     char key[KEY_IDENTIFIER_BYTES];
     struct err why;
 
     if (err->kind == ERR_NONE && read_issuer(&asking->reply, key, &why) &&
         strcmp(key, asking->authority_key) == 0) {
-        memcpy(lists->key, key, sizeof lists->key);
-        snprintf(lists->id, sizeof lists->id, "%s", issuer_id(asking, asking->issuer - 1));
+        asking->its = take_place(asking->lists);
+        memcpy(asking->its->key, key, sizeof asking->its->key);
+        snprintf(asking->its->id, sizeof asking->its->id, "%s",
+                 issuer_id(asking, asking->issuer - 1));
         ask_list(asking);
         return;
     }
@@ -250,20 +268,27 @@ static void on_issuers(void *arg, const struct err *err)
     ask_next_issuer(asking);
 }
 
+static struct vault_list *list_of(struct vault_lists *lists, const char *key)
+{
+    for (size_t i = 0; i < VAULT_LISTS_MOST; i++)
+        if (lists->items[i].id[0] != '\0' && strcmp(lists->items[i].key, key) == 0)
+            return &lists->items[i];
+    return NULL;
+}
+
 /* The certificate may come from another issuer than the one that the CA names now. */
 static void find_list(struct asking *asking)
 {
-    const struct vault_lists *lists = asking->lists;
     char path[PATH_BYTES];
     const struct vault_order order = {.method = "LIST", .path = path};
-    bool is_its = strcmp(lists->key, asking->authority_key) == 0;
 
-    if (lists->is_skipped) {
+    asking->its = list_of(asking->lists, asking->authority_key);
+    if (asking->lists->is_skipped) {
         slot_finish(&asking->slot, NULL);
-    } else if (is_its && list_of(lists) != NULL) {
-        asking->answer->list = list_of(lists);
+    } else if (asking->its != NULL && asking->its->list != NULL) {
+        asking->answer->list = asking->its->list;
         slot_finish(&asking->slot, NULL);
-    } else if (is_its) {
+    } else if (asking->its != NULL) {
         ask_list(asking);
     } else {
         snprintf(path, sizeof path, "%s/issuers", asking->mount);
@@ -315,5 +340,6 @@ void vault_lists_begin(struct vault_lists *lists)
 
 void vault_lists_end(struct vault_lists *lists)
 {
-    vault_reply_free(&lists->list);
+    for (size_t i = 0; i < VAULT_LISTS_MOST; i++)
+        lists->items[i].list = crl_shared_drop(lists->items[i].list);
 }

@@ -17,6 +17,7 @@
 
 #include "ca/ca_kind.h"
 #include "ca/vault_call.h"
+#include "pki/crl.h"
 
 enum { VAULT_ISSUER_ID_BYTES = 64 };
 
@@ -39,13 +40,19 @@ struct slot *vault_named_start(const struct vault_client *client, const char *mo
                                const char *issuer, uint64_t since_s, struct vault_named *ret_named,
                                slot_done *on_done, void *arg, struct err *err);
 
+/* Issuers of a mount whose lists are kept during a poll: the old and the new one, and some more. */
+enum { VAULT_LISTS_MOST = 4 };
+
 /* The state of a mount's revocation lists; {0} is empty. */
 struct vault_lists {
-    char key[KEY_IDENTIFIER_BYTES]; /* of the issuer whose id is known */
-    char id[VAULT_ISSUER_ID_BYTES];
-    struct vault_reply list; /* of that issuer, fetched in this poll */
-    unsigned looks_without;  /* still to come */
-    bool is_skipped;         /* this poll fetches no list */
+    struct vault_list {
+        char key[KEY_IDENTIFIER_BYTES]; /* of the issuer whose id is known */
+        char id[VAULT_ISSUER_ID_BYTES];
+        struct crl_shared *list; /* of that issuer, fetched in this poll; NULL: not yet */
+    } items[VAULT_LISTS_MOST];
+    unsigned oldest;        /* gives way to another issuer's */
+    unsigned looks_without; /* still to come */
+    bool is_skipped;        /* this poll fetches no list */
 };
 
 /* vault_lists_begin - begins a poll, which may have to skip the lists */
@@ -57,8 +64,8 @@ void vault_lists_end(struct vault_lists *lists);
 /* The CA's answer for a certificate. */
 struct vault_own {
     bool is_revoked;
-    const char *list; /* its issuer's revocation list instead of an answer; PEM, valid until
-                         vault_lists_end */
+    struct crl_shared *list; /* its issuer's revocation list instead of an answer; valid until
+                                vault_lists_end, or for whoever takes a share */
 };
 
 /*

@@ -306,9 +306,9 @@ static void on_revoked(void *cert, const char *serial)
     issuance_take_revoked(&((struct cert *)cert)->issuance, serial);
 }
 
-static void on_list(void *cert, const char *serial, const char *pem)
+static void on_list(void *cert, const char *serial, struct crl_shared *list)
 {
-    issuance_take_list(&((struct cert *)cert)->issuance, serial, pem);
+    issuance_take_list(&((struct cert *)cert)->issuance, serial, list);
 }
 
 const struct ca_watch_listener cert_news = {tell_life_s, on_issuer, give_own, on_revoked, on_list};

@@ -70,7 +70,7 @@ void cert_job_free(void *arg)
     set_claim_drop(job->claim);
     cert_draft_free(job->draft);
     installed_free(&job->installed);
-    bytes_free(&job->list);
+    crl_shared_drop(job->list);
     identity_free(&job->identity);
     cert_state_free(&job->state);
     config_unref(job->config);
@@ -419,19 +419,19 @@ static bool recover(struct cert_job *job, struct err *err)
 
 static bool read_list(struct cert_job *job, struct err *err)
 {
-    struct crl *crl = NULL;
     struct arena arena = {0};
     struct record record = {0};
+    bool is_revoked = false;
     bool read = open_claimed(job, err) && installed_record(job->set_fd, &arena, &record, err);
     const struct text_list *issuers =
         record.chain_pem.count > 0 ? &record.chain_pem : &record.ca_pem;
 
     if (read && issuers->count == 0)
         read = err_set(err, ERR_LOCAL, "the record names no issuer");
-    read = read && (crl = crl_read(bytes_text(&job->list), issuers->items[0], err)) != NULL;
-    if (read && !crl_has(crl, job->serial))
+    read = read && crl_shared_has(job->list, issuers->items[0], job->serial, &is_revoked, err);
+    if (!is_revoked)
         job->serial[0] = '\0';
-    crl_free(crl);
+    job->list = crl_shared_drop(job->list);
     arena_free(&arena);
     return read;
 }

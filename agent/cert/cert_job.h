@@ -66,7 +66,7 @@ struct cert_job {
     bool guards_peers;   /* for job_vet: an issuer that peers may not trust yet is told */
     bool is_unannounced; /* of job_read_disk: what is held hangs on a CA that the published set does
                             not tell others to trust */
-    struct bytes list;   /* for job_read_list: a revocation list in PEM */
+    struct crl_shared *list;        /* for job_read_list: a share of a revocation list */
     char serial[SERIAL_TEXT_BYTES]; /* for job_read_list; "" when it is not revoked, afterwards */
     char rollback_to[GENERATION_NAME_BYTES]; /* for job_roll_back */
     char removed[GENERATION_NAME_BYTES];     /* for job_remove */

@@ -8,8 +8,6 @@
 
 #include <string.h>
 
-enum { LIST_MOST_BYTES = 2 * 1024 * 1024 };
-
 /* Moves the renewal forward, and tells it once. */
 static void renew_early(struct issuance *issuance, const struct early_renewal *early)
 {
@@ -117,7 +115,7 @@ static void on_list_read(void *arg, const struct err *job_err)
     work->told_list = err.kind != ERR_NONE;
 }
 
-void issuance_take_list(struct issuance *issuance, const char *serial, const char *pem)
+void issuance_take_list(struct issuance *issuance, const char *serial, struct crl_shared *list)
 {
     struct cert_work *work = issuance->work;
     const struct set_place place = cert_work_place(work);
@@ -129,12 +127,8 @@ void issuance_take_list(struct issuance *issuance, const char *serial, const cha
     job = cert_job_new(work->config, work->cert, work->claim, NULL, &err);
     if (job == NULL)
         return;
-    job->list.limit = LIST_MOST_BYTES;
+    job->list = crl_shared_ref(list);
     snprintf(job->serial, sizeof job->serial, "%s", serial);
-    if (!bytes_add(&job->list, pem, strlen(pem))) {
-        cert_job_free(job);
-        return;
-    }
     work->list_job = job;
     work->listing =
         set_job_start(&place, WORK_WHEN_IDLE, job_read_list, job, on_list_read, issuance, &err);

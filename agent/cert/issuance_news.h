@@ -24,6 +24,6 @@ void issuance_take_revoked(struct issuance *issuance, const char *serial);
 
 /* issuance_take_list - looks for the published certificate on its issuer's revocation list, beside
  * whatever goes on; `serial` as above */
-void issuance_take_list(struct issuance *issuance, const char *serial, const char *pem);
+void issuance_take_list(struct issuance *issuance, const char *serial, struct crl_shared *list);
 
 #endif

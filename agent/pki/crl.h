@@ -25,4 +25,24 @@ bool crl_has(struct crl *crl, const char *serial);
 /* crl_free - frees the list; NULL is fine */
 void crl_free(struct crl *crl);
 
+/*
+ * A list that many certificates of one issuer are looked up in, on several threads. It is decoded
+ * once, and its signature is verified once for each issuer's certificate.
+ */
+struct crl_shared;
+
+/* crl_share - copies the list in PEM without reading it; NULL if memory ran out. The caller has one
+ * share; end with crl_shared_drop */
+struct crl_shared *crl_share(const char *pem);
+
+/* crl_shared_ref - one more share; gives the list */
+struct crl_shared *crl_shared_ref(struct crl_shared *list);
+
+/* crl_shared_drop - gives one share back; NULL is fine; gives NULL */
+struct crl_shared *crl_shared_drop(struct crl_shared *list);
+
+/* crl_shared_has - whether the serial number was revoked; fails as crl_read */
+bool crl_shared_has(struct crl_shared *list, const char *issuer_pem, const char *serial,
+                    bool *ret_has, struct err *err);
+
 #endif

@@ -209,8 +209,13 @@ static void an_entry_that_takes_a_hold_back_revokes_nothing(void **state)
     X509_CRL *list = X509_CRL_new();
     ASN1_TIME *now = ASN1_TIME_set(NULL, time(NULL));
     BIO *bio = BIO_new(BIO_s_mem());
-    char *pem, *issuer_pem = certs_pem(issuer);
+    EVP_PKEY *other_key = certs_key(0);
+    X509 *other =
+        certs_make(&(struct cert_order){.common_name = "ca", .is_ca = 1}, other_key, NULL, NULL);
+    char *pem, *issuer_pem = certs_pem(issuer), *other_pem = certs_pem(other);
+    struct crl_shared *shared;
     struct crl *crl;
+    bool has;
     struct err err;
 
     (void)state;
@@ -232,6 +237,25 @@ static void an_entry_that_takes_a_hold_back_revokes_nothing(void **state)
     assert_true(crl_has(crl, "12:36"));
     assert_false(crl_has(crl, "12:37"));
     crl_free(crl);
+    shared = crl_share(pem);
+    has = false;
+    assert_true(crl_shared_has(shared, issuer_pem, "12:34", &has, &err) && has);
+    assert_true(crl_shared_has(crl_shared_ref(shared), issuer_pem, "12:35", &has, &err) && !has);
+    assert_false(crl_shared_has(shared, other_pem, "12:34", &has, &err));
+    assert_int_equal(err.kind, ERR_UNTRUSTED);
+    assert_true(crl_shared_has(shared, issuer_pem, "12:36", &has, &err) && has);
+    assert_null(crl_shared_drop(shared));
+    assert_true(crl_shared_has(shared, issuer_pem, "12:34", &has, &err)); /* the other share */
+    assert_null(crl_shared_drop(shared));
+    shared = crl_share("no list");
+    for (size_t i = 0; i < 2; i++) {
+        assert_false(crl_shared_has(shared, issuer_pem, "12:34", &has, &err));
+        assert_int_equal(err.kind, ERR_UNTRUSTED);
+    }
+    crl_shared_drop(shared);
+    X509_free(other);
+    EVP_PKEY_free(other_key);
+    free(other_pem);
     BIO_free(bio);
     X509_CRL_free(list);
     ASN1_TIME_free(now);
