@@ -248,13 +248,12 @@ bool credentials_open(sd_event *loop, struct workers *workers, struct config *co
                                         .workers = workers,
                                         .config = config_ref(config),
                                         .on_seen = on_seen,
-                                        .arg = arg,
-                                        .seen_us = clock_boot_us()};
+                                        .arg = arg};
     TAILQ_INIT(&credentials->onlookers);
-    make_stamp(config, credentials->stamp);
     if (!add_timer(loop, "credentials", on_next_look, credentials, &credentials->next_look, err) ||
         !add_timer(loop, "look at credentials", on_impatience, credentials,
-                   &credentials->impatience, err)) {
+                   &credentials->impatience, err) ||
+        !begin_look(credentials, err)) {
         credentials_close(credentials);
         return false;
     }

@@ -24,10 +24,9 @@ struct lane_key credentials_lane(const struct config *config);
 typedef bool credentials_seen(void *arg, bool changed);
 
 /*
- * credentials_open - makes the first check before it returns
+ * credentials_open - begins the first check
  *
- * Borrows loop and workers, takes a reference of `config`. Blocks on the file systems of the files,
- * as reading the configuration does. Fails with class local.
+ * Borrows loop and workers, takes a reference of `config`. Fails with class local.
  */
 bool credentials_open(sd_event *loop, struct workers *workers, struct config *config,
                       credentials_seen *on_seen, void *arg, struct credentials **ret_credentials,
@@ -43,7 +42,7 @@ void credentials_use(struct credentials *credentials, struct config *config);
  * credentials_stamp - a digest that changes when [vault], [auth] or one of their files changes
  *
  * From the last check: the sections and each file's device, inode, size and times, never its
- * content. "" if it could not be made.
+ * content. "" before the first check has ended, and if the stamp could not be made.
  */
 const char *credentials_stamp(const struct credentials *credentials);
 

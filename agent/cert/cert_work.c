@@ -430,6 +430,23 @@ uint64_t cert_work_resume_ms(const struct cert_work *work)
     return backoff_resume_ms(until_s, now_s);
 }
 
+/*
+ * Whether the credentials were changed since the CA was asked. It may not be known yet, since their
+ * disk may hang: a daemon hears of the change later, and a process that does not stay tries.
+ */
+static bool has_other_credentials(struct cert_work *work)
+{
+    const char *asked_with = work->state.restart.asked_with, *now = ca_stamp(work->tools->ca);
+
+    if (asked_with[0] == '\0')
+        return false;
+    if (now[0] == '\0' && work->tools->stays) {
+        ca_await_change(work->tools->ca, asked_with);
+        return false;
+    }
+    return strcmp(asked_with, now) != 0;
+}
+
 uint64_t cert_work_left_wait_s(struct cert_work *work)
 {
     struct restart_state *restart = &work->state.restart;
@@ -446,8 +463,7 @@ uint64_t cert_work_left_wait_s(struct cert_work *work)
         restart->since_s = now_s;
     }
     this.in_a_row = ++restart->count;
-    this.changed = restart->asked_with[0] != '\0' &&
-                   strcmp(restart->asked_with, ca_stamp(work->tools->ca)) != 0;
+    this.changed = has_other_credentials(work);
     restart->in_order = false;
     cert_work_save(work);
     return backoff_outlives_restart(&this) ? work->state.issuing.try_again_at_s : 0;

@@ -3,7 +3,8 @@
  *
  * A library to preload. While the file $FROZEN_WHILE exists, every call comes to rest that touches
  * $FROZEN or what lies below it, until the file is gone. What the process's first thread calls
- * there meanwhile is noted in $FROZEN_CALLS, one name a line.
+ * there meanwhile is noted in $FROZEN_CALLS, one name a line. With $FROZEN_FROM_LOOP, the file is
+ * made when the first thread makes its event loop.
  */
 #include <dirent.h>
 #include <dlfcn.h>
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
@@ -21,6 +23,7 @@
 enum { PAUSE_US = 20000 };
 
 static char root[4096], flag[4096], calls[4096];
+static int from_loop;
 
 /* leafd does not keep its environment. */
 __attribute__((constructor)) static void begin(void)
@@ -33,6 +36,7 @@ __attribute__((constructor)) static void begin(void)
         snprintf(flag, sizeof flag, "%s", given);
     if ((given = getenv("FROZEN_CALLS")) != NULL)
         snprintf(calls, sizeof calls, "%s", given);
+    from_loop = getenv("FROZEN_FROM_LOOP") != NULL;
 }
 
 static int is_frozen(void)
@@ -131,6 +135,14 @@ REST(struct dirent *, readdir, (DIR * directory), dirfd(directory), NULL, (direc
 REST(ssize_t, read, (int fd, void *to, size_t size), fd, NULL, (fd, to, size))
 REST(ssize_t, write, (int fd, const void *from, size_t size), fd, NULL, (fd, from, size))
 REST(int, inotify_add_watch, (int fd, const char *path, uint32_t mask), -1, path, (fd, path, mask))
+
+int epoll_create1(int flags)
+{
+    if (from_loop && syscall(SYS_gettid) == getpid())
+        syscall(SYS_close,
+                syscall(SYS_openat, AT_FDCWD, flag, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+    return NEXT(epoll_create1)(flags);
+}
 
 static mode_t mode_of(int flags, va_list *arguments)
 {

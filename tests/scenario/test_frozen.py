@@ -168,6 +168,37 @@ def test_a_frozen_ca_file_holds_nothing_that_was_read_before(devca, site):
     assert disk.calls() == [], "the loop itself asked the disk"
 
 
+def test_a_frozen_disk_of_the_control_socket_and_of_credentials_does_not_hold_the_end(devca, site):
+    disk = Disk(site)
+    disk.environment["RUNTIME_DIRECTORY"] = str(disk.folder / "run")
+    site.configure(devca, {"web": WEB})
+    run = site.run(environment=disk.environment)
+    run.wait_ready()
+    wait_for(lambda: list((disk.folder / "run").glob("*.sock")), "the control socket")
+    disk.freeze()
+    run.hangup()
+    run.wait_event("config-applied")
+    start = time.monotonic()
+    assert run.terminate() == 0
+    assert time.monotonic() - start < 10
+    assert disk.calls() == [], "the loop itself asked the disk"
+
+    # The disk with the credentials hangs when the configuration was read.
+    disk.thaw()
+    token = disk.folder / "token"
+    token.write_text(devca.token_file.read_text())
+    site.configure(devca, {"web": SHORT, "db": SHORT}, auth=devca.auth.replace(str(devca.token_file), str(token)),
+                   vault="timeout = 2s\nconnect_timeout = 2s")
+    disk.environment.pop("RUNTIME_DIRECTORY")
+    run = site.run(environment={**disk.environment, "FROZEN_FROM_LOOP": "1"})
+    run.wait_event("started")
+    assert "could not be read within 2s" in run.wait_event("login-failed")[0]["message"]
+    start = time.monotonic()
+    assert run.terminate() == 0
+    assert time.monotonic() - start < 10
+    assert disk.calls() == [], "the loop itself asked the disk"
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts and freezes a file system")
 def test_a_file_system_that_the_kernel_froze_holds_only_its_own_sets(devca, site):
     disk = FrozenMount(site)
