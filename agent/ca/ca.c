@@ -6,8 +6,8 @@
 #include "ca/credentials.h"
 #include "ca/denials.h"
 #include "ca/vault_describe.h"
+#include "ca/vault_log_out.h"
 #include "ca/vault_sign.h"
-#include "ca/vault_token.h"
 #include "plan/backoff.h"
 
 #include <stdlib.h>
@@ -199,7 +199,7 @@ struct slot *ca_log_in_start(struct ca *ca, slot_done *on_done, void *arg, struc
 
 struct slot *ca_log_out_start(struct ca *ca, slot_done *on_done, void *arg, struct err *err)
 {
-    return vault_token_revoke_start(ca->session, on_done, arg, err);
+    return vault_log_out_start(ca->session, on_done, arg, err);
 }
 
 /* -- news -----------------------------------------------------------------------------------------

@@ -164,8 +164,9 @@ bool ca_has_leases(const struct ca *ca);
 /*
  * ca_log_out_start - ends the session at the CA
  *
- * NULL with err->kind ERR_NONE if there is none, or if a certificate was leased with it: the CA
- * would revoke that certificate with the session.
+ * That of a login under way as well, when the CA has answered it. Ends within the timeout of
+ * [vault], with class transient after that; ends well if there is no session, or if a certificate
+ * was leased with it: the CA would revoke that certificate with the session.
  */
 struct slot *ca_log_out_start(struct ca *ca, slot_done *on_done, void *arg, struct err *err);
 

@@ -360,6 +360,13 @@ struct slot *vault_login_start(const struct vault_client *client, struct workers
     return NULL;
 }
 
+bool vault_login_is_sent(const struct slot *slot)
+{
+    const struct login *login = (const struct login *)slot;
+
+    return login->call != NULL;
+}
+
 void vault_grant_free(struct vault_grant *grant)
 {
     secret_wipe(&grant->token);

@@ -34,6 +34,9 @@ struct slot *vault_login_start(const struct vault_client *client, struct workers
                                struct vault_grant *ret_grant, slot_done *on_done, void *arg,
                                struct err *err);
 
+/* vault_login_is_sent - whether the credentials were sent, so that the CA may have made a token */
+bool vault_login_is_sent(const struct slot *slot);
+
 /* vault_grant_read - takes the token's facts out of a reply's "auth"; fails with class untrusted */
 bool vault_grant_read(const struct vault_reply *reply, struct vault_grant *ret_grant,
                       struct err *err);

@@ -45,6 +45,7 @@ struct vault_token {
     sd_event_source *renew_timer;
     unsigned look_ups_failed; /* in a row, for the token in use */
     struct slot *revocation;  /* of the previous token */
+    struct waiter *settling;  /* who waits until neither login nor revocation is under way */
     struct vault_reply revocation_reply;
     struct waiter *waiters;
 
@@ -102,6 +103,12 @@ static void take_grant(struct vault_token *token)
     vault_grant_free(grant);
 }
 
+static void settle(struct vault_token *token)
+{
+    if (token->settling != NULL && token->login == NULL && token->revocation == NULL)
+        slot_finish(&token->settling->slot, NULL);
+}
+
 static void on_replaced_revoked(void *arg, const struct err *err)
 {
     struct vault_token *token = arg;
@@ -111,6 +118,7 @@ static void on_replaced_revoked(void *arg, const struct err *err)
         log_detail(NULL, "the replaced token could not be revoked: %s", err->text);
     token->revocation = slot_drop(token->revocation);
     vault_reply_free(&token->revocation_reply);
+    settle(token);
 }
 
 /* Sends what the token asks for itself. */
@@ -236,6 +244,7 @@ static void on_logged_in(void *arg, const struct err *login_err)
         tell(token, CA_SESSION_OPEN, &err);
     }
     release_waiters(token, &err);
+    settle(token);
 }
 
 /* Whether a repeated request may succeed: any failure but a refusal by the CA. */
@@ -445,6 +454,8 @@ static void destroy_waiter(struct slot *slot)
             break;
         }
     }
+    if (waiter->token->settling == waiter)
+        waiter->token->settling = NULL;
     slot_free(slot);
 }
 
@@ -553,6 +564,23 @@ bool vault_token_has_leases(const struct vault_token *token)
 {
     return token->grant.token.bytes != NULL && token->leased_number != 0 &&
            token->leased_number >= token->first_number;
+}
+
+struct slot *vault_token_settle_start(struct vault_token *token, slot_done *on_done, void *arg,
+                                      struct err *err)
+{
+    struct waiter *waiter =
+        slot_new(sizeof *waiter, http_loop_event(token->http), destroy_waiter, on_done, arg, err);
+
+    if (waiter == NULL)
+        return NULL;
+    waiter->token = token;
+    token->settling = waiter;
+    /* A login that was not sent yet gives no token; its files may hang. */
+    if (token->login != NULL && !vault_login_is_sent(token->login))
+        token->login = slot_drop(token->login);
+    settle(token);
+    return &waiter->slot;
 }
 
 struct slot *vault_token_revoke_start(struct vault_token *token, slot_done *on_done, void *arg,

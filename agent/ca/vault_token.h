@@ -96,6 +96,15 @@ void vault_token_note_lease(struct vault_token *token, unsigned number);
 bool vault_token_has_leases(const struct vault_token *token);
 
 /*
+ * vault_token_settle_start - waits until no token is on its way to us, nor to be revoked
+ *
+ * For the exit, one at a time: no caller of vault_token_ensure_start waits any more. Drops a login
+ * that was not sent yet. Ends well, however the login ends; may take as long as that.
+ */
+struct slot *vault_token_settle_start(struct vault_token *token, slot_done *on_done, void *arg,
+                                      struct err *err);
+
+/*
  * vault_token_revoke_start - revokes the token at the CA (auth/token/revoke-self)
  *
  * NULL with err->kind ERR_NONE if there is none, or if a certificate was leased with it: the CA

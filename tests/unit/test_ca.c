@@ -12,8 +12,8 @@
 
 /* Answers each login and each signing by the next letter, the last of which holds for all more. */
 struct script {
-    /* '2': well; 'l': well, with a lease; 'w': so, once it may; 'e': well, without a certificate;
-     * '3', '4', '5', 'h': 403, 400, 503, 500; '-': closes */
+    /* '2': well; 'l': well, with a lease; 'w': so, once it may; 'W': well, once it may; 'e': well,
+     * without a certificate; '3', '4', '5', 'h': 403, 400, 503, 500; '-': closes */
     const char *logins, *signs;
     const char *uses; /* what a login says of them, in JSON; NULL: nothing */
     atomic_uint login_count, sign_count, look_count, revoke_count;
@@ -95,8 +95,10 @@ static const char *answer(void *arg, const char *request)
     if (strstr(request, "/sign/denied") != NULL)
         return say_letter(script, '3');
     letter = letter_at(is_login ? script->logins : script->signs, (*count)++);
-    while (letter == 'w' && !script->may)
+    while ((letter == 'w' || letter == 'W') && !script->may)
         usleep(1000);
+    if (letter == 'W')
+        letter = '2';
     if (letter == 'w')
         letter = 'l';
     return is_login && letter == '2' ? say_login(script) : say_letter(script, letter);
@@ -612,6 +614,48 @@ static void a_token_with_leases_is_read_again_and_not_revoked(void **state)
     assert_int_equal(log_out(fixture), 1);
 }
 
+/* The CA may make a token at any time from the moment on at which the login is sent. */
+static void a_login_that_is_under_way_at_the_end_is_awaited_and_its_token_revoked(void **state)
+{
+    struct fixture *fixture = *state;
+    struct slot *turn, *end;
+    struct err err;
+
+    fixture->script.logins = "W";
+    turn = take_turn(fixture);
+    while (fixture->script.login_count == 0)
+        assert_true(sd_event_run(fixture->loop, 10000) >= 0);
+    slot_drop(turn);
+    end = ca_log_out_start(fixture->ca, hear, fixture, &err);
+    assert_non_null(end);
+    fixture->script.may = true;
+    await(fixture, 1);
+    slot_drop(end);
+    assert_int_equal(fixture->err.kind, ERR_NONE);
+    assert_int_equal(fixture->script.revoke_count, 1);
+}
+
+static void the_end_waits_for_a_login_only_so_long(void **state)
+{
+    struct fixture *fixture = *state;
+    struct slot *turn, *end;
+    struct err err;
+
+    signal(SIGPIPE, SIG_IGN); /* the server writes to whom nobody reads any more */
+    fixture->script.logins = "W";
+    turn = take_turn(fixture);
+    while (fixture->script.login_count == 0)
+        assert_true(sd_event_run(fixture->loop, 10000) >= 0);
+    slot_drop(turn);
+    fixture->config.vault.timeout_s = 1;
+    end = ca_log_out_start(fixture->ca, hear, fixture, &err);
+    assert_non_null(end);
+    await(fixture, 1);
+    slot_drop(end);
+    assert_int_equal(fixture->err.kind, ERR_TRANSIENT);
+    fixture->script.may = true;
+}
+
 static void await_revocation(struct fixture *fixture, unsigned count)
 {
     while (fixture->script.revoke_count < count)
@@ -884,6 +928,8 @@ int main(void)
         TEST(what_the_policy_denies_is_asked_for_with_the_token_there_is),
         TEST(who_is_denied_logs_in_more_than_once_only_where_tokens_are_used_up),
         TEST(a_token_with_leases_is_read_again_and_not_revoked),
+        TEST(a_login_that_is_under_way_at_the_end_is_awaited_and_its_token_revoked),
+        TEST(the_end_waits_for_a_login_only_so_long),
         TEST(a_token_that_is_replaced_is_revoked_unless_there_are_leases),
         TEST(a_lease_belongs_to_the_token_that_asked_for_it),
         TEST(a_turn_is_a_permit_until_it_is_dropped),
