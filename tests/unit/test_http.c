@@ -117,7 +117,8 @@ static int open_library(void **state)
 static void write_ca(const char *path, const char *name)
 {
     const struct cert_order order = {.common_name = name};
-    X509 *ca = certs_make(&order, certs_key(0), NULL, NULL);
+    EVP_PKEY *key = certs_key(0);
+    X509 *ca = certs_make(&order, key, NULL, NULL);
     char *pem = certs_pem(ca);
     char other[64];
     FILE *file;
@@ -130,6 +131,7 @@ static void write_ca(const char *path, const char *name)
     assert_int_equal(rename(other, path), 0);
     free(pem);
     X509_free(ca);
+    EVP_PKEY_free(key);
 }
 
 static int open_fixture(void **state)
