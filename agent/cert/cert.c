@@ -10,10 +10,11 @@
 #include <string.h>
 
 struct cert {
-    struct cert_work work; /* first: what a machine tells of its work is told of the certificate */
+    struct cert_work
+        work; /* first member: the listeners get the work and cast it to the certificate */
     struct issuance issuance;
     struct deployment deployment;
-    struct config *next_config; /* adopted when names are switched; NULL: none */
+    struct config *next_config; /* adopted when the visible names have been switched; NULL: none */
     const struct cert_config *next_section;
     cert_observer *observer;
     void *arg;
@@ -21,7 +22,8 @@ struct cert {
 
 static void adopt(struct cert *cert, struct config *config, const struct cert_config *section);
 
-/* Whether the visible names are just being switched, of which the memory knows when it is done. */
+/* Whether a worker is switching the visible names: until it ends, memory does not know what is
+ * published. */
 static bool is_switching(const struct cert *cert)
 {
     bool rolls = cert->deployment.state == DEPLOYMENT_ROLLING_BACK ||
@@ -31,7 +33,7 @@ static bool is_switching(const struct cert *cert)
            (rolls && cert->deployment.job != NULL);
 }
 
-/* -- what the machines tell one another -----------------------------------------------------------
+/* -- messages between the machines ----------------------------------------------------------------
  */
 
 static void on_stepped(struct cert_work *work)
@@ -39,7 +41,7 @@ static void on_stepped(struct cert_work *work)
     struct cert *cert = (struct cert *)work;
     struct config *config;
 
-    /* The outermost transition tells of all that it brought about. */
+    /* Only after the outermost of nested transitions. */
     if (cert->issuance.taking > 0 || cert->deployment.taking > 0)
         return;
     cert->observer(cert->arg, cert);
@@ -64,7 +66,7 @@ static void on_withdrawn(struct cert_work *work)
 {
     struct cert *cert = (struct cert *)work;
 
-    /* What is switched meanwhile is known when it is done, and is of no harm then. */
+    /* If names are being switched, deployment sees the withdrawal when that has ended. */
     if (!is_switching(cert))
         deployment_stop(&cert->deployment);
 }
@@ -88,8 +90,8 @@ static void on_found(struct cert_work *work, enum cert_found found)
         [FOUND_WITHDRAWN] = ISSUANCE_ON_WITHDRAW,
     };
 
-    /* What is withdrawn may not be what is in place in a moment, which alone it is about: its mark
-     * is read when the names are switched. */
+    /* The mark is of the generation that is being replaced. The job that switches the names reads
+     * it again. */
     if (found == FOUND_WITHDRAWN && is_switching(cert))
         return;
     issuance_hear(&cert->issuance, events[found], NULL);
@@ -98,7 +100,7 @@ static void on_found(struct cert_work *work, enum cert_found found)
 static const struct issuance_listener issuance_listener = {on_in_place, on_withdrawn, on_stepped};
 static const struct deployment_listener deployment_listener = {on_refused, on_unsure, on_stepped};
 
-/* -- beginning and end ----------------------------------------------------------------------------
+/* -- begin and end --------------------------------------------------------------------------------
  */
 
 struct cert *cert_new(struct cert_tools *tools, struct config *config,
@@ -154,10 +156,10 @@ void cert_free(struct cert *cert)
     free(cert);
 }
 
-/* -- another configuration ------------------------------------------------------------------------
+/* -- a new configuration --------------------------------------------------------------------------
  */
 
-/* Whoever sends a HUP wants to see now whether what failed goes well with the new settings. */
+/* An operator who reloads wants a failed certificate to be tried at once. */
 static void adopt_same(struct cert *cert)
 {
     if (cert->issuance.state == ISSUANCE_BACKING_OFF && issuance_try_within(&cert->issuance, 0))
@@ -212,7 +214,7 @@ bool cert_try_within(struct cert *cert, uint64_t most_ms)
     return deployment_try_within(&cert->deployment, most_ms) || is_issued;
 }
 
-/* -- what others may ask --------------------------------------------------------------------------
+/* -- queries --------------------------------------------------------------------------------------
  */
 
 const char *cert_name(const struct cert *cert)
@@ -246,7 +248,7 @@ bool cert_tried(const struct cert *cert)
     return cert->issuance.tried || (waits_for_ca && ca_is_away(cert->work.tools->ca));
 }
 
-/* Of the CA, or else of the consumer; NULL: neither. */
+/* The failures of issuance, else of deployment; NULL: none. */
 static const struct trouble *trouble_now(const struct cert *cert)
 {
     const struct cert_state *state = &cert->work.state;
@@ -277,7 +279,7 @@ const struct trouble *cert_trouble(const struct cert *cert)
     return &state->consumer.trouble;
 }
 
-/* -- news of the CA: what the door knows as a certificate is its work -----------------------------
+/* -- news of the CA -------------------------------------------------------------------------------
  */
 
 static uint64_t tell_life_s(const void *work)

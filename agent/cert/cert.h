@@ -1,9 +1,9 @@
 /*
- * cert - one certificate that is kept fresh: its two machines, side by side
+ * cert - one certificate that is kept fresh: its two state machines
  *
- * Issuance keeps a certificate that is wanted in place, deployment makes the consumer take it. They
- * share the set on disk and the state that is kept there, and tell one another what is in place.
- * Neither interrupts the other.
+ * Issuance keeps a valid certificate published; deployment makes the consumer load it. They share
+ * the set on disk and its state, and tell each other which generation is published. Neither
+ * interrupts the other. All functions are called on the event loop's thread.
  */
 #ifndef LEAFD_CERT_CERT_H
 #define LEAFD_CERT_CERT_H
@@ -14,93 +14,100 @@
 
 struct cert;
 
-/* Told when something about a certificate may have changed: what is published, or what it waits
+/* Called when something about a certificate may have changed: what is published, or what it waits
  * for. */
 typedef void cert_observer(void *arg, struct cert *cert);
 
 /*
- * cert_new - a certificate; the caller calls cert_begin next
+ * cert_new - creates a certificate; cert_begin starts it
  *
- * Takes a reference of `config`; borrows `tools`, which outlive it. NULL with *err filled, class
- * local.
+ * Takes a reference of `config`. Borrows `tools`, which must outlive it. NULL with *err filled
+ * (class local). The caller ends it with cert_free.
  */
 struct cert *cert_new(struct cert_tools *tools, struct config *config,
                       const struct cert_config *section, cert_observer *observer, void *arg,
                       struct err *err);
 
-/* cert_begin - reads what is on disk, from the next iteration of the loop on. Called when all
- * certificates have been made: what the read allocates is freed soon and would leave holes between
- * them */
+/*
+ * cert_begin - starts to read the set from disk
+ *
+ * Call it when all certificates were created: temporary memory of the reads would otherwise
+ * fragment the heap between them.
+ */
 void cert_begin(struct cert *cert);
 
-/* cert_note_end - starts to note on disk that the process ends in order: cert_work_note_end */
+/* cert_note_end - starts to save that the process ends in order: cert_work_note_end */
 void cert_note_end(struct cert *cert);
 
-/* cert_abandon - the certificate is about to be forgotten for good: cert_work_abandon */
+/* cert_abandon - removes what no section needs any more, before cert_free: cert_work_abandon */
 void cert_abandon(struct cert *cert, const struct config *config);
 
-/* cert_free - ends both machines; what is published stays. NULL is fine */
+/* cert_free - ends both machines; published files stay. NULL is fine */
 void cert_free(struct cert *cert);
 
 /*
- * cert_adopt - goes on with a new configuration's section
+ * cert_adopt - continues with the section of a new configuration
  *
- * What is under way for a section that has changed is begun anew, in every state. Only while names
- * are being switched is that waited for: a moment on a disk that answers. What failed is tried
- * again at once, changed or not.
+ * If the section has changed, work under way is stopped and starts again, in every state. Only a
+ * switch of the visible names is awaited, which is short unless the disk hangs. Failed operations
+ * are retried at once, also if the section has not changed. Takes a reference of `config`.
  */
 void cert_adopt(struct cert *cert, struct config *config, const struct cert_config *section);
 
 /*
- * cert_recompute - the clock was set: computes again what is due
+ * cert_recompute - computes all times again after the clock was set
  *
- * A failure that the clock may be to blame for is tried again within seconds if it is `sooner`.
+ * `sooner`: retry failures that the wrong clock may have caused within seconds.
  */
 void cert_recompute(struct cert *cert, bool sooner);
 
-/* cert_ca_is_back - the CA answers again: what has ended, or is about to, is tried soon */
+/* cert_ca_is_back - the CA answers again: retries a certificate soon that has ended or is about
+ * to */
 void cert_ca_is_back(struct cert *cert);
 
 /*
- * cert_try_within - ends waits after failures within `most_ms`, jittered
+ * cert_try_within - shortens waits after failures to a random part of `most_ms`
  *
- * False if no try follows, since it waits for something else than another try.
+ * False if no retry follows, because the certificate waits for something else.
  */
 bool cert_try_within(struct cert *cert, uint64_t most_ms);
 
-/* cert_name - the section's name */
+/* cert_name - the section's name, borrowed */
 const char *cert_name(const struct cert *cert);
 
-/* cert_issuance_state - where issuance stands */
+/* cert_issuance_state - the state of issuance */
 enum issuance_state cert_issuance_state(const struct cert *cert);
 
-/* cert_published - what is published, as of now: `usable` is false for one that has ended */
+/* cert_published - the published generation; `usable` is false if it is not valid now */
 struct cert_published cert_published(const struct cert *cert);
 
-/* cert_rests - whether both machines wait: for a moment, or for another try */
+/* cert_rests - whether both machines wait, for a time or for a retry */
 bool cert_rests(const struct cert *cert);
 
 /*
  * cert_tried - whether its first try has ended
  *
- * Issuance came to rest, or it waits for a CA that has answered nobody a moment ago: one outage
- * counts as the try of all. No reload or proof is waited for: what is published is what counts.
+ * True when issuance has come to rest once, or waits for a CA that is away: one failed request then
+ * counts for all certificates. Does not wait for reloads and proofs.
  */
 bool cert_tried(const struct cert *cert);
 
-/* cert_failure - why it waits for another try, of the CA or else of its consumer; NULL if it does
- * not, or only waits for its consumer to be started */
+/*
+ * cert_failure - the failure after which it waits for a retry, of issuance, else of deployment
+ *
+ * NULL if it does not wait for a retry, or only waits for its consumer to be started. Borrowed.
+ */
 const struct err *cert_failure(const struct cert *cert);
 
 /*
- * cert_trouble - the failures since the last success, of the CA or else of its consumer
+ * cert_trouble - the failures since the last success, of issuance, else of deployment
  *
- * NULL if there were none, or if the certificate only waits for its consumer to be started. Unlike
- * cert_failure it stays while another try is under way. Belongs to the certificate.
+ * Unlike cert_failure, it also gives them during a retry. NULL if there are none, or if it only
+ * waits for its consumer to be started. Borrowed.
  */
 const struct trouble *cert_trouble(const struct cert *cert);
 
-/* What the door to the CA asks of a certificate and tells to it. */
+/* The callbacks of certificates for the CA watch. */
 extern const struct ca_watch_listener cert_news;
 
 #endif

@@ -23,15 +23,14 @@ static void log_cut_life(const struct cert_work *work, const struct issued *issu
     if (issued->issuers_end_s <= issued->end_s)
         event_emit(
             &(struct event){.kind = EVENT_ADVICE, .cert = work->cert->name},
-            "the new certificate is of use for %s in place of the %s that ttl asks for, since "
-            "its issuer %s ends at %s; give the CA an issuer that lives longer",
+            "the new certificate is valid for %s instead of the %s that ttl asks for, because its "
+            "issuer %s ends at %s; let the CA use an issuer that is valid for longer",
             given, asked, issued->first_to_end, end);
     else
-        event_emit(
-            &(struct event){.kind = EVENT_ADVICE, .cert = work->cert->name},
-            "the new certificate is of use for %s in place of the %s that ttl asks for; look "
-            "at max_ttl of the role and of the mount",
-            given, asked);
+        event_emit(&(struct event){.kind = EVENT_ADVICE, .cert = work->cert->name},
+                   "the new certificate is valid for %s instead of the %s that ttl asks for; check "
+                   "max_ttl of the role and of the mount",
+                   given, asked);
 }
 
 static void log_issuer_near_end(const struct cert_work *work, const struct issued *issued)
@@ -41,7 +40,7 @@ static void log_issuer_near_end(const struct cert_work *work, const struct issue
     write_end(issued->issuers_end_s, end, left);
     event_emit(&(struct event){.kind = EVENT_ADVICE, .cert = work->cert->name},
                "the issuer %s ends at %s, in %s, which is less than three lifetimes of the "
-               "certificate; give the CA an issuer that lives longer",
+               "certificate; let the CA use an issuer that is valid for longer",
                issued->first_to_end, end, left);
 }
 
@@ -53,11 +52,11 @@ static void log_other_path(const struct cert_work *work, const struct issued *is
     event_emit(
         &(struct event){.kind = EVENT_ADVICE, .cert = work->cert->name},
         "another path of the new certificate ends at %s, in %s: before the certificate does; "
-        "peers that trust the root of that path alone refuse it from then on",
+        "peers that trust only the root of that path refuse it from then on",
         end, left);
 }
 
-/* Whether it is another fact than the last time, which is noted as a digest; "" is none. */
+/* Whether the fact is new, compared with the digest in *last, which is updated; "": no fact. */
 static bool is_told_anew(uint32_t *last, const char *fact)
 {
     const char *const texts[] = {fact, NULL};
@@ -74,14 +73,15 @@ void cert_advice_ends(struct cert_work *work, const struct issued *issued)
     uint64_t given_s = issued->end_s > now_s ? issued->end_s - now_s : 0;
     uint64_t left_s = issued->issuers_end_s > now_s ? issued->issuers_end_s - now_s : 0;
     uint64_t life_s = asked_s > given_s ? asked_s : given_s;
-    /* If only our clock says so, the clock is wrong: clock-skew reports that. */
+    /* If only by our clock, the clock is wrong, which clock-skew reports. */
     bool is_cut = asked_s > 0 && renewal_life_is_cut(asked_s, given_s) &&
                   renewal_life_is_cut(asked_s, issued->end_s - issued->leaf.validity.not_before);
     bool issuer_cuts = is_cut && issued->issuers_end_s <= issued->end_s;
     char cut[128] = "", near[128] = "", other[32] = "";
 
-    /* By tenths of the life, and by lives: moments differ with each renewal. No tenth changes at a
-     * half or a quarter, which a role may well cut a life to. */
+    /* As tenths of the lifetime and as lifetimes, since exact times differ with each renewal. The
+     * tenths are rounded so that no limit lies at a half or a quarter, to which a role may cut
+     * lifetimes. */
     if (is_cut)
         snprintf(cut, sizeof cut, "%llu %s",
                  (unsigned long long)((given_s * 10 + asked_s * 3 / 10) / asked_s),

@@ -1,19 +1,18 @@
 /*
- * cert_advice - what of a new certificate is not as one would think
+ * cert_advice - warnings about a new certificate that is not as expected
  *
- * Told when it is another fact than with the certificate before.
+ * Emits an `advice` event only if the fact is not the same as for the previous certificate.
  */
 #ifndef LEAFD_CERT_CERT_ADVICE_H
 #define LEAFD_CERT_CERT_ADVICE_H
 
 #include "cert/cert_work.h"
 
-/* cert_advice_ends - its life was cut, its issuer ends soon, or another path does; noted in the
- * work
- */
+/* cert_advice_ends - warns of a cut lifetime, an issuer that ends soon, or a path that ends
+ * earlier */
 void cert_advice_ends(struct cert_work *work, const struct issued *issued);
 
-/* cert_advice_subject - its subject is not as asked; likewise */
+/* cert_advice_subject - warns if the subject is not as requested */
 void cert_advice_subject(struct cert_work *work, const struct issued *issued);
 
 #endif

@@ -13,12 +13,13 @@ enum {
     LOOK_DOUBLINGS = 8,
     LOOKS_TOLD = 3,
     LOOKS_TOGETHER_US = 250000,
-    LOOK_US_PER_CERT = 10000 /* those that are asked for all at once come no faster */
+    LOOK_US_PER_CERT =
+        10000 /* the mean interval of checks that are requested for all sets at once */
 };
 
 static void watch(struct cert_work *work);
 
-/* -- the generation before ------------------------------------------------------------------------
+/* -- the previous generation ----------------------------------------------------------------------
  */
 
 void cert_directory_remove_previous(struct cert_work *work)
@@ -58,10 +59,10 @@ void cert_directory_plan_removal(struct cert_work *work)
         sd_event_source_set_description(work->removal, "previous generation");
 }
 
-/* -- looks at the files ---------------------------------------------------------------------------
+/* -- checks of the files --------------------------------------------------------------------------
  */
 
-/* The wait, or somewhat more: those who are due so near to one another wake up once. */
+/* Rounds the wait up, so that checks that are due at nearly the same time cause one wake-up. */
 static uint64_t together_us(uint64_t wait_us)
 {
     uint64_t now_us = clock_boot_us();
@@ -69,8 +70,7 @@ static uint64_t together_us(uint64_t wait_us)
     return wait_us + LOOKS_TOGETHER_US - (now_us + wait_us) % LOOKS_TOGETHER_US;
 }
 
-/* Half as long to one and a half times as long: neither a fleet's looks nor those at ten thousand
- * sets come together. */
+/* Between half and one and a half of files_every, so that checks of many agents and sets spread. */
 static uint64_t regular_wait_us(const struct cert_work *work)
 {
     uint64_t every_us = work->config->agent.files_every_s * 1000000;
@@ -78,7 +78,7 @@ static uint64_t regular_wait_us(const struct cert_work *work)
     return together_us(every_us / 2 + random_share(every_us, random_draw()));
 }
 
-/* One change is seen to at once; those who go on changing things are looked at ever more rarely. */
+/* The first change is checked at once. The interval doubles while changes continue. */
 static uint64_t gap_us(const struct cert_look *look)
 {
     return (uint64_t)LOOK_GAP_US << (look->in_a_row < LOOK_DOUBLINGS ? look->in_a_row
@@ -97,7 +97,7 @@ static void plan_regular_look(struct cert_work *work)
         plan_look(work, regular_wait_us(work));
 }
 
-/* Something is not as it was, or may not be. */
+/* Plans a check because something has changed, or may have. */
 static void plan_look_for_cause(struct cert_work *work)
 {
     struct cert_look *look = &work->look;
@@ -110,7 +110,7 @@ static void plan_look_for_cause(struct cert_work *work)
         plan_look(work, from_us > now_us ? from_us - now_us : 0);
 }
 
-/* Notes what the look found, and when the next one is. */
+/* Stores the result of the check, and plans the next one. */
 static void end_look(struct cert_work *work, bool found)
 {
     struct cert_look *look = &work->look;
@@ -220,10 +220,10 @@ void cert_directory_look(struct cert_work *work)
         plan_look(work, wait_us);
 }
 
-/* -- the watch ------------------------------------------------------------------------------------
+/* -- watching the directory -----------------------------------------------------------------------
  */
 
-/* What leafd itself writes into the directory all the time. */
+/* Whether leafd itself often writes an entry with that name. */
 static bool is_our_doing(const struct cert_work *work, const char *name)
 {
     static const char *const names[] = {"..state", "..state.new", "..data_tmp", "..revoked.new"};
@@ -234,11 +234,11 @@ static bool is_our_doing(const struct cert_work *work, const char *name)
     return generation_is_name(name) && strcmp(name, work->published.generation) != 0;
 }
 
-/* A worker's: the directory is watched, or is not any more, and its mark read. */
+/* Runs on a worker: watches the directory and reads the mark. */
 struct watch_job {
-    struct set_claim *claim; /* shared; NULL: none */
+    struct set_claim *claim; /* a share; NULL: none */
     char generation[GENERATION_NAME_BYTES];
-    int descriptor, watch; /* of struct watches; -1 and 0: none */
+    int descriptor, watch; /* of struct watches; -1, 0: none */
     enum revocation revocation;
     char directory[];
 };
@@ -251,7 +251,7 @@ static void free_job(void *arg)
     free(job);
 }
 
-/* The mark is read behind: one that was left before told nobody. */
+/* The mark is read after the watch is set, so that no change is missed. */
 static bool run_watch(void *arg, struct err *err)
 {
     struct watch_job *job = arg;
@@ -297,13 +297,13 @@ static void on_directory_changed(void *arg, const char *name)
     }
     if (is_our_doing(work, name))
         return;
-    /* Not watched until the look: whoever goes on changing things wakes nobody. */
+    /* Stops watching until the check: an endless series of changes must not wake the process. */
     if (work->look.in_a_row >= LOOKS_TOLD)
         unwatch(work);
     plan_look_for_cause(work);
 }
 
-/* The directory may have been replaced by another one: then it is watched by another number. */
+/* If the directory was replaced, the watch has another number. */
 static void take_watch(struct cert_work *work, int number)
 {
     struct cert_look *look = &work->look;
@@ -334,7 +334,7 @@ static void on_watched(void *arg, const struct err *err)
         cert_work_tell_mark(work, revocation);
 }
 
-/* Has a worker watch the directory, if it is not watched, and read the mark. */
+/* Starts a job that watches the directory, if it is not watched, and reads the mark. */
 static void watch(struct cert_work *work)
 {
     const struct set_place place = cert_work_place(work);

@@ -1,13 +1,13 @@
 /*
- * cert_directory - what happens in a set's directory beside the machines
+ * cert_directory - housekeeping in a set's directory, beside the two machines
  *
- * The previous generation goes some seconds after the consumer took the new one: until then it may
- * have to be gone back to, readers between two opens need it a little longer, and those who watch a
- * file instead of its directory see the change only when it goes. A mark that `leafd revoke` leaves
- * is noticed at once, and so is a name that somebody removes or replaces: by inotify, with one
- * instance for all sets. Where there is none to be had, and for what it does not tell, the files
- * are held against what was written every few minutes. A look costs a few stat(2) on a worker;
- * files are read only if something about them has changed.
+ * The previous generation is removed some seconds after the consumer accepted the new one. Until
+ * then a rollback may need it, a reader may have opened only some of the files, and a program that
+ * watches a file instead of its directory sees the change when the file is removed. inotify reports
+ * at once a mark by `leafd revoke`, and names that were removed or replaced; one instance serves
+ * all sets. For everything else, and if inotify is not available, the files are checked every few
+ * minutes. A check is a few calls of stat(2) on a worker; it reads files only if their attributes
+ * have changed.
  */
 #ifndef LEAFD_CERT_CERT_DIRECTORY_H
 #define LEAFD_CERT_CERT_DIRECTORY_H
@@ -15,42 +15,41 @@
 #include "cert/cert_work.h"
 
 /*
- * cert_directory_note_previous - `replaced` was published until a moment ago
+ * cert_directory_note_previous - stores `replaced`, which was published until now, as
+ * work->previous
  *
- * It becomes work->previous, unless the consumer never took it while an older one, which it took,
- * is still there: then that one stays and `replaced` goes.
+ * If the consumer never accepted `replaced`, and accepted the older generation in work->previous,
+ * that one stays and `replaced` is removed.
  */
 void cert_directory_note_previous(struct cert_work *work, const char *replaced);
 
-/* cert_directory_plan_removal - removes work->previous when the section's keep_previous is over */
+/* cert_directory_plan_removal - removes work->previous after the section's keep_previous */
 void cert_directory_plan_removal(struct cert_work *work);
 
-/* cert_directory_remove_previous - removes it now, if there is one */
+/* cert_directory_remove_previous - removes work->previous now */
 void cert_directory_remove_previous(struct cert_work *work);
 
 /*
- * cert_directory_watch - watches the set's directory from now on, and looks at its files; for
- * daemons
+ * cert_directory_watch - starts to watch the directory and to check its files; for daemons
  *
- * Tells when the published generation is marked as revoked or withdrawn, and when it is not
- * as it was written. One change is seen to within a second; the more follow one another, the longer
- * the next look is put off.
+ * Calls work->found when the published generation is damaged, or marked as revoked. A first change
+ * is reported within a second; while changes continue, checks become less frequent.
  */
 void cert_directory_watch(struct cert_work *work);
 
 /*
- * cert_directory_expect_swap - what is published may be changing from now on, by who has the set
+ * cert_directory_expect_swap - the caller is about to change what is published
  *
- * A look under way is thrown away and begun again, and none begins before that has ended: it
- * would hold what is on disk against what was published before.
+ * A check under way is stopped and starts again later, and none starts before the change has ended:
+ * it would compare the new files with the old generation.
  */
 void cert_directory_expect_swap(struct cert_work *work);
 
 /*
- * cert_directory_look - looks at the files soon, before the next regular look
+ * cert_directory_look - checks the files soon, before the next regular check
  *
- * That of a single set is at once. Where there are many, whoever asks for one asks for all, and
- * they are spread over 10 ms for each set of the configuration.
+ * At once for a single set. If there are many sets, the caller asks for all of them, and the checks
+ * are spread over 10 ms for each set of the configuration.
  */
 void cert_directory_look(struct cert_work *work);
 

@@ -77,17 +77,15 @@ void cert_job_free(void *arg)
     free(job);
 }
 
-/* A note of a hold that ended since may be left on disk: what is published began before it. */
+/* A note of a hold that has ended may still be on disk; then the published certificate is newer. */
 static bool follows_published(const struct cert_job *job, const struct installed *held)
 {
     return job->installed.health == INSTALLED_NOTHING ||
            held->record.leaf.validity.not_before > job->installed.record.leaf.validity.not_before;
 }
 
-/*
- * What was held when the last look ended, as far as it is still worth waiting for: whole, what the
- * section wants, and not at its end. Anything else is swept.
- */
+/* Reads the held generation, if it is intact, as the section asks, and not about to end. The sweep
+ * removes any other one. */
 static void read_held(struct cert_job *job, const char *current)
 {
     CLEANUP(installed_free) struct installed installed = {0};
@@ -109,14 +107,14 @@ static void read_held(struct cert_job *job, const char *current)
         cert_draft_free(draft);
         return;
     }
-    /* The key is on disk; nothing here needs it any more. */
+    /* The key is on disk, and not needed here. */
     secret_wipe(&draft->issued.key_pem);
     memcpy(draft->generation, job->held, sizeof draft->generation);
     job->draft = draft;
     job->is_unannounced = !trust_bundle_has(job->set_fd, job->cert, &draft->issued);
 }
 
-/* What can be seen of a directory that is not ours to work in. */
+/* Reads a directory that this process may not work in. */
 static void see(struct cert_job *job, const struct err *why)
 {
     CLEANUP(close_fd) int set_fd = -1;
@@ -140,7 +138,7 @@ static bool open_set(struct cert_job *job, struct err *err)
 
     if (job->claim != NULL && set_claim_open_judged(job->claim, path, &job->set_fd, err))
         return true;
-    /* What was moved or mounted over since is claimed anew. */
+    /* If the directory was moved or mounted over, it is claimed again. */
     if (job->claim != NULL && err->errnum == ESTALE)
         job->claim = set_claim_drop(job->claim);
     if (job->claim == NULL &&
@@ -150,7 +148,7 @@ static bool open_set(struct cert_job *job, struct err *err)
     return false;
 }
 
-/* Without ..data nothing is published, though what was so may be whole: it is published again. */
+/* If ..data is missing, an intact generation that was published before is published again. */
 static bool publish_again(struct cert_job *job, char current[static GENERATION_NAME_BYTES],
                           struct err *err)
 {
@@ -179,7 +177,7 @@ static bool mend_names(struct cert_job *job, struct err *err)
     return mended;
 }
 
-/* What was put here while others could write the directory is told, and tells nothing. */
+/* Removes files that other users made while they could write the directory. */
 static void clear_foreign(struct cert_job *job)
 {
     struct err what;
@@ -189,7 +187,7 @@ static void clear_foreign(struct cert_job *job)
         snprintf(job->damage, sizeof job->damage, "%.255s", what.text);
 }
 
-/* How the files look is noted first: whoever changes them from now on changes that as well. */
+/* The attributes are read before the files, so that a later change is noticed. */
 static void read_installed(struct cert_job *job, const char *current)
 {
     struct err err;
@@ -205,7 +203,7 @@ static void read_installed(struct cert_job *job, const char *current)
         job->print[0] = '\0';
 }
 
-/* What was not whole, or has changed meanwhile, is to be read by the next look. */
+/* If the set is not intact, or has changed meanwhile, the next check must read the files. */
 static void judge_print(struct cert_job *job, const char *current)
 {
     char print[DIGEST_HEX_BYTES];
@@ -232,22 +230,23 @@ static bool read_disk(struct cert_job *job, struct err *err)
     cert_state_hide(job->set_fd);
     if (!publish_again(job, current, err))
         return false;
-    /* What the consumer took last is what may have to be gone back to. */
+    /* The generation that the consumer accepted last may be needed for a rollback. */
     if (job->previous[0] == '\0' && strcmp(job->state.consumer.accepted, current) != 0)
         memcpy(job->previous, job->state.consumer.accepted, sizeof job->previous);
     read_installed(job, current);
     read_held(job, current);
-    /* What was not found for want of memory may be there, and is not to be swept away. */
+    /* If memory ran out, files may exist that were not seen; they must not be removed. */
     if (err_shortage(err))
         return false;
-    /* Nor is anything while it cannot be told what is published. */
+    /* Nor if it is not known which generation is published. */
     if (current[0] != '\0' || !publish_may_be(job->set_fd, ""))
         generation_sweep(job->set_fd, current, job->previous,
                          job->draft == NULL ? "" : job->draft->generation);
     job->revocation = revoked_mark_read(job->set_fd, current);
     if (err_shortage(err))
         return false;
-    /* What could never be linked to is not asked for; what is published goes on without links. */
+    /* A new certificate is not requested if its links cannot be made. A published set stays without
+     * them. */
     if (current[0] == '\0')
         return publish_check_links(job->cert, err);
     if (job->installed.health != INSTALLED_WHOLE)
@@ -291,7 +290,7 @@ static bool look(struct cert_job *job, struct err *err)
     if (strcmp(print, job->print) == 0)
         return true;
     find_damage(job);
-    /* What changed while it was looked at may have been whole for a moment only. */
+    /* A file that changed during the check may have been intact only for a moment. */
     if (!installed_print(job->set_fd, job->cert, job->published, job->print, err))
         return false;
     if (job->damage[0] != '\0' || strcmp(print, job->print) != 0)
@@ -299,7 +298,7 @@ static bool look(struct cert_job *job, struct err *err)
     return !err_shortage(err);
 }
 
-/* The published key, for a section whose key never rotates; no key there is no failure. */
+/* Reads the published key for key_rotation = never. It is no failure if there is none. */
 static bool take_published_key(struct cert_job *job, struct err *err)
 {
     CLEANUP(installed_free) struct installed installed = {0};
@@ -313,7 +312,7 @@ static bool take_published_key(struct cert_job *job, struct err *err)
         return true;
     if (!record_is_of(&installed.record, job->cert)) {
         snprintf(job->damage, sizeof job->damage,
-                 "the one in place was made for [cert %.60s], and a key goes to no other section",
+                 "the published one was made for [cert %.60s], and no other section gets its key",
                  installed.record.cert);
         return true;
     }
@@ -344,7 +343,7 @@ static bool make_key(struct cert_job *job, struct err *err)
     return csr_build(draft->key, &request->names, &draft->csr, err);
 }
 
-/* The key that came with the reply, where the CA makes it. */
+/* Reads the key in the reply, if the CA makes the key. */
 static bool take_sent_key(struct cert_draft *draft, struct err *err)
 {
     const char *pem = draft->reply.private_key;
@@ -389,8 +388,7 @@ static bool vet_signed(struct cert_job *job, struct err *err)
     return !err_shortage(err);
 }
 
-/* Its CA is to be trusted before it is shown. One that cannot be read any more announces nothing.
- */
+/* Adds the CA of the held generation to the trust bundle. An unreadable one is ignored. */
 static bool announce_held(struct cert_job *job, struct issued *issued, struct err *err)
 {
     CLEANUP(installed_free) struct installed held = {0};
@@ -436,7 +434,7 @@ static bool read_list(struct cert_job *job, struct err *err)
     return read;
 }
 
-/* Into the draft, of a certificate that is staged anew with its key. */
+/* Reads the published key into the draft, to stage the same certificate again. */
 static bool read_published_key(struct cert_job *job, struct err *err)
 {
     CLEANUP(installed_free) struct installed installed = {0};
@@ -465,12 +463,12 @@ static bool stage(struct cert_job *job, struct err *err)
         return false;
     staged =
         generation_stage(job->set_fd, job->cert, &job->draft->issued, job->draft->generation, err);
-    /* The key is on disk now, or made anew by the next try; nothing here needs it any more. */
+    /* The key is on disk now, or the next try makes another. */
     secret_wipe(&job->draft->issued.key_pem);
     return staged;
 }
 
-/* The same certificate in other files is as revoked as it was; any other is not. */
+/* The mark moves with the certificate to its new generation; another certificate has none. */
 static void keep_mark(struct cert_job *job)
 {
     const struct cert_draft *draft = job->draft;
@@ -493,7 +491,7 @@ static bool publish(struct cert_job *job, struct err *err)
         return false;
     keep_mark(job);
     publish_links(job->cert, &job->link_failure);
-    /* So that the look that our own renames bring about has nothing to read. */
+    /* Then the check that our own renames cause need not read the files. */
     if (!installed_print(job->set_fd, job->cert, job->draft->generation, job->print, &why))
         job->print[0] = '\0';
     return true;
@@ -539,7 +537,7 @@ static bool roll_back(struct cert_job *job, struct err *err)
         return false;
     installed_read_generation(job->set_fd, job->rollback_to, job->cert, target);
     if (target->health != INSTALLED_WHOLE)
-        return err_set(err, ERR_LOCAL, "the other generation is not whole: %s", target->why);
+        return err_set(err, ERR_LOCAL, "the other generation is not intact: %s", target->why);
     if (target->record.end_s <= clock_now_s())
         return err_set(err, ERR_LOCAL, "the other generation has expired");
     if (revoked_mark_read(job->set_fd, job->rollback_to) != REVOCATION_NONE)
@@ -561,10 +559,11 @@ static bool save(struct cert_job *job, struct err *err)
     return open_claimed(job, err) && cert_state_write(job->set_fd, &job->state, err);
 }
 
-/* -- what a worker runs ---------------------------------------------------------------------------
+/* -- the functions that workers run ---------------------------------------------------------------
  */
 
-/* Many jobs may wait for the loop, and whoever drops a claim last may wait for the disk. */
+/* On the worker: a job may wait for the loop, and the last drop of a claim may wait for the
+ * disk. */
 static bool leave_set(struct cert_job *job, bool done)
 {
     close_fd(&job->set_fd);
@@ -572,7 +571,7 @@ static bool leave_set(struct cert_job *job, bool done)
     return done;
 }
 
-/* The claim is for whoever asked. */
+/* The caller takes the claim. */
 bool job_read_disk(void *arg, struct err *err)
 {
     struct cert_job *job = arg;

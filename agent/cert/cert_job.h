@@ -1,10 +1,10 @@
 /*
- * cert_job - the work on one certificate that would stall the loop, to be run by a worker
+ * cert_job - the work on one certificate that would block the event loop; it runs on workers
  *
- * Disk, keys and signatures. A job takes along all it touches: its own reference of the
- * configuration, its own share of the claim on the set, the draft. It opens the directory when it
- * runs, so that a set at rest takes no descriptor. Whoever started it
- * gets the draft back when it has ended; if nobody waits any more, the job frees it.
+ * It is disk access, keys and signatures. A job owns all that it uses: a reference of the
+ * configuration, a share of the claim on the set, and the draft. It opens the set's directory when
+ * it runs, so that a set at rest takes no descriptor. When the job has ended, its owner takes the
+ * draft back; if its slot was dropped, the job frees it.
  */
 #ifndef LEAFD_CERT_CERT_JOB_H
 #define LEAFD_CERT_CERT_JOB_H
@@ -19,121 +19,125 @@
 #include "install/set_claim.h"
 #include "pki/served.h"
 
-/* A certificate in the making: from the key to the staged generation. */
+/* A certificate in the making, from the key to the staged generation. */
 struct cert_draft {
     EVP_PKEY *key;
     struct bytes csr;
     struct ca_signed reply;
     struct issued issued;
-    char generation[GENERATION_NAME_BYTES]; /* staged; "" before */
-    bool key_is_published;     /* and read by job_stage, so that no key waits in memory */
-    bool is_of_unknown_issuer; /* peers may not trust it yet */
+    char generation[GENERATION_NAME_BYTES]; /* "" before it is staged */
+    bool key_is_published; /* job_stage reads the key from disk, so that it need not stay in memory
+                            */
+    bool is_of_unknown_issuer; /* peers may not trust its CA yet */
 };
 
 struct cert_job {
     struct config *config;
     const struct cert_config *cert;
-    struct set_claim *claim;  /* of the set; NULL until job_read_disk has it */
-    int set_fd;               /* the set's directory, open while the job runs; -1 before */
-    struct cert_draft *draft; /* NULL where the job needs none */
+    struct set_claim *claim;  /* NULL until job_read_disk has claimed the set */
+    int set_fd;               /* the set's directory, while the job runs; else -1 */
+    struct cert_draft *draft; /* NULL if the job needs none */
 
-    struct installed installed; /* of job_read_disk */
-    struct cert_state state;    /* of job_read_disk; for job_save */
-    enum revocation revocation; /* of job_read_disk, job_look and job_publish: what the mark says of
-                                   what is published */
-    char held[GENERATION_NAME_BYTES]; /* for job_read_disk: the generation that is held, where that
-                                         is known better than from the disk, and for job_recover
-                                         if it waits for others to trust its CA; "" it is not */
-    char published[GENERATION_NAME_BYTES]; /* for job_read_disk and job_look: what is known to be
-                                              published; "" not known */
-    char print[DIGEST_HEX_BYTES]; /* for and of job_look, of job_read_disk and job_publish: how the
-                                     files look when they are whole; "" not known */
-    char damage[256]; /* of job_look, and names and what others left for job_read_disk: not as left;
-                         of job_make_key: why the published key is not used again; "" nothing */
-    bool found_foreign; /* by job_read_disk: damage tells what others left */
-    bool is_kept;       /* of job_read_disk: it failed since another agent works there */
-    bool is_seen;       /* of job_read_disk: it failed, but `installed` and `state` tell what can be
-                           seen of the directory */
-    bool is_exposed;    /* by job_look: the key may be read by others */
-    bool rehearse;      /* for job_make_key: try the disk before the CA is asked */
-    bool keep_key;      /* for job_make_key: use the published key again */
-    char current_serial[SERIAL_TEXT_BYTES]; /* for job_vet and job_publish: what is published;
-                                               "" for none */
-    struct ca_cache *cache;                 /* for job_vet; outlives the workers */
-    char previous[GENERATION_NAME_BYTES];   /* of job_publish and job_roll_back: what was published
-                                               before; of job_read_disk: what is kept besides */
-    struct identity identity;               /* of job_read_identity */
-    bool guards_peers;   /* for job_vet: an issuer that peers may not trust yet is told */
-    bool is_unannounced; /* of job_read_disk: what is held hangs on a CA that the published set does
-                            not tell others to trust */
-    struct crl_shared *list;        /* for job_read_list: a share of a revocation list */
-    char serial[SERIAL_TEXT_BYTES]; /* for job_read_list; "" when it is not revoked, afterwards */
-    char rollback_to[GENERATION_NAME_BYTES]; /* for job_roll_back */
-    char removed[GENERATION_NAME_BYTES];     /* for job_remove */
-    struct err
-        link_failure; /* of job_read_disk and job_publish: why a link elsewhere is not made */
+    struct installed installed; /* result of job_read_disk */
+    struct cert_state state;    /* result of job_read_disk; input of job_save */
+    enum revocation revocation; /* result of job_read_disk, job_look and job_publish: the mark of
+                                   the published generation */
+    char held[GENERATION_NAME_BYTES]; /* input of job_read_disk: the held generation, if it is known
+                                         in memory; of job_recover: one that is held until peers
+                                         trust its CA; "": none */
+    char published[GENERATION_NAME_BYTES]; /* input of job_read_disk and job_look: the published
+                                              generation, if it is known */
+    char
+        print[DIGEST_HEX_BYTES]; /* input and result of job_look, result of job_read_disk and
+                                    job_publish: installed_print of the intact set; "": not known */
+    char damage[256];   /* result of job_look and job_read_disk: what was changed by others; of
+                           job_make_key: why the published key is not used; "": nothing */
+    bool found_foreign; /* result of job_read_disk: `damage` names files of other users */
+    bool is_kept;       /* result of job_read_disk: it failed because another agent has the set */
+    bool is_seen; /* result of job_read_disk: it failed, but `installed` and `state` are what can be
+                     read */
+    bool is_exposed;                        /* result of job_look: other users may read the key */
+    bool rehearse;                          /* input of job_make_key: test the disk first */
+    bool keep_key;                          /* input of job_make_key: use the published key */
+    char current_serial[SERIAL_TEXT_BYTES]; /* input of job_vet and job_publish: serial number of
+                                               the published leaf; "": none */
+    struct ca_cache *cache;                 /* input of job_vet; outlives the workers */
+    char previous[GENERATION_NAME_BYTES]; /* result of job_publish and job_roll_back: the generation
+                                             that was published before; of job_read_disk: the one
+                                             that is kept for a rollback */
+    struct identity identity;             /* result of job_read_identity */
+    bool guards_peers;   /* input of job_vet: check whether peers trust the issuer */
+    bool is_unannounced; /* result of job_read_disk: the published trust bundle lacks the CA of the
+                            held generation */
+    struct crl_shared *list;        /* input of job_read_list: a share of a CRL */
+    char serial[SERIAL_TEXT_BYTES]; /* input of job_read_list; result: "" if the number is not on
+                                       the list */
+    char rollback_to[GENERATION_NAME_BYTES]; /* input of job_roll_back */
+    char removed[GENERATION_NAME_BYTES];     /* input of job_remove */
+    struct err link_failure; /* result of job_read_disk and job_publish: why a link was not made */
 };
 
 /* cert_draft_new - an empty draft; NULL if memory ran out */
 struct cert_draft *cert_draft_new(void);
 
-/* cert_draft_free - wipes a draft; NULL is fine */
+/* cert_draft_free - wipes and frees a draft; NULL is fine */
 void cert_draft_free(struct cert_draft *draft);
 
 /*
- * cert_job_new - a job for this certificate; takes the draft, also when it fails
+ * cert_job_new - creates a job for this certificate
  *
- * Shares the claim; NULL is none. NULL with *err filled, class local.
+ * Takes the draft, also on failure. Takes a share of the claim, which may be NULL, and a reference
+ * of the configuration. NULL with *err filled (class local).
  */
 struct cert_job *cert_job_new(struct config *config, const struct cert_config *cert,
                               struct set_claim *claim, struct cert_draft *draft, struct err *err);
 
-/* cert_job_free - a worker_free */
+/* cert_job_free - frees a job; a worker_free */
 void cert_job_free(void *arg);
 
-/* What a worker runs; each takes a struct cert_job. Failures have the class of the room they are
- * of. */
+/* The functions for workers; each takes a struct cert_job. They fail with the class of the module
+ * that fails. */
 
-/* job_read_disk - opens and locks the directory, sweeps, heals the links, reads what is published
- * and, into a draft, what is held and still as the section wants it */
+/* job_read_disk - claims the set, removes leftovers, repairs names and links, and reads the
+ * published generation; a held one that is still useful goes to the draft */
 worker_run job_read_disk;
 
-/* job_look - holds what is published against what was written: by how it looks, and by content only
- * if that has changed; changes nothing */
+/* job_look - checks the published set; reads files only if their attributes have changed; changes
+ * nothing */
 worker_run job_look;
 
-/* job_make_key - the key, new or the published one, and the CSR; nothing where the CA makes the key
- */
+/* job_make_key - makes the key, or reads the published one, and builds the CSR; nothing if the CA
+ * makes the key */
 worker_run job_make_key;
 
-/* job_vet - holds the CA's reply against the request and makes the issued set of it */
+/* job_vet - checks the CA's reply and makes the issued set from it */
 worker_run job_vet;
 
-/* job_recover - the issued set again from what is published, to stage it with other files, and with
- * the CA of what is held in its trust bundle */
+/* job_recover - makes the issued set from the published files, with the CA of a held generation in
+ * its trust bundle */
 worker_run job_recover;
 
-/* job_stage - writes the generation */
+/* job_stage - writes the draft's generation */
 worker_run job_stage;
 
-/* job_publish - switches the visible names to the staged generation */
+/* job_publish - publishes the draft's generation */
 worker_run job_publish;
 
-/* job_read_record - reads the record of what is published, for the proof */
+/* job_read_record - reads the record of the published generation, for a proof */
 worker_run job_read_record;
 
-/* job_read_identity - reads what a client shows: certificate, chain and, where the usage permits
- * clientAuth, the key */
+/* job_read_identity - reads the certificate, the chain and, if the leaf permits clientAuth, the
+ * key */
 worker_run job_read_identity;
 
-/* job_roll_back - makes an earlier generation the published one again, if it is whole and valid */
+/* job_roll_back - publishes an earlier generation again, if it is intact, valid and not revoked */
 worker_run job_roll_back;
 
-/* job_remove - removes a generation with its files, unless it may be the published one */
+/* job_remove - removes a generation, unless it may be the published one */
 worker_run job_remove;
 
-/* job_read_list - whether a serial number is on a revocation list that the issuer of the published
- * certificate has signed */
+/* job_read_list - whether a serial number is on a CRL that the issuer of the published certificate
+ * has signed */
 worker_run job_read_list;
 
 /* job_save - writes the state */

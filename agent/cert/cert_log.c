@@ -44,10 +44,10 @@ static void log_published(const struct cert_work *work, enum event_kind kind, co
                end, due_in);
 }
 
-/* -- the end of what is published -----------------------------------------------------------------
+/* -- the end of the published certificate ---------------------------------------------------------
  */
 
-/* When the life began that the certificate has for us: some CAs set notBefore back. */
+/* The start of the useful lifetime: some CAs backdate notBefore. */
 static uint64_t start_s(const struct cert_work *work)
 {
     const struct cert_published *published = &work->published;
@@ -63,14 +63,14 @@ static uint64_t life_s(const struct cert_work *work)
     return end > start ? end - start : 0;
 }
 
-/* Somebody revoked it on purpose, and wants no other. */
+/* Whether it was revoked and must not be replaced. */
 static bool is_withdrawn(const struct cert_work *work)
 {
     return work->heeded.revocation == REVOCATION_FINAL &&
            strcmp(work->heeded.generation, work->published.generation) == 0;
 }
 
-/* `failed` says no more of this; its class is told as well. */
+/* Notes that the end was reported with the failure's class, so that `failed` does not repeat it. */
 static void note_told_end(struct cert_work *work, enum urgency urgency)
 {
     struct told_failure *told = &work->told.issuing;
@@ -116,8 +116,8 @@ static void on_end(void *arg, bool reached)
     tell_end(arg);
 }
 
-/* Tells what is reached, and sees to it that what follows is told when it is. What was so before
- * the set was seen for the first time is left to what comes of the first try. */
+/* Emits `expiring` and `expired` when they are reached, and sets the timer for the next one. If
+ * that time had passed before the set was first seen, only a failed try reports it. */
 static void tell_end(struct cert_work *work)
 {
     const struct cert_published *published = &work->published;
@@ -147,7 +147,7 @@ static void tell_end(struct cert_work *work)
                    0);
 }
 
-/* Another certificate, or the same one anew: what is told of failures begins anew, too. */
+/* After a publication failures are reported from the beginning again. */
 static void begin_anew(struct cert_work *work)
 {
     work->told.issuing = work->told.consumer = (struct told_failure){0};
@@ -187,7 +187,7 @@ void cert_log_published(struct cert_work *work)
     log_published(work, EVENT_PUBLISHED, "published");
 }
 
-/* Whether it is another text than the last time, which is noted. */
+/* Whether the text is not the same as the last time; stores it. */
 static bool is_other(uint32_t *told, const char *text)
 {
     uint32_t now = urgency_reason(text);
@@ -224,8 +224,8 @@ void cert_log_held(const struct cert_work *work)
     event_emit(&(struct event){.kind = EVENT_HELD,
                                .cert = work->cert->name,
                                .not_before_s = work->draft->issued.leaf.validity.not_before},
-               "the new certificate begins at %s, in %s; what is published stays until then; is "
-               "this machine's clock behind?",
+               "the new certificate is valid from %s, in %s; the published one stays until then; "
+               "check whether this machine's clock is behind",
                begin, wait);
 }
 
@@ -242,7 +242,7 @@ void cert_log_reloaded(struct cert_work *work)
                "told the consumer to load serial %s", work->published.serial);
 }
 
-/* How long the published set lasts still; "" if it does not. */
+/* The remaining lifetime of the published set; "" if it has ended. */
 static void write_left(const struct cert_work *work, char to[static DURATION_TEXT_BYTES])
 {
     uint64_t now_s = clock_now_s();
@@ -252,7 +252,7 @@ static void write_left(const struct cert_work *work, char to[static DURATION_TEX
         duration_text(work->published.end_s - now_s, to);
 }
 
-/* Tenths of a second matter in a short wait only. */
+/* Tenths of a second for short waits only. */
 static void wait_text(uint64_t wait_ms, char to[static DURATION_TEXT_BYTES])
 {
     if (wait_ms < 60000)
@@ -278,11 +278,11 @@ static void log_failure(const struct cert_work *work, enum event_kind kind, enum
                                .failure = err->kind,
                                .next_try_ms = EVENT_NUMBER(wait_ms)},
                "%s (%s); next try in %s; %s",
-               err->told ? "there is no token to ask with, the login failed" : err->text,
+               err->told ? "there is no token, because the login failed" : err->text,
                err_kind_name(err->kind), wait, outlook);
 }
 
-/* What an event of all certificates tells: that nobody gets an answer, or that the login failed. */
+/* Whether an event of the agent as a whole reports this: an outage, or a failed login. */
 static bool is_told_elsewhere(struct cert_work *work, const struct err *err)
 {
     struct outage *outage = &work->tools->outage;
@@ -322,7 +322,7 @@ void cert_log_away(struct cert_tools *tools, const struct err *err)
     tools->outage.number++;
     tools->outage.waiting = 0;
     event_emit(&(struct event){.kind = EVENT_CA_AWAY, .failure = err->kind, .reason = err->text},
-               "the CA gives no certificates now: %s; what is due waits, what is published stays",
+               "the CA issues no certificates at present: %s; renewals wait, published files stay",
                err->text);
 }
 
@@ -351,14 +351,14 @@ void cert_log_waits(struct cert_work *work, const struct err *err, uint64_t wait
                                .cert = work->cert->name,
                                .failure = err->kind,
                                .next_try_ms = EVENT_NUMBER(wait_ms)},
-               "goes on waiting after the restart, for %s; what failed %s ago was: %s", wait, ago,
+               "continues to wait after the restart, for %s; the failure %s ago was: %s", wait, ago,
                err->text);
 }
 
 /* -- deployment -----------------------------------------------------------------------------------
  */
 
-/* What the consumer was seen to serve, when that has changed. */
+/* Emits what the consumer was seen to serve, if that has changed. */
 static void tell_served(struct cert_work *work)
 {
     const struct served_state *served = &work->state.consumer.served;
@@ -375,7 +375,7 @@ static void tell_served(struct cert_work *work)
                served->foreign ? "; this set never held it" : "");
 }
 
-/* Whether nobody shows a certificate: nothing is served that could run out. */
+/* Whether the consumer serves no certificate, so that none can expire there. */
 static bool nothing_is_served(const struct cert_work *work)
 {
     return work->cert->prove.method != PROVE_NONE &&
@@ -383,7 +383,7 @@ static bool nothing_is_served(const struct cert_work *work)
            (work->state.consumer.missing || work->seen.finding == PROVE_NO_TLS);
 }
 
-/* How long the consumer can do its work with what it serves; 0 if nobody knows. */
+/* The remaining lifetime of what the consumer serves; 0: not known. */
 static uint64_t served_left_s(const struct cert_work *work, uint64_t now_s)
 {
     const struct served_state *served = &work->state.consumer.served;
@@ -405,10 +405,11 @@ static void write_served(const struct cert_work *work, char outlook[static OUTLO
         snprintf(outlook, OUTLOOK_BYTES, "the consumer has the new certificate, which %s%s",
                  left[0] == '\0' ? "has ended" : "ends in ", left);
     else if (outlook[0] == '\0')
-        snprintf(outlook, OUTLOOK_BYTES,
-                 "which certificate the consumer serves was not seen; the new files, which %s%s, "
-                 "are in place",
-                 left[0] == '\0' ? "have ended" : "end in ", left);
+        snprintf(
+            outlook, OUTLOOK_BYTES,
+            "it was not seen which certificate the consumer serves; the new files, which %s%s, "
+            "are in place",
+            left[0] == '\0' ? "have ended" : "end in ", left);
 }
 
 static void log_awaited(struct cert_work *work, const struct err *err)
@@ -418,7 +419,7 @@ static void log_awaited(struct cert_work *work, const struct err *err)
     event_emit(&(struct event){.kind = EVENT_AWAITED,
                                .level = is_news ? 0 : LOG_LEVEL_DEBUG,
                                .cert = work->cert->name},
-               "the consumer is not there yet (%s); it is told when it is", err->text);
+               "the consumer is not there yet (%s); it is reloaded when it is", err->text);
 }
 
 void cert_log_consumer_failed(struct cert_work *work, const struct err *err, uint64_t wait_ms)
@@ -450,7 +451,7 @@ void cert_log_link_failed(const struct cert_work *work, const struct err *err)
 {
     if (err->kind != ERR_NONE)
         event_emit(&(struct event){.kind = EVENT_LINK_FAILED, .cert = work->cert->name},
-                   "a link to the set is missing, all else goes on: %s", err->text);
+                   "a link to the set could not be made, everything else continues: %s", err->text);
 }
 
 void cert_log_proven(struct cert_work *work)
@@ -491,14 +492,14 @@ void cert_log_rolled_back(struct cert_work *work, const struct err *err)
                                .serial = work->published.serial,
                                .end_s = work->published.end_s},
                "the consumer refuses the new certificate (%s); serial %s is in place again, valid "
-               "for %s; a new one is asked for later",
+               "for %s; a new one is requested later",
                err->text, work->published.serial, left);
 }
 
 void cert_log_rollback_failed(const struct cert_work *work, const struct err *err)
 {
     event_emit(&(struct event){.kind = EVENT_ROLLBACK_FAILED, .cert = work->cert->name},
-               "going back to the previous certificate is of no use, the new one stays: %s",
+               "the rollback to the previous certificate did not help, the new one stays: %s",
                err->text);
 }
 
@@ -579,6 +580,6 @@ void cert_log_leased(const struct cert_work *work)
 void cert_log_bug(const struct cert_work *work, const char *machine, int state, int event)
 {
     event_emit(&(struct event){.kind = EVENT_BUG, .cert = work->cert->name},
-               "%s has no use for event %d in state %d; it is ignored; please report this", machine,
-               event, state);
+               "%s does not expect event %d in state %d and ignores it; please report this",
+               machine, event, state);
 }

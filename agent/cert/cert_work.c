@@ -39,8 +39,8 @@ void cert_work_note_end(struct cert_work *work)
     cert_work_save(work);
 }
 
-/* What the next process must know reaches the disk before the directory is let go of: its jobs are
- * done in order. */
+/* Makes sure that the state is saved before the claim is given up: the jobs of a directory run in
+ * order. */
 static void finish_saving(struct cert_work *work)
 {
     bool again = work->save_again;
@@ -57,8 +57,7 @@ static void free_draft(struct cert_work *work)
     work->draft = NULL;
 }
 
-/* What goes on beside the machines belongs to the directory; the next read of one begins it anew.
- */
+/* Ends what runs in the directory beside the machines; the next read starts it again. */
 static void leave_directory(struct cert_work *work)
 {
     const struct set_place place = cert_work_place(work);
@@ -101,7 +100,7 @@ void cert_work_abandon(struct cert_work *work, const struct config *config)
 {
     const struct set_place place = cert_work_place(work);
 
-    /* Behind what a worker is doing, which may be the publication itself. */
+    /* The job runs after those that are under way, such as a publication. */
     if (!config_uses_directory(config, work->cert->directory))
         set_leave_only(&place, work->claim);
 }
@@ -124,7 +123,7 @@ bool cert_work_adopt(struct cert_work *work, struct config *config, const struct
         cert_state_free(&work->state);
         work->read_once = false;
     }
-    /* Whoever changes the configuration wants to see what comes of it. */
+    /* After a change the operator wants to see failures again. */
     work->told.issuing = work->told.consumer = (struct told_failure){0};
     config_ref(config);
     config_unref(work->config);
@@ -132,7 +131,7 @@ bool cert_work_adopt(struct cert_work *work, struct config *config, const struct
     work->cert = cert;
     if (!ca_join(work->tools->ca, cert, work, &work->interest, &err))
         event_emit(&(struct event){.kind = EVENT_ADVICE, .cert = cert->name},
-                   "it hears of no change of the CA before a restart: %s", err.text);
+                   "it does not learn of changes at the CA before a restart: %s", err.text);
     return moved;
 }
 
@@ -161,7 +160,7 @@ void cert_work_drop_draft(struct cert_work *work)
         work->state.held[0] = '\0';
         work->state.ca.held_until_s = 0;
     }
-    /* What was staged and never came into place, vetoed or not renamed, holds a key. */
+    /* A staged generation that was not published holds a key. */
     if (work->draft != NULL && strcmp(work->draft->generation, work->published.generation) != 0)
         cert_work_remove(work, work->draft->generation);
     free_draft(work);
@@ -181,7 +180,7 @@ static void on_saved(void *arg, const struct err *err)
 {
     struct cert_work *work = arg;
 
-    /* The error lives in the slot. */
+    /* The slot owns the error. */
     if (err->kind != ERR_NONE)
         log_detail(work->cert->name, "cannot keep the state: %s", err->text);
     work->saving = slot_drop(work->saving);
@@ -284,7 +283,7 @@ bool cert_work_knows_issuer(const struct cert_work *work, const char *key)
     return false;
 }
 
-/* The latest stands first; the oldest is forgotten. */
+/* The latest comes first; the oldest is dropped. */
 void cert_work_remember_issuer(struct cert_work *work, const char *key)
 {
     struct ca_state *ca = &work->state.ca;
@@ -338,7 +337,7 @@ bool cert_work_begins_later(const struct cert_work *work)
     return work->published.usable && clock_now_s() < work->published.validity.not_before;
 }
 
-/* How urgent the next try is, as the age of the certificate has it. */
+/* The inputs of the backoff that depend on the certificate's age. */
 static struct backoff_state urgency(const struct cert_work *work, uint64_t now_s)
 {
     const struct cert_published *published = &work->published;
@@ -377,7 +376,7 @@ uint64_t cert_work_shorter_wait_ms(const struct cert_work *work)
     return most_ms / 2 + random_share(most_ms / 2, random_draw());
 }
 
-/* The consumer has no more time than the certificate that it serves. */
+/* The consumer's time is limited by the certificate that it serves. */
 static void heed_served(const struct cert_work *work, struct backoff_state *backoff, uint64_t now_s)
 {
     const struct served_state *served = &work->state.consumer.served;
@@ -387,7 +386,7 @@ static void heed_served(const struct cert_work *work, struct backoff_state *back
         backoff->remaining_s = left_s;
 }
 
-/* The wait after a failure, as the age of the certificate and the class have it. */
+/* The wait after a failure, from the class and the certificate's age. */
 static uint64_t wait_after(const struct cert_work *work, const struct err *err, enum err_kind pace,
                            unsigned failures, uint64_t now_s)
 {
@@ -400,7 +399,7 @@ static uint64_t wait_after(const struct cert_work *work, const struct err *err, 
     return backoff_wait_ms(pace, &backoff, random_draw());
 }
 
-/* Counts it, and keeps until when the next try waits. */
+/* Stores the failure and the time of the next try, and saves the state. */
 static void note(struct cert_work *work, struct trouble *trouble, const struct err *err,
                  uint64_t wait_ms)
 {
@@ -424,7 +423,7 @@ uint64_t cert_work_resume_ms(const struct cert_work *work)
 {
     uint64_t until_s = work->state.issuing.try_again_at_s, now_s = clock_now_s();
 
-    /* The old set's end bounds it, see decide. */
+    /* The end of the published set limits it, see cert/decide.c. */
     if (cert_work_is_refused(work))
         return until_s > now_s ? (until_s - now_s) * 1000 : 0;
     return backoff_resume_ms(until_s, now_s);
@@ -453,7 +452,7 @@ uint64_t cert_work_left_wait_s(struct cert_work *work)
     struct backoff_restart this = {.in_order = restart->in_order};
     uint64_t now_s = clock_now_s();
 
-    /* Whoever restarts leafd does not change what the CA would sign. */
+    /* A restart does not change what the CA would sign. */
     if (cert_work_is_refused(work))
         return work->state.issuing.try_again_at_s;
     if (backoff_resume_ms(work->state.issuing.try_again_at_s, now_s) == 0)
@@ -469,12 +468,12 @@ uint64_t cert_work_left_wait_s(struct cert_work *work)
     return backoff_outlives_restart(&this) ? work->state.issuing.try_again_at_s : 0;
 }
 
-/* What the CA was asked with, to notice when that is another. */
+/* Stores the stamp of the credentials, to notice when they change. */
 static void note_asked_with(struct cert_work *work)
 {
     char *asked_with = work->state.restart.asked_with;
 
-    /* What failed before the CA was asked. */
+    /* The failure came before the CA was asked. */
     if (work->asked_with[0] == '\0')
         snprintf(work->asked_with, sizeof work->asked_with, "%s", ca_stamp(work->tools->ca));
     memcpy(asked_with, work->asked_with, sizeof work->asked_with);

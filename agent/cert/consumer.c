@@ -31,8 +31,8 @@ bool consumer_is_notified(const struct consumer_state *consumer, const struct ce
     return !tells(cert) || strcmp(consumer->reloaded, generation) == 0;
 }
 
-/* A section that asked for no proof was taken for proven without anybody being seen, as were all by
- * states that tell nothing of what was seen. */
+/* Sections without a proof, and states of earlier releases, have `proven` set although the consumer
+ * was not seen. */
 static bool is_proven(const struct consumer_state *consumer, const char *generation)
 {
     return strcmp(consumer->proven, generation) == 0 && consumer->served.serial[0] != '\0';
@@ -98,7 +98,7 @@ bool served_is_bad(const struct consumer_state *consumer, const struct cert_conf
 {
     const struct served_state *served = &consumer->served;
     bool is_known = proves(cert) && served->serial[0] != '\0';
-    /* A consumer that was not told of the new files goes on serving what it was seen to serve. */
+    /* A consumer that was not reloaded still serves what it was seen to serve. */
     uint64_t still_served_s =
         consumer_is_notified(consumer, cert, generation) ? served->seen_s : now_s;
 

@@ -18,9 +18,10 @@ static const char *why_issue(const struct findings *findings)
 }
 
 /*
- * Whether the wait that an earlier process left holds. What the consumer refused would be signed
- * anew just so, and what it took lasts: that it is not what the section asks for by now is why the
- * other was signed. Another request, or a revocation, is something else.
+ * Whether the saved wait is still in force. After a refusal by the consumer, the CA would sign the
+ * same certificate again, and the accepted one is still valid. That it differs from the section is
+ * no reason, since that was the reason for the refused one. A changed request or a revocation ends
+ * the wait.
  */
 static bool waits(const struct findings *findings)
 {
@@ -37,7 +38,7 @@ enum verdict decide(const struct findings *findings, const char **ret_reason)
     const char *reason = why_issue(findings);
 
     *ret_reason = reason;
-    /* Who wants a certificate with other names wants one. */
+    /* Other names in the section end the withdrawal. */
     if (findings->withdrawn && findings->health != INSTALLED_NOTHING &&
         findings->difference == NULL)
         return VERDICT_WITHDRAWN;

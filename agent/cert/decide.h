@@ -1,8 +1,7 @@
 /*
- * decide - what is to be done about what was found on disk
+ * decide - decides what to do about what was found on disk
  *
- * The one decision that is taken anew at every start, after every failure and after every change of
- * the configuration. Pure.
+ * Called at every start, after every failure and after every change of the configuration. Pure.
  */
 #ifndef LEAFD_CERT_DECIDE_H
 #define LEAFD_CERT_DECIDE_H
@@ -13,28 +12,28 @@
 #include <stdint.h>
 
 enum verdict {
-    VERDICT_FRESH,     /* nothing is to be done until it is due */
-    VERDICT_RESTAGE,   /* the set is sound, but the files are not as they should be */
-    VERDICT_ISSUE,     /* a new certificate is wanted */
-    VERDICT_LATER,     /* a new certificate is wanted, but it failed a moment ago */
-    VERDICT_WITHDRAWN, /* what is published was revoked, and nobody wants another one */
-    VERDICT_HOLD       /* a new certificate is wanted, and there already, but not yet valid */
+    VERDICT_FRESH,     /* nothing to do until the renewal is due */
+    VERDICT_RESTAGE,   /* the set is intact, but its files must be rewritten */
+    VERDICT_ISSUE,     /* a new certificate is needed */
+    VERDICT_LATER,     /* a new certificate is needed, but a wait after a failure is in force */
+    VERDICT_WITHDRAWN, /* the published one was revoked and must not be replaced */
+    VERDICT_HOLD       /* a new certificate is needed, and is held already */
 };
 
 struct findings {
     enum installed_health health;
-    const char *why;        /* of the health */
-    const char *difference; /* of what is asked of the CA; NULL: none */
+    const char *why;        /* reason for `health` */
+    const char *difference; /* of section and certificate; NULL: none */
     uint64_t due_s, end_s, now_s;
     bool revoked;
-    bool withdrawn; /* revoked, and not to be replaced until somebody asks for it */
-    bool held;    /* a generation is staged that is wanted, and lacks only that its time has come */
-    bool refused; /* by the consumer, while what is published was taken back */
-    bool asks_otherwise;     /* the section asks for something else than what was refused */
-    uint64_t try_again_at_s; /* persisted; 0: not to be honoured */
+    bool withdrawn;          /* revoked, and not to be replaced until the operator asks for it */
+    bool held;               /* a useful generation is held until its notBefore */
+    bool refused;            /* the consumer refused a generation, which was rolled back */
+    bool asks_otherwise;     /* the section requests something else than what was refused */
+    uint64_t try_again_at_s; /* saved; 0: not in force */
 };
 
-/* decide - the verdict, and in *ret_reason why, in words that follow "because" */
+/* decide - returns the verdict; *ret_reason says why, in words that follow "because" */
 enum verdict decide(const struct findings *findings, const char **ret_reason);
 
 #endif

@@ -12,22 +12,22 @@
 enum { SOONER_MS = 5000 };
 
 enum deployment_event {
-    DEPLOYMENT_ON_DONE,       /* the stage went well */
-    DEPLOYMENT_ON_RECOVERED,  /* the same, after failures */
-    DEPLOYMENT_ON_FAILED,     /* it did not, and is tried again: err says why */
-    DEPLOYMENT_ON_LEFT_ALONE, /* the same, but nothing that a reload would help: looked at later */
-    DEPLOYMENT_ON_NOBODY,     /* nobody could be told, and somebody may serve something */
-    DEPLOYMENT_ON_LOST,       /* it served the leaf, and serves another one by now */
-    DEPLOYMENT_ON_REFUSED,    /* it has refused the generation often enough */
-    DEPLOYMENT_ON_PUBLISHED,  /* a generation was published */
-    DEPLOYMENT_ON_PENDING,    /* one is in place that the consumer was not told of */
-    DEPLOYMENT_ON_NOTIFIED,   /* one that it was told of, and not seen to serve */
-    DEPLOYMENT_ON_AWAY,       /* one that it took, and was not there any more: it is not woken */
-    DEPLOYMENT_ON_VERIFIED,   /* one that it serves, or none that is of use */
-    DEPLOYMENT_ON_STOP,       /* nothing is to be done */
-    DEPLOYMENT_ON_RETRY,      /* the wait is over */
-    DEPLOYMENT_ON_EXPIRED,    /* the same, and what is in place is of no use any more */
-    DEPLOYMENT_ON_EARLY,      /* what is in place has not begun: the clock is wrong */
+    DEPLOYMENT_ON_DONE,       /* the stage succeeded */
+    DEPLOYMENT_ON_RECOVERED,  /* likewise, after failures */
+    DEPLOYMENT_ON_FAILED,     /* it failed and is retried; err says why */
+    DEPLOYMENT_ON_LEFT_ALONE, /* it failed, and a reload would not help: checked again later */
+    DEPLOYMENT_ON_NOBODY,  /* the reload found no consumer; another process may serve an old leaf */
+    DEPLOYMENT_ON_LOST,    /* the consumer has stopped serving the leaf */
+    DEPLOYMENT_ON_REFUSED, /* it has refused the generation often enough */
+    DEPLOYMENT_ON_PUBLISHED, /* a generation was published */
+    DEPLOYMENT_ON_PENDING,   /* the published one needs a reload */
+    DEPLOYMENT_ON_NOTIFIED,  /* the published one needs a proof */
+    DEPLOYMENT_ON_AWAY, /* it was accepted, but the consumer is not there any more: only checked */
+    DEPLOYMENT_ON_VERIFIED, /* it is served, or the section asks for nothing */
+    DEPLOYMENT_ON_STOP,     /* stop all work */
+    DEPLOYMENT_ON_RETRY,    /* the wait is over */
+    DEPLOYMENT_ON_EXPIRED,  /* likewise, and the published certificate has ended */
+    DEPLOYMENT_ON_EARLY,    /* the published certificate is not valid yet: the clock is wrong */
     DEPLOYMENT_EVENT_COUNT
 };
 
@@ -41,10 +41,10 @@ static void keep(char to[static GENERATION_NAME_BYTES], const char *generation)
     snprintf(to, GENERATION_NAME_BYTES, "%s", generation);
 }
 
-/* -- what the consumer showed ---------------------------------------------------------------------
+/* -- what the consumer served ---------------------------------------------------------------------
  */
 
-/* Whether it took this very set, and is not there: it may have been stopped on purpose. */
+/* Whether it accepted this generation and is not there now: it may have been stopped on purpose. */
 static bool was_stopped(const struct cert_work *work)
 {
     const struct consumer_state *consumer = &work->state.consumer;
@@ -54,11 +54,10 @@ static bool was_stopped(const struct cert_work *work)
 }
 
 /*
- * Whether it has loaded this very set, and lacks what no reload and no earlier set brings: a server
- * that was given the file with the leaf alone, or that lets anybody in, is repaired in its own
- * configuration. The same holds for one that serves the leaf while the proof failed elsewhere, as
- * mutual TLS that could not be asked for. It is looked at again, with growing pauses, and left in
- * peace.
+ * Whether it has loaded this generation, and the fault is in its own configuration: it serves the
+ * leaf without its chain, or accepts anybody. A reload or rollback would not help. The same holds
+ * if the leaf is served but the proof failed elsewhere, such as a mutual TLS test that could not
+ * run. It is checked again at growing intervals.
  */
 static bool is_for_a_person(const struct cert_work *work)
 {
@@ -66,7 +65,7 @@ static bool is_for_a_person(const struct cert_work *work)
            work->seen.finding == PROVE_SERVED;
 }
 
-/* Whether nobody answers there. That we could not look says nothing about the consumer. */
+/* Whether there is no listener. A local failure says nothing about the consumer. */
 static bool is_nobody_there(const struct cert_work *work, const struct err *err)
 {
     return work->seen.finding == PROVE_UNREACHABLE && err->kind != ERR_LOCAL;
@@ -77,10 +76,10 @@ static bool has_failed(const struct cert_work *work)
     return work->state.consumer.trouble.failures > 0;
 }
 
-/* -- which event it is: what a stage's end means --------------------------------------------------
+/* -- events: the meaning of a stage's result ------------------------------------------------------
  */
 
-/* Counts the failure; it is tried again, left to a person, or the generation is taken back. */
+/* Stores the failure, and decides between retry, later check and rollback. */
 static enum deployment_event count_failure(struct deployment *deployment, const struct err *err)
 {
     struct cert_work *work = deployment->work;
@@ -100,7 +99,7 @@ static enum deployment_event judge_reload(struct deployment *deployment, const s
     struct consumer_state *consumer = &work->state.consumer;
 
     consumer->missing = err->nobody;
-    /* Nobody can be told; that does not mean that nobody serves. */
+    /* No process was found for the reload, but another one may serve. */
     if (consumer->missing && work->cert->prove.method != PROVE_NONE)
         return DEPLOYMENT_ON_NOBODY;
     consumer->refusals += consumer->missing || err->kind == ERR_LOCAL ? 0 : 1;
@@ -114,15 +113,14 @@ static enum deployment_event judge_proof(struct deployment *deployment, const st
 
     deployment_note_served(work, err);
     consumer->missing = is_nobody_there(work, err);
-    /* Whoever goes on serving the old leaf has not noticed; that is no refusal. Nor is it when we
-     * could not look for want of memory or descriptors. */
+    /* Serving the old leaf is no refusal; nor is a local failure, such as a lack of memory. */
     if (work->seen.finding != PROVE_OTHER_LEAF && !is_for_a_person(work) && err->kind != ERR_LOCAL)
         consumer->refusals++;
     consumer->proven[0] = '\0';
     return count_failure(deployment, err);
 }
 
-/* After a reload that found nobody. */
+/* The check after a reload that found no consumer. */
 static enum deployment_event judge_look(struct deployment *deployment, const struct err *look_err)
 {
     struct cert_work *work = deployment->work;
@@ -131,7 +129,7 @@ static enum deployment_event judge_look(struct deployment *deployment, const str
     struct err err = *look_err;
 
     deployment_note_served(work, look_err);
-    /* A command of the operator's cannot tell a consumer that is away from one that is behind. */
+    /* A proving command cannot tell a missing consumer from one with an old leaf. */
     consumer->missing = is_nobody_there(work, look_err) ||
                         (work->seen.finding == PROVE_SAYS_NO && err.kind != ERR_LOCAL);
     consumer->proven[0] = '\0';
@@ -175,7 +173,7 @@ static enum deployment_event judge(struct deployment *deployment, const struct e
                                              : judges[deployment->state](deployment, err);
 }
 
-/* -- actions: what is done at a transition --------------------------------------------------------
+/* -- actions --------------------------------------------------------------------------------------
  */
 
 static void act_nothing(struct deployment *deployment)
@@ -183,15 +181,15 @@ static void act_nothing(struct deployment *deployment)
     (void)deployment;
 }
 
-/* What was under way is over; the next thing comes after a wait, or 0: with an event. */
+/* Ends the stage, and waits; 0: until an event. */
 static void wait_for(struct deployment *deployment, uint64_t wait_ms)
 {
     deployment_cancel(deployment);
     wall_timer_set(&deployment->timer, 0, wait_ms);
 }
 
-/* Until the next look: half as long to one and a half times as long as prove_every, so that a
- * fleet's looks do not come together. */
+/* Until the next check: between half and one and a half of prove_every, so that a fleet's checks
+ * spread. */
 static void act_rest(struct deployment *deployment)
 {
     const struct cert_config *cert = deployment->work->cert;
@@ -200,7 +198,7 @@ static void act_rest(struct deployment *deployment)
     wait_for(deployment, every_ms / 2 + random_share(every_ms, random_draw()));
 }
 
-/* What was seen was seen by a section that may be another one by now. */
+/* The section may be another one, so what was seen does not count. */
 static void act_stop(struct deployment *deployment)
 {
     deployment->generation[0] = '\0';
@@ -208,7 +206,7 @@ static void act_stop(struct deployment *deployment)
     wait_for(deployment, 0);
 }
 
-/* Until it has begun by the clock, which may be set right before: on_ring looks anew. */
+/* Waits for notBefore. The clock may be corrected before; on_ring then checks again. */
 static void act_await_begin(struct deployment *deployment)
 {
     deployment->generation[0] = '\0';
@@ -281,7 +279,7 @@ static void act_reload_lost(struct deployment *deployment)
     act_reload(deployment);
 }
 
-/* It took the set: that is kept, the failures are forgotten. */
+/* Stores that the generation was accepted, and clears the failures. */
 static void act_verified(struct deployment *deployment)
 {
     struct cert_work *work = deployment->work;
@@ -300,7 +298,7 @@ static void act_verified(struct deployment *deployment)
         cert_log_proven(work);
     if (reached != PROGRESS_NONE || failed)
         cert_work_save(work);
-    work->seen.finding = PROVE_NOT_LOOKED; /* what comes next is looked at anew */
+    work->seen.finding = PROVE_NOT_LOOKED; /* the next stage starts with nothing seen */
     cert_directory_plan_removal(work);
     act_rest(deployment);
 }
@@ -331,8 +329,8 @@ static void act_reload_back(struct deployment *deployment)
 }
 
 /*
- * The other set is no better, so it is not the set's fault. What we lack, or nobody to ask, says
- * nothing of either set: one refusal more, and it is gone back again.
+ * The previous generation fails as well, so the generation is not the cause. A local failure or a
+ * missing consumer says nothing about either; then one more refusal starts another rollback.
  */
 static void act_roll_forward(struct deployment *deployment)
 {
@@ -379,7 +377,7 @@ static void act_retry_forward(struct deployment *deployment)
     act_try_later(deployment);
 }
 
-/* The rename may have happened although it failed: the disk is asked, not the memory. */
+/* rename(2) may have succeeded although it reported a failure, so issuance reads the disk again. */
 static void act_cannot_swap(struct deployment *deployment)
 {
     struct cert_work *work = deployment->work;
@@ -396,7 +394,7 @@ static void act_cannot_swap(struct deployment *deployment)
 typedef void action(struct deployment *deployment);
 
 struct cell {
-    action *act; /* NULL: the event has no meaning in that state */
+    action *act; /* NULL: the state does not expect the event */
     enum deployment_state next;
 };
 
@@ -405,13 +403,14 @@ struct cell {
 #define ON(event)  DEPLOYMENT_ON_##event
 #define STAY(at) { act_nothing, AT(at) }
 
-/* Another generation ends whatever was done about the one before it; so does a stop. */
+/* A new generation, or a stop, ends all work on the previous one. */
 #define NEWER    [ON(PUBLISHED)] = { act_reload_new, AT(RELOADING) }
 #define FOUND    [ON(PENDING)] = { act_reload, AT(RELOADING) }, [ON(NOTIFIED)] = { act_prove, AT(PROVING) }, \
                  [ON(AWAY)] = { act_check, AT(CHECKING) }, [ON(VERIFIED)] = { act_rest, AT(IDLE) }
 #define EARLY    [ON(EARLY)] = { act_await_begin, AT(IDLE) }
 #define ENDS     NEWER, FOUND, [ON(STOP)] = { act_stop, AT(IDLE) }
-/* Which generation is in place is known when the names are switched, which nobody interrupts (cert). */
+/* The published generation is known only when the switch of the names has ended, which cert waits
+ * for. */
 #define SWITCHES(at) [ON(PENDING)] = STAY(at), [ON(NOTIFIED)] = STAY(at), [ON(AWAY)] = STAY(at), \
                  [ON(VERIFIED)] = STAY(at), [ON(STOP)] = { act_stop, AT(IDLE) }, NEWER
 #define FAILS    [ON(FAILED)] = { act_try_later, AT(BACKING_OFF) }, [ON(LEFT_ALONE)] = { act_try_later, AT(IDLE) }, \
@@ -458,7 +457,7 @@ static void take(struct deployment *deployment, enum deployment_event event, con
         deployment->listener->stepped(deployment->work);
 }
 
-/* An end that nobody expected is a bug, which must not leave the machine without a timer. */
+/* An unexpected result is a bug; it must not leave the machine without a timer. */
 static void end_stage(struct deployment *deployment, enum deployment_event event,
                       const struct err *err)
 {
@@ -466,7 +465,7 @@ static void end_stage(struct deployment *deployment, enum deployment_event event
 
     if (table[deployment->state][event].act == NULL && !deployment_rests(deployment)) {
         cert_log_bug(deployment->work, "deployment", (int)deployment->state, (int)event);
-        err_set(&bug, ERR_LOCAL, "leafd met a state that it does not know; please report this");
+        err_set(&bug, ERR_LOCAL, "leafd reached an unexpected state; please report this");
         deployment->wait_ms = cert_work_note_refusal(deployment->work, &bug);
         err = &bug;
         event = DEPLOYMENT_ON_FAILED;
@@ -493,7 +492,7 @@ static void on_ring(void *arg, bool reached)
         take(deployment, cert_work_lasts(work) ? DEPLOYMENT_ON_RETRY : DEPLOYMENT_ON_EXPIRED, NULL);
 }
 
-/* -- what it is told ------------------------------------------------------------------------------
+/* -- the interface --------------------------------------------------------------------------------
  */
 
 void deployment_take_new(struct deployment *deployment)
@@ -520,7 +519,7 @@ void deployment_take_found(struct deployment *deployment, bool is_wanted)
     struct cert_work *work = deployment->work;
     struct consumer_state *consumer = &work->state.consumer;
 
-    /* What was refused, or failed, is not wanted any more. */
+    /* A successful read of a wanted set ends earlier refusals and failures. */
     if (is_wanted && (consumer->refused[0] != '\0' || consumer->trouble.failures > 0) &&
         progress_of(work) == DEPLOYMENT_ON_VERIFIED) {
         trouble_clear(&consumer->trouble);

@@ -26,7 +26,7 @@ static void on_slot_done(void *arg, const struct err *slot_err)
     deployment->end(deployment, &err);
 }
 
-/* What a stage's start gave, or its failure, which is delivered later as always. */
+/* Stores the slot of a started stage, or delivers the failure of its start in a later iteration. */
 static void take_slot(struct deployment *deployment, struct slot *slot, const struct err *err)
 {
     deployment->slot = stage_slot(deployment->work, slot, err, on_slot_done, deployment);
@@ -62,7 +62,7 @@ static struct cert_job *make_job(void *arg, struct err *err)
     return cert_job_new(work->config, work->cert, work->claim, NULL, err);
 }
 
-/* With the set to itself. */
+/* Runs a job that has the set to itself. */
 static void start_in_set(struct deployment *deployment, bool swaps, set_make *make, worker_run *run,
                          slot_done *on_done)
 {
@@ -77,8 +77,8 @@ static void start_in_set(struct deployment *deployment, bool swaps, set_make *ma
 }
 
 /*
- * What a proof needs of the published set is read when it is wanted: the chains of ten thousand
- * certificates that rest would be some fifty megabytes.
+ * The record is read for each proof: keeping the chains of ten thousand certificates would take
+ * fifty megabytes.
  */
 static void read_published(struct deployment *deployment, worker_run *run, slot_done *on_done)
 {
@@ -110,7 +110,7 @@ static void on_identity_read(void *arg, const struct err *job_err)
     take_slot(deployment, slot, &err);
 }
 
-/* The key is read when it is wanted, and gone with the last peer. */
+/* The key is read when it is needed, and freed after the last handshake. */
 static void on_served(void *arg, const struct err *err)
 {
     struct deployment *deployment = arg;
@@ -183,7 +183,8 @@ void stage_prove(struct deployment *deployment)
     uint64_t limit_s = duration_shorter(work->cert->prove_timeout_s,
                                         end_s > now_s ? (end_s - now_s) / LIFE_SHARE : 0);
 
-    /* One that never took anything may not run yet, and whoever waits for `once` waits for this. */
+    /* A consumer that has never accepted a generation may not run yet, and `leafd once` waits for
+     * this. */
     if (work->state.consumer.accepted[0] == '\0')
         limit_s = duration_shorter(limit_s, FIRST_PROOF_S);
     if (work->cert->prove.method == PROVE_NONE)
@@ -249,7 +250,7 @@ void deployment_note_served(struct cert_work *work, const struct err *err)
         return;
     }
     served->seen_s = clock_now_s();
-    /* A reply that does not name the new leaf names none: it is still the one of before. */
+    /* A reply without the new leaf names no other: the old one is still served. */
     if (!is_published && !leaf->seen)
         return;
     served->foreign = !is_published && !consumer_knows_leaf(consumer, leaf->fingerprint);

@@ -1,8 +1,8 @@
 /*
- * deployment_stages - what deployment does in each of its states: starts it, and tells of its end
+ * deployment_stages - the stages of deployment: what runs in each state
  *
- * As in issuance_stages, each starts its stage, which ends once, in a later iteration of the loop,
- * by deployment->end.
+ * Each function starts a stage. The stage ends once, in a later iteration of the loop, by a call of
+ * deployment->end.
  */
 #ifndef LEAFD_CERT_DEPLOYMENT_STAGES_H
 #define LEAFD_CERT_DEPLOYMENT_STAGES_H
@@ -11,11 +11,11 @@
 #include "cert/wall_timer.h"
 
 enum deployment_state {
-    DEPLOYMENT_IDLE, /* until the consumer is to be looked at again */
+    DEPLOYMENT_IDLE, /* until the next check of the consumer */
     DEPLOYMENT_RELOADING,
     DEPLOYMENT_PROVING,
-    DEPLOYMENT_LOOKING,  /* who serves what, after a reload that found nobody */
-    DEPLOYMENT_CHECKING, /* what a proven consumer serves by now */
+    DEPLOYMENT_LOOKING,  /* checks what is served, after a reload that found no consumer */
+    DEPLOYMENT_CHECKING, /* checks what a proven consumer serves now */
     DEPLOYMENT_BACKING_OFF,
     DEPLOYMENT_ROLLING_BACK,
     DEPLOYMENT_RELOADING_BACK,
@@ -26,11 +26,11 @@ enum deployment_state {
 
 struct deployment;
 
-/* Who hears of deployment. */
+/* Callbacks of deployment. */
 struct deployment_listener {
-    /* The consumer refused what was published: the generation before is in place and proven. */
+    /* The consumer refused a generation, and serves the previous one again. */
     void (*refused)(struct cert_work *work, const struct err *why);
-    void (*unsure)(struct cert_work *work);  /* which generation is in place, the disk tells */
+    void (*unsure)(struct cert_work *work);  /* only the disk shows what is published */
     void (*stepped)(struct cert_work *work); /* a transition is complete */
 };
 
@@ -38,43 +38,43 @@ struct deployment {
     struct cert_work *work;
     const struct deployment_listener *listener;
     enum deployment_state state;
-    unsigned taking;       /* events that are being taken */
-    const struct err *err; /* of the event that is being taken */
+    unsigned taking;       /* depth of nested transitions */
+    const struct err *err; /* of the current event */
     struct slot *slot;     /* the stage under way */
-    struct cert_job *job;  /* of that stage, if a worker does it; borrowed */
+    struct cert_job *job;  /* its job, if it has one; borrowed */
     struct wall_timer timer;
-    uint64_t proof_limit_s;                 /* of the proof under way */
-    uint64_t wait_ms;                       /* until the next try, after a failure */
-    char generation[GENERATION_NAME_BYTES]; /* that it deals with; "" none */
-    struct err *nobody; /* why a reload found nobody, while that look goes on; owned */
+    uint64_t proof_limit_s;                 /* time limit of the proof under way, in seconds */
+    uint64_t wait_ms;                       /* after a failure, until the next try */
+    char generation[GENERATION_NAME_BYTES]; /* that it works on; "": none */
+    struct err *nobody; /* why the reload found no consumer, until the check has ended; owned */
 
-    /* Where a stage's end goes. */
+    /* Called when a stage has ended. */
     void (*end)(struct deployment *deployment, const struct err *err);
 };
 
-/* deployment_cancel - ends the stage under way without an event */
+/* deployment_cancel - drops the stage under way, without an event */
 void deployment_cancel(struct deployment *deployment);
 
-/* stage_reload - ends well when every reload line went well */
+/* stage_reload - succeeds when every reload line succeeded */
 void stage_reload(struct deployment *deployment);
 
 /*
- * stage_prove - ends well when the consumer serves the published leaf, fails at the deadline
+ * stage_prove - succeeds when the consumer serves the published leaf, fails at the time limit
  *
- * work->seen tells what was seen last. Ends at once if the section asks for no proof. The deadline
- * is prove_timeout, or a quarter of what is left of the certificate's life if that is less.
+ * The result is in work->seen. Ends at once if the section has no proof. The time limit is
+ * prove_timeout, or a quarter of the certificate's remaining lifetime if that is shorter.
  */
 void stage_prove(struct deployment *deployment);
 
-/* stage_check - the same, but one look only */
+/* stage_check - the same with a single try */
 void stage_check(struct deployment *deployment);
 
-/* stage_roll_back - ends well when the previous generation is the published one, which is the
- * previous one now; or fails, and nothing has changed */
+/* stage_roll_back - publishes work->previous and exchanges the two; on failure the disk must be
+ * read again */
 void stage_roll_back(struct deployment *deployment);
 
-/* deployment_note_served - keeps what the look that has just ended with `err` showed: messages and
- * `status` speak of that leaf */
+/* deployment_note_served - stores what the check that ended with `err` showed, for messages and
+ * `leafd status` */
 void deployment_note_served(struct cert_work *work, const struct err *err);
 
 #endif

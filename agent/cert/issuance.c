@@ -15,7 +15,7 @@ bool issuance_rests(const struct issuance *issuance)
            issuance->state == ISSUANCE_BACKING_OFF || issuance->state == ISSUANCE_WITHDRAWN;
 }
 
-/* -- actions: what is done at a transition --------------------------------------------------------
+/* -- actions --------------------------------------------------------------------------------------
  */
 
 static void rest(struct issuance *issuance, uint64_t moment_s, uint64_t wait_ms)
@@ -43,7 +43,7 @@ static void act_read(struct issuance *issuance)
     stage_read(issuance);
 }
 
-/* What is under way is for a section that is no more. */
+/* Stops work that was for the old section. */
 static void act_begin_anew(struct issuance *issuance)
 {
     issuance_cancel(issuance);
@@ -51,7 +51,7 @@ static void act_begin_anew(struct issuance *issuance)
     act_read(issuance);
 }
 
-/* It may still be what is wanted: the next look at the disk tells. */
+/* The held generation may still be useful; the next read decides. */
 static void act_reconsider_held(struct issuance *issuance)
 {
     cert_work_leave_held(issuance->work);
@@ -77,7 +77,7 @@ static void forget_failures(struct issuance *issuance)
 static void act_rest_fresh(struct issuance *issuance)
 {
     cert_log_found(issuance->work);
-    /* What failed was for something that is not wanted any more. */
+    /* The failures were of a certificate that is no longer needed. */
     forget_failures(issuance);
     act_rest_until_due(issuance);
     tell_in_place(issuance, IN_PLACE_FRESH);
@@ -102,7 +102,7 @@ static void act_queue_due(struct issuance *issuance)
     act_queue(issuance);
 }
 
-/* What was revoked is never gone back to. */
+/* A revoked generation is never rolled back to. */
 static void forget_revoked(struct issuance *issuance, enum revocation revocation)
 {
     cert_work_heed(issuance->work, revocation);
@@ -134,12 +134,12 @@ static void act_withdraw(struct issuance *issuance)
 
 static void act_queue_to_restage(struct issuance *issuance)
 {
-    cert_log_wanted(issuance->work, "writing the files anew");
+    cert_log_wanted(issuance->work, "rewriting the files");
     issuance->repairable = false;
     stage_queue_to_restage(issuance);
 }
 
-/* Beside the wait for the CA, which goes on. */
+/* Rewrites files during the wait for the CA, which continues. */
 static void act_repair(struct issuance *issuance)
 {
     issuance->next_try_us = issuance->timer.until_us;
@@ -164,7 +164,7 @@ static void act_hold(struct issuance *issuance)
     struct cert_work *work = issuance->work;
 
     cert_log_held(work);
-    /* A wait may be long: others go on meanwhile. */
+    /* The hold may be long, so the turn is given to others. */
     issuance->turn = slot_drop(issuance->turn);
     wall_timer_set(&issuance->timer, work->draft->issued.leaf.validity.not_before, 0);
     issuance->tried = true;
@@ -180,7 +180,7 @@ static void act_hold_staged(struct issuance *issuance)
     act_hold(issuance);
 }
 
-/* What is staged waits until others trust its CA, which is announced now. */
+/* Holds the staged generation until peers trust its CA, and announces the CA now. */
 static void act_announce(struct issuance *issuance)
 {
     struct cert_work *work = issuance->work;
@@ -189,7 +189,7 @@ static void act_announce(struct issuance *issuance)
     cert_work_leave_held(work);
     cert_work_save(work);
     cert_work_forget_early_renewal(work);
-    work->early_renewal.reason = "the CA has another issuer by now";
+    work->early_renewal.reason = "the CA has another issuer now";
     work->published.due_s = work->state.ca.held_until_s;
     cert_log_renewed_early(work);
     cert_work_give_reason(work, CA_ANNOUNCING);
@@ -204,7 +204,7 @@ static void act_rest_published(struct issuance *issuance)
     tell_in_place(issuance, IN_PLACE_PUBLISHED);
 }
 
-/* What is left of the wait for the CA. */
+/* Continues the wait for the CA. */
 static void rest_on(struct issuance *issuance)
 {
     uint64_t now_us = clock_boot_us(), until_us = issuance->next_try_us;
@@ -220,7 +220,7 @@ static void act_rest_repaired(struct issuance *issuance)
     tell_in_place(issuance, IN_PLACE_PUBLISHED);
 }
 
-/* It is no failure of the CA's, whose turn comes when it would have come. */
+/* The failed repair does not change the time of the next request. */
 static void act_rest_unrepaired(struct issuance *issuance)
 {
     uint64_t now_us = clock_boot_us(), until_us = issuance->next_try_us;
@@ -231,7 +231,8 @@ static void act_rest_unrepaired(struct issuance *issuance)
     tell_in_place(issuance, IN_PLACE_FOR_NOW);
 }
 
-/* The rename may have happened although it failed: memory does not know what is published. */
+/* rename(2) may have succeeded although it reported a failure: the published generation is not
+ * known. */
 static void act_back_off_unsure(struct issuance *issuance)
 {
     struct cert_work *work = issuance->work;
@@ -241,14 +242,14 @@ static void act_back_off_unsure(struct issuance *issuance)
     rest(issuance, 0, wait_ms);
 }
 
-/* A CA that fails is no reason for the files to stay as they should not be, nor for the consumer to
- * miss what they hold. */
+/* During an outage damaged files are repaired, and the consumer gets what is published. */
 static void use_wait(struct issuance *issuance)
 {
     issuance->repairs_next = issuance->repairable && cert_work_lasts(issuance->work);
     if (issuance->repairs_next)
-        cert_work_give_reason(issuance->work,
-                              "they are not as they should be, and the CA is of no help now");
+        cert_work_give_reason(
+            issuance->work,
+            "the published files are not as they should be, and the CA is not available");
     else
         tell_in_place(issuance, IN_PLACE_FOR_NOW);
 }
@@ -266,7 +267,7 @@ static void act_wait_on(struct issuance *issuance)
     const struct trouble *trouble = &work->state.issuing;
     uint64_t wait_ms = cert_work_resume_ms(work);
 
-    /* It may have ended since it was looked at; a timer without a wait would never ring. */
+    /* The wait may have ended meanwhile; a timer with 0 would never ring. */
     if (wait_ms == 0)
         wait_ms = 1000;
     cert_log_waits(work, trouble_err(trouble), wait_ms);
@@ -289,7 +290,7 @@ static void act_rest_refused(struct issuance *issuance)
 typedef void action(struct issuance *issuance);
 
 struct cell {
-    action *act; /* NULL: the event has no meaning in that state */
+    action *act; /* NULL: the state does not expect the event */
     enum issuance_state next;
 };
 
@@ -300,10 +301,10 @@ struct cell {
 #define READ_ANEW { act_begin_anew, AT(READING) }
 #define WITHDRAW  { act_withdraw, AT(WITHDRAWN) }
 
-/* What means nothing while something is on its way, or waits for more than that. */
+/* Events that change nothing while a certificate is on its way or a wait is in force. */
 #define UNTOUCHED(at)  [ON(RECONSIDER)] = STAY(at), [ON(RESCHEDULED)] = STAY(at), [ON(RUINED)] = STAY(at), \
                        [ON(REFUSED)] = STAY(at)
-/* What is on its way is as good as any reason to ask for another one; it is repaired when it has come. */
+/* The certificate on its way also answers these; damage is repaired when it is published. */
 #define ON_ITS_WAY(at) UNTOUCHED(at), [ON(DAMAGED)] = STAY(at), [ON(REVOKED)] = STAY(at), [ON(WITHDRAW)] = WITHDRAW
 #define ASKED_FOR(at)  ON_ITS_WAY(at), [ON(CHANGED)] = READ_ANEW, [ON(FAILED)] = { act_back_off, AT(BACKING_OFF) }
 #define REWRITTEN(at)  ASKED_FOR(at), [ON(UNREPAIRED)] = { act_rest_unrepaired, AT(BACKING_OFF) }
@@ -342,7 +343,8 @@ static const struct cell table[ISSUANCE_STATE_COUNT][ISSUANCE_EVENT_COUNT] = {
                                 [ON(REPAIRED)]    = { act_rest_repaired,    AT(BACKING_OFF) },
                                 [ON(FAILED)]      = { act_back_off_unsure,  AT(BACKING_OFF) },
                                 [ON(UNREPAIRED)]  = { act_rest_unrepaired,  AT(BACKING_OFF) },
-                                /* A mark is told again when it is known which generation is in place. */
+                                /* The mark is reported again when the published generation is
+                                 * known. */
                                 [ON(REVOKED)]     = STAY(PUBLISHING), [ON(WITHDRAW)] = STAY(PUBLISHING),
                                 [ON(DAMAGED)]     = STAY(PUBLISHING), [ON(CHANGED)] = READ_ANEW, UNTOUCHED(PUBLISHING) },
     [AT(BACKING_OFF)]       = { [ON(RETRY)]       = { act_read,             AT(READING) },
@@ -376,12 +378,12 @@ static void take(struct issuance *issuance, enum issuance_event event, const str
     }
 }
 
-/* -- which event it is ----------------------------------------------------------------------------
+/* -- the meaning of a stage's result --------------------------------------------------------------
  */
 
 /*
- * Others are to trust the CA of what is staged first. Sets until when it waits for that; false if
- * it is to be shown now, since what is in place ends too soon.
+ * Sets how long the staged generation is held until peers trust its CA; false if it must be
+ * published now, because the published one ends too soon.
  */
 static bool is_to_wait(struct issuance *issuance)
 {
@@ -401,8 +403,8 @@ static bool is_to_wait(struct issuance *issuance)
     return true;
 }
 
-/* What a stage's end means beside a wait for the CA, for a certificate whose time comes or has
- * come, or for one whose CA others may not trust yet. */
+/* Translates the result of a stage: during a wait for the CA, for a held generation, and for a CA
+ * that peers may not trust. */
 static enum issuance_event meaning_of_end(struct issuance *issuance, enum issuance_event event)
 {
     const struct cert_draft *draft = issuance->work->draft;
@@ -420,7 +422,7 @@ static enum issuance_event meaning_of_end(struct issuance *issuance, enum issuan
     return event;
 }
 
-/* An end that nobody expected is a bug, which must not leave the machine without a timer. */
+/* An unexpected result is a bug; it must not leave the machine without a timer. */
 static void on_stage_end(struct issuance *issuance, enum issuance_event event,
                          const struct err *err)
 {
@@ -429,7 +431,7 @@ static void on_stage_end(struct issuance *issuance, enum issuance_event event,
     event = meaning_of_end(issuance, event);
     if (table[issuance->state][event].act == NULL && !issuance_rests(issuance)) {
         cert_log_bug(issuance->work, "issuance", (int)issuance->state, (int)event);
-        err_set(&bug, ERR_LOCAL, "leafd met a state that it does not know; please report this");
+        err_set(&bug, ERR_LOCAL, "leafd reached an unexpected state; please report this");
         err = &bug;
         event = ISSUANCE_ON_FAILED;
     }
@@ -444,13 +446,13 @@ static void on_ring(void *arg, bool reached)
     if (!reached)
         take(issuance, ISSUANCE_ON_RETRY, NULL);
     else if (issuance->state == ISSUANCE_HOLDING)
-        /* The machine may have slept, or its clock been set, far beyond the beginning. */
+        /* The machine may have slept, or its clock been set, long past notBefore. */
         take(issuance,
              vet_lasts(work->draft->issued.end_s, clock_now_s()) ? ISSUANCE_ON_DUE
                                                                  : ISSUANCE_ON_OVERDUE,
              NULL);
     else
-        /* What waits on disk is there, or is not wanted any more. */
+        /* Reads the disk, to see whether the held generation is still useful. */
         take(issuance, work->state.ca.held_until_s != 0 ? ISSUANCE_ON_RECONSIDER : ISSUANCE_ON_DUE,
              NULL);
 }
@@ -462,7 +464,7 @@ void issuance_hear(struct issuance *issuance, enum issuance_event event, const s
     take(issuance, event, err);
 }
 
-/* -- beginning, end, and the clocks ---------------------------------------------------------------
+/* -- begin, end and times -------------------------------------------------------------------------
  */
 
 bool issuance_open(struct issuance *issuance, struct cert_work *work,
@@ -490,7 +492,7 @@ void issuance_close(struct issuance *issuance)
     wall_timer_close(&issuance->timer);
 }
 
-/* The wait may be under way as a timer, or while files are written. */
+/* The wait may be a timer, or in force while files are rewritten. */
 static void hasten(struct issuance *issuance, uint64_t wait_ms)
 {
     uint64_t until_us = clock_boot_us() + wait_ms * 1000;
@@ -500,7 +502,7 @@ static void hasten(struct issuance *issuance, uint64_t wait_ms)
     wall_timer_hasten(&issuance->timer, wait_ms);
 }
 
-/* What the consumer refused is asked for anew when the set in place grows old, never sooner. */
+/* After a refusal by the consumer, no event but the age of the published set ends the wait. */
 static bool waits_for_ca(const struct issuance *issuance)
 {
     return (issuance->state == ISSUANCE_BACKING_OFF || issuance->next_try_us != 0) &&

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-/* Moves the renewal forward, and tells it once. */
+/* Moves the renewal forward and emits the event. */
 static void renew_early(struct issuance *issuance, const struct early_renewal *early)
 {
     struct cert_work *work = issuance->work;
@@ -37,7 +37,7 @@ bool issuance_take_issuer(struct issuance *issuance, const struct ca_named_issue
     };
     enum ca_news news = ca_news_of(&look);
 
-    /* What failed may go well with another issuer; a fleet does not ask together. */
+    /* A new issuer may end the failure. The tries of a fleet are spread. */
     if (named->is_new && issuance->state == ISSUANCE_BACKING_OFF)
         issuance_try_within(issuance, cert_work_spread_s(work) * 1000 / 8);
     if (issuance->state != ISSUANCE_IDLE || !work->published.usable ||
@@ -45,8 +45,8 @@ bool issuance_take_issuer(struct issuance *issuance, const struct ca_named_issue
         return false;
     if (news == CA_NEWS_OTHER_ISSUER) {
         ca->early_at_s = look.now_s;
-        renew_early(issuance, &(const struct early_renewal){
-                                  look.now_s, "the CA has another issuer by now", true});
+        renew_early(issuance, &(const struct early_renewal){look.now_s,
+                                                            "the CA has another issuer now", true});
     } else if (news == CA_NEWS_BASELINE) {
         cert_work_remember_issuer(work, named->key);
     }
@@ -58,8 +58,8 @@ bool issuance_take_issuer(struct issuance *issuance, const struct ca_named_issue
 }
 
 /*
- * Those that come after one another within a life, each revoked, wait ever longer. One that is
- * found revoked again after a restart is still the same one.
+ * The replacement of certificates that are revoked one after another is delayed more each time. The
+ * same certificate is counted once, also after a restart.
  */
 static uint64_t replace_at_s(struct cert_work *work)
 {
@@ -86,11 +86,12 @@ void issuance_take_revoked(struct issuance *issuance, const char *serial)
         strcmp(work->published.serial, serial) != 0)
         return;
     early.due_s = replace_at_s(work);
-    /* What is held costs the CA nothing: it is shown now, though not all peers trust it yet. */
+    /* A held generation needs no request: it is published now, though not all peers may trust its
+     * CA. */
     if (work->state.ca.held_until_s != 0)
         work->state.ca.held_until_s = early.due_s = clock_now_s();
     work->state.ca.replace_at_s = early.due_s;
-    /* What was revoked is never gone back to. */
+    /* A revoked generation is never rolled back to. */
     work->state.consumer.accepted[0] = '\0';
     renew_early(issuance, &early);
 }

@@ -1,8 +1,7 @@
 /*
- * issuance_news - what issuance does about news of the CA
+ * issuance_news - how issuance reacts to news of the CA
  *
- * None of it proves anything by itself: another issuer, or a serial number on a list, makes a
- * certificate be asked for early.
+ * News only moves a renewal forward: another issuer, or a serial number on a CRL, is no proof.
  */
 #ifndef LEAFD_CERT_ISSUANCE_NEWS_H
 #define LEAFD_CERT_ISSUANCE_NEWS_H
@@ -11,19 +10,20 @@
 #include "cert/issuance.h"
 
 /*
- * issuance_take_issuer - the CA was seen to name that issuer
+ * issuance_take_issuer - the CA named this issuer
  *
- * What a look tells proves nothing. Another issuer makes a certificate be asked for early: whose
- * leaf comes is who signs for us. Ends the wait after a failure. Tells whether the look is to be
- * confirmed soon. Only what waits is touched: what is on its way is looked at next time.
+ * Another issuer than that of the published certificate moves the renewal forward; the new leaf
+ * then shows which issuer signs for us. Also shortens the wait after a failure. Returns whether the
+ * CA should be polled again soon for confirmation. Changes nothing while a certificate is on its
+ * way.
  */
 bool issuance_take_issuer(struct issuance *issuance, const struct ca_named_issuer *named);
 
 /* issuance_take_revoked - replaces the published certificate, if it has that serial number */
 void issuance_take_revoked(struct issuance *issuance, const char *serial);
 
-/* issuance_take_list - looks for the published certificate on its issuer's revocation list, beside
- * whatever goes on; `serial` as above */
+/* issuance_take_list - starts to search a CRL for the published certificate, if it has that serial
+ * number */
 void issuance_take_list(struct issuance *issuance, const char *serial, struct crl_shared *list);
 
 #endif

@@ -31,16 +31,16 @@ static void on_slot_done(void *arg, const struct err *slot_err)
     issuance->end(issuance, err.kind == ERR_NONE ? ISSUANCE_ON_DONE : ISSUANCE_ON_FAILED, &err);
 }
 
-/* What a stage's start gave, or its failure, which is delivered later as always. */
+/* Stores the slot of a started stage, or delivers the failure of its start in a later iteration. */
 static void take_slot(struct issuance *issuance, struct slot *slot, const struct err *err)
 {
     issuance->slot = stage_slot(issuance->work, slot, err, on_slot_done, issuance);
 }
 
-/* -- stages that a worker does --------------------------------------------------------------------
+/* -- stages on workers ----------------------------------------------------------------------------
  */
 
-/* A job with the draft in its hands. */
+/* A job that owns the draft. */
 static struct cert_job *new_job(struct issuance *issuance, struct err *err)
 {
     struct cert_work *work = issuance->work;
@@ -48,8 +48,8 @@ static struct cert_job *new_job(struct issuance *issuance, struct err *err)
     return cert_job_new(work->config, work->cert, work->claim, TAKE(work->draft), err);
 }
 
-/* The stage has ended. The set is left only when both machines know what is published: a rollback
- * that waits for it is dropped, if that is newer. */
+/* Ends the stage. The access to the set ends after the transition, when both machines know what is
+ * published: a waiting rollback of an older generation is dropped then. */
 static void tell_end(struct issuance *issuance, enum issuance_event event, const struct err *err)
 {
     struct slot *access = TAKE(issuance->slot);
@@ -73,7 +73,7 @@ static void on_job_done(void *arg, const struct err *job_err)
     end_job(arg, ISSUANCE_ON_DONE, &err);
 }
 
-/* Off the loop, while others may work on the set: it touches nothing of it. */
+/* Runs a job that does not touch the set, beside other jobs on it. */
 static void start_job(struct issuance *issuance, set_make *make, worker_run *run,
                       slot_done *on_done)
 {
@@ -88,7 +88,7 @@ static void start_job(struct issuance *issuance, set_make *make, worker_run *run
     take_slot(issuance, slot, &err);
 }
 
-/* With the set to itself. */
+/* Runs a job that has the set to itself. */
 static void start_in_set(struct issuance *issuance, set_make *make, worker_run *run,
                          slot_done *on_done)
 {
@@ -97,11 +97,10 @@ static void start_in_set(struct issuance *issuance, set_make *make, worker_run *
     struct set_order order = {
         .gate = reads ? &issuance->work->tools->reads : NULL,
         .disk = reads ? set_lane(&place).disk : 0,
-        /* What is on its way to the CA goes before what is only looked at, so that the CA is kept
-         * busy. */
+        /* Jobs of a certificate on its way come before reads, so that the CA is kept busy. */
         .urgency = reads ? WORK_WHEN_IDLE : WORK_NEXT,
         .swaps = reads || run == job_publish,
-        /* What is held stays on disk for whoever reads it next. */
+        /* A held generation stays on disk for the next read. */
         .stages = run == job_stage || (run == job_publish && !cert_work_holds(issuance->work)),
         .job = &issuance->job,
         .make = make,
@@ -123,7 +122,7 @@ static enum issuance_event event_of(enum verdict verdict)
     return events[verdict];
 }
 
-/* What an earlier process learnt of the CA. */
+/* Restores what an earlier process learned of the CA. */
 static void take_found_revoked(struct cert_work *work)
 {
     const struct ca_state *ca = &work->state.ca;
@@ -136,7 +135,7 @@ static void take_found_revoked(struct cert_work *work)
         published->due_s = ca->replace_at_s;
 }
 
-/* Takes over what is installed. */
+/* Stores what is installed. */
 static void take_installed(struct cert_work *work, const struct installed *installed,
                            struct findings *findings)
 {
@@ -155,7 +154,7 @@ static void take_installed(struct cert_work *work, const struct installed *insta
     findings->end_s = work->published.end_s;
 }
 
-/* What waits for others to trust its CA: its CA is announced until then. */
+/* While a generation is held until peers trust its CA, its CA must be in the published bundle. */
 static void take_waiting(const struct cert_job *job, struct findings *findings)
 {
     if (job->is_unannounced && findings->health == INSTALLED_WHOLE) {
@@ -164,8 +163,8 @@ static void take_waiting(const struct cert_job *job, struct findings *findings)
     }
 }
 
-/* Whether the section asks for something else than what the consumer refused. Where that was not
- * noted, it was asked for by the section that the set in place is from. */
+/* Whether the section requests something else than what the consumer refused. If that was not
+ * saved, the published set shows what was requested before. */
 static bool asks_otherwise(const struct cert_work *work, const char *difference)
 {
     const char *refused = work->state.refused_request;
@@ -177,7 +176,7 @@ static bool asks_otherwise(const struct cert_work *work, const char *difference)
     return strcmp(refused, mark) != 0;
 }
 
-/* Takes over what the disk told and says what it means. */
+/* Stores what was read, and decides. */
 static enum issuance_event take_findings(struct issuance *issuance, struct cert_job *job)
 {
     struct cert_work *work = issuance->work;
@@ -188,16 +187,16 @@ static enum issuance_event take_findings(struct issuance *issuance, struct cert_
     enum verdict verdict;
     bool is_wanted;
 
-    /* What is in memory goes before what is on disk: a save may still be on its way. */
+    /* The state in memory is newer than the file, since a save may be under way. */
     if (!work->read_once) {
         work->state = job->state;
         job->state = (struct cert_state){0};
     }
     memcpy(work->previous, job->previous, sizeof work->previous);
-    /* What was revoked is never gone back to. */
+    /* A revoked generation is never rolled back to. */
     if (findings.revoked)
         work->state.consumer.accepted[0] = '\0';
-    /* What was to be waited for is lost: it is due when it is due again. */
+    /* The held generation is gone: back to the normal renewal time. */
     if (job->draft == NULL && !job->is_kept)
         work->state.ca.held_until_s = 0;
     take_installed(work, &job->installed, &findings);
@@ -219,7 +218,7 @@ static enum issuance_event take_findings(struct issuance *issuance, struct cert_
     return event_of(verdict);
 }
 
-/* What was held is waited for again, or is not wanted any more. */
+/* Continues to hold the generation, or removes it. */
 static void take_held(struct cert_work *work, struct cert_job *job, enum issuance_event event)
 {
     if (event == ISSUANCE_ON_HELD) {
@@ -236,8 +235,8 @@ static void take_held(struct cert_work *work, struct cert_job *job, enum issuanc
     cert_work_forget_held(work);
 }
 
-/* What was seen of a directory that is not ours to work in: memory is not to tell otherwise, and
- * whoever came once may go when the agent there has done it all. */
+/* Handles a directory that this process may not work in. `leafd once` may end if the agent there
+ * keeps the certificate fresh. */
 static enum issuance_event take_seen(struct issuance *issuance, struct cert_job *job,
                                      struct err *err)
 {
@@ -257,12 +256,12 @@ static enum issuance_event take_seen(struct issuance *issuance, struct cert_job 
     return event == ISSUANCE_ON_FRESH ? ISSUANCE_ON_FRESH : ISSUANCE_ON_FAILED;
 }
 
-/* What was changed while no agent looked, or just before the configuration was read anew. */
+/* Reports changes since the last check. */
 static void tell_damage(struct cert_work *work, const struct cert_job *job)
 {
     const struct installed *installed = &job->installed;
 
-    /* A look tells that the directory was open, and not what came of it. */
+    /* A check reports the damage, but not which files it removed. */
     if (job->found_foreign)
         cert_log_damaged(work, job->damage);
     else if (!work->look.told && (installed->health == INSTALLED_DAMAGED || installed->is_spoiled ||
@@ -335,7 +334,7 @@ static struct cert_job *make_for_key(void *arg, struct err *err)
 
     if (job == NULL)
         return NULL;
-    /* A full disk keeps no state: the first try of a process does not know that another failed. */
+    /* On a full disk the state was not saved, so a new process does not know of the failure. */
     job->rehearse = trouble_err(trouble)->kind == ERR_LOCAL ||
                     (!issuance->tried && issuance->work->published.generation[0] != '\0');
     job->keep_key = issuance->work->cert->key_rotation == KEY_ROTATE_NEVER;
@@ -347,7 +346,7 @@ void stage_make_key(struct issuance *issuance)
     start_job(issuance, make_for_key, job_make_key, on_key_made);
 }
 
-/* Whether a new issuer is to be made known before its first certificate is shown. */
+/* Whether peers must learn a new issuer before its first certificate is published. */
 static bool guards_peers(const struct cert_work *work)
 {
     const struct agent_config *agent = &work->config->agent;
@@ -401,7 +400,7 @@ void stage_recover(struct issuance *issuance)
     start_in_set(issuance, make_for_recover, job_recover, on_job_done);
 }
 
-/* Whether waiting for it would leave a gap, which asking again may not. */
+/* Whether holding it would leave a gap; another request may not. */
 static bool begins_too_late(const struct cert_work *work, const struct validity *validity)
 {
     return work->published.usable && validity->not_before >= work->published.end_s;
@@ -420,15 +419,15 @@ static void on_staged(void *arg, const struct err *job_err)
 
         if (draft->is_of_unknown_issuer)
             event = ISSUANCE_ON_UNKNOWN_ISSUER;
-        /* One that is published already gets other files; a clock that was set back is no reason to
-         * keep them from it. */
+        /* A published certificate that is staged again is not held, even if the clock was set
+         * back. */
         if (leaf->validity.not_before > clock_now_s() &&
             strcmp(leaf->serial, work->published.serial) != 0)
             event = ISSUANCE_ON_EARLY;
         if (event == ISSUANCE_ON_EARLY && begins_too_late(work, &leaf->validity))
             err_set(&err, ERR_UNTRUSTED,
-                    "it begins when the one in place has ended already; the CA's clock is ahead, "
-                    "or this machine's behind");
+                    "it is valid only after the published one has ended; the CA's clock is ahead, "
+                    "or this machine's is behind");
     }
     end_job(issuance, event, &err);
 }
@@ -443,7 +442,7 @@ void stage_stage(struct issuance *issuance)
     start_in_set(issuance, make_plain, job_stage, on_staged);
 }
 
-/* Takes over what is published by now. */
+/* Stores what is published now. */
 static void take_published(struct issuance *issuance)
 {
     struct cert_work *work = issuance->work;
@@ -456,7 +455,7 @@ static void take_published(struct issuance *issuance)
     if (issuance->next_try_us != 0)
         memcpy(issuance->repaired, draft->generation, sizeof issuance->repaired);
     cert_directory_note_previous(work, job->previous);
-    /* The same certificate in other files leaves alone what waits. */
+    /* If the certificate is the same, held generation and issuers stay. */
     if (strcmp(work->published.serial, draft->issued.leaf.serial) != 0) {
         cert_work_forget_held(work);
         cert_work_note_issued(work, &draft->issued.leaf);
@@ -464,7 +463,7 @@ static void take_published(struct issuance *issuance)
     cert_work_note_published(work, draft->generation, &draft->issued.leaf, draft->issued.end_s,
                              draft->issued.issued_s);
     memcpy(work->look.print, job->print, sizeof work->look.print);
-    /* The mark goes with the certificate into its other files. */
+    /* The mark moves with the certificate to its new generation. */
     cert_work_heed(work, was_heeded ? job->revocation : REVOCATION_NONE);
     cert_log_link_failed(work, &job->link_failure);
 }
@@ -483,7 +482,7 @@ static void on_published(void *arg, const struct err *job_err)
         memcpy(generation, work->published.generation, sizeof generation);
     }
     end_job(issuance, ISSUANCE_ON_DONE, &err);
-    /* With its end another configuration may have come, and another directory. */
+    /* The end may have brought another configuration with another directory. */
     if (strcmp(work->published.generation, generation) == 0)
         cert_work_tell_mark(work, revocation);
 }
@@ -506,10 +505,10 @@ void stage_publish(struct issuance *issuance)
     start_in_set(issuance, make_for_publish, job_publish, on_published);
 }
 
-/* -- stages that wait for somebody else -----------------------------------------------------------
+/* -- stages that wait for others ------------------------------------------------------------------
  */
 
-/* The turn is kept, also after a failure: it is given back when issuance comes to rest. */
+/* The turn is kept, also after a failure, until issuance rests. */
 static void on_turn(void *arg, const struct err *turn_err)
 {
     struct issuance *issuance = arg;
@@ -561,7 +560,7 @@ void stage_sign(struct issuance *issuance)
     const char *csr = work->cert->key_source == KEY_FROM_VAULT ? NULL : bytes_text(&draft->csr);
     struct err err;
 
-    /* It goes by the section until it has ended. */
+    /* The request uses the section until it has ended. */
     config_unref(issuance->config);
     issuance->config = config_ref(work->config);
     take_slot(issuance,

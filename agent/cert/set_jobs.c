@@ -26,7 +26,8 @@ struct slot *set_job_start(const struct set_place *place, enum worker_urgency ur
     struct lane_key lane = set_lane(place);
     char claiming[PATH_MAX];
 
-    /* Whoever has no claim yet may wait for another section to leave: not in front of its jobs. */
+    /* A job without a claim may wait for another section to give it up, and runs in a lane of its
+     * own, so that it does not delay the jobs of that section. */
     if (job->claim == NULL) {
         snprintf(claiming, sizeof claiming, "%s/..lock", place->directory);
         lane.name = claiming;
@@ -43,7 +44,7 @@ static void free_job(void *arg)
     free(job);
 }
 
-/* By the worker: whoever is the last to drop a claim may wait for the disk. */
+/* On the worker: the last drop of a claim may wait for the disk. */
 static bool run_drop(void *arg, struct err *err)
 {
     struct set_job *job = arg;

@@ -8,8 +8,8 @@
  */
 
 struct gate_disk {
-    uint64_t number; /* of struct lane_key */
-    unsigned passes; /* that are in it, or wait */
+    uint64_t number; /* as in struct lane_key */
+    unsigned passes; /* inside or waiting */
     struct semaphore places;
 };
 
@@ -56,7 +56,7 @@ bool set_gate_enter(struct set_gate *gate, uint64_t disk, permit_granted *on_gra
     if (its == NULL)
         return err_memory(err);
     *pass = (struct set_pass){.gate = gate, .disk = its};
-    /* One for this call: whoever is let in may leave at once. */
+    /* One more for the duration of the call, since on_granted may leave at once. */
     its->passes += 2;
     enters = semaphore_acquire(&its->places, 0, on_granted, arg, &pass->permit, err);
     if (!enters)
@@ -82,17 +82,17 @@ void set_gate_leave(struct set_pass *pass)
  */
 
 struct set_access {
-    struct slot slot; /* first: the slot is the access */
+    struct slot slot; /* first member: the slot is the access */
     struct set_owner *owner;
     struct set_access *next;
     struct set_order order;
-    struct cert_job *job; /* while it runs; the worker's slot owns it */
+    struct cert_job *job; /* while it exists; the worker's slot owns it */
     struct slot *worker;
-    struct set_pass pass; /* until the job has ended */
+    struct set_pass pass; /* held until the job has ended */
     slot_done *on_done;
     bool has_run; /* the job has ended */
-    bool heard;   /* that was told */
-    bool unheard; /* nobody waits for it any more */
+    bool heard;   /* on_done was called */
+    bool unheard; /* the slot was dropped */
 };
 
 static void begin(struct set_access *access);
@@ -105,7 +105,7 @@ static void free_access(struct set_access *access)
     free(access);
 }
 
-/* Ends the access; the next one begins. */
+/* Ends the access and begins the next one. */
 static void end_access(struct set_access *access)
 {
     struct set_owner *owner = access->owner;
@@ -136,7 +136,7 @@ static void on_removed(void *arg, const struct err *err)
     end_access(arg);
 }
 
-/* What was staged for nobody holds a key. */
+/* Removes a generation that was staged for a dropped slot: it holds a key. */
 static bool starts_removal(struct set_access *access)
 {
     const struct cert_draft *draft = access->job->draft;
@@ -183,7 +183,7 @@ static void run(void *arg)
     if (access->job != NULL)
         access->worker = start_job(access, access->order.urgency, access->order.run, access->job,
                                    on_job_done, &err);
-    /* A job that could not start is gone. */
+    /* A job that could not start was freed. */
     if (access->worker == NULL)
         fail(access, &err);
     else
@@ -217,7 +217,7 @@ static void on_heard(void *arg, const struct err *err)
     struct set_access *access = arg;
 
     access->heard = true;
-    /* Whoever hears drops the slot, and with it the access. */
+    /* The callee drops the slot, which ends the access. */
     access->on_done(access->order.arg, err);
 }
 
@@ -248,7 +248,7 @@ bool set_owner_runs_swap(const struct set_owner *owner)
     return owner->first != NULL && owner->first->order.swaps;
 }
 
-/* Frees those whose jobs have ended. */
+/* Frees queues without jobs. */
 static void sweep_left(struct set_owner *owner)
 {
     for (struct set_owner **link = &owner->left; *link != NULL;) {

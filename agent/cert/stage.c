@@ -46,10 +46,10 @@ struct slot *stage_slot(const struct cert_work *work, struct slot *started, cons
         return started;
     slot = slot_new(sizeof *slot, tools->loop, slot_free, on_done, arg, &why);
     if (slot != NULL)
-        (void)stage_reserve(tools, &why); /* what was taken comes back with the memory */
+        (void)stage_reserve(tools, &why); /* refill the reserve as memory permits */
     else
         slot = take_reserved(tools, on_done, arg);
-    /* An end that nobody hears of would leave a certificate to expire: see slot_finish. */
+    /* A lost end would let a certificate expire, so the process ends: see slot_finish. */
     if (slot == NULL) {
         sd_event_exit(tools->loop, -ENOMEM);
         return NULL;
@@ -71,7 +71,7 @@ struct slot *stage_order_start(struct cert_work *work, struct set_order *order, 
     return stage_slot(work, slot, &err, on_done, order->arg);
 }
 
-/* -- the environment of the operator's commands ---------------------------------------------------
+/* -- environment variables of commands ------------------------------------------------------------
  */
 
 void stage_variables_add(struct stage_variables *variables, const char *format, ...)

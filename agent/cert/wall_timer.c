@@ -8,28 +8,28 @@ enum {
     LONGEST_SLEEP_S = 60 * 60,
     ACCURACY_US = 1000,
     FIRST_ROOM = 16,
-    RINGS_PER_TURN = 64 /* what else the loop waits for is looked at in between */
+    RINGS_PER_TURN = 64 /* the loop handles its other events in between */
 };
 
-/* A binary heap, the earliest first. */
+/* A binary heap; the earliest timer is at place 1. */
 struct heap {
     struct wall_timer **timers;
     uint32_t count;
     bool is_wall;
 };
 
-/* The timers of one event loop. It lives as long as one of them is open. */
+/* The timers of one event loop; freed with the last one. */
 struct schedule {
     struct heap wall, boot;
-    uint32_t room;                   /* of either heap */
-    uint32_t users;                  /* open timers; each has its place in both heaps */
-    uint64_t armed_wall, armed_boot; /* the earliest of either when it was armed; 0: none */
+    uint32_t room;                   /* capacity of either heap */
+    uint32_t users;                  /* open timers */
+    uint64_t armed_wall, armed_boot; /* the earliest of either when the source was armed; 0: none */
     sd_event *loop;
     sd_event_source *source;
     struct schedule *next;
 };
 
-/* One per event loop; the program has one, tests have several in a row. */
+/* One per event loop. The program has one loop; tests have several. */
 static struct schedule *schedules;
 
 /* -- the heap -------------------------------------------------------------------------------------
@@ -61,7 +61,7 @@ static void swap(struct heap *heap, uint32_t a, uint32_t b)
     put(heap, b, timer);
 }
 
-/* Moves what stands there to where it belongs. */
+/* Moves the timer at `place` to where it belongs. */
 static void sift(struct heap *heap, uint32_t place)
 {
     while (place > 1 && key(heap, place) < key(heap, place / 2)) {
@@ -91,7 +91,7 @@ static void heap_remove(struct heap *heap, struct wall_timer *timer)
         sift(heap, place);
 }
 
-/* Its moment or wait is another one than before, 0 for none. */
+/* Adds, moves or removes the timer after its time has changed. */
 static void heap_update(struct heap *heap, struct wall_timer *timer)
 {
     if ((heap->is_wall ? timer->moment_s : timer->until_us) == 0) {
@@ -121,7 +121,7 @@ static uint64_t earliest(const struct heap *heap)
     return heap->count == 0 ? 0 : key(heap, 1);
 }
 
-/* Has the source fire when the next one is due, or the wall clock is to be looked at again. */
+/* Arms the source for the next timer, or for the next look at the wall clock. */
 static void schedule_arm(struct schedule *schedule)
 {
     const struct heap *wall = &schedule->wall, *boot = &schedule->boot;
@@ -145,7 +145,7 @@ static void schedule_arm(struct schedule *schedule)
     sd_event_source_set_enabled(schedule->source, SD_EVENT_ONESHOT);
 }
 
-/* The same where it does not fire when it should; most that are set are not the earliest. */
+/* Arms the source only if the earliest timer has changed. */
 static void schedule_rearm(struct schedule *schedule)
 {
     if (schedule->armed_wall != earliest(&schedule->wall) ||
@@ -161,7 +161,7 @@ static void update(struct wall_timer *timer, uint64_t moment_s, uint64_t until_u
     heap_update(&timer->schedule->boot, timer);
 }
 
-/* Rings the earliest if it is due. */
+/* Rings the earliest timer if it is due. */
 static bool ring_one(const struct schedule *schedule)
 {
     const struct heap *wall = &schedule->wall, *boot = &schedule->boot;
@@ -197,7 +197,7 @@ static int on_timer(sd_event_source *source, uint64_t now_us, void *arg)
 
     (void)source;
     (void)now_us;
-    schedule->users++; /* what rings may close the last timer */
+    schedule->users++; /* a callback may close the last timer */
     for (size_t i = 0; i < RINGS_PER_TURN && ring_one(schedule); i++)
         ;
     schedule_arm(schedule);
@@ -230,7 +230,7 @@ static struct schedule *schedule_new(sd_event *loop, struct err *err)
     return schedule;
 }
 
-/* A place for one timer more, so that setting one cannot fail. */
+/* Makes room for one more timer, so that setting it cannot fail. */
 static bool schedule_join(struct schedule *schedule)
 {
     uint32_t room = schedule->room == 0 ? FIRST_ROOM : 2 * schedule->room;

@@ -873,7 +873,7 @@ def test_a_renamed_section_keeps_its_set_and_takes_no_key_along_to_other_names(c
     assert ca.requests("pki_int/sign/") == 1 and (site.out("set") / "tls.key").read_text() == key
     site.configure(ca, {"again": lines + "ip_addresses = 192.0.2.1\n"})
     done = site.once()
-    assert done.code == 0 and "a new key, because the one in place was made for [cert renamed]" in done.err
+    assert done.code == 0 and "a new key, because the published one was made for [cert renamed]" in done.err
     kept = (site.out("set") / "tls.key").read_text()
     assert kept != key
     site.configure(ca, {"again": lines + "ip_addresses = 192.0.2.2\n"})

@@ -90,7 +90,7 @@ def test_a_certificate_of_the_future_is_waited_out_while_the_old_one_serves(devc
     site.configure(devca, {"web": WEB + "ip_addresses = 192.0.2.1"})
     run.hangup()
     held = run.wait_event("held")[0]
-    assert "is this machine's clock behind?" in held["message"]
+    assert "check whether this machine's clock is behind" in held["message"]
     assert serial_of(site.out() / "tls.crt") == before
     run.wait_event("published", count=2)
     assert serial_of(site.out() / "tls.crt") != before
@@ -147,7 +147,7 @@ def test_a_life_that_the_role_cuts_is_told_once(devca, site):
     site.configure(devca, {"web": WEB.replace("1h", "48h")})
     done = site.once()
     assert done.code == 0
-    told = [line for line in done.events("advice") if "that ttl asks for; look at max_ttl" in line["message"]]
+    told = [line for line in done.events("advice") if "that ttl asks for; check max_ttl" in line["message"]]
     assert len(told) == 1, done.err
     assert not site.once().events("advice")
     run = site.run()
