@@ -8,7 +8,7 @@ import time
 
 from cryptography import x509
 
-PATIENCE_S = 20
+PATIENCE_S = 60
 
 
 def free_port():

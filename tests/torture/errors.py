@@ -16,7 +16,7 @@ from tools import COUNT, FAIL, SET, SHORTEN, STRIKE, StrikeOrders, missing_for_s
 
 SLICE, FULL = 250, 4000
 SITUATION_EVERY = 12
-OUTCOME_S = 10
+OUTCOME_S = 60
 ERRNOS = ("ENOSPC", "EIO", "EINTR", "EMFILE", "EROFS", "EACCES", "ENOMEM", "EDQUOT", "short")
 OUTCOMES = ("failed", "reload-failed", "reloaded", "config-broken")
 

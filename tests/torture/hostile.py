@@ -22,7 +22,7 @@ SLICE, FULL = 600, 12000
 SETTLE_EVERY = 50
 RSS_MOST_KB = 2048      # what it may grow by, since the first good reply after SETTLE_EVERY points
 LEVEL_S = 2
-ROUND_S = 20            # a reply is dealt with within; more is a hang
+ROUND_S = 60            # a reply is dealt with within; more is a hang
 
 LAYERS = (("http", craft_http.FRAMING), ("json", craft_http.JSON), ("pem", craft_pem.PEM), ("x509", craft_pem.X509))
 

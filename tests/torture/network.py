@@ -15,7 +15,7 @@ from reader import read_set
 
 SLICE, FULL = 80, 3000
 TIMEOUT_S = 1        # leafd's own, made short
-PATIENCE_S = 20      # for an outcome: connect and reply, login and signing, each within TIMEOUT_S
+PATIENCE_S = 60      # for an outcome: connect and reply, login and signing, each within TIMEOUT_S
 BYTES_OF_A_ROTATION = 9000
 
 

@@ -23,7 +23,7 @@ from yard import Yard, make_folder, prove_judges
 
 SLICE, FULL = 150, 5000
 USER = 4300            # whom leafd runs as in the variants where it is not root
-HANG_S = 20
+HANG_S = 60
 OUTCOME_S = 3          # for a daemon, which may go on watching without a word
 BLOCK, DAEMON_BLOCK = 6, 15  # points in a row of one combination
 ENOUGH_TRIES = 10      # of which one has to succeed

@@ -15,7 +15,7 @@ from place import ENVIRONMENT, PATIENCE_S
 from reader import read_set
 from tools import LEAFD
 
-OUTCOME_S = 10
+OUTCOME_S = 60
 OUTCOMES = ("failed", "reload-failed", "reloaded")
 CLONE_NEWNS = 0x20000
 TINY = "size=256k,nr_inodes=64,mode=0755"
