@@ -139,14 +139,14 @@ def test_a_pidfile_that_is_spelt_wrong_does_not_hide_what_is_served(ca, site, st
 def test_an_expired_certificate_that_is_still_served_is_told_though_nobody_is_found(ca, site, start):
     """The set's own certificate of before, of seconds, ends in nginx while the new one lies on disk."""
     nginx = start(Nginx)
-    short = lines_of(nginx).replace("ttl = 1h", "ttl = 20s\nrenew_at = 30%")
+    short = lines_of(nginx).replace("ttl = 1h", "ttl = 30s\nrenew_at = 20%")
     site.configure(ca, {nginx.name: short})
     assert site.once().code == 0
     nginx.start()
     old = nginx.client.serial()
     site.configure(ca, {nginx.name: short.replace("program.pid", "programm.pid")})
     run = site.run()
-    told = run.wait_event("reload-failed", nginx.name)[-1]
+    told = run.wait_event("reload-failed", nginx.name)[0]
     assert f"was last seen to serve serial {old}, which ends in " in told["message"], told
     site.answers("ready", 0)
     wait_for(lambda: [line for line in run.events("reload-failed", nginx.name)
@@ -315,7 +315,7 @@ def test_apache_is_not_told_of_a_set_that_validate_has_vetoed(ca, site, start):
     assert failed["class"] == "consumer" and "validate" in failed["message"]
     assert os.readlink(apache.out / "..data") == generation
     wait_for(lambda: [name for name in os.listdir(apache.out) if name.startswith("..2")] == [generation],
-             "what was staged to go", patience=15)
+             "what was staged to go")
     assert apache.client.serial() == old and apache.never_restarted()
     row = site.status(apache.name)[apache.name]
     assert row["failure"]["class"] == "consumer" and "validate" in row["failure"]["error"]

@@ -449,9 +449,18 @@ static void a_manager_that_never_answers_meets_the_time_limit(void **state)
 static void a_job_that_never_ends_meets_the_time_limit(void **state)
 {
     struct bench *bench = *state;
+    char text[64];
 
-    reload(bench, "endless.service", 1);
-    expect_failure(bench, "the job did not end within 1s");
+    /* On a busy machine the bus may take longer than that. */
+    for (unsigned limit_s = 1; limit_s <= 32 && strstr(bench->err.text, "the job") == NULL;
+         limit_s *= 2) {
+        bench->slot = slot_drop(bench->slot);
+        bench->times = 0;
+        end(&bench->manager);
+        reload(bench, "endless.service", limit_s);
+        snprintf(text, sizeof text, "the job did not end within %us", limit_s);
+    }
+    expect_failure(bench, text);
 }
 
 static void a_bus_without_systemd_is_told(void **state)
