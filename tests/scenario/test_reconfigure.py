@@ -137,7 +137,7 @@ def test_a_changed_configmap_is_taken_over_and_a_broken_one_told_once(devca, sit
     switch(volume, "9", two)
     run.hangup()
     run.wait_event("config-applied", count=4)
-    assert [x for x in run.manager.lines if x in ("READY=1", "RELOADING=1")] == ["READY=1", "RELOADING=1", "READY=1"]
+    wait_for(lambda: reloads(run) == ["READY=1", "RELOADING=1", "READY=1"], lambda: reloads(run))
     assert run.terminate() == 0
 
 
