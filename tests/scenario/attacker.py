@@ -5,6 +5,8 @@ import subprocess
 
 import pytest
 
+from scene import PATIENCE_S
+
 ATTACKER = 4242
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be attacked by others")
 
@@ -12,7 +14,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be atta
 def as_attacker(*command, user=ATTACKER, **keywords):
     """A command of that user, who is in no group but its own."""
     return subprocess.run(["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *map(str, command)],
-                          capture_output=True, text=True, check=False, timeout=60, **keywords)
+                          capture_output=True, text=True, check=False, timeout=PATIENCE_S, **keywords)
 
 
 def open_the_way(path):

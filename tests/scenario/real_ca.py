@@ -86,7 +86,7 @@ class RealCa:
                                          data=None if body is None else json.dumps(body).encode(),
                                          headers={"X-Vault-Token": token, "X-Vault-Request": "true"})
         try:
-            with urllib.request.urlopen(request, context=self.context, timeout=30) as reply:
+            with urllib.request.urlopen(request, context=self.context, timeout=scene.PATIENCE_S) as reply:
                 text = reply.read()
         except urllib.error.HTTPError as failure:
             raise AssertionError(f"{method} {path}: {failure.code} {failure.read().decode()}") from failure

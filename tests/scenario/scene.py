@@ -21,7 +21,7 @@ SOURCE = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 with open(LEAFD, "rb") as program:
     SANITIZED = b"__asan_init" in program.read()
 os.umask(0o022)  # a configuration that its group may write is refused
-PATIENCE_S = float(os.environ.get("LEAFD_TEST_PATIENCE", "60"))
+PATIENCE_S = float(os.environ.get("LEAFD_TEST_PATIENCE", "180"))
 
 
 def wait_for(condition, what, patience=PATIENCE_S):

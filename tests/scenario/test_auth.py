@@ -175,7 +175,7 @@ def test_a_token_is_renewed_while_the_agent_idles(ca, site):
     site.configure(ca, {"web": WEB}, auth=ca.auth.replace("role = leafd", "role = short"), agent="log_level = debug")
     run = site.run()
     run.wait_ready()
-    run.wait_event("token-renewed", patience=60)
+    run.wait_event("token-renewed")
     assert ca.requests("auth/token/renew-self") >= 1
     assert ca.requests("auth/jwt/login") == 1
 

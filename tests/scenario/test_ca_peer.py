@@ -15,7 +15,7 @@ import urllib.request
 import pytest
 
 from real_ca import find_real_ca, version_of
-from scene import LEAFD, WEB, Proxy, is_published, openssl, wait_for, free_port
+from scene import LEAFD, PATIENCE_S, WEB, Proxy, is_published, openssl, wait_for, free_port
 
 
 # -- a server of our own ----------------------------------------------------------------------------------------------
@@ -272,7 +272,7 @@ class Pair:
     def call(self, number, method, path, body=None):
         request = urllib.request.Request(f"https://localhost:{self.ports[number]}/v1/{path}", method=method,
                                          data=json.dumps(body).encode(), headers={"X-Vault-Token": getattr(self, "token", "")})
-        with urllib.request.urlopen(request, context=self.context, timeout=30) as reply:
+        with urllib.request.urlopen(request, context=self.context, timeout=PATIENCE_S) as reply:
             text = reply.read()
         return json.loads(text) if text else {}
 
@@ -307,7 +307,7 @@ class Pair:
                                          headers={**taken, "X-Vault-No-Request-Forwarding": "true"})
         opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=self.context), Kept)
         try:
-            with opener.open(request, timeout=30) as reply:
+            with opener.open(request, timeout=PATIENCE_S) as reply:
                 return reply.status, {}, reply.read()
         except urllib.error.HTTPError as answer:
             return answer.code, {"Location": answer.headers["Location"]} if answer.headers["Location"] else {}, answer.read()
@@ -402,7 +402,7 @@ def test_the_systems_cas_are_in_a_file_or_a_directory_or_both(devca, site):
         site.write(site.file.read_text().replace(f"ca_file = {devca.ca_file}", ""))
         done = subprocess.run(["unshare", "--mount", "sh", "-c", 'mount --bind "$1" /etc/ssl/certs && exec "$2" once -c "$3"', "sh",
                                str(folder), LEAFD, str(site.file)], capture_output=True, text=True,
-                              check=False, timeout=60, env=site.given(None))
+                              check=False, timeout=PATIENCE_S, env=site.given(None))
         assert done.returncode == code, (name, done)
         if name == "neither":
             assert "cannot read the system's CAs in /etc/ssl/certs/ca-certificates.crt: " in done.stderr

@@ -59,6 +59,7 @@ def test_every_door_is_searched(devca, tmp_path, door):
     else:
         run = site.run()
         run.wait_ready()
+        run.wait_event("reloaded")
         if door == "notify":
             run.manager.lines.append("STATUS=" + SECRET[5:13])
         assert run.terminate() == 0

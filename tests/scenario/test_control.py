@@ -68,7 +68,7 @@ def test_reload_waits_until_it_is_applied_and_tells_all_that_is_wrong(ca, site):
     # From its own folder, by a relative name, it is the same configuration.
     site.configure(ca, {"web": WEB})
     done = subprocess.run([LEAFD, "reload", "-c", "leafd.ini"], cwd=site.folder, env=site.given(), capture_output=True,
-                          text=True, check=False, timeout=60)
+                          text=True, check=False, timeout=PATIENCE_S)
     assert done.returncode == 0 and "1 certificate" in done.stdout, done.stderr
     assert run.terminate() == 0
     assert sockets(site) == []
@@ -92,7 +92,7 @@ def test_a_reload_waits_for_a_read_that_hangs_only_so_long(devca, site):
     wait_for(lambda: run.manager.lines.count("RELOADING=1") == 3, "three questions")
     hung.unlink()
     for command in waiting:
-        out, err = command.communicate(timeout=60)
+        out, err = command.communicate(timeout=PATIENCE_S)
         assert command.returncode == 0 and "1 certificate" in out, err
     assert len(run.wait_event("config-applied", count=2)) == 2
 
@@ -101,7 +101,7 @@ def test_a_reload_waits_for_a_read_that_hangs_only_so_long(devca, site):
     waits = subprocess.Popen([LEAFD, "reload", "-c", str(site.file)], env=site.given(), stderr=subprocess.PIPE, text=True)
     wait_for(lambda: run.manager.lines.count("RELOADING=1") == 4, "another question")
     assert run.terminate() == 0
-    assert waits.wait(timeout=60) == 1 and "is stopping" in waits.stderr.read()
+    assert waits.wait(timeout=PATIENCE_S) == 1 and "is stopping" in waits.stderr.read()
 
 
 def test_garbage_slow_and_too_many_clients_are_no_matter(devca, site):

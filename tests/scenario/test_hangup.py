@@ -54,7 +54,7 @@ def publishing(devca, site, run):
 
 @pytest.mark.parametrize("state,lines,fault,library,most", [
     (reading, "", None, "slow_mkdir", 1), (queued, "", ("auth/jwt/login", 700), None, 1),
-    (making_key, "key_type = rsa-4096\n", None, None, 1), (signing, "", ("pki_int/sign", 700), None, 1),
+    (making_key, "key_type = rsa-3072\n", None, None, 1), (signing, "", ("pki_int/sign", 700), None, 1),
     (signing, "", None, "slow_mkdir", 1), (validating, "validate = exec {folder}/ask\n", None, None, 1),
     (publishing, "", None, "slow_swap", 2)], ids=["reading", "queued", "making-key", "signing", "staging", "validating", "publishing"])
 def test_a_changed_section_is_adopted_while_a_certificate_is_on_its_way(devca, site, state, lines, fault, library, most):
@@ -70,7 +70,7 @@ def test_a_changed_section_is_adopted_while_a_certificate_is_on_its_way(devca, s
     run.hangup()
     run.wait_event("config-applied")
     (site.folder / "go").touch()
-    wait_for(lambda: has_other(site, "web"), "the certificate of the new section")
+    wait_for(lambda: has_other(site, "web"), "the certificate of the new section", patience=600)
     site.becomes("web", state="fresh")
 
     def only_published():

@@ -89,7 +89,7 @@ def command_line(ca, site):
 
 def as_operator(ca, site, text):
     done = subprocess.run(["bash", "-euc", text], env=command_line(ca, site), capture_output=True, text=True, check=False,
-                          timeout=60)
+                          timeout=scene.PATIENCE_S)
     assert done.returncode == 0, f"{text}\n{done.stdout}{done.stderr}"
 
 

@@ -300,7 +300,7 @@ def test_a_short_life_rotates_and_no_reader_sees_a_mixed_pair(ca, site):
     reader = threading.Thread(target=read_on)
     reader.start()
     try:
-        run.wait_event("published", count=6, patience=150)
+        run.wait_event("published", count=6, patience=600)
         wait_for(lambda: len(pairs) >= 6, "the reader to see the sixth pair")
     finally:
         stop.set()
@@ -329,7 +329,7 @@ def test_rsa_keys_do_not_stall_other_certificates(ca, site):
     """A P-256 certificate is published while a 4096-bit key is still being made."""
     slow = {f"slow{i}": WEB + "key_type = rsa-4096" for i in range(3)}
     site.configure(ca, {**slow, "quick": WEB})
-    done = site.once()
+    done = site.once(patience=600)
     assert done.code == 0, done.err
     order = [line["cert"] for line in done.events("published")]
     assert order[0] == "quick"

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from clocks import DAY, Clock
-from scene import LEAFD, openssl
+from scene import LEAFD, PATIENCE_S, openssl
 from test_config import CERT, HEAD
 
 EC = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
@@ -209,7 +209,7 @@ def mounted(site, *steps):
     """leafd check in a mount namespace of its own."""
     script = " && ".join([*steps, f'exec "{LEAFD}" check -c "{site.file}"'])
     return subprocess.run(["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True, check=False,
-                          env=site.environment, timeout=60)
+                          env=site.environment, timeout=PATIENCE_S)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")

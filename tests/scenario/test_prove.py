@@ -530,7 +530,7 @@ def test_rollback_can_be_turned_off(ca, site, consumer):
     first = os.readlink(site.out() / "..data")
     refuse_all_but(consumer, first)
     renew(site, ca, run, lines, 1)
-    run.wait_event("reload-failed", count=4, patience=120)
+    run.wait_event("reload-failed", count=4)
     assert os.readlink(site.out() / "..data") != first
     assert not run.events("rolled-back")
     assert run.terminate() == 0

@@ -71,7 +71,7 @@ def processor_seconds():
 def costs_little(site):
     """Runs `once`, which has to end soon and of itself."""
     before = processor_seconds()
-    done = site.once(patience=30)
+    done = site.once()
     assert processor_seconds() - before < CPU_MOST_S
     assert done.code in (0, 1, 3), done.err
     return done
@@ -241,7 +241,7 @@ def test_status_lines_and_lengths_of_any_kind_overflow_nothing(hostile, site):
     for craft in (craft_http.odd_status_line, craft_http.odd_length, craft_http.odd_headers):
         for number in range(13):
             hostile.bend = lambda _, good, craft=craft, number=number: craft(First(number), good)
-            done = site.once(patience=30)
+            done = site.once()
             assert done.code in (0, 1, 3), (craft, number, done.err)
 
 

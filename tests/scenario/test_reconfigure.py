@@ -5,7 +5,7 @@ import shutil
 import subprocess
 
 from preloads import preload
-from scene import LEAFD, WEB, wait_for
+from scene import LEAFD, PATIENCE_S, WEB, wait_for
 
 
 def reloads(run):
@@ -182,11 +182,11 @@ def test_a_link_that_leads_to_another_configuration_is_noticed_and_the_agent_is_
         file.write(f"\n[cert db]\npki_mount = {devca.mount}\n{WEB}\ndirectory = {site.out('db')}\n")
     (site.folder / "next").symlink_to("second")
     os.rename(site.folder / "next", site.folder / "current")
-    run.wait_event("published", "db", patience=90)
+    run.wait_event("published", "db")
     done = site.command("reload")
     assert done.code == 0 and "2 certificates" in done.out, done.err
     done = subprocess.run([LEAFD, "reload", "-c", "leafd.ini"], cwd=site.file.parent, capture_output=True, text=True, check=False,
-                          timeout=60, env=site.given({"PWD": str(site.file.parent)}))
+                          timeout=PATIENCE_S, env=site.given({"PWD": str(site.file.parent)}))
     assert done.returncode == 0, done.stderr
     assert len([name for name in os.listdir(site.runtime) if name.endswith(".sock")]) == 1
     # It goes on noticing where the link leads now.

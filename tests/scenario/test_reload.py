@@ -507,7 +507,7 @@ prove = none
     asking = threading.Thread(target=nginx.ask_on)
     asking.start()
     try:
-        run.wait_event("reloaded", count=4, patience=120)
+        run.wait_event("reloaded", count=4, patience=600)
         wait_for(lambda: len(nginx.serials) >= 4, "nginx to serve four certificates")
     finally:
         nginx.stop_asking.set()

@@ -110,7 +110,7 @@ def test_haproxy_serves_every_rotation_and_is_never_reloaded(ca, site, haproxy, 
     proxy = haproxy(site.folder, site.out())
     first = proxy.serial()
     run = site.run()
-    run.wait_event("reloaded", count=3, patience=120)
+    run.wait_event("reloaded", count=3, patience=600)
     assert proxy.serial() != first
     ca.proxy.cut()  # no rotation from now on but the one that is under way
     wait_for(lambda: [line["event"] for line in run.log() if line["event"] in ("published", "reloaded")][-1] == "reloaded",
@@ -165,7 +165,7 @@ def test_a_transaction_that_somebody_left_open_is_aborted_and_the_next_try_goes_
     pem = (site.out("db") / "site.pem").read_text()
     assert "Transaction created" in proxy.say(f"set ssl cert {site.out('db')}/site.pem <<\n{pem}\n")
     run = site.run()
-    run.wait_event("reloaded", cert="web", patience=120)
+    run.wait_event("reloaded", cert="web")
     run.terminate()
     assert proxy.serial("web.example.test") == serial_of(site.out("web") / "site.pem")
     assert proxy.serial("db.example.test") == before

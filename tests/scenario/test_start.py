@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from preloads import preload
-from scene import LEAFD, WEB, wait_for
+from scene import LEAFD, PATIENCE_S, WEB, wait_for
 from test_auth import login
 
 # An OpenSSL configuration that loads code, as a foreign OPENSSL_CONF would: it leaves a file where it was loaded from.
@@ -81,7 +81,7 @@ def test_a_signal_of_the_first_milliseconds_waits_for_the_loop(devca, site):
     run.wait_ready()
     assert run.terminate() == 0
     run = site.run(environment={**preload("early_signal"), "EARLY_SIGNAL": str(int(signal.SIGTERM))})
-    assert run.process.wait(timeout=60) == 0
+    assert run.process.wait(timeout=PATIENCE_S) == 0
     assert run.events("stopping")
 
 
@@ -91,7 +91,7 @@ def test_a_command_that_only_looks_can_be_ended(devca, site):
         try:
             wait_for(lambda: "nanosleep" in open(f"/proc/{looking.pid}/wchan", encoding="ascii").read(), "it to wait")
             looking.send_signal(signal.SIGTERM)
-            assert looking.wait(timeout=60) == -signal.SIGTERM
+            assert looking.wait(timeout=PATIENCE_S) == -signal.SIGTERM
         finally:
             looking.kill()
 
@@ -106,7 +106,7 @@ def test_closed_standard_files_never_become_files_of_leafd(devca, site):
             assert [os.readlink(f"/proc/{run.pid}/fd/{fd}") for fd in range(3)] == ["/dev/null"] * 3
         finally:
             run.terminate()
-        assert run.wait(timeout=60) == 0
+        assert run.wait(timeout=PATIENCE_S) == 0
 
 
 def loads_libcurl():

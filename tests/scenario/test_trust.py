@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from attacker import ATTACKER, as_attacker, let_through_acl, needs_root, open_the_way
-from scene import LEAFD, WEB, is_published, openssl, wait_for
+from scene import LEAFD, PATIENCE_S, WEB, is_published, openssl, wait_for
 
 pytestmark = needs_root
 
@@ -235,7 +235,7 @@ class Tree:
             file.write_text(HEAD.format(vault=lines, auth=credentials, templates=self.templates,
                                         agent="\n".join(includes) if first else "")
                             + "".join(sections if first else [CERT.format(name="a", out=self.folder, lines="")]))
-            done = subprocess.run([LEAFD, "check", "-c", file], capture_output=True, text=True, check=False, timeout=60)
+            done = subprocess.run([LEAFD, "check", "-c", file], capture_output=True, text=True, check=False, timeout=PATIENCE_S)
             assert done.returncode == 2, done.stderr
             said += done.stderr
         return said
@@ -556,7 +556,7 @@ def right(tmp_path_factory, ca_pair):
                     + "".join(sections))
     (folder / "steps").write_text("\n".join([*steps, f'cd /; exec "{LEAFD}" check -c "{file}"\n']))
     done = subprocess.run(["unshare", "--mount", "sh", folder / "steps"], capture_output=True, text=True, check=False,
-                          timeout=60)
+                          timeout=PATIENCE_S)
     done.folder = folder
     return done
 
