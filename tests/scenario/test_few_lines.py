@@ -32,6 +32,10 @@ def test_an_outage_is_told_when_it_begins_and_when_it_ends(devca, site):
     for cert in certs:
         wait_for(lambda: len(run.events("published", cert)) > 1, f"{cert} to be renewed")  # pylint: disable=cell-var-from-loop
     lines = run.log()[before:]
+    events = [(line["event"], line.get("cert")) for line in lines]
+    back_at = events.index(("ca-back", None))
+    # Until each has its next certificate: on a busy machine the one after that may be due by now.
+    lines = lines[:max(events.index(("published", cert), back_at) for cert in certs) + 1]
     away, = run.events("ca-away")
     assert away["level"] == "warning" and away["class"] == "transient" and away["reason"]
     assert back["level"] == "notice" and int(back["waiting"]) == len(certs) and int(back["away_s"]) >= 5
