@@ -319,7 +319,8 @@ static void on_read(void *arg, const struct err *read_err)
             wait->files = take_files(reading->files);
         end_wait(wait, err.kind == ERR_NONE ? NULL : &err);
     }
-    if (err.kind != ERR_NONE)
+    /* An idle agent keeps no key in memory, so no later call can use this one. */
+    if (err.kind != ERR_NONE || reading->files->key.length > 0)
         free_reading(reading);
 }
 

@@ -5,6 +5,8 @@
  * system may hang. So it is told no path: a worker reads the files, and libcurl gets their content.
  * Calls share what was read in the last quarter of a second, and wait while the files are read
  * again; where an earlier read of the same files went well, they wait a second and then use that.
+ * Files with a client key are read for every call and kept only until it ends: an idle agent has no
+ * key in memory.
  */
 #ifndef LEAFD_HTTP_TLS_FILES_H
 #define LEAFD_HTTP_TLS_FILES_H
