@@ -1,8 +1,8 @@
 /*
  * main - options, subcommands, exit codes
  *
- * Nothing here knows certificates: a command is looked up, its options are read, the configuration
- * is loaded, and the command's room takes over.
+ * It finds the command, reads its options, loads the configuration, and calls the command's
+ * function in app/.
  */
 #include "app/ask.h"
 #include "app/check.h"
@@ -66,11 +66,10 @@ static const char usage[] =
     "                                   check the configuration, and what the CA would refuse\n"
     "  leafd status [--json] [CERT...]  show what is on disk and what failed\n"
     "  leafd ready [-w TIME]            exit 0 if every certificate is usable, for probes\n"
-    "  leafd reload [-w TIME]           have the running agent read its configuration, and say "
-    "how\n"
-    "                                   it went\n"
+    "  leafd reload [-w TIME]           make the running agent read its configuration, and\n"
+    "                                   show the result\n"
     "  leafd revoke [--no-reissue] CERT...\n"
-    "                                   revoke, then have it issued anew\n"
+    "                                   revoke, then issue a replacement\n"
     "\n"
     "  -c, --config FILE   configuration [" CONFIGURATION_FILE "]\n"
     "  -w, --wait TIME     once: retry failures for so long, such as 90s or 5m; ready, reload:\n"
@@ -85,10 +84,10 @@ static const char usage[] =
 /* -- the commands ---------------------------------------------------------------------------------
  */
 
-/* Each takes the reference of the configuration and gives the exit code. */
+/* Takes the reference of the configuration; returns the exit code. */
 typedef int command_run(struct config *config, const struct options *options);
 
-/* What commands need that hold secrets or talk to the CA. */
+/* Prepares the process for secrets and for requests to the CA. */
 static bool prepare(const struct config *config, struct err *err)
 {
     return curl_library_open(err) && http_library_open(err) && harden_enter(config, err);
@@ -134,7 +133,7 @@ static int run_check(struct config *config, const struct options *options)
     return code;
 }
 
-/* What the agent notes is not for everybody, and without it nothing is said to be well. */
+/* If this user may not read everything, no command may report that all is well. */
 static int tell_hidden(void)
 {
     terminal_line(stderr,
@@ -189,7 +188,7 @@ static int run_revoke(struct config *config, const struct options *options)
     return code;
 }
 
-/* Without the configuration, which may be what is broken. */
+/* Does not read the configuration, since that may be what is wrong. */
 static int run_reload(const struct options *options)
 {
     struct err err;
@@ -203,10 +202,11 @@ static int run_reload(const struct options *options)
 static const struct command {
     const char *name;
     command_run *run;
-    const char *options; /* the short and long ones it takes beside -c, by their first letters */
+    const char *options; /* the accepted options beside -c, by their first letters */
     bool takes_names, needs_names;
-    bool only_looks; /* at what is on disk: the files for the CA do not matter to it */
-    int (*run_alone)(const struct options *options); /* without reading the configuration */
+    bool only_looks; /* reads what is on disk only, so files for the CA may be missing */
+    int (*run_alone)(const struct options
+                         *options); /* used instead of `run`, without reading the configuration */
 } commands[] = {
     {"run", run_daemon, "", false, false, false, NULL},
     {"once", run_once, "w", true, false, false, NULL},
@@ -235,7 +235,7 @@ static const struct command *find_command(const char *name)
     return NULL;
 }
 
-/* Takes one option; the exit code if the program ends here, or -1. */
+/* Handles an option; returns the exit code if the program ends here, else -1. */
 static int take_option(const struct command *command, int option, struct options *options)
 {
     static const struct letter {
@@ -292,7 +292,7 @@ static int check_names(const struct command *command, const struct config *confi
     return -1;
 }
 
-/* How long a command waits for what ${k8s...} is made of, in seconds. */
+/* How many seconds a command waits for the token that ${k8s...} needs. */
 static uint64_t patience_of(const struct command *command, const struct options *options)
 {
     return command->run == run_daemon ? UINT64_MAX : options->wait_s;
@@ -339,8 +339,8 @@ int main(int argc, char **argv)
     if (keeper_is_wanted(argc, argv))
         return keeper_run(argv);
     harden_begin();
-    /* One heap for all threads: what a second one costs, to set up and to keep, is never won back
-     * by threads that wait for the CA and for the disk. */
+    /* One heap for all threads: a second one costs more time and memory than it saves for threads
+     * that wait for the CA and the disk. */
     mallopt(M_ARENA_MAX, 1);
     if (!shortage_watch_libraries())
         return complain("OpenSSL was used before it was set up", NULL);
@@ -352,7 +352,7 @@ int main(int argc, char **argv)
                            &options);
     command = find_command(argv[1]);
     if (command == NULL)
-        return complain("there is no command", argv[1]);
+        return complain("unknown command", argv[1]);
     optind = 2;
     opterr = 0;
     while ((option = getopt_long(argc, argv, "c:w:", long_options, NULL)) != -1) {

@@ -192,7 +192,7 @@ static bool make_way(int dir_fd, struct control_making *making, struct err *err)
 
     if (fstatat(dir_fd, making->name, &about, AT_SYMLINK_NOFOLLOW) != 0)
         return errno == ENOENT ||
-               err_errno(err, ERR_LOCAL, errno, "cannot look at %s", making->path);
+               err_errno(err, ERR_LOCAL, errno, "cannot read the attributes of %s", making->path);
     if (!S_ISSOCK(about.st_mode))
         return err_set(err, ERR_LOCAL, "%s exists and is no socket; remove it", making->path);
     if (control_socket_connect(dir_fd, making->name, &fd) || errno != ECONNREFUSED) {

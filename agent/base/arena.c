@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Each block is twice the one before: of a configuration of megabytes, what is freed leaves large
- * holes, which others can use. */
+/* Each block is twice as large as the previous one: when a large configuration is freed, large
+ * holes stay, which can be used again. */
 enum { BLOCK_LEAST_BYTES = 2048, BLOCK_MOST_BYTES = 65536 };
 
 struct arena_block {

@@ -12,7 +12,7 @@ void digest_add(struct digest *digest, const void *data, size_t length)
         digest->failed = EVP_DigestUpdate(digest->context, data, length) != 1;
 }
 
-/* By hand: at ten thousand sets there are a million and a half of these bytes. */
+/* Without snprintf, which is slow: ten thousand sets have one and a half million of these bytes. */
 static void write_hex(const unsigned char sum[static DIGEST_BYTES],
                       char to[static DIGEST_HEX_BYTES])
 {
@@ -47,8 +47,8 @@ void digest_drop(struct digest *digest)
     *digest = (struct digest){0};
 }
 
-/* FNV-1a, 64 bit, then a finaliser that mixes high and low bits (MurmurHash3's fmix64): a spread
- * needs evenness, not secrecy, and this one cannot fail. */
+/* FNV-1a with 64 bits, then the finaliser fmix64 of MurmurHash3: the result must be uniform but not
+ * secret, and this cannot fail. */
 uint32_t digest_spread(const char *const *texts)
 {
     uint64_t hash = 0xcbf29ce484222325;

@@ -3,21 +3,22 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The first that is set counts. */
+/* The first one that is set counts. */
 static const char *const tokens[] = {"BAO_TOKEN", "VAULT_TOKEN"};
 
-/* sd_notify(3), sd_watchdog_enabled(3), systemd.exec(5), and the bus of `reload = unit`. */
+/* The protocols of sd_notify(3), sd_watchdog_enabled(3) and systemd.exec(5), and the bus for
+ * `reload = unit`. */
 static const char *const allowed[] = {
     "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "JOURNAL_STREAM", "DBUS_SYSTEM_BUS_ADDRESS",
 };
 
 enum { ALLOWED = sizeof allowed / sizeof *allowed, TOKENS = sizeof tokens / sizeof *tokens };
 
-/* Debian's libcurl brings GnuTLS along, which nobody uses: it need not set itself up at each start
+/* Debian's libcurl loads GnuTLS, which leafd does not use; this skips its initialisation
  * (gnutls_global_init(3)). */
 static char without_gnutls[] = "GNUTLS_NO_IMPLICIT_INIT=1";
 
-static char **original; /* the kernel's block; NULL: not narrowed */
+static char **original; /* the block from the kernel; NULL: not narrowed */
 static char *narrowed[ALLOWED + 2];
 static struct secret token;
 

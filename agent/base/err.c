@@ -79,7 +79,7 @@ bool err_shortage(struct err *err)
     if (errnum == ENOMEM)
         err_memory(err);
     else if (errnum != 0)
-        err_errno(err, ERR_LOCAL, errnum, "not all could be looked at");
+        err_errno(err, ERR_LOCAL, errnum, "not everything could be read");
     return errnum != 0;
 }
 

@@ -106,7 +106,7 @@ static const struct field {
     TEXT("TO", to),
     TEXT("FOLLOWED", followed),
     TEXT("REASON", reason),
-    TEXT(NULL, message), /* is no field beside the message */
+    TEXT(NULL, message), /* not a field: the message itself */
     {"CLASS", FIELD_CLASS, offsetof(struct event, failure)},
     MOMENT("NOT_BEFORE", not_before_s),
     MOMENT("NOT_AFTER", not_after_s),
@@ -122,14 +122,14 @@ static const struct field {
 
 enum { FIELD_COUNT = sizeof fields / sizeof *fields };
 
-/* Where the event keeps that text; `event` may be const where it is only read. */
+/* The member of the event that holds the text. */
 static const char **text_of(const struct event *event, const struct field *field)
 {
-    /* NOLINTNEXTLINE(performance-no-int-to-ptr): const goes with it */
+    /* NOLINTNEXTLINE(performance-no-int-to-ptr): the caller does not write to a const event */
     return (const char **)((uintptr_t)event + field->offset);
 }
 
-/* The field as text; false if the event has none. */
+/* Writes the field as text; false if the event does not have it. */
 static bool write_field(const struct event *event, const struct field *field,
                         char to[static EVENT_FIELD_BYTES])
 {
@@ -186,7 +186,7 @@ enum log_level event_level(enum event_kind kind)
     return kinds[kind].level;
 }
 
-/* Texts may hold what the CA, a consumer or a command said. */
+/* Hides credentials: texts may come from the CA, a consumer or a command. */
 static void show_texts(struct event *event, char values[static FIELD_COUNT][EVENT_FIELD_BYTES])
 {
     for (size_t i = 0; i < FIELD_COUNT; i++) {
@@ -250,7 +250,7 @@ void event_ignore(struct event_listener *listener)
         *place = listener->next;
 }
 
-/* -- keeping --------------------------------------------------------------------------------------
+/* -- copies ---------------------------------------------------------------------------------------
  */
 
 struct event *event_keep(const struct event *event)

@@ -49,7 +49,7 @@ bool file_read_at(int dir_fd, const char *name, struct bytes *bytes, struct err 
     if (found < 0)
         return err_errno(err, ERR_LOCAL, errno, "cannot open %s", name);
     if (fstat(found, &about) != 0)
-        return err_errno(err, ERR_LOCAL, errno, "cannot look at %s", name);
+        return err_errno(err, ERR_LOCAL, errno, "cannot read the attributes of %s", name);
     if (!S_ISREG(about.st_mode))
         return err_set(err, ERR_LOCAL, "%s is not a regular file", name);
     snprintf(again, sizeof again, "/proc/self/fd/%d", found);
@@ -109,7 +109,7 @@ bool file_read_password(const char *path, struct secret *secret, struct err *err
             return err_wrap(err, "cannot be trusted");
         if (err->errnum != 0)
             return err_errno(err, ERR_LOCAL, err->errnum, "cannot be read");
-        return err_set(err, ERR_LOCAL, "is no regular file, or is longer than %d bytes",
+        return err_set(err, ERR_LOCAL, "is not a regular file, or is longer than %d bytes",
                        PASSWORD_MOST_BYTES);
     }
     length = bytes.length;
@@ -163,7 +163,7 @@ bool file_finish(int *fd, struct err *err)
     return true;
 }
 
-/* -- what is made anew ----------------------------------------------------------------------------
+/* -- writing --------------------------------------------------------------------------------------
  */
 
 /* The attributes of acl(5): a file's own list, and the default list that a directory gives to new

@@ -26,7 +26,8 @@
  */
 bool file_read_at(int dir_fd, const char *name, struct bytes *bytes, struct err *err);
 
-/* file_read - adds the rest of an open regular file; as file_read_at, `name` is for the text */
+/* file_read - adds the rest of an open regular file to `bytes`; `name` is for the text; fails as
+ * file_read_at */
 bool file_read(int fd, const char *name, struct bytes *bytes, struct err *err);
 
 /*

@@ -12,15 +12,15 @@
 #include <sys/random.h>
 
 enum {
-    WINDOWS_LEAST = 4096, /* a JWT, tokens, passwords, and the keys of a few certificates */
+    WINDOWS_LEAST = 4096, /* for a JWT, tokens, passwords, and the keys of a few certificates */
     WINDOWS_PER_CERT = 256,
     WINDOWS_MOST = 256 * 1024,
     FOREIGN_MOST_BYTES = 4096,
     LOOKS_SECRET_CHARACTERS = 40,
-    CHARACTERS_PER_SLASH = 16 /* paths have more of them than base64 */
+    CHARACTERS_PER_SLASH = 16 /* paths have more slashes than base64 */
 };
 
-/* Half full at most, so that a look ends soon. 0 is no fingerprint. */
+/* A hash table, at most half full, so that a search ends soon. 0 is an empty slot. */
 struct table {
     uint32_t *prints;
     size_t slots, used;
@@ -29,11 +29,12 @@ struct table {
 static struct {
     pthread_mutex_t lock;
     uint64_t key[2];
-    size_t windows;                 /* that the next table holds */
-    struct table newer, older;      /* a full one becomes the older, which is dropped */
-    unsigned short_lengths;         /* bit n: a credential of n bytes is known */
-    bool characters[UCHAR_MAX + 1]; /* that any credential held: most of a log line has others */
-    bool has_key, is_blind;         /* blind: something could not be learned */
+    size_t windows;            /* capacity of the next table */
+    struct table newer, older; /* a full table becomes the older one, which was dropped before */
+    unsigned short_lengths;    /* bit n: a credential of n bytes is known */
+    bool characters[UCHAR_MAX +
+                    1];     /* that occur in any credential, to skip most of a text quickly */
+    bool has_key, is_blind; /* is_blind: something could not be learned, so no text may be shown */
 } known = {.lock = PTHREAD_MUTEX_INITIALIZER, .windows = WINDOWS_LEAST};
 
 /* -- fingerprints ---------------------------------------------------------------------------------
@@ -83,7 +84,7 @@ static uint64_t print_of(const uint64_t key[static 2], const void *bytes, size_t
     return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
-/* The slot that holds the fingerprint, or the empty one where it belongs. */
+/* The slot with the fingerprint, or the empty slot where it belongs. */
 static uint32_t *slot_of(const struct table *table, uint64_t print)
 {
     uint32_t tag = (uint32_t)(print >> 32) | 1;
@@ -175,7 +176,7 @@ static void learn_bytes(const char *bytes, size_t length)
     pthread_mutex_unlock(&known.lock);
 }
 
-/* The base64 of one block, without its line ends, as whoever writes it in one line has it. */
+/* Learns the base64 of one PEM block without its line breaks, since it may be shown on one line. */
 static void learn_block(const char *begin, const char *end)
 {
     size_t length = 0;
@@ -195,7 +196,7 @@ static void learn_block(const char *begin, const char *end)
     free(body);
 }
 
-/* Learns the blocks of a PEM text whose first line holds `label`; false if it is no PEM. */
+/* Learns the PEM blocks whose first line contains `label`; false if the text is no PEM. */
 static bool learn_pem(const char *text, const char *label)
 {
     const char *begin = strstr(text, "-----BEGIN ");
@@ -238,13 +239,13 @@ void hide_make_room(size_t certs)
 /* -- finding --------------------------------------------------------------------------------------
  */
 
-/* A text, what of it is to be hidden, and room for what it may be when decoded. */
+/* A text, the parts to hide, and a buffer for decoded forms. */
 struct foreign {
     size_t length, decoded_length;
     char text[FOREIGN_MOST_BYTES + 1];
     char hidden[FOREIGN_MOST_BYTES];
     char decoded[FOREIGN_MOST_BYTES];
-    uint16_t from[FOREIGN_MOST_BYTES + 1]; /* where in the text what was decoded stands */
+    uint16_t from[FOREIGN_MOST_BYTES + 1]; /* position in the text of each decoded byte */
 };
 
 static void mark(struct foreign *foreign, size_t begin, size_t end)
@@ -252,7 +253,8 @@ static void mark(struct foreign *foreign, size_t begin, size_t end)
     memset(foreign->hidden + begin, 1, end - begin);
 }
 
-/* How many of the bytes are a piece of a credential, or a short one; 0: they are none. */
+/* The length of a piece of a credential, or of a short credential, at the start of the bytes; 0:
+ * none. */
 static size_t credential_at(const char *bytes, size_t most)
 {
     size_t found = 0;
@@ -294,7 +296,8 @@ static int hex_value(char c)
     return at == NULL ? -1 : (int)(at - digits);
 }
 
-/* What stands for one character at `at`: "%2B", "\/", "\u002b", "\x2b"; its length. */
+/* Decodes one character, such as "%2B", "\/", "\u002b" or "\x2b"; returns its length in the
+ * text. */
 static size_t unescape(const char *at, char *ret_character)
 {
     const char *digits = at[0] == '%' ? at + 1 : at + 2;
@@ -332,7 +335,7 @@ static void judge_escaped(struct foreign *foreign)
     judge_decoded(foreign);
 }
 
-/* Of base64 (RFC 4648 section 4) and base64url (section 5); -1: of neither. */
+/* Base64 (RFC 4648 section 4) or base64url (section 5); -1: neither. */
 static int base64_value(char c)
 {
     static const char alphabet[] =
@@ -342,7 +345,7 @@ static int base64_value(char c)
     return at == NULL ? -1 : (int)(at - alphabet);
 }
 
-/* Decodes the run as if a byte had begun so many bits before it; a group of four has 24. */
+/* Decodes a run that begins within a group: `bits_before` bits of the first byte are missing. */
 static void judge_base64(struct foreign *foreign, size_t begin, size_t end, unsigned bits_before)
 {
     unsigned bits = bits_before, held = 0;
@@ -421,7 +424,7 @@ void hide_known(char *text)
 
         if (found > 0 && at + found > hidden_to)
             hidden_to = at + found;
-        /* No piece that begins behind it holds this one. */
+        /* Later pieces cannot include this byte. */
         if (at < hidden_to)
             text[at] = '*';
     }

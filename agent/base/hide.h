@@ -23,8 +23,8 @@
 
 #include <stddef.h>
 
-/* The least length of a piece of a credential that is hidden; a shorter credential is hidden as a
- * whole if it has at least HIDE_WHOLE_BYTES. */
+/* The shortest piece of a credential that is hidden. A shorter credential is hidden as a whole if
+ * it has HIDE_WHOLE_BYTES. */
 enum { HIDE_PIECE_BYTES = 8, HIDE_WHOLE_BYTES = 4 };
 
 /*
@@ -36,11 +36,12 @@ enum { HIDE_PIECE_BYTES = 8, HIDE_WHOLE_BYTES = 4 };
  */
 void hide_learn(const void *credential, size_t length);
 
-/* hide_learn_keys - the same for the private keys in a PEM text; of another text for all of it */
+/* hide_learn_keys - the same for the private keys in a PEM text; for the whole text if it is no
+ * PEM */
 void hide_learn_keys(const char *pem);
 
-/* hide_make_room - makes room for the keys of `certs` certificates; at most for some 1,500 EC keys
- */
+/* hide_make_room - enlarges the table for the keys of `certs` certificates, up to some 1,500 EC
+ * keys */
 void hide_make_room(size_t certs);
 
 /*

@@ -3,11 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Writing it only to learn its length would cost as much again. */
+/* Sufficient for most texts, so that the length need not be computed first. */
 enum { USUAL_BYTES = 4096 };
 
-/* The text, if it fits into so many bytes; else NULL, and *ret_length is how many it needs: 0 if
- * memory ran out. */
+/* Writes the text into a buffer of `bytes`. NULL if it does not fit; then *ret_length is the
+ * length, or 0 if memory ran out. */
 static char *text_within(const json_t *json, size_t flags, size_t bytes, size_t *ret_length)
 {
     char *text = malloc(bytes + 1);
@@ -50,7 +50,7 @@ json_t *json_words(const char *words)
 
 enum { INDEX_MOST = 999999, PATH_MOST_BYTES = 255 };
 
-/* Reads [N] or [*]; the rest behind it, or NULL. */
+/* Parses [N] or [*]; returns the rest of the path, or NULL. */
 static const char *read_index(const char *path, bool *ret_each, size_t *ret_index)
 {
     size_t index = 0, digits = strspn(path + 1, "0123456789");
@@ -94,7 +94,7 @@ bool json_path_valid(const char *path)
     return path != NULL;
 }
 
-/* What the object calls by the first `length` bytes of `name`, or NULL. */
+/* The member whose name is the first `length` bytes of `name`, or NULL. */
 static const json_t *member(const json_t *object, const char *name, size_t length)
 {
     char key[PATH_MOST_BYTES + 1];

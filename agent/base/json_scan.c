@@ -13,7 +13,7 @@ static bool break_off(struct json_scan *scan)
     return false;
 }
 
-/* The next character that is no blank, which stays; 0 at the end. */
+/* Skips white space and returns the next character without taking it; 0 at the end. */
 static char look(struct json_scan *scan)
 {
     while (scan->at < scan->end &&
@@ -43,7 +43,7 @@ static bool take_word(struct json_scan *scan, const char *word)
 /* -- texts ----------------------------------------------------------------------------------------
  */
 
-/* The value of four hex digits; -1 if they are none. */
+/* The value of four hex digits; -1 if they are not. */
 static int hex4(const char *at, const char *end)
 {
     int value = 0;
@@ -61,7 +61,7 @@ static int hex4(const char *at, const char *end)
     return value;
 }
 
-/* How many bytes the character at `at` has in UTF-8; 0 if it is none: RFC 3629 section 4. */
+/* The length of the UTF-8 character at `at`; 0 if it is invalid: RFC 3629 section 4. */
 static size_t utf8_bytes(const char *at, const char *end)
 {
     const unsigned char *c = (const unsigned char *)at;
@@ -99,7 +99,7 @@ static char *put_utf8(char *to, unsigned character)
     return to;
 }
 
-/* A \uXXXX, or two that are one character; NULL if that is none, or NUL. */
+/* Decodes \uXXXX, or a surrogate pair; NULL if it is invalid or NUL. */
 static char *put_number(struct json_scan *scan, char *to)
 {
     int first = hex4(scan->at, scan->end), second;
@@ -118,7 +118,7 @@ static char *put_number(struct json_scan *scan, char *to)
     return put_utf8(to, 0x10000 + ((unsigned)first - 0xd800) * 0x400 + (unsigned)second - 0xdc00);
 }
 
-/* What follows a backslash; NULL if it is nothing. */
+/* Decodes what follows a backslash; NULL if it is invalid. */
 static char *put_escaped(struct json_scan *scan, char *to)
 {
     static const char letters[] = "\"\\/bfnrt", meant[] = "\"\\/\b\f\n\r\t";
@@ -133,7 +133,7 @@ static char *put_escaped(struct json_scan *scan, char *to)
     return to;
 }
 
-/* How many bytes from `at` on are plain: neither escaped nor the end, nor outside ASCII. */
+/* How many ASCII characters from `at` on need no decoding. */
 static size_t plain_bytes(const char *at, const char *end)
 {
     const char *from = at;
@@ -144,8 +144,8 @@ static size_t plain_bytes(const char *at, const char *end)
     return (size_t)(at - from);
 }
 
-/* The text behind its quote, which has room at `to` for all that is left of the scan up to its end;
- * NULL if it breaks. */
+/* Decodes a text after its opening quote. `to` has room for the rest of the text. NULL if it is
+ * invalid. */
 static char *unescape(struct json_scan *scan, char *to)
 {
     while (to != NULL && scan->at < scan->end && *scan->at != '"') {
@@ -170,7 +170,7 @@ static char *unescape(struct json_scan *scan, char *to)
     return to;
 }
 
-/* How many bytes there are up to the end of a text. */
+/* The length of the raw text up to its closing quote. */
 static size_t text_bytes(const struct json_scan *scan)
 {
     const char *at = scan->at;
@@ -228,7 +228,7 @@ static bool take_digits(struct json_scan *scan)
     return digits > 0;
 }
 
-/* A whole number into *ret_number; 0 for one with a fraction, as for what is none. */
+/* Parses a number. *ret_number is 0 if it has a fraction or an exponent. */
 static bool take_number(struct json_scan *scan, int64_t *ret_number)
 {
     bool is_negative = take_word(scan, "-"), is_whole = true;
@@ -255,7 +255,7 @@ static bool take_number(struct json_scan *scan, int64_t *ret_number)
     return true;
 }
 
-/* An object or an array begins; false if none does, or it is too deep. */
+/* Begins an object or array; false if there is none, or it is too deep. */
 static bool enter(struct json_scan *scan, char open)
 {
     if (!take(scan, open))
@@ -263,7 +263,7 @@ static bool enter(struct json_scan *scan, char open)
     return ++scan->depth <= JSON_SCAN_DEPTH || break_off(scan);
 }
 
-/* Whether another member or item follows; takes the comma in front of it, or the end. */
+/* Whether another member or item follows; takes the comma before it, or the end. */
 static bool next(struct json_scan *scan, char close, bool *is_first)
 {
     bool was_first = *is_first;
@@ -278,7 +278,7 @@ static bool next(struct json_scan *scan, char close, bool *is_first)
     return was_first || take(scan, ',') || break_off(scan);
 }
 
-/* The name of a member and its colon. One that is too long for us to know is "". */
+/* Reads the name of a member and the colon. A name that is too long for the table becomes "". */
 static bool take_name(struct json_scan *scan, char name[static NAME_BYTES])
 {
     char unescaped[NAME_BYTES];
@@ -328,7 +328,7 @@ static bool skip_inside(struct json_scan *scan, char open, char close)
     return !scan->is_broken;
 }
 
-/* Passes one value of any kind; false if it breaks the scan. */
+/* Skips a value of any kind; false if it is invalid. */
 static bool skip(struct json_scan *scan)
 {
     int64_t number;
@@ -418,7 +418,7 @@ static bool read_text(struct json_scan *scan, const char **to)
     return true;
 }
 
-/* What is no number is 0, what is not true is false. */
+/* A value of another type counts as 0 or false. */
 static bool read_member(struct json_scan *scan, const struct json_member *member, void *field)
 {
     switch (member->kind) {

@@ -17,8 +17,8 @@
 enum { KILL_ROUND_MS = 20, KILL_ROUNDS_MOST = 100 };
 
 struct keeper {
-    pid_t command; /* and its process group; 0 when it was fetched */
-    bool told;     /* to end, by leafd */
+    pid_t command; /* also its process group; 0 after it was reaped */
+    bool told;     /* leafd has told it to end */
     sigset_t heard;
     struct keeper_report report;
 };
@@ -28,7 +28,8 @@ bool keeper_is_wanted(int argc, char *const *argv)
     return argc > 2 && strcmp(argv[0], KEEPER_NAME) == 0;
 }
 
-/* A script's interpreter opens it by this as well, so the descriptor stays open for the command. */
+/* The interpreter of a script opens it by this path as well, so the descriptor stays open in the
+ * command. */
 static const char *program_of(char *const *argv)
 {
     static char by_descriptor[64];
@@ -58,7 +59,7 @@ static int start_command(struct keeper *keeper, char *const *argv)
     return r;
 }
 
-/* Fetches who has ended, the command and what it left; false if no child is left. */
+/* Reaps the command and its orphans; false if no child is left. */
 static bool fetch(struct keeper *keeper)
 {
     siginfo_t how;
@@ -77,7 +78,7 @@ static bool fetch(struct keeper *keeper)
     }
 }
 
-/* What is left of the time, at least a moment; false if there is none. */
+/* The time left until `end`; false if there is none. */
 static bool time_left(const struct timespec *end, struct timespec *ret_left)
 {
     struct timespec now;
@@ -89,7 +90,7 @@ static bool time_left(const struct timespec *end, struct timespec *ret_left)
     return left_ms > 0;
 }
 
-/* Waits for the command, or until it is to be killed. */
+/* Waits until the command has ended, or must be killed. */
 static void stay(struct keeper *keeper)
 {
     struct timespec end = {0}, left;
@@ -108,14 +109,14 @@ static void stay(struct keeper *keeper)
     }
 }
 
-/* Whether what the command left is a service that it was to start, such as the consumer anew. */
+/* Whether the command was to start a service, such as the consumer, and has left it running. */
 static bool left_a_service(const struct keeper *keeper, const char *what_becomes)
 {
     return strcmp(what_becomes, KEEPER_LEAVES_SERVICES) == 0 && !keeper->told &&
            keeper->command == 0 && keeper->report.code == CLD_EXITED && keeper->report.status == 0;
 }
 
-/* Their children become ours when they end, and are met in the next round. */
+/* Grandchildren become children when their parents end, and are killed in the next round. */
 static void kill_children(void)
 {
     CLEANUP(close_directory) DIR *processes = opendir("/proc");
@@ -129,7 +130,8 @@ static void kill_children(void)
             kill(process.pid, SIGKILL);
 }
 
-/* Nothing is left behind, but what does not end: it sleeps in the kernel, or has become root's. */
+/* Kills everything that is left. A process may survive that sleeps in the kernel or has become
+ * root's. */
 static void end_all(struct keeper *keeper)
 {
     static const struct timespec round = {.tv_nsec = KILL_ROUND_MS * 1000000L};
@@ -153,7 +155,7 @@ int keeper_run(char *const *argv)
     sigprocmask(SIG_BLOCK, &keeper.heard, NULL);
     prctl(PR_SET_NAME, KEEPER_NAME);
     fcntl(KEEPER_REPORT_FD, F_SETFD, FD_CLOEXEC);
-    /* A command whose leafd was killed is made up for by the next one, and must not meet it. */
+    /* If leafd is killed, the next leafd runs the command again, so this one must end. */
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
         keeper.report.errnum = errno;
@@ -164,7 +166,7 @@ int keeper_run(char *const *argv)
         if (!left_a_service(&keeper, argv[1]))
             end_all(&keeper);
     }
-    /* Shorter than a pipe's PIPE_BUF: at once or not at all. */
+    /* Less than PIPE_BUF, so that the write is atomic: pipe(7). */
     return write(KEEPER_REPORT_FD, &keeper.report, sizeof keeper.report) ==
                    (ssize_t)sizeof keeper.report
                ? 0

@@ -20,12 +20,11 @@
 /* As argv[1], before the argv of the command: what to do with processes that the command leaves. */
 #define KEEPER_ENDS_ALL "end-all"
 #define KEEPER_LEAVES_SERVICES                                                                     \
-    "leave-services" /* they stay if the command exited with status 0                              \
-                      */
+    "leave-services" /* as end-all, but services stay if the command exited with status 0 */
 
 enum {
     KEEPER_REPORT_FD = 3,   /* where it writes its report */
-    KEEPER_PROGRAM_FD = 4,  /* the command's program, if it is not to be run by its path */
+    KEEPER_PROGRAM_FD = 4,  /* program of the command, if it is not to be run by its path */
     KEEPER_KILL_AFTER_S = 2 /* between SIGTERM and SIGKILL */
 };
 

@@ -10,9 +10,9 @@
 
 enum { LANE_BUCKETS = 1024, DISK_BUCKETS = 64 };
 
-/* In a ring, beside its queue's head. */
+/* A member of a circular list. */
 struct link {
-    struct link *next, *before; /* NULL: in no queue */
+    struct link *next, *before; /* NULL: in no list */
 };
 
 #define HOLDER(type, member, link) ((type *)(void *)((char *)(link)-offsetof(type, member)))
@@ -20,9 +20,9 @@ struct link {
 struct disk {
     struct disk *next;                   /* in its bucket */
     struct link links[WORKER_URGENCIES]; /* in lanes.ready */
-    struct link ready[WORKER_URGENCIES]; /* the heads of its lanes that may run a job */
+    struct link ready[WORKER_URGENCIES]; /* heads of the lists of its lanes that may run a job */
     uint64_t number;
-    unsigned lanes; /* that exist */
+    unsigned lanes; /* how many exist */
     unsigned running, stuck;
     bool computes;
 };
@@ -39,7 +39,7 @@ struct lane {
 
 struct lanes {
     unsigned most, waiting;
-    struct link ready[WORKER_URGENCIES]; /* the heads of the disks that may run a job */
+    struct link ready[WORKER_URGENCIES]; /* heads of the lists of disks that may run a job */
     struct lane *buckets[LANE_BUCKETS];
     struct disk *disks[DISK_BUCKETS];
 };
@@ -127,7 +127,7 @@ static void forget_disk(struct lanes *lanes, struct disk *disk)
     free(disk);
 }
 
-/* Whether one more of its jobs may run. */
+/* Whether the disk may run one more job. */
 static bool is_open(const struct lanes *lanes, const struct disk *disk)
 {
     unsigned moving = disk->running - disk->stuck;
@@ -181,7 +181,7 @@ static struct lane *new_lane(struct lanes *lanes, const struct lane_key *key)
     return lane;
 }
 
-/* Each job that computes has a lane to itself: it waits for no other. */
+/* Each computation has a lane of its own, since it waits for no other job. */
 static struct lane *find_lane(struct lanes *lanes, const struct lane_key *key)
 {
     struct lane *lane = key->name == NULL ? NULL : lanes->buckets[bucket_of(key->name)];
@@ -272,8 +272,8 @@ bool lanes_push(struct lanes *lanes, struct lane_place *place, const struct lane
     return true;
 }
 
-/* A lane may have been offered for one urgency and run for another since: then it is passed over,
- * and offered again when it has run. */
+/* A lane in the list of one urgency may have started a job of another since. It is skipped then,
+ * and is listed again when that job has ended. */
 static struct lane_place *pop_of_disk(struct disk *disk, unsigned urgency)
 {
     struct link *link;

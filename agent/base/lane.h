@@ -1,12 +1,12 @@
 /*
- * lane - decides which job runs next, so that a disk that hangs delays only its own jobs
+ * lane - decides which job runs next, so that a hanging disk delays only its own jobs
  *
  * Every job belongs to a lane, and every lane to a disk. A lane is one directory, or one host to
- * look up: its jobs run one after the other, in order. A disk is a mounted file system, for
- * example: a job that does not end marks its disk as hanging. While a disk hangs, its other lanes
- * get at most half of the threads, and at most LANE_STUCK_MOST of them hang at once: so other disks
- * always find a thread, and a lane that only seems to be on the disk goes on. Jobs of computation
- * have no lane and no disk, and never count as hanging.
+ * look up: its jobs run one after the other, in order. A disk is what hangs as a whole, such as a
+ * mounted file system: a job that does not end marks its disk as hanging. The other lanes of a
+ * hanging disk get at most half of the threads, and at most LANE_STUCK_MOST of its jobs hang at
+ * once. So other disks always find a thread, and a lane that was assigned to the wrong disk
+ * continues. Computations have no lane and no disk, and never count as hanging.
  *
  * This module only keeps the order: it has no thread, no clock and no lock. Every call takes
  * constant time, except that removing a job is linear in the jobs of its lane.
@@ -24,7 +24,7 @@ enum worker_urgency { WORK_NEXT, WORK_WHEN_IDLE, WORKER_URGENCIES };
 
 /* Where a job belongs. */
 struct lane_key {
-    const char *name; /* a directory, a host; NULL: computation */
+    const char *name; /* a directory or a host; NULL: computation */
     uint64_t disk;    /* its number; lanes of one disk hang together */
 };
 
@@ -65,11 +65,11 @@ void lanes_end(struct lanes *lanes, struct lane_place *place);
 /* lanes_remove - removes a waiting job */
 void lanes_remove(struct lanes *lanes, struct lane_place *place);
 
-/* lanes_mark_stuck - notes that a job runs too long; true if it counts as hanging, false for
- * computation */
+/* lanes_mark_stuck - marks a job that runs too long; false for computation, which never counts as
+ * hanging */
 bool lanes_mark_stuck(struct lanes *lanes, struct lane_place *place);
 
-/* lane_name - the name of the lane that a job is in; "" for one that computes */
+/* lane_name - the name of the job's lane; "" for computation */
 const char *lane_name(const struct lane_place *place);
 
 /* lanes_waiting - the number of waiting jobs, including those that may not run yet */

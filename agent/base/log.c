@@ -24,16 +24,16 @@
 #include <time.h>
 
 enum {
-    QUEUE_BYTES = 1024 * 1024, /* some 3,000 lines: what ten thousand certificates tell at once */
-    QUEUE_USUAL_BYTES = 64 * 1024, /* memory that a drained queue keeps */
+    QUEUE_BYTES = 1024 * 1024,     /* some 3,000 lines: the burst of ten thousand certificates */
+    QUEUE_USUAL_BYTES = 64 * 1024, /* memory that an empty queue keeps */
     LINE_BYTES = 16 * 1024,
     JOURNAL_FIELDS_MOST = 32
 };
 
-/* Where a line goes; text and JSON look alike to whoever writes them. */
+/* The destination of a line; text and JSON both go to standard error. */
 enum sink { SINK_STDERR, SINK_JOURNAL };
 
-/* A line as it waits. For the journal it holds its fields, each with the NUL behind it. */
+/* A formatted line. For the journal: its fields, each terminated by a NUL. */
 struct line {
     size_t length;
     char bytes[LINE_BYTES];
@@ -49,14 +49,14 @@ static struct {
     _Atomic enum log_level most;
 } logger = {LOG_FORMAT_TEXT, LOG_LEVEL_INFO};
 
-/* A ring of lines, each behind its head. */
+/* A ring buffer of lines, each after its head. */
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t filled, drained;
-    bool is_open, is_written; /* by the thread; a line is in its hands */
+    bool is_open, is_written; /* is_open: the thread runs; is_written: it is writing a line */
     size_t begin, used, most_used;
     uint64_t lost;
-    struct line line; /* in the thread's hands */
+    struct line line; /* the line that the thread writes */
 } queue = {.lock = PTHREAD_MUTEX_INITIALIZER, .filled = PTHREAD_COND_INITIALIZER};
 
 static _Alignas(4096) char ring[QUEUE_BYTES];
@@ -76,7 +76,7 @@ __attribute__((format(printf, 2, 3))) static void add(struct line *line, const c
     line->length += length < 0 ? 0 : (size_t)length < room ? (size_t)length : room - 1;
 }
 
-/* The NUL between two fields. */
+/* Terminates a field. */
 static void end_field(struct line *line)
 {
     if (line->length < sizeof line->bytes)
@@ -162,7 +162,7 @@ static enum sink form(struct line *line, const struct event *event)
 /* -- writing --------------------------------------------------------------------------------------
  */
 
-/* Standard error may be a description that somebody else made non-blocking. */
+/* Standard error may be shared, and another process may have made it non-blocking. */
 static void write_stderr(const char *bytes, size_t length)
 {
     while (length > 0) {
@@ -231,7 +231,7 @@ static void give_back_memory(void)
     queue.most_used = 0;
 }
 
-/* The line that tells of those that were lost, once there is room again. */
+/* Makes the line that reports lost lines. */
 static enum sink form_loss(struct line *line)
 {
     char message[128];
@@ -247,7 +247,7 @@ static enum sink form_loss(struct line *line)
     return form(line, &event);
 }
 
-/* Takes what is to be written next out of the queue; false if nothing waits. */
+/* Takes the next line from the queue; false if it is empty. */
 static bool take_next(enum sink *ret_sink)
 {
     struct head head;
@@ -287,8 +287,7 @@ static void *write_queue(void *arg)
     return NULL;
 }
 
-/* What waits gets so long to be written, and no longer: whoever ends the process has a limit too.
- */
+/* Limited, because the process's own end is limited as well. */
 void log_end(void)
 {
     struct timespec until;
@@ -302,7 +301,7 @@ void log_end(void)
     pthread_mutex_unlock(&queue.lock);
 }
 
-/* Signals are the loop's. */
+/* The thread blocks all signals; the event loop handles them. */
 static bool start_thread(void)
 {
     pthread_condattr_t monotonic;
@@ -325,7 +324,7 @@ static bool start_thread(void)
     return started;
 }
 
-/* Where there is no memory for a thread, as much as can be written without waiting. */
+/* If no thread could be started: writes what can be written without blocking. */
 static void write_directly(void)
 {
     struct pollfd writable = {.fd = STDERR_FILENO, .events = POLLOUT};
@@ -355,11 +354,10 @@ static void enqueue(const struct line *line, enum sink sink)
     pthread_mutex_unlock(&queue.lock);
 }
 
-/* -- the view -------------------------------------------------------------------------------------
+/* -- the listener ---------------------------------------------------------------------------------
  */
 
-/* JOURNAL_STREAM holds "DEVICE:INODE" of the socket that systemd connected us to: systemd.exec(5).
- */
+/* JOURNAL_STREAM is "DEVICE:INODE" of the journal's socket: systemd.exec(5). */
 static bool stderr_is_journal(void)
 {
     const char *stream = getenv("JOURNAL_STREAM");

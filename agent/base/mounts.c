@@ -13,11 +13,11 @@ enum { TABLE_MOST_BYTES = 4 * 1024 * 1024 };
 
 struct mount {
     const char *path;
-    size_t length; /* of the path; 0 for the root, whose slash leads to every path */
+    size_t length; /* of the path; 0 for /, so that it is a prefix of every path */
     uint64_t disk;
 };
 
-/* Space, tab, newline and backslash are written in octal: proc_pid_mountinfo(5). */
+/* Decodes space, tab, newline and backslash, which are written in octal: proc_pid_mountinfo(5). */
 static void unescape(char *text)
 {
     char *to = text;
@@ -33,7 +33,7 @@ static void unescape(char *text)
     *to = '\0';
 }
 
-/* "36 35 98:0 /root /mount/point options ..." */
+/* Parses "36 35 98:0 /root /mount/point options ...". */
 static bool parse_line(char *line, struct mount *ret_mount)
 {
     char *rest = NULL, *fields[5] = {NULL};
@@ -44,7 +44,7 @@ static bool parse_line(char *line, struct mount *ret_mount)
         if (fields[i] == NULL)
             return false;
     }
-    /* NOLINTNEXTLINE(cert-err34-c): the kernel's own numbers */
+    /* NOLINTNEXTLINE(cert-err34-c): the kernel wrote these numbers */
     if (sscanf(fields[2], "%u:%u", &major, &minor) != 2 || fields[4][0] != '/')
         return false;
     unescape(fields[4]);
@@ -54,7 +54,7 @@ static bool parse_line(char *line, struct mount *ret_mount)
     return true;
 }
 
-/* As strcmp for paths of which only so much counts. */
+/* strcmp(3) with the first `length` bytes of `path`. */
 static int compare_to(const struct mount *mount, const char *path, size_t length)
 {
     size_t shorter = mount->length < length ? mount->length : length;
@@ -65,7 +65,7 @@ static int compare_to(const struct mount *mount, const char *path, size_t length
     return mount->length < length ? -1 : mount->length > length;
 }
 
-/* Of two at the same place the later one hides the other: its line comes later as well. */
+/* Of two mounts at one path the later one, which hides the other, sorts last. */
 static int compare(const void *left, const void *right)
 {
     const struct mount *a = left, *b = right;
@@ -146,7 +146,7 @@ static void read_table(struct mounts *mounts)
     bytes_free(&text);
 }
 
-/* The kernel makes the table from memory: it waits for no disk. */
+/* The kernel generates the table from memory and accesses no disk. */
 uint64_t mounts_disk(struct mounts *mounts, const char *path)
 {
     struct pollfd table = {.events = POLLPRI};

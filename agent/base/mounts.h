@@ -15,11 +15,11 @@
 
 struct mount;
 
-/* Initialise with {0}; what was read last. */
+/* Initialise with {0}. The table that was read last. */
 struct mounts {
-    int fd; /* of the table, which poll(2) tells changes of; 0: not open yet, -1: it cannot be */
+    int fd; /* of the table; 0: not open yet, -1: cannot be opened. poll(2) reports changes */
     struct bytes text;
-    struct mount *items; /* by path */
+    struct mount *items; /* sorted by path */
     size_t count;
 };
 
@@ -31,13 +31,14 @@ struct mounts {
 uint64_t mounts_disk(struct mounts *mounts, const char *path);
 
 /*
- * mounts_parse - takes over a table in the form of mountinfo; for mounts_disk, and for tests
+ * mounts_parse - parses a table in the form of mountinfo; for mounts_disk and tests
  *
- * Takes what `text` holds. Lines that are not understood are passed over.
+ * Takes the content of `text`. Skips invalid lines.
  */
 void mounts_parse(struct mounts *mounts, struct bytes *text);
 
-/* mounts_find - the disk by the table that was parsed last; 0 if it is not known */
+/* mounts_find - the disk of an absolute path in the table that was parsed last; 0 if it is not
+ * known */
 uint64_t mounts_find(const struct mounts *mounts, const char *path);
 
 /* mounts_close - releases the table */

@@ -93,7 +93,7 @@ bool reaper_open(sd_event *loop, struct reaper **ret_reaper, struct err *err)
                                        reaper);
     if (r < 0) {
         reaper_close(reaper);
-        return err_errno(err, ERR_LOCAL, -r, "cannot fetch orphans");
+        return err_errno(err, ERR_LOCAL, -r, "cannot set up the reaping of orphans");
     }
     sd_event_source_set_description(reaper->signalled, "orphans");
     *ret_reaper = reaper;

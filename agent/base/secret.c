@@ -71,13 +71,13 @@ void secret_wipe(struct secret *secret)
     *secret = (struct secret){0};
 }
 
-/* -- every block that is freed --------------------------------------------------------------------
+/* -- free() and realloc() -------------------------------------------------------------------------
  *
- * Libraries copy tokens and keys into blocks of their own, and not all take an allocator: libcurl
- * before 8.11.1 gives nghttp2 none, and the C library has buffers of its own. So the program's own
- * free() and realloc() stand in front of the C library's for all of them (malloc(3) may be replaced
- * by any program; M_PERTURB of mallopt(3) spares what glibc keeps in its per-thread cache).
- * Sanitizers bring their own, and find what is read after it was freed.
+ * Libraries copy tokens and keys into their own memory, and not all of them accept an allocator:
+ * libcurl before 8.11.1 gives none to nghttp2, and the C library has buffers of its own. So the
+ * program's free() and realloc() replace the C library's for all of them (malloc(3) permits that)
+ * and wipe every block. M_PERTURB of mallopt(3) is not sufficient: it leaves out glibc's per-thread
+ * cache. Sanitizers replace both functions themselves.
  */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define HAS_SANITIZER 1
@@ -94,8 +94,8 @@ void secret_wipe(struct secret *secret)
 static void (*_Atomic next_free)(void *);
 
 /*
- * When the program starts: dlsym(3) itself gives back what the last failure of its kind has left,
- * and would come here again. Other libraries' constructors may want it before.
+ * Runs when the program starts: dlsym(3) may call free() itself, which must not recurse.
+ * Constructors of libraries may call free() before.
  */
 __attribute__((constructor)) static void find_next_free(void)
 {
@@ -124,7 +124,7 @@ __attribute__((visibility("default"))) void free(void *block)
     errno = kept;
 }
 
-/* Moves by itself, so that the block it leaves is wiped. */
+/* Always moves the content itself, so that the old block is wiped. */
 /* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name) */
 __attribute__((visibility("default"))) void *realloc(void *block, size_t bytes)
 {

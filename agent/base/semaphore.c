@@ -7,7 +7,7 @@ struct permit_group {
     uint32_t id;
     unsigned granted;
     TAILQ_HEAD(permit_line, permit) waiting;
-    TAILQ_ENTRY(permit_group) entry; /* in line, while somebody waits */
+    TAILQ_ENTRY(permit_group) entry; /* in `line`, while somebody waits */
 };
 
 static int compare(const void *a, const void *b)
@@ -41,8 +41,8 @@ static void forget_unused(struct semaphore *semaphore, struct permit_group *grou
 }
 
 /*
- * The first group in line that has less than half of the permits, else the first one. No more than
- * two have half of them or more, so that no more than three are looked at.
+ * The first waiting group with less than half of the permits, else the first one. At most two
+ * groups can have half of them, so at most three are examined.
  */
 static struct permit_group *next_group(struct semaphore *semaphore)
 {

@@ -24,22 +24,22 @@ typedef void permit_granted(void *arg);
 
 /* Embedded in its owner; {0} before and afterwards. */
 struct permit {
-    struct permit_group *group; /* NULL: neither granted nor in line */
+    struct permit_group *group; /* NULL: neither granted nor waiting */
     bool granted;
     permit_granted *on_granted;
     void *arg;
-    TAILQ_ENTRY(permit) entry; /* in line */
+    TAILQ_ENTRY(permit) entry; /* in the queue */
 };
 
 TAILQ_HEAD(permit_groups, permit_group);
 
-/* Initialise with semaphore_open; every permit is given back before it goes. */
+/* Initialise with semaphore_open. Every permit is given back before it is freed. */
 struct semaphore {
     unsigned most, taken;
-    struct permit_groups line; /* groups of which somebody waits */
-    void *groups;              /* all of them, for tsearch() */
+    struct permit_groups line; /* groups with waiting permits */
+    void *groups;              /* all groups, a tree of tsearch(3) */
     bool is_granting;
-    uint64_t steps; /* groups looked at for a permit, for tests */
+    uint64_t steps; /* examined groups, for tests */
 };
 
 /* semaphore_open - a semaphore with `most` free permits; it needs no close */

@@ -89,7 +89,7 @@ void socket_path_write(int fd, char to[static SOCKET_PATH_BYTES])
     snprintf(to, SOCKET_PATH_BYTES, "/proc/self/fd/%d", fd);
 }
 
-/* -- where nobody else can listen -----------------------------------------------------------------
+/* -- connecting where no other user can listen ----------------------------------------------------
  */
 
 /*
@@ -105,8 +105,8 @@ static bool find_socket(const char *path, uid_t user, int *ret_fd, struct err *e
 
     if (!trust_open_parent(&trust, path, &dir_fd, &name, err)) {
         if (err->errnum == EPERM)
-            err_append(err, "; have the consumer listen in a directory of root's, such as "
-                            "/run/NAME.sock");
+            err_append(err, "; let the consumer listen in a directory that belongs to root, such "
+                            "as /run/NAME.sock");
         return err->errnum == ENOENT &&
                err_errno(err, ERR_CONSUMER, ENOENT, "cannot connect to %s", path);
     }

@@ -5,7 +5,7 @@
 
 bool text_list_add(struct text_list *list, struct arena *arena, const char *item, size_t length)
 {
-    /* The array doubles at every power of two; the old one stays behind in the arena. */
+    /* The array doubles at each power of two. The old one stays in the arena. */
     if ((list->count & (list->count - 1)) == 0) {
         size_t room = list->count == 0 ? 1 : list->count * 2;
         const char **items = arena_take(arena, room * sizeof *items);
@@ -135,7 +135,7 @@ void text_printable(char *to, size_t size, const char *from)
 
 enum { NEAR_NAME_BYTES = 64, NEAR_EDITS = 2, SHORT_NAME_BYTES = 5, NEAR_NAMES = 3 };
 
-/* Levenshtein's distance with one row; both texts are shorter than NEAR_NAME_BYTES. */
+/* The Levenshtein distance, with one row. Both texts are shorter than NEAR_NAME_BYTES. */
 static size_t edits_between(const char *a, const char *b)
 {
     size_t row[NEAR_NAME_BYTES];
@@ -175,7 +175,7 @@ const char *text_near(struct arena *arena, const char *typed, const char *const 
     for (size_t edits = 0; edits <= most; edits++)
         for (size_t i = 0; i < count && found < NEAR_NAMES; i++) {
             other = strlen(names[i]);
-            /* As many edits as the lengths differ by are needed at least. */
+            /* The distance is at least the difference of the lengths. */
             if (other < NEAR_NAME_BYTES && other <= length + edits && length <= other + edits &&
                 edits_between(typed, names[i]) == edits)
                 near[found++] = names[i];
@@ -186,7 +186,7 @@ const char *text_near(struct arena *arena, const char *typed, const char *const 
     return joined;
 }
 
-/* The next digit that is not a colon, in lower case; '\0' at the end. */
+/* The next hex digit in lower case, without colons; '\0' at the end. */
 static char next_digit(const char **at)
 {
     while (**at == ':')

@@ -1,8 +1,7 @@
 /*
- * text - the few things done to strings in many places
+ * text - common functions on strings
  *
- * Numbers are parsed whole or not at all; lists live in an arena; what a stranger wrote is made
- * printable before a person reads it.
+ * Text from outside is made printable before a person sees it.
  */
 #ifndef LEAFD_BASE_TEXT_H
 #define LEAFD_BASE_TEXT_H
@@ -13,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A list of texts; the texts and the array live in the arena they were added from. */
+/* A list of texts. Texts and array are allocated in an arena. */
 struct text_list {
     const char **items;
     size_t count;
@@ -23,57 +22,57 @@ struct text_list {
 bool text_list_add(struct text_list *list, struct arena *arena, const char *item, size_t length);
 
 /*
- * text_list_split - appends the items of `value`, apart by any of `separators`
+ * text_list_split - splits `value` at any character of `separators` and appends the items
  *
- * Spaces around an item are dropped. Returns false if memory ran out. An empty item (two separators
- * in a row, or a trailing one) sets *ret_empty and adds nothing.
+ * Removes spaces around items. False if memory ran out. An empty item (two separators in a row, or
+ * one at the end) is not added and sets *ret_empty.
  */
 bool text_list_split(struct text_list *list, struct arena *arena, const char *value,
                      const char *separators, bool *ret_empty);
 
-/* text_list_has - whether an item equals `text` to the letter */
+/* text_list_has - whether an item is equal to `text` */
 bool text_list_has(const struct text_list *list, const char *text);
 
 /* text_list_missing - the first of `wanted` that is not in `got`, or NULL */
 const char *text_list_missing(const struct text_list *wanted, const struct text_list *got);
 
-/* text_list_equal - whether both lists hold the same set of items; the order does not matter */
+/* text_list_equal - whether both lists hold the same set of texts, in any order */
 bool text_list_equal(const struct text_list *a, const struct text_list *b);
 
-/* text_equal - whether both are NULL, or both are the same text */
+/* text_equal - whether both are NULL, or equal */
 bool text_equal(const char *a, const char *b);
 
-/* text_starts - the rest of `text` behind `prefix`, or NULL if it does not start so */
+/* text_starts - the rest of `text` after `prefix`, or NULL if it does not begin with it */
 const char *text_starts(const char *text, const char *prefix);
 
-/* text_trim - drops white space at both ends, in place; returns where the text starts now */
+/* text_trim - removes white space at both ends, in place; returns the new start */
 char *text_trim(char *text);
 
-/* text_number - parses decimal digits only, up to `most`; false for anything else */
+/* text_number - parses a number of decimal digits, up to `most`; false for anything else */
 bool text_number(const char *text, uint64_t most, uint64_t *ret_number);
 
 /*
- * text_printable - copies text that came from outside for people to read
+ * text_printable - makes text from outside printable
  *
- * Control characters and line breaks become one space, runs of space shrink to one, bytes outside
- * ASCII become '?', and a text that does not fit is cut with "...". `size` is at least 4.
+ * Control characters and line breaks become spaces, several spaces become one, and bytes outside
+ * ASCII become '?'. A text that does not fit ends with "...". `size` is at least 4.
  */
 void text_printable(char *to, size_t size, const char *from);
 
 /*
- * text_near - the names that a mistyped one may have meant, as "a, b or c"
+ * text_near - suggests names for a mistyped one, as "a, b or c"
  *
- * Those at most two edits away (one, if the typed name has less than five bytes), capital letters
- * as small ones, the nearest first and at most three. NULL if there is none or memory ran out.
+ * The names are at most two edits away (one for typed names of less than five bytes), ignoring
+ * case. The nearest come first, at most three. NULL if there is none, or memory ran out.
  */
 const char *text_near(struct arena *arena, const char *typed, const char *const *names,
                       size_t count);
 
 /*
- * hex_same - whether two texts are the same number in hex, however they are written
+ * hex_same - whether two texts are the same hex number
  *
- * Programs write serial numbers and fingerprints as they like: with colons or without, in either
- * case, padded with zeros or not.
+ * Ignores colons, case and leading zeros, since programs write serial numbers and fingerprints
+ * differently.
  */
 bool hex_same(const char *a, const char *b);
 

@@ -2,8 +2,8 @@
  * timed_job - a job on a worker with a time limit
  *
  * For jobs that may hang: a name server, a directory on a mount, /proc. After the time limit the
- * slot ends, but the job runs on and is freed when it ends; until then it holds its lane and a
- * thread.
+ * slot ends with a failure. The job continues and is freed when it ends; until then it occupies its
+ * lane and a thread.
  */
 #ifndef LEAFD_BASE_TIMED_JOB_H
 #define LEAFD_BASE_TIMED_JOB_H
@@ -14,12 +14,12 @@
 
 struct timed_job {
     const char
-        *asked; /* a host or a path: jobs with the same one run one after the other (base/lane) */
+        *asked; /* host or path; jobs with the same one run one after the other (base/lane) */
     worker_run *run;
     void *job;
     worker_free *free_job;
     uint64_t limit_us;
-    struct err late; /* the failure at the time limit */
+    struct err late; /* the failure that is reported at the time limit */
 };
 
 /*

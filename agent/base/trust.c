@@ -16,15 +16,15 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-enum { LINKS_MOST = 40 /* as the kernel: path_resolution(7) */, NUMBERS_BYTES = 256 };
+enum { LINKS_MOST = 40 /* the kernel's limit: path_resolution(7) */, NUMBERS_BYTES = 256 };
 
-/* What a descriptor is to the one who judges it. */
+/* What a path component is used for. */
 enum place {
     ON_THE_WAY, /* a directory in which one name is looked up */
-    THE_END     /* a file or a directory whose content counts */
+    THE_END     /* the last component, whose content counts */
 };
 
-/* -- judging --------------------------------------------------------------------------------------
+/* -- checks ---------------------------------------------------------------------------------------
  */
 
 static bool read_numbers(const char *path, char text[NUMBERS_BYTES])
@@ -38,7 +38,7 @@ static bool read_numbers(const char *path, char text[NUMBERS_BYTES])
     return got > 0;
 }
 
-/* Whether the uid is that of nobody in particular, in a user namespace that maps only some. */
+/* Whether the uid stands for all users that the user namespace does not map. */
 static bool is_overflow(uid_t uid)
 {
     char text[NUMBERS_BYTES];
@@ -48,7 +48,7 @@ static bool is_overflow(uid_t uid)
     if (!read_numbers("/proc/sys/kernel/overflowuid", text) ||
         strtoul(text, NULL, 10) != (unsigned long)uid || !read_numbers("/proc/self/uid_map", text))
         return false;
-    /* The first line: the first uid inside, the one outside that it stands for, and how many. */
+    /* The first line: first uid inside, first uid outside, and count. */
     for (unsigned i = 0; i < 3; i++)
         count = strtoul(rest, &rest, 10);
     return *rest == '\n' && count < UINT32_MAX;
@@ -83,7 +83,7 @@ static bool refuse_owner(const struct trust *trust, const char *path, const stru
         err_append(err, "; it must belong to root or to %s (uid %u)", trust->who, user);
     else if (user != 0)
         err_append(err, ", and leafd trusts root and uid %u here", user);
-    /* A directory of a consumer's own stays its own: given to root it would be closed to it. */
+    /* Only a file: a directory that belongs to the consumer must stay writable for it. */
     if (trust->who == NULL && S_ISREG(about->stx_mode))
         err_append(err,
                    "; run leafd as uid %u, or give the file to root and to a group that may read "
@@ -91,7 +91,7 @@ static bool refuse_owner(const struct trust *trust, const char *path, const stru
                    owner);
     else if (trust->who == NULL)
         err_append(err,
-                   "; run leafd as uid %u, or name a place all of whose directories are root's",
+                   "; run leafd as uid %u, or name a path whose directories all belong to root",
                    owner);
     return refuse(err);
 }
@@ -117,7 +117,7 @@ static bool has_access_list(int fd)
     return getxattr(path, "system.posix_acl_access", NULL, 0) >= 0 || errno != ENODATA;
 }
 
-/* Whether others may put something in its place, or change it. */
+/* Whether other users can replace or change it. */
 static bool is_writable(const struct trust *trust, int fd, const struct statx *about,
                         enum place place)
 {
@@ -135,7 +135,7 @@ static bool is_writable(const struct trust *trust, int fd, const struct statx *a
 static bool look_at(int fd, const char *path, struct statx *ret_about, struct err *err)
 {
     return statx(fd, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, ret_about) == 0 ||
-           err_errno(err, ERR_LOCAL, errno, "cannot look at %s", path);
+           err_errno(err, ERR_LOCAL, errno, "cannot read the attributes of %s", path);
 }
 
 static bool judge(struct trust *trust, int fd, const struct statx *about, const char *path,
@@ -168,16 +168,16 @@ bool trust_check_fd(struct trust *trust, int fd, const char *path, struct err *e
     return look_at(fd, path, &about, err) && judge(trust, fd, &about, path, THE_END, err);
 }
 
-/* -- walking --------------------------------------------------------------------------------------
+/* -- walking the path -----------------------------------------------------------------------------
  */
 
 struct walk {
     struct trust *trust;
-    int fd;              /* where it stands: a directory, judged */
-    int end_fd;          /* of the file at the end (O_PATH); -1: a directory, or not there yet */
+    int fd;     /* the current directory, already checked */
+    int end_fd; /* the file at the end (O_PATH); -1: the path ends in a directory, or is not done */
     struct statx end;    /* its attributes */
-    char here[PATH_MAX]; /* the same as a path without links, for texts */
-    char rest[PATH_MAX]; /* what is left of the way */
+    char here[PATH_MAX]; /* its path without links, for texts */
+    char rest[PATH_MAX]; /* the rest of the path */
     unsigned links;
 };
 
@@ -208,7 +208,7 @@ static bool start(struct walk *walk, struct trust *trust, const char *path, stru
     trust->advice[0] = '\0';
     trust->through_volume = false;
     if (path[0] != '/' && getcwd(here, sizeof here) == NULL)
-        return err_errno(err, ERR_LOCAL, errno, "cannot tell the working directory");
+        return err_errno(err, ERR_LOCAL, errno, "cannot find the working directory");
     length = snprintf(walk->rest, sizeof walk->rest, "%s/%s", here, path);
     if (length < 0 || (size_t)length >= sizeof walk->rest)
         return is_too_long(err);
@@ -221,7 +221,7 @@ static void end_walk(struct walk *walk)
     close_fd(&walk->fd);
 }
 
-/* Takes the next component; false if there is none. *ret_is_last: nothing but slashes follows. */
+/* Takes the next component; false if there is none. *ret_is_last: only slashes follow. */
 static bool next_name(struct walk *walk, char name[NAME_MAX + 1], bool *ret_is_last, bool *ret_fits)
 {
     const char *from = walk->rest + strspn(walk->rest, "/");
@@ -238,7 +238,7 @@ static bool next_name(struct walk *walk, char name[NAME_MAX + 1], bool *ret_is_l
     return true;
 }
 
-/* The path of `name` in the directory where the walk stands. */
+/* The path of `name` in the current directory. */
 static bool path_of(const struct walk *walk, const char *name, char path[PATH_MAX])
 {
     int length = snprintf(path, PATH_MAX, "%s%s%s", walk->here,
@@ -254,8 +254,8 @@ static void cut_last(char *path)
     slash[slash == path ? 1 : 0] = '\0';
 }
 
-/* Opens without following or waiting; O_DIRECTORY comes first since it alone mounts an automount
- * point: open(2), O_PATH. */
+/* Opens a component without following or blocking. O_DIRECTORY comes first, because only that
+ * triggers an automount: open(2), O_PATH. */
 static int look_up(int dir_fd, const char *name)
 {
     int fd = openat(dir_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -265,7 +265,7 @@ static int look_up(int dir_fd, const char *name)
     return fd;
 }
 
-/* Puts the link's target in front of what is left of the way. */
+/* Puts the target of the link before the rest of the path. */
 static bool follow(struct walk *walk, int link_fd, uid_t owner, const char *path, struct err *err)
 {
     char target[PATH_MAX], rest[PATH_MAX];
@@ -300,8 +300,8 @@ static bool enter(struct walk *walk, int *fd, const struct statx *about, const c
 }
 
 /*
- * Goes one component on. A directory is entered and a link taken into the rest of the way; what is
- * neither ends the walk, with its name in `ret_end`, and is kept open.
+ * Processes one component: enters a directory, resolves a link, or ends at anything else, which
+ * stays open and whose name is written to `ret_end`.
  */
 static bool step(struct walk *walk, const char *name, bool is_last, char ret_end[NAME_MAX + 1],
                  struct err *err)
@@ -330,7 +330,8 @@ static bool step(struct walk *walk, const char *name, bool is_last, char ret_end
     return true;
 }
 
-/* Walks to the end. `ret_end` is "" where it ends in a directory, else the name of a file in it. */
+/* Walks to the end. `ret_end` is "" if the path ends in a directory, else the name of the last
+ * entry. */
 static bool walk_on(struct walk *walk, char ret_end[NAME_MAX + 1], struct err *err)
 {
     char name[NAME_MAX + 1];
@@ -343,7 +344,7 @@ static bool walk_on(struct walk *walk, char ret_end[NAME_MAX + 1], struct err *e
     return fits || is_too_long(err);
 }
 
-/* Walks to a directory; *ret_fd can only be looked up in. */
+/* Walks to a directory. *ret_fd is an O_PATH descriptor. */
 static bool walk_to_directory(struct trust *trust, const char *path, int *ret_fd, struct err *err)
 {
     struct walk walk;
@@ -382,7 +383,7 @@ static bool judge_end(const struct walk *walk, const char *name, int fd, const s
                                       : is_too_long(err);
 }
 
-/* Opens the file at the end of the walk for reading, and judges what it opened. */
+/* Opens the file at the end of the path for reading, and checks what it opened. */
 static bool open_end(const struct walk *walk, const char *name, const char *path, int *ret_fd,
                      struct err *err)
 {
@@ -391,7 +392,7 @@ static bool open_end(const struct walk *walk, const char *name, const char *path
 
     if (!is_regular(&walk->end, path, err))
         return false;
-    /* O_NONBLOCK: should a FIFO have taken the file's place by now, it must not stall the loop. */
+    /* O_NONBLOCK: a FIFO may have replaced the file, and opening it must not block. */
     fd = openat(walk->fd, name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return err_errno(err, ERR_LOCAL, errno, "cannot open %s", path);
@@ -413,7 +414,7 @@ bool trust_open_file(struct trust *trust, const char *path, int *ret_fd, struct 
     return opened;
 }
 
-/* Judges the descriptor that the walk opened last, and returns that descriptor. */
+/* Checks the file at the end of the path, and gives its O_PATH descriptor. */
 static bool look_at_file(struct trust *trust, const char *path, int how, int *ret_fd,
                          struct err *err)
 {
@@ -478,7 +479,7 @@ bool trust_open_parent(struct trust *trust, const char *path, int *ret_fd, const
     return walk_to_directory(trust, parent[0] == '\0' ? "." : parent, ret_fd, err);
 }
 
-/* -- who answers ----------------------------------------------------------------------------------
+/* -- peers of sockets -----------------------------------------------------------------------------
  */
 
 bool trust_peer(int socket_fd, uid_t user, const char *path, struct err *err)
@@ -487,7 +488,7 @@ bool trust_peer(int socket_fd, uid_t user, const char *path, struct err *err)
     socklen_t size = sizeof peer;
 
     if (getsockopt(socket_fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
-        return err_errno(err, ERR_LOCAL, errno, "cannot tell who listens at %s", path);
+        return err_errno(err, ERR_LOCAL, errno, "cannot find out who listens at %s", path);
     if (peer.uid == 0 || peer.uid == geteuid() || peer.uid == user)
         return true;
     err_set(err, ERR_LOCAL, "uid %u listens at %s, and neither root nor uid %u", (unsigned)peer.uid,

@@ -23,7 +23,7 @@ static bool read_of(pid_t pid, const char *name, struct bytes *bytes)
     return file_read_at(AT_FDCWD, path, bytes, &err);
 }
 
-/* The number in the field that lies so many fields behind `from`; false if there is none. */
+/* Reads the number `field` fields after `from`; false if there is none. */
 static bool read_field(const char *from, unsigned field, uint64_t *ret_number)
 {
     char digits[32];
@@ -50,21 +50,23 @@ static bool read_stat(struct trust_process *process)
 
     if (!read_of(process->pid, "stat", &bytes))
         return false;
-    /* The name stands in parentheses and may itself hold some: the last one closes it. */
+    /* The name is in parentheses and may contain some: the last one closes it. */
     open = strchr(bytes_text(&bytes), '(');
     close = strrchr(bytes_text(&bytes), ')');
     if (open == NULL || close == NULL || close < open || text_starts(close, ") Z") != NULL ||
         text_starts(close, ") X") != NULL)
         return false;
     snprintf(process->name, sizeof process->name, "%.*s", (int)(close - open - 1), open + 1);
-    /* The state is the first field behind the name, the parent the second, starttime the 20th. */
+    /* After the name come the state (field 1), the parent (2) and starttime (20):
+     * proc_pid_stat(5). */
     if (!read_field(close, 2, &parent) || !read_field(close, 20, &process->started_ticks))
         return false;
     process->parent = (pid_t)parent;
     return true;
 }
 
-/* The line's values in /proc/PID/status; the name in it, which is anybody's, has no line breaks. */
+/* The values of a line in /proc/PID/status. The name in that file cannot forge a line: its line
+ * breaks are escaped. */
 static const char *find_line(const struct bytes *status, const char *line)
 {
     const char *at = strstr(bytes_text(status), line);
@@ -91,7 +93,7 @@ bool trust_process_read(pid_t pid, struct trust_process *ret_process)
     return true;
 }
 
-/* How many PID namespaces the process has a number in; 0: the kernel does not tell. */
+/* The nesting depth of the process's PID namespace; 0: not known. */
 static size_t depth_of(pid_t pid)
 {
     CLEANUP(bytes_free) struct bytes status = {.limit = FILE_MOST_BYTES};
@@ -116,7 +118,7 @@ bool trust_process_is_in_our_namespace(pid_t pid)
 
 enum trust_program trust_process_program(const struct trust_process *process)
 {
-    static const char gone[] = " (deleted)"; /* it was upgraded */
+    static const char gone[] = " (deleted)"; /* the program was upgraded */
     char path[64], program[PATH_MAX];
     const char *base;
     ssize_t length;

@@ -11,7 +11,7 @@ enum { BUCKETS = 1024, EVENTS_BYTES = 16384, UNHEARD_MOST = 4096 };
 struct watch {
     struct watch *next; /* in its bucket */
     int number;
-    watches_changed *on_changed; /* NULL: nobody hears of it yet, and something has changed */
+    watches_changed *on_changed; /* NULL: nobody has registered yet, and something has changed */
     void *arg;
 };
 
@@ -19,7 +19,7 @@ struct watches {
     sd_event_source *readable;
     int fd;
     unsigned unheard;
-    bool lost; /* events of unheard watches, once there were too many */
+    bool lost; /* changes without a watch were dropped, because there were too many */
     struct watch *buckets[BUCKETS];
 };
 
@@ -43,7 +43,7 @@ static void forget(struct watches *watches, struct watch **at)
     free(watch);
 }
 
-/* A worker may have added the watch a moment ago, and its end is still on its way to the loop. */
+/* A worker may just have added the watch, and the loop does not know yet. */
 static void keep_unheard(struct watches *watches, struct watch **at, int number)
 {
     struct watch *watch = watches->unheard < UNHEARD_MOST ? calloc(1, sizeof *watch) : NULL;
@@ -57,7 +57,7 @@ static void keep_unheard(struct watches *watches, struct watch **at, int number)
     watches->unheard++;
 }
 
-/* The queue was too long: anything may have changed anywhere. */
+/* The kernel's queue overflowed: any directory may have changed. */
 static void tell_all(struct watches *watches)
 {
     watches->lost = true;
@@ -83,7 +83,7 @@ static void tell(struct watches *watches, const struct inotify_event *event)
         forget(watches, find(watches, event->wd));
 }
 
-/* One read an iteration: whoever goes on changing things leaves the loop time for others. */
+/* One read for each iteration, so that a flood of changes leaves time for other events. */
 static int on_readable(sd_event_source *source, int fd, uint32_t events, void *arg)
 {
     _Alignas(struct inotify_event) char buffer[EVENTS_BYTES];

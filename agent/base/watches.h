@@ -17,25 +17,26 @@
 
 struct watches;
 
-/* Called on the loop for a change: `name` in the directory, or "" for the directory itself or an
- * unknown name. */
+/* Called on the loop: the entry `name` has changed; "": the directory itself, or an unknown
+ * entry. */
 typedef void watches_changed(void *arg, const char *name);
 
-/* watches_open - no watches; borrows `loop`. Fails with class local */
+/* watches_open - opens the inotify instance; borrows `loop`; fails with class local */
 bool watches_open(sd_event *loop, struct watches **ret_watches, struct err *err);
 
-/* watches_close - ends all watches; NULL is fine. Workers may still hold the descriptor's number:
- * they have ended before */
+/* watches_close - ends all watches; NULL is fine. All workers that use the descriptor have ended
+ * before */
 void watches_close(struct watches *watches);
 
-/* watches_descriptor - for watches_add and watches_remove */
+/* watches_descriptor - the descriptor for watches_add and watches_remove; it belongs to
+ * `watches` */
 int watches_descriptor(const struct watches *watches);
 
 /*
- * watches_add - for a worker: begins to watch a directory for changes of names and attributes
+ * watches_add - for a worker: starts to watch a directory for changes of names and attributes
  *
- * Gives the watch's number, above 0; 0 if it cannot be watched. A directory that is watched already
- * gives the same number again.
+ * Returns the number of the watch, above 0; 0 if the directory cannot be watched. A directory that
+ * is watched already has the same number.
  */
 int watches_add(int descriptor, const char *directory);
 
@@ -43,10 +44,10 @@ int watches_add(int descriptor, const char *directory);
 void watches_remove(int descriptor, int watch);
 
 /*
- * watches_hear - reports changes from now on
+ * watches_hear - calls on_changed for changes from now on
  *
- * True if there was, or may have been, an unreported change since watches_add. If memory ran out,
- * no changes are reported, and the answer is true.
+ * True if something has changed, or may have, since watches_add. True also if memory ran out; then
+ * no changes are reported.
  */
 bool watches_hear(struct watches *watches, int watch, watches_changed *on_changed, void *arg);
 

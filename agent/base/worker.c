@@ -16,14 +16,14 @@ enum { THREADS_MOST = 16, THREADS = THREADS_MOST + WORKER_STUCK_MOST };
 struct work {
     struct slot slot;
     struct lane_place place; /* in the order */
-    struct work *next;       /* among those that have ended */
+    struct work *next;       /* in the list of ended jobs */
     struct workers *workers;
     worker_run *run;
     worker_free *free_job;
     void *job;
     struct err err;
-    bool unheard; /* nobody waits for it; set and read on the loop's thread */
-    char *told;   /* the lane, as stuck; the same */
+    bool unheard; /* its slot was dropped; used on the loop's thread only */
+    char *told;   /* the lane, if it was reported as stuck; likewise */
     enum { WORK_WAITS, WORK_RUNS, WORK_ENDED, WORK_TOLD } progress;
 };
 
@@ -31,22 +31,22 @@ struct worker {
     struct workers *workers;
     pthread_t thread;
     enum { THREAD_NONE, THREAD_ALIVE, THREAD_LEFT } state;
-    struct work *work; /* that runs; NULL: none */
-    uint64_t since_us; /* it began, on the boot clock */
+    struct work *work; /* the running job; NULL: none */
+    uint64_t since_us; /* when the job began, on the boot clock */
 };
 
 struct workers {
-    sd_event_source *wake, *check; /* that jobs ended; for those that are stuck */
+    sd_event_source *wake, *check; /* wake: jobs have ended; check: looks for stuck jobs */
     int wake_fd;
     unsigned most;
     worker_stuck *on_stuck;
     void *arg;
 
-    pthread_mutex_t lock; /* guards all below */
+    pthread_mutex_t lock; /* protects all that follows */
     pthread_cond_t work_or_closing, thread_left;
     struct lanes *lanes;
     struct work *ended, **ended_end;
-    unsigned alive, idle, stuck; /* threads */
+    unsigned alive, idle, stuck; /* numbers of threads */
     bool closing;
     struct worker threads[THREADS];
 };
@@ -67,7 +67,7 @@ static struct work *work_of(struct lane_place *place)
 /* -- the threads ----------------------------------------------------------------------------------
  */
 
-/* Called with the lock held, as all that follows but for the job itself. */
+/* Called with the lock held, which is released while the job runs. */
 static void run_work(struct worker *worker, struct work *work)
 {
     struct workers *workers = worker->workers;
@@ -89,7 +89,7 @@ static void run_work(struct worker *worker, struct work *work)
     is_first = workers->ended == NULL;
     *workers->ended_end = work;
     workers->ended_end = &work->next;
-    /* Whoever woke takes all. Cannot fail: the counter would have to reach 2^64. */
+    /* The reader takes all. The write cannot fail: the counter would have to reach 2^64. */
     if (is_first)
         (void)!write(workers->wake_fd, &one, sizeof one);
 }
@@ -116,13 +116,13 @@ static void *work_loop(void *arg)
     worker->state = THREAD_LEFT;
     workers->alive--;
     pthread_cond_broadcast(&workers->thread_left);
-    /* Another was to take over, and may be asleep. */
+    /* The thread that is to take over may be asleep. */
     pthread_cond_signal(&workers->work_or_closing);
     pthread_mutex_unlock(&workers->lock);
     return NULL;
 }
 
-/* False if there is no thread at all to do the work. */
+/* Starts a thread if one is needed. False if there is none at all. */
 static bool provide_thread(struct workers *workers, struct err *err)
 {
     struct worker *worker = workers->threads;
@@ -160,7 +160,7 @@ static void plan_check(struct workers *workers)
     sd_event_source_set_enabled(workers->check, SD_EVENT_ONESHOT);
 }
 
-/* What has run for so long is stuck, and others get threads. */
+/* Marks jobs as stuck that have run for `after_us`, and starts threads for others. */
 static void look_for_stuck(struct workers *workers, uint64_t after_us)
 {
     uint64_t now_us = clock_boot_us();
@@ -179,7 +179,7 @@ static void look_for_stuck(struct workers *workers, uint64_t after_us)
     pthread_cond_broadcast(&workers->work_or_closing);
 }
 
-/* One that is stuck for so long that it is told; the thread cannot free it meanwhile. */
+/* A stuck job that must be reported. It is not freed meanwhile: that happens on this thread. */
 static struct work *find_untold(struct workers *workers)
 {
     uint64_t now_us = clock_boot_us();
@@ -197,7 +197,7 @@ static struct work *find_untold(struct workers *workers)
     return NULL;
 }
 
-/* Whether there is something to look for next time. */
+/* Whether the next check has something to do. */
 static bool is_moving(const struct workers *workers)
 {
     for (size_t i = 0; i < THREADS; i++) {
@@ -210,7 +210,7 @@ static bool is_moving(const struct workers *workers)
     return false;
 }
 
-/* Planned when a job begins to wait, and no more once all have ended: an idle process sleeps. */
+/* Planned when a job starts, until all have ended: an idle process does not wake up. */
 static int on_check(sd_event_source *source, uint64_t now_us, void *arg)
 {
     struct workers *workers = arg;
@@ -333,7 +333,7 @@ static bool is_busy(const struct workers *workers)
     return false;
 }
 
-/* False if jobs still run when the time is over. */
+/* False if jobs still run at the end of the time. */
 static bool await_threads(struct workers *workers, uint64_t patience_s)
 {
     struct timespec end;
@@ -343,7 +343,7 @@ static bool await_threads(struct workers *workers, uint64_t patience_s)
     end.tv_sec += (time_t)patience_s;
     pthread_mutex_lock(&workers->lock);
     workers->closing = true;
-    /* Nobody will look for them later, and what the others wrote is to reach their disks. */
+    /* There are no more checks, and jobs on other disks must still run. */
     look_for_stuck(workers, 0);
     while (r == 0 && workers->alive > 0)
         r = is_busy(workers) ? pthread_cond_timedwait(&workers->thread_left, &workers->lock, &end)
@@ -433,7 +433,7 @@ static struct work *new_work(struct workers *workers, worker_run *run, void *job
     return work;
 }
 
-/* Frees the work if it fails. */
+/* Frees the work on failure. */
 static bool push(struct work *work, const struct lane_key *key, enum worker_urgency urgency,
                  struct err *err)
 {

@@ -37,18 +37,19 @@ typedef void worker_free(void *job);
  */
 bool workers_open(sd_event *loop, unsigned threads, struct workers **ret_workers, struct err *err);
 
-/* A lane's job has not ended for WORKER_TELL_AFTER_MS, or has ended after that. On the loop. */
+/* Called on the loop: a job of the lane has run for WORKER_TELL_AFTER_MS, or has ended after
+ * that. */
 typedef void worker_stuck(void *arg, const char *lane, bool is_stuck);
 
 /* workers_watch - sets the callback for stuck jobs; `arg` lives as long as the pool */
 void workers_watch(struct workers *workers, worker_stuck *on_stuck, void *arg);
 
 /*
- * workers_close - lets started jobs end without a callback, and frees the pool; NULL is fine
+ * workers_close - waits for started jobs, without callbacks, and frees the pool; NULL is fine
  *
- * Every slot of the pool has been dropped before. False if jobs still run after `patience_s`: then
- * threads and pool stay, and the process must end by _exit(2), since the threads still use what
- * exit(3) tears down.
+ * Every slot of the pool was dropped before. False if jobs still run after `patience_s`. Then
+ * threads and pool stay, and the process must end by _exit(2), because exit(3) would free what the
+ * threads still use.
  */
 bool workers_close(struct workers *workers, uint64_t patience_s);
 
@@ -69,15 +70,15 @@ struct slot *worker_start_in(struct workers *workers, const struct lane_key *key
                              worker_free *free_job, slot_done *on_done, void *arg, struct err *err);
 
 /*
- * worker_send - runs a job of a lane of which nobody hears the end
+ * worker_send - runs a job of a lane without a callback
  *
- * It runs even if the pool is closed next, as far as that one's patience goes. False with *err
- * filled as worker_start, and `job` is freed.
+ * The job runs even if the pool is closed next, within the time that workers_close waits. False
+ * with *err filled as for worker_start; `job` is freed then.
  */
 bool worker_send(struct workers *workers, const struct lane_key *key, worker_run *run, void *job,
                  worker_free *free_job, struct err *err);
 
-/* worker_let_go - releases the slot of a job that is to run nevertheless; gives NULL */
+/* worker_let_go - drops the slot of a job without cancelling the job; returns NULL */
 struct slot *worker_let_go(struct slot *slot);
 
 #endif

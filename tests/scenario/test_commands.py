@@ -18,7 +18,7 @@ def test_help_and_version_go_to_standard_output():
 
 
 def test_wrong_usage_exits_2_and_says_what_is_wrong():
-    for arguments, says in (([], "name a command"), (["frob"], "there is no command frob"), (["run", "x"], "takes no names"),
+    for arguments, says in (([], "name a command"), (["frob"], "unknown command frob"), (["run", "x"], "takes no names"),
                             (["once", "--json"], "does not belong to once"), (["status", "--frob"], "not known"),
                             (["once", "-w", "soon"], "duration such as 90s"), (["status", "-c"], "value is missing"),
                             (["check", "-w", "5s"], "does not belong to check")):

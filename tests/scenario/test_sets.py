@@ -548,7 +548,7 @@ def test_a_way_that_became_open_is_told_and_nothing_more_is_staged(ca, site):
     before = scene.snapshot(home / "tls", but="..state")
     os.chown(home, ATTACKER, ATTACKER)
     told = run.wait_event("failed", "web")[0]["message"]
-    assert "home belongs to uid 4242, who can exchange what lies in it; run leafd as uid 4242, or name a place" in told
+    assert "home belongs to uid 4242, who can exchange what lies in it; run leafd as uid 4242, or name a path" in told
     done = site.once()
     assert done.code == 1 and "home belongs to uid 4242" in done.err
     row = site.status()["web"]
