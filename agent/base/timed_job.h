@@ -13,8 +13,7 @@
 #include <stdint.h>
 
 struct timed_job {
-    const char
-        *asked; /* host or path; jobs with the same one run one after the other (base/lane) */
+    const char *asked; /* host or path; jobs with one run in order (base/lane) */
     worker_run *run;
     void *job;
     worker_free *free_job;

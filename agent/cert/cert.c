@@ -10,8 +10,7 @@
 #include <string.h>
 
 struct cert {
-    struct cert_work
-        work; /* first member: the listeners get the work and cast it to the certificate */
+    struct cert_work work; /* first member: listeners cast it to the certificate */
     struct issuance issuance;
     struct deployment deployment;
     struct config *next_config; /* adopted when the visible names have been switched; NULL: none */

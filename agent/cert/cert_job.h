@@ -47,9 +47,8 @@ struct cert_job {
                                          trust its CA; "": none */
     char published[GENERATION_NAME_BYTES]; /* input of job_read_disk and job_look: the published
                                               generation, if it is known */
-    char
-        print[DIGEST_HEX_BYTES]; /* input and result of job_look, result of job_read_disk and
-                                    job_publish: installed_print of the intact set; "": not known */
+    char print[DIGEST_HEX_BYTES]; /* input or result of job_look, job_read_disk and job_publish:
+                                     installed_print; "": not known */
     char damage[256];   /* result of job_look and job_read_disk: what was changed by others; of
                            job_make_key: why the published key is not used; "": nothing */
     bool found_foreign; /* result of job_read_disk: `damage` names files of other users */

@@ -43,10 +43,9 @@ struct cert_tools {
                                 not delay keys */
     struct mounts mounts;    /* to find which directories are on one disk */
     struct set_gate reads;   /* limits how many sets are read at once */
-    struct watches
-        *watches;           /* of the sets' directories; NULL: they are checked at intervals only */
-    struct http_loop *http; /* for consumers; the CA has another one, so that a hanging consumer
-                               does not delay it */
+    struct watches *watches; /* of the sets' directories; NULL: no inotify, only checks */
+    struct http_loop *http;  /* for consumers; the CA has another one, so that a hanging consumer
+                                does not delay it */
     struct ca *ca;
     struct ca_cache *cache;
     struct reload_batches batches;
@@ -130,8 +129,7 @@ struct cert_work {
     struct slot *saving;         /* the state being saved, beside the machines */
     bool save_again;
 
-    struct cert_draft
-        *draft; /* of issuance, from the key to the publication; owned by a job while that runs */
+    struct cert_draft *draft; /* of issuance; owned by a job while that runs */
     struct cert_published published;
     struct cert_state state;
     char previous[GENERATION_NAME_BYTES]; /* kept for its readers and for a rollback; "": none */

@@ -124,10 +124,9 @@ struct link_list {
 
 /* An HTTP endpoint of a consumer. */
 struct http_target {
-    const char *url; /* http:// on this machine, or https:// */
-    const char
-        *socket; /* path of the Unix socket to connect to instead of the URL's host; or NULL */
-    const char *label; /* the URL without its query, for messages */
+    const char *url;    /* http:// on this machine, or https:// */
+    const char *socket; /* path of a Unix socket to use instead of the host; or NULL */
+    const char *label;  /* the URL without its query, for messages */
 };
 
 enum reload_verb {
@@ -187,8 +186,7 @@ struct prove_order {
     struct tls_target tls;
     struct text_list argv;
     struct http_target http;
-    const char
-        *json_path; /* of http: where the reply names the served certificate, see base/json.h */
+    const char *json_path; /* of http: where the reply names the certificate: base/json.h */
 };
 
 enum key_rotation { KEY_ROTATE_ALWAYS, KEY_ROTATE_NEVER };
@@ -258,8 +256,7 @@ struct config {
     /* The sections as they were written, in an arena of its own, for the places in messages. */
     struct arena source;
     const struct config_document *document; /* NULL: freed by config_forget_source */
-    struct text_list
-        advice; /* advice on who may write the files of the configuration: config_trust */
+    struct text_list advice;                /* on who may write the files: config_trust */
 };
 
 /* config_ref - takes a reference and returns the configuration */

@@ -27,8 +27,7 @@ struct config_scope {
     bool claims_read;
     struct token_claims claims;
     const char *claims_problem; /* why the token could not be read */
-    const char
-        *item; /* the item of a list that is being parsed, as written, for messages; or NULL */
+    const char *item;           /* the list item being parsed, as written, for messages; or NULL */
     struct config_trust trust;
 };
 

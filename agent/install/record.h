@@ -35,8 +35,7 @@ struct record {
     uint64_t issued_s;
     const char *request_id;
     struct certificate_facts leaf;
-    uint64_t
-        end_s; /* the end of the set: the earliest notAfter on its path, in seconds since 1970 */
+    uint64_t end_s; /* earliest notAfter on its path, in seconds since 1970 */
     const char *leaf_pem;
     struct text_list chain_pem, ca_pem;
     struct old_ca *old_cas; /* CA certificates of earlier generations */

@@ -162,7 +162,7 @@ static void what_belongs_to_another_user_is_refused(void **state)
     make_link("d/sticky/link", "ours", OTHER_UID);
     assert_refused("d/theirs/file", "d/theirs", "run leafd as uid 4242");
     assert_refused("d/file", "d/file", "chown root:GROUP");
-    assert_refused("d/sticky/link", "d/sticky/link", "directories are root's");
+    assert_refused("d/sticky/link", "d/sticky/link", "directories all belong to root");
     assert_opens("d/sticky/ours");
 }
 
