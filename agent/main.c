@@ -4,19 +4,17 @@
  * It finds the command, reads its options, loads the configuration, and calls the command's
  * function in app/.
  */
+#include "app/agent_commands.h"
 #include "app/ask.h"
 #include "app/check.h"
 #include "app/configuration.h"
-#include "app/control.h"
 #include "app/daemon.h"
 #include "app/harden.h"
 #include "app/once.h"
-#include "app/status.h"
 #include "base/err.h"
 #include "base/keeper.h"
 #include "base/log.h"
 #include "base/terminal.h"
-#include "config/config_load.h"
 #include "http/curl_library.h"
 #include "http/http_loop.h"
 
@@ -133,48 +131,6 @@ static int run_check(struct config *config, const struct options *options)
     return code;
 }
 
-/* If this user may not read everything, no command may report that all is well. */
-static int tell_hidden(void)
-{
-    terminal_line(stderr,
-                  "leafd: user %u may not read all of it; run it as root or as the set's owner",
-                  (unsigned)geteuid());
-    return EXIT_HIDDEN;
-}
-
-static int run_status(struct config *config, const struct options *options)
-{
-    struct status status = {0};
-    struct err err;
-    int code;
-
-    if (!status_read(config, options->names, options->name_count, &status, &err))
-        return fail(config, &err);
-    if (!options->json)
-        status_print_table(&status, stdout);
-    else if (!status_print_json(&status, stdout))
-        terminal_line(stderr, "leafd: cannot write the status");
-    code = status_all_fresh(&status) ? EXIT_FINE : EXIT_RETRY;
-    if (status_is_hidden(&status))
-        code = tell_hidden();
-    status_free(&status);
-    config_unref(config);
-    return code;
-}
-
-static int run_ready(struct config *config, const struct options *options)
-{
-    bool ready, hidden;
-    struct err err;
-
-    if (!status_wait_ready(config, options->wait_s, &ready, &hidden, &err))
-        return fail(config, &err);
-    config_unref(config);
-    if (!ready && hidden)
-        return tell_hidden();
-    return ready ? EXIT_FINE : EXIT_RETRY;
-}
-
 static int run_revoke(struct config *config, const struct options *options)
 {
     struct err err;
@@ -188,15 +144,24 @@ static int run_revoke(struct config *config, const struct options *options)
     return code;
 }
 
-/* Does not read the configuration, since that may be what is wrong. */
+/* These find the agent by the name of the configuration, which may be what is wrong. */
+
 static int run_reload(const struct options *options)
 {
-    struct err err;
-
     harden_relax();
-    if (!curl_library_open(&err))
-        return fail(NULL, &err);
-    return control_reload(options->file, options->wait_s);
+    return reload_command(options->file, options->wait_s);
+}
+
+static int run_status(const struct options *options)
+{
+    harden_relax();
+    return status_command(options->file, options->names, options->name_count, options->json);
+}
+
+static int run_ready(const struct options *options)
+{
+    harden_relax();
+    return ready_command(options->file, options->wait_s);
 }
 
 static const struct command {
@@ -204,17 +169,13 @@ static const struct command {
     command_run *run;
     const char *options; /* the accepted options beside -c, by their first letters */
     bool takes_names, needs_names;
-    bool only_looks; /* reads what is on disk only, so files for the CA may be missing */
     int (*run_alone)(const struct options
                          *options); /* used instead of `run`, without reading the configuration */
 } commands[] = {
-    {"run", run_daemon, "", false, false, false, NULL},
-    {"once", run_once, "w", true, false, false, NULL},
-    {"check", run_check, "os", false, false, false, NULL},
-    {"status", run_status, "j", true, false, true, NULL},
-    {"ready", run_ready, "w", false, false, true, NULL},
-    {"reload", NULL, "w", false, false, true, run_reload},
-    {"revoke", run_revoke, "n", true, true, false, NULL},
+    {"run", run_daemon, "", false, false, NULL},    {"once", run_once, "w", true, false, NULL},
+    {"check", run_check, "os", false, false, NULL}, {"status", NULL, "j", true, false, run_status},
+    {"ready", NULL, "w", false, false, run_ready},  {"reload", NULL, "w", false, false, run_reload},
+    {"revoke", run_revoke, "n", true, true, NULL},
 };
 
 /* -- reading the command line ---------------------------------------------------------------------
@@ -305,13 +266,12 @@ static int load_and_run(const struct command *command, const struct options *opt
     struct config *config;
     int code;
 
-    if (command->only_looks || (command->run == run_check && !options->online))
+    if (command->run == run_check && !options->online)
         harden_relax();
     else
         curl_library_begin();
-    config = command->only_looks ? config_load(options->file, true, &problems)
-                                 : configuration_await(options->file, patience_of(command, options),
-                                                       &problems, &told_to_end);
+    config =
+        configuration_await(options->file, patience_of(command, options), &problems, &told_to_end);
     code = problems.awaits_token ? EXIT_RETRY : EXIT_USAGE;
 
     if (told_to_end) {

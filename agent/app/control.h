@@ -1,5 +1,5 @@
 /*
- * control - the control socket of the running agent, and the client that commands use
+ * control - the control socket of the running agent
  *
  * A Unix socket with mode 0600. Its name is derived from the configuration's path, so agents with
  * different configurations do not collide. It lies in the first directory of $RUNTIME_DIRECTORY
@@ -11,16 +11,19 @@
 #ifndef LEAFD_APP_CONTROL_H
 #define LEAFD_APP_CONTROL_H
 
-#include "app/exit_code.h"
 #include "app/serve.h"
-
-#include <stdint.h>
 
 /* POST has the agent read its configuration again, and waits until it is applied or refused. */
 #define CONTROL_RELOAD "/v1/reload"
 
+/*
+ * GET gives the document of app/status, a part of the certificates at a time: the query from=N
+ * skips the first N, and "more" tells whether others follow.
+ */
+#define CONTROL_STATUS "/v1/status"
+
 enum control_status {
-    CONTROL_APPLIED = 200, /* {"certificates": N} */
+    CONTROL_APPLIED = 200, /* of a reload {"certificates": N} */
     CONTROL_REFUSED = 422, /* {"problems": ["FILE:LINE: ...", ...]}: the configuration has errors */
     CONTROL_FAILED = 500,  /* {"error": "..."} */
     CONTROL_BUSY = 503     /* likewise */
@@ -43,15 +46,5 @@ void control_renew(struct control *control);
 
 /* control_close - lets a worker remove the socket, and frees it; NULL is fine */
 void control_close(struct control *control);
-
-/*
- * control_reload - `leafd reload`: has the agent read its configuration, which starts with `file`
- *
- * Waits for `wait_s` seconds at most; 0: a minute. Searches the agent's socket where control_open
- * makes it, and in /run/leafd-*, where other units of leafd have theirs. Prints the problems.
- * Returns EXIT_FINE if the configuration was applied, EXIT_USAGE if it was refused, EXIT_RETRY if
- * no agent answers.
- */
-int control_reload(const char *file, uint64_t wait_s);
 
 #endif

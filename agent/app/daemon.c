@@ -6,10 +6,12 @@
 #include "app/engine.h"
 #include "app/reconfigure.h"
 #include "app/service_notify.h"
+#include "app/status.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/log.h"
+#include "base/terminal.h"
 
 #include <malloc.h>
 #include <signal.h>
@@ -19,6 +21,8 @@
 
 enum {
     REASON_BYTES = 640,
+    /* A page of the status keeps the loop busy for a few milliseconds. */
+    STATUS_PAGE_ROWS = 200,
     /* A report reads the state of all certificates; the gap keeps its cost below one percent of the
      * time. */
     REPORT_GAP_US_PER_CERT = 50
@@ -34,6 +38,11 @@ struct daemon {
     /* Digests of the applied configuration ("" while it is not watched), and of the broken one that
      * was logged. */
     char applied[DIGEST_HEX_BYTES], broken[DIGEST_HEX_BYTES];
+    const char *file;   /* of the configuration */
+    uint64_t started_s; /* wall clock */
+    uint64_t applied_s; /* likewise: the configuration in use */
+    struct err problem; /* why the one on disk is not in use; class none: it is. Set with
+                           EVENT_CONFIG_BROKEN, and cleared with EVENT_CONFIG_GOOD */
     struct serve *serve;
     struct control *control;
     /* A command that waits for the read of the configuration with this number. */
@@ -42,7 +51,6 @@ struct daemon {
         uint64_t number;
     } waiters[SERVE_CONNECTIONS_MOST];
     size_t waiting;
-    bool is_broken; /* EVENT_CONFIG_BROKEN was emitted, and EVENT_CONFIG_GOOD not yet */
     bool reloading; /* RELOADING=1 was sent, and READY=1 not yet */
     bool ready, stopping;
     bool has_slack; /* what a start or another configuration needed may have been freed */
@@ -181,7 +189,7 @@ static enum control_status refuse(struct daemon *daemon, const struct config_pro
 {
     json_t *list = json_array();
 
-    daemon->is_broken = true;
+    err_set(&daemon->problem, ERR_CONFIG, "%s", config_problems_first(problems));
     event_emit(&(struct event){.kind = EVENT_CONFIG_BROKEN},
                "the configuration has %zu problem%s and is not applied, the old one stays; `leafd "
                "check` shows them all; the first: %s",
@@ -193,10 +201,10 @@ static enum control_status refuse(struct daemon *daemon, const struct config_pro
 
 static void tell_good(struct daemon *daemon, const char *how)
 {
-    if (daemon->is_broken)
+    if (daemon->problem.kind != ERR_NONE)
         event_emit(&(struct event){.kind = EVENT_CONFIG_GOOD},
                    "the configuration has no problems any more: %s", how);
-    daemon->is_broken = false;
+    daemon->problem = (struct err){0};
 }
 
 static enum control_status apply(struct daemon *daemon, struct config *config, json_t **ret_body)
@@ -206,7 +214,9 @@ static enum control_status apply(struct daemon *daemon, struct config *config, j
 
     log_setup(config->agent.log_format, config->agent.log_level);
     whole = engine_apply(&daemon->engine, config, &err);
-    daemon->is_broken |= !whole;
+    daemon->applied_s = clock_now_s();
+    if (!whole)
+        daemon->problem = err;
     if (!whole)
         event_emit(&(struct event){.kind = EVENT_CONFIG_BROKEN},
                    "the configuration could not be applied completely: %s", err.text);
@@ -332,7 +342,49 @@ static void on_reload(void *arg, struct serve_request *request)
         daemon->waiters[daemon->waiting++] = (struct waiter){request, reload(daemon)};
 }
 
-static const struct serve_route routes[] = {{"POST", CONTROL_RELOAD, true, on_reload}, {0}};
+/* -- what commands see ----------------------------------------------------------------------------
+ */
+
+static json_t *describe_agent(const struct daemon *daemon)
+{
+    const struct ca *ca = daemon->engine.tools.ca;
+    uint64_t away_since_s = ca_is_away(ca) ? clock_now_s() - ca_away_s(ca) : 0;
+    const struct err *problem = &daemon->problem;
+
+    return json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:b, s:o}", "pid", (int)getpid(), "version",
+                     LEAFD_VERSION, "started_at", status_moment(daemon->started_s), "configuration",
+                     terminal_text(daemon->file), "applied_at", status_moment(daemon->applied_s),
+                     "problem",
+                     problem->kind == ERR_NONE ? json_null() : terminal_text(problem->text),
+                     "ready", daemon->ready, "ca_away_since", status_moment(away_since_s));
+}
+
+static void on_status(void *arg, struct serve_request *request)
+{
+    struct daemon *daemon = arg;
+    const char *from = serve_query(request, "from");
+    size_t first = from == NULL ? 0 : strtoul(from, NULL, 10), count = daemon->engine.count;
+    size_t end =
+        first < count && count - first > STATUS_PAGE_ROWS ? first + STATUS_PAGE_ROWS : count;
+    uint64_t now_s = clock_now_s();
+    json_t *rows = json_array();
+
+    for (size_t i = first; i < end; i++) {
+        const struct status_facts facts = cert_facts(daemon->engine.certs[i]);
+
+        json_array_append_new(rows, status_row(&facts, now_s));
+    }
+    if (first < end && json_array_size(rows) < end - first) {
+        json_decref(rows);
+        rows = NULL;
+    }
+    serve_answer(request, CONTROL_APPLIED,
+                 json_pack("{s:s, s:o, s:o, s:b}", "source", "agent", "agent",
+                           describe_agent(daemon), "certs", rows, "more", end < count));
+}
+
+static const struct serve_route routes[] = {
+    {"GET", CONTROL_STATUS, false, on_status}, {"POST", CONTROL_RELOAD, true, on_reload}, {0}};
 
 static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *arg)
 {
@@ -429,7 +481,7 @@ static void watch_files(struct daemon *daemon, struct config_sources *sources)
 int daemon_run(struct config *config, const char *file)
 {
     struct config_sources *sources;
-    struct daemon daemon = {0};
+    struct daemon daemon = {.file = file};
     struct err err = {0};
     int r = -1, code;
     bool ended;
@@ -437,6 +489,7 @@ int daemon_run(struct config *config, const char *file)
     event_emit(&(struct event){.kind = EVENT_STARTED},
                "leafd " LEAFD_VERSION " keeps %zu certificate%s fresh from %s", config->cert_count,
                config->cert_count == 1 ? "" : "s", config->vault.address);
+    daemon.started_s = daemon.applied_s = clock_now_s();
     sources = config->agent.watch_config ? config_sources_of(config, file) : NULL;
     config_forget_source(config);
     if (engine_open(&daemon.engine, config, true, on_rest, &daemon, &err) &&

@@ -48,8 +48,8 @@ struct serve_request {
     use(MHD_start_daemon) use(MHD_stop_daemon) use(MHD_run) use(MHD_get_timeout)                   \
         use(MHD_get_daemon_info) use(MHD_add_connection) use(MHD_get_connection_info)              \
             use(MHD_suspend_connection) use(MHD_resume_connection)                                 \
-                use(MHD_create_response_from_buffer) use(MHD_add_response_header)                  \
-                    use(MHD_queue_response) use(MHD_destroy_response)
+                use(MHD_lookup_connection_value) use(MHD_create_response_from_buffer)              \
+                    use(MHD_add_response_header) use(MHD_queue_response) use(MHD_destroy_response)
 
 #define MEMBER(name) __typeof__(name) *name;
 #define SYMBOL(name) {#name, offsetof(struct library, name)},
@@ -195,6 +195,11 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
     request->progress = REQUEST_WAITING;
     library.MHD_suspend_connection(connection);
     return MHD_YES;
+}
+
+const char *serve_query(const struct serve_request *request, const char *name)
+{
+    return library.MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
 }
 
 void serve_answer(struct serve_request *request, unsigned status, json_t *body)

@@ -54,6 +54,10 @@ bool serve_listen(struct serve *serve, int fd, const char *path, struct err *err
  */
 void serve_answer(struct serve_request *request, unsigned status, json_t *body);
 
+/* serve_query - the value of that name in the request's query, as /path?name=value; NULL: none.
+ * Belongs to the request */
+const char *serve_query(const struct serve_request *request, const char *name);
+
 /* serve_close - stops and frees the server; every request has been answered before. NULL is fine */
 void serve_close(struct serve *serve);
 

@@ -3,8 +3,6 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/terminal.h"
-#include "install/installed.h"
-#include "install/publish.h"
 #include "install/set_directory.h"
 #include "plan/renewal.h"
 
@@ -12,302 +10,10 @@
 #include <string.h>
 #include <time.h>
 
-enum { FIRST_PAUSE_US = 50000, PAUSE_MOST_US = 1000000, GLANCES_MOST = 3 };
+/* -- one certificate ------------------------------------------------------------------------------
+ */
 
-/* The agent learned it from the CA. */
-static bool is_found_revoked(const struct status_row *row)
-{
-    return row->serial[0] != '\0' && text_equal(row->state.ca.revoked, row->serial);
-}
-
-/* The first condition that holds gives the word; leafd(8), STATES has the same order. */
-static enum status_word judge(const struct status_row *row, const struct installed *installed,
-                              const struct cert_config *cert, enum revocation revocation,
-                              uint64_t now_s, const char **ret_detail)
-{
-    const struct consumer_state *consumer = &row->state.consumer;
-    const char *difference;
-
-    *ret_detail = installed->why;
-    if (installed->health == INSTALLED_NOTHING)
-        return row->is_hidden ? STATUS_UNKNOWN : STATUS_MISSING;
-    *ret_detail = "it is not replaced until `leafd revoke` or `leafd once` names the certificate";
-    if (revocation == REVOCATION_FINAL)
-        return STATUS_REVOKED;
-    *ret_detail = "";
-    if (now_s >= row->end_s)
-        return STATUS_EXPIRED;
-    *ret_detail = "it is not valid yet; check this machine's clock";
-    if (now_s < row->not_before_s)
-        return STATUS_EARLY;
-    *ret_detail = "";
-    if (revocation == REVOCATION_REPLACED || is_found_revoked(row))
-        return STATUS_REVOKED;
-    *ret_detail = "the consumer refused a newer certificate";
-    if (consumer->refused[0] != '\0')
-        return STATUS_ROLLED_BACK;
-    difference = installed_difference(installed, cert);
-    *ret_detail = difference == NULL ? installed->why : difference;
-    if (installed->health == INSTALLED_DAMAGED)
-        return STATUS_DAMAGED;
-    if (difference != NULL || installed->health == INSTALLED_UNWANTED)
-        return STATUS_CHANGED;
-    if (now_s >= row->due_s)
-        return STATUS_DUE;
-    *ret_detail = "only root and the set's owner may read the agent's state";
-    if (row->is_hidden)
-        return STATUS_UNKNOWN;
-    *ret_detail = "";
-    if (consumer_is_verified(consumer, cert, installed->generation))
-        return STATUS_FRESH;
-    return consumer_is_notified(consumer, cert, installed->generation) ? STATUS_NOT_PROVEN
-                                                                       : STATUS_NOT_RELOADED;
-}
-
-/* Reads the set again if it was replaced meanwhile: the files of the old generation may be gone. */
-static void glance(int set_fd, const struct cert_config *cert, struct installed *installed)
-{
-    char current[GENERATION_NAME_BYTES];
-    struct err err;
-
-    for (unsigned tries = 1; tries <= GLANCES_MOST; tries++) {
-        installed_free(installed);
-        installed_glance(set_fd, cert, installed);
-        if (!publish_current(set_fd, current, &err) || strcmp(current, installed->generation) == 0)
-            return;
-    }
-}
-
-/* Whether each file exists under its name with the content that was written. */
-static bool is_intact(int set_fd, const struct installed *installed)
-{
-    struct err err;
-
-    if (installed->health == INSTALLED_NOTHING || installed->is_spoiled)
-        return false;
-    for (size_t i = 0; i < installed->record.file_count; i++)
-        if (!publish_name_stands(set_fd, installed->record.files[i].output.name, &err))
-            return false;
-    return true;
-}
-
-static bool fill(struct status *status, struct status_row *row, const struct installed *installed,
-                 const struct cert_config *cert, enum revocation revocation)
-{
-    const struct certificate_facts *leaf = &installed->record.leaf;
-    char served[SERVED_TEXT_BYTES];
-    const char *detail;
-
-    if (installed->health != INSTALLED_NOTHING) {
-        const struct validity life = {leaf->validity.not_before, installed->record.end_s};
-        const char *const texts[] = {cert->name, leaf->serial, NULL};
-
-        row->not_before_s = leaf->validity.not_before;
-        row->not_after_s = leaf->validity.not_after;
-        row->end_s = installed->record.end_s;
-        row->due_s =
-            renewal_due_s(&life, installed->record.issued_s, &cert->renewal, digest_spread(texts));
-        row->serial = arena_copy(&status->arena, leaf->serial);
-        row->fingerprint = arena_copy(&status->arena, leaf->fingerprint);
-        if (row->serial == NULL || row->fingerprint == NULL)
-            return false;
-        if (is_found_revoked(row))
-            row->due_s = duration_shorter(row->due_s, row->state.ca.replace_at_s);
-        row->usable =
-            row->is_intact && status->now_s >= row->not_before_s && status->now_s < row->end_s;
-        row->reload = row->is_hidden
-                          ? PROGRESS_COUNT
-                          : consumer_progress_of(&row->state.consumer, cert, installed->generation);
-        if (row->reload == PROGRESS_PROVEN)
-            row->chain = row->state.consumer.served.chain_verified ? "verified" : "not seen";
-    }
-    row->serves_bad =
-        served_is_bad(&row->state.consumer, cert, installed->generation, status->now_s);
-    row->word = judge(row, installed, cert, revocation, status->now_s, &detail);
-    served_text(&row->state.consumer.served, row->serial, status->now_s, served);
-    if (detail[0] == '\0' && cert->prove.method != PROVE_NONE)
-        detail = served;
-    row->detail = arena_copy(&status->arena, detail);
-    return row->detail != NULL;
-}
-
-static bool read_row(struct status *status, const struct cert_config *cert, struct status_row *row)
-{
-    CLEANUP(installed_free) struct installed installed = {0};
-    CLEANUP(close_fd) int set_fd = -1;
-    enum revocation revocation = REVOCATION_NONE;
-    struct err err;
-
-    *row = (struct status_row){.serial = "", .fingerprint = ""};
-    row->name = arena_copy(&status->arena, cert->name);
-    row->directory = arena_copy(&status->arena, cert->directory);
-    if (!set_directory_look(cert->directory, &set_fd, &err)) {
-        installed.health = INSTALLED_NOTHING;
-        row->is_hidden = err.errnum == EACCES;
-        snprintf(installed.why, sizeof installed.why, "%.200s", err.text);
-    } else {
-        glance(set_fd, cert, &installed);
-        row->is_intact = is_intact(set_fd, &installed);
-        installed_judge_names(set_fd, cert, &installed);
-        if (installed.health < INSTALLED_DAMAGED &&
-            !set_directory_is_private(cert->directory, set_fd, &err)) {
-            installed.health = INSTALLED_DAMAGED;
-            snprintf(installed.why, sizeof installed.why, "%.255s", err.text);
-        }
-        row->is_hidden = !cert_state_read(set_fd, &row->state);
-        revocation = revoked_mark_read(set_fd, installed.generation);
-    }
-    return row->name != NULL && row->directory != NULL &&
-           fill(status, row, &installed, cert, revocation);
-}
-
-bool status_read(const struct config *config, const char *const *names, size_t count,
-                 struct status *ret_status, struct err *err)
-{
-    *ret_status = (struct status){.now_s = clock_now_s()};
-    ret_status->rows =
-        arena_take(&ret_status->arena, (config->cert_count + 1) * sizeof *ret_status->rows);
-    if (ret_status->rows == NULL)
-        return err_memory(err);
-    for (size_t i = 0; i < config->cert_count; i++) {
-        bool wanted = count == 0;
-
-        for (size_t j = 0; j < count; j++)
-            wanted |= strcmp(names[j], config->certs[i].name) == 0;
-        if (wanted &&
-            !read_row(ret_status, &config->certs[i], &ret_status->rows[ret_status->count++])) {
-            status_free(ret_status);
-            return err_memory(err);
-        }
-    }
-    return true;
-}
-
-bool status_is_hidden(const struct status *status)
-{
-    for (size_t i = 0; i < status->count; i++)
-        if (status->rows[i].is_hidden)
-            return true;
-    return false;
-}
-
-bool status_all_fresh(const struct status *status)
-{
-    for (size_t i = 0; i < status->count; i++)
-        if (status->rows[i].word != STATUS_FRESH)
-            return false;
-    return true;
-}
-
-bool status_is_ready(const struct status *status)
-{
-    for (size_t i = 0; i < status->count; i++)
-        if (!status->rows[i].usable || status->rows[i].serves_bad)
-            return false;
-    return true;
-}
-
-bool status_wait_ready(const struct config *config, uint64_t wait_s, bool *ret_ready,
-                       bool *ret_hidden, struct err *err)
-{
-    uint64_t now_us = clock_boot_us(), end_us = now_us + wait_s * 1000000;
-    uint64_t pause_us = FIRST_PAUSE_US;
-
-    for (;;) {
-        struct status status;
-
-        if (!status_read(config, NULL, 0, &status, err))
-            return false;
-        *ret_ready = status_is_ready(&status);
-        *ret_hidden = status_is_hidden(&status);
-        status_free(&status);
-        now_us = clock_boot_us();
-        if (*ret_ready || now_us >= end_us)
-            return true;
-        pause_us = duration_shorter(pause_us, end_us - now_us);
-        nanosleep(&(struct timespec){.tv_sec = (time_t)(pause_us / 1000000),
-                                     .tv_nsec = (long)(pause_us % 1000000) * 1000},
-                  NULL);
-        pause_us = duration_shorter(pause_us * 2, PAUSE_MOST_US);
-    }
-}
-
-void status_free(struct status *status)
-{
-    for (size_t i = 0; i < status->count; i++)
-        cert_state_free(&status->rows[i].state);
-    arena_free(&status->arena);
-    *status = (struct status){0};
-}
-
-static const char *const words[STATUS_WORD_COUNT] = {
-    [STATUS_FRESH] = "fresh",
-    [STATUS_DUE] = "due",
-    [STATUS_NOT_RELOADED] = "not-reloaded",
-    [STATUS_NOT_PROVEN] = "not-proven",
-    [STATUS_ROLLED_BACK] = "rolled-back",
-    [STATUS_CHANGED] = "changed",
-    [STATUS_DAMAGED] = "damaged",
-    [STATUS_REVOKED] = "revoked",
-    [STATUS_EARLY] = "early",
-    [STATUS_EXPIRED] = "expired",
-    [STATUS_MISSING] = "missing",
-    [STATUS_UNKNOWN] = "unknown",
-};
-
-/* "in 5h12m", "3m ago", or "-" for an unknown time. */
-static void relative(uint64_t moment_s, uint64_t now_s, char to[static DURATION_TEXT_BYTES + 8])
-{
-    char text[DURATION_TEXT_BYTES];
-
-    duration_text(moment_s > now_s ? moment_s - now_s : now_s - moment_s, text);
-    if (moment_s == 0)
-        snprintf(to, DURATION_TEXT_BYTES + 8, "-");
-    else if (moment_s > now_s)
-        snprintf(to, DURATION_TEXT_BYTES + 8, "in %s", text);
-    else
-        snprintf(to, DURATION_TEXT_BYTES + 8, "%s ago", text);
-}
-
-/* Prints the lines below a row: why the certificate is not fresh, and the last failure. */
-static void print_details(const struct status_row *row, uint64_t now_s, FILE *to)
-{
-    const struct trouble *trouble = trouble_of(&row->state);
-    const struct err *failure = trouble_err(trouble);
-    char failed[DURATION_TEXT_BYTES + 8], again[DURATION_TEXT_BYTES + 8];
-
-    if (row->detail[0] != '\0')
-        terminal_line(to, "    %s", row->detail);
-    if (failure->kind == ERR_NONE)
-        return;
-    relative(trouble->failed_at_s, now_s, failed);
-    relative(trouble->try_again_at_s, now_s, again);
-    terminal_line(to, "    failed %s (%u in a row, next try %s): %s: %s", failed, trouble->failures,
-                  again, err_kind_name(failure->kind), failure->text);
-}
-
-void status_print_table(const struct status *status, FILE *to)
-{
-    int widest = (int)strlen("CERT");
-
-    for (size_t i = 0; i < status->count; i++)
-        if ((int)strlen(status->rows[i].name) > widest)
-            widest = (int)strlen(status->rows[i].name);
-    terminal_line(to, "%-*s  %-12s  %-14s  %-14s  %s", widest, "CERT", "STATE", "EXPIRES",
-                  "RENEWAL", "SERIAL");
-    for (size_t i = 0; i < status->count; i++) {
-        const struct status_row *row = &status->rows[i];
-        char expires[DURATION_TEXT_BYTES + 8], due[DURATION_TEXT_BYTES + 8];
-
-        relative(row->end_s, status->now_s, expires);
-        relative(row->due_s, status->now_s, due);
-        terminal_line(to, "%-*s  %-12s  %-14s  %-14s  %s", widest, row->name, words[row->word],
-                      expires, due, row->serial[0] == '\0' ? "-" : row->serial);
-        print_details(row, status->now_s, to);
-    }
-}
-
-static json_t *moment_json(uint64_t moment_s)
+json_t *status_moment(uint64_t moment_s)
 {
     char text[WHEN_TEXT_BYTES];
 
@@ -327,8 +33,8 @@ static json_t *failure_json(const struct cert_state *state)
     return json_pack(
         "{s:s, s:o, s:i, s:i, s:o, s:o}", "class", err_kind_name(failure->kind), "error",
         terminal_text(failure->text), "failures", (int)state->issuing.failures, "reload_failures",
-        (int)state->consumer.trouble.failures, "failed_at", moment_json(trouble->failed_at_s),
-        "try_again_at", moment_json(trouble->try_again_at_s));
+        (int)state->consumer.trouble.failures, "failed_at", status_moment(trouble->failed_at_s),
+        "try_again_at", status_moment(trouble->try_again_at_s));
 }
 
 static json_t *served_json(const struct served_state *served)
@@ -336,27 +42,270 @@ static json_t *served_json(const struct served_state *served)
     if (served->serial[0] == '\0')
         return json_null();
     return json_pack("{s:o, s:o, s:o, s:b}", "serial", terminal_text(served->serial), "not_after",
-                     moment_json(served->not_after_s), "seen_at", moment_json(served->seen_s),
+                     status_moment(served->not_after_s), "seen_at", status_moment(served->seen_s),
                      "foreign", served->foreign);
 }
 
-static json_t *row_json(const struct status_row *row)
+/* The progress is not known to a user who may not read the state. */
+static enum consumer_progress progress_of(const struct status_facts *facts)
 {
-    return json_pack(
-        "{s:s, s:s, s:s, s:b, s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:s?, s:o, s:o}", "cert",
-        row->name, "state", words[row->word], "reload", consumer_progress_name(row->reload),
-        "usable", row->usable, "detail", terminal_text(row->detail), "directory",
-        terminal_text(row->directory), "serial", row->serial, "sha256", row->fingerprint,
-        "not_before", moment_json(row->not_before_s), "not_after", moment_json(row->not_after_s),
-        "end", moment_json(row->end_s), "renewal", moment_json(row->due_s), "chain", row->chain,
-        "failure", failure_json(&row->state), "served", served_json(&row->state.consumer.served));
+    if (facts->health == INSTALLED_NOTHING)
+        return PROGRESS_NONE;
+    return facts->is_hidden
+               ? PROGRESS_COUNT
+               : consumer_progress_of(&facts->state->consumer, facts->section, facts->generation);
 }
 
-bool status_print_json(const struct status *status, FILE *to)
+json_t *status_row(const struct status_facts *facts, uint64_t now_s)
 {
-    json_auto_t *array = json_array();
+    const struct consumer_state *consumer = &facts->state->consumer;
+    enum consumer_progress progress = progress_of(facts);
+    const char *detail, *chain = NULL;
+    enum status_word word = status_judge(facts, now_s, &detail);
+    char served[SERVED_TEXT_BYTES];
 
-    for (size_t i = 0; i < status->count; i++)
-        json_array_append_new(array, row_json(&status->rows[i]));
-    return json_array_size(array) == status->count && terminal_json(to, array);
+    served_text(&consumer->served, facts->serial, now_s, served);
+    if (detail[0] == '\0' && facts->section->prove.method != PROVE_NONE)
+        detail = served;
+    if (progress == PROGRESS_PROVEN)
+        chain = consumer->served.chain_verified ? "verified" : "not seen";
+    return json_pack("{s:s, s:s, s:s, s:b, s:b, s:b, s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:s?, "
+                     "s:o, s:o}",
+                     "cert", facts->section->name, "state", status_word_name(word), "reload",
+                     consumer_progress_name(progress), "usable", status_is_usable(facts, now_s),
+                     "ready", status_is_ready(facts, now_s), "hidden", facts->is_hidden, "detail",
+                     terminal_text(detail), "directory", terminal_text(facts->section->directory),
+                     "serial", facts->serial, "sha256", facts->fingerprint, "not_before",
+                     status_moment(facts->not_before_s), "not_after",
+                     status_moment(facts->not_after_s), "end", status_moment(facts->end_s),
+                     "renewal", status_moment(facts->due_s), "chain", chain, "failure",
+                     failure_json(facts->state), "served", served_json(&consumer->served));
+}
+
+/* -- from disk ------------------------------------------------------------------------------------
+ */
+
+/* Completes the facts with what the record says. */
+static void add_record(struct status_facts *facts, const struct installed *installed)
+{
+    const struct record *record = &installed->record;
+    const struct validity life = {record->leaf.validity.not_before, record->end_s};
+    const struct ca_state *ca = &facts->state->ca;
+    const char *const texts[] = {facts->section->name, record->leaf.serial, NULL};
+
+    facts->difference = installed_difference(installed, facts->section);
+    facts->serial = record->leaf.serial;
+    facts->fingerprint = record->leaf.fingerprint;
+    facts->not_before_s = record->leaf.validity.not_before;
+    facts->not_after_s = record->leaf.validity.not_after;
+    facts->end_s = record->end_s;
+    facts->due_s =
+        renewal_due_s(&life, record->issued_s, &facts->section->renewal, digest_spread(texts));
+    /* The agent learned from the CA that it was revoked. */
+    if (facts->serial[0] != '\0' && text_equal(ca->revoked, facts->serial))
+        facts->due_s = duration_shorter(facts->due_s, ca->replace_at_s);
+}
+
+static json_t *read_row(const struct cert_config *cert, uint64_t now_s)
+{
+    CLEANUP(installed_free) struct installed installed = {0};
+    CLEANUP(cert_state_free) struct cert_state state = {0};
+    CLEANUP(close_fd) int set_fd = -1;
+    struct status_facts facts = {.section = cert, .state = &state, .serial = "", .fingerprint = ""};
+    struct err err;
+
+    if (!set_directory_look(cert->directory, &set_fd, &err)) {
+        installed.health = INSTALLED_NOTHING;
+        facts.is_hidden = err.errnum == EACCES;
+        snprintf(installed.why, sizeof installed.why, "%.200s", err.text);
+    } else {
+        status_see_set(set_fd, cert, &installed);
+        facts.is_hidden = !cert_state_read(set_fd, &state);
+        facts.revocation = revoked_mark_read(set_fd, installed.generation);
+    }
+    facts.health = installed.health;
+    facts.is_intact = installed.is_intact;
+    facts.why = installed.why;
+    facts.generation = installed.generation;
+    if (installed.health != INSTALLED_NOTHING)
+        add_record(&facts, &installed);
+    return status_row(&facts, now_s);
+}
+
+json_t *status_from_disk(const struct config *config, struct err *err)
+{
+    json_auto_t *rows = json_array();
+    uint64_t now_s = clock_now_s();
+    json_t *document = NULL;
+
+    for (size_t i = 0; i < config->cert_count; i++)
+        json_array_append_new(rows, read_row(&config->certs[i], now_s));
+    if (json_array_size(rows) == config->cert_count)
+        document = json_pack("{s:s, s:n, s:O}", "source", "disk", "agent", "certs", rows);
+    if (document == NULL)
+        err_memory(err);
+    return document;
+}
+
+/* -- questions ------------------------------------------------------------------------------------
+ */
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+
+    return text == NULL ? "" : text;
+}
+
+static bool is_among(const char *name, const char *const *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
+const char *status_select(json_t *document, const char *const *names, size_t count)
+{
+    json_t *rows = json_object_get(document, "certs");
+
+    for (size_t i = 0; i < count; i++) {
+        bool found = false;
+
+        for (size_t j = 0; j < json_array_size(rows) && !found; j++)
+            found = strcmp(text_of(json_array_get(rows, j), "cert"), names[i]) == 0;
+        if (!found)
+            return names[i];
+    }
+    for (size_t i = json_array_size(rows); count > 0 && i-- > 0;)
+        if (!is_among(text_of(json_array_get(rows, i), "cert"), names, count))
+            json_array_remove(rows, i);
+    return NULL;
+}
+
+bool status_is_hidden(const json_t *document)
+{
+    const json_t *row;
+    size_t i;
+
+    json_array_foreach (json_object_get(document, "certs"), i, row)
+        if (json_is_true(json_object_get(row, "hidden")))
+            return true;
+    return false;
+}
+
+bool status_all_fresh(const json_t *document)
+{
+    const json_t *row;
+    size_t i;
+
+    json_array_foreach (json_object_get(document, "certs"), i, row)
+        if (strcmp(text_of(row, "state"), status_word_name(STATUS_FRESH)) != 0)
+            return false;
+    return true;
+}
+
+bool status_all_ready(const json_t *document)
+{
+    const json_t *row;
+    size_t i;
+
+    json_array_foreach (json_object_get(document, "certs"), i, row)
+        if (!json_is_true(json_object_get(row, "ready")))
+            return false;
+    return true;
+}
+
+/* -- views ----------------------------------------------------------------------------------------
+ */
+
+enum { RELATIVE_TEXT_BYTES = DURATION_TEXT_BYTES + 8 };
+
+/* "in 5h12m", "3m ago", or "-" for an unknown time. */
+static void relative(const json_t *object, const char *key, uint64_t now_s,
+                     char to[static RELATIVE_TEXT_BYTES])
+{
+    char text[DURATION_TEXT_BYTES];
+    uint64_t moment_s;
+
+    if (!clock_read_text(text_of(object, key), &moment_s)) {
+        snprintf(to, RELATIVE_TEXT_BYTES, "-");
+        return;
+    }
+    duration_text(moment_s > now_s ? moment_s - now_s : now_s - moment_s, text);
+    if (moment_s > now_s)
+        snprintf(to, RELATIVE_TEXT_BYTES, "in %s", text);
+    else
+        snprintf(to, RELATIVE_TEXT_BYTES, "%s ago", text);
+}
+
+/* Prints the lines below a row: why the certificate is not fresh, and the last failure. */
+static void print_details(const json_t *row, uint64_t now_s, FILE *to)
+{
+    const json_t *failure = json_object_get(row, "failure");
+    char failed[RELATIVE_TEXT_BYTES], again[RELATIVE_TEXT_BYTES];
+    json_int_t issuing, reloads;
+
+    if (text_of(row, "detail")[0] != '\0')
+        terminal_line(to, "    %s", text_of(row, "detail"));
+    if (!json_is_object(failure))
+        return;
+    issuing = json_integer_value(json_object_get(failure, "failures"));
+    reloads = json_integer_value(json_object_get(failure, "reload_failures"));
+    relative(failure, "failed_at", now_s, failed);
+    relative(failure, "try_again_at", now_s, again);
+    terminal_line(to, "    failed %s (%d in a row, next try %s): %s: %s", failed,
+                  (int)(issuing > 0 ? issuing : reloads), again, text_of(failure, "class"),
+                  text_of(failure, "error"));
+}
+
+static void print_source(const json_t *document, FILE *to)
+{
+    const json_t *agent = json_object_get(document, "agent");
+    const char *away = text_of(agent, "ca_away_since"), *problem = text_of(agent, "problem");
+    char since[RELATIVE_TEXT_BYTES];
+
+    if (!json_is_object(agent)) {
+        terminal_line(to, "No agent answers: this is what is on disk.");
+        return;
+    }
+    relative(agent, "started_at", clock_now_s(), since);
+    terminal_line(to, "The agent runs as process %d, started %s.",
+                  (int)json_integer_value(json_object_get(agent, "pid")), since);
+    if (away[0] != '\0')
+        terminal_line(to, "The CA has not answered since %s.", away);
+    if (problem[0] != '\0')
+        terminal_line(to,
+                      "The agent refused the configuration on disk and keeps the previous one: %s",
+                      problem);
+}
+
+void status_print_table(const json_t *document, FILE *to)
+{
+    const json_t *rows = json_object_get(document, "certs"), *row;
+    uint64_t now_s = clock_now_s();
+    int widest = (int)strlen("CERT");
+    size_t i;
+
+    json_array_foreach (rows, i, row)
+        if ((int)strlen(text_of(row, "cert")) > widest)
+            widest = (int)strlen(text_of(row, "cert"));
+    terminal_line(to, "%-*s  %-12s  %-14s  %-14s  %s", widest, "CERT", "STATE", "EXPIRES",
+                  "RENEWAL", "SERIAL");
+    json_array_foreach (rows, i, row) {
+        const char *serial = text_of(row, "serial");
+        char expires[RELATIVE_TEXT_BYTES], due[RELATIVE_TEXT_BYTES];
+
+        relative(row, "end", now_s, expires);
+        relative(row, "renewal", now_s, due);
+        terminal_line(to, "%-*s  %-12s  %-14s  %-14s  %s", widest, text_of(row, "cert"),
+                      text_of(row, "state"), expires, due, serial[0] == '\0' ? "-" : serial);
+        print_details(row, now_s, to);
+    }
+    print_source(document, to);
+}
+
+bool status_print_json(const json_t *document, FILE *to)
+{
+    return terminal_json(to, document);
 }

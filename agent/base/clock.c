@@ -2,6 +2,7 @@
 
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 enum { MOST_DURATION_S = 10 * 366 * 86400 };
@@ -39,6 +40,25 @@ void clock_text(uint64_t moment_s, char to[static WHEN_TEXT_BYTES])
 
     if (gmtime_r(&moment, &parts) == NULL || strftime(to, WHEN_TEXT_BYTES, "%FT%TZ", &parts) == 0)
         snprintf(to, WHEN_TEXT_BYTES, "@%llu", (unsigned long long)moment_s);
+}
+
+bool clock_read_text(const char *text, uint64_t *ret_moment_s)
+{
+    struct tm parts = {0};
+    const char *end;
+    char *number_end;
+    time_t moment;
+
+    if (text[0] == '@') {
+        *ret_moment_s = strtoull(text + 1, &number_end, 10);
+        return number_end != text + 1 && *number_end == '\0';
+    }
+    end = strptime(text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+    if (end == NULL || *end != '\0')
+        return false;
+    moment = timegm(&parts);
+    *ret_moment_s = (uint64_t)moment;
+    return moment >= 0;
 }
 
 static uint64_t unit_seconds(char letter)

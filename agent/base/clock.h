@@ -31,6 +31,9 @@ uint64_t clock_boot_us(void);
 /* clock_text - a moment as RFC 3339 in UTC, such as 2026-11-20T21:28:38Z */
 void clock_text(uint64_t moment_s, char to[static WHEN_TEXT_BYTES]);
 
+/* clock_read_text - reads what clock_text wrote; false for anything else */
+bool clock_read_text(const char *text, uint64_t *ret_moment_s);
+
 /*
  * duration_parse - reads a duration such as 45s, 90m, 24h, 7d, 2w or 1h30m, in seconds
  *

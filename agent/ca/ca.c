@@ -96,6 +96,11 @@ bool ca_is_away(const struct ca *ca)
     return ca->is_away;
 }
 
+uint64_t ca_away_s(const struct ca *ca)
+{
+    return ca->is_away ? (clock_boot_us() - ca->away_since_us) / 1000000 : 0;
+}
+
 /* -- the session ----------------------------------------------------------------------------------
  */
 

@@ -136,6 +136,9 @@ void ca_signed_free(struct ca_signed *signed_reply);
  * failure */
 bool ca_is_away(const struct ca *ca);
 
+/* ca_away_s - the length of the outage so far, in seconds; 0: there is none */
+uint64_t ca_away_s(const struct ca *ca);
+
 /* ca_is_unanswered - whether a failure means that other requests would fail now as well */
 bool ca_is_unanswered(const struct err *err);
 

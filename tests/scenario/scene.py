@@ -317,7 +317,7 @@ class Site:
         return run
 
     def status(self, *certs):
-        return {row["cert"]: row for row in json.loads(self.command("status", "--json", *certs).out)}
+        return {row["cert"]: row for row in json.loads(self.command("status", "--json", *certs).out)["certs"]}
 
     def becomes(self, cert, **wanted):
         """Waits until the row of a certificate says so: a daemon writes its state a moment after it logs."""

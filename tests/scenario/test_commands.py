@@ -38,7 +38,7 @@ def test_status_is_a_table_for_people_and_json_for_machines(ca, site):
     assert re.match(r"missing +missing +- +- +-$", lines[2])
     assert "nothing is published yet" in lines[3]
     assert "1 in a row" in lines[4] and "refused" in lines[4]
-    rows = json.loads(site.command("status", "--json").out)
+    rows = json.loads(site.command("status", "--json").out)["certs"]
     assert [row["cert"] for row in rows] == ["web", "missing"]
     assert rows[0]["usable"] and rows[0]["failure"] is None
     assert rows[1]["failure"]["class"] == "refused" and rows[1]["serial"] == ""

@@ -115,7 +115,7 @@ def test_what_the_agent_notes_is_for_root_and_the_sets_owner_alone(ca, site):
         assert done.returncode == 4, done
         assert "run it as root or as the set's owner" in done.stderr
         if "--json" in command:
-            assert [json.loads(done.stdout)[0][key] for key in ("state", "reload", "usable")] == ["unknown", "unknown", True]
+            assert [json.loads(done.stdout)["certs"][0][key] for key in ("state", "reload", "usable")] == ["unknown", "unknown", True]
     assert site.command("status").code == 0
     # Whoever orders a consumer behind leafd goes by the files.
     assert as_attacker(scene.LEAFD, "ready", "-c", str(site.file)).returncode == 0
@@ -125,7 +125,7 @@ def test_what_the_agent_notes_is_for_root_and_the_sets_owner_alone(ca, site):
     assert done.returncode == 4 and "damaged" in done.stdout
     site.out().chmod(0o750)
     done = as_attacker(scene.LEAFD, "status", "--json", "-c", str(site.file))
-    assert done.returncode == 4 and json.loads(done.stdout)[0]["state"] == "unknown"
+    assert done.returncode == 4 and json.loads(done.stdout)["certs"][0]["state"] == "unknown"
     done = as_attacker(scene.LEAFD, "ready", "-c", str(site.file))
     assert done.returncode == 4 and "run it as root or as the set's owner" in done.stderr
 

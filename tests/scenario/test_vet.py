@@ -99,7 +99,7 @@ def test_a_certificate_of_the_future_is_waited_out_while_the_old_one_serves(devc
 
 
 def status_at(site, clock):
-    return json.loads(site.command("status", "--json", environment=clock.environment).out)[0]
+    return json.loads(site.command("status", "--json", environment=clock.environment).out)["certs"][0]
 
 
 def test_a_certificate_lasts_as_long_as_its_issuer(devca, site, clock):

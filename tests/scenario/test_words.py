@@ -145,7 +145,7 @@ def test_status_gives_a_terminal_no_orders_and_shows_no_row_that_is_not_one(ca, 
     assert sum(line.startswith("web ") for line in table.splitlines()) == 1, table
     text = site.command("status", "--json").out
     assert is_plain(text), text
-    assert json.loads(text)[0]["failure"]["error"].startswith("\x1b[2J")
+    assert json.loads(text)["certs"][0]["failure"]["error"].startswith("\x1b[2J")
 
 
 def test_the_log_as_text_and_check_give_a_terminal_no_orders(devca, site):

@@ -335,6 +335,30 @@ static void moments_are_written_in_utc(void **state)
     assert_true(strlen(text) > 0);
 }
 
+static void moments_that_were_written_are_read_again(void **state)
+{
+    static const uint64_t moments[] = {0, 1, 1795210118, 4102444800};
+    static const char *const wrong[] = {"",
+                                        "@",
+                                        "@1x",
+                                        "2026-11-20",
+                                        "2026-11-20T21:28:38",
+                                        "2026-11-20T21:28:38Zx",
+                                        "2026-13-20T21:28:38Z",
+                                        "1969-12-31T23:59:58Z"};
+    char text[WHEN_TEXT_BYTES];
+    uint64_t moment_s;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(moments); i++) {
+        clock_text(moments[i], text);
+        assert_true(clock_read_text(text, &moment_s));
+        assert_true(moment_s == moments[i]);
+    }
+    for (size_t i = 0; i < COUNT_OF(wrong); i++)
+        assert_false(clock_read_text(wrong[i], &moment_s));
+}
+
 static void digests_of_parts_equal_those_of_the_whole(void **state)
 {
     struct digest digest = {0};
@@ -649,6 +673,7 @@ int main(void)
         cmocka_unit_test(durations_are_read_strictly),
         cmocka_unit_test(durations_are_written_in_two_units),
         cmocka_unit_test(moments_are_written_in_utc),
+        cmocka_unit_test(moments_that_were_written_are_read_again),
         cmocka_unit_test(digests_of_parts_equal_those_of_the_whole),
         cmocka_unit_test(the_spread_is_stable_and_even),
         cmocka_unit_test(a_share_of_any_length_of_time_is_within_it),

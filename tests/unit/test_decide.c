@@ -1,6 +1,7 @@
 /* What is done about what was found on disk. */
 #include "unit.h"
 
+#include "cert/cert_status.h"
 #include "cert/consumer.h"
 #include "cert/decide.h"
 #include "plan/ca_news.h"
@@ -91,6 +92,77 @@ static void each_finding_has_its_verdict(void **state)
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         assert_int_equal(decide(&cases[i].findings, &reason), cases[i].verdict);
         assert_string_equal(reason, cases[i].reason);
+    }
+}
+
+/* Facts of a certificate that is as it should be, and is not reloaded by anybody. */
+static struct status_facts facts_of(const struct cert_config *section,
+                                    const struct cert_state *state)
+{
+    return (struct status_facts){
+        .section = section,
+        .state = state,
+        .health = INSTALLED_WHOLE,
+        .why = "",
+        .is_intact = true,
+        .generation = "now",
+        .serial = "01",
+        .fingerprint = "",
+        .not_before_s = NOW - 100,
+        .not_after_s = NOW + 300,
+        .end_s = NOW + 200,
+        .due_s = NOW + 100,
+    };
+}
+
+static void each_word_of_the_status_has_its_facts(void **state)
+{
+    static struct reload_action none = {.verb = RELOAD_NONE}, action = {.verb = RELOAD_EXEC};
+    static const struct cert_config plain = {.reloads = {&none, 1}};
+    static const struct cert_config reloaded = {.reloads = {&action, 1}};
+    static const struct cert_state nothing = {0}, refused = {.consumer.refused = "next"};
+    static const struct cert_state revoked = {.ca.revoked = (char *)"01"};
+    struct {
+        enum status_word word;
+        bool usable;
+        struct status_facts facts;
+    } cases[] = {
+        {STATUS_FRESH, true, facts_of(&plain, &nothing)},
+        {STATUS_UNKNOWN, false, facts_of(&plain, &nothing)},
+        {STATUS_MISSING, false, facts_of(&plain, &nothing)},
+        {STATUS_UNKNOWN, false, facts_of(&plain, &nothing)},
+        {STATUS_REVOKED, true, facts_of(&plain, &nothing)},
+        {STATUS_EXPIRED, false, facts_of(&plain, &nothing)},
+        {STATUS_EARLY, false, facts_of(&plain, &nothing)},
+        {STATUS_REVOKED, true, facts_of(&plain, &revoked)},
+        {STATUS_ROLLED_BACK, true, facts_of(&plain, &refused)},
+        {STATUS_DAMAGED, false, facts_of(&plain, &nothing)},
+        {STATUS_CHANGED, true, facts_of(&plain, &nothing)},
+        {STATUS_CHANGED, true, facts_of(&plain, &nothing)},
+        {STATUS_DUE, true, facts_of(&plain, &nothing)},
+        {STATUS_UNKNOWN, true, facts_of(&plain, &nothing)},
+        {STATUS_NOT_RELOADED, true, facts_of(&reloaded, &nothing)},
+    };
+    const char *detail;
+
+    (void)state;
+    cases[1].facts.is_unread = true;
+    cases[1].facts.health = cases[2].facts.health = cases[3].facts.health = INSTALLED_NOTHING;
+    cases[3].facts.is_hidden = cases[13].facts.is_hidden = true;
+    cases[4].facts.revocation = REVOCATION_FINAL;
+    cases[5].facts.end_s = NOW;
+    cases[6].facts.not_before_s = NOW + 1;
+    cases[9].facts.health = INSTALLED_DAMAGED;
+    cases[9].facts.is_intact = false;
+    cases[10].facts.health = INSTALLED_UNWANTED;
+    cases[11].facts.difference = "other names";
+    cases[12].facts.due_s = NOW;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        assert_string_equal(status_word_name(status_judge(&cases[i].facts, NOW, &detail)),
+                            status_word_name(cases[i].word));
+        assert_non_null(detail);
+        assert_int_equal(status_is_usable(&cases[i].facts, NOW), cases[i].usable);
+        assert_int_equal(status_is_ready(&cases[i].facts, NOW), cases[i].usable);
     }
 }
 
@@ -423,6 +495,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_finding_has_its_verdict),
+        cmocka_unit_test(each_word_of_the_status_has_its_facts),
         cmocka_unit_test(the_consumer_is_as_far_as_the_state_tells),
         cmocka_unit_test(a_bad_certificate_is_one_that_had_ended_or_that_the_set_never_held),
         cmocka_unit_test(the_leaves_of_the_set_are_remembered_the_last_ones_longest),

@@ -1,0 +1,33 @@
+/*
+ * agent_call - requests of commands to the running agent, over its control socket
+ */
+#ifndef LEAFD_APP_AGENT_CALL_H
+#define LEAFD_APP_AGENT_CALL_H
+
+#include "base/err.h"
+
+#include <jansson.h>
+
+#include <stdint.h>
+
+/* Initialise with {0}, end with agent_reply_free. */
+struct agent_reply {
+    int status;   /* of HTTP */
+    json_t *body; /* an object */
+};
+
+/*
+ * agent_call - sends a request to the agent whose configuration starts with `file`
+ *
+ * Searches its socket where the agent makes it (app/control), and in /run/leafd*, where other units
+ * of leafd have theirs. Blocks for `wait_s` seconds at most. Fails with class local; err->errnum is
+ * ENOENT if there is no socket, ECONNREFUSED if its agent has ended, EACCES if it is another
+ * user's, and another value if the agent does not answer.
+ */
+bool agent_call(const char *file, const char *method, const char *path, uint64_t wait_s,
+                struct agent_reply *ret_reply, struct err *err);
+
+/* agent_reply_free - frees the reply; also the release for CLEANUP */
+void agent_reply_free(struct agent_reply *reply);
+
+#endif

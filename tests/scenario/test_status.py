@@ -1,0 +1,160 @@
+"""`leafd status` and `leafd ready` ask the running agent, and read the disk where none answers."""
+import json
+import os
+import signal
+import subprocess
+
+import pytest
+from attacker import as_attacker, needs_root, open_the_way
+from scene import LEAFD, WEB, wait_for
+
+NO_AGENT = {"RUNTIME_DIRECTORY": "/nowhere"}  # where no agent's socket is: the disk is read
+
+
+def document(site, *names, environment=None):
+    return json.loads(site.command("status", "--json", *names, environment=environment).out)
+
+
+def test_what_the_agent_knows_is_what_is_on_disk(devca, site):
+    """Each state that lasts, in one agent: fresh, proven or not, refused by the CA, without its key, with a change."""
+    script = site.folder / "fails"
+    script.write_text("#!/bin/sh\nexit 1\n")
+    script.chmod(0o755)
+    certs = {
+        "fresh": WEB,
+        "missing": WEB.replace("= leafd", "= needs-cn"),
+        "reloaded": WEB + "reload = exec /bin/true\nprove = exec /bin/true\n",
+        "failing": WEB + f"reload = exec {script}\n",
+        "spoiled": WEB,
+        "changed": WEB,
+        "revoked": WEB,
+    }
+    site.configure(devca, certs, agent="files_every = 1s")
+    run = site.run()
+    run.wait_event("published", count=6)
+    run.wait_event("failed", "missing")
+    run.wait_event("reloaded", "reloaded")
+    run.wait_event("reload-failed", "failing")
+    assert site.command("revoke", "--no-reissue", "revoked").code == 0
+    run.wait_event("withdrawn", "revoked")
+    devca.fault("status", path="pki_int/sign", times=0, status=503)
+    certs["changed"] = WEB + "ip_addresses = 192.0.2.1\n"
+    site.configure(devca, certs, agent="files_every = 1s")
+    assert site.command("reload").code == 0
+    run.wait_event("failed", "changed")
+    (site.out("spoiled") / "..data" / "tls.key").write_text("nothing\n")
+    run.wait_event("failed", "spoiled")
+
+    def agrees():
+        known, seen = document(site), document(site, environment=NO_AGENT)
+        assert (known["source"], seen["source"], seen["agent"]) == ("agent", "disk", None)
+        rows = {row["cert"]: row for row in known["certs"]}
+        words = {name: row["state"] for name, row in rows.items()}
+        assert words == {"fresh": "fresh", "missing": "missing", "reloaded": "fresh", "failing": "not-reloaded",
+                         "spoiled": "missing", "changed": "changed", "revoked": "revoked"}, words
+        assert not rows["spoiled"]["ready"] and rows["changed"]["ready"]
+        del rows["spoiled"]  # whoever may not read keys sees a file that was changed, and not that it is none
+        return rows == {row["cert"]: row for row in seen["certs"] if row["cert"] != "spoiled"}
+
+    wait_for(agrees, lambda: f"{document(site)} to be {document(site, environment=NO_AGENT)}")
+    assert run.terminate() == 0
+
+
+def test_an_edit_that_is_broken_fails_no_probe_and_is_named(devca, site):
+    site.configure(devca, {"web": WEB})
+    run = site.run()
+    run.wait_ready()
+    text = site.file.read_text()
+    site.write(text + "[cert\n")
+    assert site.command("ready").code == 0
+    assert site.command("status").code == 0
+    assert document(site)["agent"]["problem"] is None, "the agent has not read it yet"
+    assert site.command("reload").code == 2
+    assert "not closed" in document(site)["agent"]["problem"]
+    assert "keeps the previous one" in site.command("status").out
+    assert site.command("ready").code == 0
+    site.write(text)
+    assert site.command("reload").code == 0
+    assert document(site)["agent"]["problem"] is None
+    assert run.terminate() == 0
+    site.write(text + "[cert\n")
+    assert site.command("ready").code == 2, "nobody knows better than the file"
+
+
+def test_the_view_tells_where_it_comes_from(devca, site):
+    site.configure(devca, {"web": WEB})
+    assert site.once().code == 0
+    assert "No agent answers" in site.command("status").out
+    run = site.run()
+    run.wait_ready()
+    told = document(site)
+    assert told["agent"]["pid"] == run.pid and told["agent"]["ready"] and told["agent"]["ca_away_since"] is None
+    assert f"process {run.pid}" in site.command("status").out
+    run.kill()
+    done = site.command("status")
+    assert done.code == 0 and "No agent answers" in done.out, "the socket of a dead agent is there, and nobody behind it"
+    assert site.command("ready").code == 0
+
+
+def test_an_outage_of_the_ca_is_told_by_its_beginning(devca, site):
+    site.configure(devca, {"web": WEB, "late": WEB.replace("1h", "6s")})
+    run = site.run()
+    run.wait_ready()
+    devca.fault("status", path="", times=0, status=503)
+    run.wait_event("ca-away")
+    assert document(site)["agent"]["ca_away_since"] is not None
+    assert "has not answered since" in site.command("status").out
+    devca.call("DELETE", "devca/faults")
+    run.wait_event("ca-back")
+    assert document(site)["agent"]["ca_away_since"] is None
+    assert run.terminate() == 0
+
+
+def test_many_certificates_come_by_pages(devca, site):
+    names = [f"c{number:03}" for number in range(450)]
+    site.configure(devca, {name: WEB for name in names})
+    run = site.run()
+    run.wait_ready()
+    assert [row["cert"] for row in document(site)["certs"]] == names
+    assert [row["cert"] for row in document(site, "c007", "c449")["certs"]] == ["c007", "c449"]
+    assert site.command("status", "c450").code == 2
+    assert run.terminate() == 0
+
+
+def test_an_agent_that_does_not_answer_is_named_and_the_disk_is_read(devca, site):
+    site.configure(devca, {"web": WEB})
+    run = site.run()
+    run.wait_ready()
+    assert document(site)["source"] == "agent"
+    os.kill(run.pid, signal.SIGSTOP)
+    try:
+        done = site.command("status")
+    finally:
+        os.kill(run.pid, signal.SIGCONT)
+    assert done.code == 0 and "No agent answers" in done.out
+    assert "has not answered" in done.err
+    assert run.terminate() == 0
+
+
+@needs_root
+def test_another_user_is_told_from_disk_what_that_user_may_read(devca, site):
+    site.configure(devca, {"web": WEB})
+    run = site.run()
+    run.wait_ready()
+    open_the_way(site.file)
+    done = as_attacker(LEAFD, "status", "-c", site.file, env=site.given())
+    assert done.returncode == 0 and "No agent answers" in done.stdout, done
+    assert run.terminate() == 0
+
+
+@pytest.mark.parametrize("query", ["from=2", "from=18446744073709551615", "from=x", "from=-1", "from", "x=1&from=0"])
+def test_a_page_that_is_not_there_is_empty(devca, site, query):
+    site.configure(devca, {"web": WEB})
+    run = site.run()
+    run.wait_ready()
+    (name,) = [name for name in os.listdir(site.runtime) if name.endswith(".sock")]
+    done = subprocess.run(["curl", "-sS", "--unix-socket", f"{site.runtime}/{name}", f"http://leafd/v1/status?{query}"],
+                          capture_output=True, check=True)
+    page = json.loads(done.stdout)
+    assert not page["more"] and len(page["certs"]) <= 1
+    assert run.terminate() == 0
