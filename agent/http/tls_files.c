@@ -41,7 +41,8 @@ struct reading {
     struct slot *work;       /* under way */
     struct job *job;         /* of it; borrowed */
     struct tls_files *files; /* of the last one that went well; NULL: none */
-    uint64_t began_us;       /* when the one under way, or the last one, began, on the boot clock */
+    uint64_t began_us;       /* when the one under way, or the last one, began, on the boot clock;
+                                0: the last one failed */
     TAILQ_HEAD(wait_list, wait) waits;
 };
 
@@ -101,11 +102,10 @@ static bool read_own(const char *what, const char *path, struct bytes *text, str
                    path);
 }
 
-/* How all files look. "" if memory ran out: they are read then. */
-static void make_stamp(const struct job *job, char to[static DIGEST_HEX_BYTES])
+/* How all files look. */
+static bool make_stamp(const struct job *job, char to[static DIGEST_HEX_BYTES], struct err *err)
 {
     struct digest stamp = {0};
-    struct err err;
 
     digest_add(&stamp, job->names, strlen(job->names));
     file_stamp_at(&stamp, AT_FDCWD, job->client_certificate);
@@ -113,8 +113,7 @@ static void make_stamp(const struct job *job, char to[static DIGEST_HEX_BYTES])
     ca_store_stamp(&job->cas, &stamp);
     if (job->has_proxy)
         ca_store_stamp(&job->proxy_cas, &stamp);
-    if (!digest_hex(&stamp, to, &err))
-        to[0] = '\0';
+    return digest_hex(&stamp, to, err);
 }
 
 static bool run_job(void *arg, struct err *err)
@@ -123,8 +122,9 @@ static bool run_job(void *arg, struct err *err)
     struct job *job = arg;
     struct tls_files *files = job->files;
 
-    make_stamp(job, files->stamp);
-    job->is_unchanged = files->stamp[0] != '\0' && strcmp(files->stamp, job->known) == 0;
+    if (!make_stamp(job, files->stamp, err))
+        return false;
+    job->is_unchanged = strcmp(files->stamp, job->known) == 0;
     if (job->is_unchanged)
         return true;
     if (job->client_certificate != NULL &&
@@ -254,6 +254,7 @@ void tls_store_free(struct tls_store *store)
     if (store == NULL)
         return;
     while (!TAILQ_EMPTY(&store->readings))
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): TAILQ_REMOVE took it out before */
         free_reading(TAILQ_FIRST(&store->readings));
     free(store);
 }
@@ -319,8 +320,10 @@ static void on_read(void *arg, const struct err *read_err)
             wait->files = take_files(reading->files);
         end_wait(wait, err.kind == ERR_NONE ? NULL : &err);
     }
+    if (err.kind != ERR_NONE)
+        reading->began_us = 0;
     /* An idle agent keeps no key in memory, so no later call can use this one. */
-    if (err.kind != ERR_NONE || reading->files->key.length > 0)
+    if (reading->files == NULL || reading->files->key.length > 0)
         free_reading(reading);
 }
 
@@ -363,6 +366,7 @@ static struct reading *find(struct tls_store *store, const struct tls_names *nam
     forget_others(store, text);
     TAILQ_FOREACH(reading, &store->readings, entry)
     {
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): likewise */
         if (strcmp(reading->names, text) == 0)
             break;
     }
@@ -431,7 +435,7 @@ struct slot *tls_files_start(struct tls_store *store, const struct tls_names *na
     } else if ((reading->work != NULL || begin(reading, names, err)) &&
                await(wait, reading, limit_s, err)) {
         return &wait->slot;
-    } else if (reading->work == NULL) {
+    } else if (reading->work == NULL && reading->files == NULL) {
         free_reading(reading);
     }
     destroy_wait(&wait->slot);
