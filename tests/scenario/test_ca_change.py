@@ -399,8 +399,8 @@ def test_what_is_due_is_asked_for_when_what_was_held_is_lost(devca, site):
     more_looks(devca, 2)
     with devca.another_root("a new root"):
         run.wait_event("published", count=2)
-        due = site.status()["web"]["renewal"]
         run.kill()
+        due = site.status()["web"]["renewal"]  # from disk: the agent had the time at which the held one is shown
         current = (site.out() / "..data").readlink().name
         for name in generations_of(site):
             if name != current:
