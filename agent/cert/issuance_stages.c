@@ -188,6 +188,7 @@ static enum issuance_event take_findings(struct issuance *issuance, struct cert_
 
     /* The state in memory is newer than the file, since a save may be under way. */
     if (!work->read_once) {
+        cert_state_free(&work->state); /* with the failure of a read before */
         work->state = job->state;
         job->state = (struct cert_state){0};
     }
