@@ -68,7 +68,7 @@ static bool reach(struct call *call, const char *path, struct err *err)
 }
 
 /* Searches the own directory and those of leafd's units. */
-static bool find(struct call *call, const char *file, struct err *err)
+static bool find(struct call *call, const char *file, bool everywhere, struct err *err)
 {
     char folder[PATH_MAX], path[PATH_MAX + CONTROL_NAME_BYTES] = "";
     struct err last = {.errnum = ENOENT};
@@ -79,7 +79,7 @@ static bool find(struct call *call, const char *file, struct err *err)
         snprintf(path, sizeof path, "%s/%s", folder, call->name);
         is_found = reach(call, path, &last);
     }
-    snprintf(folder, sizeof folder, "/run/leafd*/%s", call->name);
+    snprintf(folder, sizeof folder, "/run/leafd%s/%s", everywhere ? "*" : "", call->name);
     if (!is_found && glob(folder, 0, NULL, &found) == 0)
         for (size_t i = 0; i < found.gl_pathc && !is_found; i++)
             is_found = reach(call, found.gl_pathv[i], &last);
@@ -167,13 +167,13 @@ static bool read_reply(const struct call *call, const struct bytes *reply,
 }
 
 bool agent_call(const char *file, const char *method, const char *path, uint64_t wait_s,
-                struct agent_reply *ret_reply, struct err *err)
+                bool everywhere, struct agent_reply *ret_reply, struct err *err)
 {
     CLEANUP(bytes_free) struct bytes reply = {.limit = REPLY_MOST_BYTES};
     struct call call = {.fd = -1, .until_us = clock_boot_us() + wait_s * 1000000};
-    bool answered = control_socket_name(file, call.name, err) && find(&call, file, err) &&
-                    send_request(&call, method, path, err) && receive(&call, &reply, err) &&
-                    read_reply(&call, &reply, ret_reply, err);
+    bool answered = control_socket_name(file, call.name, err) &&
+                    find(&call, file, everywhere, err) && send_request(&call, method, path, err) &&
+                    receive(&call, &reply, err) && read_reply(&call, &reply, ret_reply, err);
 
     close_fd(&call.fd);
     return answered;

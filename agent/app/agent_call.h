@@ -19,13 +19,14 @@ struct agent_reply {
 /*
  * agent_call - sends a request to the agent whose configuration starts with `file`
  *
- * Searches its socket where the agent makes it (app/control), and in /run/leafd*, where other units
- * of leafd have theirs. Blocks for `wait_s` seconds at most. Fails with class local; err->errnum is
- * ENOENT if there is no socket, ECONNREFUSED if its agent has ended, EACCES if it is another
- * user's, and another value if the agent does not answer.
+ * Searches its socket where the agent makes it (app/control) and in /run/leafd. With `everywhere`
+ * also in /run/leafd-*, where leafd@USER.service has its own: whoever is that user could answer for
+ * any configuration, so what is to be believed is not asked there. Blocks for `wait_s` seconds at
+ * most. Fails with class local; err->errnum is ENOENT if there is no socket, ECONNREFUSED if its
+ * agent has ended, EACCES if it is another user's, and another value if the agent does not answer.
  */
 bool agent_call(const char *file, const char *method, const char *path, uint64_t wait_s,
-                struct agent_reply *ret_reply, struct err *err);
+                bool everywhere, struct agent_reply *ret_reply, struct err *err);
 
 /* agent_reply_free - frees the reply; also the release for CLEANUP */
 void agent_reply_free(struct agent_reply *reply);

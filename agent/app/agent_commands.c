@@ -9,18 +9,25 @@
 #include "base/terminal.h"
 #include "config/config_load.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
 enum {
     RELOAD_WAIT_S = 60,
-    STATUS_WAIT_S = 5,
+    STATUS_WAIT_S = 5, /* for the agent; then the disk is read */
+    READY_WAIT_S = 1,  /* likewise: probes are short */
     PATH_BYTES = 64,
     FIRST_PAUSE_US = 50000,
     PAUSE_MOST_US = 1000000
 };
+
+static const char *error_of(const json_t *body)
+{
+    const char *text = json_string_value(json_object_get(body, "error"));
+
+    return text == NULL ? "" : text;
+}
 
 /* -- reload ---------------------------------------------------------------------------------------
  */
@@ -39,11 +46,10 @@ static int tell_refusal(const json_t *problems)
 int reload_command(const char *file, uint64_t wait_s)
 {
     CLEANUP(agent_reply_free) struct agent_reply reply = {0};
-    const char *text;
     struct err err;
 
-    if (!agent_call(file, "POST", CONTROL_RELOAD, wait_s == 0 ? RELOAD_WAIT_S : wait_s, &reply,
-                    &err)) {
+    if (!agent_call(file, "POST", CONTROL_RELOAD, wait_s == 0 ? RELOAD_WAIT_S : wait_s, true,
+                    &reply, &err)) {
         terminal_line(stderr, "leafd: %s", err.text);
         return EXIT_RETRY;
     }
@@ -56,64 +62,83 @@ int reload_command(const char *file, uint64_t wait_s)
     }
     if (reply.status == CONTROL_REFUSED)
         return tell_refusal(json_object_get(reply.body, "problems"));
-    text = json_string_value(json_object_get(reply.body, "error"));
-    terminal_line(stderr, "leafd: the agent answered %d: %s", reply.status,
-                  text == NULL ? "" : text);
+    terminal_line(stderr, "leafd: the agent answered %d: %s", reply.status, error_of(reply.body));
     return EXIT_RETRY;
 }
 
 /* -- status and ready -----------------------------------------------------------------------------
  */
 
+static bool is_page(const json_t *body)
+{
+    return json_is_object(json_object_get(body, "agent")) &&
+           json_is_array(json_object_get(body, "certs")) &&
+           json_is_integer(json_object_get(body, "count"));
+}
+
+static json_int_t revision_of(const json_t *document)
+{
+    return json_integer_value(
+        json_object_get(json_object_get(document, "agent"), "configuration_number"));
+}
+
+/* Adds a page to *document, NULL before the first; false with *err filled if there is none. */
+static bool add_page(const char *file, uint64_t wait_s, json_t **document, struct err *err)
+{
+    CLEANUP(agent_reply_free) struct agent_reply page = {0};
+    json_t *rows = json_object_get(*document, "certs"), *more;
+    char path[PATH_BYTES];
+
+    snprintf(path, sizeof path, CONTROL_STATUS "?from=%zu", json_array_size(rows));
+    if (!agent_call(file, "GET", path, wait_s, false, &page, err))
+        return false;
+    more = json_object_get(page.body, "certs");
+    if (page.status != CONTROL_APPLIED || !is_page(page.body) || json_array_size(more) == 0)
+        return err_set(err, ERR_LOCAL, "the agent answered %d: %s", page.status,
+                       error_of(page.body));
+    if (*document == NULL)
+        *document = json_incref(page.body);
+    else if (revision_of(page.body) != revision_of(*document))
+        return err_set(err, ERR_LOCAL, "the agent applied another configuration meanwhile");
+    else
+        json_array_extend(rows, more);
+    return true;
+}
+
 /* Joins the pages of the agent's document. NULL with *err filled if it does not answer. */
-static json_t *ask_agent(const char *file, struct err *err)
+static json_t *ask_agent(const char *file, uint64_t wait_s, struct err *err)
 {
     json_t *document = NULL;
-    char path[PATH_BYTES];
-    bool more = true;
+    bool is_whole = false;
 
-    while (more) {
-        CLEANUP(agent_reply_free) struct agent_reply page = {0};
-        json_t *rows = json_object_get(document, "certs");
-
-        snprintf(path, sizeof path, CONTROL_STATUS "?from=%zu", json_array_size(rows));
-        if (!agent_call(file, "GET", path, STATUS_WAIT_S, &page, err)) {
+    while (!is_whole) {
+        if (!add_page(file, wait_s, &document, err)) {
             json_decref(document);
             return NULL;
         }
-        if (page.status != CONTROL_APPLIED) {
-            err_set(err, ERR_LOCAL, "the agent answered %d to GET %s", page.status, path);
-            json_decref(document);
-            return NULL;
-        }
-        more = json_is_true(json_object_get(page.body, "more"));
-        if (document == NULL)
-            document = json_incref(page.body);
-        else
-            json_array_extend(rows, json_object_get(page.body, "certs"));
+        is_whole = (json_int_t)json_array_size(json_object_get(document, "certs")) >=
+                   json_integer_value(json_object_get(document, "count"));
     }
-    json_object_del(document, "more");
+    json_object_del(document, "count");
     return document;
 }
 
 /* From the agent, else from disk; NULL with *ret_code set, after the errors were printed. */
-static json_t *make_document(const char *file, int *ret_code)
+static json_t *make_document(const char *file, uint64_t wait_s, int *ret_code)
 {
     struct config_problems problems = {0};
     struct config *config;
-    struct err err = {0};
-    json_t *document = ask_agent(file, &err);
+    struct err err = {0}, why;
+    json_t *document = ask_agent(file, wait_s, &why);
 
     if (document != NULL)
         return document;
-    if (err.errnum != ENOENT && err.errnum != ECONNREFUSED && err.errnum != EACCES)
-        terminal_line(stderr, "leafd: %s", err.text);
     config = config_load(file, true, &problems);
     *ret_code = problems.awaits_token ? EXIT_RETRY : EXIT_USAGE;
     if (config == NULL) {
         config_problems_print(&problems, stderr);
     } else {
-        document = status_from_disk(config, &err);
+        document = status_from_disk(config, why.text, &err);
         if (document == NULL)
             terminal_line(stderr, "leafd: %s", err.text);
         *ret_code = EXIT_RETRY;
@@ -136,13 +161,15 @@ int status_command(const char *file, const char *const *names, size_t count, boo
 {
     const char *unknown;
     int code = EXIT_RETRY;
-    json_auto_t *document = make_document(file, &code);
+    json_auto_t *document = make_document(file, STATUS_WAIT_S, &code);
 
     if (document == NULL)
         return code;
     unknown = status_select(document, names, count);
     if (unknown != NULL) {
-        terminal_line(stderr, "leafd: no certificate has the name %s; leafd status lists all",
+        terminal_line(stderr,
+                      "leafd: no certificate has the name %s; leafd status lists all, and leafd "
+                      "reload applies a changed configuration",
                       unknown);
         return EXIT_USAGE;
     }
@@ -168,7 +195,7 @@ int ready_command(const char *file, uint64_t wait_s)
 
     for (;;) {
         int code = EXIT_RETRY;
-        json_auto_t *document = make_document(file, &code);
+        json_auto_t *document = make_document(file, READY_WAIT_S, &code);
         uint64_t now_us = clock_boot_us();
 
         if (document == NULL && code == EXIT_USAGE)

@@ -18,7 +18,7 @@
 
 /*
  * GET gives the document of app/status, a part of the certificates at a time: the query from=N
- * skips the first N, and "more" tells whether others follow.
+ * skips the first N, and "count" tells how many there are.
  */
 #define CONTROL_STATUS "/v1/status"
 

@@ -7,6 +7,7 @@
 #include "app/reconfigure.h"
 #include "app/service_notify.h"
 #include "app/status.h"
+#include "app/status_answers.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/event.h"
@@ -21,8 +22,6 @@
 
 enum {
     REASON_BYTES = 640,
-    /* A page of the status keeps the loop busy for a few milliseconds. */
-    STATUS_PAGE_ROWS = 200,
     /* A report reads the state of all certificates; the gap keeps its cost below one percent of the
      * time. */
     REPORT_GAP_US_PER_CERT = 50
@@ -41,9 +40,11 @@ struct daemon {
     const char *file;   /* of the configuration */
     uint64_t started_s; /* wall clock */
     uint64_t applied_s; /* likewise: the configuration in use */
+    unsigned applied_count;
     struct err problem; /* why the one on disk is not in use; class none: it is. Set with
                            EVENT_CONFIG_BROKEN, and cleared with EVENT_CONFIG_GOOD */
     struct serve *serve;
+    struct status_answers *answers;
     struct control *control;
     /* A command that waits for the read of the configuration with this number. */
     struct waiter {
@@ -215,6 +216,7 @@ static enum control_status apply(struct daemon *daemon, struct config *config, j
     log_setup(config->agent.log_format, config->agent.log_level);
     whole = engine_apply(&daemon->engine, config, &err);
     daemon->applied_s = clock_now_s();
+    daemon->applied_count++;
     if (!whole)
         daemon->problem = err;
     if (!whole)
@@ -351,10 +353,11 @@ static json_t *describe_agent(const struct daemon *daemon)
     uint64_t away_since_s = ca_is_away(ca) ? clock_now_s() - ca_away_s(ca) : 0;
     const struct err *problem = &daemon->problem;
 
-    return json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:b, s:o}", "pid", (int)getpid(), "version",
-                     LEAFD_VERSION, "started_at", status_moment(daemon->started_s), "configuration",
-                     terminal_text(daemon->file), "applied_at", status_moment(daemon->applied_s),
-                     "problem",
+    return json_pack("{s:i, s:s, s:o, s:o, s:o, s:i, s:o, s:b, s:o}", "pid", (int)getpid(),
+                     "version", LEAFD_VERSION, "started_at", status_moment(daemon->started_s),
+                     "configuration", terminal_text(daemon->file), "applied_at",
+                     status_moment(daemon->applied_s), "configuration_number",
+                     (int)daemon->applied_count, "problem",
                      problem->kind == ERR_NONE ? json_null() : terminal_text(problem->text),
                      "ready", daemon->ready, "ca_away_since", status_moment(away_since_s));
 }
@@ -362,25 +365,11 @@ static json_t *describe_agent(const struct daemon *daemon)
 static void on_status(void *arg, struct serve_request *request)
 {
     struct daemon *daemon = arg;
-    const char *from = serve_query(request, "from");
-    size_t first = from == NULL ? 0 : strtoul(from, NULL, 10), count = daemon->engine.count;
-    size_t end =
-        first < count && count - first > STATUS_PAGE_ROWS ? first + STATUS_PAGE_ROWS : count;
-    uint64_t now_s = clock_now_s();
-    json_t *rows = json_array();
 
-    for (size_t i = first; i < end; i++) {
-        const struct status_facts facts = cert_facts(daemon->engine.certs[i]);
-
-        json_array_append_new(rows, status_row(&facts, now_s));
-    }
-    if (first < end && json_array_size(rows) < end - first) {
-        json_decref(rows);
-        rows = NULL;
-    }
-    serve_answer(request, CONTROL_APPLIED,
-                 json_pack("{s:s, s:o, s:o, s:b}", "source", "agent", "agent",
-                           describe_agent(daemon), "certs", rows, "more", end < count));
+    if (daemon->stopping)
+        serve_answer(request, CONTROL_BUSY, json_pack("{s:s}", "error", "the agent is stopping"));
+    else
+        status_answers_add(daemon->answers, daemon->engine.config, describe_agent(daemon), request);
 }
 
 static const struct serve_route routes[] = {
@@ -421,6 +410,7 @@ static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *
     event_emit(&(struct event){.kind = EVENT_STOPPING}, "stopping; the published files stay");
     service_notify_stopping();
     answer(daemon, UINT64_MAX, CONTROL_BUSY, json_pack("{s:s}", "error", "the agent is stopping"));
+    status_answers_close(TAKE(daemon->answers));
     engine_drop_certs(&daemon->engine);
     daemon->revocation = engine_revoke_token(&daemon->engine, on_token_revoked, daemon);
     if (daemon->revocation == NULL)
@@ -465,6 +455,7 @@ static bool open_sources(struct daemon *daemon, const char *file, struct err *er
            clock_watch_open(loop, on_clock_set, daemon, &daemon->clock, err) &&
            reconfigure_open(loop, file, on_configuration, daemon, &daemon->reconfigure, err) &&
            config_watch_open(loop, on_file_changed, daemon, &daemon->watch, err) &&
+           status_answers_open(daemon->engine.tools.lookups, &daemon->answers, err) &&
            serve_open(loop, daemon->engine.tools.workers, routes, daemon, &daemon->serve, err) &&
            control_open(loop, daemon->engine.tools.workers, daemon->serve, file, &daemon->control,
                         err);
@@ -507,6 +498,7 @@ int daemon_run(struct config *config, const char *file)
     ended = config_watch_close(daemon.watch);
     ended &= reconfigure_close(daemon.reconfigure);
     control_close(daemon.control);
+    status_answers_close(daemon.answers);
     serve_close(daemon.serve);
     sd_event_source_disable_unref(daemon.report);
     ended &= engine_close(&daemon.engine);

@@ -3,12 +3,15 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/terminal.h"
+#include "cert/cert_status.h"
 #include "install/set_directory.h"
 #include "plan/renewal.h"
 
 #include <errno.h>
 #include <string.h>
 #include <time.h>
+
+enum { GLANCES_MOST = 3 };
 
 /* -- one certificate ------------------------------------------------------------------------------
  */
@@ -56,7 +59,7 @@ static enum consumer_progress progress_of(const struct status_facts *facts)
                : consumer_progress_of(&facts->state->consumer, facts->section, facts->generation);
 }
 
-json_t *status_row(const struct status_facts *facts, uint64_t now_s)
+static json_t *row_of(const struct status_facts *facts, uint64_t now_s)
 {
     const struct consumer_state *consumer = &facts->state->consumer;
     enum consumer_progress progress = progress_of(facts);
@@ -84,6 +87,33 @@ json_t *status_row(const struct status_facts *facts, uint64_t now_s)
 
 /* -- from disk ------------------------------------------------------------------------------------
  */
+
+/* Reads the set again if it was replaced meanwhile: the files of the old generation may be gone. */
+static void glance(int set_fd, const struct cert_config *cert, struct installed *installed)
+{
+    char current[GENERATION_NAME_BYTES];
+    struct err err;
+
+    for (unsigned tries = 1; tries <= GLANCES_MOST; tries++) {
+        installed_free(installed);
+        installed_glance(set_fd, cert, installed);
+        if (!publish_current(set_fd, current, &err) || strcmp(current, installed->generation) == 0)
+            return;
+    }
+}
+
+/* Whether each file exists under its name with the content that was written. */
+static bool is_intact(int set_fd, const struct installed *installed)
+{
+    struct err err;
+
+    if (installed->health == INSTALLED_NOTHING || installed->is_spoiled)
+        return false;
+    for (size_t i = 0; i < installed->record.file_count; i++)
+        if (!publish_name_stands(set_fd, installed->record.files[i].output.name, &err))
+            return false;
+    return true;
+}
 
 /* Completes the facts with what the record says. */
 static void add_record(struct status_facts *facts, const struct installed *installed)
@@ -119,29 +149,47 @@ static json_t *read_row(const struct cert_config *cert, uint64_t now_s)
         facts.is_hidden = err.errnum == EACCES;
         snprintf(installed.why, sizeof installed.why, "%.200s", err.text);
     } else {
-        status_see_set(set_fd, cert, &installed);
+        glance(set_fd, cert, &installed);
+        facts.is_intact = is_intact(set_fd, &installed);
+        installed_judge_names(set_fd, cert, &installed);
+        if (installed.health < INSTALLED_DAMAGED &&
+            !set_directory_is_private(cert->directory, set_fd, &err)) {
+            installed.health = INSTALLED_DAMAGED;
+            snprintf(installed.why, sizeof installed.why, "%.255s", err.text);
+        }
         facts.is_hidden = !cert_state_read(set_fd, &state);
         facts.revocation = revoked_mark_read(set_fd, installed.generation);
     }
     facts.health = installed.health;
-    facts.is_intact = installed.is_intact;
     facts.why = installed.why;
     facts.generation = installed.generation;
     if (installed.health != INSTALLED_NOTHING)
         add_record(&facts, &installed);
-    return status_row(&facts, now_s);
+    return row_of(&facts, now_s);
 }
 
-json_t *status_from_disk(const struct config *config, struct err *err)
+json_t *status_read(const struct config *config, size_t first, size_t most, struct err *err)
 {
-    json_auto_t *rows = json_array();
     uint64_t now_s = clock_now_s();
-    json_t *document = NULL;
+    json_t *rows = json_array();
+    size_t count = 0;
 
-    for (size_t i = 0; i < config->cert_count; i++)
+    for (size_t i = first; i < config->cert_count && count < most; i++, count++)
         json_array_append_new(rows, read_row(&config->certs[i], now_s));
-    if (json_array_size(rows) == config->cert_count)
-        document = json_pack("{s:s, s:n, s:O}", "source", "disk", "agent", "certs", rows);
+    if (rows != NULL && json_array_size(rows) == count)
+        return rows;
+    json_decref(rows);
+    err_memory(err);
+    return NULL;
+}
+
+json_t *status_from_disk(const struct config *config, const char *why, struct err *err)
+{
+    json_t *rows = status_read(config, 0, config->cert_count, err), *document = NULL;
+
+    if (rows != NULL)
+        document = json_pack("{s:s, s:n, s:o, s:o}", "source", "disk", "agent", "agent_error",
+                             terminal_text(why), "certs", rows);
     if (document == NULL)
         err_memory(err);
     return document;
@@ -196,24 +244,24 @@ bool status_is_hidden(const json_t *document)
 
 bool status_all_fresh(const json_t *document)
 {
-    const json_t *row;
+    const json_t *rows = json_object_get(document, "certs"), *row;
     size_t i;
 
-    json_array_foreach (json_object_get(document, "certs"), i, row)
+    json_array_foreach (rows, i, row)
         if (strcmp(text_of(row, "state"), status_word_name(STATUS_FRESH)) != 0)
             return false;
-    return true;
+    return json_array_size(rows) > 0;
 }
 
 bool status_all_ready(const json_t *document)
 {
-    const json_t *row;
+    const json_t *rows = json_object_get(document, "certs"), *row;
     size_t i;
 
-    json_array_foreach (json_object_get(document, "certs"), i, row)
+    json_array_foreach (rows, i, row)
         if (!json_is_true(json_object_get(row, "ready")))
             return false;
-    return true;
+    return json_array_size(rows) > 0;
 }
 
 /* -- views ----------------------------------------------------------------------------------------
@@ -266,14 +314,15 @@ static void print_source(const json_t *document, FILE *to)
     char since[RELATIVE_TEXT_BYTES];
 
     if (!json_is_object(agent)) {
-        terminal_line(to, "No agent answers: this is what is on disk.");
+        terminal_line(to, "No agent answers, so this is what is on disk: %s",
+                      text_of(document, "agent_error"));
         return;
     }
     relative(agent, "started_at", clock_now_s(), since);
     terminal_line(to, "The agent runs as process %d, started %s.",
                   (int)json_integer_value(json_object_get(agent, "pid")), since);
     if (away[0] != '\0')
-        terminal_line(to, "The CA has not answered since %s.", away);
+        terminal_line(to, "The CA has been issuing no certificates since %s.", away);
     if (problem[0] != '\0')
         terminal_line(to,
                       "The agent refused the configuration on disk and keeps the previous one: %s",

@@ -234,31 +234,6 @@ struct cert_published cert_published(const struct cert *cert)
     return published;
 }
 
-struct status_facts cert_facts(const struct cert *cert)
-{
-    const struct cert_work *work = &cert->work;
-    const struct cert_published *published = &work->published;
-    bool is_heeded = strcmp(work->heeded.generation, published->generation) == 0;
-
-    return (struct status_facts){
-        .section = work->cert,
-        .state = &work->state,
-        .health = published->health,
-        .why = published->health == INSTALLED_WHOLE || work->reason == NULL ? "" : work->reason,
-        .difference = published->difference,
-        .is_intact = published->is_intact,
-        .is_unread = !work->read_once && published->health == INSTALLED_NOTHING,
-        .revocation = is_heeded ? work->heeded.revocation : REVOCATION_NONE,
-        .generation = published->generation,
-        .serial = published->serial,
-        .fingerprint = published->fingerprint,
-        .not_before_s = published->validity.not_before,
-        .not_after_s = published->validity.not_after,
-        .end_s = published->end_s,
-        .due_s = published->due_s,
-    };
-}
-
 bool cert_rests(const struct cert *cert)
 {
     return issuance_rests(&cert->issuance) && deployment_rests(&cert->deployment);

@@ -9,7 +9,6 @@
 #define LEAFD_CERT_CERT_H
 
 #include "ca/ca.h"
-#include "cert/cert_status.h"
 #include "cert/cert_work.h"
 #include "cert/issuance_stages.h"
 
@@ -81,10 +80,6 @@ enum issuance_state cert_issuance_state(const struct cert *cert);
 
 /* cert_published - the published generation; `usable` is false if it is not valid now */
 struct cert_published cert_published(const struct cert *cert);
-
-/* cert_facts - what the agent knows of the certificate, for status_judge; borrowed until the loop
- * goes on */
-struct status_facts cert_facts(const struct cert *cert);
 
 /* cert_rests - whether both machines wait, for a time or for a retry */
 bool cert_rests(const struct cert *cert);

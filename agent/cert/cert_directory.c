@@ -154,8 +154,6 @@ static void on_looked(void *arg, const struct err *err)
         cert_log_damaged(work, damage);
     if (found) {
         look->told = true;
-        work->published.health = INSTALLED_DAMAGED;
-        work->published.is_intact = false;
         cert_work_give_reason(work, damage);
         work->found(work, FOUND_DAMAGED);
     }

@@ -2,7 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "cert/cert_status.h"
+#include "base/err.h"
 #include "install/set_directory.h"
 #include "install/trust_bundle.h"
 #include "pki/crl.h"
@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { CSR_MOST_BYTES = 64 * 1024 };
 
@@ -123,7 +124,8 @@ static void see(struct cert_job *job, const struct err *why)
     if (!set_directory_look(job->cert->directory, &set_fd, &err))
         job->installed.health = INSTALLED_NOTHING;
     else {
-        status_see_set(set_fd, job->cert, &job->installed);
+        installed_glance(set_fd, job->cert, &job->installed);
+        installed_judge_names(set_fd, job->cert, &job->installed);
         cert_state_read(set_fd, &job->state);
         job->revocation = revoked_mark_read(set_fd, job->installed.generation);
     }
@@ -197,7 +199,6 @@ static void read_installed(struct cert_job *job, const char *current)
     if (!installed_print(job->set_fd, job->cert, current, job->print, &err))
         job->print[0] = '\0';
     installed_read_generation(job->set_fd, current, job->cert, &job->installed);
-    installed_note_intact(job->set_fd, &job->installed);
     if (job->installed.health != INSTALLED_WHOLE)
         job->print[0] = '\0';
 }

@@ -1,12 +1,6 @@
 #include "cert/cert_status.h"
 
 #include "base/text.h"
-#include "install/set_directory.h"
-
-#include <stdio.h>
-#include <string.h>
-
-enum { GLANCES_MOST = 3 };
 
 /* The agent learned it from the CA. */
 static bool is_found_revoked(const struct status_facts *facts)
@@ -20,9 +14,6 @@ enum status_word status_judge(const struct status_facts *facts, uint64_t now_s,
 {
     const struct consumer_state *consumer = &facts->state->consumer;
 
-    *ret_detail = "the agent has not read its set yet";
-    if (facts->is_unread)
-        return STATUS_UNKNOWN;
     *ret_detail = facts->why;
     if (facts->health == INSTALLED_NOTHING)
         return facts->is_hidden ? STATUS_UNKNOWN : STATUS_MISSING;
@@ -88,34 +79,4 @@ bool status_is_ready(const struct status_facts *facts, uint64_t now_s)
 {
     return status_is_usable(facts, now_s) &&
            !served_is_bad(&facts->state->consumer, facts->section, facts->generation, now_s);
-}
-
-/* Reads the set again if it was replaced meanwhile: the files of the old generation may be gone. */
-static void glance_at_current(int set_fd, const struct cert_config *cert,
-                              struct installed *ret_installed)
-{
-    char current[GENERATION_NAME_BYTES];
-    struct err err;
-
-    for (unsigned tries = 1; tries <= GLANCES_MOST; tries++) {
-        installed_free(ret_installed);
-        installed_glance(set_fd, cert, ret_installed);
-        if (!publish_current(set_fd, current, &err) ||
-            strcmp(current, ret_installed->generation) == 0)
-            return;
-    }
-}
-
-void status_see_set(int set_fd, const struct cert_config *cert, struct installed *ret_installed)
-{
-    struct err err;
-
-    *ret_installed = (struct installed){0};
-    glance_at_current(set_fd, cert, ret_installed);
-    installed_judge_names(set_fd, cert, ret_installed);
-    if (ret_installed->health >= INSTALLED_DAMAGED ||
-        set_directory_is_private(cert->directory, set_fd, &err))
-        return;
-    ret_installed->health = INSTALLED_DAMAGED;
-    snprintf(ret_installed->why, sizeof ret_installed->why, "%.255s", err.text);
 }

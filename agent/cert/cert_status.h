@@ -1,8 +1,7 @@
 /*
  * cert_status - the state of a certificate in one word, and why it is not fresh
  *
- * The running agent fills in the facts from memory, and `leafd status` without an agent from disk.
- * Pure.
+ * app/status fills in the facts from disk. Pure.
  */
 #ifndef LEAFD_CERT_CERT_STATUS_H
 #define LEAFD_CERT_CERT_STATUS_H
@@ -36,7 +35,6 @@ struct status_facts {
     const char *difference; /* of the section from the certificate; NULL: none */
     bool is_intact;         /* its files exist under their names, as they were written */
     bool is_hidden;         /* this user may not read the state or the directory */
-    bool is_unread;         /* the agent has not read the set yet */
     enum revocation revocation;
     /* "" and 0 if nothing is published. end_s: the earliest notAfter on its path. */
     const char *generation, *serial, *fingerprint;
@@ -61,13 +59,5 @@ bool status_is_usable(const struct status_facts *facts, uint64_t now_s);
  * who may not read the state, only the files count.
  */
 bool status_is_ready(const struct status_facts *facts, uint64_t now_s);
-
-/*
- * status_see_set - installed_glance, and whether names, links and directory are as they should be
- *
- * For sets that this process does not keep. If other users may write the directory or one above it,
- * the health is damaged. Blocks on the disk.
- */
-void status_see_set(int set_fd, const struct cert_config *cert, struct installed *ret_installed);
 
 #endif

@@ -16,7 +16,7 @@
 bool cert_work_open(struct cert_work *work, struct cert_tools *tools, struct config *config,
                     const struct cert_config *cert, struct err *err)
 {
-    *work = (struct cert_work){.tools = tools, .published.health = INSTALLED_NOTHING};
+    *work = (struct cert_work){.tools = tools};
     work->config = config_ref(config);
     work->cert = cert;
     if (ca_join(tools->ca, cert, work, &work->interest, err))
@@ -119,7 +119,7 @@ bool cert_work_adopt(struct cert_work *work, struct config *config, const struct
         work->previous[0] = '\0';
         leave_directory(work);
         work->heeded = (struct cert_mark){0};
-        work->published = (struct cert_published){.health = INSTALLED_NOTHING};
+        work->published = (struct cert_published){0};
         cert_state_free(&work->state);
         work->read_once = false;
     }
@@ -245,9 +245,6 @@ void cert_work_note_published(struct cert_work *work, const char *generation,
     consumer_note_leaf(&work->state.consumer, leaf->fingerprint);
     work->asked_with[0] = '\0';
     published->usable = true;
-    published->health = INSTALLED_WHOLE;
-    published->is_intact = true;
-    published->difference = NULL;
     published->validity = leaf->validity;
     published->end_s = end_s;
     published->issued_s = issued_s;
@@ -260,17 +257,6 @@ void cert_work_note_published(struct cert_work *work, const char *generation,
     snprintf(published->serial, sizeof published->serial, "%s", leaf->serial);
     snprintf(published->fingerprint, sizeof published->fingerprint, "%s", leaf->fingerprint);
     memcpy(published->authority_key, leaf->authority_key, sizeof published->authority_key);
-}
-
-const char *cert_work_note_health(struct cert_work *work, const struct installed *installed)
-{
-    struct cert_published *published = &work->published;
-
-    published->health = installed->health;
-    /* The names of a whole set were made anew. */
-    published->is_intact = installed->health == INSTALLED_WHOLE || installed->is_intact;
-    published->difference = installed_difference(installed, work->cert);
-    return published->difference;
 }
 
 uint64_t cert_work_life_s(const struct cert_work *work)

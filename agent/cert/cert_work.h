@@ -64,9 +64,6 @@ struct cert_published {
     struct validity validity;
     uint64_t end_s; /* the earliest notAfter on its path */
     uint64_t issued_s, due_s;
-    enum installed_health health; /* as it was read or written last, or a look found it since */
-    bool is_intact;               /* likewise: its files exist under their names, as written */
-    const char *difference;       /* of the section, as it was read last; static; NULL: none */
 };
 
 /* Why the published certificate is replaced before its normal renewal; {0}: it is not. */
@@ -243,9 +240,6 @@ void cert_work_forget_early_renewal(struct cert_work *work);
 void cert_work_note_published(struct cert_work *work, const char *generation,
                               const struct certificate_facts *leaf, uint64_t end_s,
                               uint64_t issued_s);
-
-/* cert_work_note_health - notes the health of the published set; gives installed_difference */
-const char *cert_work_note_health(struct cert_work *work, const struct installed *installed);
 
 /* cert_work_life_s - the requested lifetime, else that of the published certificate, in seconds; 0:
  * not known */

@@ -135,17 +135,18 @@ static void take_found_revoked(struct cert_work *work)
         published->due_s = ca->replace_at_s;
 }
 
+/* Stores what is installed. */
 static void take_installed(struct cert_work *work, const struct installed *installed,
                            struct findings *findings)
 {
     if (installed->health == INSTALLED_NOTHING) {
-        work->published = (struct cert_published){.health = INSTALLED_NOTHING};
+        work->published = (struct cert_published){0};
     } else {
         cert_work_note_published(work, installed->generation, &installed->record.leaf,
                                  installed->record.end_s, installed->record.issued_s);
         work->published.usable = findings->now_s < work->published.end_s;
         take_found_revoked(work);
-        findings->difference = cert_work_note_health(work, installed);
+        findings->difference = installed_difference(installed, work->cert);
     }
     findings->health = installed->health;
     findings->why = installed->why;
@@ -246,7 +247,6 @@ static enum issuance_event take_seen(struct issuance *issuance, struct cert_job 
 
     if (work->tools->stays || !job->is_kept) {
         take_installed(work, &job->installed, &findings);
-        cert_work_give_reason(work, findings.why);
         return ISSUANCE_ON_FAILED;
     }
     event = take_findings(issuance, job);

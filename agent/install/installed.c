@@ -501,21 +501,10 @@ bool installed_recover(int set_fd, const struct cert_config *cert,
     return false;
 }
 
-void installed_note_intact(int set_fd, struct installed *installed)
-{
-    struct err err;
-
-    installed->is_intact = installed->health != INSTALLED_NOTHING && !installed->is_spoiled;
-    for (size_t i = 0; i < installed->record.file_count && installed->is_intact; i++)
-        installed->is_intact =
-            publish_name_stands(set_fd, installed->record.files[i].output.name, &err);
-}
-
 void installed_judge_names(int set_fd, const struct cert_config *cert, struct installed *installed)
 {
     struct err err;
 
-    installed_note_intact(set_fd, installed);
     if (installed->health >= INSTALLED_DAMAGED || publish_stands(set_fd, cert, &err))
         return;
     installed->health = INSTALLED_DAMAGED;

@@ -32,7 +32,6 @@ struct installed {
     bool is_spoiled;
     bool has_other_files; /* the section asks for other files, owners or modes */
     bool is_foreign;      /* INSTALLED_NOTHING because other users made it or may write it */
-    bool is_intact;  /* by installed_note_intact: each file exists under its name, as written */
     bool is_exposed; /* the mode or an access control list lets more users read the key than was
                         written */
     char why[256];   /* the reason of the health, for people */
@@ -64,17 +63,9 @@ void installed_glance(int set_fd, const struct cert_config *cert, struct install
  * the set
  *
  * Consumers open files by these names, so an intact generation alone is not sufficient. Call it
- * after installed_read or installed_glance. Calls
- * installed_note_intact. Blocks on the disk.
+ * after installed_read or installed_glance. Blocks on the disk.
  */
 void installed_judge_names(int set_fd, const struct cert_config *cert, struct installed *installed);
-
-/*
- * installed_note_intact - notes whether each file exists under its name with what was written
- *
- * Modes and owners do not count. Blocks on the disk.
- */
-void installed_note_intact(int set_fd, struct installed *installed);
 
 /*
  * installed_difference - why the section needs a new certificate; NULL if it does not

@@ -400,7 +400,7 @@ def test_what_is_due_is_asked_for_when_what_was_held_is_lost(devca, site):
     with devca.another_root("a new root"):
         run.wait_event("published", count=2)
         run.kill()
-        due = site.status()["web"]["renewal"]  # from disk: the agent had the time at which the held one is shown
+        due = site.status()["web"]["renewal"]
         current = (site.out() / "..data").readlink().name
         for name in generations_of(site):
             if name != current:

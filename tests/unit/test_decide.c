@@ -130,7 +130,6 @@ static void each_word_of_the_status_has_its_facts(void **state)
         {STATUS_FRESH, true, facts_of(&plain, &nothing)},
         {STATUS_UNKNOWN, false, facts_of(&plain, &nothing)},
         {STATUS_MISSING, false, facts_of(&plain, &nothing)},
-        {STATUS_UNKNOWN, false, facts_of(&plain, &nothing)},
         {STATUS_REVOKED, true, facts_of(&plain, &nothing)},
         {STATUS_EXPIRED, false, facts_of(&plain, &nothing)},
         {STATUS_EARLY, false, facts_of(&plain, &nothing)},
@@ -146,17 +145,16 @@ static void each_word_of_the_status_has_its_facts(void **state)
     const char *detail;
 
     (void)state;
-    cases[1].facts.is_unread = true;
-    cases[1].facts.health = cases[2].facts.health = cases[3].facts.health = INSTALLED_NOTHING;
-    cases[3].facts.is_hidden = cases[13].facts.is_hidden = true;
-    cases[4].facts.revocation = REVOCATION_FINAL;
-    cases[5].facts.end_s = NOW;
-    cases[6].facts.not_before_s = NOW + 1;
-    cases[9].facts.health = INSTALLED_DAMAGED;
-    cases[9].facts.is_intact = false;
-    cases[10].facts.health = INSTALLED_UNWANTED;
-    cases[11].facts.difference = "other names";
-    cases[12].facts.due_s = NOW;
+    cases[1].facts.health = cases[2].facts.health = INSTALLED_NOTHING;
+    cases[1].facts.is_hidden = cases[12].facts.is_hidden = true;
+    cases[3].facts.revocation = REVOCATION_FINAL;
+    cases[4].facts.end_s = NOW;
+    cases[5].facts.not_before_s = NOW + 1;
+    cases[8].facts.health = INSTALLED_DAMAGED;
+    cases[8].facts.is_intact = false;
+    cases[9].facts.health = INSTALLED_UNWANTED;
+    cases[10].facts.difference = "other names";
+    cases[11].facts.due_s = NOW;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         assert_string_equal(status_word_name(status_judge(&cases[i].facts, NOW, &detail)),
                             status_word_name(cases[i].word));
