@@ -11,6 +11,7 @@
 #include <glob.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -155,10 +156,14 @@ static bool receive(const struct call *call, struct bytes *reply, struct err *er
 static bool read_reply(const struct call *call, const struct bytes *reply,
                        struct agent_reply *ret_reply, struct err *err)
 {
+    static const char versions[] = "HTTP/1.x ";
     const char *text = bytes_text(reply), *body = strstr(text, "\r\n\r\n");
 
-    if (body != NULL && sscanf(text, "HTTP/1.%*1[01] %3d ", &ret_reply->status) == 1)
+    if (body != NULL && reply->length > sizeof versions &&
+        strncmp(text, versions, strcspn(versions, "x")) == 0) {
+        ret_reply->status = (int)strtol(text + strlen(versions), NULL, 10);
         ret_reply->body = json_loads(body + 4, JSON_REJECT_DUPLICATES, NULL);
+    }
     return json_is_object(ret_reply->body) ||
            err_set(err, ERR_LOCAL,
                    "the process that listens at %s is no leafd agent, or ended: its reply is no "

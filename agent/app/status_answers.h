@@ -25,7 +25,7 @@ bool status_answers_open(struct workers *workers, struct status_answers **ret_an
  * reference of `config`.
  */
 void status_answers_add(struct status_answers *answers, struct config *config, json_t *agent,
-                        struct serve_request *request);
+                        struct serve_request *serve);
 
 /* status_answers_close - replies that the agent is stopping, and frees; NULL is fine */
 void status_answers_close(struct status_answers *answers);
