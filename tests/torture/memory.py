@@ -15,7 +15,7 @@ from tools import Orders, build_starve
 
 FRAMES = 24
 SLICE, FULL = 500, 30000
-WARM_UP = 4
+WARM_UP, WARM_UP_MOST = 8, 80  # rotations in a row after which no more is allocated than before, and in all
 QUIET_S, PATIENCE_S = 0.03, 2
 FOR_GOOD = 2**31 - 1
 # Leaks on error paths of libraries, by the function that the failed allocation was made for.
@@ -77,8 +77,13 @@ class MemorySuite:
     def start(self):
         self.orders.put(armed=0)
         self.daemon = Daemon(self.place, environment={"LD_PRELOAD": build_starve(), "STARVE_ORDERS": self.orders.path})
-        for _ in range(WARM_UP):
+        level, calm = self.orders.live(), 0
+        for _ in range(WARM_UP_MOST):
             assert self.daemon.settle(), self.daemon.how_it_ended()
+            calm = 0 if self.is_above(level) else calm + 1
+            level = max(level, self.orders.live())
+            if calm == WARM_UP:
+                break
         self.first_live = self.orders.live()
 
     def count(self):
