@@ -531,8 +531,6 @@ static bool begin(struct http_call *call, const struct http_request *request, st
 
     if (peer->plain && strncasecmp(request->url, "http:", 5) == 0)
         return begin_transfer(call, err);
-    if (http_loop_tls(call->loop) == NULL)
-        return err_set(err, ERR_LOCAL, "this connection has no TLS");
     call->reading =
         tls_files_start(http_loop_tls(call->loop), &names, peer->timeout_s, on_files, call, err);
     return call->reading != NULL;

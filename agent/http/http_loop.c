@@ -295,7 +295,7 @@ static bool is_spoiled(const struct http_pool *pool)
 
 struct http_loop {
     sd_event *event;
-    struct tls_store *tls;  /* NULL: without workers */
+    struct tls_store *tls;
     struct http_pool *pool; /* for the next transfers; NULL while idle */
     sd_event_source *rest;
     unsigned most, active, most_connections;
@@ -376,9 +376,8 @@ bool http_loop_open(sd_event *event, struct workers *workers, unsigned max_in_fl
     loop->most = max_in_flight;
     loop->most_connections = max_connections;
     loop->end = &loop->first;
-    if (workers != NULL)
-        loop->tls = tls_store_new(event, workers);
-    if (workers != NULL && loop->tls == NULL) {
+    loop->tls = tls_store_new(event, workers);
+    if (loop->tls == NULL) {
         http_loop_close(loop);
         return err_memory(err);
     }

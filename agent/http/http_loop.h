@@ -56,9 +56,8 @@ bool http_library_open(struct err *err);
 /*
  * http_loop_open - a loop of transfers in `event`; borrows it and `workers`
  *
- * The workers read the files of TLS; without them (NULL) only plain http works. `max_connections`
- * is the limit for one host; 0 is no limit. libcurl counts all Unix sockets as one host. Fails with
- * class local.
+ * The workers read the files of TLS. `max_connections` is the limit for one host; 0 is no limit.
+ * libcurl counts all Unix sockets as one host. Fails with class local.
  */
 bool http_loop_open(sd_event *event, struct workers *workers, unsigned max_in_flight,
                     unsigned max_connections, struct http_loop **ret_loop, struct err *err);
@@ -84,7 +83,7 @@ void http_loop_tell_redirect(const struct http_loop *loop, const struct http_red
 /* http_loop_renew - makes the next transfers use new connections, which may reach another server */
 void http_loop_renew(struct http_loop *loop);
 
-/* http_loop_tls - its store of the files of TLS, borrowed; NULL: the loop has no workers */
+/* http_loop_tls - its store of the files of TLS, borrowed */
 struct tls_store *http_loop_tls(struct http_loop *loop);
 
 /* http_loop_event - the event loop that it runs in, borrowed */
