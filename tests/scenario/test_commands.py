@@ -11,22 +11,6 @@ import scene
 from scene import WEB, free_port, wait_for
 
 
-def test_help_and_version_go_to_standard_output():
-    for arguments in (["--help"], ["run", "--help"], ["--version"]):
-        done = subprocess.run([scene.LEAFD, *arguments], capture_output=True, text=True, check=False)
-        assert done.returncode == 0 and done.stderr == "" and done.stdout.startswith("leafd")
-
-
-def test_wrong_usage_exits_2_and_says_what_is_wrong():
-    for arguments, says in (([], "name a command"), (["frob"], "unknown command frob"), (["run", "x"], "takes no names"),
-                            (["once", "--json"], "does not belong to once"), (["status", "--frob"], "not known"),
-                            (["once", "-w", "soon"], "duration such as 90s"), (["status", "-c"], "value is missing"),
-                            (["check", "-w", "5s"], "does not belong to check")):
-        done = subprocess.run([scene.LEAFD, *arguments], capture_output=True, text=True, check=False)
-        assert done.returncode == 2, arguments
-        assert says in done.stderr and done.stderr.startswith("leafd: "), done.stderr
-
-
 def test_status_is_a_table_for_people_and_json_for_machines(ca, site):
     site.configure(ca, {"web": WEB, "missing": WEB.replace("leafd", "needs-cn")})
     site.once()

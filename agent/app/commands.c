@@ -1,0 +1,317 @@
+#include "app/commands.h"
+
+#include "app/agent_commands.h"
+#include "app/ask.h"
+#include "app/check.h"
+#include "app/complete.h"
+#include "app/configuration.h"
+#include "app/daemon.h"
+#include "app/exit_code.h"
+#include "app/harden.h"
+#include "app/help.h"
+#include "app/once.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/terminal.h"
+#include "base/text.h"
+#include "http/curl_library.h"
+#include "http/http_loop.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* -- commands with a configuration ----------------------------------------------------------------
+ */
+
+/* Takes the reference of the configuration; returns the exit code. */
+typedef int run_configured(struct config *config, const struct options *options);
+
+/* Prepares the process for secrets and for requests to the CA. */
+static bool prepare(const struct config *config, struct err *err)
+{
+    return curl_library_open(err) && http_library_open(err) && harden_enter(config, err);
+}
+
+static int fail(struct config *config, const struct err *err)
+{
+    terminal_line(stderr, "leafd: %s", err->text);
+    config_unref(config);
+    return EXIT_RETRY;
+}
+
+static int complain_of_name(const struct config *config, const char *name)
+{
+    struct arena arena = {0};
+    struct text_list names = {0};
+    const char *near;
+
+    for (size_t i = 0; i < config->cert_count; i++)
+        text_list_add(&names, &arena, config->certs[i].name, strlen(config->certs[i].name));
+    near = text_near(&arena, name, names.items, names.count);
+    terminal_line(stderr, "leafd: the configuration has no section of the name %s%s%s%s", name,
+                  near == NULL ? "" : "; did you mean ", near == NULL ? "" : near,
+                  near == NULL ? "" : "?");
+    arena_free(&arena);
+    return EXIT_USAGE;
+}
+
+/* Whether the configuration has all named certificates; the first other one is printed. */
+static bool has_names(const struct config *config, const struct options *options)
+{
+    for (size_t i = 0; i < options->name_count; i++)
+        if (config_cert(config, options->names[i]) == NULL)
+            return complain_of_name(config, options->names[i]) == EXIT_FINE;
+    return true;
+}
+
+/* Loads the configuration and runs the function with it; waits up to `patience_s` seconds for the
+ * token that ${k8s...} needs. `ended` is the exit code if SIGTERM came meanwhile. */
+static int with_configuration(const struct options *options, run_configured *run,
+                              uint64_t patience_s, int ended)
+{
+    struct config_problems problems = {0};
+    bool told_to_end = false;
+    struct config *config;
+    int code;
+
+    config = configuration_await(options->file, patience_s, &problems, &told_to_end);
+    if (told_to_end) {
+        code = ended;
+    } else if (config == NULL) {
+        config_problems_print(&problems, stderr);
+        code = problems.awaits_token ? EXIT_RETRY : EXIT_USAGE;
+    } else if (!has_names(config, options)) {
+        config_unref(config);
+        code = EXIT_USAGE;
+    } else {
+        code = run(config, options);
+    }
+    config_problems_free(&problems);
+    return code;
+}
+
+/* The same for a command that may ask the CA. */
+static int with_ca(const struct options *options, run_configured *run, uint64_t patience_s,
+                   int ended)
+{
+    int code;
+
+    curl_library_begin();
+    code = with_configuration(options, run, patience_s, ended);
+    curl_library_end();
+    return code;
+}
+
+static int keep_fresh(struct config *config, const struct options *options)
+{
+    struct err err;
+
+    log_setup(config->agent.log_format, config->agent.log_level);
+    return prepare(config, &err) ? daemon_run(config, options->file) : fail(config, &err);
+}
+
+static int run_daemon(const struct options *options)
+{
+    return with_ca(options, keep_fresh, UINT64_MAX, EXIT_FINE);
+}
+
+static int issue_once(struct config *config, const struct options *options)
+{
+    struct err err;
+
+    log_setup(config->agent.log_format, config->agent.log_level);
+    return prepare(config, &err)
+               ? once_run(config, options->names, options->name_count, options->wait_s)
+               : fail(config, &err);
+}
+
+static int run_once(const struct options *options)
+{
+    return with_ca(options, issue_once, options->wait_s, EXIT_RETRY);
+}
+
+static int check_all(struct config *config, const struct options *options)
+{
+    int code = check_print(config, options->online) ? EXIT_FINE : EXIT_RETRY;
+    struct err err;
+
+    if (options->online) {
+        log_setup(LOG_FORMAT_TEXT, LOG_LEVEL_ERR);
+        if (!prepare(config, &err))
+            return fail(config, &err);
+        code = exit_code_worse(code, check_online(config, options->spend));
+    }
+    config_unref(config);
+    return code;
+}
+
+static int run_check(const struct options *options)
+{
+    if (options->online)
+        return with_ca(options, check_all, 0, EXIT_RETRY);
+    harden_relax();
+    return with_configuration(options, check_all, 0, EXIT_RETRY);
+}
+
+static int revoke_all(struct config *config, const struct options *options)
+{
+    struct err err;
+    int code;
+
+    log_setup(LOG_FORMAT_TEXT, LOG_LEVEL_NOTICE);
+    if (!prepare(config, &err))
+        return fail(config, &err);
+    code = ask_revoke(config, options->names, options->name_count, !options->no_reissue);
+    config_unref(config);
+    return code;
+}
+
+static int run_revoke(const struct options *options)
+{
+    return with_ca(options, revoke_all, 0, EXIT_RETRY);
+}
+
+/* -- commands without -----------------------------------------------------------------------------
+ *
+ * Some find the agent by the name of the configuration, which may be what is wrong.
+ */
+
+static int run_status(const struct options *options)
+{
+    harden_relax();
+    return status_command(options->file, options->names, options->name_count, options->json);
+}
+
+static int run_ready(const struct options *options)
+{
+    harden_relax();
+    return ready_command(options->file, options->wait_s);
+}
+
+static int run_reload(const struct options *options)
+{
+    harden_relax();
+    return reload_command(options->file, options->wait_s);
+}
+
+static int run_help(const struct options *options)
+{
+    const struct command *command;
+
+    if (options->name_count == 0) {
+        help_print_all(commands);
+        return EXIT_FINE;
+    }
+    command = command_find(commands, options->names[0]);
+    if (command == NULL)
+        return command_complain_unknown(commands, options->names[0]);
+    help_print(command);
+    return EXIT_FINE;
+}
+
+static int run_complete(const struct options *options)
+{
+    harden_relax();
+    complete_print(commands, options->names, options->name_count);
+    return EXIT_FINE;
+}
+
+/* -- the table ------------------------------------------------------------------------------------
+ */
+
+#define OPTIONS(...) ((const struct option_use[]){__VA_ARGS__, {OPTION_END, NULL}})
+#define CONFIG                                                                                     \
+    {                                                                                              \
+        OPTION_CONFIG, "configuration [" CONFIGURATION_FILE "]"                                    \
+    }
+
+/* clang-format off */
+const struct command commands[] = {
+    {
+        .name = "run",
+        .summary = "keep all certificates fresh until SIGTERM",
+        .about = "The daemon, for a service manager or a container. SIGHUP makes it read its\n"
+                 "configuration again.",
+        .example = "leafd run --config /etc/leafd/leafd.ini",
+        .options = OPTIONS(CONFIG),
+        .run = run_daemon,
+    },
+    {
+        .name = "once",
+        .summary = "issue what is missing or due, reload the consumers, exit",
+        .about = "For init containers and timers. A certificate that is fresh is left as it is.",
+        .example = "# try for two minutes, and only the certificate web\n"
+                   "leafd once --wait 2m web",
+        .options = OPTIONS(CONFIG, {OPTION_WAIT, "retry failures for so long, such as 90s or 5m"}),
+        .operands = OPERANDS_CERTS,
+        .run = run_once,
+    },
+    {
+        .name = "check",
+        .summary = "check the configuration, and what the CA would refuse",
+        .about = "Prints every error of the configuration, and advice. Issues nothing.",
+        .example = "# before an agent is started for the first time\n"
+                   "leafd check --online",
+        .options = OPTIONS(CONFIG,
+                           {OPTION_ONLINE, "also log in and compare each section with its role"},
+                           {OPTION_SPEND, "with --online: log in also where that uses up a\n"
+                                          "credential, such as a secret id"}),
+        .run = run_check,
+    },
+    {
+        .name = "status",
+        .summary = "show each certificate, and what failed",
+        .about = "Asks the running agent; if none answers, reads the disk. The exit code is 0 if\n"
+                 "all are fresh.",
+        .example = "leafd status --json web",
+        .options = OPTIONS(CONFIG, {OPTION_JSON, "print JSON, for programs"}),
+        .operands = OPERANDS_CERTS,
+        .run = run_status,
+    },
+    {
+        .name = "ready",
+        .summary = "exit 0 if every certificate is usable, for probes",
+        .about = "Prints nothing but errors.",
+        .example = "# order a service after its certificates\n"
+                   "leafd ready --wait 5m && exec nginx",
+        .options = OPTIONS(CONFIG, {OPTION_WAIT, "wait so long until it is 0"}),
+        .run = run_ready,
+    },
+    {
+        .name = "reload",
+        .summary = "make the running agent read its configuration",
+        .about = "Waits until the agent uses it, or prints what is wrong with it: then the agent\n"
+                 "keeps the previous one.",
+        .example = "leafd reload",
+        .options = OPTIONS(CONFIG, {OPTION_WAIT, "wait so long for the agent [1m]"}),
+        .run = run_reload,
+    },
+    {
+        .name = "revoke",
+        .summary = "revoke certificates, and issue replacements",
+        .about = "Revokes the published certificate of each section at the CA. The running agent\n"
+                 "issues the replacement, or else this command.",
+        .example = "# its key was seen by others\n"
+                   "leafd revoke web",
+        .options = OPTIONS(CONFIG, {OPTION_NO_REISSUE, "issue no replacement until one is asked for"}),
+        .operands = OPERANDS_CERTS,
+        .needs_operand = true,
+        .run = run_revoke,
+    },
+    {
+        .name = "help",
+        .summary = "show all commands, or the options of one",
+        .example = "leafd help once",
+        .operands = OPERANDS_COMMAND,
+        .run = run_help,
+    },
+    {
+        .name = "complete",
+        .about = "Prints the completions of the last WORD of a command line, for the shells.",
+        .example = "leafd complete -- status --j",
+        .operands = OPERANDS_WORDS,
+        .run = run_complete,
+    },
+    {.name = NULL},
+};
+/* clang-format on */
