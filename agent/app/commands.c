@@ -10,6 +10,7 @@
 #include "app/harden.h"
 #include "app/help.h"
 #include "app/once.h"
+#include "app/status_command.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/terminal.h"
@@ -179,7 +180,10 @@ static int run_revoke(const struct options *options)
 static int run_status(const struct options *options)
 {
     harden_relax();
-    return status_command(options->file, options->names, options->name_count, options->json);
+    return status_command(&(struct status_order){.file = options->file,
+                                                 .names = options->names,
+                                                 .count = options->name_count,
+                                                 .json = options->json});
 }
 
 static int run_ready(const struct options *options)

@@ -18,12 +18,14 @@
 
 /*
  * GET gives the document of app/status, a part of the certificates at a time: the query from=N
- * skips the first N, and "count" tells how many there are.
+ * skips the first N, and "count" tells how many there are. The query cert=NAME asks for everything
+ * about one certificate.
  */
 #define CONTROL_STATUS "/v1/status"
 
 enum control_status {
     CONTROL_APPLIED = 200, /* of a reload {"certificates": N} */
+    CONTROL_UNKNOWN = 404, /* {"error": "..."}: no certificate has that name */
     CONTROL_REFUSED = 422, /* {"problems": ["FILE:LINE: ...", ...]}: the configuration has errors */
     CONTROL_FAILED = 500,  /* {"error": "..."} */
     CONTROL_BUSY = 503     /* likewise */

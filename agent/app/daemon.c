@@ -4,6 +4,7 @@
 #include "app/config_watch.h"
 #include "app/control.h"
 #include "app/engine.h"
+#include "app/history.h"
 #include "app/reconfigure.h"
 #include "app/service_notify.h"
 #include "app/status.h"
@@ -45,6 +46,7 @@ struct daemon {
                            EVENT_CONFIG_BROKEN, and cleared with EVENT_CONFIG_GOOD */
     struct serve *serve;
     struct status_answers *answers;
+    struct history *history;
     struct control *control;
     /* A command that waits for the read of the configuration with this number. */
     struct waiter {
@@ -349,17 +351,40 @@ static void on_reload(void *arg, struct serve_request *request)
 
 static json_t *describe_agent(const struct daemon *daemon)
 {
-    const struct ca *ca = daemon->engine.tools.ca;
+    const struct engine *engine = &daemon->engine;
+    const struct ca *ca = engine->tools.ca;
     uint64_t away_since_s = ca_is_away(ca) ? clock_now_s() - ca_away_s(ca) : 0;
     const struct err *problem = &daemon->problem;
+    json_t *agent = json_pack(
+        "{s:i, s:s, s:o, s:o, s:o, s:i, s:s, s:o, s:b, s:I, s:o, s:o, s:o, s:I}", "pid",
+        (int)getpid(), "version", LEAFD_VERSION, "started_at", status_moment(daemon->started_s),
+        "configuration", terminal_text(daemon->file), "applied_at",
+        status_moment(daemon->applied_s), "configuration_number", (int)daemon->applied_count,
+        "configuration_digest", engine->config->source_digest, "problem",
+        problem->kind == ERR_NONE ? json_null() : terminal_text(problem->text), "ready",
+        daemon->ready, "certificates", (json_int_t)engine->count, "ca_address",
+        terminal_text(engine->config->vault.address), "ca_contact_at",
+        status_moment(http_loop_replied_s(engine->http)), "ca_away_since",
+        status_moment(away_since_s), "clock_skew_s", (json_int_t)(engine->skew.told_ms / 1000));
 
-    return json_pack("{s:i, s:s, s:o, s:o, s:o, s:i, s:o, s:b, s:o}", "pid", (int)getpid(),
-                     "version", LEAFD_VERSION, "started_at", status_moment(daemon->started_s),
-                     "configuration", terminal_text(daemon->file), "applied_at",
-                     status_moment(daemon->applied_s), "configuration_number",
-                     (int)daemon->applied_count, "problem",
-                     problem->kind == ERR_NONE ? json_null() : terminal_text(problem->text),
-                     "ready", daemon->ready, "ca_away_since", status_moment(away_since_s));
+    if (agent != NULL && history_add_agent(daemon->history, agent))
+        return agent;
+    json_decref(agent);
+    return NULL;
+}
+
+/* Adds to a row of the status what is not on disk. */
+static bool add_memory(void *arg, json_t *row, bool is_whole)
+{
+    const struct daemon *daemon = arg;
+    const char *name = json_string_value(json_object_get(row, "cert"));
+    const struct cert *cert = engine_find(&daemon->engine, name);
+    const char *doing = cert == NULL ? NULL : cert_doing(cert);
+
+    return json_object_set_new(row, "doing", doing == NULL ? json_null() : json_string(doing)) ==
+               0 &&
+           (!is_whole ||
+            json_object_set_new(row, "history", history_of(daemon->history, name)) == 0);
 }
 
 static void on_status(void *arg, struct serve_request *request)
@@ -455,7 +480,8 @@ static bool open_sources(struct daemon *daemon, const char *file, struct err *er
            clock_watch_open(loop, on_clock_set, daemon, &daemon->clock, err) &&
            reconfigure_open(loop, file, on_configuration, daemon, &daemon->reconfigure, err) &&
            config_watch_open(loop, on_file_changed, daemon, &daemon->watch, err) &&
-           status_answers_open(daemon->engine.tools.lookups, &daemon->answers, err) &&
+           status_answers_open(daemon->engine.tools.lookups, add_memory, daemon, &daemon->answers,
+                               err) &&
            serve_open(loop, daemon->engine.tools.workers, routes, daemon, &daemon->serve, err) &&
            control_open(loop, daemon->engine.tools.workers, daemon->serve, file, &daemon->control,
                         err);
@@ -483,7 +509,8 @@ int daemon_run(struct config *config, const char *file)
     daemon.started_s = daemon.applied_s = clock_now_s();
     sources = config->agent.watch_config ? config_sources_of(config, file) : NULL;
     config_forget_source(config);
-    if (engine_open(&daemon.engine, config, true, on_rest, &daemon, &err) &&
+    if (history_open(&daemon.history, &err) &&
+        engine_open(&daemon.engine, config, true, on_rest, &daemon, &err) &&
         open_sources(&daemon, file, &err) && engine_start(&daemon.engine, NULL, 0, &err)) {
         watch_files(&daemon, sources);
         r = sd_event_loop(daemon.engine.tools.loop);
@@ -502,6 +529,7 @@ int daemon_run(struct config *config, const char *file)
     serve_close(daemon.serve);
     sd_event_source_disable_unref(daemon.report);
     ended &= engine_close(&daemon.engine);
+    history_close(daemon.history);
     config_unref(config);
     code = r < 0 ? 1 : 0;
     if (!ended) {

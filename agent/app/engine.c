@@ -70,11 +70,15 @@ static void on_session(void *arg, enum ca_session_change change, uint64_t lease_
     };
     struct engine *engine = arg;
     const char *method = auth_method_words[engine->config->auth.method];
-    const struct event event = {.kind = kinds[change],
-                                .level = session_level(engine, change, err),
-                                .method = method,
-                                .failure = err->kind};
+    struct event event = {.kind = kinds[change],
+                          .level = session_level(engine, change, err),
+                          .method = method,
+                          .reason = err->kind == ERR_NONE ? NULL : err->text,
+                          .failure = err->kind};
     char lease[DURATION_TEXT_BYTES];
+
+    if (change == CA_SESSION_OPEN || change == CA_SESSION_RENEWED)
+        event.lease_s = EVENT_NUMBER(lease_s);
 
     duration_text(lease_s, lease);
     switch (change) {
@@ -250,13 +254,26 @@ static int compare_name(const void *name, const void *cert)
     return strcmp(name, cert_name(*(struct cert *const *)cert));
 }
 
+static struct cert **find(const struct engine *engine, const char *name)
+{
+    return engine->count == 0
+               ? NULL
+               : bsearch(name, engine->certs, engine->count, sizeof(struct cert *), compare_name);
+}
+
 size_t engine_index_of(const struct engine *engine, const struct cert *cert)
 {
-    struct cert **found =
-        bsearch(cert_name(cert), engine->certs, engine->count, sizeof(struct cert *), compare_name);
+    struct cert **found = find(engine, cert_name(cert));
 
     assert(found != NULL);
     return (size_t)(found - engine->certs);
+}
+
+struct cert *engine_find(const struct engine *engine, const char *name)
+{
+    struct cert **found = find(engine, name);
+
+    return found == NULL ? NULL : *found;
 }
 
 /* Call it when all have been added: `find` searches by name. */

@@ -49,6 +49,9 @@ bool engine_start(struct engine *engine, const char *const *names, size_t count,
 /* engine_index_of - which of the engine's certificates it is; it must be one of them */
 size_t engine_index_of(const struct engine *engine, const struct cert *cert);
 
+/* engine_find - the certificate of that name, or NULL */
+struct cert *engine_find(const struct engine *engine, const char *name);
+
 /*
  * engine_apply - goes on with a changed configuration
  *

@@ -26,6 +26,20 @@ json_t *status_moment(uint64_t moment_s)
     return json_string(text);
 }
 
+static json_t *text_or_null(const char *text)
+{
+    return text == NULL || text[0] == '\0' ? json_null() : terminal_text(text);
+}
+
+static json_t *texts_json(const struct text_list *list)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < list->count; i++)
+        json_array_append_new(array, terminal_text(list->items[i]));
+    return array;
+}
+
 static json_t *failure_json(const struct cert_state *state)
 {
     const struct trouble *trouble = trouble_of(state);
@@ -34,19 +48,22 @@ static json_t *failure_json(const struct cert_state *state)
     if (failure->kind == ERR_NONE)
         return json_null();
     return json_pack(
-        "{s:s, s:o, s:i, s:i, s:o, s:o}", "class", err_kind_name(failure->kind), "error",
+        "{s:s, s:s, s:o, s:i, s:i, s:o, s:o, s:o}", "class", err_kind_name(failure->kind),
+        "concerns", trouble == &state->issuing ? "issuance" : "consumer", "error",
         terminal_text(failure->text), "failures", (int)state->issuing.failures, "reload_failures",
-        (int)state->consumer.trouble.failures, "failed_at", status_moment(trouble->failed_at_s),
-        "try_again_at", status_moment(trouble->try_again_at_s));
+        (int)state->consumer.trouble.failures, "since", status_moment(trouble->since_s),
+        "failed_at", status_moment(trouble->failed_at_s), "try_again_at",
+        status_moment(trouble->try_again_at_s));
 }
 
-static json_t *served_json(const struct served_state *served)
+static json_t *served_json(const struct served_state *served, const char *serial)
 {
     if (served->serial[0] == '\0')
         return json_null();
-    return json_pack("{s:o, s:o, s:o, s:b}", "serial", terminal_text(served->serial), "not_after",
-                     status_moment(served->not_after_s), "seen_at", status_moment(served->seen_s),
-                     "foreign", served->foreign);
+    return json_pack("{s:o, s:o, s:o, s:b, s:b}", "serial", terminal_text(served->serial),
+                     "not_after", status_moment(served->not_after_s), "seen_at",
+                     status_moment(served->seen_s), "foreign", served->foreign, "matches",
+                     strcmp(served->serial, serial) == 0);
 }
 
 /* The progress is not known to a user who may not read the state. */
@@ -59,7 +76,42 @@ static enum consumer_progress progress_of(const struct status_facts *facts)
                : consumer_progress_of(&facts->state->consumer, facts->section, facts->generation);
 }
 
-static json_t *row_of(const struct status_facts *facts, uint64_t now_s)
+/* What serves the certificate, as far as the section tells: its template, else what it reloads. */
+static const char *service_of(const struct cert_config *section)
+{
+    const struct reload_action *first = &section->reloads.items[0];
+    const char *target = first->verb == RELOAD_EXEC ? first->argv.items[0] : first->target, *slash;
+
+    if (section->template_name != NULL)
+        return section->template_name;
+    if (first->verb == RELOAD_NONE || first->verb == RELOAD_HTTP || target == NULL)
+        return NULL;
+    slash = strrchr(target, '/');
+    return slash == NULL ? target : slash + 1;
+}
+
+/* What the certificate is for: names and issuer of the published one, else what is asked for. */
+static json_t *identity_json(const struct status_facts *facts)
+{
+    const struct cert_config *section = facts->section;
+    const struct record *record = facts->record;
+    const struct names *names = record == NULL ? &section->request.names : &record->leaf.names;
+    enum key_type type =
+        record == NULL ? section->request.key_type : record->request.request.key_type;
+
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o}", "common_name",
+                     text_or_null(names->common_name), "dns_names", texts_json(&names->dns),
+                     "ip_addresses", texts_json(&names->ip), "uris", texts_json(&names->uri),
+                     "email_addresses", texts_json(&names->email), "issuer",
+                     text_or_null(record == NULL ? NULL : record->leaf.issuer), "key_type",
+                     key_type_words[type], "pki_mount", text_or_null(section->pki_mount),
+                     "pki_role", text_or_null(section->pki_role), "template",
+                     text_or_null(section->template_name), "service",
+                     text_or_null(service_of(section)), "issued_at",
+                     status_moment(record == NULL ? 0 : record->issued_s));
+}
+
+static json_t *state_json(const struct status_facts *facts, uint64_t now_s)
 {
     const struct consumer_state *consumer = &facts->state->consumer;
     enum consumer_progress progress = progress_of(facts);
@@ -72,17 +124,91 @@ static json_t *row_of(const struct status_facts *facts, uint64_t now_s)
         detail = served;
     if (progress == PROGRESS_PROVEN)
         chain = consumer->served.chain_verified ? "verified" : "not seen";
-    return json_pack("{s:s, s:s, s:s, s:b, s:b, s:b, s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:s?, "
-                     "s:o, s:o}",
-                     "cert", facts->section->name, "state", status_word_name(word), "reload",
-                     consumer_progress_name(progress), "usable", status_is_usable(facts, now_s),
-                     "ready", status_is_ready(facts, now_s), "hidden", facts->is_hidden, "detail",
-                     terminal_text(detail), "directory", terminal_text(facts->section->directory),
-                     "serial", facts->serial, "sha256", facts->fingerprint, "not_before",
-                     status_moment(facts->not_before_s), "not_after",
-                     status_moment(facts->not_after_s), "end", status_moment(facts->end_s),
-                     "renewal", status_moment(facts->due_s), "chain", chain, "failure",
-                     failure_json(facts->state), "served", served_json(&consumer->served));
+    return json_pack(
+        "{s:s, s:s, s:s, s:b, s:b, s:b, s:b, s:b, s:o, s:s?, s:o, s:s, s:s, s:o, s:o, s:o, s:o, "
+        "s:s?, s:o, s:o, s:b, s:b, s:o, s:o}",
+        "cert", facts->section->name, "state", status_word_name(word), "reload",
+        consumer_progress_name(progress), "usable", status_is_usable(facts, now_s), "ready",
+        status_is_ready(facts, now_s), "failing", status_is_failing(facts), "intact",
+        facts->is_intact, "hidden", facts->is_hidden, "detail", terminal_text(detail), "advice",
+        status_advice(facts, word), "directory", terminal_text(facts->section->directory), "serial",
+        facts->serial, "sha256", facts->fingerprint, "not_before",
+        status_moment(facts->not_before_s), "not_after", status_moment(facts->not_after_s), "end",
+        status_moment(facts->end_s), "renewal", status_moment(facts->due_s), "chain", chain,
+        "failure", failure_json(facts->state), "served",
+        served_json(&consumer->served, facts->serial), "awaited", consumer_is_awaited(consumer),
+        "held", facts->state->held[0] != '\0', "held_until",
+        status_moment(facts->state->ca.held_until_s), "doing", json_null());
+}
+
+/* Adds the members of `more`, which it takes, to the object, which it gives back. */
+static json_t *joined(json_t *object, json_t *more)
+{
+    if (object != NULL && more != NULL && json_object_update(object, more) == 0) {
+        json_decref(more);
+        return object;
+    }
+    json_decref(object);
+    json_decref(more);
+    return NULL;
+}
+
+/* -- everything about one -------------------------------------------------------------------------
+ */
+
+static json_t *step_json(const char *pem, bool is_for_peers)
+{
+    struct arena arena = {0};
+    struct certificate_facts facts;
+    const char *subject = certificate_subject(pem, &arena);
+    json_t *step = NULL;
+    struct err err;
+
+    if (subject != NULL && certificate_read(pem, &arena, &facts, &err))
+        step = json_pack("{s:o, s:o, s:s, s:o, s:o, s:b}", "subject", terminal_text(subject),
+                         "issuer", terminal_text(facts.issuer), "serial", facts.serial,
+                         "not_before", status_moment(facts.validity.not_before), "not_after",
+                         status_moment(facts.validity.not_after), "for_peers", is_for_peers);
+    arena_free(&arena);
+    return step;
+}
+
+/* The intermediates that the consumer sends, then the certificates that peers must trust. */
+static json_t *path_json(const struct record *record)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; record != NULL && i < record->chain_pem.count; i++)
+        json_array_append_new(array, step_json(record->chain_pem.items[i], false));
+    for (size_t i = 0; record != NULL && i < record->ca_pem.count; i++)
+        json_array_append_new(array, step_json(record->ca_pem.items[i], true));
+    return array;
+}
+
+static json_t *files_json(const struct cert_config *section)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < section->outputs.count; i++) {
+        const struct output *output = &section->outputs.items[i];
+
+        json_array_append_new(array, json_pack("{s:o, s:s}", "name", terminal_text(output->name),
+                                               "content", content_words[output->content]));
+    }
+    return array;
+}
+
+static json_t *row_of(const struct status_facts *facts, bool is_whole, uint64_t now_s)
+{
+    const struct record *record = facts->record;
+    json_t *row = joined(state_json(facts, now_s), identity_json(facts));
+
+    if (row == NULL || !is_whole)
+        return row;
+    return joined(row,
+                  json_pack("{s:o, s:o, s:o, s:n}", "path", path_json(record), "files",
+                            files_json(facts->section), "request_id",
+                            text_or_null(record == NULL ? NULL : record->request_id), "history"));
 }
 
 /* -- from disk ------------------------------------------------------------------------------------
@@ -123,6 +249,7 @@ static void add_record(struct status_facts *facts, const struct installed *insta
     const struct ca_state *ca = &facts->state->ca;
     const char *const texts[] = {facts->section->name, record->leaf.serial, NULL};
 
+    facts->record = record;
     facts->difference = installed_difference(installed, facts->section);
     facts->serial = record->leaf.serial;
     facts->fingerprint = record->leaf.fingerprint;
@@ -136,7 +263,7 @@ static void add_record(struct status_facts *facts, const struct installed *insta
         facts->due_s = duration_shorter(facts->due_s, ca->replace_at_s);
 }
 
-static json_t *read_row(const struct cert_config *cert, uint64_t now_s)
+static json_t *read_row(const struct cert_config *cert, bool is_whole, uint64_t now_s)
 {
     CLEANUP(installed_free) struct installed installed = {0};
     CLEANUP(cert_state_free) struct cert_state state = {0};
@@ -165,17 +292,18 @@ static json_t *read_row(const struct cert_config *cert, uint64_t now_s)
     facts.generation = installed.generation;
     if (installed.health != INSTALLED_NOTHING)
         add_record(&facts, &installed);
-    return row_of(&facts, now_s);
+    return row_of(&facts, is_whole, now_s);
 }
 
-json_t *status_read(const struct config *config, size_t first, size_t most, struct err *err)
+json_t *status_read(const struct config *config, size_t first, size_t most, bool is_whole,
+                    struct err *err)
 {
     uint64_t now_s = clock_now_s();
     json_t *rows = json_array();
     size_t count = 0;
 
     for (size_t i = first; i < config->cert_count && count < most; i++, count++)
-        json_array_append_new(rows, read_row(&config->certs[i], now_s));
+        json_array_append_new(rows, read_row(&config->certs[i], is_whole, now_s));
     if (rows != NULL && json_array_size(rows) == count)
         return rows;
     json_decref(rows);
@@ -183,16 +311,18 @@ json_t *status_read(const struct config *config, size_t first, size_t most, stru
     return NULL;
 }
 
-json_t *status_from_disk(const struct config *config, const char *why, struct err *err)
+json_t *status_read_named(const struct config *config, const char *name, struct err *err)
 {
-    json_t *rows = status_read(config, 0, config->cert_count, err), *document = NULL;
+    const struct cert_config *cert = config_cert(config, name);
 
-    if (rows != NULL)
-        document = json_pack("{s:s, s:n, s:o, s:o}", "source", "disk", "agent", "agent_error",
-                             terminal_text(why), "certs", rows);
-    if (document == NULL)
-        err_memory(err);
-    return document;
+    return cert == NULL ? json_array()
+                        : status_read(config, (size_t)(cert - config->certs), 1, true, err);
+}
+
+json_t *status_document(json_t *agent, json_t *rows)
+{
+    return json_pack("{s:s, s:o, s:o, s:o}", "source", json_is_object(agent) ? "agent" : "disk",
+                     "read_at", status_moment(clock_now_s()), "agent", agent, "certs", rows);
 }
 
 /* -- questions ------------------------------------------------------------------------------------
@@ -203,32 +333,6 @@ static const char *text_of(const json_t *object, const char *key)
     const char *text = json_string_value(json_object_get(object, key));
 
     return text == NULL ? "" : text;
-}
-
-static bool is_among(const char *name, const char *const *names, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(names[i], name) == 0)
-            return true;
-    return false;
-}
-
-const char *status_select(json_t *document, const char *const *names, size_t count)
-{
-    json_t *rows = json_object_get(document, "certs");
-
-    for (size_t i = 0; i < count; i++) {
-        bool found = false;
-
-        for (size_t j = 0; j < json_array_size(rows) && !found; j++)
-            found = strcmp(text_of(json_array_get(rows, j), "cert"), names[i]) == 0;
-        if (!found)
-            return names[i];
-    }
-    for (size_t i = json_array_size(rows); count > 0 && i-- > 0;)
-        if (!is_among(text_of(json_array_get(rows, i), "cert"), names, count))
-            json_array_remove(rows, i);
-    return NULL;
 }
 
 bool status_is_hidden(const json_t *document)
@@ -262,99 +366,4 @@ bool status_all_ready(const json_t *document)
         if (!json_is_true(json_object_get(row, "ready")))
             return false;
     return json_array_size(rows) > 0;
-}
-
-/* -- views ----------------------------------------------------------------------------------------
- */
-
-enum { RELATIVE_TEXT_BYTES = DURATION_TEXT_BYTES + 8 };
-
-/* "in 5h12m", "3m ago", or "-" for an unknown time. */
-static void relative(const json_t *object, const char *key, uint64_t now_s,
-                     char to[static RELATIVE_TEXT_BYTES])
-{
-    char text[DURATION_TEXT_BYTES];
-    uint64_t moment_s;
-
-    if (!clock_read_text(text_of(object, key), &moment_s)) {
-        snprintf(to, RELATIVE_TEXT_BYTES, "-");
-        return;
-    }
-    duration_text(moment_s > now_s ? moment_s - now_s : now_s - moment_s, text);
-    if (moment_s > now_s)
-        snprintf(to, RELATIVE_TEXT_BYTES, "in %s", text);
-    else
-        snprintf(to, RELATIVE_TEXT_BYTES, "%s ago", text);
-}
-
-/* Prints the lines below a row: why the certificate is not fresh, and the last failure. */
-static void print_details(const json_t *row, uint64_t now_s, FILE *to)
-{
-    const json_t *failure = json_object_get(row, "failure");
-    char failed[RELATIVE_TEXT_BYTES], again[RELATIVE_TEXT_BYTES];
-    json_int_t issuing, reloads;
-
-    if (text_of(row, "detail")[0] != '\0')
-        terminal_line(to, "    %s", text_of(row, "detail"));
-    if (!json_is_object(failure))
-        return;
-    issuing = json_integer_value(json_object_get(failure, "failures"));
-    reloads = json_integer_value(json_object_get(failure, "reload_failures"));
-    relative(failure, "failed_at", now_s, failed);
-    relative(failure, "try_again_at", now_s, again);
-    terminal_line(to, "    failed %s (%d in a row, next try %s): %s: %s", failed,
-                  (int)(issuing > 0 ? issuing : reloads), again, text_of(failure, "class"),
-                  text_of(failure, "error"));
-}
-
-static void print_source(const json_t *document, FILE *to)
-{
-    const json_t *agent = json_object_get(document, "agent");
-    const char *away = text_of(agent, "ca_away_since"), *problem = text_of(agent, "problem");
-    char since[RELATIVE_TEXT_BYTES];
-
-    if (!json_is_object(agent)) {
-        terminal_line(to, "No agent answers, so this is what is on disk: %s",
-                      text_of(document, "agent_error"));
-        return;
-    }
-    relative(agent, "started_at", clock_now_s(), since);
-    terminal_line(to, "The agent runs as process %d, started %s.",
-                  (int)json_integer_value(json_object_get(agent, "pid")), since);
-    if (away[0] != '\0')
-        terminal_line(to, "The CA has been issuing no certificates since %s.", away);
-    if (problem[0] != '\0')
-        terminal_line(to,
-                      "The agent refused the configuration on disk and keeps the previous one: %s",
-                      problem);
-}
-
-void status_print_table(const json_t *document, FILE *to)
-{
-    const json_t *rows = json_object_get(document, "certs"), *row;
-    uint64_t now_s = clock_now_s();
-    int widest = (int)strlen("CERT");
-    size_t i;
-
-    json_array_foreach (rows, i, row)
-        if ((int)strlen(text_of(row, "cert")) > widest)
-            widest = (int)strlen(text_of(row, "cert"));
-    terminal_line(to, "%-*s  %-12s  %-14s  %-14s  %s", widest, "CERT", "STATE", "EXPIRES",
-                  "RENEWAL", "SERIAL");
-    json_array_foreach (rows, i, row) {
-        const char *serial = text_of(row, "serial");
-        char expires[RELATIVE_TEXT_BYTES], due[RELATIVE_TEXT_BYTES];
-
-        relative(row, "end", now_s, expires);
-        relative(row, "renewal", now_s, due);
-        terminal_line(to, "%-*s  %-12s  %-14s  %-14s  %s", widest, text_of(row, "cert"),
-                      text_of(row, "state"), expires, due, serial[0] == '\0' ? "-" : serial);
-        print_details(row, now_s, to);
-    }
-    print_source(document, to);
-}
-
-bool status_print_json(const json_t *document, FILE *to)
-{
-    return terminal_json(to, document);
 }

@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { PAGE_ROWS = 200 };
 
@@ -12,6 +13,7 @@ enum { PAGE_ROWS = 200 };
 struct job {
     struct config *config;
     size_t first;
+    char *cert; /* only this one, with everything about it; NULL: a page */
     json_t *rows;
 };
 
@@ -25,6 +27,8 @@ struct request {
 
 struct status_answers {
     struct workers *workers;
+    status_memory *memory;
+    void *arg;
     struct request requests[SERVE_CONNECTIONS_MOST];
 };
 
@@ -32,7 +36,8 @@ static bool run_job(void *arg, struct err *err)
 {
     struct job *job = arg;
 
-    job->rows = status_read(job->config, job->first, PAGE_ROWS, err);
+    job->rows = job->cert == NULL ? status_read(job->config, job->first, PAGE_ROWS, false, err)
+                                  : status_read_named(job->config, job->cert, err);
     return job->rows != NULL;
 }
 
@@ -42,6 +47,7 @@ static void free_job(void *arg)
 
     json_decref(job->rows);
     config_unref(job->config);
+    free(job->cert);
     free(job);
 }
 
@@ -57,27 +63,49 @@ static void end(struct request *request)
     *request = (struct request){.answers = request->answers};
 }
 
+/* Adds to each row what only the agent remembers; false if memory ran out. */
+static bool add_memory(const struct status_answers *answers, const struct job *job)
+{
+    json_t *row;
+    size_t i;
+
+    json_array_foreach (job->rows, i, row)
+        if (!answers->memory(answers->arg, row, job->cert != NULL))
+            return false;
+    return true;
+}
+
 static void on_read(void *arg, const struct err *err)
 {
     struct request *request = arg;
     const struct job *job = request->job;
+    size_t count = job->cert == NULL ? job->config->cert_count : 1;
+    json_t *document = NULL;
 
-    if (err->kind != ERR_NONE)
+    if (err->kind != ERR_NONE) {
         refuse(request->serve, CONTROL_FAILED, err->text);
-    else
-        serve_answer(request->serve, CONTROL_APPLIED,
-                     json_pack("{s:s, s:O, s:O, s:I}", "source", "agent", "agent", request->agent,
-                               "certs", job->rows, "count", (json_int_t)job->config->cert_count));
+    } else if (job->cert != NULL && json_array_size(job->rows) == 0) {
+        refuse(request->serve, CONTROL_UNKNOWN, "no certificate has that name");
+    } else {
+        if (add_memory(request->answers, job))
+            document = status_document(json_incref(request->agent), json_incref(job->rows));
+        json_object_set_new(document, "count", json_integer((json_int_t)count));
+        serve_answer(request->serve, CONTROL_APPLIED, document);
+    }
     end(request);
 }
 
 static struct job *new_job(struct config *config, const struct serve_request *serve)
 {
-    const char *from = serve_query(serve, "from");
+    const char *from = serve_query(serve, "from"), *cert = serve_query(serve, "cert");
     struct job *job = calloc(1, sizeof *job);
 
     if (job == NULL)
         return NULL;
+    if (cert != NULL && (job->cert = strdup(cert)) == NULL) {
+        free(job);
+        return NULL;
+    }
     job->config = config_ref(config);
     job->first = from == NULL ? 0 : strtoul(from, NULL, 10);
     if (job->first > config->cert_count)
@@ -85,14 +113,16 @@ static struct job *new_job(struct config *config, const struct serve_request *se
     return job;
 }
 
-bool status_answers_open(struct workers *workers, struct status_answers **ret_answers,
-                         struct err *err)
+bool status_answers_open(struct workers *workers, status_memory *memory, void *arg,
+                         struct status_answers **ret_answers, struct err *err)
 {
     struct status_answers *answers = calloc(1, sizeof *answers);
 
     if (answers == NULL)
         return err_memory(err);
     answers->workers = workers;
+    answers->memory = memory;
+    answers->arg = arg;
     for (size_t i = 0; i < SERVE_CONNECTIONS_MOST; i++)
         answers->requests[i].answers = answers;
     *ret_answers = answers;

@@ -13,14 +13,21 @@
 
 struct status_answers;
 
+/*
+ * Adds to a row what only the agent remembers: on the loop, after it was read. `is_whole`: the row
+ * was asked for by name. False if memory ran out.
+ */
+typedef bool status_memory(void *arg, json_t *row, bool is_whole);
+
 /* status_answers_open - no requests yet; borrows `workers`. Fails with class local */
-bool status_answers_open(struct workers *workers, struct status_answers **ret_answers,
-                         struct err *err);
+bool status_answers_open(struct workers *workers, status_memory *memory, void *arg,
+                         struct status_answers **ret_answers, struct err *err);
 
 /*
  * status_answers_add - replies to the request with a page of the document of app/status
  *
- * The query from=N skips the first N certificates; "count" tells how many there are. Takes the
+ * The query from=N skips the first N certificates; "count" tells how many there are. The query
+ * cert=NAME asks for everything about one. Takes the
  * reference of `agent`, which is the part of the document that tells of the agent, and takes a
  * reference of `config`.
  */

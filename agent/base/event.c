@@ -118,6 +118,7 @@ static const struct field {
     NUMBER("SKEW_S", skew_s),
     NUMBER("AWAY_S", away_s),
     NUMBER("WAITING", waiting),
+    NUMBER("LEASE_S", lease_s),
 };
 
 enum { FIELD_COUNT = sizeof fields / sizeof *fields };

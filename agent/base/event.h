@@ -117,6 +117,7 @@ struct event {
     struct event_number skew_s;  /* this machine behind the CA */
     struct event_number away_s;  /* the length of the outage */
     struct event_number waiting; /* certificates that were wanted meanwhile */
+    struct event_number lease_s; /* how long the token lives; 0: without end */
 
     const char *message; /* the text, made by event_emit */
 };

@@ -6,6 +6,8 @@
 
 #include <stdarg.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 static void print_escaped(FILE *to, const char *text)
 {
@@ -19,23 +21,68 @@ static void print_escaped(FILE *to, const char *text)
     }
 }
 
-bool terminal_line(FILE *to, const char *format, ...)
+static bool print(FILE *to, const char *format, va_list args)
 {
     CLEANUP(free_memory) char *line = NULL;
-    va_list args;
-    int length;
 
-    va_start(args, format);
-    length = vasprintf(&line, format, args);
-    va_end(args);
-    if (length < 0) {
+    if (vasprintf(&line, format, args) < 0) {
         line = NULL;
         fputs("leafd: out of memory\n", to);
         return false;
     }
     hide_known(line);
     print_escaped(to, line);
-    return fputc('\n', to) != EOF;
+    return true;
+}
+
+bool terminal_line(FILE *to, const char *format, ...)
+{
+    va_list args;
+    bool printed;
+
+    va_start(args, format);
+    printed = print(to, format, args);
+    va_end(args);
+    return printed && fputc('\n', to) != EOF;
+}
+
+bool terminal_piece(FILE *to, enum terminal_colour colour, const char *format, ...)
+{
+    /* Select Graphic Rendition, ECMA-48. */
+    static const char *const begins[] = {
+        [TERMINAL_PLAIN] = "",         [TERMINAL_BOLD] = "\033[1m",
+        [TERMINAL_GREEN] = "\033[32m", [TERMINAL_YELLOW] = "\033[33m",
+        [TERMINAL_RED] = "\033[1;31m",
+    };
+    va_list args;
+    bool printed;
+
+    fputs(begins[colour], to);
+    va_start(args, format);
+    printed = print(to, format, args);
+    va_end(args);
+    return (colour == TERMINAL_PLAIN || fputs("\033[0m", to) >= 0) && printed;
+}
+
+bool terminal_has_colours(FILE *to)
+{
+    const char *no = getenv("NO_COLOR"), *kind = getenv("TERM");
+
+    return isatty(fileno(to)) && (no == NULL || no[0] == '\0') && kind != NULL &&
+           strcmp(kind, "dumb") != 0;
+}
+
+unsigned terminal_columns(FILE *to)
+{
+    struct winsize size;
+
+    return isatty(fileno(to)) && ioctl(fileno(to), TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
+void terminal_clear(FILE *to)
+{
+    if (isatty(fileno(to)))
+        fputs("\033[H\033[2J", to);
 }
 
 bool terminal_json(FILE *to, const json_t *json)

@@ -21,6 +21,32 @@
  */
 bool terminal_line(FILE *to, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+enum terminal_colour {
+    TERMINAL_PLAIN,
+    TERMINAL_BOLD,
+    TERMINAL_GREEN,
+    TERMINAL_YELLOW,
+    TERMINAL_RED
+};
+
+/*
+ * terminal_piece - prints a part of a line, as terminal_line does, without a line break
+ *
+ * The colour is for terminal_has_colours; it comes from here, never from the text.
+ */
+bool terminal_piece(FILE *to, enum terminal_colour colour, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* terminal_has_colours - whether it is a terminal that shows colours, and NO_COLOR
+ * (https://no-color.org) is not set */
+bool terminal_has_colours(FILE *to);
+
+/* terminal_columns - the width of the terminal; 0 if it is none, or does not tell */
+unsigned terminal_columns(FILE *to);
+
+/* terminal_clear - clears the screen of a terminal; does nothing if it is none */
+void terminal_clear(FILE *to);
+
 /*
  * terminal_json - prints JSON, indented, as ASCII: what is outside of it is written as \uNNNN
  *

@@ -234,6 +234,35 @@ struct cert_published cert_published(const struct cert *cert)
     return published;
 }
 
+const char *cert_doing(const struct cert *cert)
+{
+    static const char *const issuing[ISSUANCE_STATE_COUNT] = {
+        [ISSUANCE_READING] = "reading the files",
+        [ISSUANCE_QUEUED] = "waiting for a turn at the CA",
+        [ISSUANCE_MAKING_KEY] = "making a key",
+        [ISSUANCE_SIGNING] = "waiting for the CA's signature",
+        [ISSUANCE_VETTING] = "checking the CA's reply",
+        [ISSUANCE_QUEUED_TO_RESTAGE] = "waiting to write the files again",
+        [ISSUANCE_RECOVERING] = "reading the files",
+        [ISSUANCE_STAGING] = "writing the files",
+        [ISSUANCE_VALIDATING] = "running the validate command",
+        [ISSUANCE_PUBLISHING] = "publishing the files",
+    };
+    static const char *const deploying[DEPLOYMENT_STATE_COUNT] = {
+        [DEPLOYMENT_RELOADING] = "reloading the consumer",
+        [DEPLOYMENT_PROVING] = "checking what the consumer serves",
+        [DEPLOYMENT_LOOKING] = "checking what the consumer serves",
+        [DEPLOYMENT_CHECKING] = "checking what the consumer serves",
+        [DEPLOYMENT_ROLLING_BACK] = "rolling back",
+        [DEPLOYMENT_RELOADING_BACK] = "reloading the consumer after the rollback",
+        [DEPLOYMENT_PROVING_BACK] = "checking what the consumer serves after the rollback",
+        [DEPLOYMENT_ROLLING_FORWARD] = "putting the new files in place again",
+    };
+    const char *doing = issuing[cert->issuance.state];
+
+    return doing != NULL ? doing : deploying[cert->deployment.state];
+}
+
 bool cert_rests(const struct cert *cert)
 {
     return issuance_rests(&cert->issuance) && deployment_rests(&cert->deployment);

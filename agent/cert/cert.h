@@ -81,6 +81,9 @@ enum issuance_state cert_issuance_state(const struct cert *cert);
 /* cert_published - the published generation; `usable` is false if it is not valid now */
 struct cert_published cert_published(const struct cert *cert);
 
+/* cert_doing - what it does now, as a text for people; NULL while both machines wait */
+const char *cert_doing(const struct cert *cert);
+
 /* cert_rests - whether both machines wait, for a time or for a retry */
 bool cert_rests(const struct cert *cert);
 

@@ -267,6 +267,7 @@ static void log_failure(const struct cert_work *work, enum event_kind kind, enum
 {
     const struct served_state *served = &work->state.consumer.served;
     bool is_served = kind != EVENT_FAILED && served->serial[0] != '\0';
+    const char *why = err->told ? "there is no token, because the login failed" : err->text;
     char wait[DURATION_TEXT_BYTES];
 
     wait_text(wait_ms, wait);
@@ -275,11 +276,10 @@ static void log_failure(const struct cert_work *work, enum event_kind kind, enum
                                .cert = work->cert->name,
                                .served = is_served ? served->serial : NULL,
                                .served_until_s = is_served ? served->not_after_s : 0,
+                               .reason = why,
                                .failure = err->kind,
                                .next_try_ms = EVENT_NUMBER(wait_ms)},
-               "%s (%s); next try in %s; %s",
-               err->told ? "there is no token, because the login failed" : err->text,
-               err_kind_name(err->kind), wait, outlook);
+               "%s (%s); next try in %s; %s", why, err_kind_name(err->kind), wait, outlook);
 }
 
 /* Whether an event of the agent as a whole reports this: an outage, or a failed login. */
@@ -349,6 +349,7 @@ void cert_log_waits(struct cert_work *work, const struct err *err, uint64_t wait
     duration_text(failed_s < now_s ? now_s - failed_s : 0, ago);
     event_emit(&(struct event){.kind = EVENT_WAITS,
                                .cert = work->cert->name,
+                               .reason = err->text,
                                .failure = err->kind,
                                .next_try_ms = EVENT_NUMBER(wait_ms)},
                "continues to wait after the restart, for %s; the failure %s ago was: %s", wait, ago,
@@ -418,7 +419,8 @@ static void log_awaited(struct cert_work *work, const struct err *err)
 
     event_emit(&(struct event){.kind = EVENT_AWAITED,
                                .level = is_news ? 0 : LOG_LEVEL_DEBUG,
-                               .cert = work->cert->name},
+                               .cert = work->cert->name,
+                               .reason = err->text},
                "the consumer is not there yet (%s); it is reloaded when it is", err->text);
 }
 
@@ -475,7 +477,8 @@ void cert_log_proof_lost(struct cert_work *work, const struct err *err)
     tell_served(work);
     event_emit(&(struct event){.kind = EVENT_PROOF_LOST,
                                .cert = work->cert->name,
-                               .serial = work->published.serial},
+                               .serial = work->published.serial,
+                               .reason = err->text},
                "the consumer %s serial %s%s and is reloaded again: %s",
                serves_other ? "does not serve" : "was not seen to serve", work->published.serial,
                serves_other ? " any more" : "", err->text);
@@ -490,7 +493,8 @@ void cert_log_rolled_back(struct cert_work *work, const struct err *err)
     event_emit(&(struct event){.kind = EVENT_ROLLED_BACK,
                                .cert = work->cert->name,
                                .serial = work->published.serial,
-                               .end_s = work->published.end_s},
+                               .end_s = work->published.end_s,
+                               .reason = err->text},
                "the consumer refuses the new certificate (%s); serial %s is in place again, valid "
                "for %s; a new one is requested later",
                err->text, work->published.serial, left);
@@ -498,9 +502,10 @@ void cert_log_rolled_back(struct cert_work *work, const struct err *err)
 
 void cert_log_rollback_failed(const struct cert_work *work, const struct err *err)
 {
-    event_emit(&(struct event){.kind = EVENT_ROLLBACK_FAILED, .cert = work->cert->name},
-               "the rollback to the previous certificate did not help, the new one stays: %s",
-               err->text);
+    event_emit(
+        &(struct event){
+            .kind = EVENT_ROLLBACK_FAILED, .cert = work->cert->name, .reason = err->text},
+        "the rollback to the previous certificate did not help, the new one stays: %s", err->text);
 }
 
 void cert_log_renewed_early(const struct cert_work *work)

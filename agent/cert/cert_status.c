@@ -69,6 +69,56 @@ const char *status_word_name(enum status_word word)
     return words[word];
 }
 
+bool status_is_failing(const struct status_facts *facts)
+{
+    const struct cert_state *state = facts->state;
+
+    return trouble_err(&state->issuing)->kind != ERR_NONE ||
+           (state->consumer.trouble.failures > 0 && !consumer_is_awaited(&state->consumer));
+}
+
+/* The text of a failure already says what it knows; this is what its class means. */
+static const char *advice_on_failure(enum err_kind class)
+{
+    static const char *const advice[ERR_KIND_COUNT] = {
+        [ERR_TRANSIENT] = "leafd tries again; if it lasts, check that the CA runs, is unsealed and "
+                          "can be reached from here",
+        [ERR_DENIED] = "check the policy of this login and the bound claims of its role; `leafd "
+                       "check --online` shows what the token may do",
+        [ERR_REFUSED] = "compare the section with the PKI role; `leafd check --online` names the "
+                        "setting that does not fit",
+        [ERR_UNTRUSTED] = "check ca_file, trust_anchor and who answers at the CA's address",
+        [ERR_LOCAL] = "check disk, permissions and memory of this machine",
+        [ERR_CONSUMER] = "repair the consumer, or its reload or prove line; leafd tries again",
+        [ERR_CONFIG] = "correct the configuration; `leafd check` shows its errors",
+    };
+
+    return advice[class];
+}
+
+const char *status_advice(const struct status_facts *facts, enum status_word word)
+{
+    static const char agent[] =
+        "a running agent repairs it; if none runs, start it, or `leafd once`";
+    static const char *const advice[STATUS_WORD_COUNT] = {
+        [STATUS_MISSING] = "a running agent requests it; if none runs, start it, or `leafd once`",
+        [STATUS_EXPIRED] = agent,
+        [STATUS_DUE] = agent,
+        [STATUS_CHANGED] = agent,
+        [STATUS_DAMAGED] = agent,
+        [STATUS_NOT_RELOADED] = agent,
+        [STATUS_NOT_PROVEN] = agent,
+        [STATUS_REVOKED] = "a running agent replaces it unless it was revoked with --no-reissue",
+        [STATUS_ROLLED_BACK] = "find out why the consumer refused the newer certificate",
+        [STATUS_EARLY] = "set this machine's clock, and keep it correct with NTP",
+        [STATUS_UNKNOWN] = "run it as root or as the set's owner",
+    };
+
+    if (status_is_failing(facts))
+        return advice_on_failure(trouble_err(trouble_of(facts->state))->kind);
+    return advice[word];
+}
+
 bool status_is_usable(const struct status_facts *facts, uint64_t now_s)
 {
     return facts->health != INSTALLED_NOTHING && facts->is_intact && now_s >= facts->not_before_s &&

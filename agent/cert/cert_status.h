@@ -39,6 +39,7 @@ struct status_facts {
     /* "" and 0 if nothing is published. end_s: the earliest notAfter on its path. */
     const char *generation, *serial, *fingerprint;
     uint64_t not_before_s, not_after_s, end_s, due_s;
+    const struct record *record; /* of what is published; NULL: nothing is */
 };
 
 /* status_judge - the word, and in *ret_detail why it is not fresh, "" if nothing is to be added */
@@ -47,6 +48,14 @@ enum status_word status_judge(const struct status_facts *facts, uint64_t now_s,
 
 /* status_word_name - the word as commands print it; never NULL */
 const char *status_word_name(enum status_word word);
+
+/* status_is_failing - whether the last try failed, to have the certificate issued or to make the
+ * consumer load it; a consumer that was never there is only awaited */
+bool status_is_failing(const struct status_facts *facts);
+
+/* status_advice - what a person can do about it; NULL if nothing is to be done. `word` is that of
+ * status_judge */
+const char *status_advice(const struct status_facts *facts, enum status_word word);
 
 /* status_is_usable - whether a sound set is in place that is valid at `now_s` */
 bool status_is_usable(const struct status_facts *facts, uint64_t now_s);

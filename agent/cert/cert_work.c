@@ -409,6 +409,8 @@ static void note(struct cert_work *work, struct trouble *trouble, const struct e
         err_append(&failure, "; the CA is out of order, or the role is set wrongly");
     trouble_set(trouble, &failure);
     trouble->failed_at_s = clock_now_s();
+    if (trouble->since_s == 0)
+        trouble->since_s = trouble->failed_at_s;
     trouble->try_again_at_s = trouble->failed_at_s + wait_ms / 1000;
     cert_work_save(work);
 }

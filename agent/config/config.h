@@ -253,6 +253,7 @@ struct config {
     const struct cert_config **by_name;    /* the same certificates, sorted by name */
     const char **directories;              /* the directories of all certificates, sorted */
     char session_digest[DIGEST_HEX_BYTES]; /* of [vault] and [auth] */
+    char source_digest[DIGEST_HEX_BYTES];  /* of all sections as they were written */
     /* The sections as they were written, in an arena of its own, for the places in messages. */
     struct arena source;
     const struct config_document *document; /* NULL: freed by config_forget_source */

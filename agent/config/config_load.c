@@ -461,24 +461,64 @@ static void fill_certs(struct loading *loading)
     qsort(config->by_name, config->cert_count, sizeof *config->by_name, by_name);
 }
 
-struct config *config_load(const char *file, bool only_looks, struct config_problems *problems)
+static void digest_source(struct config *config)
 {
-    struct loading loading = {.problems = problems};
+    struct digest digest = {0};
+    struct err err;
+
+    for (const struct config_section *at = config->document->sections; at != NULL; at = at->next) {
+        digest_add(&digest, at->title, strlen(at->title) + 1);
+        for (const struct config_entry *entry = at->entries; entry != NULL; entry = entry->next) {
+            digest_add(&digest, entry->key, strlen(entry->key) + 1);
+            digest_add(&digest, entry->value, strlen(entry->value) + 1);
+        }
+    }
+    if (!digest_hex(&digest, config->source_digest, &err))
+        config->source_digest[0] = '\0';
+}
+
+/* A configuration whose files were read, and no value yet; false if memory ran out. */
+static bool begin(struct loading *loading, const char *file, bool only_looks)
+{
     struct config *config = calloc(1, sizeof *config);
 
     if (config != NULL)
-        loading.document = arena_take(&config->source, sizeof *loading.document);
-    if (loading.document == NULL) {
-        config_problem(problems, &(struct config_place){.file = file}, "memory ran out");
+        loading->document = arena_take(&config->source, sizeof *loading->document);
+    if (loading->document == NULL) {
+        config_problem(loading->problems, &(struct config_place){.file = file}, "memory ran out");
         free(config);
-        return NULL;
+        return false;
     }
     config->references = 1;
-    config->document = loading.document;
-    loading.config = config;
-    loading.scope.arena = &config->arena;
-    config_trust_start(&loading.scope.trust, file, only_looks, &config->arena, &config->advice);
-    read_all(&loading, file);
+    config->document = loading->document;
+    loading->config = config;
+    loading->scope.arena = &config->arena;
+    config_trust_start(&loading->scope.trust, file, only_looks, &config->arena, &config->advice);
+    read_all(loading, file);
+    digest_source(config);
+    return true;
+}
+
+bool config_load_source(const char *file, char to[static DIGEST_HEX_BYTES],
+                        struct config_problems *problems)
+{
+    struct loading loading = {.problems = problems};
+
+    if (!begin(&loading, file, true))
+        return false;
+    memcpy(to, loading.config->source_digest, DIGEST_HEX_BYTES);
+    config_unref(loading.config);
+    return problems->count == 0;
+}
+
+struct config *config_load(const char *file, bool only_looks, struct config_problems *problems)
+{
+    struct loading loading = {.problems = problems};
+    struct config *config;
+
+    if (!begin(&loading, file, only_looks))
+        return NULL;
+    config = loading.config;
     for (const struct config_section *at = loading.document->sections; at != NULL; at = at->next)
         check_section(&loading, at);
     fill_session(&loading);

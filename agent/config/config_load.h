@@ -20,4 +20,13 @@
  */
 struct config *config_load(const char *file, bool only_looks, struct config_problems *problems);
 
+/*
+ * config_load_source - only the source_digest of the configuration that starts with `file`
+ *
+ * Reads the main file and the included ones, and no values: an error in a value is not found.
+ * False with `problems` filled. Blocks on the disk.
+ */
+bool config_load_source(const char *file, char to[static DIGEST_HEX_BYTES],
+                        struct config_problems *problems);
+
 #endif

@@ -264,6 +264,7 @@ static void on_ended(struct http_transfer *transfer, CURLcode how)
     curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(transfer->easy, CURLINFO_REDIRECT_URL, &location);
     response->status = (int)status;
+    http_loop_note_reply(transfer->loop, response->status);
     response->retry_after_s = retry_after(transfer->easy);
     if (location != NULL && strlen(location) < sizeof response->location)
         memcpy(response->location, location, strlen(location) + 1);

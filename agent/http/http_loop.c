@@ -304,6 +304,7 @@ struct http_loop {
     void *dated_arg;
     http_redirect_seen *on_redirect; /* NULL: nobody watches */
     void *redirect_arg;
+    uint64_t replied_s; /* http_loop_replied_s */
 };
 
 static void on_turned(void *arg);
@@ -418,6 +419,17 @@ void http_loop_tell_date(const struct http_loop *loop, const struct http_dated *
 {
     if (loop->on_dated != NULL)
         loop->on_dated(loop->dated_arg, dated);
+}
+
+void http_loop_note_reply(struct http_loop *loop, int status)
+{
+    if (status < 502 || status > 504)
+        loop->replied_s = clock_now_s();
+}
+
+uint64_t http_loop_replied_s(const struct http_loop *loop)
+{
+    return loop->replied_s;
 }
 
 void http_loop_watch_redirects(struct http_loop *loop, http_redirect_seen *on_redirect, void *arg)

@@ -74,6 +74,16 @@ void http_loop_watch_dates(struct http_loop *loop, http_date_seen *on_dated, voi
 /* http_loop_tell_date - calls the watcher of dates */
 void http_loop_tell_date(const struct http_loop *loop, const struct http_dated *dated);
 
+/* http_loop_note_reply - a reply of that HTTP status arrived now */
+void http_loop_note_reply(struct http_loop *loop, int status);
+
+/*
+ * http_loop_replied_s - when the last reply arrived, by the wall clock; 0: none did
+ *
+ * A 502 to 504 does not count, since a proxy sends it while the server is down.
+ */
+uint64_t http_loop_replied_s(const struct http_loop *loop);
+
 /* http_loop_watch_redirects - calls on_redirect for every redirect from now on */
 void http_loop_watch_redirects(struct http_loop *loop, http_redirect_seen *on_redirect, void *arg);
 

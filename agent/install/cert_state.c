@@ -156,6 +156,10 @@ static void read_trouble(const json_t *json, struct trouble *ret_trouble)
 
     ret_trouble->failures = (unsigned)number(json, "failures");
     ret_trouble->failed_at_s = number(json, "failed_at");
+    ret_trouble->since_s = number(json, "failing_since");
+    /* States of earlier releases do not have it. */
+    if (ret_trouble->since_s == 0)
+        ret_trouble->since_s = ret_trouble->failed_at_s;
     ret_trouble->try_again_at_s = number(json, "try_again_at");
     if (text != NULL)
         snprintf(failure.text, sizeof failure.text, "%s", text);
@@ -289,8 +293,9 @@ static json_t *with_trouble(json_t *json, const struct trouble *trouble)
     json_t *kept;
 
     hide_line(shown, sizeof shown, failure->text);
-    kept = json_pack("{s:I, s:I, s:I, s:s, s:s}", "failures", (json_int_t)trouble->failures,
-                     "failed_at", (json_int_t)trouble->failed_at_s, "try_again_at",
+    kept = json_pack("{s:I, s:I, s:I, s:I, s:s, s:s}", "failures", (json_int_t)trouble->failures,
+                     "failing_since", (json_int_t)trouble->since_s, "failed_at",
+                     (json_int_t)trouble->failed_at_s, "try_again_at",
                      (json_int_t)trouble->try_again_at_s, "class", err_kind_name(failure->kind),
                      "error", shown);
     if (json_object_update(json, kept) != 0) {

@@ -21,6 +21,7 @@ extern const char cert_state_name[];
 /* The failures of one machine, and its next try. */
 struct trouble {
     unsigned failures;       /* in a row; 0: none */
+    uint64_t since_s;        /* the first of them */
     uint64_t failed_at_s;    /* the last failure */
     uint64_t try_again_at_s; /* the next try */
     struct err *failure;     /* the last failure, kind and text only; owned; NULL: none */

@@ -244,6 +244,13 @@ bool certificate_read(const char *pem, struct arena *arena, struct certificate_f
     return certificate_facts_of(certificate, arena, ret_facts, err);
 }
 
+const char *certificate_subject(const char *pem, struct arena *arena)
+{
+    CLEANUP(cleanup_x509) X509 *certificate = read_one(pem);
+
+    return certificate == NULL ? NULL : certificate_name(X509_get_subject_name(certificate), arena);
+}
+
 bool certificate_to_der(const char *pem, struct bytes *der, struct err *err)
 {
     CLEANUP(cleanup_x509) X509 *certificate = read_one(pem);

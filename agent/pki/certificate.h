@@ -53,6 +53,10 @@ bool certificate_validity(const X509 *certificate, struct validity *ret_validity
  * out */
 const char *certificate_name(const X509_NAME *name, struct arena *arena);
 
+/* certificate_subject - the subject of the first certificate in a PEM text (RFC 2253), in the
+ * arena; NULL if it cannot be read */
+const char *certificate_subject(const char *pem, struct arena *arena);
+
 /* certificate_to_der - adds the DER of the first certificate in a PEM text to `der`; fails with
  * class local */
 bool certificate_to_der(const char *pem, struct bytes *der, struct err *err);

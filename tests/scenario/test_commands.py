@@ -17,11 +17,14 @@ def test_status_is_a_table_for_people_and_json_for_machines(ca, site):
     done = site.command("status")
     assert done.code == 1
     lines = done.out.splitlines()
-    assert re.match(r"CERT +STATE +EXPIRES +RENEWAL +SERIAL$", lines[0])
-    assert re.match(r"web +fresh +in 59m\d+s|web +fresh +in 1h +in \d+m", lines[1])
-    assert re.match(r"missing +missing +- +- +-$", lines[2])
-    assert "nothing is published yet" in lines[3]
-    assert "1 in a row" in lines[4] and "refused" in lines[4]
+    assert re.match(r"CERT +STATE +SERVICE +SERVED +EXPIRES +RENEWAL +NAMES$", lines[0])
+    assert re.match(r"missing +missing +- +- +- +- +a\.example\.te", lines[1]), "the most urgent first"
+    assert "nothing is published yet" in lines[2]
+    assert "1 in a row" in lines[3] and "refused" in lines[3]
+    assert "leafd check --online" in lines[4], "what to do"
+    assert re.match(r"web +fresh +- +- +in (59m\d+s|1h) +in \d+m", lines[5])
+    assert re.match(r"1 fresh, 1 failing: missing refused since \d\d:\d\d$", lines[-1])
+    assert all(len(line) <= 80 for line in (lines[0], lines[1], lines[5], lines[-1]))
     rows = json.loads(site.command("status", "--json").out)["certs"]
     assert [row["cert"] for row in rows] == ["web", "missing"]
     assert rows[0]["usable"] and rows[0]["failure"] is None
@@ -285,7 +288,9 @@ def test_root_beside_the_agent_of_another_user_is_told_that_an_agent_keeps_these
 def test_ready_is_quiet(ca, site):
     site.configure(ca, {"web": WEB})
     done = site.command("ready")
-    assert (done.code, done.out, done.err) == (1, "", "")
+    assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
+    assert done.err.startswith("leafd: not ready: web is missing: cannot open the directory")
+    assert done.err.endswith("(1 of 1 not ready; no agent answers)\n")
     assert site.once().code == 0
     done = site.command("ready")
     assert (done.code, done.out, done.err) == (0, "", "")
@@ -295,7 +300,7 @@ def test_ready_waits_for_so_long_as_it_is_told(ca, site):
     site.configure(ca, {"web": WEB})
     begin = time.monotonic()
     done = site.command("ready", "--wait", "1s")
-    assert (done.code, done.out, done.err) == (1, "", "") and 1 <= time.monotonic() - begin
+    assert (done.code, done.out, done.err.count("\n")) == (1, "", 1) and 1 <= time.monotonic() - begin
     with subprocess.Popen([scene.LEAFD, "ready", "-c", str(site.file), "-w", "5m"]) as waiting:
         try:
             assert site.once().code == 0

@@ -1,0 +1,172 @@
+#include "app/status_whole.h"
+
+#include "app/view.h"
+#include "base/terminal.h"
+
+#include <stdarg.h>
+
+enum { LABEL_WIDTH = 11 };
+
+/* -- everything about one -------------------------------------------------------------------------
+ */
+
+static void __attribute__((format(printf, 3, 4)))
+print_field(const struct view *view, const char *label, const char *format, ...)
+{
+    char line[VIEW_LINE_BYTES], head[LABEL_WIDTH + 4];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    snprintf(head, sizeof head, "  %s", label);
+    view_print(view, head, LABEL_WIDTH + 2, line);
+}
+
+static void print_moment(const struct view *view, const char *label, uint64_t moment_s)
+{
+    char at[VIEW_LOCAL_BYTES], from_now[VIEW_RELATIVE_BYTES];
+
+    if (moment_s == 0)
+        return;
+    view_local_exactly(moment_s, at);
+    view_relative(view, moment_s, from_now);
+    print_field(view, label, "%s, %s", at, from_now);
+}
+
+static void print_identity(const struct view *view, const json_t *row)
+{
+    const char *role = view_text(row, "pki_role"), *request = view_text(row, "request_id");
+    char names[VIEW_LINE_BYTES];
+
+    view_names(row, names, sizeof names);
+    print_field(view, "names", "%s", names);
+    print_field(view, "role", "%s%s%s, key %s", view_text(row, "pki_mount"),
+                role[0] == '\0' ? "" : "/", role, view_text(row, "key_type"));
+    if (view_text(row, "serial")[0] == '\0')
+        return;
+    print_field(view, "issuer", "%s", view_text(row, "issuer"));
+    print_field(view, "serial", "%s", view_text(row, "serial"));
+    print_field(view, "sha256", "%s", view_text(row, "sha256"));
+    if (request[0] != '\0')
+        print_field(view, "request", "%s (the CA's id, for its audit log)", request);
+}
+
+static void print_times(const struct view *view, const json_t *row)
+{
+    print_moment(view, "valid from", view_moment(row, "not_before"));
+    print_moment(view, "until", view_moment(row, "not_after"));
+    if (view_moment(row, "end") < view_moment(row, "not_after"))
+        print_moment(view, "path ends", view_moment(row, "end"));
+    print_moment(view, "renewal", view_moment(row, "renewal"));
+    print_moment(view, "held until", view_moment(row, "held_until"));
+}
+
+static void print_consumer(const struct view *view, const json_t *row)
+{
+    const json_t *served = json_object_get(row, "served");
+    char seen[VIEW_RELATIVE_BYTES], ends[VIEW_RELATIVE_BYTES];
+
+    print_field(view, "service", "%s, %s",
+                view_text(row, "service")[0] == '\0' ? "none" : view_text(row, "service"),
+                view_text(row, "reload"));
+    if (!json_is_object(served))
+        return;
+    view_relative(view, view_moment(served, "seen_at"), seen);
+    view_relative(view, view_moment(served, "not_after"), ends);
+    print_field(view, "served", "%s, ends %s, seen %s%s", view_text(served, "serial"), ends, seen,
+                view_is(served, "foreign") ? "; this set never held it" : "");
+}
+
+static void print_files(const struct view *view, const json_t *row)
+{
+    const json_t *file, *step;
+    char end[VIEW_LOCAL_BYTES];
+    size_t i;
+
+    print_field(view, "directory", "%s", view_text(row, "directory"));
+    json_array_foreach (json_object_get(row, "files"), i, file)
+        print_field(view, i == 0 ? "files" : "", "%s (%s)", view_text(file, "name"),
+                    view_text(file, "content"));
+    json_array_foreach (json_object_get(row, "path"), i, step) {
+        view_local_exactly(view_moment(step, "not_after"), end);
+        print_field(view, i == 0 ? "path" : "", "%s until %s%s", view_text(step, "subject"), end,
+                    view_is(step, "for_peers") ? ", in the trust bundle" : "");
+    }
+}
+
+static void print_event(const struct view *view, const json_t *entry)
+{
+    uint64_t reloaded_s = view_moment(entry, "reloaded_at"),
+             proven_s = view_moment(entry, "proven_at");
+    char at[VIEW_LOCAL_BYTES], since[VIEW_LOCAL_BYTES], when[VIEW_LOCAL_BYTES];
+    char line[VIEW_LINE_BYTES] = "";
+    int64_t count = view_number(entry, "count");
+    size_t length = 0;
+
+    view_local_exactly(view_moment(entry, "at"), at);
+    if (count > 1) {
+        view_local(view, view_moment(entry, "since"), since);
+        length += (size_t)snprintf(line + length, sizeof line - length, ", %lld times since %s",
+                                   (long long)count, since);
+    }
+    if (view_text(entry, "serial")[0] != '\0')
+        length += (size_t)snprintf(line + length, sizeof line - length, ", serial %s",
+                                   view_text(entry, "serial"));
+    if (reloaded_s != 0) {
+        view_local(view, reloaded_s, when);
+        length += (size_t)snprintf(line + length, sizeof line - length, ", reloaded %s", when);
+    }
+    if (proven_s != 0) {
+        view_local(view, proven_s, when);
+        length += (size_t)snprintf(line + length, sizeof line - length, ", proven %s", when);
+    }
+    if (view_text(entry, "class")[0] != '\0')
+        length += (size_t)snprintf(line + length, sizeof line - length, ", %s",
+                                   view_text(entry, "class"));
+    if (view_text(entry, "reason")[0] != '\0')
+        snprintf(line + length, sizeof line - length, ": %s", view_text(entry, "reason"));
+    view_line(view, "", 4, "%s  %s%s", at, view_text(entry, "event"), line);
+}
+
+static void print_history(const struct view *view, const json_t *row)
+{
+    const json_t *history = json_object_get(row, "history"), *entry;
+    size_t i;
+
+    if (!json_is_array(history)) {
+        print_field(view, "history", "is kept by a running agent; none answers");
+        return;
+    }
+    print_field(view, "history", "%s",
+                json_array_size(history) == 0 ? "nothing since the agent's start" : "");
+    json_array_foreach (history, i, entry)
+        print_event(view, entry);
+}
+
+static void print_whole(const struct view *view, const json_t *row)
+{
+    terminal_piece(view->to, view->has_colours ? TERMINAL_BOLD : TERMINAL_PLAIN, "%s",
+                   view_text(row, "cert"));
+    terminal_piece(view->to, TERMINAL_PLAIN, ": ");
+    terminal_piece(view->to, view_colour(view, row), "%s", view_text(row, "state"));
+    terminal_line(view->to, "%s", "");
+    view_why(view, row);
+    print_identity(view, row);
+    print_times(view, row);
+    print_consumer(view, row);
+    print_files(view, row);
+    print_history(view, row);
+    terminal_line(view->to, "%s", "");
+}
+
+void status_whole_print(const json_t *document, FILE *to)
+{
+    const struct view view = view_open(to);
+    const json_t *rows = json_object_get(document, "certs"), *row;
+    size_t i;
+
+    json_array_foreach (rows, i, row)
+        print_whole(&view, row);
+    view_source(&view, document);
+}
