@@ -53,7 +53,7 @@ class TokenMaker:
 class TokenReview:
     """What Vault's kubernetes auth asks of the API server, over TLS."""
 
-    def __init__(self, folder, maker, certificate, key):
+    def __init__(self, folder, maker, certificate, key, port=0):
         review = self
         self.maker = maker
         self.reviews = 0
@@ -103,7 +103,7 @@ class TokenReview:
             def log_message(self, *_):
                 pass
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
         self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
