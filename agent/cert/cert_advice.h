@@ -15,4 +15,13 @@ void cert_advice_ends(struct cert_work *work, const struct issued *issued);
 /* cert_advice_subject - warns if the subject is not as requested */
 void cert_advice_subject(struct cert_work *work, const struct issued *issued);
 
+/* cert_advice_left_out - warns of an issuer that does not end at the trust anchor; for [trust] */
+void cert_advice_left_out(struct cert_work *work, const struct issued *issued);
+
+/* cert_advice_warnings - the warnings in the CA's reply */
+void cert_advice_warnings(const struct cert_work *work);
+
+/* cert_advice_leased - the certificate was leased with the token, and is revoked with it */
+void cert_advice_leased(const struct cert_work *work);
+
 #endif
