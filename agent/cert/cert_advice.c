@@ -131,3 +131,17 @@ void cert_advice_leased(const struct cert_work *work)
                work->tools->stays ? ", which is put off as long as the token can be renewed"
                                   : ", and nobody renews that token once this command has ended");
 }
+
+void cert_advice_short_hold(const struct cert_work *work, uint64_t shown_s)
+{
+    char shown[WHEN_TEXT_BYTES], wait[DURATION_TEXT_BYTES];
+
+    write_end(shown_s, shown, wait);
+    event_emit(&(struct event){.kind = EVENT_ADVICE,
+                               .cert = work->cert->name,
+                               .serial = work->draft->issued.leaf.serial},
+               "the CA has a new issuer, and its certificate is shown in %s, before all peers can "
+               "have learned to trust that issuer: the certificate in place ends too soon to wait "
+               "longer; set a longer ttl, an earlier renewal, or a shorter ca_poll and ca_spread",
+               wait);
+}

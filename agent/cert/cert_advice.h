@@ -24,4 +24,8 @@ void cert_advice_warnings(const struct cert_work *work);
 /* cert_advice_leased - the certificate was leased with the token, and is revoked with it */
 void cert_advice_leased(const struct cert_work *work);
 
+/* cert_advice_short_hold - the certificate of a new issuer is published before all peers can trust
+ * it */
+void cert_advice_short_hold(const struct cert_work *work, uint64_t shown_s);
+
 #endif

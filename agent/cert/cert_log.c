@@ -547,20 +547,6 @@ void cert_log_renewed_early(const struct cert_work *work)
                work->published.serial, wait);
 }
 
-void cert_log_short_hold(const struct cert_work *work, uint64_t shown_s)
-{
-    char shown[WHEN_TEXT_BYTES], wait[DURATION_TEXT_BYTES];
-
-    moment_and_wait(shown_s, shown, wait);
-    event_emit(&(struct event){.kind = EVENT_ADVICE,
-                               .cert = work->cert->name,
-                               .serial = work->draft->issued.leaf.serial},
-               "the CA has a new issuer, and its certificate is shown in %s, before all peers can "
-               "have learned to trust that issuer: the certificate in place ends too soon to wait "
-               "longer; set a longer ttl, an earlier renewal, or a shorter ca_poll and ca_spread",
-               wait);
-}
-
 void cert_log_withdrawn(const struct cert_work *work)
 {
     event_emit(

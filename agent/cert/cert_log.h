@@ -58,10 +58,6 @@ void cert_log_waits(struct cert_work *work, const struct err *err, uint64_t wait
  */
 void cert_log_consumer_failed(struct cert_work *work, const struct err *err, uint64_t wait_ms);
 
-/* cert_log_short_hold - the certificate of a new issuer is published before all peers can trust
- * it */
-void cert_log_short_hold(const struct cert_work *work, uint64_t shown_s);
-
 /* cert_log_withdrawn - the published certificate was revoked and is not replaced */
 void cert_log_withdrawn(const struct cert_work *work);
 

@@ -418,7 +418,7 @@ static bool is_to_wait(struct issuance *issuance)
         ca_news_shown_s(now_s, spread_s, work->published.end_s, digest_spread(texts));
 
     if (shown_s < now_s + spread_s / 2 && !work->told_short_hold) {
-        cert_log_short_hold(work, shown_s);
+        cert_advice_short_hold(work, shown_s);
         work->told_short_hold = true;
     }
     if (shown_s == now_s && spread_s > 0)

@@ -60,7 +60,7 @@ static void traced_short_hold(const struct cert_work *work, uint64_t shown_s)
 #define cert_log_wanted        quiet_wanted
 #define cert_log_held          quiet
 #define cert_log_renewed_early quiet
-#define cert_log_short_hold    traced_short_hold
+#define cert_advice_short_hold traced_short_hold
 #define cert_log_published     quiet
 #define cert_log_withdrawn     quiet
 #define cert_advice_warnings   quiet
