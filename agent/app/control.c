@@ -17,6 +17,7 @@ struct control {
     sd_event *loop;
     struct workers *workers;
     struct serve *serve;
+    struct serve_socket *socket; /* NULL: none is served */
     const char *file;
     struct slot *slot;
     struct control_making *making; /* the worker's until it ends */
@@ -35,7 +36,9 @@ static void end_wait(struct control *control)
 
 static void take_over(struct control *control, struct control_making *making, struct err *err)
 {
-    if (!serve_listen(control->serve, take_fd(&making->fd), making->path, err))
+    serve_unlisten(control->socket);
+    control->socket = serve_listen(control->serve, take_fd(&making->fd), err);
+    if (control->socket == NULL)
         return;
     control->made = making->made;
     memcpy(control->folder, making->folder, sizeof control->folder);

@@ -5,10 +5,12 @@
 #include "app/control.h"
 #include "app/engine.h"
 #include "app/history.h"
+#include "app/listen.h"
 #include "app/reconfigure.h"
 #include "app/service_notify.h"
 #include "app/status.h"
 #include "app/status_answers.h"
+#include "app/web.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/event.h"
@@ -45,9 +47,13 @@ struct daemon {
     struct err problem; /* why the one on disk is not in use; class none: it is. Set with
                            EVENT_CONFIG_BROKEN, and cleared with EVENT_CONFIG_GOOD */
     struct serve *serve;
+    struct serve_table verbs;
     struct status_answers *answers;
     struct history *history;
     struct control *control;
+    struct metrics *metrics;
+    struct web *web;
+    struct listen *listen;
     /* A command that waits for the read of the configuration with this number. */
     struct waiter {
         struct serve_request *request;
@@ -216,7 +222,8 @@ static enum control_status apply(struct daemon *daemon, struct config *config, j
     bool whole;
 
     log_setup(config->agent.log_format, config->agent.log_level);
-    whole = engine_apply(&daemon->engine, config, &err);
+    whole = engine_apply(&daemon->engine, config, &err) &&
+            listen_use(daemon->listen, &config->agent.listen, &err);
     daemon->applied_s = clock_now_s();
     daemon->applied_count++;
     if (!whole)
@@ -397,8 +404,19 @@ static void on_status(void *arg, struct serve_request *request)
         status_answers_add(daemon->answers, daemon->engine.config, describe_agent(daemon), request);
 }
 
-static const struct serve_route routes[] = {
-    {"GET", CONTROL_STATUS, false, on_status}, {"POST", CONTROL_RELOAD, true, on_reload}, {0}};
+static const struct serve_route routes[] = {{"GET", CONTROL_STATUS, true, false, on_status},
+                                            {"POST", CONTROL_RELOAD, true, false, on_reload},
+                                            {0}};
+
+static struct config *config_of(void *arg)
+{
+    return ((struct daemon *)arg)->engine.config;
+}
+
+static json_t *agent_of(void *arg)
+{
+    return describe_agent(arg);
+}
 
 static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *arg)
 {
@@ -436,6 +454,7 @@ static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *
     service_notify_stopping();
     answer(daemon, UINT64_MAX, CONTROL_BUSY, json_pack("{s:s}", "error", "the agent is stopping"));
     status_answers_close(TAKE(daemon->answers));
+    web_stop(daemon->web);
     engine_drop_certs(&daemon->engine);
     daemon->revocation = engine_revoke_token(&daemon->engine, on_token_revoked, daemon);
     if (daemon->revocation == NULL)
@@ -461,6 +480,29 @@ static void on_clock_set(void *arg, int64_t by_s)
 /* -- setting up -----------------------------------------------------------------------------------
  */
 
+/* What is read by HTTP; the sockets come last. */
+static bool open_web(struct daemon *daemon, const char *file, struct err *err)
+{
+    const struct cert_tools *tools = &daemon->engine.tools;
+    const struct web_source source = {.loop = tools->loop,
+                                      .workers = tools->lookups,
+                                      .metrics = daemon->metrics,
+                                      .config_of = config_of,
+                                      .describe_agent = agent_of,
+                                      .add_memory = add_memory,
+                                      .arg = daemon};
+
+    metrics_watch(daemon->metrics, daemon->engine.http);
+    if (!serve_open(tools->loop, tools->workers, &daemon->serve, err))
+        return false;
+    daemon->verbs = (struct serve_table){.routes = routes, .arg = daemon};
+    serve_add(daemon->serve, &daemon->verbs);
+    return web_open(&source, daemon->serve, &daemon->web, err) &&
+           control_open(tools->loop, tools->workers, daemon->serve, file, &daemon->control, err) &&
+           listen_open(tools->loop, daemon->serve, &daemon->listen, err) &&
+           listen_use(daemon->listen, &daemon->engine.config->agent.listen, err);
+}
+
 static bool open_sources(struct daemon *daemon, const char *file, struct err *err)
 {
     sd_event *loop = daemon->engine.tools.loop;
@@ -482,9 +524,18 @@ static bool open_sources(struct daemon *daemon, const char *file, struct err *er
            config_watch_open(loop, on_file_changed, daemon, &daemon->watch, err) &&
            status_answers_open(daemon->engine.tools.lookups, add_memory, daemon, &daemon->answers,
                                err) &&
-           serve_open(loop, daemon->engine.tools.workers, routes, daemon, &daemon->serve, err) &&
-           control_open(loop, daemon->engine.tools.workers, daemon->serve, file, &daemon->control,
-                        err);
+           open_web(daemon, file, err);
+}
+
+static void close_web(struct daemon *daemon)
+{
+    control_close(daemon->control);
+    status_answers_close(daemon->answers);
+    listen_close(daemon->listen);
+    if (daemon->web != NULL)
+        web_stop(daemon->web);
+    serve_close(daemon->serve);
+    web_close(daemon->web);
 }
 
 static void watch_files(struct daemon *daemon, struct config_sources *sources)
@@ -509,7 +560,7 @@ int daemon_run(struct config *config, const char *file)
     daemon.started_s = daemon.applied_s = clock_now_s();
     sources = config->agent.watch_config ? config_sources_of(config, file) : NULL;
     config_forget_source(config);
-    if (history_open(&daemon.history, &err) &&
+    if (history_open(&daemon.history, &err) && metrics_open(&daemon.metrics, &err) &&
         engine_open(&daemon.engine, config, true, on_rest, &daemon, &err) &&
         open_sources(&daemon, file, &err) && engine_start(&daemon.engine, NULL, 0, &err)) {
         watch_files(&daemon, sources);
@@ -524,12 +575,11 @@ int daemon_run(struct config *config, const char *file)
     clock_watch_close(daemon.clock);
     ended = config_watch_close(daemon.watch);
     ended &= reconfigure_close(daemon.reconfigure);
-    control_close(daemon.control);
-    status_answers_close(daemon.answers);
-    serve_close(daemon.serve);
+    close_web(&daemon);
     sd_event_source_disable_unref(daemon.report);
     ended &= engine_close(&daemon.engine);
     history_close(daemon.history);
+    metrics_close(daemon.metrics);
     config_unref(config);
     code = r < 0 ? 1 : 0;
     if (!ended) {

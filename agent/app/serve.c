@@ -1,93 +1,67 @@
 #include "app/serve.h"
 
+#include "app/microhttpd.h"
+#include "app/serve_client.h"
 #include "base/cleanup.h"
 #include "base/event.h"
 
-#include <microhttpd.h>
-
-#include <dlfcn.h>
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 enum {
     CONNECTION_MOST_BYTES = 16 * 1024, /* the head of a request, and the buffer of a reply */
     IDLE_MOST_S = 10,
-    CLIENTS_PER_SECOND = 100,
-    STOP_TURNS = 4 /* for replies that are not sent yet */
+    LOCAL_PER_SECOND = 100,
+    REMOTE_PER_SECOND = 250,
+    TURNS_PER_SECOND = 2000, /* of the library: a client may send its request byte by byte */
+    STOP_TURNS = 4           /* for replies that are not sent yet */
+};
+
+struct serve_socket {
+    struct serve *serve;
+    struct serve_socket *next;
+    int fd;
+    bool is_local;
+    sd_event_source *source;
 };
 
 struct serve {
     sd_event *loop;
     struct workers *workers;
-    const struct serve_route *routes;
-    void *arg;
-    char *path; /* of the socket */
-    int listen_fd;
-    sd_event_source *listener, *server, *timer;
+    struct serve_table *tables;
+    struct serve_socket *sockets;
+    struct serve_socket *woken; /* whose client made the library be loaded */
+    sd_event_source *server, *timer;
     struct slot *loading;
     struct MHD_Daemon *daemon; /* NULL: no client has connected yet */
-    bool told;                 /* it was logged that the library cannot be loaded */
+    struct serve_clients clients;
+    bool told; /* it was logged that the library cannot be loaded */
 };
 
 struct serve_request {
     struct serve *serve;
     struct MHD_Connection *connection;
     enum { REQUEST_READ, REQUEST_ASKED, REQUEST_WAITING, REQUEST_ANSWERED } progress;
-    bool has_body;
-    unsigned status;
-    char *text; /* NULL: there was no memory for it */
+    const char *path;
+    struct bytes body;
+    bool has_body, is_too_long;
+    unsigned refresh_s;      /* 0: none */
+    const char *allow;       /* the method of the path, for a request with another one */
+    struct serve_text *text; /* NULL: there was no memory for it */
 };
-
-/* -- the library ----------------------------------------------------------------------------------
- */
-
-#define FUNCTIONS(use)                                                                             \
-    use(MHD_start_daemon) use(MHD_stop_daemon) use(MHD_run) use(MHD_get_timeout)                   \
-        use(MHD_get_daemon_info) use(MHD_add_connection) use(MHD_get_connection_info)              \
-            use(MHD_suspend_connection) use(MHD_resume_connection)                                 \
-                use(MHD_lookup_connection_value) use(MHD_create_response_from_buffer)              \
-                    use(MHD_add_response_header) use(MHD_queue_response) use(MHD_destroy_response)
-
-#define MEMBER(name) __typeof__(name) *name;
-#define SYMBOL(name) {#name, offsetof(struct library, name)},
-
-/* Written by the worker that loads the library, read by the loop afterwards. */
-static struct library {
-    FUNCTIONS(MEMBER)
-} library;
-
-static const struct symbol {
-    const char *name;
-    size_t offset;
-} symbols[] = {FUNCTIONS(SYMBOL)};
-
-/* Never unloaded. */
-static bool load(void *job, struct err *err)
-{
-    void *handle = dlopen(LEAFD_MICROHTTPD, RTLD_NOW | RTLD_LOCAL);
-
-    (void)job;
-    if (handle == NULL)
-        return err_set(err, ERR_LOCAL, "%s", dlerror());
-    for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++) {
-        void *found = dlsym(handle, symbols[i].name);
-
-        if (found == NULL)
-            return err_set(err, ERR_LOCAL, "%s has no %s", LEAFD_MICROHTTPD, symbols[i].name);
-        memcpy((char *)&library + symbols[i].offset, &found, sizeof found);
-    }
-    return true;
-}
 
 /* -- requests -------------------------------------------------------------------------------------
  */
 
 static void free_request(struct serve_request *request)
 {
-    free(request->text);
+    bytes_free(&request->body);
+    serve_text_unref(request->text);
     free(request);
 }
 
@@ -102,66 +76,132 @@ static void on_completed(void *arg, struct MHD_Connection *connection, void **st
     *state = NULL;
 }
 
-static void refuse(struct serve_request *request, unsigned status, const char *why)
+/* Whether the Host of a request is an address, or a name that no other name server can give away
+ * (RFC 6761 section 6.3). */
+static bool is_own_name(const char *host)
 {
-    serve_answer(request, status, json_pack("{s:s}", "error", why));
+    char name[INET6_ADDRSTRLEN + sizeof "localhost"];
+    unsigned char address[sizeof(struct in6_addr)];
+    size_t length = host[0] == '[' ? strcspn(host, "]") : strcspn(host, ":");
+
+    if (length >= sizeof name)
+        return false;
+    snprintf(name, sizeof name, "%.*s", (int)length, host);
+    if (name[0] == '[')
+        return inet_pton(AF_INET6, name + 1, address) == 1;
+    return strcasecmp(name, "localhost") == 0 || inet_pton(AF_INET, name, address) == 1;
 }
 
-static bool is_local(struct MHD_Connection *connection)
+/* HTTP/1.0 has no Host, and no browser speaks it. */
+static bool is_rebound(const struct serve_request *request, const struct serve_client *client)
 {
-    const union MHD_ConnectionInfo *info =
-        library.MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    int domain = AF_UNSPEC;
-    socklen_t size = sizeof domain;
+    const char *host = serve_header(request, "Host");
 
-    return info != NULL &&
-           getsockopt(info->connect_fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 &&
-           domain == AF_UNIX;
+    return client->is_loopback && host != NULL && !is_own_name(host);
+}
+
+static const struct serve_route *find_route(struct serve_request *request, const char *method,
+                                            const char *path, void **ret_arg)
+{
+    const char *wanted = strcmp(method, "HEAD") == 0 ? "GET" : method;
+    const struct serve_table *table = request->serve->tables;
+
+    for (; table != NULL; table = table->next)
+        for (const struct serve_route *route = table->routes; route->path != NULL; route++) {
+            if (strcmp(route->path, path) != 0)
+                continue;
+            *ret_arg = table->arg;
+            if (strcmp(route->method, wanted) == 0)
+                return route;
+            request->allow = route->method;
+        }
+    return NULL;
 }
 
 static void ask(struct serve_request *request, const char *method, const char *path)
 {
-    const struct serve_route *route = request->serve->routes;
-    bool is_known = false;
+    struct serve_client *client = serve_client_of(request->connection);
+    void *arg = NULL;
+    const struct serve_route *route = find_route(request, method, path, &arg);
 
-    for (; route->path != NULL; route++) {
-        bool is_path = strcmp(route->path, path) == 0;
-
-        is_known |= is_path;
-        if (is_path && strcmp(route->method, method) == 0)
-            break;
-    }
     request->progress = REQUEST_ASKED;
-    if (route->path == NULL)
-        refuse(request, is_known ? MHD_HTTP_METHOD_NOT_ALLOWED : MHD_HTTP_NOT_FOUND,
-               is_known ? "this method is not allowed" : "there is no such path");
-    else if (request->has_body)
-        refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "a request has no body");
-    else if (route->changes && !is_local(request->connection))
-        refuse(request, MHD_HTTP_FORBIDDEN, "only over the Unix socket");
+    request->path = path;
+    client->has_asked = true;
+    if (is_rebound(request, client))
+        serve_refuse(request, MHD_HTTP_FORBIDDEN,
+                     "here the Host of a request is an IP address or localhost");
+    else if (route == NULL)
+        serve_refuse(
+            request, request->allow != NULL ? MHD_HTTP_METHOD_NOT_ALLOWED : MHD_HTTP_NOT_FOUND,
+            request->allow != NULL ? "this method is not allowed" : "there is no such path");
+    else if (request->is_too_long || (request->has_body && !route->takes_body))
+        serve_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE,
+                     "this request has no body, or a shorter one");
+    else if (route->changes && !client->is_local)
+        serve_refuse(request, MHD_HTTP_FORBIDDEN, "only over the Unix socket");
     else
-        route->handle(request->serve->arg, request);
+        route->handle(arg, request);
+}
+
+static void add_headers(const struct serve_request *request, struct MHD_Response *response,
+                        const struct serve_kind *kind)
+{
+    const char *const headers[][2] = {
+        {"Content-Type", kind->type},
+        {"Content-Security-Policy",
+         kind->policy != NULL ? kind->policy : "default-src 'none'; frame-ancestors 'none'"},
+        {"X-Content-Type-Options", "nosniff"},
+        {"Cross-Origin-Resource-Policy", "same-origin"},
+        {"Cache-Control", "no-store"},
+        {"Connection", "close"},
+    };
+    char refresh[16];
+
+    for (size_t i = 0; i < sizeof headers / sizeof *headers; i++)
+        microhttpd.MHD_add_response_header(response, headers[i][0], headers[i][1]);
+    if (request->refresh_s != 0) {
+        snprintf(refresh, sizeof refresh, "%u", request->refresh_s);
+        microhttpd.MHD_add_response_header(response, "Refresh", refresh);
+    }
+    if (request->allow != NULL)
+        microhttpd.MHD_add_response_header(
+            response, "Allow", strcmp(request->allow, "GET") == 0 ? "GET, HEAD" : request->allow);
+}
+
+static void on_sent(void *content)
+{
+    serve_text_unref((struct serve_text *)((char *)content - offsetof(struct serve_text, content)));
 }
 
 static enum MHD_Result reply(struct serve_request *request)
 {
-    static const char nothing[] = "{}";
-    char *text = request->text == NULL ? (char *)nothing : TAKE(request->text);
-    bool is_ours = text == nothing;
-    struct MHD_Response *response = library.MHD_create_response_from_buffer(
-        strlen(text), text, is_ours ? MHD_RESPMEM_PERSISTENT : MHD_RESPMEM_MUST_FREE);
+    static char nothing[] = "{}";
+    struct serve_text *text = TAKE(request->text);
+    struct MHD_Response *response =
+        text == NULL ? microhttpd.MHD_create_response_from_buffer(sizeof nothing - 1, nothing,
+                                                                  MHD_RESPMEM_PERSISTENT)
+                     : microhttpd.MHD_create_response_from_buffer_with_free_callback(
+                           text->length, text->content, on_sent);
     enum MHD_Result queued;
 
     if (response == NULL) {
-        if (!is_ours)
-            free(text);
+        serve_text_unref(text);
         return MHD_NO;
     }
-    library.MHD_add_response_header(response, "Content-Type", "application/json");
-    library.MHD_add_response_header(response, "Connection", "close");
-    queued = library.MHD_queue_response(request->connection, request->status, response);
-    library.MHD_destroy_response(response);
+    add_headers(request, response, text == NULL ? &serve_json : text->kind);
+    queued = microhttpd.MHD_queue_response(
+        request->connection, text == NULL ? MHD_HTTP_INTERNAL_SERVER_ERROR : text->status,
+        response);
+    microhttpd.MHD_destroy_response(response);
     return queued;
+}
+
+/* Only of those who may ask for something is a body kept. */
+static void take_part(struct serve_request *request, const char *part, size_t length)
+{
+    request->has_body = true;
+    if (!serve_client_of(request->connection)->is_local || !bytes_add(&request->body, part, length))
+        request->is_too_long = true;
 }
 
 /* libmicrohttpd calls it for the head, for each part of a body, at its end, and again after the
@@ -173,18 +213,18 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
     struct serve_request *request = *state;
 
     (void)version;
-    (void)part;
     if (request == NULL) {
         request = calloc(1, sizeof *request);
         if (request == NULL)
             return MHD_NO;
         request->serve = arg;
         request->connection = connection;
+        request->body.limit = SERVE_BODY_MOST_BYTES;
         *state = request;
         return MHD_YES;
     }
     if (*part_bytes > 0) {
-        request->has_body = true;
+        take_part(request, part, *part_bytes);
         *part_bytes = 0;
         return MHD_YES;
     }
@@ -193,30 +233,67 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
     if (request->progress == REQUEST_ANSWERED)
         return reply(request);
     request->progress = REQUEST_WAITING;
-    library.MHD_suspend_connection(connection);
+    microhttpd.MHD_suspend_connection(connection);
     return MHD_YES;
+}
+
+void serve_refresh(struct serve_request *request, unsigned after_s)
+{
+    request->refresh_s = after_s;
 }
 
 const char *serve_query(const struct serve_request *request, const char *name)
 {
-    return library.MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
+    return microhttpd.MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
 }
 
-void serve_answer(struct serve_request *request, unsigned status, json_t *body)
+const char *serve_path(const struct serve_request *request)
+{
+    return request->path;
+}
+
+const char *serve_body(const struct serve_request *request)
+{
+    return request->has_body ? bytes_text(&request->body) : NULL;
+}
+
+const char *serve_header(const struct serve_request *request, const char *name)
+{
+    return microhttpd.MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
+void serve_reply(struct serve_request *request, struct serve_text *text)
 {
     bool waits = request->progress == REQUEST_WAITING;
 
-    request->status = body == NULL ? MHD_HTTP_INTERNAL_SERVER_ERROR : status;
-    request->text = body == NULL ? NULL : json_dumps(body, JSON_COMPACT);
-    json_decref(body);
+    request->text = text == NULL ? NULL : serve_text_ref(text);
     request->progress = REQUEST_ANSWERED;
     if (!waits)
         return;
     /* Without threads of its own libmicrohttpd does not wake the loop; the reply may be given
      * within that call. */
-    library.MHD_resume_connection(request->connection);
+    microhttpd.MHD_resume_connection(request->connection);
     sd_event_source_set_time_relative(request->serve->timer, 0);
     sd_event_source_set_enabled(request->serve->timer, SD_EVENT_ONESHOT);
+}
+
+void serve_answer(struct serve_request *request, unsigned status, json_t *body)
+{
+    CLEANUP(free_memory) char *written = body == NULL ? NULL : json_dumps(body, JSON_COMPACT);
+    struct bytes bytes = {.limit = SIZE_MAX / 2};
+    struct serve_text *text = NULL;
+
+    if (written != NULL && bytes_add(&bytes, written, strlen(written)))
+        text = serve_text_join(status, &serve_json, &bytes, 1);
+    bytes_free(&bytes);
+    json_decref(body);
+    serve_reply(request, text);
+    serve_text_unref(text);
+}
+
+void serve_refuse(struct serve_request *request, unsigned status, const char *why)
+{
+    serve_answer(request, status, json_pack("{s:s}", "error", why));
 }
 
 /* -- the server in the loop -----------------------------------------------------------------------
@@ -226,8 +303,8 @@ static void run(struct serve *serve)
 {
     MHD_UNSIGNED_LONG_LONG wait_ms;
 
-    library.MHD_run(serve->daemon);
-    if (library.MHD_get_timeout(serve->daemon, &wait_ms) == MHD_YES) {
+    microhttpd.MHD_run(serve->daemon);
+    if (microhttpd.MHD_get_timeout(serve->daemon, &wait_ms) == MHD_YES) {
         sd_event_source_set_time_relative(serve->timer, wait_ms * 1000);
         sd_event_source_set_enabled(serve->timer, SD_EVENT_ONESHOT);
     } else {
@@ -257,39 +334,56 @@ static bool start(struct serve *serve, struct err *err)
     const union MHD_DaemonInfo *info = NULL;
     int r;
 
-    serve->daemon = library.MHD_start_daemon(
+    serve->daemon = microhttpd.MHD_start_daemon(
         MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
         on_request, serve, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)SERVE_CONNECTIONS_MOST,
+        MHD_OPTION_NOTIFY_CONNECTION, serve_clients_notify, &serve->clients,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)(2 * SERVE_CONNECTIONS_MOST),
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MOST_BYTES,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_MOST_S, MHD_OPTION_END);
     if (serve->daemon != NULL)
-        info = library.MHD_get_daemon_info(serve->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+        info = microhttpd.MHD_get_daemon_info(serve->daemon, MHD_DAEMON_INFO_EPOLL_FD);
     if (info == NULL)
         return err_set(err, ERR_LOCAL, "libmicrohttpd cannot be started");
     r = sd_event_add_io(serve->loop, &serve->server, info->epoll_fd, EPOLLIN, on_server, serve);
-    /* Its accuracy is a microsecond: by default sd-event delays it by up to a quarter of a second.
-     */
+    if (r >= 0)
+        r = sd_event_source_set_ratelimit(serve->server, 1000000, TURNS_PER_SECOND);
+    /* Its accuracy is a microsecond: by default sd-event delays it by up to a quarter of a second. */
     if (r >= 0)
         r = sd_event_add_time_relative(serve->loop, &serve->timer, CLOCK_BOOTTIME, 0, 1, on_timer,
                                        serve);
-    return r >= 0 || err_errno(err, ERR_LOCAL, -r, "cannot add to the event loop");
+    if (r < 0)
+        return err_errno(err, ERR_LOCAL, -r, "cannot add to the event loop");
+    return serve_clients_open(&serve->clients, serve->loop, err);
 }
 
 static void stop(struct serve *serve)
 {
     for (unsigned i = 0; serve->daemon != NULL && i < STOP_TURNS; i++)
-        library.MHD_run(serve->daemon);
+        microhttpd.MHD_run(serve->daemon);
     serve->server = sd_event_source_disable_unref(serve->server);
     serve->timer = sd_event_source_disable_unref(serve->timer);
     if (serve->daemon != NULL)
-        library.MHD_stop_daemon(serve->daemon);
+        microhttpd.MHD_stop_daemon(serve->daemon);
     serve->daemon = NULL;
+    serve_clients_close(&serve->clients);
 }
 
 static void free_nothing(void *job)
 {
     (void)job;
+}
+
+static void enable_sockets(struct serve *serve, bool are_on)
+{
+    for (struct serve_socket *socket = serve->sockets; socket != NULL; socket = socket->next)
+        sd_event_source_set_enabled(socket->source, are_on ? SD_EVENT_ON : SD_EVENT_OFF);
+}
+
+/* A socket whose clients were too many is off. */
+static void on_left(void *arg)
+{
+    enable_sockets(arg, true);
 }
 
 /* Clients that have connected wait until now; without the library their connections are closed. */
@@ -302,63 +396,87 @@ static void on_loaded(void *arg, const struct err *load_err)
     if (err.kind == ERR_NONE && !start(serve, &err))
         stop(serve);
     if (serve->daemon == NULL && !serve->told)
-        event_emit(
-            &(struct event){.kind = EVENT_CONTROL_FAILED},
-            "commands at %s get no reply: %s; install libmicrohttpd (Debian: libmicrohttpd12)",
-            serve->path, err.text);
+        event_emit(&(struct event){.kind = EVENT_CONTROL_FAILED},
+                   "commands and requests for metrics or status get no reply: %s; install "
+                   "libmicrohttpd (Debian: libmicrohttpd12)",
+                   err.text);
     serve->told = serve->daemon == NULL;
-    if (serve->daemon == NULL)
-        close(accept4(serve->listen_fd, NULL, NULL, SOCK_CLOEXEC));
-    sd_event_source_set_enabled(serve->listener, SD_EVENT_ON);
+    if (serve->daemon == NULL && serve->woken != NULL)
+        close(accept4(serve->woken->fd, NULL, NULL, SOCK_CLOEXEC));
+    serve->woken = NULL;
+    enable_sockets(serve, true);
 }
 
-static void take_connection(struct serve *serve, int fd)
+/* Loads the library; false if not even that could be started. */
+static bool begin_load(struct serve_socket *socket)
 {
-    const struct sockaddr address = {.sa_family = AF_UNIX};
+    const struct lane_key lane = lane_of(LEAFD_MICROHTTPD);
+    struct serve *serve = socket->serve;
+    struct err err;
+
+    serve->loading = worker_start_in(serve->workers, &lane, WORK_NEXT, microhttpd_load, NULL,
+                                     free_nothing, on_loaded, serve, &err);
+    if (serve->loading == NULL)
+        return false;
+    serve->woken = socket;
+    enable_sockets(serve, false);
+    return true;
+}
+
+static bool is_permitted(int fd)
+{
     struct ucred peer = {.uid = (uid_t)-1};
     socklen_t size = sizeof peer;
 
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 ||
-        (peer.uid != 0 && peer.uid != geteuid())) {
-        event_emit(&(struct event){.kind = EVENT_DETAIL}, "refused a client of uid %u at %s",
-                   (unsigned)peer.uid, serve->path);
-        close(fd);
-        return;
-    }
-    /* Closes the descriptor even if it fails. */
-    library.MHD_add_connection(serve->daemon, fd, &address, sizeof address);
-    run(serve);
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
+        (peer.uid == 0 || peer.uid == geteuid()))
+        return true;
+    event_emit(&(struct event){.kind = EVENT_DETAIL},
+               "refused a client of uid %u at the control socket", (unsigned)peer.uid);
+    return false;
+}
+
+/* Whether there is a place for one more client. The library closes a connection that was cut in its
+ * next turn; the socket is off until then, and until one of many has ended. */
+static bool make_room(struct serve_socket *socket)
+{
+    struct serve *serve = socket->serve;
+
+    if (!serve_clients_are_full(&serve->clients, socket->is_local))
+        return true;
+    sd_event_source_set_enabled(socket->source, SD_EVENT_OFF);
+    if (!socket->is_local && serve_clients_cut_silent(&serve->clients))
+        run(serve);
+    return false;
 }
 
 static int on_client(sd_event_source *source, int fd, uint32_t events, void *arg)
 {
-    struct serve *serve = arg;
-    struct err err;
+    struct serve_socket *socket = arg;
+    struct serve *serve = socket->serve;
     int client_fd;
 
+    (void)source;
     (void)events;
-    if (serve->daemon == NULL) {
-        const struct lane_key lane = lane_of(LEAFD_MICROHTTPD);
-
-        serve->loading = worker_start_in(serve->workers, &lane, WORK_NEXT, load, NULL, free_nothing,
-                                         on_loaded, serve, &err);
-        sd_event_source_set_enabled(source, serve->loading == NULL ? SD_EVENT_ON : SD_EVENT_OFF);
-        if (serve->loading != NULL)
-            return 0;
-    }
+    if ((serve->daemon == NULL && begin_load(socket)) ||
+        (serve->daemon != NULL && !make_room(socket)))
+        return 0;
     client_fd = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (client_fd >= 0 && serve->daemon != NULL)
-        take_connection(serve, client_fd);
-    else if (client_fd >= 0)
+    if (client_fd < 0)
+        return 0;
+    if (serve->daemon == NULL || (socket->is_local && !is_permitted(client_fd))) {
         close(client_fd);
+        return 0;
+    }
+    serve_clients_add(&serve->clients, serve->daemon, client_fd, socket->is_local);
+    run(serve);
     return 0;
 }
 
 /* -- from the start to the end --------------------------------------------------------------------
  */
 
-bool serve_open(sd_event *loop, struct workers *workers, const struct serve_route *routes,
-                void *arg, struct serve **ret_serve, struct err *err)
+bool serve_open(sd_event *loop, struct workers *workers, struct serve **ret_serve, struct err *err)
 {
     struct serve *serve = calloc(1, sizeof *serve);
 
@@ -366,48 +484,77 @@ bool serve_open(sd_event *loop, struct workers *workers, const struct serve_rout
         return err_memory(err);
     serve->loop = loop;
     serve->workers = workers;
-    serve->routes = routes;
-    serve->arg = arg;
-    serve->listen_fd = -1;
+    serve->clients.most = SERVE_CONNECTIONS_MOST;
+    serve->clients.on_left = on_left;
+    serve->clients.arg = serve;
     *ret_serve = serve;
     return true;
 }
 
-static void close_listener(struct serve *serve)
+void serve_add(struct serve *serve, struct serve_table *table)
 {
-    serve->loading = slot_drop(serve->loading);
-    serve->listener = sd_event_source_disable_unref(serve->listener);
-    close_fd(&serve->listen_fd);
-    free(serve->path);
-    serve->path = NULL;
+    table->next = serve->tables;
+    serve->tables = table;
 }
 
-bool serve_listen(struct serve *serve, int fd, const char *path, struct err *err)
+static bool is_unix(int fd)
 {
+    int domain = AF_UNSPEC;
+    socklen_t size = sizeof domain;
+
+    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX;
+}
+
+struct serve_socket *serve_listen(struct serve *serve, int fd, struct err *err)
+{
+    struct serve_socket *socket = calloc(1, sizeof *socket);
     int r;
 
-    close_listener(serve);
-    serve->listen_fd = fd;
-    serve->path = strdup(path);
-    if (serve->path == NULL) {
-        close_listener(serve);
-        return err_memory(err);
+    if (socket == NULL) {
+        close(fd);
+        err_memory(err);
+        return NULL;
     }
-    r = sd_event_add_io(serve->loop, &serve->listener, fd, EPOLLIN, on_client, serve);
+    *socket = (struct serve_socket){
+        .serve = serve, .next = serve->sockets, .fd = fd, .is_local = is_unix(fd)};
+    serve->sockets = socket;
+    r = sd_event_add_io(serve->loop, &socket->source, fd, EPOLLIN, on_client, socket);
     /* If no descriptor is free, the connection stays in the queue. */
     if (r >= 0)
-        r = sd_event_source_set_ratelimit(serve->listener, 1000000, CLIENTS_PER_SECOND);
+        r = sd_event_source_set_ratelimit(socket->source, 1000000,
+                                          socket->is_local ? LOCAL_PER_SECOND : REMOTE_PER_SECOND);
+    if (r >= 0 && serve->loading != NULL)
+        r = sd_event_source_set_enabled(socket->source, SD_EVENT_OFF);
     if (r >= 0)
-        return true;
-    close_listener(serve);
-    return err_errno(err, ERR_LOCAL, -r, "cannot add to the event loop");
+        return socket;
+    err_errno(err, ERR_LOCAL, -r, "cannot add to the event loop");
+    return serve_unlisten(socket);
+}
+
+struct serve_socket *serve_unlisten(struct serve_socket *socket)
+{
+    struct serve_socket **at;
+
+    if (socket == NULL)
+        return NULL;
+    for (at = &socket->serve->sockets; *at != socket; at = &(*at)->next)
+        ;
+    *at = socket->next;
+    if (socket->serve->woken == socket)
+        socket->serve->woken = NULL;
+    sd_event_source_disable_unref(socket->source);
+    close_fd(&socket->fd);
+    free(socket);
+    return NULL;
 }
 
 void serve_close(struct serve *serve)
 {
     if (serve == NULL)
         return;
-    close_listener(serve);
+    slot_drop(serve->loading);
+    while (serve->sockets != NULL)
+        serve_unlisten(serve->sockets);
     stop(serve);
     free(serve);
 }

@@ -3,6 +3,8 @@
 #include "base/err.h"
 
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,6 +41,27 @@ bool bytes_add(struct bytes *bytes, const void *more, size_t length)
     memcpy(bytes->data + bytes->length, more, length);
     bytes->length += length;
     bytes->data[bytes->length] = '\0';
+    return true;
+}
+
+bool bytes_print(struct bytes *bytes, const char *format, ...)
+{
+    size_t room = bytes->capacity - bytes->length;
+    va_list args;
+    int length;
+
+    va_start(args, format);
+    length = vsnprintf(room == 0 ? NULL : bytes->data + bytes->length, room, format, args);
+    va_end(args);
+    if (room > 0 && (size_t)length >= room)
+        bytes->data[bytes->length] = '\0';
+    if (length < 0 || (size_t)length > bytes->limit - bytes->length ||
+        ((size_t)length >= room && !grow(bytes, bytes->length + (size_t)length + 1)))
+        return false;
+    va_start(args, format);
+    vsnprintf(bytes->data + bytes->length, (size_t)length + 1, format, args);
+    va_end(args);
+    bytes->length += (size_t)length;
     return true;
 }
 

@@ -22,6 +22,10 @@ struct bytes {
  * out */
 bool bytes_add(struct bytes *bytes, const void *more, size_t length);
 
+/* bytes_print - appends a formatted text; likewise */
+bool bytes_print(struct bytes *bytes, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
 /* bytes_text - the content as a text; "" if nothing was added */
 const char *bytes_text(const struct bytes *bytes);
 

@@ -55,8 +55,8 @@ static struct {
     pthread_cond_t filled, drained;
     bool is_open, is_written; /* is_open: the thread runs; is_written: it is writing a line */
     size_t begin, used, most_used;
-    uint64_t lost;
-    struct line line; /* the line that the thread writes */
+    uint64_t lost, all_lost; /* since the last line that told it; since the start */
+    struct line line;        /* the line that the thread writes */
 } queue = {.lock = PTHREAD_MUTEX_INITIALIZER, .filled = PTHREAD_COND_INITIALIZER};
 
 static _Alignas(4096) char ring[QUEUE_BYTES];
@@ -341,6 +341,7 @@ static void enqueue(const struct line *line, enum sink sink)
     pthread_mutex_lock(&queue.lock);
     if (queue.used + sizeof head + line->length > QUEUE_BYTES) {
         queue.lost++;
+        queue.all_lost++;
     } else {
         copy_in(&head, sizeof head);
         copy_in(line->bytes, line->length);
@@ -421,4 +422,14 @@ void log_detail(const char *cert, const char *format, ...)
     va_end(args);
     hide_line(message, sizeof message, raw);
     show(&detail);
+}
+
+uint64_t log_lost(void)
+{
+    uint64_t lost;
+
+    pthread_mutex_lock(&queue.lock);
+    lost = queue.all_lost;
+    pthread_mutex_unlock(&queue.lock);
+    return lost;
 }

@@ -39,4 +39,7 @@ void log_detail(const char *cert, const char *format, ...) __attribute__((format
  */
 void log_end(void);
 
+/* log_lost - how many lines were lost since the start */
+uint64_t log_lost(void);
+
 #endif

@@ -205,6 +205,7 @@ struct vault_call {
     struct http_peer peer;
     struct http_response response;
     struct vault_reply *reply;
+    const char *operation;
     char method[8];
     char path[URL_BYTES];
     char target[HTTP_LOCATION_BYTES]; /* the URL of the redirect */
@@ -236,6 +237,7 @@ static bool send_to(struct vault_call *call, const char *url, struct err *err)
 {
     struct http_request request = {
         .peer = &call->peer,
+        .operation = call->operation,
         .method = call->method,
         .url = url,
         .headers = {"X-Vault-Request: true"},
@@ -458,6 +460,7 @@ struct slot *vault_call_start(const struct vault_client *client, const struct va
     call->loop = client->http;
     call->config = config_ref(client->config);
     call->reply = ret_reply;
+    call->operation = order->operation;
     call->reply_most_bytes = order->reply_most_bytes;
     snprintf(url, sizeof url, "%s/v1/%s", client->config->vault.address, order->path);
     if (keep_order(call, client, order, err) && send_to(call, url, err))

@@ -33,6 +33,7 @@ struct vault_client {
 };
 
 struct vault_order {
+    const char *operation;      /* what it is for, one of a few static words, for metrics */
     const char *method;         /* "GET", "POST" */
     const char *path;           /* below /v1/, without a slash at its start or end */
     json_t *body;               /* borrowed; NULL: none */

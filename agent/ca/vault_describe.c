@@ -113,7 +113,7 @@ static void send_with_token(struct description *description, const struct vault_
 
 static void read_path(struct description *description, const char *path, slot_done *on_read)
 {
-    const struct vault_order order = {.method = "GET", .path = path};
+    const struct vault_order order = {.operation = "describe", .method = "GET", .path = path};
 
     send_with_token(description, &order, on_read);
 }
@@ -237,7 +237,7 @@ static void on_issuer(void *arg, const struct err *err)
     struct description *description = arg;
     struct arena *arena = &description->survey->arena;
     struct issuer_terms *issuer = &description->at->issuer;
-    struct vault_order order = {.method = "GET"};
+    struct vault_order order = {.operation = "describe", .method = "GET"};
 
     issuer->leaf_not_after = LEAF_NOT_KNOWN;
     if (!read_issuer(description, err))
@@ -438,7 +438,7 @@ static void ask_rights(struct description *description)
     const struct vault_client client = vault_token_client(description->token);
     json_auto_t *body = rights_body(&description->survey->arena, client.config);
     const struct vault_order order = {
-        .method = "POST", .path = "sys/capabilities-self", .body = body};
+        .operation = "describe", .method = "POST", .path = "sys/capabilities-self", .body = body};
 
     if (body == NULL)
         fail_memory(description);

@@ -135,7 +135,8 @@ static bool probe_mount(struct login *login, const struct err *denied)
     const struct vault_client client = {login->http, login->config};
     json_auto_t *body = json_object();
     char path[PATH_BYTES];
-    const struct vault_order order = {.method = "POST", .path = path, .body = body};
+    const struct vault_order order = {
+        .operation = "login", .method = "POST", .path = path, .body = body};
     struct err err;
 
     login->denied = *denied;
@@ -267,7 +268,8 @@ static bool send_login(struct login *login, const struct reading *reading, struc
 {
     const struct vault_client client = {login->http, login->config};
     char path[PATH_BYTES];
-    const struct vault_order order = {.method = "POST", .path = path, .body = reading->body};
+    const struct vault_order order = {
+        .operation = "login", .method = "POST", .path = path, .body = reading->body};
 
     memcpy(login->claims, reading->claims, sizeof login->claims);
     snprintf(path, sizeof path, "auth/%s/login", login->config->auth.mount);
@@ -335,8 +337,10 @@ struct slot *vault_lookup_start(const struct vault_client *client, const struct 
                                 struct vault_reply *ret_reply, slot_done *on_done, void *arg,
                                 struct err *err)
 {
-    const struct vault_order order = {
-        .method = "GET", .path = "auth/token/lookup-self", .token = token};
+    const struct vault_order order = {.operation = "token-lookup",
+                                      .method = "GET",
+                                      .path = "auth/token/lookup-self",
+                                      .token = token};
 
     return vault_call_start(client, &order, ret_reply, on_done, arg, err);
 }

@@ -73,7 +73,8 @@ static struct slot *ask_issuer(const struct vault_client *client, const char *mo
                                slot_done *on_done, void *arg, struct err *err)
 {
     char path[PATH_BYTES];
-    const struct vault_order order = {.method = "GET", .path = path, .since_s = since_s};
+    const struct vault_order order = {
+        .operation = "read-issuer", .method = "GET", .path = path, .since_s = since_s};
 
     snprintf(path, sizeof path, "%s/issuer/%s/json", mount, issuer);
     return vault_call_start(client, &order, ret_reply, on_done, arg, err);
@@ -181,8 +182,10 @@ static void on_list(void *arg, const struct err *err)
 static void ask_list(struct asking *asking)
 {
     char path[PATH_BYTES];
-    const struct vault_order order = {
-        .method = "GET", .path = path, .reply_most_bytes = LIST_MOST_BYTES};
+    const struct vault_order order = {.operation = "read-crl",
+                                      .method = "GET",
+                                      .path = path,
+                                      .reply_most_bytes = LIST_MOST_BYTES};
 
     snprintf(path, sizeof path, "%s/issuer/%s/crl", asking->mount, asking->its->id);
     ask(asking, &order, on_list);
@@ -280,7 +283,7 @@ static struct vault_list *list_of(struct vault_lists *lists, const char *key)
 static void find_list(struct asking *asking)
 {
     char path[PATH_BYTES];
-    const struct vault_order order = {.method = "LIST", .path = path};
+    const struct vault_order order = {.operation = "list-issuers", .method = "LIST", .path = path};
 
     asking->its = list_of(asking->lists, asking->authority_key);
     if (asking->lists->is_skipped) {
@@ -316,7 +319,8 @@ struct slot *vault_own_start(const struct vault_client *client, struct vault_lis
     struct asking *asking =
         slot_new(sizeof *asking, http_loop_event(client->http), destroy_asking, on_done, arg, err);
     char path[PATH_BYTES];
-    const struct vault_order order = {.method = "GET", .path = path};
+    const struct vault_order order = {
+        .operation = "read-certificate", .method = "GET", .path = path};
 
     if (asking == NULL)
         return NULL;

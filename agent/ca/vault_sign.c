@@ -180,7 +180,11 @@ struct slot *vault_sign_start(const struct vault_client *client, const struct se
                                        destroy_signing, on_done, arg, err);
     json_auto_t *body = request_body(cert, csr);
     char path[VAULT_PATH_BYTES];
-    const struct vault_order order = {.method = "POST", .path = path, .body = body, .token = token};
+    const struct vault_order order = {.operation = csr == NULL ? "issue" : "sign",
+                                      .method = "POST",
+                                      .path = path,
+                                      .body = body,
+                                      .token = token};
 
     if (signing == NULL)
         return NULL;
@@ -206,7 +210,8 @@ struct slot *vault_revoke_start(const struct vault_client *client, const struct 
     json_auto_t *body = pem == NULL ? json_pack("{s:s}", "serial_number", serial)
                                     : json_pack("{s:s}", "certificate", pem);
     char path[256];
-    const struct vault_order order = {.method = "POST", .path = path, .body = body, .token = token};
+    const struct vault_order order = {
+        .operation = "revoke", .method = "POST", .path = path, .body = body, .token = token};
 
     if (body == NULL) {
         err_memory(err);

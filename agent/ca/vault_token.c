@@ -122,14 +122,17 @@ static void on_replaced_revoked(void *arg, const struct err *err)
 }
 
 /* Sends what the token asks for itself. */
-static struct slot *start_self_call(struct vault_token *token, const char *path,
-                                    struct vault_reply *reply, slot_done *on_done, void *arg,
-                                    struct err *err)
+static struct slot *start_self_call(struct vault_token *token, const char *operation,
+                                    const char *path, struct vault_reply *reply, slot_done *on_done,
+                                    void *arg, struct err *err)
 {
     json_auto_t *body = json_object();
     const struct vault_client client = vault_token_client(token);
-    const struct vault_order order = {
-        .method = "POST", .path = path, .body = body, .token = &token->grant.token};
+    const struct vault_order order = {.operation = operation,
+                                      .method = "POST",
+                                      .path = path,
+                                      .body = body,
+                                      .token = &token->grant.token};
 
     vault_reply_free(reply);
     return vault_call_start(&client, &order, reply, on_done, arg, err);
@@ -138,7 +141,8 @@ static struct slot *start_self_call(struct vault_token *token, const char *path,
 static struct slot *start_revocation(struct vault_token *token, struct vault_reply *reply,
                                      slot_done *on_done, void *arg, struct err *err)
 {
-    return start_self_call(token, "auth/token/revoke-self", reply, on_done, arg, err);
+    return start_self_call(token, "token-revoke", "auth/token/revoke-self", reply, on_done, arg,
+                           err);
 }
 
 static bool is_revocable(const struct vault_token *token)
@@ -349,8 +353,8 @@ static int on_renewal_due(sd_event_source *source, uint64_t now_us, void *arg)
         look_up(token);
         return 0;
     }
-    token->renewal =
-        start_self_call(token, "auth/token/renew-self", &token->reply, on_renewed, token, &err);
+    token->renewal = start_self_call(token, "token-renew", "auth/token/renew-self", &token->reply,
+                                     on_renewed, token, &err);
     if (token->renewal == NULL) {
         tell(token, CA_SESSION_NOT_RENEWED, &err);
         arm_renewal(token, RENEW_PATIENCE_S * 1000000ULL);

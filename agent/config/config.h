@@ -64,8 +64,21 @@ struct auth_config {
 
 enum ready_when { READY_ALL, READY_TRIED };
 
+/* An address of `listen`. */
+struct listen_address {
+    const char *host;  /* an IP address without brackets; NULL: all addresses of this machine */
+    const char *label; /* as written, expanded */
+    uint16_t port;
+};
+
+struct listen_list {
+    struct listen_address *items;
+    size_t count;
+};
+
 /* [agent]: the daemon itself. */
 struct agent_config {
+    struct listen_list listen; /* TCP, for reading only */
     enum log_format log_format;
     enum log_level log_level;
     unsigned max_in_flight;

@@ -65,6 +65,9 @@ const struct config_key config_keys[] = {
     {"revoke_on_exit", AUTH(revoke_on_exit), .parse = parse_yes_no, .fallback = "no",
      .type = "yes or no", .example = "yes"},
 
+    {"listen", AGENT(listen), .parse = parse_listen, .repeats = true, .may_be_empty = true,
+     .fallback = "127.0.0.1:9465", .type = "list of IP:PORT or :PORT, or nothing",
+     .example = "127.0.0.1:9465"},
     {"log_format", AGENT(log_format), .parse = parse_log_format, .fallback = "auto", .type = "word",
      .example = "json"},
     {"log_level", AGENT(log_level), .parse = parse_log_level, .fallback = "info", .type = "word",
@@ -324,7 +327,7 @@ static const char *parse_value(const struct fill *fill, const struct config_key 
     const char *why;
 
     filling->scope->item = NULL;
-    if (value[0] == '\0')
+    if (value[0] == '\0' && !key->may_be_empty)
         return complete(filling, key, value, "has no value");
     print_value(&fill->prints[index_of(key)], value);
     why = key->parse(filling->scope, value, field_of(fill, key));

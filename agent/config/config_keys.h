@@ -32,6 +32,7 @@ struct config_key {
     config_parser *parse; /* NULL: config_load reads it before the others */
     size_t offset, bytes; /* of the field in the section's struct */
     bool repeats;
+    bool may_be_empty;
     bool credential; /* may hold a credential, if only by mistake: messages never show the value */
     bool orders;     /* messages do not show the arguments of this value */
     const char *environment; /* BAO_X, then VAULT_X, is the default; or NULL */

@@ -9,7 +9,7 @@
 static const char odd_socket[] =
     "has a Unix socket that is not unix: and an absolute path of at most 107 bytes";
 
-enum { HOST_MOST_BYTES = 253 };
+enum { HOST_MOST_BYTES = 253, LISTEN_MOST = 8 };
 
 /* The parts of HOST:PORT, the host without brackets; port is NULL if there is none. */
 struct authority {
@@ -286,5 +286,76 @@ const char *parse_redirects(struct config_scope *scope, const char *value, void 
     }
     if (why == NULL && rule->none && (rule->same_host || rule->count > 0))
         why = "has no beside other words; keep one or the other";
+    return why;
+}
+
+static const char not_a_place[] =
+    "is no address to listen at; write IP:PORT, [IPV6]:PORT, or :PORT for all addresses";
+
+/* Takes an item that is expanded, as the text that `label` points to. */
+static const char *fill_listen(struct config_scope *scope, struct listen_address *address)
+{
+    struct authority authority = {0};
+    struct in_addr v4;
+    uint64_t port = 0;
+    const char *why;
+
+    if (address->label[0] == ':') {
+        authority.port = address->label + 1;
+        why = check_port(authority.port);
+    } else {
+        why = parse_authority(scope, address->label, &authority);
+        if (why == NULL && address->label[0] != '[' && inet_pton(AF_INET, authority.host, &v4) != 1)
+            why = not_a_place;
+    }
+    if (why == NULL && (authority.port == NULL || !text_number(authority.port, UINT16_MAX, &port)))
+        why = not_a_place;
+    address->host = authority.host;
+    address->port = (uint16_t)port;
+    return why;
+}
+
+static const char *add_listen(struct config_scope *scope, const char *item,
+                              struct listen_list *list)
+{
+    struct listen_address *items = arena_take(scope->arena, (list->count + 1) * sizeof *items);
+    struct listen_address *added;
+    const char *why;
+
+    if (items == NULL)
+        return config_no_memory;
+    if (list->count == LISTEN_MOST)
+        return "is one address too many; keep at most eight";
+    if (list->count > 0)
+        memcpy(items, list->items, list->count * sizeof *items);
+    added = &items[list->count];
+    *added = (struct listen_address){0};
+    why = config_expand(scope, item, &added->label);
+    if (why == NULL)
+        why = fill_listen(scope, added);
+    for (size_t i = 0; i < list->count && why == NULL; i++)
+        if (strcmp(items[i].label, added->label) == 0)
+            why = "is listed twice; keep one";
+    list->items = items;
+    list->count += why == NULL;
+    return why;
+}
+
+const char *parse_listen(struct config_scope *scope, const char *value, void *field)
+{
+    struct text_list items = {0};
+    const char *why = NULL;
+    bool empty = false;
+
+    if (value[0] == '\0')
+        return NULL;
+    if (!text_list_split(&items, &scope->scratch, value, ",", &empty))
+        return config_no_memory;
+    if (empty)
+        return "holds an empty item; separate addresses by single commas";
+    for (size_t i = 0; i < items.count && why == NULL; i++) {
+        scope->item = items.items[i];
+        why = add_listen(scope, items.items[i], field);
+    }
     return why;
 }

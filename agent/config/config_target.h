@@ -42,4 +42,11 @@ config_parser parse_proxy;
  */
 config_parser parse_redirects;
 
+/*
+ * parse_listen - `struct listen_list`: IP:PORT, [IPV6]:PORT or :PORT, separated by commas
+ *
+ * No names: the loop looks up none. An empty value is an empty list.
+ */
+config_parser parse_listen;
+
 #endif

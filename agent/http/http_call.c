@@ -94,6 +94,7 @@ struct http_call {
     struct slot *reading;    /* of the files of TLS; before the transfer */
     struct tls_files *files; /* which libcurl borrows */
     struct http_response *response;
+    const char *operation;
     struct curl_slist *headers, *connect_to;
     struct bytes body;
     bool too_large, no_memory;        /* why the reply could not be stored */
@@ -255,6 +256,7 @@ static void on_ended(struct http_transfer *transfer, CURLcode how)
     long status = 0;
     struct err err;
 
+    http_loop_tell_call(transfer, call->operation, how);
     if (how != CURLE_OK) {
         describe(call, how, &err);
         slot_finish(&call->slot, &err);
@@ -548,6 +550,7 @@ struct slot *http_call_start(struct http_loop *loop, const struct http_request *
         return NULL;
     http_response_free(ret_response);
     call->response = ret_response;
+    call->operation = request->operation;
     if (request->reply_most_bytes != 0)
         ret_response->body.limit = request->reply_most_bytes;
     note_whom(call, request);

@@ -36,6 +36,7 @@ struct http_peer {
 
 struct http_request {
     const struct http_peer *peer;
+    const char *operation;      /* what it is for, static; NULL: its time is not told */
     const char *method;         /* "GET", "POST" */
     const char *url;            /* https://, or http:// if the peer is plain */
     const char *headers[4];     /* "Name: value", ends with NULL */

@@ -302,6 +302,8 @@ struct http_loop {
     struct http_transfer *first, **end; /* queued */
     http_date_seen *on_dated;           /* NULL: nobody watches */
     void *dated_arg;
+    http_call_seen *on_call; /* NULL: nobody watches */
+    void *call_arg;
     http_redirect_seen *on_redirect; /* NULL: nobody watches */
     void *redirect_arg;
     uint64_t replied_s; /* http_loop_replied_s */
@@ -430,6 +432,29 @@ void http_loop_note_reply(struct http_loop *loop, int status)
 uint64_t http_loop_replied_s(const struct http_loop *loop)
 {
     return loop->replied_s;
+}
+
+void http_loop_watch_calls(struct http_loop *loop, http_call_seen *on_call, void *arg)
+{
+    loop->on_call = on_call;
+    loop->call_arg = arg;
+}
+
+void http_loop_tell_call(const struct http_transfer *transfer, const char *operation, CURLcode how)
+{
+    const struct http_loop *loop = transfer->loop;
+    struct http_spent spent = {.operation = operation, .how = how};
+    curl_off_t took_us = 0;
+    long status = 0;
+
+    if (operation == NULL || loop->on_call == NULL)
+        return;
+    curl_easy_getinfo(transfer->easy, CURLINFO_TOTAL_TIME_T, &took_us);
+    if (how == CURLE_OK)
+        curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+    spent.status = (int)status;
+    spent.took_us = (uint64_t)took_us;
+    loop->on_call(loop->call_arg, &spent);
 }
 
 void http_loop_watch_redirects(struct http_loop *loop, http_redirect_seen *on_redirect, void *arg)

@@ -42,6 +42,16 @@ struct http_dated {
 
 typedef void http_date_seen(void *arg, const struct http_dated *dated);
 
+/* A request that has ended. */
+struct http_spent {
+    const char *operation; /* what it was for, static; see struct http_request */
+    int status;            /* of HTTP; 0: there was no whole reply */
+    CURLcode how;
+    uint64_t took_us; /* without the time in the loop's queue */
+};
+
+typedef void http_call_seen(void *arg, const struct http_spent *spent);
+
 /* A redirect to another server; HOST:PORT of both. */
 struct http_redirect {
     const char *from, *to;
@@ -83,6 +93,13 @@ void http_loop_note_reply(struct http_loop *loop, int status);
  * A 502 to 504 does not count, since a proxy sends it while the server is down.
  */
 uint64_t http_loop_replied_s(const struct http_loop *loop);
+
+/* http_loop_watch_calls - calls on_call for every request with an operation that ends from now on
+ */
+void http_loop_watch_calls(struct http_loop *loop, http_call_seen *on_call, void *arg);
+
+/* http_loop_tell_call - calls the watcher of requests, unless `operation` is NULL */
+void http_loop_tell_call(const struct http_transfer *transfer, const char *operation, CURLcode how);
 
 /* http_loop_watch_redirects - calls on_redirect for every redirect from now on */
 void http_loop_watch_redirects(struct http_loop *loop, http_redirect_seen *on_redirect, void *arg);

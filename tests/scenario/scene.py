@@ -262,6 +262,8 @@ class Site:
         self.ca = ca
         if "log_level" not in agent:
             agent += "\nlog_level = debug"  # every try: what goes on is told to people when it changes
+        if "listen" not in agent:
+            agent += "\nlisten ="  # the default port is one for all agents of a machine
         text = f"[vault]\naddress = {ca.address}\nca_file = {ca.ca_file}\n{vault}\n[auth]\n{auth or ca.auth}\n" \
                f"[agent]\nlog_format = json\ntemplate_directory = {templates()}\n{agent}\n[defaults]\n{defaults}\n"
         for name, lines in certs.items():

@@ -110,12 +110,12 @@ def test_garbage_slow_and_too_many_clients_are_no_matter(devca, site):
     run.wait_ready()
     path = socket_of(site)
     head = b"POST /v1/reload HTTP/1.1\r\nHost: leafd\r\n"
-    for data, status in [(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", 404), (b"GET /v1/reload HTTP/1.1\r\nHost: x\r\n\r\n", 405),
+    for data, status in [(b"GET /no HTTP/1.1\r\nHost: x\r\n\r\n", 404), (b"GET /v1/reload HTTP/1.1\r\nHost: x\r\n\r\n", 405),
                          (b"POST /v1/reload/ HTTP/1.1\r\nHost: x\r\n\r\n", 404), (head + b"Content-Length: 3\r\n\r\nabc", 413),
                          (head + b"X: " + b"a" * 40000 + b"\r\n\r\n", 431), (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400)]:
         said = talk(path, data)
         assert said.startswith(b"HTTP/1.1 %d " % status) or (status == 400 and said == b""), (data[:60], said[:200])
-    assert json.loads(talk(path, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").split(b"\r\n\r\n", 1)[1])["error"]
+    assert json.loads(talk(path, b"GET /no HTTP/1.1\r\nHost: x\r\n\r\n").split(b"\r\n\r\n", 1)[1])["error"]
     assert not run.events("config-applied")
 
     before = len(os.listdir(f"/proc/{run.pid}/fd"))

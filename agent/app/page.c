@@ -1,0 +1,370 @@
+#include "app/page.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { PART_MOST_BYTES = 16 * 1024 * 1024, SHOWN_MOST = 500, MOMENT_BYTES = 128 };
+
+const char page_style[] =
+    ":root{color-scheme:light dark;--ink:#1b1f24;--paper:#fff;--soft:#57606a;--line:#d0d7de;"
+    "--band:#f6f8fa;--good:#116329;--wait:#7d4e00;--bad:#a40e26;--link:#0a58ca}"
+    "@media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--paper:#0d1117;--soft:#9ea7b3;"
+    "--line:#30363d;--band:#161b22;--good:#56d364;--wait:#e3b341;--bad:#ff938a;--link:#79b8ff}}"
+    "*{box-sizing:border-box}"
+    "body{margin:0 auto;padding:1.5rem;max-width:72rem;background:var(--paper);color:var(--ink);"
+    "font:1rem/1.45 system-ui,sans-serif}"
+    "h1{margin:0;font-size:1.5rem;font-weight:600}"
+    ".sum{margin:.2rem 0 1rem;font-size:1.1rem}"
+    ".alert{margin:0 0 .8rem;padding:.6rem .8rem;border:1px solid var(--bad);"
+    "border-left-width:.4rem;border-radius:.3rem;overflow-wrap:anywhere}"
+    ".scroll{overflow-x:auto}"
+    "table{width:100%;border-collapse:collapse;font-variant-numeric:tabular-nums}"
+    "caption{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}"
+    "thead th{padding:.4rem .6rem;border-bottom:2px solid var(--line);text-align:left;"
+    "color:var(--soft);font-size:.85rem;white-space:nowrap}"
+    "tbody{border-bottom:1px solid var(--line)}"
+    "tbody th,tbody td{padding:.45rem .6rem;text-align:left;vertical-align:top;font-weight:400}"
+    "tbody th{font-weight:600;overflow-wrap:anywhere;min-width:9rem}"
+    "td.why{padding-top:0;color:var(--soft);font-size:.9rem;overflow-wrap:anywhere}"
+    ".when{white-space:nowrap}"
+    ".sub{display:block;color:var(--soft);font-size:.85rem;font-weight:400}"
+    ".state{font-weight:600;white-space:nowrap}"
+    ".u0 .state{color:var(--bad)}.u1 .state{color:var(--bad)}.u2 .state{color:var(--wait)}"
+    ".u3 .state{color:var(--good)}.u0,.u1{background:var(--band)}"
+    "footer{margin-top:1.2rem;color:var(--soft);font-size:.9rem;overflow-wrap:anywhere}"
+    "footer p{margin:.2rem 0}"
+    "a{color:var(--link)}"
+    "@media print{body{padding:0;max-width:none;font-size:9pt}"
+    ":root{--ink:#000;--paper:#fff;--soft:#333;--line:#999;--band:#fff;--good:#000;--wait:#000;"
+    "--bad:#000}nav{display:none}tbody{break-inside:avoid}.scroll{overflow:visible}}";
+
+const char page_style_hash[] = "aj7V4cRudKX1EOrZLMzSUl8gru1xSboHZr3JLJYtI6U=";
+
+static const struct serve_kind html = {
+    .type = "text/html; charset=utf-8",
+    .policy = "default-src 'none'; style-src "
+              "'sha256-aj7V4cRudKX1EOrZLMzSUl8gru1xSboHZr3JLJYtI6U='; base-uri 'none'; "
+              "form-action 'none'; frame-ancestors 'none'",
+};
+
+/* How much a person is needed; the order of the page. */
+enum urgency { BROKEN, FAILING, WAITING, FINE, URGENCY_COUNT };
+
+struct page {
+    json_t *agent;
+    uint64_t now_s;
+    bool is_short; /* of memory */
+    struct bytes parts[URGENCY_COUNT];
+    size_t counts[URGENCY_COUNT];
+};
+
+/* -- texts ----------------------------------------------------------------------------------------
+ */
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+
+    return text == NULL ? "" : text;
+}
+
+/* Our own markup. */
+static void mark(struct page *page, struct bytes *to, const char *markup)
+{
+    page->is_short |= !bytes_add(to, markup, strlen(markup));
+}
+
+/* A text, escaped. */
+static void put(struct page *page, struct bytes *to, const char *text)
+{
+    static const char special[] = "&<>\"'";
+    static const char *const escapes[] = {"&amp;", "&lt;", "&gt;", "&quot;", "&#39;"};
+
+    while (*text != '\0') {
+        size_t plain = strcspn(text, special);
+
+        page->is_short |= !bytes_add(to, text, plain);
+        text += plain;
+        if (*text != '\0')
+            mark(page, to, escapes[strchr(special, *text++) - special]);
+    }
+}
+
+/* A text between markup. */
+static void put_in(struct page *page, struct bytes *to, const char *before, const char *text,
+                   const char *after)
+{
+    mark(page, to, before);
+    put(page, to, text);
+    mark(page, to, after);
+}
+
+/* "in 5h12m" or "3m ago"; "" for an unknown time. */
+static void relative(const struct page *page, const char *moment, char to[static MOMENT_BYTES])
+{
+    char text[DURATION_TEXT_BYTES];
+    uint64_t moment_s;
+
+    to[0] = '\0';
+    if (!clock_read_text(moment, &moment_s))
+        return;
+    duration_text(moment_s > page->now_s ? moment_s - page->now_s : page->now_s - moment_s, text);
+    snprintf(to, MOMENT_BYTES, moment_s > page->now_s ? "in %s" : "%s ago", text);
+}
+
+/* 2026-11-22T10:44:06Z without its T and Z, and how far off it is. */
+static void put_moment(struct page *page, struct bytes *to, const char *moment)
+{
+    char shown[MOMENT_BYTES], off[MOMENT_BYTES], *t;
+
+    if (moment[0] == '\0') {
+        mark(page, to, "<td>–</td>");
+        return;
+    }
+    snprintf(shown, sizeof shown, "%.*s", (int)strcspn(moment, "Z"), moment);
+    t = strchr(shown, 'T');
+    if (t != NULL)
+        *t = ' ';
+    relative(page, moment, off);
+    put_in(page, to, "<td class=\"when\"><time datetime=\"", moment, "\">");
+    put(page, to, off);
+    put_in(page, to, "</time><span class=\"sub\">", shown, "</span></td>");
+}
+
+/* -- certificates ---------------------------------------------------------------------------------
+ */
+
+static enum urgency urgency_of(const json_t *row)
+{
+    static const char *const waiting[] = {"changed", "due", "unknown", "not-proven",
+                                          "not-reloaded"};
+    const char *state = text_of(row, "state");
+
+    if (!json_is_true(json_object_get(row, "usable")) || strcmp(state, "revoked") == 0)
+        return BROKEN;
+    if (!json_is_true(json_object_get(row, "ready")) ||
+        json_is_object(json_object_get(row, "failure")))
+        return FAILING;
+    for (size_t i = 0; i < sizeof waiting / sizeof *waiting; i++)
+        if (strcmp(state, waiting[i]) == 0)
+            return WAITING;
+    return strcmp(state, "fresh") == 0 ? FINE : FAILING;
+}
+
+static void put_served(struct page *page, struct bytes *to, const json_t *row)
+{
+    const json_t *served = json_object_get(row, "served");
+    const char *serial = text_of(served, "serial");
+    char off[MOMENT_BYTES];
+
+    mark(page, to, "<td>");
+    if (serial[0] == '\0') {
+        mark(page, to, "–");
+    } else {
+        mark(page, to,
+             strcmp(serial, text_of(row, "serial")) == 0        ? "this one"
+             : json_is_true(json_object_get(served, "foreign")) ? "a foreign one"
+                                                                : "an older one");
+        relative(page, text_of(served, "seen_at"), off);
+        put_in(page, to, "<span class=\"sub\">seen ", off, "</span>");
+    }
+    mark(page, to, "</td>");
+}
+
+/* A second row: why it is not fresh, and the last failure. */
+static void put_why(struct page *page, struct bytes *to, const json_t *row)
+{
+    const json_t *failure = json_object_get(row, "failure");
+    const char *state = text_of(row, "state");
+    const char *detail = strcmp(state, "fresh") == 0 ? "" : text_of(row, "detail");
+    char off[MOMENT_BYTES], count[MOMENT_BYTES];
+    json_int_t failures = json_integer_value(json_object_get(failure, "failures"));
+
+    if (detail[0] == '\0' && !json_is_object(failure))
+        return;
+    mark(page, to, "<tr><td class=\"why\" colspan=\"5\">");
+    put(page, to, detail);
+    if (json_is_object(failure)) {
+        if (failures == 0)
+            failures = json_integer_value(json_object_get(failure, "reload_failures"));
+        snprintf(count, sizeof count, "%lld", (long long)failures);
+        put_in(page, to, detail[0] == '\0' ? "" : "<br>", text_of(failure, "error"), "");
+        put_in(page, to, " (", text_of(failure, "class"), ")<br>");
+        put_in(page, to, "failed ", count, failures == 1 ? " time" : " times in a row");
+        relative(page, text_of(failure, "try_again_at"), off);
+        if (off[0] != '\0')
+            put_in(page, to, ", next try ", off, "");
+    }
+    mark(page, to, "</td></tr>");
+}
+
+static void put_row(struct page *page, const json_t *row)
+{
+    static const char *const begins[URGENCY_COUNT] = {
+        "<tbody class=\"u0\"><tr><th scope=\"row\">", "<tbody class=\"u1\"><tr><th scope=\"row\">",
+        "<tbody class=\"u2\"><tr><th scope=\"row\">", "<tbody class=\"u3\"><tr><th scope=\"row\">"};
+    enum urgency urgency = urgency_of(row);
+    struct bytes *to = &page->parts[urgency];
+    const char *doing = text_of(row, "doing"), *service = text_of(row, "service");
+
+    if (page->counts[urgency]++ >= SHOWN_MOST)
+        return;
+    put_in(page, to, begins[urgency], text_of(row, "cert"), "");
+    if (service[0] != '\0')
+        put_in(page, to, "<span class=\"sub\">", service, "</span>");
+    put_in(page, to, "</th><td><span class=\"state\">", text_of(row, "state"), "</span>");
+    if (doing[0] != '\0')
+        put_in(page, to, "<span class=\"sub\">", doing, "</span>");
+    mark(page, to, "</td>");
+    put_moment(page, to, text_of(row, "end"));
+    put_moment(page, to, text_of(row, "renewal"));
+    put_served(page, to, row);
+    mark(page, to, "</tr>");
+    put_why(page, to, row);
+    mark(page, to, "</tbody>\n");
+}
+
+struct page *page_new(json_t *agent)
+{
+    struct page *page = agent == NULL ? NULL : calloc(1, sizeof *page);
+
+    if (page == NULL) {
+        json_decref(agent);
+        return NULL;
+    }
+    page->agent = agent;
+    page->now_s = clock_now_s();
+    for (size_t i = 0; i < URGENCY_COUNT; i++)
+        page->parts[i].limit = PART_MOST_BYTES;
+    return page;
+}
+
+bool page_add(struct page *page, const json_t *rows)
+{
+    const json_t *row;
+    size_t i;
+
+    json_array_foreach (rows, i, row)
+        put_row(page, row);
+    return !page->is_short;
+}
+
+/* -- the frame ------------------------------------------------------------------------------------
+ */
+
+static void write_summary(const struct page *page, char to[static MOMENT_BYTES])
+{
+    static const char *const words[URGENCY_COUNT] = {"broken", "failing", "waiting", "fresh"};
+    size_t used = 0;
+
+    to[0] = '\0';
+    for (size_t i = 0; i < URGENCY_COUNT; i++)
+        if (page->counts[i] > 0)
+            used += (size_t)snprintf(to + used, MOMENT_BYTES - used, "%s%zu %s",
+                                     used == 0 ? "" : ", ", page->counts[i], words[i]);
+    if (used == 0)
+        snprintf(to, MOMENT_BYTES, "no certificates");
+}
+
+static void put_alerts(struct page *page, struct bytes *to)
+{
+    const char *away = text_of(page->agent, "ca_away_since");
+    const char *why = text_of(page->agent, "ca_away_reason");
+    const char *problem = text_of(page->agent, "problem");
+
+    if (away[0] != '\0') {
+        put_in(page, to, "<p class=\"alert\">The CA has issued no certificates since ", away, "");
+        put_in(page, to, why[0] == '\0' ? "" : ": ", why, ".</p>\n");
+    }
+    if (problem[0] != '\0')
+        put_in(page, to,
+               "<p class=\"alert\">The configuration on disk was refused, the previous one stays: ",
+               problem, "</p>\n");
+}
+
+static void put_head(struct page *page, struct bytes *to)
+{
+    char summary[MOMENT_BYTES];
+
+    write_summary(page, summary);
+    put_in(page, to,
+           "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+           "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>",
+           summary, " – leafd</title>\n<style>");
+    mark(page, to, page_style);
+    put_in(page, to, "</style>\n</head>\n<body>\n<h1>leafd</h1>\n<p class=\"sum\">", summary,
+           "</p>\n");
+    put_alerts(page, to);
+    mark(page, to,
+         "<main class=\"scroll\" tabindex=\"0\">\n<table>\n<caption>Certificates, the most urgent "
+         "first; times in UTC</caption>\n<thead><tr><th scope=\"col\">Certificate</th>"
+         "<th scope=\"col\">State</th><th scope=\"col\">Expires</th><th scope=\"col\">Renewal</th>"
+         "<th scope=\"col\">Served</th></tr></thead>\n");
+}
+
+static void put_foot(struct page *page, struct bytes *to)
+{
+    char now[WHEN_TEXT_BYTES], off[MOMENT_BYTES], pid[MOMENT_BYTES];
+
+    clock_text(page->now_s, now);
+    relative(page, text_of(page->agent, "started_at"), off);
+    snprintf(pid, sizeof pid, "%lld",
+             (long long)json_integer_value(json_object_get(page->agent, "pid")));
+    put_in(page, to, "</table>\n</main>\n<footer>\n<p>As of <time>", now,
+           "</time>, times in UTC. ");
+    put_in(page, to, "leafd ", text_of(page->agent, "version"), ", process ");
+    put_in(page, to, "", pid, ", started ");
+    put_in(page, to, "", off, ", configuration ");
+    put_in(page, to, "", text_of(page->agent, "configuration"), ".</p>\n");
+    mark(page, to,
+         "<nav aria-label=\"More\"><p>This page refreshes itself every 30 seconds: "
+         "<a href=\"/?refresh=off\">stop</a> or <a href=\"/\">go on</a>. "
+         "Also here: <a href=\"/status\">status as JSON</a>, <a href=\"/readyz\">readiness</a>, "
+         "<a href=\"/metrics\">metrics</a>.</p></nav>\n</footer>\n</body>\n</html>\n");
+}
+
+/* Says how many certificates of that urgency are left out. */
+static void put_rest(struct page *page, enum urgency urgency)
+{
+    char count[MOMENT_BYTES];
+
+    if (page->counts[urgency] <= SHOWN_MOST)
+        return;
+    snprintf(count, sizeof count, "%zu", page->counts[urgency] - SHOWN_MOST);
+    put_in(page, &page->parts[urgency], "<tbody><tr><td colspan=\"5\">and ", count,
+           " more like these; see the status as JSON</td></tr></tbody>\n");
+}
+
+struct serve_text *page_end(struct page *page)
+{
+    struct bytes all[URGENCY_COUNT + 2] = {0};
+    struct serve_text *text = NULL;
+
+    all[0].limit = all[URGENCY_COUNT + 1].limit = PART_MOST_BYTES;
+    put_head(page, &all[0]);
+    for (enum urgency i = 0; i < URGENCY_COUNT; i++) {
+        put_rest(page, i);
+        all[i + 1] = page->parts[i];
+        page->parts[i] = (struct bytes){0};
+    }
+    put_foot(page, &all[URGENCY_COUNT + 1]);
+    if (!page->is_short)
+        text = serve_text_join(200, &html, all, URGENCY_COUNT + 2);
+    for (size_t i = 0; i < URGENCY_COUNT + 2; i++)
+        bytes_free(&all[i]);
+    return text;
+}
+
+void page_free(struct page *page)
+{
+    if (page == NULL)
+        return;
+    for (size_t i = 0; i < URGENCY_COUNT; i++)
+        bytes_free(&page->parts[i]);
+    json_decref(page->agent);
+    free(page);
+}
