@@ -50,7 +50,7 @@ def test_what_is_served_is_the_document(devca, site):
     rows = {row["cert"]: row for row in ready.json()["certs"]}
     assert ready.status == 503 and ready.json()["ready"] is False
     assert rows["web"] == {"cert": "web", "ready": True, "reason": None}
-    assert rows["missing"]["ready"] is False and "missing" in rows["missing"]["reason"] and "CN" in rows["missing"]["reason"]
+    assert rows["missing"]["ready"] is False and "missing" in rows["missing"]["reason"] and "require_cn" in rows["missing"]["reason"]
 
     wait_for(lambda: ask(port, "/status").json()["certs"] == json.loads(site.command("status", "--json").out)["certs"],
              "the same document")
