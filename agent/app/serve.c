@@ -348,7 +348,8 @@ static bool start(struct serve *serve, struct err *err)
     r = sd_event_add_io(serve->loop, &serve->server, info->epoll_fd, EPOLLIN, on_server, serve);
     if (r >= 0)
         r = sd_event_source_set_ratelimit(serve->server, 1000000, TURNS_PER_SECOND);
-    /* Its accuracy is a microsecond: by default sd-event delays it by up to a quarter of a second. */
+    /* Its accuracy is a microsecond: by default sd-event delays it by up to a quarter of a second.
+     */
     if (r >= 0)
         r = sd_event_add_time_relative(serve->loop, &serve->timer, CLOCK_BOOTTIME, 0, 1, on_timer,
                                        serve);

@@ -16,8 +16,8 @@ struct web_source {
     sd_event *loop;
     struct workers *workers;
     struct metrics *metrics;
-    struct config *(*config_of)(void *arg);     /* in use; borrowed */
-    json_t *(*describe_agent)(void *arg);       /* as the document has it; a new reference */
+    struct config *(*config_of)(void *arg); /* in use; borrowed */
+    json_t *(*describe_agent)(void *arg);   /* as the document has it; a new reference */
     bool (*add_memory)(void *arg, json_t *row, bool is_whole); /* what is not on disk */
     void *arg;
 };
