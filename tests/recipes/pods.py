@@ -77,8 +77,8 @@ class Pod:
             configuration = {"Entrypoint": [], "Env": [f"PATH={SYSTEM_PATH}"]}
         else:
             with tarfile.open(image) as archive:
-                configuration = json.load(archive.extractfile("config.json"))["config"]
                 described, = json.load(archive.extractfile("manifest.json"))
+                configuration = json.load(archive.extractfile(described["Config"]))["config"]
                 assert described["RepoTags"] == [container["image"]]
                 archive.extract("layer.tar", self.folder)
             call("tar", "-C", root, "-xf", self.folder / "layer.tar")
