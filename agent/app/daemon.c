@@ -62,8 +62,8 @@ struct daemon {
     size_t waiting;
     bool reloading; /* RELOADING=1 was sent, and READY=1 not yet */
     bool ready, stopping;
-    bool has_slack; /* what a start or another configuration needed may have been freed */
-    struct slot *revocation;
+    bool has_slack;   /* what a start or another configuration needed may have been freed */
+    struct slot *end; /* what is left to do before it exits */
 };
 
 /* -- what the service manager sees ----------------------------------------------------------------
@@ -429,14 +429,12 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *inf
     return 0;
 }
 
-static void on_token_revoked(void *arg, const struct err *err)
+static void on_all_done(void *arg, const struct err *err)
 {
     struct daemon *daemon = arg;
 
-    if (err->kind != ERR_NONE)
-        event_emit(&(struct event){.kind = EVENT_TOKEN_LOST}, "the token could not be revoked: %s",
-                   err->text);
-    daemon->revocation = slot_drop(daemon->revocation);
+    (void)err;
+    daemon->end = slot_drop(daemon->end);
     sd_event_exit(daemon->engine.tools.loop, 0);
 }
 
@@ -446,7 +444,7 @@ static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *
 
     (void)source;
     (void)info;
-    /* A second signal: the sender does not want to wait for the CA. */
+    /* A second signal: the sender does not want to wait for the CA and for hooks. */
     if (daemon->stopping)
         return sd_event_exit(daemon->engine.tools.loop, 0);
     daemon->stopping = true;
@@ -456,8 +454,8 @@ static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *
     status_answers_close(TAKE(daemon->answers));
     web_stop(daemon->web);
     engine_drop_certs(&daemon->engine);
-    daemon->revocation = engine_revoke_token(&daemon->engine, on_token_revoked, daemon);
-    if (daemon->revocation == NULL)
+    daemon->end = engine_end_start(&daemon->engine, on_all_done, daemon);
+    if (daemon->end == NULL)
         sd_event_exit(daemon->engine.tools.loop, 0);
     return 0;
 }
@@ -546,6 +544,18 @@ static void watch_files(struct daemon *daemon, struct config_sources *sources)
     config_watch_use(daemon->watch, sources);
 }
 
+/* The event `started` is told to hooks as well. */
+static bool open_engine(struct daemon *daemon, struct config *config, struct err *err)
+{
+    bool opened = engine_open(&daemon->engine, config, true, on_rest, daemon, err) &&
+                  engine_tell(&daemon->engine, err);
+
+    event_emit(&(struct event){.kind = EVENT_STARTED},
+               "leafd " LEAFD_VERSION " keeps %zu certificate%s fresh from %s", config->cert_count,
+               config->cert_count == 1 ? "" : "s", config->vault.address);
+    return opened;
+}
+
 int daemon_run(struct config *config, const char *file)
 {
     struct config_sources *sources;
@@ -554,14 +564,11 @@ int daemon_run(struct config *config, const char *file)
     int r = -1, code;
     bool ended;
 
-    event_emit(&(struct event){.kind = EVENT_STARTED},
-               "leafd " LEAFD_VERSION " keeps %zu certificate%s fresh from %s", config->cert_count,
-               config->cert_count == 1 ? "" : "s", config->vault.address);
     daemon.started_s = daemon.applied_s = clock_now_s();
     sources = config->agent.watch_config ? config_sources_of(config, file) : NULL;
     config_forget_source(config);
     if (history_open(&daemon.history, &err) && metrics_open(&daemon.metrics, &err) &&
-        engine_open(&daemon.engine, config, true, on_rest, &daemon, &err) &&
+        open_engine(&daemon, config, &err) &&
         open_sources(&daemon, file, &err) && engine_start(&daemon.engine, NULL, 0, &err)) {
         watch_files(&daemon, sources);
         r = sd_event_loop(daemon.engine.tools.loop);
@@ -570,7 +577,7 @@ int daemon_run(struct config *config, const char *file)
     }
     if (r < 0)
         event_emit(&(struct event){.kind = EVENT_FAILED}, "cannot run: %s", err.text);
-    slot_drop(daemon.revocation);
+    slot_drop(daemon.end);
     service_notify_close();
     clock_watch_close(daemon.clock);
     ended = config_watch_close(daemon.watch);

@@ -241,6 +241,12 @@ bool engine_open(struct engine *engine, struct config *config, bool stays, cert_
     return true;
 }
 
+bool engine_tell(struct engine *engine, struct err *err)
+{
+    return hooks_open(engine->tools.loop, engine->tools.workers, engine->config, &engine->hooks,
+                      err);
+}
+
 /* -- the certificates -----------------------------------------------------------------------------
  */
 
@@ -381,6 +387,8 @@ static bool take_sections(struct engine *engine, struct err *err)
 
 bool engine_apply(struct engine *engine, struct config *config, struct err *err)
 {
+    bool told;
+
     if (!make_room(engine, engine->count + config->cert_count, err))
         return false;
     config_ref(config);
@@ -391,7 +399,8 @@ bool engine_apply(struct engine *engine, struct config *config, struct err *err)
     ca_end_pause(engine->tools.ca); /* the sender of SIGHUP wants a try now */
     engine->told_login = (struct told_failure){0};
     forget_removed(engine);
-    return take_sections(engine, err);
+    told = hooks_use(engine->hooks, config, err);
+    return take_sections(engine, err) && told;
 }
 
 /* Allows a few early tries in a row, since a wrong clock is often corrected soon; then one a
@@ -432,7 +441,50 @@ void engine_drop_certs(struct engine *engine)
     engine->count = 0;
 }
 
-struct slot *engine_revoke_token(struct engine *engine, slot_done *on_done, void *arg)
+/* -- the end --------------------------------------------------------------------------------------
+ */
+
+struct ending {
+    struct slot slot;
+    struct slot *revocation, *hooks; /* NULL: has ended */
+};
+
+static void destroy_ending(struct slot *slot)
+{
+    struct ending *ending = (struct ending *)slot;
+
+    slot_drop(ending->revocation);
+    slot_drop(ending->hooks);
+    slot_free(slot);
+}
+
+static void finish_if_ended(struct ending *ending)
+{
+    if (ending->revocation == NULL && ending->hooks == NULL)
+        slot_finish(&ending->slot, NULL);
+}
+
+static void on_token_revoked(void *arg, const struct err *err)
+{
+    struct ending *ending = arg;
+
+    if (err->kind != ERR_NONE)
+        event_emit(&(struct event){.kind = EVENT_TOKEN_LOST}, "the token could not be revoked: %s",
+                   err->text);
+    ending->revocation = slot_drop(ending->revocation);
+    finish_if_ended(ending);
+}
+
+static void on_hooks_ended(void *arg, const struct err *err)
+{
+    struct ending *ending = arg;
+
+    (void)err;
+    ending->hooks = slot_drop(ending->hooks);
+    finish_if_ended(ending);
+}
+
+static struct slot *revoke_token(struct engine *engine, slot_done *on_done, void *arg)
 {
     struct err err = {0};
 
@@ -445,11 +497,28 @@ struct slot *engine_revoke_token(struct engine *engine, slot_done *on_done, void
     return ca_log_out_start(engine->tools.ca, on_done, arg, &err);
 }
 
+struct slot *engine_end_start(struct engine *engine, slot_done *on_done, void *arg)
+{
+    struct err err;
+    struct ending *ending =
+        slot_new(sizeof *ending, engine->tools.loop, destroy_ending, on_done, arg, &err);
+
+    if (ending == NULL)
+        return NULL;
+    ending->revocation = revoke_token(engine, on_token_revoked, ending);
+    ending->hooks = hooks_end_start(engine->hooks, on_hooks_ended, ending);
+    if (ending->revocation != NULL || ending->hooks != NULL)
+        return &ending->slot;
+    destroy_ending(&ending->slot);
+    return NULL;
+}
+
 bool engine_close(struct engine *engine)
 {
     bool ended;
 
     engine_drop_certs(engine);
+    hooks_close(engine->hooks);
     ca_close(engine->tools.ca);
     http_loop_close(engine->http);
     http_loop_close(engine->tools.http);

@@ -5,6 +5,7 @@
 #define LEAFD_APP_ENGINE_H
 
 #include "app/clock_watch.h"
+#include "app/hooks.h"
 #include "base/reaper.h"
 #include "cert/cert.h"
 #include "http/http_origin.h"
@@ -22,6 +23,7 @@ struct engine {
     char redirect_told[ENGINE_REDIRECT_BYTES];    /* the last redirect that was logged; "": none */
     int64_t early_paid_us; /* on the boot clock: the budget of early tries after clock steps, see
                               may_try_early */
+    struct hooks *hooks;   /* NULL: not for this command */
     struct config *config;
     struct cert **certs; /* sorted by name */
     size_t count;
@@ -38,6 +40,9 @@ struct engine {
  */
 bool engine_open(struct engine *engine, struct config *config, bool stays, cert_observer *observer,
                  void *arg, struct err *err);
+
+/* engine_tell - gives events to the configuration's hooks from now on; fails with class local */
+bool engine_tell(struct engine *engine, struct err *err);
 
 /*
  * engine_start - starts all certificates, or those in `names`
@@ -72,12 +77,13 @@ void engine_recompute(struct engine *engine, int64_t by_s);
 void engine_drop_certs(struct engine *engine);
 
 /*
- * engine_revoke_token - revokes the token where [auth] revoke_on_exit says so
+ * engine_end_start - does what is left to do when all certificates are dropped
  *
- * NULL if it does not. A token with which certificates were leased is kept, since the CA would
- * revoke them with it; that is logged.
+ * Gives waiting events to their hooks, and revokes the token where [auth] revoke_on_exit says so. A
+ * token with which certificates were leased is kept, since the CA would revoke them with it; that
+ * is logged. Ends well, in limited time. NULL if there is nothing to do.
  */
-struct slot *engine_revoke_token(struct engine *engine, slot_done *on_done, void *arg);
+struct slot *engine_end_start(struct engine *engine, slot_done *on_done, void *arg);
 
 /*
  * engine_close - ends everything; the caller holds the loop's last reference

@@ -17,7 +17,7 @@ struct outcome {
 
 struct once {
     struct engine engine;
-    struct slot *revocation;
+    struct slot *end;         /* what is left to do before it exits */
     struct outcome *outcomes; /* of each certificate of the engine */
     size_t awaited;           /* certificates that are not settled */
     bool waits;               /* failures are retried: until the last try before the deadline */
@@ -55,14 +55,12 @@ static int code_of_all(const struct once *once)
     return code;
 }
 
-static void on_token_revoked(void *arg, const struct err *err)
+static void on_all_done(void *arg, const struct err *err)
 {
     struct once *once = arg;
 
-    if (err->kind != ERR_NONE)
-        event_emit(&(struct event){.kind = EVENT_TOKEN_LOST}, "the token could not be revoked: %s",
-                   err->text);
-    once->revocation = slot_drop(once->revocation);
+    (void)err;
+    once->end = slot_drop(once->end);
     sd_event_exit(once->engine.tools.loop, code_of_all(once));
 }
 
@@ -71,8 +69,8 @@ static void end(struct once *once)
     if (once->ending)
         return;
     once->ending = true;
-    once->revocation = engine_revoke_token(&once->engine, on_token_revoked, once);
-    if (once->revocation == NULL)
+    once->end = engine_end_start(&once->engine, on_all_done, once);
+    if (once->end == NULL)
         sd_event_exit(once->engine.tools.loop, code_of_all(once));
 }
 
@@ -177,15 +175,15 @@ int once_run(struct config *config, const char *const *names, size_t count, uint
     bool ended;
 
     if (engine_open(&once.engine, config, false, on_rest, &once, &err) &&
-        open_sources(&once, wait_s, &err) && engine_start(&once.engine, names, count, &err) &&
-        open_outcomes(&once, &err)) {
+        engine_tell(&once.engine, &err) && open_sources(&once, wait_s, &err) &&
+        engine_start(&once.engine, names, count, &err) && open_outcomes(&once, &err)) {
         code = sd_event_loop(once.engine.tools.loop);
         if (code < 0)
             err_errno(&err, ERR_LOCAL, -code, "the event loop ended");
     }
     if (code < 0)
         event_emit(&(struct event){.kind = EVENT_FAILED}, "cannot run: %s", err.text);
-    slot_drop(once.revocation);
+    slot_drop(once.end);
     ended = engine_close(&once.engine);
     free(once.outcomes);
     config_unref(config);

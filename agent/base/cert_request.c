@@ -1,5 +1,6 @@
 #include "base/cert_request.h"
 
+#include <string.h>
 #include <strings.h>
 
 const char *const key_type_words[KEY_TYPE_COUNT + 1] = {
@@ -48,6 +49,36 @@ const char *names_missing_any(const struct names *wanted, const struct names *go
     if (wanted->common_name != NULL && !is_among(got, wanted->common_name))
         return wanted->common_name;
     return NULL;
+}
+
+static char *append_word(char *to, const char *word)
+{
+    to = stpcpy(to, word);
+    return stpcpy(to, " ");
+}
+
+const char *names_text(const struct names *names, struct arena *arena)
+{
+    const struct text_list *const lists[] = {&names->dns, &names->ip, &names->uri, &names->email};
+    const struct names others = {.dns = names->dns, .ip = names->ip, .email = names->email};
+    const char *common_name = names->common_name == NULL ? "" : names->common_name;
+    size_t bytes = strlen(common_name) + 2;
+    char *text, *end;
+
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+        for (size_t j = 0; j < lists[i]->count; j++)
+            bytes += strlen(lists[i]->items[j]) + 1;
+    end = text = arena_take(arena, bytes);
+    if (text == NULL)
+        return NULL;
+    if (*common_name != '\0' && !is_among(&others, common_name))
+        end = append_word(end, common_name);
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+        for (size_t j = 0; j < lists[i]->count; j++)
+            end = append_word(end, lists[i]->items[j]);
+    if (end > text)
+        end[-1] = '\0';
+    return text;
 }
 
 size_t names_count(const struct names *names)

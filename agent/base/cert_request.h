@@ -66,6 +66,10 @@ const char *names_missing_san(const struct names *wanted, const struct names *go
  */
 const char *names_missing_any(const struct names *wanted, const struct names *got);
 
+/* names_text - all names of a certificate, each once, separated by spaces; NULL if memory ran out
+ */
+const char *names_text(const struct names *names, struct arena *arena);
+
 /* names_count - how many subject alternative names there are */
 size_t names_count(const struct names *names);
 

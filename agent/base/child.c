@@ -2,6 +2,7 @@
 
 #include "base/arena.h"
 #include "base/cleanup.h"
+#include "base/file.h"
 #include "base/hide.h"
 #include "base/keeper.h"
 #include "base/timed_job.h"
@@ -57,14 +58,17 @@ struct child {
 /* -- who may run ----------------------------------------------------------------------------------
  */
 
-/* One limit for the process: commands share the machine whichever certificate starts them. */
-static struct {
+/* Limits for the process: commands share the machine whichever certificate starts them. */
+static struct line {
     unsigned most; /* 0: not computed yet */
     unsigned running;
     pid_t keepers[CHILDREN_MOST];
-    pid_t unwatched[CHILDREN_MOST]; /* were told to end; 0: none */
     struct child *first, *last;
-} line;
+} lines[2]; /* the second one: beside */
+
+enum { LINES = sizeof lines / sizeof *lines };
+
+static pid_t unwatched[CHILDREN_MOST]; /* were told to end; 0: none */
 
 unsigned child_limit(long cores)
 {
@@ -73,11 +77,17 @@ unsigned child_limit(long cores)
     return cores * 2 > CHILDREN_MOST ? CHILDREN_MOST : (unsigned)cores * 2;
 }
 
-static bool has_place(void)
+static struct line *line_of(const struct child *child)
 {
-    if (line.most == 0)
-        line.most = child_limit(sysconf(_SC_NPROCESSORS_ONLN));
-    return line.running < line.most;
+    return &lines[child->order.beside];
+}
+
+static bool has_place(struct line *line)
+{
+    if (line->most == 0)
+        line->most =
+            line == lines ? child_limit(sysconf(_SC_NPROCESSORS_ONLN)) : CHILDREN_BESIDE_MOST;
+    return line->running < line->most;
 }
 
 /* The loop could not watch them, for want of a descriptor: they are reaped when the next command
@@ -85,49 +95,64 @@ static bool has_place(void)
 static void reap_unwatched(void)
 {
     for (unsigned i = 0; i < CHILDREN_MOST; i++)
-        if (line.unwatched[i] > 0 && waitpid(line.unwatched[i], NULL, WNOHANG) != 0)
-            line.unwatched[i] = 0;
+        if (unwatched[i] > 0 && waitpid(unwatched[i], NULL, WNOHANG) != 0)
+            unwatched[i] = 0;
 }
 
 static void leave_unwatched(pid_t keeper)
 {
     kill(keeper, SIGINT);
     for (unsigned i = 0; i < CHILDREN_MOST; i++)
-        if (line.unwatched[i] == 0) {
-            line.unwatched[i] = keeper;
+        if (unwatched[i] == 0) {
+            unwatched[i] = keeper;
             return;
         }
 }
 
-static void take_place(pid_t keeper)
+static void take_place(struct line *line, pid_t keeper)
 {
     reap_unwatched();
-    line.keepers[line.running++] = keeper;
+    line->keepers[line->running++] = keeper;
+}
+
+/* The place of the keeper in its line; NULL: it has none. */
+static pid_t *place_of(pid_t keeper, struct line **ret_line)
+{
+    for (size_t i = 0; i < LINES; i++)
+        for (unsigned j = 0; j < lines[i].running; j++)
+            if (lines[i].keepers[j] == keeper) {
+                *ret_line = &lines[i];
+                return &lines[i].keepers[j];
+            }
+    return NULL;
 }
 
 bool child_is_watched(pid_t pid)
 {
-    for (unsigned i = 0; i < line.running; i++)
-        if (line.keepers[i] == pid)
-            return true;
-    return false;
+    struct line *line;
+
+    return place_of(pid, &line) != NULL;
 }
 
 static void wait_in_line(struct child *child)
 {
+    struct line *line = line_of(child);
+
     child->waits = true;
-    child->before = line.last;
-    *(line.last == NULL ? &line.first : &line.last->next) = child;
-    line.last = child;
+    child->before = line->last;
+    *(line->last == NULL ? &line->first : &line->last->next) = child;
+    line->last = child;
 }
 
 static void leave_line(struct child *child)
 {
+    struct line *line = line_of(child);
+
     if (!child->waits)
         return;
     child->waits = false;
-    *(child->before == NULL ? &line.first : &child->before->next) = child->next;
-    *(child->next == NULL ? &line.last : &child->next->before) = child->before;
+    *(child->before == NULL ? &line->first : &child->before->next) = child->next;
+    *(child->next == NULL ? &line->last : &child->next->before) = child->before;
     child->next = child->before = NULL;
 }
 
@@ -135,14 +160,15 @@ static bool launch(struct child *child, struct err *err);
 
 static void give_place_back(pid_t keeper)
 {
+    struct line *line = NULL;
+    pid_t *place = place_of(keeper, &line);
+
     reap_unwatched();
-    for (unsigned i = 0; i < line.running; i++)
-        if (line.keepers[i] == keeper) {
-            line.keepers[i] = line.keepers[--line.running];
-            break;
-        }
-    while (line.first != NULL && has_place()) {
-        struct child *child = line.first;
+    if (place == NULL)
+        return;
+    *place = line->keepers[--line->running];
+    while (line->first != NULL && has_place(line)) {
+        struct child *child = line->first;
         struct err err;
 
         leave_line(child);
@@ -228,12 +254,19 @@ static int on_output(sd_event_source *source, int fd, uint32_t events, void *arg
     return 0;
 }
 
+void child_said(struct slot *slot, char *to, size_t size)
+{
+    struct child *child = (struct child *)slot;
+
+    child->line[child->line_length] = '\0';
+    hide_foreign(to, size, child->line);
+}
+
 static void describe(struct child *child, const struct keeper_report *how, struct err *err)
 {
     char said[OUTPUT_BYTES];
 
-    child->line[child->line_length] = '\0';
-    hide_foreign(said, sizeof said, child->line);
+    child_said(&child->slot, said, sizeof said);
     if (child->timed_out)
         err_set(err, ERR_CONSUMER, "%s did not end within %llus and was killed", child->what,
                 (unsigned long long)child->limit_s);
@@ -315,6 +348,7 @@ static int keep_capabilities_here(void)
 struct child_ends {
     int output_fd, report_fd;
     int program_fd; /* -1: run by its path */
+    int input_fd;   /* -1: nothing to read */
 };
 
 static int spawn(const struct child_order *order, const struct child_ends *ends, pid_t *ret_pid)
@@ -342,7 +376,10 @@ static int spawn(const struct child_order *order, const struct child_ends *ends,
     posix_spawnattr_setsigmask(&attributes, &heard);
     posix_spawnattr_setsigdefault(&attributes, &all);
     posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    if (ends->input_fd >= 0)
+        posix_spawn_file_actions_adddup2(&actions, ends->input_fd, STDIN_FILENO);
+    else
+        posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_adddup2(&actions, ends->output_fd, STDOUT_FILENO);
     posix_spawn_file_actions_adddup2(&actions, ends->output_fd, STDERR_FILENO);
     posix_spawn_file_actions_adddup2(&actions, ends->report_fd, KEEPER_REPORT_FD);
@@ -395,14 +432,17 @@ static bool start_keeper(struct child *child, const struct child_order *order, s
 {
     CLEANUP(close_fd) int output_fd = -1;
     CLEANUP(close_fd) int report_fd = -1;
+    CLEANUP(close_fd) int input_fd = -1;
     int r;
 
-    if (!open_pipe(child, &child->output_fd, &output_fd, err) ||
+    /* A pipe would have to be written while the command reads. */
+    if ((order->input != NULL && !file_in_memory(order->input, &input_fd, err)) ||
+        !open_pipe(child, &child->output_fd, &output_fd, err) ||
         !open_pipe(child, &child->report_fd, &report_fd, err))
         return false;
     r = keep_capabilities_here();
     if (r == 0)
-        r = spawn(order, &(struct child_ends){output_fd, report_fd, child->program_fd},
+        r = spawn(order, &(struct child_ends){output_fd, report_fd, child->program_fd, input_fd},
                   &child->pid);
     close_fd(&child->program_fd);
     if (r == 0)
@@ -419,7 +459,7 @@ static bool launch(struct child *child, struct err *err)
     if (!start_keeper(child, &child->order, err))
         return false;
     arena_free(&child->arena);
-    take_place(child->pid);
+    take_place(line_of(child), child->pid);
     r = watch(child, child->loop);
     return r >= 0 || err_errno(err, ERR_LOCAL, -r, "cannot watch %s", child->what);
 }
@@ -469,7 +509,7 @@ static void on_judged(void *arg, const struct err *judge_err)
         child->program_fd = take_fd(&child->judgement->fd);
     child->judgement = NULL;
     child->judging = slot_drop(child->judging);
-    if (err.kind == ERR_NONE && !has_place())
+    if (err.kind == ERR_NONE && !has_place(line_of(child)))
         wait_in_line(child);
     else if (err.kind != ERR_NONE || !launch(child, &err))
         slot_finish(&child->slot, &err);
@@ -523,6 +563,9 @@ static bool copy_order(struct child *child, const struct child_order *order)
             return false;
     }
     child->order = *order;
+    if (order->input != NULL &&
+        (child->order.input = arena_copy(&child->arena, order->input)) == NULL)
+        return false;
     child->order.argv = argv;
     child->order.variables = variables;
     return true;

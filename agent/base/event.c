@@ -64,6 +64,8 @@ static const struct kind {
     [EVENT_CLOCK_AGREES] = {"clock-agrees", LOG_LEVEL_NOTICE, "293d6987360d46e9a8d4518cd8f56ce8"},
     [EVENT_DISK_STUCK] = {"disk-stuck", LOG_LEVEL_ERR, "e5f94c51cc9146ceb73e2a12d1baaa19"},
     [EVENT_DISK_BACK] = {"disk-back", LOG_LEVEL_NOTICE, "6286913c61cf401e8546b0631c90d691"},
+    [EVENT_HOOK_FAILED] = {"hook-failed", LOG_LEVEL_WARNING, "afa7a91019bc4676a5e0b1b8d840f194"},
+    [EVENT_HOOK_DROPPED] = {"hook-dropped", LOG_LEVEL_WARNING, "d37f4f4f0bac4316b36bfaa4ba514d56"},
     [EVENT_LOG_LOST] = {"log-lost", LOG_LEVEL_WARNING, "411270c26cd74b0e8d9907acb7994a9e"},
     [EVENT_BUG] = {"bug", LOG_LEVEL_ERR, "874ae20ce29646a5b7156183d22c7851"},
     [EVENT_DETAIL] = {"detail", LOG_LEVEL_DEBUG, "46285767c62e498ca93fa7d288373ee2"},
@@ -109,6 +111,11 @@ static const struct field {
     TEXT("TO", to),
     TEXT("FOLLOWED", followed),
     TEXT("REASON", reason),
+    TEXT("REQUEST_ID", request_id),
+    TEXT("ISSUER", issuer),
+    TEXT("NAMES", names),
+    TEXT("PKI_MOUNT", pki_mount),
+    TEXT("PKI_ROLE", pki_role),
     TEXT(NULL, message), /* not a field: the message itself */
     {"CLASS", FIELD_CLASS, offsetof(struct event, failure)},
     MOMENT("NOT_BEFORE", not_before_s),
@@ -122,9 +129,14 @@ static const struct field {
     NUMBER("AWAY_S", away_s),
     NUMBER("WAITING", waiting),
     NUMBER("LEASE_S", lease_s),
+    NUMBER("LOST", lost),
 };
 
-enum { FIELD_COUNT = sizeof fields / sizeof *fields };
+enum {
+    FIELD_COUNT = sizeof fields / sizeof *fields,
+    TEXTS_BYTES = 8 * 1024, /* of all fields of an event */
+    TEXT_LEAST_BYTES = 16
+};
 
 /* The member of the event that holds the text. */
 static const char **text_of(const struct event *event, const struct field *field)
@@ -190,23 +202,37 @@ enum log_level event_level(enum event_kind kind)
     return kinds[kind].level;
 }
 
-/* Hides credentials: texts may come from the CA, a consumer or a command. */
-static void show_texts(struct event *event, char values[static FIELD_COUNT][EVENT_FIELD_BYTES])
+const char *event_level_word(enum log_level level)
 {
+    return log_level_words[level - LOG_LEVEL_ERR];
+}
+
+/* Hides credentials: texts may come from the CA, a consumer or a command. A text for which there is
+ * no room is left out. */
+static void show_texts(struct event *event, char room[static TEXTS_BYTES])
+{
+    size_t used = 0;
+
     for (size_t i = 0; i < FIELD_COUNT; i++) {
         const char **text = text_of(event, &fields[i]);
+        size_t left = TEXTS_BYTES - used;
 
         if (fields[i].type != FIELD_TEXT || *text == NULL || *text == event->message)
             continue;
-        hide_line(values[i], EVENT_FIELD_BYTES, *text);
-        *text = values[i];
+        if (left < TEXT_LEAST_BYTES) {
+            *text = NULL;
+            continue;
+        }
+        hide_line(room + used, left < EVENT_FIELD_BYTES ? left : EVENT_FIELD_BYTES, *text);
+        *text = room + used;
+        used += strlen(*text) + 1;
     }
 }
 
 void event_emit(const struct event *event, const char *format, ...)
 {
     char raw[EVENT_MESSAGE_BYTES], message[EVENT_MESSAGE_BYTES];
-    char values[FIELD_COUNT][EVENT_FIELD_BYTES];
+    char texts[TEXTS_BYTES];
     struct event heard = *event;
     struct event_listener *next;
     va_list args;
@@ -216,7 +242,7 @@ void event_emit(const struct event *event, const char *format, ...)
     va_end(args);
     hide_line(message, sizeof message, raw);
     heard.message = message;
-    show_texts(&heard, values);
+    show_texts(&heard, texts);
     heard.number = ++stream.last;
     heard.at_ms = clock_now_ms();
     if (heard.level == 0)

@@ -63,6 +63,8 @@ enum event_kind {
     EVENT_CLOCK_AGREES,
     EVENT_DISK_STUCK,
     EVENT_DISK_BACK,
+    EVENT_HOOK_FAILED,
+    EVENT_HOOK_DROPPED,
     EVENT_LOG_LOST, /* the log's own event, as the next one: base/log */
     EVENT_DETAIL,
     EVENT_BUG,
@@ -104,10 +106,14 @@ struct event {
     const char *serial;
     const char *served; /* the serial number that the consumer was last seen to serve */
     const char *directory;
-    const char *method;      /* of the login */
-    const char *from, *to;   /* of a redirect */
-    const char *followed;    /* likewise: yes or no */
-    const char *reason;      /* the reason, as a text that follows "because" */
+    const char *method;     /* of the login */
+    const char *from, *to;  /* of a redirect */
+    const char *followed;   /* likewise: yes or no */
+    const char *reason;     /* the reason, as a text that follows "because" */
+    const char *request_id; /* of the CA's reply, as its audit log has it */
+    const char *issuer;     /* of the leaf, RFC 2253 */
+    const char *names;      /* of the leaf, separated by spaces */
+    const char *pki_mount, *pki_role;
     enum err_kind failure;   /* the class; ERR_NONE: no failure */
     uint64_t not_before_s;   /* times on the wall clock */
     uint64_t not_after_s;    /* of the leaf */
@@ -120,6 +126,7 @@ struct event {
     struct event_number away_s;  /* the length of the outage */
     struct event_number waiting; /* certificates that were wanted meanwhile */
     struct event_number lease_s; /* how long the token lives; 0: without end */
+    struct event_number lost;    /* events that were dropped, or lines that were not written */
 
     const char *message; /* the text, made by event_emit */
 };
@@ -132,6 +139,9 @@ const char *event_message_id(enum event_kind kind);
 
 /* event_level - the default severity of the kind */
 enum log_level event_level(enum event_kind kind);
+
+/* event_level_word - the configuration's word for a severity */
+const char *event_level_word(enum log_level level);
 
 /* event_emit - calls all listeners; `format` makes the message. Borrows all arguments */
 void event_emit(const struct event *event, const char *format, ...)
@@ -153,7 +163,8 @@ void event_listen(struct event_listener *listener);
 /* event_ignore - removes a listener; one that was not added is fine */
 void event_ignore(struct event_listener *listener);
 
-enum { EVENT_FIELD_BYTES = 512, EVENT_MESSAGE_BYTES = 1024 };
+/* The longest field holds the names of a certificate. */
+enum { EVENT_FIELD_BYTES = 4096, EVENT_MESSAGE_BYTES = 1024 };
 
 /* One field beside the message, as text: named as the journal names fields (CERT, NOT_AFTER). */
 struct event_field {

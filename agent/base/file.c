@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -165,6 +166,19 @@ bool file_finish(int *fd, struct err *err)
 
 /* -- writing --------------------------------------------------------------------------------------
  */
+
+bool file_in_memory(const char *text, int *ret_fd, struct err *err)
+{
+    CLEANUP(close_fd) int fd = memfd_create("leafd", MFD_CLOEXEC);
+
+    if (fd < 0)
+        return err_errno(err, ERR_LOCAL, errno, "cannot make a file in memory");
+    if (!file_write(fd, text, strlen(text), err))
+        return false;
+    lseek(fd, 0, SEEK_SET);
+    *ret_fd = take_fd(&fd);
+    return true;
+}
 
 /* The attributes of acl(5): a file's own list, and the default list that a directory gives to new
  * entries. */

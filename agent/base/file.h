@@ -73,6 +73,10 @@ bool file_write(int fd, const void *data, size_t length, struct err *err);
  */
 bool file_finish(int *fd, struct err *err);
 
+/* file_in_memory - an open file without a name that holds the text, to be read from its start;
+ * fails with class local */
+bool file_in_memory(const char *text, int *ret_fd, struct err *err);
+
 /*
  * file_drop_acl - removes the access control list of a new file
  *

@@ -2,13 +2,12 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/event_json.h"
 #include "base/hide.h"
 #include "base/json.h"
 
-#include <jansson.h>
 #include <systemd/sd-journal.h>
 
-#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
@@ -83,11 +82,6 @@ static void end_field(struct line *line)
         line->bytes[line->length++] = '\0';
 }
 
-static const char *level_word(enum log_level level)
-{
-    return log_level_words[level - LOG_LEVEL_ERR];
-}
-
 static void form_journal(struct line *line, const struct event *event)
 {
     struct event_field field;
@@ -106,29 +100,11 @@ static void form_journal(struct line *line, const struct event *event)
     }
 }
 
-static void lower_case(char *to, size_t size, const char *from)
-{
-    size_t i;
-
-    for (i = 0; i + 1 < size && from[i] != '\0'; i++)
-        to[i] = (char)tolower((unsigned char)from[i]);
-    to[i] = '\0';
-}
-
 static void form_json(struct line *line, const struct event *event)
 {
-    char when[WHEN_TEXT_BYTES], name[64];
     CLEANUP(free_memory) char *text = NULL;
-    json_auto_t *json = NULL;
-    struct event_field field;
+    json_auto_t *json = event_json(event);
 
-    clock_text(event->at_ms / 1000, when);
-    json = json_pack("{s:s, s:s, s:s, s:s}", "time", when, "level", level_word(event->level),
-                     "event", event_name(event->kind), "message", event->message);
-    for (size_t at = 0; json != NULL && event_next_field(event, &at, &field);) {
-        lower_case(name, sizeof name, field.name);
-        json_object_set_new(json, name, json_words(field.value));
-    }
     text = json_text(json, JSON_COMPACT);
     if (text != NULL && strlen(text) + 1 < sizeof line->bytes)
         add(line, "%s\n", text);
@@ -139,7 +115,7 @@ static void form_text(struct line *line, const struct event *event)
     char when[WHEN_TEXT_BYTES];
 
     clock_text(event->at_ms / 1000, when);
-    add(line, "%s %-7s %s%s%s\n", when, level_word(event->level),
+    add(line, "%s %-7s %s%s%s\n", when, event_level_word(event->level),
         event->cert == NULL ? "" : event->cert, event->cert == NULL ? "" : ": ", event->message);
 }
 

@@ -1,5 +1,6 @@
 #include "cert/cert_log.h"
 
+#include "base/cleanup.h"
 #include "base/event.h"
 #include "ca/ca.h"
 #include "cert/cert_advice.h"
@@ -556,13 +557,21 @@ void cert_log_warnings(const struct cert_work *work)
 
 static void log_issued(const struct cert_work *work, const struct issued *issued)
 {
-    event_emit(&(struct event){.kind = EVENT_ISSUED,
-                               .cert = work->cert->name,
-                               .serial = issued->leaf.serial,
-                               .not_before_s = issued->leaf.validity.not_before,
-                               .not_after_s = issued->leaf.validity.not_after,
-                               .end_s = issued->end_s},
-               "the CA issued serial %s", issued->leaf.serial);
+    CLEANUP(arena_free) struct arena arena = {0};
+
+    event_emit(
+        &(struct event){.kind = EVENT_ISSUED,
+                        .cert = work->cert->name,
+                        .serial = issued->leaf.serial,
+                        .request_id = issued->request_id[0] == '\0' ? NULL : issued->request_id,
+                        .issuer = issued->leaf.issuer,
+                        .names = names_text(&issued->leaf.names, &arena),
+                        .pki_mount = work->cert->pki_mount,
+                        .pki_role = work->cert->pki_role,
+                        .not_before_s = issued->leaf.validity.not_before,
+                        .not_after_s = issued->leaf.validity.not_after,
+                        .end_s = issued->end_s},
+        "the CA issued serial %s", issued->leaf.serial);
 }
 
 void cert_log_issued(struct cert_work *work, const struct issued *issued)

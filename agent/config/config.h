@@ -11,6 +11,7 @@
 #include "base/arena.h"
 #include "base/cert_request.h"
 #include "base/digest.h"
+#include "base/event_choice.h"
 #include "base/log.h"
 #include "base/text.h"
 
@@ -76,6 +77,17 @@ struct listen_list {
     size_t count;
 };
 
+/* on_event = KIND[, KIND...] exec PROGRAM [ARGUMENT...]: a command that is told of events */
+struct hook {
+    struct event_choice choice;
+    struct text_list argv;
+};
+
+struct hook_list {
+    struct hook *items;
+    size_t count;
+};
+
 /* [agent]: the daemon itself. */
 struct agent_config {
     struct listen_list listen; /* TCP, for reading only */
@@ -89,6 +101,8 @@ struct agent_config {
                                lifetime */
     uint64_t ca_spread_s;
     const char *template_directory;
+    struct hook_list hooks;
+    uint64_t on_event_timeout_s;
 };
 
 enum content {

@@ -84,6 +84,11 @@ const struct config_key config_keys[] = {
     {"template_directory", AGENT(template_directory), .parse = parse_path,
      .fallback = LEAFD_CONFIGURATION_DIRECTORY "/templates", .type = "path",
      .example = LEAFD_CONFIGURATION_DIRECTORY "/templates"},
+    {"on_event", .orders = true, AGENT(hooks), .parse = parse_on_event, .repeats = true,
+     .type = "KIND[, KIND...] exec PROGRAM [ARGUMENT...]",
+     .example = "failing, expired exec /usr/local/bin/open-ticket"},
+    {"on_event_timeout", AGENT(on_event_timeout_s), .parse = parse_duration, .fallback = "30s",
+     .type = "duration", .example = "30s"},
     {"include", .sections = IN_AGENT, .repeats = true, .type = "path with * and ?",
      .example = LEAFD_CONFIGURATION_DIRECTORY "/conf.d/*.ini"},
 

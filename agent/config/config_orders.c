@@ -513,3 +513,67 @@ const char *parse_reload(struct config_scope *scope, const char *value, void *fi
     *added = action;
     return NULL;
 }
+
+/* -- on_event -------------------------------------------------------------------------------------
+ */
+
+enum { HOOKS_MOST = 16 };
+
+static const char *tell_unknown_kind(struct config_scope *scope, const char *kind)
+{
+    const char *near = event_choice_near(scope->arena, kind);
+    const char *all = event_choice_words(scope->arena);
+    const char *why = NULL;
+
+    scope->item = kind;
+    if (all != NULL)
+        why = arena_format(scope->arena, "is no kind of event%s%s%s; there are %s",
+                           near == NULL ? "" : " (did you mean ", near == NULL ? "" : near,
+                           near == NULL ? "" : "?)", all);
+    return why == NULL ? config_no_memory : why;
+}
+
+/* The beginning of the word exec in the value; its end if there is none. */
+static const char *find_exec(const char *value)
+{
+    const char *at = value;
+
+    for (;;) {
+        size_t length = strcspn(at, " \t");
+
+        if (*at == '\0' || (length == strlen("exec") && text_starts(at, "exec") != NULL))
+            return at;
+        at += length;
+        at += strspn(at, " \t");
+    }
+}
+
+const char *parse_on_event(struct config_scope *scope, const char *value, void *field)
+{
+    const char *exec = find_exec(value), *kinds_text, *why;
+    struct text_list kinds = {0}, words = {0};
+    struct hook_list *list = field;
+    struct hook hook = {0}, *added;
+    bool empty;
+
+    kinds_text = arena_copy_part(scope->arena, value, (size_t)(exec - value));
+    if (kinds_text == NULL || !text_list_split(&kinds, scope->arena, kinds_text, ", \t", &empty))
+        return config_no_memory;
+    if (kinds.count == 0 || *exec == '\0')
+        return "is not KIND[, KIND...] exec PROGRAM [ARGUMENT...]";
+    if (list->count == HOOKS_MOST)
+        return "is one line too many; there may be 16, and one line may name several kinds";
+    for (size_t i = 0; i < kinds.count; i++)
+        if (!event_choice_add(&hook.choice, kinds.items[i]))
+            return tell_unknown_kind(scope, kinds.items[i]);
+    why = words_split(scope, exec, &words);
+    if (why == NULL)
+        why = words_argv(scope, &words, &hook.argv);
+    if (why != NULL)
+        return why;
+    added = arena_append(scope->arena, &list->items, &list->count, sizeof hook);
+    if (added == NULL)
+        return config_no_memory;
+    *added = hook;
+    return NULL;
+}

@@ -1,5 +1,5 @@
 /*
- * config_orders - parsers of the keys file, link, validate, prove and reload
+ * config_orders - parsers of the keys file, link, validate, prove, reload and on_event
  *
  * Owners and groups are numbers or names. A name service that does not answer is reported
  * differently from an unknown name, since the name may exist in a network directory.
@@ -14,6 +14,9 @@ config_parser parse_file;
 
 /* parse_link - appends to a `struct link_list`: PATH NAME */
 config_parser parse_link;
+
+/* parse_on_event - appends to a `struct hook_list`: KIND[, KIND...] exec PROGRAM [ARGUMENT...] */
+config_parser parse_on_event;
 
 /* parse_validate - `struct text_list`: the argv of exec PROGRAM [ARGUMENT...] */
 config_parser parse_validate;

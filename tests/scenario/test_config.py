@@ -345,6 +345,17 @@ WRONG_ITEMS = [
     ("redirection", HEAD + CERT + "reload = exec /bin/echo a 2>/dev/null\n", 13, "[cert web] reload:", "is shell syntax"),
     ("shell-variable", HEAD + CERT + "reload = exec /bin/kill $MAINPID\n", 13, "[cert web] reload:", "write ${env.NAME}"),
     ("substitution", HEAD + CERT + "reload = exec /bin/kill $(cat /run/pid)\n", 13, "[cert web] reload:", "is shell syntax"),
+    # hooks
+    ("unknown-event", HEAD + "on_event = issued, expird exec /bin/true CANARY\n" + CERT, 7, "[agent] on_event:",
+     '"expird" is no kind of event (did you mean expired?); there are issued, failing, expiring, expired, denied, '
+     'refused-by-consumer, ca-changed, started, stopping, ready'),
+    ("no-event", HEAD + "on_event = exec /bin/true\n" + CERT, 7, "[agent] on_event:", "is not KIND[, KIND...] exec PROGRAM"),
+    ("no-hook", HEAD + "on_event = issued\n" + CERT, 7, "[agent] on_event:", "is not KIND[, KIND...] exec PROGRAM"),
+    ("hook-of-a-hook", HEAD + "on_event = hook-failed exec /bin/true\n" + CERT, 7, "[agent] on_event:", "is no kind of event"),
+    ("relative-hook", HEAD + "on_event = issued exec true\n" + CERT, 7, "[agent] on_event:", "absolute path"),
+    ("missing-hook", HEAD + "on_event = issued exec /no/such\n" + CERT, 7, "[agent] on_event:", "does not exist"),
+    ("hook-in-shell", HEAD + "on_event = issued exec /bin/true | /bin/cat\n" + CERT, 7, "[agent] on_event:", "is shell syntax"),
+    ("many-hooks", HEAD + "on_event = issued exec /bin/true\n" * 17 + CERT, 23, "[agent] on_event:", "there may be 16"),
     ("socket-second-order", HEAD + CERT + "reload = socket /run/x show ${env.ORDERS}\n", 13, "[cert web] reload:",
      '"socket /run/x" has a ${...} whose text contains a space or ;'),
     # where redirects may lead

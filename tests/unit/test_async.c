@@ -262,7 +262,8 @@ static struct slot *run(struct heard *heard, const char *script, uint64_t limit_
     const char *argv[] = {"/bin/sh", "-c", script};
     const struct text_list list = {argv, 3};
     const char *variables[] = {"PATH=/usr/bin:/bin", "LEAFD_CERT=web", NULL};
-    const struct child_order order = {"reload", &list, variables, limit_s, false};
+    const struct child_order order = {
+        .what = "reload", .argv = &list, .variables = variables, .limit_s = limit_s};
     struct err err;
     struct slot *slot = child_start(heard->loop, heard->workers, &order, hear, heard, &err);
 
@@ -285,6 +286,51 @@ static void a_command_runs_with_a_clean_environment(void **state)
     if (heard->err.kind != ERR_NONE)
         fail_msg("%s", heard->err.text);
     slot_drop(slot);
+}
+
+/* Runs the loop until no child is left: the loop fetches them, not we. */
+static void await_no_child(struct heard *heard)
+{
+    siginfo_t how;
+    int r = 0;
+
+    for (int tries = 0; tries < TRIES && r == 0; tries++) {
+        sd_event_run(heard->loop, 10000);
+        r = waitid(P_ALL, 0, &how, WEXITED | WNOHANG | WNOWAIT);
+    }
+    assert_int_equal(r, -1);
+    assert_int_equal(errno, ECHILD);
+}
+
+static void a_command_reads_what_it_is_given_and_one_beside_waits_for_no_permit(void **state)
+{
+    struct heard *heard = *state;
+    const char *argv[] = {"/bin/sh", "-c", "test \"$(cat)\" = given && echo said"};
+    const struct text_list list = {argv, 3};
+    const struct child_order order = {.what = "on_event",
+                                      .argv = &list,
+                                      .variables = (const char *[]){"PATH=/usr/bin:/bin", NULL},
+                                      .input = "given\n",
+                                      .limit_s = LIMIT_S,
+                                      .beside = true};
+    unsigned most = child_limit(sysconf(_SC_NPROCESSORS_ONLN));
+    struct slot *busy[CHILDREN_MOST], *slot;
+    char said[16];
+    struct err err;
+
+    for (unsigned i = 0; i < most; i++)
+        busy[i] = run(heard, "sleep 1000", 2 * LIMIT_S);
+    slot = child_start(heard->loop, heard->workers, &order, hear, heard, &err);
+    assert_non_null(slot);
+    turn(heard, UINT64_MAX);
+    if (heard->err.kind != ERR_NONE)
+        fail_msg("%s", heard->err.text);
+    child_said(slot, said, sizeof said);
+    assert_string_equal(said, "said");
+    slot_drop(slot);
+    for (unsigned i = 0; i < most; i++)
+        slot_drop(busy[i]);
+    await_no_child(heard);
 }
 
 static void a_command_that_fails_tells_its_last_line(void **state)
@@ -362,20 +408,6 @@ static void a_command_over_its_time_is_killed_with_its_children(void **state)
 static void a_command_that_heeds_its_time_is_not_outlived_by_its_children(void **state)
 {
     outlive_the_time_limit(*state, "");
-}
-
-/* Runs the loop until no child is left: the loop fetches them, not we. */
-static void await_no_child(struct heard *heard)
-{
-    siginfo_t how;
-    int r = 0;
-
-    for (int tries = 0; tries < TRIES && r == 0; tries++) {
-        sd_event_run(heard->loop, 10000);
-        r = waitid(P_ALL, 0, &how, WEXITED | WNOHANG | WNOWAIT);
-    }
-    assert_int_equal(r, -1);
-    assert_int_equal(errno, ECHILD);
 }
 
 static void a_dropped_command_is_killed_and_reaped(void **state)
@@ -483,7 +515,8 @@ static void a_program_that_is_not_there_fails(void **state)
     struct heard *heard = *state;
     const char *argv[] = {"/no/such/program"};
     const struct text_list list = {argv, 1};
-    const struct child_order order = {"validate", &list, (const char *[]){NULL}, 5, false};
+    const struct child_order order = {
+        .what = "validate", .argv = &list, .variables = (const char *[]){NULL}, .limit_s = 5};
     struct slot *slot;
     struct err err;
 
@@ -731,6 +764,7 @@ int main(int argc, char **argv)
         ASYNC_TEST(a_disk_that_hangs_holds_only_its_own_jobs),
         ASYNC_TEST(a_pool_is_left_when_a_disk_hangs),
         ASYNC_TEST(a_command_runs_with_a_clean_environment),
+        ASYNC_TEST(a_command_reads_what_it_is_given_and_one_beside_waits_for_no_permit),
         ASYNC_TEST(a_command_that_fails_tells_its_last_line),
         ASYNC_TEST(a_command_that_is_killed_says_so),
         ASYNC_TEST(a_command_over_its_time_is_killed_with_its_children),

@@ -3,10 +3,13 @@
 
 #include "base/arena.h"
 #include "base/bytes.h"
+#include "base/cert_request.h"
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/err.h"
 #include "base/event.h"
+#include "base/event_choice.h"
+#include "base/event_json.h"
 #include "base/hide.h"
 #include "base/json.h"
 #include "base/json_scan.h"
@@ -515,6 +518,114 @@ static void no_listener_gets_a_credential_or_a_second_line(void **state)
     event_free(heard.last);
 }
 
+static void the_words_of_operators_choose_events(void **state)
+{
+    static const struct {
+        const char *words[3];
+        struct event event;
+        bool chosen;
+    } cases[] = {
+        {{"issued"}, {.kind = EVENT_ISSUED, .level = LOG_LEVEL_DEBUG}, true},
+        {{"issued"}, {.kind = EVENT_PUBLISHED, .level = LOG_LEVEL_NOTICE}, false},
+        {{"issued", "published"}, {.kind = EVENT_PUBLISHED, .level = LOG_LEVEL_NOTICE}, true},
+        {{"failing"}, {.kind = EVENT_FAILED, .level = LOG_LEVEL_NOTICE}, true},
+        {{"failing"}, {.kind = EVENT_FAILED, .level = LOG_LEVEL_INFO}, true},
+        {{"failing"}, {.kind = EVENT_FAILED, .level = LOG_LEVEL_DEBUG}, false},
+        {{"failed"}, {.kind = EVENT_FAILED, .level = LOG_LEVEL_DEBUG}, false},
+        {{"failing"}, {.kind = EVENT_CA_AWAY, .level = LOG_LEVEL_WARNING}, true},
+        {{"failing"}, {.kind = EVENT_RELOAD_FAILED, .level = LOG_LEVEL_WARNING}, true},
+        {{"refused-by-consumer"}, {.kind = EVENT_RELOAD_FAILED, .level = LOG_LEVEL_WARNING}, true},
+        {{"refused-by-consumer"}, {.kind = EVENT_ROLLED_BACK, .level = LOG_LEVEL_ERR}, true},
+        {{"refused-by-consumer"}, {.kind = EVENT_FAILED, .level = LOG_LEVEL_NOTICE}, false},
+        {{"denied"},
+         {.kind = EVENT_FAILED, .level = LOG_LEVEL_WARNING, .failure = ERR_DENIED},
+         true},
+        {{"denied"},
+         {.kind = EVENT_LOGIN_FAILED, .level = LOG_LEVEL_WARNING, .failure = ERR_DENIED},
+         true},
+        {{"denied"},
+         {.kind = EVENT_FAILED, .level = LOG_LEVEL_WARNING, .failure = ERR_REFUSED},
+         false},
+        /* Every token ends so. */
+        {{"denied"},
+         {.kind = EVENT_TOKEN_LOST, .level = LOG_LEVEL_NOTICE, .failure = ERR_DENIED},
+         false},
+        {{"expiring", "expired"}, {.kind = EVENT_EXPIRED, .level = LOG_LEVEL_INFO}, true},
+        {{"ca-changed"}, {.kind = EVENT_CA_CHANGED, .level = LOG_LEVEL_NOTICE}, true},
+        {{"token-renewed"}, {.kind = EVENT_TOKEN_RENEWED, .level = LOG_LEVEL_DEBUG}, true},
+    };
+    static const char *const unknown[] = {"",       "Issued",   "hook-failed", "hook-dropped",
+                                          "detail", "log-lost", "failing ",    "warning"};
+    struct arena arena = {0};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct event_choice choice = {0};
+
+        for (size_t j = 0; j < COUNT_OF(cases[i].words) && cases[i].words[j] != NULL; j++)
+            assert_true(event_choice_add(&choice, cases[i].words[j]));
+        if (event_choice_has(&choice, &cases[i].event) != cases[i].chosen)
+            fail_msg("case %zu", i);
+    }
+    for (size_t i = 0; i < COUNT_OF(unknown); i++)
+        assert_false(event_choice_add(&(struct event_choice){0}, unknown[i]));
+    assert_string_equal(event_choice_near(&arena, "expird"), "expired");
+    assert_non_null(text_starts(event_choice_words(&arena),
+                                "issued, failing, expiring, expired, denied, refused-by-consumer, "
+                                "ca-changed, started, "));
+    arena_free(&arena);
+}
+
+static void an_event_is_one_json_object(void **state)
+{
+    char many[3 * EVENT_FIELD_BYTES];
+    struct heard heard = {0};
+    struct event_listener listener = {.on_event = keep_event, .arg = &heard};
+    json_t *json;
+
+    (void)state;
+    memset(many, 'a', sizeof many - 1);
+    many[sizeof many - 1] = '\0';
+    event_listen(&listener);
+    event_emit(&(struct event){.kind = EVENT_ISSUED,
+                               .cert = "web",
+                               .reason = many,
+                               .names = many,
+                               .pki_role = many,
+                               .not_after_s = 1795384800},
+               "issued");
+    event_ignore(&listener);
+    json = event_json(heard.last);
+    assert_string_equal(json_string_value(json_object_get(json, "event")), "issued");
+    assert_string_equal(json_string_value(json_object_get(json, "level")), "debug");
+    assert_string_equal(json_string_value(json_object_get(json, "cert")), "web");
+    assert_string_equal(json_string_value(json_object_get(json, "not_after")),
+                        "2026-11-22T22:00:00Z");
+    /* Long texts are cut, and left out where no room is left. */
+    assert_int_equal(strlen(json_string_value(json_object_get(json, "reason"))),
+                     EVENT_FIELD_BYTES - 1);
+    assert_true(strlen(json_string_value(json_object_get(json, "names"))) < EVENT_FIELD_BYTES);
+    assert_null(json_object_get(json, "pki_role"));
+    assert_null(json_object_get(json, "serial"));
+    json_decref(json);
+    event_free(heard.last);
+}
+
+static void the_names_of_a_certificate_are_one_text(void **state)
+{
+    const char *dns[] = {"a.example.test", "b.example.test"}, *ip[] = {"192.0.2.7"};
+    struct names names = {.common_name = "a.example.test", .dns = {dns, 2}, .ip = {ip, 1}};
+    struct arena arena = {0};
+
+    (void)state;
+    assert_string_equal(names_text(&(struct names){0}, &arena), "");
+    assert_string_equal(names_text(&(struct names){.common_name = "db"}, &arena), "db");
+    assert_string_equal(names_text(&names, &arena), "a.example.test b.example.test 192.0.2.7");
+    names.common_name = "db";
+    assert_string_equal(names_text(&names, &arena), "db a.example.test b.example.test 192.0.2.7");
+    arena_free(&arena);
+}
+
 static void every_kind_of_event_has_a_name_an_id_and_a_severity_of_its_own(void **state)
 {
     (void)state;
@@ -680,6 +791,9 @@ int main(void)
         cmocka_unit_test(an_event_reaches_every_listener_once_and_can_be_kept),
         cmocka_unit_test(the_fields_of_an_event_are_named_and_those_it_lacks_left_out),
         cmocka_unit_test(no_listener_gets_a_credential_or_a_second_line),
+        cmocka_unit_test(the_words_of_operators_choose_events),
+        cmocka_unit_test(an_event_is_one_json_object),
+        cmocka_unit_test(the_names_of_a_certificate_are_one_text),
         cmocka_unit_test(every_kind_of_event_has_a_name_an_id_and_a_severity_of_its_own),
     };
 
