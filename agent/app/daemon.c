@@ -568,8 +568,8 @@ int daemon_run(struct config *config, const char *file)
     sources = config->agent.watch_config ? config_sources_of(config, file) : NULL;
     config_forget_source(config);
     if (history_open(&daemon.history, &err) && metrics_open(&daemon.metrics, &err) &&
-        open_engine(&daemon, config, &err) &&
-        open_sources(&daemon, file, &err) && engine_start(&daemon.engine, NULL, 0, &err)) {
+        open_engine(&daemon, config, &err) && open_sources(&daemon, file, &err) &&
+        engine_start(&daemon.engine, NULL, 0, &err)) {
         watch_files(&daemon, sources);
         r = sd_event_loop(daemon.engine.tools.loop);
         if (r < 0)
