@@ -57,6 +57,13 @@ bool ask_describe(struct ask *ask, const struct cert_config *cert, struct ca_ter
         ask, ca_describe_start(ask->engine.tools.ca, cert, ret_terms, on_answered, ask, err), err);
 }
 
+bool ask_bundle(struct ask *ask, const struct cert_config *cert, struct ca_signed *ret_signed,
+                struct err *err)
+{
+    return await(
+        ask, ca_bundle_start(ask->engine.tools.ca, cert, ret_signed, on_answered, ask, err), err);
+}
+
 void ask_close(struct ask *ask)
 {
     engine_close(&ask->engine);
@@ -106,6 +113,11 @@ static bool revoke_one(struct ask *ask, const struct cert_config *cert, bool rei
     struct stat about;
     struct err who;
 
+    if (cert->is_trust)
+        return err_set(
+            err, ERR_REFUSED,
+            "is a [trust] section: it has no certificate of its own, so there is nothing "
+            "to revoke; an issuer is revoked on the CA");
     if (!set_directory_visit(cert->directory, &set_fd, &about, err))
         return false;
     installed_glance(set_fd, cert, &installed);

@@ -26,6 +26,11 @@ bool ask_log_in(struct ask *ask, struct err *err);
 bool ask_describe(struct ask *ask, const struct cert_config *cert, struct ca_terms *ret_terms,
                   struct err *err);
 
+/* ask_bundle - reads the issuers of the section's mount; as ca_bundle_start; *ret_signed ends with
+ * ca_signed_free */
+bool ask_bundle(struct ask *ask, const struct cert_config *cert, struct ca_signed *ret_signed,
+                struct err *err);
+
 /* ask_close - ends the session; {0} is fine */
 void ask_close(struct ask *ask);
 

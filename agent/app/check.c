@@ -10,6 +10,7 @@
 #include "install/installed.h"
 #include "install/publish.h"
 #include "install/set_directory.h"
+#include "pki/bundle.h"
 #include "plan/fit_identity.h"
 #include "plan/lint.h"
 
@@ -68,8 +69,8 @@ static void print_template(const struct cert_config *cert)
 
 static void print_about(const struct cert_config *cert, const char *what, const char *text)
 {
-    terminal_line(stdout, "%s:%u: [cert %s] %s: %s", cert->file, cert->line, cert->name, what,
-                  text);
+    terminal_line(stdout, "%s:%u: [%s %s] %s: %s", cert->file, cert->line, config_kind(cert),
+                  cert->name, what, text);
 }
 
 /*
@@ -133,7 +134,8 @@ bool check_print(const struct config *config, bool online)
     for (size_t i = 0; i < config->cert_count; i++)
         print_template(&config->certs[i]);
     for (size_t i = 0; i < config->cert_count; i++)
-        advice += print_advice(&config->certs[i]);
+        if (!config->certs[i].is_trust)
+            advice += print_advice(&config->certs[i]);
     configuration_advise(config, &files);
     config_problems_print(&files, stdout);
     advice += files.count;
@@ -266,7 +268,7 @@ static bool find_strangers(struct survey *survey, const struct cert_config *cert
     for (size_t i = 0; i < config->cert_count; i++) {
         const struct cert_config *other = &config->certs[i];
 
-        if (strcmp(other->pki_mount, cert->pki_mount) != 0 ||
+        if (other->is_trust || strcmp(other->pki_mount, cert->pki_mount) != 0 ||
             strcmp(other->pki_role, cert->pki_role) != 0)
             continue;
         if (is_first && other != cert)
@@ -307,14 +309,53 @@ static bool survey_cert(struct survey *survey, const struct cert_config *cert, s
     return true;
 }
 
+/* Reads and verifies the issuers, as the agent does. */
+static bool survey_trust(struct survey *survey, const struct cert_config *cert, struct err *err)
+{
+    const struct bundle_order order = {.trust_anchor = cert->trust_anchor, .now_s = clock_now_s()};
+    CLEANUP(ca_signed_free) struct ca_signed reply = {0};
+    CLEANUP(issued_free) struct issued issued = {0};
+
+    if (!ask_bundle(&survey->ask, cert, &reply, err))
+        return false;
+    if (!bundle_vet(&order, &reply.issuers, &issued, err)) {
+        print_about(cert, "refused", err->text);
+        count_refused(survey, exit_code_of(err));
+        return true;
+    }
+    terminal_line(stdout, "[trust %s] %zu CA certificates of the mount %s end at trust_anchor",
+                  cert->name, issued.ca_pem.count, cert->pki_mount);
+    if (issued.left_out[0] != '\0')
+        print_about(cert, "advice", issued.left_out);
+    return true;
+}
+
+static bool survey_certs(struct survey *survey, struct err *err)
+{
+    const struct config *config = survey->config;
+
+    if (!config_needs_login(config))
+        return true;
+    if (!ask_log_in(&survey->ask, err))
+        return false;
+    terminal_line(stdout, "logged in by %s", auth_method_words[config->auth.method]);
+    for (size_t i = 0; i < config->cert_count; i++)
+        if (!config->certs[i].is_trust && !survey_cert(survey, &config->certs[i], err))
+            return false;
+    return true;
+}
+
 static bool survey_ca(struct survey *survey, struct err *err)
 {
-    if (!ask_open(&survey->ask, survey->config, err) || !ask_log_in(&survey->ask, err))
+    const struct config *config = survey->config;
+
+    if (!ask_open(&survey->ask, survey->config, err))
         return false;
-    terminal_line(stdout, "logged in by %s", auth_method_words[survey->config->auth.method]);
-    for (size_t i = 0; i < survey->config->cert_count; i++)
-        if (!survey_cert(survey, &survey->config->certs[i], err))
+    for (size_t i = 0; i < config->cert_count; i++)
+        if (config->certs[i].is_trust && !survey_trust(survey, &config->certs[i], err))
             return false;
+    if (!survey_certs(survey, err))
+        return false;
     print_skew(&survey->ask.engine.skew);
     return true;
 }
@@ -338,8 +379,7 @@ static void survey_place(struct survey *survey, const struct cert_config *cert)
     struct err err;
 
     if (!set_directory_would_open(cert->directory, &err)) {
-        terminal_line(stdout, "%s:%u: [cert %s] refused: %s", cert->file, cert->line, cert->name,
-                      err.text);
+        print_about(cert, "refused", err.text);
         count_refused(survey, EXIT_RETRY);
     }
     for (size_t i = 0; i < cert->outputs.count && geteuid() != 0; i++) {
@@ -350,9 +390,9 @@ static void survey_place(struct survey *survey, const struct cert_config *cert)
         if (!other_owner && !other_group)
             continue;
         terminal_line(stdout,
-                      "%s:%u: [cert %s] not decided: the file %s gets another %s, which needs "
+                      "%s:%u: [%s %s] not decided: the file %s gets another %s, which needs "
                       "CAP_CHOWN; this command cannot see whether the agent has it",
-                      cert->file, cert->line, cert->name, output->name,
+                      cert->file, cert->line, config_kind(cert), cert->name, output->name,
                       other_owner ? "owner" : "group");
         survey->open++;
     }
@@ -386,7 +426,7 @@ static void survey_all(struct survey *survey, bool spend)
 
     for (size_t i = 0; i < survey->config->cert_count; i++)
         survey_place(survey, &survey->config->certs[i]);
-    if (may_be_spent(auth) && !spend) {
+    if (may_be_spent(auth) && !spend && config_needs_login(survey->config)) {
         terminal_line(
             stdout,
             "not asked: the CA. A login by %s uses its credential once, and may spend one with a "

@@ -97,8 +97,8 @@ static const struct named_file *certificates_of(const struct config *config)
         const struct cert_config *cert = &config->certs[i];
 
         if (cert->trust_anchor != NULL)
-            files[count++] =
-                (struct named_file){"cert", cert->name, "trust_anchor", cert->trust_anchor};
+            files[count++] = (struct named_file){config_kind(cert), cert->name, "trust_anchor",
+                                                 cert->trust_anchor};
     }
     drop_repeated(files, count);
     return files;
@@ -292,7 +292,7 @@ static void advise_on_passwords(const struct config *config, struct config_probl
 {
     for (size_t i = 0; i < config->cert_count; i++) {
         const struct cert_config *cert = &config->certs[i];
-        const struct named_file file = {"cert", cert->name, "keystore_password_file",
+        const struct named_file file = {config_kind(cert), cert->name, "keystore_password_file",
                                         cert->keystore_password_file};
 
         if (file.path != NULL)
@@ -325,7 +325,7 @@ static void advise_on_spread(const struct config *config, struct config_problems
         uint64_t spread_s = ca_news_spread_s(agent->ca_spread_s, poll_s);
         struct config_place place;
 
-        if (spread_s == agent->ca_spread_s)
+        if (spread_s == agent->ca_spread_s || cert->is_trust)
             continue;
         place = follows_life ? config_place_of(config->document, "cert", cert->name, "ttl")
                              : config_place_of(config->document, "agent", "", "ca_spread");

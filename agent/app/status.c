@@ -258,6 +258,9 @@ static void add_record(struct status_facts *facts, const struct installed *insta
     facts->end_s = record->end_s;
     facts->due_s =
         renewal_due_s(&life, record->issued_s, &facts->section->renewal, digest_spread(texts));
+    /* A [trust] set is read again at each poll, whatever its age. */
+    if (facts->section->is_trust)
+        facts->due_s = record->end_s;
     /* The agent learned from the CA that it was revoked. */
     if (facts->serial[0] != '\0' && text_equal(ca->revoked, facts->serial))
         facts->due_s = duration_shorter(facts->due_s, ca->replace_at_s);

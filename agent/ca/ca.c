@@ -5,6 +5,7 @@
 #include "base/semaphore.h"
 #include "ca/credentials.h"
 #include "ca/denials.h"
+#include "ca/vault_bundle.h"
 #include "ca/vault_describe.h"
 #include "ca/vault_log_out.h"
 #include "ca/vault_sign.h"
@@ -484,6 +485,24 @@ struct slot *ca_sign_start(struct ca *ca, const struct cert_config *cert, uint64
     signing->patience_ms = patience_ms;
     send_request(signing);
     return &signing->slot;
+}
+
+/* -- the issuers ----------------------------------------------------------------------------------
+ */
+
+static void on_bundle_answer(void *arg, uint64_t asked_us, const struct err *err)
+{
+    note_signing(arg, asked_us, err);
+}
+
+struct slot *ca_bundle_start(struct ca *ca, const struct cert_config *cert,
+                             struct ca_signed *ret_signed, slot_done *on_done, void *arg,
+                             struct err *err)
+{
+    const struct vault_client client = vault_token_client(ca->session);
+    const struct vault_bundle_listener listener = {on_bundle_answer, ca};
+
+    return vault_bundle_start(&client, cert, &listener, ret_signed, on_done, arg, err);
 }
 
 /* -- revoking, describing -------------------------------------------------------------------------

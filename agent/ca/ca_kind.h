@@ -13,10 +13,12 @@
 
 #include <jansson.h>
 
-/* The CA's reply to a CSR. Initialise with {0}, end with ca_signed_free; its texts live in it. */
+/* The CA's reply to a CSR, or what it says of its issuers. Initialise with {0}, end with
+ * ca_signed_free; its texts live in it. */
 struct ca_signed {
     struct vet_reply parts;
     const char *private_key;   /* if the CA makes the key; else NULL */
+    struct text_list issuers;  /* of ca_bundle_start: an issuer and its chain, as PEM, in each */
     bool leased;               /* the CA revokes the certificate when the session ends */
     const char *request_id;    /* "" if there is none */
     struct text_list warnings; /* the CA's own words, made printable */

@@ -424,7 +424,7 @@ static json_t *rights_body(struct arena *arena, const struct config *config)
     json_t *none;
 
     for (size_t i = 0; i < config->cert_count; i++)
-        if (!add_paths(paths, arena, &config->certs[i]))
+        if (!config->certs[i].is_trust && !add_paths(paths, arena, &config->certs[i]))
             return NULL;
     json_object_foreach (paths, path, none) {
         if (json_array_append_new(list, json_string(path)) != 0)

@@ -105,3 +105,43 @@ void cert_advice_subject(struct cert_work *work, const struct issued *issued)
         event_emit(&(struct event){.kind = EVENT_ADVICE, .cert = work->cert->name}, "%s",
                    issued->odd_subject);
 }
+
+void cert_advice_left_out(struct cert_work *work, const struct issued *issued)
+{
+    if (is_told_anew(&work->told_left_out, issued->left_out))
+        event_emit(&(struct event){.kind = EVENT_ADVICE, .cert = work->cert->name},
+                   "%s; its certificates are left out", issued->left_out);
+}
+
+void cert_advice_warnings(const struct cert_work *work)
+{
+    const struct text_list *warnings = &work->draft->reply.warnings;
+
+    for (size_t i = 0; i < warnings->count; i++)
+        event_emit(&(struct event){.kind = EVENT_ADVICE, .cert = work->cert->name},
+                   "the CA warns: %s", warnings->items[i]);
+}
+
+void cert_advice_leased(const struct cert_work *work)
+{
+    event_emit(&(struct event){.kind = EVENT_ADVICE, .cert = work->cert->name},
+               "the role %s has generate_lease = true: the certificate is revoked when the token "
+               "that asked for it ends%s; set generate_lease = false in the role",
+               work->cert->pki_role,
+               work->tools->stays ? ", which is put off as long as the token can be renewed"
+                                  : ", and nobody renews that token once this command has ended");
+}
+
+void cert_advice_short_hold(const struct cert_work *work, uint64_t shown_s)
+{
+    char shown[WHEN_TEXT_BYTES], wait[DURATION_TEXT_BYTES];
+
+    write_end(shown_s, shown, wait);
+    event_emit(&(struct event){.kind = EVENT_ADVICE,
+                               .cert = work->cert->name,
+                               .serial = work->draft->issued.leaf.serial},
+               "the CA has a new issuer, and its certificate is shown in %s, before all peers can "
+               "have learned to trust that issuer: the certificate in place ends too soon to wait "
+               "longer; set a longer ttl, an earlier renewal, or a shorter ca_poll and ca_spread",
+               wait);
+}

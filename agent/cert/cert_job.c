@@ -54,12 +54,18 @@ struct cert_job *cert_job_new(struct config *config, const struct cert_config *c
     return job;
 }
 
-/* Opens the set's directory for the job. */
-static bool open_claimed(struct cert_job *job, struct err *err)
+bool cert_job_open(struct cert_job *job, struct err *err)
 {
     if (job->claim == NULL)
         return err_set(err, ERR_LOCAL, "%s is not open", job->cert->directory);
     return set_claim_open(job->claim, job->cert->directory, &job->set_fd, err);
+}
+
+bool cert_job_leave(struct cert_job *job, bool done)
+{
+    close_fd(&job->set_fd);
+    job->claim = set_claim_drop(job->claim);
+    return done;
 }
 
 void cert_job_free(void *arg)
@@ -298,51 +304,6 @@ static bool look(struct cert_job *job, struct err *err)
     return !err_shortage(err);
 }
 
-/* Reads the published key for key_rotation = never. It is no failure if there is none. */
-static bool take_published_key(struct cert_job *job, struct err *err)
-{
-    CLEANUP(installed_free) struct installed installed = {0};
-    CLEANUP(issued_free) struct issued issued = {0};
-
-    shortage_forget();
-    installed_read(job->set_fd, job->cert, &installed);
-    if (err_shortage(err))
-        return false;
-    if (installed.health == INSTALLED_NOTHING)
-        return true;
-    if (!record_is_of(&installed.record, job->cert)) {
-        snprintf(job->damage, sizeof job->damage,
-                 "the published one was made for [cert %.60s], and no other section gets its key",
-                 installed.record.cert);
-        return true;
-    }
-    return installed_recover(job->set_fd, job->cert, &installed, &issued, err) &&
-           key_from_pem(secret_expose(&issued.key_pem), issued.key_pem.length, &job->draft->key,
-                        err);
-}
-
-static bool make_key(struct cert_job *job, struct err *err)
-{
-    struct cert_draft *draft = job->draft;
-    const struct cert_request *request = &job->cert->request;
-
-    if ((job->rehearse || job->keep_key) && !open_claimed(job, err))
-        return false;
-    if (job->rehearse && !generation_rehearse(job->set_fd, job->cert, err))
-        return false;
-    if (job->cert->key_source == KEY_FROM_VAULT)
-        return true;
-    if (job->keep_key && !take_published_key(job, err))
-        return false;
-    if (draft->key != NULL && !key_is_type(draft->key, request->key_type)) {
-        key_free(draft->key);
-        draft->key = NULL;
-    }
-    if (draft->key == NULL && !key_generate(request->key_type, &draft->key, err))
-        return false;
-    return csr_build(draft->key, &request->names, &draft->csr, err);
-}
-
 /* Reads the key in the reply, if the CA makes the key. */
 static bool take_sent_key(struct cert_draft *draft, struct err *err)
 {
@@ -381,7 +342,7 @@ static bool vet_signed(struct cert_job *job, struct err *err)
     ca_signed_free(&draft->reply);
     if (draft->issued.request_id == NULL)
         return err_memory(err);
-    if (job->guards_peers && !open_claimed(job, err))
+    if (job->guards_peers && !cert_job_open(job, err))
         return false;
     draft->is_of_unknown_issuer =
         job->guards_peers && !trust_bundle_has(job->set_fd, job->cert, &draft->issued);
@@ -403,7 +364,7 @@ static bool recover(struct cert_job *job, struct err *err)
     CLEANUP(installed_free) struct installed installed = {0};
     struct issued *issued = &job->draft->issued;
 
-    if (!open_claimed(job, err))
+    if (!cert_job_open(job, err))
         return false;
     installed_read(job->set_fd, job->cert, &installed);
     if (installed.health == INSTALLED_NOTHING)
@@ -420,7 +381,7 @@ static bool read_list(struct cert_job *job, struct err *err)
     struct arena arena = {0};
     struct record record = {0};
     bool is_revoked = false;
-    bool read = open_claimed(job, err) && installed_record(job->set_fd, &arena, &record, err);
+    bool read = cert_job_open(job, err) && installed_record(job->set_fd, &arena, &record, err);
     const struct text_list *issuers =
         record.chain_pem.count > 0 ? &record.chain_pem : &record.ca_pem;
 
@@ -502,7 +463,7 @@ static bool read_record(struct cert_job *job, struct err *err)
     struct installed *installed = &job->installed;
 
     shortage_forget();
-    return open_claimed(job, err) &&
+    return cert_job_open(job, err) &&
            installed_record(job->set_fd, &installed->arena, &installed->record, err) &&
            !err_shortage(err);
 }
@@ -513,7 +474,7 @@ static bool read_identity(struct cert_job *job, struct err *err)
     CLEANUP(issued_free) struct issued issued = {0};
     bool is_client;
 
-    if (!open_claimed(job, err))
+    if (!cert_job_open(job, err))
         return false;
     shortage_forget();
     installed_read(job->set_fd, job->cert, &installed);
@@ -547,7 +508,7 @@ static bool roll_back(struct cert_job *job, struct err *err)
 
 static bool remove_generation(struct cert_job *job, struct err *err)
 {
-    if (!open_claimed(job, err))
+    if (!cert_job_open(job, err))
         return false;
     if (!publish_may_be(job->set_fd, job->removed))
         generation_remove(job->set_fd, job->removed);
@@ -556,20 +517,11 @@ static bool remove_generation(struct cert_job *job, struct err *err)
 
 static bool save(struct cert_job *job, struct err *err)
 {
-    return open_claimed(job, err) && cert_state_write(job->set_fd, &job->state, err);
+    return cert_job_open(job, err) && cert_state_write(job->set_fd, &job->state, err);
 }
 
 /* -- the functions that workers run ---------------------------------------------------------------
  */
-
-/* On the worker: a job may wait for the loop, and the last drop of a claim may wait for the
- * disk. */
-static bool leave_set(struct cert_job *job, bool done)
-{
-    close_fd(&job->set_fd);
-    job->claim = set_claim_drop(job->claim);
-    return done;
-}
 
 /* The caller takes the claim. */
 bool job_read_disk(void *arg, struct err *err)
@@ -582,9 +534,8 @@ bool job_read_disk(void *arg, struct err *err)
 }
 
 /* clang-format off */
-#define JOB(name, run) bool name(void *arg, struct err *err) { return leave_set(arg, run(arg, err)); }
+#define JOB(name, run) bool name(void *arg, struct err *err) { return cert_job_leave(arg, run(arg, err)); }
 JOB(job_look, look)
-JOB(job_make_key, make_key)
 JOB(job_vet, vet_signed)
 JOB(job_recover, recover)
 JOB(job_read_list, read_list)

@@ -65,6 +65,7 @@ struct cert_job {
                                              that was published before; of job_read_disk: the one
                                              that is kept for a rollback */
     struct identity identity;             /* result of job_read_identity */
+    bool is_unchanged;   /* result of job_vet for [trust]: what is published is what the CA says */
     bool guards_peers;   /* input of job_vet: check whether peers trust the issuer */
     bool is_unannounced; /* result of job_read_disk: the published trust bundle lacks the CA of the
                             held generation */
@@ -91,6 +92,17 @@ void cert_draft_free(struct cert_draft *draft);
 struct cert_job *cert_job_new(struct config *config, const struct cert_config *cert,
                               struct set_claim *claim, struct cert_draft *draft, struct err *err);
 
+/* cert_job_open - opens the set's directory for the job; fails with class local */
+bool cert_job_open(struct cert_job *job, struct err *err);
+
+/*
+ * cert_job_leave - closes the set's directory and gives up the share of the claim; gives `done`
+ *
+ * The last step of a job, on the worker: a job may wait for the loop, and the last drop of a claim
+ * may wait for the disk.
+ */
+bool cert_job_leave(struct cert_job *job, bool done);
+
 /* cert_job_free - frees a job; a worker_free */
 void cert_job_free(void *arg);
 
@@ -104,10 +116,6 @@ worker_run job_read_disk;
 /* job_look - checks the published set; reads files only if their attributes have changed; changes
  * nothing */
 worker_run job_look;
-
-/* job_make_key - makes the key, or reads the published one, and builds the CSR; nothing if the CA
- * makes the key */
-worker_run job_make_key;
 
 /* job_vet - checks the CA's reply and makes the issued set from it */
 worker_run job_vet;

@@ -25,7 +25,9 @@ static void moment_and_wait(uint64_t moment_s, char moment[static WHEN_TEXT_BYTE
     duration_text(moment_s > now_s ? moment_s - now_s : 0, wait);
 }
 
-static void log_published(const struct cert_work *work, enum event_kind kind, const char *what)
+/* How the published set is called in messages: by its leaf, or by the issuer that stands for it. */
+static void emit_published(const struct cert_work *work, enum event_kind kind, enum log_level level,
+                           const char *what)
 {
     const struct cert_published *published = &work->published;
     char end[WHEN_TEXT_BYTES], left[DURATION_TEXT_BYTES];
@@ -34,6 +36,7 @@ static void log_published(const struct cert_work *work, enum event_kind kind, co
     moment_and_wait(published->end_s, end, left);
     moment_and_wait(published->due_s, due, due_in);
     event_emit(&(struct event){.kind = kind,
+                               .level = level,
                                .cert = work->cert->name,
                                .generation = published->generation,
                                .serial = published->serial,
@@ -41,8 +44,15 @@ static void log_published(const struct cert_work *work, enum event_kind kind, co
                                .end_s = published->end_s,
                                .due_s = published->due_s,
                                .directory = work->cert->directory},
-               "%s serial %s, valid for %s until %s, renewal in %s", what, published->serial, left,
-               end, due_in);
+               "%s %sserial %s, valid for %s until %s, %s in %s", what,
+               work->cert->is_trust ? "the CA certificates of the issuer with " : "",
+               published->serial, left, end,
+               work->cert->is_trust ? "the CA is asked again" : "renewal", due_in);
+}
+
+static void log_published(const struct cert_work *work, enum event_kind kind, const char *what)
+{
+    emit_published(work, kind, 0, what);
 }
 
 /* -- the end of the published certificate ---------------------------------------------------------
@@ -88,7 +98,10 @@ static void emit_end(struct cert_work *work, enum urgency urgency)
 {
     const struct cert_published *published = &work->published;
     const struct err *failure = last_failure(work);
-    const char *why = failure->kind == ERR_NONE ? "no try has failed so far" : failure->text;
+    const char *why = failure->kind != ERR_NONE ? failure->text
+                      : work->cert->is_trust
+                          ? "the CA has no issuer that lasts longer below the trust anchor"
+                          : "no try has failed so far";
     const struct event event = {.kind = urgency == URGENCY_OVER ? EVENT_EXPIRED : EVENT_EXPIRING,
                                 .cert = work->cert->name,
                                 .generation = published->generation,
@@ -122,7 +135,9 @@ static void on_end(void *arg, bool reached)
 static void tell_end(struct cert_work *work)
 {
     const struct cert_published *published = &work->published;
-    const struct expiry_look look = {start_s(work), published->due_s, published->end_s};
+    /* A [trust] set is due all the time: only its end counts. */
+    const struct expiry_look look = {
+        start_s(work), work->cert->is_trust ? start_s(work) : published->due_s, published->end_s};
     uint64_t now_s = clock_now_s(), expiring_s = urgency_expiring_s(&look);
     enum urgency urgency = now_s >= published->end_s ? URGENCY_OVER
                            : now_s >= expiring_s     ? URGENCY_TENTH
@@ -135,6 +150,9 @@ static void tell_end(struct cert_work *work)
     if (told->end_s != published->end_s) {
         told->end_s = published->end_s;
         told->urgency = urgency;
+        /* No failed try reports it: the CA answers, and has no issuer that lasts longer. */
+        if (work->cert->is_trust && urgency > URGENCY_LOW)
+            emit_end(work, urgency);
     } else if (urgency > told->urgency) {
         emit_end(work, urgency);
     }
@@ -163,6 +181,14 @@ void cert_log_found(struct cert_work *work)
 {
     begin_anew(work);
     log_published(work, EVENT_FOUND, "found on disk:");
+}
+
+void cert_log_unchanged(struct cert_work *work)
+{
+    bool is_news = work->told.issuing.class != ERR_NONE || work->told.end_s == 0;
+
+    begin_anew(work);
+    emit_published(work, EVENT_FOUND, is_news ? 0 : LOG_LEVEL_DEBUG, "found on disk:");
 }
 
 void cert_log_kept(const struct cert_work *work, const struct err *who)
@@ -522,20 +548,6 @@ void cert_log_renewed_early(const struct cert_work *work)
                work->published.serial, wait);
 }
 
-void cert_log_short_hold(const struct cert_work *work, uint64_t shown_s)
-{
-    char shown[WHEN_TEXT_BYTES], wait[DURATION_TEXT_BYTES];
-
-    moment_and_wait(shown_s, shown, wait);
-    event_emit(&(struct event){.kind = EVENT_ADVICE,
-                               .cert = work->cert->name,
-                               .serial = work->draft->issued.leaf.serial},
-               "the CA has a new issuer, and its certificate is shown in %s, before all peers can "
-               "have learned to trust that issuer: the certificate in place ends too soon to wait "
-               "longer; set a longer ttl, an earlier renewal, or a shorter ca_poll and ca_spread",
-               wait);
-}
-
 void cert_log_withdrawn(const struct cert_work *work)
 {
     event_emit(
@@ -544,15 +556,6 @@ void cert_log_withdrawn(const struct cert_work *work)
         "serial %s was revoked and is not replaced until somebody asks for it: `leafd revoke "
         "%s`, or `leafd once %s` while no agent runs",
         work->published.serial, work->cert->name, work->cert->name);
-}
-
-void cert_log_warnings(const struct cert_work *work)
-{
-    const struct text_list *warnings = &work->draft->reply.warnings;
-
-    for (size_t i = 0; i < warnings->count; i++)
-        event_emit(&(struct event){.kind = EVENT_ADVICE, .cert = work->cert->name},
-                   "the CA warns: %s", warnings->items[i]);
 }
 
 static void log_issued(const struct cert_work *work, const struct issued *issued)
@@ -576,19 +579,13 @@ static void log_issued(const struct cert_work *work, const struct issued *issued
 
 void cert_log_issued(struct cert_work *work, const struct issued *issued)
 {
+    if (work->cert->is_trust) {
+        cert_advice_left_out(work, issued);
+        return;
+    }
     log_issued(work, issued);
     cert_advice_ends(work, issued);
     cert_advice_subject(work, issued);
-}
-
-void cert_log_leased(const struct cert_work *work)
-{
-    event_emit(&(struct event){.kind = EVENT_ADVICE, .cert = work->cert->name},
-               "the role %s has generate_lease = true: the certificate is revoked when the token "
-               "that asked for it ends%s; set generate_lease = false in the role",
-               work->cert->pki_role,
-               work->tools->stays ? ", which is put off as long as the token can be renewed"
-                                  : ", and nobody renews that token once this command has ended");
 }
 
 void cert_log_bug(const struct cert_work *work, const char *machine, int state, int event)

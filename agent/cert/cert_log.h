@@ -14,6 +14,10 @@
 /* cert_log_found - a valid certificate is on disk; the CA is not asked */
 void cert_log_found(struct cert_work *work);
 
+/* cert_log_unchanged - the issuers of the CA were read, and they are the published ones; for
+ * [trust] */
+void cert_log_unchanged(struct cert_work *work);
+
 /* cert_log_kept - another agent has the set and keeps it fresh; `who` says which one */
 void cert_log_kept(const struct cert_work *work, const struct err *who);
 
@@ -54,10 +58,6 @@ void cert_log_waits(struct cert_work *work, const struct err *err, uint64_t wait
  */
 void cert_log_consumer_failed(struct cert_work *work, const struct err *err, uint64_t wait_ms);
 
-/* cert_log_short_hold - the certificate of a new issuer is published before all peers can trust
- * it */
-void cert_log_short_hold(const struct cert_work *work, uint64_t shown_s);
-
 /* cert_log_withdrawn - the published certificate was revoked and is not replaced */
 void cert_log_withdrawn(const struct cert_work *work);
 
@@ -76,17 +76,11 @@ void cert_log_rollback_failed(const struct cert_work *work, const struct err *er
 /* cert_log_renewed_early - the renewal was moved forward; work->early_renewal says why */
 void cert_log_renewed_early(const struct cert_work *work);
 
-/* cert_log_warnings - the warnings in the CA's reply */
-void cert_log_warnings(const struct cert_work *work);
-
 /* cert_log_issued - the CA issued a certificate that passed vet; also emits new advice about it */
 void cert_log_issued(struct cert_work *work, const struct issued *issued);
 
 /* cert_log_link_failed - a link outside the set could not be made; nothing if `err` is ERR_NONE */
 void cert_log_link_failed(const struct cert_work *work, const struct err *err);
-
-/* cert_log_leased - the certificate was leased with the token, and is revoked with it */
-void cert_log_leased(const struct cert_work *work);
 
 /* cert_log_bug - a machine got an event that its state does not expect */
 void cert_log_bug(const struct cert_work *work, const char *machine, int state, int event);

@@ -13,13 +13,22 @@
 #include <string.h>
 #include <unistd.h>
 
+/* A [trust] section asks for news by itself: it is due at each poll. */
+static bool join(struct cert_work *work, struct err *err)
+{
+    if (!work->cert->is_trust)
+        return ca_join(work->tools->ca, work->cert, work, &work->interest, err);
+    ca_leave(work->tools->ca, &work->interest);
+    return true;
+}
+
 bool cert_work_open(struct cert_work *work, struct cert_tools *tools, struct config *config,
                     const struct cert_config *cert, struct err *err)
 {
     *work = (struct cert_work){.tools = tools};
     work->config = config_ref(config);
     work->cert = cert;
-    if (ca_join(tools->ca, cert, work, &work->interest, err))
+    if (join(work, err))
         return true;
     config_unref(work->config);
     return false;
@@ -123,13 +132,15 @@ bool cert_work_adopt(struct cert_work *work, struct config *config, const struct
         cert_state_free(&work->state);
         work->read_once = false;
     }
+    if (strcmp(work->cert->digest, cert->digest) != 0)
+        work->bundle_read_s = 0;
     /* After a change the operator wants to see failures again. */
     work->told.issuing = work->told.consumer = (struct told_failure){0};
     config_ref(config);
     config_unref(work->config);
     work->config = config;
     work->cert = cert;
-    if (!ca_join(work->tools->ca, cert, work, &work->interest, &err))
+    if (!join(work, &err))
         event_emit(&(struct event){.kind = EVENT_ADVICE, .cert = cert->name},
                    "it does not learn of changes at the CA before a restart: %s", err.text);
     return moved;
@@ -232,6 +243,15 @@ void cert_work_forget_early_renewal(struct cert_work *work)
     work->early_renewal = (struct early_renewal){0};
 }
 
+/* The next read of the CA's issuers. Only the CA knows whether they are the same. */
+static uint64_t next_read_s(const struct cert_work *work)
+{
+    const struct ca_wait wait = {.poll_s = ca_news_bundle_s(work->config->agent.ca_poll_s)};
+    uint64_t wait_ms = ca_news_wait_ms(&wait, random_draw());
+
+    return work->bundle_read_s == 0 ? clock_now_s() : work->bundle_read_s + wait_ms / 1000 + 1;
+}
+
 void cert_work_note_published(struct cert_work *work, const char *generation,
                               const struct certificate_facts *leaf, uint64_t end_s,
                               uint64_t issued_s)
@@ -249,6 +269,8 @@ void cert_work_note_published(struct cert_work *work, const char *generation,
     published->end_s = end_s;
     published->issued_s = issued_s;
     published->due_s = renewal_due_s(&life, issued_s, &work->cert->renewal, digest_spread(texts));
+    if (work->cert->is_trust)
+        published->due_s = next_read_s(work);
     if (work->state.ca.held_until_s != 0)
         published->due_s = work->state.ca.held_until_s;
     else if (work->early_renewal.due_s != 0 && work->early_renewal.due_s < published->due_s)
@@ -501,7 +523,9 @@ uint64_t cert_work_note_refused(struct cert_work *work, const struct err *err)
     uint64_t wait_ms = wait_after(work, err, ERR_REFUSED, ++issuing->failures, now_s);
     uint64_t half_ms = end_s > now_s ? (end_s - now_s) * 1000 / 2 : 0;
 
-    wait_ms = wait_ms > half_ms ? wait_ms : half_ms;
+    /* Half of a CA's life is years. */
+    if (!work->cert->is_trust && half_ms > wait_ms)
+        wait_ms = half_ms;
     record_request_mark(work->cert, work->state.refused_request);
     note(work, issuing, err, wait_ms);
     return wait_ms;

@@ -137,10 +137,12 @@ struct cert_work {
     sd_event_source *removal;             /* for cert_directory */
     struct cert_look look;                /* for cert_directory */
     bool read_once;
-    bool in_time;         /* the certificate in the making is a normal renewal */
-    bool told_lease;      /* reported that certificates are leased with the token */
-    bool told_short_hold; /* reported that a new issuer cannot be announced in time */
-    bool told_list;       /* reported that a CRL could not be verified */
+    uint64_t bundle_read_s; /* of [trust]: when the CA's issuers were read last; 0: not by this
+                               process, or not for this section */
+    bool in_time;           /* the certificate in the making is a normal renewal */
+    bool told_lease;        /* reported that certificates are leased with the token */
+    bool told_short_hold;   /* reported that a new issuer cannot be announced in time */
+    bool told_list;         /* reported that a CRL could not be verified */
     struct early_renewal early_renewal;
     struct cert_mark heeded;
     struct cert_told told;
@@ -149,8 +151,9 @@ struct cert_work {
     struct told_ends {
         uint32_t cut, near, other; /* what ends, and how soon */
     } told_ends;
-    uint32_t told_subject; /* how the subject differs */
-    char *reason;          /* why a certificate is needed, for the log; owned; NULL: no reason */
+    uint32_t told_subject;  /* how the subject differs */
+    uint32_t told_left_out; /* of [trust]: which issuer is left out */
+    char *reason;           /* why a certificate is needed, for the log; owned; NULL: no reason */
 
     /* Called when cert_directory has found something. */
     void (*found)(struct cert_work *work, enum cert_found found);

@@ -13,7 +13,7 @@ static const char *why_issue(const struct findings *findings)
     if (findings->now_s >= findings->end_s)
         return "the published certificate has expired";
     if (findings->now_s >= findings->due_s)
-        return "the published certificate is due";
+        return findings->is_trust ? BUNDLE_DUE : CERT_DUE;
     return NULL;
 }
 

@@ -11,6 +11,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Why a set is wanted whose time has come, in words that follow "because". */
+#define CERT_DUE   "the published certificate is due"
+#define BUNDLE_DUE "the CA may have other issuers by now"
+
 enum verdict {
     VERDICT_FRESH,     /* nothing to do until the renewal is due */
     VERDICT_RESTAGE,   /* the set is intact, but its files must be rewritten */
@@ -25,6 +29,7 @@ struct findings {
     const char *why;        /* reason for `health` */
     const char *difference; /* of section and certificate; NULL: none */
     uint64_t due_s, end_s, now_s;
+    bool is_trust; /* a [trust] section: due means that the CA is to be asked again */
     bool revoked;
     bool withdrawn;          /* revoked, and not to be replaced until the operator asks for it */
     bool held;               /* a useful generation is held until its notBefore */

@@ -3,7 +3,9 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/random.h"
+#include "cert/cert_advice.h"
 #include "cert/cert_log.h"
+#include "cert/decide.h"
 #include "pki/vet.h"
 #include "plan/ca_news.h"
 
@@ -85,7 +87,9 @@ static void act_rest_fresh(struct issuance *issuance)
 
 static void act_queue(struct issuance *issuance)
 {
-    cert_log_wanted(issuance->work, "asking the CA for a certificate");
+    cert_log_wanted(issuance->work, issuance->work->cert->is_trust
+                                        ? "reading the CA's issuers"
+                                        : "asking the CA for a certificate");
     issuance->next_try_us = 0;
     wall_timer_set(&issuance->timer, 0, 0);
     stage_queue(issuance);
@@ -97,7 +101,9 @@ static void act_queue_due(struct issuance *issuance)
     const struct early_renewal *early = &work->early_renewal;
     bool is_early = early->due_s != 0 && early->due_s <= work->published.due_s;
 
-    cert_work_give_reason(work, is_early ? early->reason : "the published certificate is due");
+    cert_work_give_reason(work, is_early               ? early->reason
+                                : work->cert->is_trust ? BUNDLE_DUE
+                                                       : CERT_DUE);
     work->in_time = !is_early;
     act_queue(issuance);
 }
@@ -151,9 +157,9 @@ static void act_vet(struct issuance *issuance)
 {
     struct cert_work *work = issuance->work;
 
-    cert_log_warnings(work);
+    cert_advice_warnings(work);
     if (work->draft->reply.leased && !work->told_lease) {
-        cert_log_leased(work);
+        cert_advice_leased(work);
         work->told_lease = true;
     }
     stage_vet(issuance);
@@ -194,6 +200,23 @@ static void act_announce(struct issuance *issuance)
     cert_log_renewed_early(work);
     cert_work_give_reason(work, CA_ANNOUNCING);
     act_queue_to_restage(issuance);
+}
+
+/* The set stays as it is until the issuers are read again. */
+static void act_rest_unchanged(struct issuance *issuance)
+{
+    struct cert_work *work = issuance->work;
+    const struct issued *issued = &work->draft->issued;
+    char generation[GENERATION_NAME_BYTES];
+
+    memcpy(generation, work->published.generation, sizeof generation);
+    cert_work_note_published(work, generation, &issued->leaf, issued->end_s,
+                             work->published.issued_s);
+    issuance_release(issuance);
+    cert_log_unchanged(work);
+    forget_failures(issuance);
+    act_rest_until_due(issuance);
+    tell_in_place(issuance, IN_PLACE_FRESH);
 }
 
 static void act_rest_published(struct issuance *issuance)
@@ -329,7 +352,8 @@ static const struct cell table[ISSUANCE_STATE_COUNT][ISSUANCE_EVENT_COUNT] = {
     [AT(QUEUED)]            = { [ON(DONE)]        = { stage_make_key,       AT(MAKING_KEY) },  ASKED_FOR(QUEUED) },
     [AT(MAKING_KEY)]        = { [ON(DONE)]        = { stage_sign,           AT(SIGNING) },     ASKED_FOR(MAKING_KEY) },
     [AT(SIGNING)]           = { [ON(DONE)]        = { act_vet,              AT(VETTING) },     ASKED_FOR(SIGNING) },
-    [AT(VETTING)]           = { [ON(DONE)]        = { stage_stage,          AT(STAGING) },     ASKED_FOR(VETTING) },
+    [AT(VETTING)]           = { [ON(DONE)]        = { stage_stage,          AT(STAGING) },
+                                [ON(UNCHANGED)]   = { act_rest_unchanged,   AT(IDLE) },        ASKED_FOR(VETTING) },
     [AT(QUEUED_TO_RESTAGE)] = { [ON(DONE)]        = { stage_recover,        AT(RECOVERING) },  REWRITTEN(QUEUED_TO_RESTAGE) },
     [AT(RECOVERING)]        = { [ON(DONE)]        = { stage_stage,          AT(STAGING) },     REWRITTEN(RECOVERING) },
     [AT(STAGING)]           = { [ON(DONE)]        = { stage_validate,       AT(VALIDATING) },
@@ -394,7 +418,7 @@ static bool is_to_wait(struct issuance *issuance)
         ca_news_shown_s(now_s, spread_s, work->published.end_s, digest_spread(texts));
 
     if (shown_s < now_s + spread_s / 2 && !work->told_short_hold) {
-        cert_log_short_hold(work, shown_s);
+        cert_advice_short_hold(work, shown_s);
         work->told_short_hold = true;
     }
     if (shown_s == now_s && spread_s > 0)

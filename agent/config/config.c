@@ -54,6 +54,19 @@ void config_forget_source(struct config *config)
     arena_free(&config->source);
 }
 
+const char *config_kind(const struct cert_config *cert)
+{
+    return cert->is_trust ? "trust" : "cert";
+}
+
+bool config_needs_login(const struct config *config)
+{
+    for (size_t i = 0; i < config->cert_count; i++)
+        if (!config->certs[i].is_trust)
+            return true;
+    return false;
+}
+
 static int compare_name(const void *name, const void *cert)
 {
     return strcmp(name, (*(const struct cert_config *const *)cert)->name);
@@ -83,6 +96,12 @@ bool content_holds_key(enum content content)
 {
     return content == CONTENT_KEY || content == CONTENT_COMBINED || content == CONTENT_BUNDLE ||
            content == CONTENT_KEY_DER || content == CONTENT_PKCS12;
+}
+
+bool content_needs_leaf(enum content content)
+{
+    return content != CONTENT_CA && content != CONTENT_TRUSTSTORE &&
+           content != CONTENT_ENVOY_SDS_CA;
 }
 
 bool content_needs_password(enum content content)

@@ -224,9 +224,11 @@ enum keystore_encryption { KEYSTORE_MODERN, KEYSTORE_LEGACY };
 struct config_section;  /* see config_document.h */
 struct config_document; /* likewise */
 
-/* [cert NAME]: one certificate to keep fresh. Durations are seconds. */
+/* [cert NAME]: one certificate to keep fresh; or [trust NAME]: CA certificates to keep fresh, with
+ * neither key nor names nor role. Durations are seconds. */
 struct cert_config {
     const char *name;
+    bool is_trust;    /* [trust NAME] */
     const char *file; /* where the section begins */
     unsigned line;
     const char *template_name; /* NULL: none */
@@ -301,6 +303,12 @@ void config_unref(struct config *config);
  */
 void config_forget_source(struct config *config);
 
+/* config_kind - the word before the section's name: "cert" or "trust" */
+const char *config_kind(const struct cert_config *cert);
+
+/* config_needs_login - whether a section needs a session with the CA: any but [trust] */
+bool config_needs_login(const struct config *config);
+
 /* config_cert - finds a section by its name in logarithmic time; NULL if there is none */
 const struct cert_config *config_cert(const struct config *config, const char *name);
 
@@ -315,6 +323,9 @@ extern const char *const starttls_words[STARTTLS_COUNT + 1];
 
 /* content_holds_key - whether a file with that content holds the private key */
 bool content_holds_key(enum content content);
+
+/* content_needs_leaf - whether a file with that content needs a certificate of one's own */
+bool content_needs_leaf(enum content content);
 
 /* content_needs_password - whether a file with that content is a keystore */
 bool content_needs_password(enum content content);

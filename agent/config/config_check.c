@@ -20,6 +20,13 @@ static void complain(const struct checking *checking, const char *kind, const ch
     config_problem(checking->problems, &place, "%s", text);
 }
 
+/* The same for a key of a set. */
+static void complain_in(const struct checking *checking, const struct cert_config *cert,
+                        const char *key, const char *text)
+{
+    complain(checking, config_kind(cert), cert->name, key, text);
+}
+
 /* The item, or "${...}" if it was not written so but is the value of an expansion. */
 static const char *shown(const struct checking *checking, const char *key, const char *item)
 {
@@ -42,7 +49,8 @@ static const char *shown(const struct checking *checking, const char *key, const
 static void complain_of(const struct checking *checking, const struct cert_config *cert,
                         const char *key, const char *item, const char *text)
 {
-    struct config_place place = config_place_of(checking->document, "cert", cert->name, key);
+    struct config_place place =
+        config_place_of(checking->document, config_kind(cert), cert->name, key);
 
     config_problem(checking->problems, &place, "\"%s\" %s", shown(checking, key, item), text);
 }
@@ -124,24 +132,24 @@ static void check_request(const struct checking *checking, const struct cert_con
     const struct names *names = &cert->request.names;
 
     if (cert->pki_role == NULL)
-        complain(checking, "cert", cert->name, "pki_role",
-                 "is missing; write the PKI role that signs it, such as pki_role = web-servers");
+        complain_in(checking, cert, "pki_role",
+                    "is missing; write the PKI role that signs it, such as pki_role = web-servers");
     if (names->common_name == NULL && names_count(names) == 0)
-        complain(checking, "cert", cert->name, "dns_names",
-                 "is missing, and so is every other name; write dns_names, ip_addresses, uris, "
-                 "email_addresses or common_name");
+        complain_in(checking, cert, "dns_names",
+                    "is missing, and so is every other name; write dns_names, ip_addresses, uris, "
+                    "email_addresses or common_name");
     if (cert->renewal.before_s != 0 && cert->renewal.to_percent != 0)
-        complain(checking, "cert", cert->name, "renew_before",
-                 "is set beside renew_at; keep one of the two");
+        complain_in(checking, cert, "renew_before", "is set beside renew_at; keep one of the two");
     if (cert->request.ttl_s != 0 && cert->renewal.before_s >= cert->request.ttl_s)
-        complain(checking, "cert", cert->name, "renew_before",
-                 "is not shorter than ttl: the certificate would be due at once; make it shorter");
+        complain_in(
+            checking, cert, "renew_before",
+            "is not shorter than ttl: the certificate would be due at once; make it shorter");
     if (cert->key_source == KEY_FROM_VAULT && cert->key_rotation == KEY_ROTATE_NEVER)
-        complain(checking, "cert", cert->name, "key_rotation",
-                 "cannot be never with key_source = vault: the CA makes a new key each time");
+        complain_in(checking, cert, "key_rotation",
+                    "cannot be never with key_source = vault: the CA makes a new key each time");
     if (cert->key_source == KEY_FROM_VAULT && cert->request_names)
-        complain(checking, "cert", cert->name, "request_names",
-                 "has no effect with key_source = vault: there is no CSR; remove it");
+        complain_in(checking, cert, "request_names",
+                    "has no effect with key_source = vault: there is no CSR; remove it");
 }
 
 static const struct output *find_output(const struct cert_config *cert, const char *name)
@@ -157,17 +165,17 @@ static void check_files(const struct checking *checking, const struct cert_confi
     bool key = false;
 
     if (cert->directory == NULL)
-        complain(checking, "cert", cert->name, "directory",
-                 "is missing; write where the files go, such as directory = /etc/nginx/tls");
+        complain_in(checking, cert, "directory",
+                    "is missing; write where the files go, such as directory = /etc/nginx/tls");
     if (cert->outputs.count == 0)
-        complain(checking, "cert", cert->name, "file",
-                 "is missing; write for example file = tls.crt fullchain, or take a template");
+        complain_in(checking, cert, "file",
+                    "is missing; write for example file = tls.crt fullchain, or take a template");
     for (size_t i = 0; i < cert->outputs.count; i++)
         key |= content_holds_key(cert->outputs.items[i].content);
-    if (cert->outputs.count > 0 && !key)
-        complain(checking, "cert", cert->name, "file",
-                 "has no line with the key, and a consumer needs it; add "
-                 "for example file = tls.key key");
+    if (cert->outputs.count > 0 && !key && !cert->is_trust)
+        complain_in(checking, cert, "file",
+                    "has no line with the key, and a consumer needs it; add "
+                    "for example file = tls.key key");
     for (size_t i = 0; i < cert->links.count; i++) {
         const struct outside_link *link = &cert->links.items[i];
         size_t length = cert->directory == NULL ? 0 : strlen(cert->directory);
@@ -179,6 +187,44 @@ static void check_files(const struct checking *checking, const struct cert_confi
             link->path[length] == '/')
             complain_of(checking, cert, "link", link->path,
                         "lies inside directory; give the file that name instead");
+    }
+}
+
+/* What a set without a certificate of its own can hold, and how its consumer can be checked. */
+static void check_trust(const struct checking *checking, const struct cert_config *cert)
+{
+    if (cert->trust_anchor == NULL)
+        complain_in(checking, cert, "trust_anchor",
+                    "is missing; leafd believes the CA only as far as its certificates end at one "
+                    "that you trust, write trust_anchor = /etc/leafd/root.pem");
+    for (size_t i = 0; i < cert->outputs.count; i++)
+        if (content_needs_leaf(cert->outputs.items[i].content))
+            complain_of(checking, cert, "file", content_words[cert->outputs.items[i].content],
+                        "needs a certificate of its own, and [trust] has none; write ca, "
+                        "truststore or envoy-sds-ca");
+    if (cert->prove.method != PROVE_NONE && cert->prove.method != PROVE_EXEC)
+        complain_in(checking, cert, "prove",
+                    "can only be none or exec in [trust]: there is no certificate that a consumer "
+                    "could serve; write for example prove = exec /usr/local/bin/check-peers");
+}
+
+/* Commands name a section without its kind. */
+static void check_names_apart(const struct checking *checking)
+{
+    const struct config *config = checking->config;
+
+    for (size_t i = 1; i < config->cert_count; i++) {
+        const struct cert_config *one = config->by_name[i - 1], *other = config->by_name[i];
+        const struct cert_config *trust = one->is_trust ? one : other;
+        struct config_place place =
+            config_place_of(checking->document, config_kind(trust), trust->name, "");
+
+        place.key = NULL;
+        if (strcmp(one->name, other->name) == 0)
+            config_problem(checking->problems, &place,
+                           "has the name of [cert %s], and commands could not tell them apart; "
+                           "write for example [trust %s-ca]",
+                           trust->name, trust->name);
     }
 }
 
@@ -197,18 +243,19 @@ static void check_sds(const struct checking *checking, const struct cert_config 
 
     /* Envoy parses files with any other suffix as JSON: MessageUtil::loadFromFile. */
     if ((sds != NULL && !is_yaml(sds)) || (sds_ca != NULL && !is_yaml(sds_ca)))
-        complain(checking, "cert", cert->name, "file",
-                 "has an envoy-sds or envoy-sds-ca whose name does not end in .yaml, and Envoy "
-                 "reads no other; write for example file = sds.yaml envoy-sds");
+        complain_in(checking, cert, "file",
+                    "has an envoy-sds or envoy-sds-ca whose name does not end in .yaml, and Envoy "
+                    "reads no other; write for example file = sds.yaml envoy-sds");
     if (sds != NULL && (config_output(cert, CONTENT_FULLCHAIN) == NULL ||
                         config_output(cert, CONTENT_KEY) == NULL))
-        complain(checking, "cert", cert->name, "file",
-                 "has an envoy-sds, which names the files with fullchain and key, and one of them "
-                 "is missing; add file = tls.crt fullchain and file = tls.key key");
+        complain_in(
+            checking, cert, "file",
+            "has an envoy-sds, which names the files with fullchain and key, and one of them "
+            "is missing; add file = tls.crt fullchain and file = tls.key key");
     if (sds_ca != NULL && config_output(cert, CONTENT_CA) == NULL)
-        complain(checking, "cert", cert->name, "file",
-                 "has an envoy-sds-ca, which names the file with ca, and that is missing; add "
-                 "file = ca.crt ca");
+        complain_in(checking, cert, "file",
+                    "has an envoy-sds-ca, which names the file with ca, and that is missing; add "
+                    "file = ca.crt ca");
 }
 
 /* Keys and files that other files depend on. */
@@ -218,13 +265,13 @@ static void check_formats(const struct checking *checking, const struct cert_con
                     config_output(cert, CONTENT_TRUSTSTORE) != NULL;
 
     if (keystore && cert->keystore_password_file == NULL)
-        complain(checking, "cert", cert->name, "keystore_password_file",
-                 "is missing; pkcs12 and truststore need it, write for example "
-                 "keystore_password_file = " LEAFD_CONFIGURATION_DIRECTORY "/keystore-password");
+        complain_in(checking, cert, "keystore_password_file",
+                    "is missing; pkcs12 and truststore need it, write for example "
+                    "keystore_password_file = " LEAFD_CONFIGURATION_DIRECTORY "/keystore-password");
     if (cert->key_encoding == KEY_TRADITIONAL && cert->request.key_type == KEY_ED25519)
-        complain(checking, "cert", cert->name, "key_encoding",
-                 "cannot be traditional with key_type = ed25519, which is PKCS#8 only; write "
-                 "key_encoding = pkcs8");
+        complain_in(checking, cert, "key_encoding",
+                    "cannot be traditional with key_type = ed25519, which is PKCS#8 only; write "
+                    "key_encoding = pkcs8");
     check_sds(checking, cert);
 }
 
@@ -232,8 +279,7 @@ static void check_reload(const struct checking *checking, const struct cert_conf
 {
     for (size_t i = 0; i < cert->reloads.count; i++)
         if (cert->reloads.items[i].verb == RELOAD_NONE && cert->reloads.count > 1)
-            complain(checking, "cert", cert->name, "reload",
-                     "has none beside other lines; remove the none");
+            complain_in(checking, cert, "reload", "has none beside other lines; remove the none");
     for (size_t i = 0; i < cert->reloads.count; i++)
         if (cert->reloads.items[i].payload != NULL &&
             find_output(cert, cert->reloads.items[i].payload) == NULL)
@@ -243,7 +289,8 @@ static void check_reload(const struct checking *checking, const struct cert_conf
 
 /* A path that belongs to one certificate: its directory or one of its links. */
 struct claim {
-    const char *path, *cert;
+    const char *path;
+    const struct cert_config *cert;
     bool link;
 };
 
@@ -278,29 +325,31 @@ static void check_claims(const struct checking *checking, const struct claim *fi
                          const struct claim *second)
 {
     const char *key = second->link ? "link" : "directory";
-    struct config_place place = config_place_of(checking->document, "cert", second->cert, key);
+    struct config_place place =
+        config_place_of(checking->document, config_kind(second->cert), second->cert->name, key);
+    const char *kind = config_kind(first->cert), *name = first->cert->name;
     bool same = strcmp(first->path, second->path) == 0;
     const char *path = shown(checking, key, second->path);
 
     if (same && second->link)
         config_problem(checking->problems, &place,
-                       "\"%s\" is also a %s of [cert %s]; a path leads to one set, write another",
-                       path, first->link ? "link" : "directory", first->cert);
+                       "\"%s\" is also a %s of [%s %s]; a path leads to one set, write another",
+                       path, first->link ? "link" : "directory", kind, name);
     else if (same)
         config_problem(checking->problems, &place,
-                       "\"%s\" is also the directory of [cert %s]; a set has its directory to "
+                       "\"%s\" is also the directory of [%s %s]; a set has its directory to "
                        "itself, write for example .../${cert.name}",
-                       path, first->cert);
+                       path, kind, name);
     else if (!first->link && lies_in(second->path, first->path))
         config_problem(checking->problems, &place,
-                       "\"%s\" lies inside the directory of [cert %s]; a set has its directory to "
+                       "\"%s\" lies inside the directory of [%s %s]; a set has its directory to "
                        "itself, write a path beside it",
-                       path, first->cert);
+                       path, kind, name);
     else if (first->link && lies_in(second->path, first->path))
         config_problem(checking->problems, &place,
-                       "\"%s\" lies below a link of [cert %s], which is no directory; write "
+                       "\"%s\" lies below a link of [%s %s], which is no directory; write "
                        "another path",
-                       path, first->cert);
+                       path, kind, name);
 }
 
 static size_t collect_claims(const struct config *config, struct claim *claims)
@@ -311,9 +360,9 @@ static size_t collect_claims(const struct config *config, struct claim *claims)
         const struct cert_config *cert = &config->certs[i];
 
         if (cert->directory != NULL)
-            claims[count++] = (struct claim){cert->directory, cert->name, false};
+            claims[count++] = (struct claim){cert->directory, cert, false};
         for (size_t j = 0; j < cert->links.count; j++)
-            claims[count++] = (struct claim){cert->links.items[j].path, cert->name, true};
+            claims[count++] = (struct claim){cert->links.items[j].path, cert, true};
     }
     return count;
 }
@@ -339,7 +388,7 @@ static void check_paths_apart(const struct checking *checking)
         /* check_files reports a link inside its own set's directory. */
         if (strcmp(top->path, claims[i].path) != 0 && !lies_in(claims[i].path, top->path))
             top = &claims[i];
-        else if (!(claims[i].link && !top->link && strcmp(claims[i].cert, top->cert) == 0 &&
+        else if (!(claims[i].link && !top->link && claims[i].cert == top->cert &&
                    lies_in(claims[i].path, top->path)))
             check_claims(checking, top, &claims[i]);
     }
@@ -352,18 +401,24 @@ void config_check(const struct config *config, const struct config_document *doc
     const struct checking checking = {config, document, problems};
 
     check_vault(&checking);
-    check_auth(&checking);
+    if (config_needs_login(config) || config_section_find(document, "auth", "") != NULL)
+        check_auth(&checking);
     if (config->cert_count == 0)
         config_problem(problems,
                        &(struct config_place){
                            .file = document->sections == NULL ? NULL : document->sections->file},
                        "there is no [cert NAME] section; add one for each certificate");
     for (size_t i = 0; i < config->cert_count; i++) {
-        check_request(&checking, &config->certs[i]);
-        check_underscores(&checking, &config->certs[i]);
+        if (config->certs[i].is_trust) {
+            check_trust(&checking, &config->certs[i]);
+        } else {
+            check_request(&checking, &config->certs[i]);
+            check_underscores(&checking, &config->certs[i]);
+        }
         check_files(&checking, &config->certs[i]);
         check_formats(&checking, &config->certs[i]);
         check_reload(&checking, &config->certs[i]);
     }
+    check_names_apart(&checking);
     check_paths_apart(&checking);
 }

@@ -15,9 +15,12 @@
 #define VAULT(field) .sections = IN_VAULT, FIELD(vault_config, field)
 #define AUTH(field)  .sections = IN_AUTH, FIELD(auth_config, field)
 #define AGENT(field) .sections = IN_AGENT, FIELD(agent_config, field)
-/* CERT: keys of certificates. CONSUMER: keys that templates may set as well. */
-#define CERT(field)     .sections = IN_CERT, FIELD(cert_config, field)
-#define CONSUMER(field) .sections = IN_CERT | IN_TEMPLATE, FIELD(cert_config, field)
+/* CERT: keys of certificates. CONSUMER: keys that templates may set as well. SET and SET_CONSUMER:
+ * the same, for [trust] as well. */
+#define CERT(field)         .sections = IN_CERT, FIELD(cert_config, field)
+#define CONSUMER(field)     .sections = IN_CERT | IN_TEMPLATE, FIELD(cert_config, field)
+#define SET(field)          .sections = IN_CERT | IN_TRUST, FIELD(cert_config, field)
+#define SET_CONSUMER(field) .sections = IN_CERT | IN_TEMPLATE | IN_TRUST, FIELD(cert_config, field)
 
 const struct config_key config_keys[] = {
     {"address", VAULT(address), .parse = parse_address, .environment = "ADDR", .type = "URL",
@@ -93,10 +96,10 @@ const struct config_key config_keys[] = {
      .example = LEAFD_CONFIGURATION_DIRECTORY "/conf.d/*.ini"},
 
     {"template", CERT(template_name), .parse = parse_api_name, .type = "name", .example = "nginx"},
-    {"pki_mount", CERT(pki_mount), .parse = parse_api_path, .fallback = "pki",
+    {"pki_mount", SET(pki_mount), .parse = parse_api_path, .fallback = "pki",
      .type = "path of the API", .example = "pki_int"},
     {"pki_role", CERT(pki_role), .parse = parse_api_name, .type = "name", .example = "web-servers"},
-    {"issuer", CERT(issuer), .parse = parse_api_name, .type = "name or id", .example = "int-2026"},
+    {"issuer", SET(issuer), .parse = parse_api_name, .type = "name or id", .example = "int-2026"},
     {"ttl", CERT(request.ttl_s), .parse = parse_duration, .type = "duration", .example = "24h"},
     {"common_name", CERT(request.names.common_name), .parse = parse_common_name, .type = "text",
      .example = "db.example.com"},
@@ -112,7 +115,7 @@ const struct config_key config_keys[] = {
      .type = "list", .example = "ops@example.com"},
     {"request_names", CERT(request_names), .parse = parse_yes_no, .fallback = "no",
      .type = "yes or no", .example = "yes"},
-    {"trust_anchor", CERT(trust_anchor), .parse = parse_readable_file, .type = "path",
+    {"trust_anchor", SET(trust_anchor), .parse = parse_readable_file, .type = "path",
      .example = LEAFD_CONFIGURATION_DIRECTORY "/root.pem"},
     {"key_type", CONSUMER(request.key_type), .parse = parse_key_type, .fallback = "ecdsa-p256",
      .type = "word", .example = "ecdsa-p256"},
@@ -130,43 +133,43 @@ const struct config_key config_keys[] = {
      .type = "window of percentages", .example = "40%..55%"},
     {"renew_before", CERT(renewal.before_s), .parse = parse_duration, .type = "duration",
      .example = "10m"},
-    {"directory", CERT(directory), .parse = parse_directory, .type = "path",
+    {"directory", SET(directory), .parse = parse_directory, .type = "path",
      .example = "/etc/nginx/tls"},
-    {"directory_mode", CONSUMER(directory_mode), .parse = parse_directory_mode, .fallback = "0755",
-     .type = "octal mode", .example = "0750"},
-    {"file", CONSUMER(outputs), .parse = parse_file, .repeats = true,
+    {"directory_mode", SET_CONSUMER(directory_mode), .parse = parse_directory_mode,
+     .fallback = "0755", .type = "octal mode", .example = "0750"},
+    {"file", SET_CONSUMER(outputs), .parse = parse_file, .repeats = true,
      .type = "NAME CONTENT [MODE [OWNER[:GROUP]]]", .example = "tls.key key 0600 postgres"},
-    {"keystore_password_file", .credential = true, CERT(keystore_password_file),
+    {"keystore_password_file", .credential = true, SET(keystore_password_file),
      .parse = parse_password_file, .type = "path",
      .example = LEAFD_CONFIGURATION_DIRECTORY "/keystore-password"},
-    {"keystore_encryption", CONSUMER(keystore_encryption), .parse = parse_keystore_encryption,
+    {"keystore_encryption", SET_CONSUMER(keystore_encryption), .parse = parse_keystore_encryption,
      .fallback = "modern", .type = "word", .example = "legacy"},
     {"keystore_alias", CONSUMER(keystore_alias), .parse = parse_text, .fallback = "${cert.name}",
      .type = "text", .example = "tomcat"},
     {"sds_name", CONSUMER(sds_name), .parse = parse_text, .fallback = "${cert.name}",
      .type = "text", .example = "leaf"},
-    {"sds_ca_name", CONSUMER(sds_ca_name), .parse = parse_text, .fallback = "${cert.name}-ca",
+    {"sds_ca_name", SET_CONSUMER(sds_ca_name), .parse = parse_text, .fallback = "${cert.name}-ca",
      .type = "text", .example = "peers"},
     {"ca_overlap", CERT(ca_overlap_s), .parse = parse_duration, .type = "duration",
      .example = "48h"},
-    {"link", CERT(links), .parse = parse_link, .repeats = true, .type = "PATH NAME",
+    {"link", SET(links), .parse = parse_link, .repeats = true, .type = "PATH NAME",
      .example = "/etc/ssl/private/db.key tls.key"},
-    {"validate", .orders = true, CONSUMER(validate), .parse = parse_validate,
+    {"validate", .orders = true, SET_CONSUMER(validate), .parse = parse_validate,
      .type = "exec PROGRAM [ARGUMENT...]", .example = "exec /usr/local/bin/lint-tls"},
-    {"reload", .orders = true, CONSUMER(reloads), .parse = parse_reload, .repeats = true,
+    {"reload", .orders = true, SET_CONSUMER(reloads), .parse = parse_reload, .repeats = true,
      .fallback = "none", .type = "none, signal, unit, socket, exec or http",
      .example = "signal HUP pidfile /run/nginx.pid"},
-    {"prove", .orders = true, CONSUMER(prove), .parse = parse_prove, .fallback = "none",
+    {"prove", .orders = true, SET_CONSUMER(prove), .parse = parse_prove, .fallback = "none",
      .type = "none, tls, exec or http", .example = "tls 127.0.0.1:443 sni api.example.com"},
-    {"prove_timeout", CONSUMER(prove_timeout_s), .parse = parse_duration, .fallback = "60s",
+    {"prove_timeout", SET_CONSUMER(prove_timeout_s), .parse = parse_duration, .fallback = "60s",
      .type = "duration", .example = "60s"},
-    {"prove_every", CONSUMER(prove_every_s), .parse = parse_duration_or_0, .fallback = "5m",
+    {"prove_every", SET_CONSUMER(prove_every_s), .parse = parse_duration_or_0, .fallback = "5m",
      .type = "duration, or 0", .example = "5m"},
-    {"rollback", CONSUMER(rollback), .parse = parse_yes_no, .fallback = "yes", .type = "yes or no",
-     .example = "no"},
-    {"command_timeout", CONSUMER(command_timeout_s), .parse = parse_duration, .fallback = "30s",
+    {"rollback", SET_CONSUMER(rollback), .parse = parse_yes_no, .fallback = "yes",
+     .type = "yes or no", .example = "no"},
+    {"command_timeout", SET_CONSUMER(command_timeout_s), .parse = parse_duration, .fallback = "30s",
      .type = "duration", .example = "30s"},
-    {"keep_previous", CONSUMER(keep_previous_s), .parse = parse_duration, .fallback = "10s",
+    {"keep_previous", SET_CONSUMER(keep_previous_s), .parse = parse_duration, .fallback = "10s",
      .type = "duration", .example = "1m"},
 };
 

@@ -17,7 +17,14 @@
 #include <stddef.h>
 
 /* The sections of a key; bits. Keys of IN_CERT may also stand in [defaults]. */
-enum config_sections { IN_VAULT = 1, IN_AUTH = 2, IN_AGENT = 4, IN_CERT = 8, IN_TEMPLATE = 16 };
+enum config_sections {
+    IN_VAULT = 1,
+    IN_AUTH = 2,
+    IN_AGENT = 4,
+    IN_CERT = 8,
+    IN_TEMPLATE = 16,
+    IN_TRUST = 32
+};
 
 struct config_key {
     const char *name;

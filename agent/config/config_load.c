@@ -260,35 +260,39 @@ static bool is_cert_name(const char *name)
                name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._")] == '\0';
 }
 
+/* Whether the section describes a set on disk. */
+static bool is_set(const struct config_section *section)
+{
+    return strcmp(section->kind, "cert") == 0 || strcmp(section->kind, "trust") == 0;
+}
+
 static void check_section(struct loading *loading, const struct config_section *section)
 {
     static const struct kind {
         const char *kind;
         unsigned sections;
-    } kinds[] = {{"vault", IN_VAULT},
-                 {"auth", IN_AUTH},
-                 {"agent", IN_AGENT},
-                 {"defaults", IN_CERT},
-                 {"cert", IN_CERT}};
+    } kinds[] = {{"vault", IN_VAULT},   {"auth", IN_AUTH}, {"agent", IN_AGENT},
+                 {"defaults", IN_CERT}, {"cert", IN_CERT}, {"trust", IN_TRUST}};
     const struct config_place place = {section->file, section->line, section->title, NULL};
 
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         if (strcmp(section->kind, kinds[i].kind) != 0)
             continue;
         config_check_keys(section, kinds[i].sections, loading->problems);
-        if (strcmp(section->kind, "cert") == 0) {
+        if (is_set(section)) {
             if (!is_cert_name(section->name))
                 config_problem(loading->problems, &place,
                                "needs a name of letters, digits, - . and _; write for example "
-                               "[cert web]");
+                               "[%s web]",
+                               section->kind);
         } else if (section->name[0] != '\0') {
             config_problem(loading->problems, &place, "takes no name; write [%s]", section->kind);
         }
         return;
     }
     config_problem(loading->problems, &place,
-                   "is no section of leafd; there are [vault], [auth], [agent], [defaults] and "
-                   "[cert NAME]");
+                   "is no section of leafd; there are [vault], [auth], [agent], [defaults], "
+                   "[cert NAME] and [trust NAME]");
 }
 
 static void fill_section(struct loading *loading, const char *kind, unsigned sections, void *target,
@@ -368,19 +372,31 @@ static const char *file_name(struct loading *loading, const char *file)
     return loading->file;
 }
 
+/* [defaults] and templates are for certificates. */
+static void choose_layers(struct loading *loading, struct config_section *section,
+                          struct config_filling *filling)
+{
+    struct config_section *defaults = config_section_find(loading->document, "defaults", "");
+
+    filling->layers[0] = section;
+    filling->sections = strcmp(section->kind, "trust") == 0 ? IN_TRUST : IN_CERT;
+    if (filling->sections == IN_TRUST)
+        return;
+    filling->layers[1] = template_of(&loading->templates, section, defaults);
+    filling->layers[2] = defaults;
+    filling->bases = &loading->bases;
+}
+
 static bool fill_cert(struct loading *loading, struct config_section *section,
                       struct cert_config *cert)
 {
     CLEANUP(digest_drop) struct digest digest = {0};
-    struct config_section *defaults = config_section_find(loading->document, "defaults", "");
     struct config_filling filling = {
-        .sections = IN_CERT,
         .target = cert,
         .bytes = sizeof *cert,
         .scope = &loading->scope,
         .digest = &digest,
         .problems = loading->problems,
-        .bases = &loading->bases,
         .source = &loading->config->source,
     };
     struct err err;
@@ -394,9 +410,8 @@ static bool fill_cert(struct loading *loading, struct config_section *section,
     }
     loading->scope.cert_name = name;
     loading->scope.cert_directory = &cert->directory;
-    filling.layers[0] = section;
-    filling.layers[1] = template_of(&loading->templates, section, defaults);
-    filling.layers[2] = defaults;
+    choose_layers(loading, section, &filling);
+    cert->is_trust = filling.sections == IN_TRUST;
     config_fill(&filling);
     cert->name = name;
     cert->file = file;
@@ -445,7 +460,7 @@ static void fill_certs(struct loading *loading)
     size_t count = 0;
 
     for (struct config_section *at = loading->document->sections; at != NULL; at = at->next)
-        count += strcmp(at->kind, "cert") == 0;
+        count += is_set(at);
     config->certs = arena_take(&config->arena, (count + 1) * sizeof *config->certs);
     config->by_name = arena_take(&config->arena, (count + 1) * sizeof *config->by_name);
     if (config->certs == NULL || config->by_name == NULL) {
@@ -453,7 +468,7 @@ static void fill_certs(struct loading *loading)
         return;
     }
     for (struct config_section *at = loading->document->sections; at != NULL; at = at->next)
-        if (strcmp(at->kind, "cert") == 0)
+        if (is_set(at))
             if (!fill_cert(loading, at, &config->certs[config->cert_count++]))
                 return;
     for (size_t i = 0; i < config->cert_count; i++)

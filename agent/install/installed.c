@@ -312,7 +312,7 @@ static void read_files(int generation_fd, const struct cert_config *cert, bool g
             has_key = false;
     if (!check_password(&reading) && has_key && key->output.content == CONTENT_PKCS12)
         has_key = false;
-    if (!glance && !has_key)
+    if (!glance && !has_key && !cert->is_trust)
         check_key(&reading);
     secret_wipe(&reading.password);
 }
@@ -494,8 +494,9 @@ bool installed_recover(int set_fd, const struct cert_config *cert,
     if (file != NULL && file->output.content == CONTENT_PKCS12 &&
         !output_password(cert, &password, err))
         return false;
-    if (read_key(fd, record, &password, &key, err) &&
-        key_to_pem(key, false, &ret_issued->key_pem, err) && copy_record(record, ret_issued, err))
+    if ((cert->is_trust || (read_key(fd, record, &password, &key, err) &&
+                            key_to_pem(key, false, &ret_issued->key_pem, err))) &&
+        copy_record(record, ret_issued, err))
         return true;
     issued_free(ret_issued);
     return false;

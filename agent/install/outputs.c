@@ -119,6 +119,8 @@ static bool make_rest(const struct cert_config *cert, struct output_source *sour
     if (config_output(cert, CONTENT_ENVOY_SDS_CA) != NULL &&
         !output_sds_ca(cert, &source->sds_ca, err))
         return false;
+    if (config_output(cert, CONTENT_METADATA) == NULL)
+        return true;
     source->metadata = metadata_text(cert, source->issued);
     return source->metadata != NULL || err_memory(err);
 }

@@ -1,5 +1,7 @@
 #include "pki/chain.h"
 
+#include "base/bytes.h"
+#include "base/file.h"
 #include "pki/crypto.h"
 
 #include <openssl/err.h>
@@ -217,6 +219,19 @@ bool ca_cache_parse(struct ca_cache *cache, const char *pem, STACK_OF(X509) * ce
     if (cache != NULL && sk_X509_num(certificates) == before + 1)
         remember(cache, pem, sk_X509_value(certificates, before));
     return true;
+}
+
+bool chain_read_anchors(struct ca_cache *cache, const char *path, STACK_OF(X509) * anchors,
+                        struct err *err)
+{
+    CLEANUP(bytes_free) struct bytes bytes = {.limit = CHAIN_MOST_BYTES};
+
+    if (!file_read_trusted(path, &bytes, err))
+        return err_wrap(err, "trust_anchor");
+    if (ca_cache_parse(cache, bytes_text(&bytes), anchors, err))
+        return true;
+    err->kind = ERR_LOCAL;
+    return err_wrap(err, "trust_anchor: %s", path);
 }
 
 /* The entry holds a reference of both, so that comparing pointers is sufficient. */

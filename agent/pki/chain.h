@@ -68,6 +68,14 @@ bool ca_cache_parse(struct ca_cache *cache, const char *pem, STACK_OF(X509) * ce
                     struct err *err);
 
 /*
+ * chain_read_anchors - appends the certificates of the trust_anchor file at `path`
+ *
+ * Blocks on the disk. Fails with class local.
+ */
+bool chain_read_anchors(struct ca_cache *cache, const char *path, STACK_OF(X509) * anchors,
+                        struct err *err);
+
+/*
  * chain_verify - verifies a path from `leaf` over `untrusted` to one of `trusted`
  *
  * As in OpenSSL's own peers, the path must end at a self-signed certificate if one of `trusted` is

@@ -1,9 +1,7 @@
 #include "pki/vet.h"
 
-#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/err.h"
-#include "base/file.h"
 #include "pki/chain.h"
 #include "pki/crypto.h"
 #include "pki/key.h"
@@ -238,20 +236,6 @@ static bool parse_leaf(struct vetting *vetting, const char *pem, struct arena *a
     return certificate_facts_of(vetting->leaf, arena, &vetting->facts, err);
 }
 
-/* Reads the CA certificates of the trust_anchor file. */
-static bool read_anchors(struct vetting *vetting, struct err *err)
-{
-    CLEANUP(bytes_free) struct bytes bytes = {.limit = CHAIN_MOST_BYTES};
-    const char *path = vetting->order->trust_anchor;
-
-    if (!file_read_trusted(path, &bytes, err))
-        return err_wrap(err, "trust_anchor");
-    if (ca_cache_parse(vetting->order->cache, bytes_text(&bytes), vetting->anchors, err))
-        return true;
-    err->kind = ERR_LOCAL;
-    return err_wrap(err, "trust_anchor: %s", path);
-}
-
 /* Removes the leaf from the received CA certificates, if it is among them. */
 static void drop_leaf(const struct vetting *vetting)
 {
@@ -275,7 +259,8 @@ static bool parse_chain(struct vetting *vetting, const struct vet_reply *reply, 
         if (!ca_cache_parse(cache, reply->ca_chain.items[i], vetting->sent, err))
             return err_wrap(err, "the chain");
     drop_leaf(vetting);
-    return vetting->order->trust_anchor == NULL || read_anchors(vetting, err);
+    return vetting->order->trust_anchor == NULL ||
+           chain_read_anchors(cache, vetting->order->trust_anchor, vetting->anchors, err);
 }
 
 static X509 *top_of(const struct path *path)

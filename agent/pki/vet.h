@@ -36,8 +36,8 @@ struct old_ca {
  * since 1970. */
 struct issued {
     struct arena arena;
-    struct secret key_pem; /* PKCS#8 */
-    const char *leaf_pem;
+    struct secret key_pem;      /* PKCS#8 */
+    const char *leaf_pem;       /* of a [trust] section: the issuer that stands for the set */
     struct text_list chain_pem; /* intermediates of all valid paths, those of the best path first */
     struct text_list ca_pem;    /* CA certificates that peers must trust */
     struct old_ca *old_cas;     /* former ones that stay for a while */
@@ -48,8 +48,10 @@ struct issued {
     const char *first_to_end;      /* the issuer that expires first, RFC 2253 */
     uint64_t soonest_end_s;        /* the earliest end of all published paths */
     const char *odd_subject; /* how the subject differs from the requested one; "": it does not */
-    uint64_t issued_s;       /* when it was issued, by our clock */
-    const char *request_id;  /* from the CA's reply; "": none */
+    const char *left_out; /* of a [trust] section: an issuer that is left out, and why; "" or NULL:
+                             none */
+    uint64_t issued_s;    /* when it was issued, by our clock */
+    const char *request_id; /* from the CA's reply; "": none */
 };
 
 /* issued_free - wipes the key and frees the set; also the release for CLEANUP */

@@ -8,6 +8,8 @@ enum {
     POLLS_IN_A_LIFE = 20,
     POLL_LEAST_S = 5 * 60,
     POLL_MOST_S = 6 * 3600,
+    BUNDLE_S = 3600,
+    BUNDLE_MOST_S = 24 * 3600,
     DOUBLINGS_MOST = 2,
     REPLACED_DOUBLINGS_MOST = 5
 };
@@ -38,6 +40,13 @@ uint64_t ca_news_poll_s(uint64_t configured, uint64_t life_s)
     if (poll_s < POLL_LEAST_S)
         return POLL_LEAST_S;
     return poll_s > POLL_MOST_S ? POLL_MOST_S : poll_s;
+}
+
+uint64_t ca_news_bundle_s(uint64_t configured)
+{
+    if (configured == CA_NEWS_AUTO)
+        return BUNDLE_S;
+    return configured == 0 || configured > BUNDLE_MOST_S ? BUNDLE_MOST_S : configured;
 }
 
 uint64_t ca_news_spread_s(uint64_t configured, uint64_t poll_s)

@@ -57,6 +57,15 @@ bool ca_news_is_early(uint64_t early_at_s, uint64_t life_s, uint64_t now_s);
 uint64_t ca_news_poll_s(uint64_t configured, uint64_t life_s);
 
 /*
+ * ca_news_bundle_s - the seconds between two reads of the issuers, for [trust]
+ *
+ * `configured` is ca_poll. CA_NEWS_AUTO gives an hour: peers learn of a new issuer well within the
+ * spread of certificates that live for a day. 0, and every longer time, gives a day: a set of CA
+ * certificates that is never read again would end unnoticed.
+ */
+uint64_t ca_news_bundle_s(uint64_t configured);
+
+/*
  * ca_news_spread_s - the seconds over which certificates of a new CA are published
  *
  * CA_NEWS_AUTO, and every smaller value, gives CA_NEWS_SPREAD_POLLS polls: with less, some agents

@@ -45,6 +45,7 @@ static void each_finding_has_its_verdict(void **state)
         {good, VERDICT_ISSUE, "the published certificate is due"},
         {good, VERDICT_ISSUE, "names changed"},
         {good, VERDICT_LATER, "names changed"},
+        {good, VERDICT_ISSUE, BUNDLE_DUE},
     };
     const char *reason;
 
@@ -89,6 +90,8 @@ static void each_finding_has_its_verdict(void **state)
     cases[20].findings =
         cases[19].findings; /* it is what the changed section got that was refused */
     cases[20].findings.asks_otherwise = false;
+    cases[21].findings.is_trust = true;
+    cases[21].findings.now_s = NOW + 100;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         assert_int_equal(decide(&cases[i].findings, &reason), cases[i].verdict);
         assert_string_equal(reason, cases[i].reason);

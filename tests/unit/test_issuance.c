@@ -4,6 +4,7 @@
  */
 #include "machine.h"
 
+#include "cert/cert_advice.h"
 #include "install/publish.h"
 
 #include <errno.h>
@@ -59,11 +60,12 @@ static void traced_short_hold(const struct cert_work *work, uint64_t shown_s)
 #define cert_log_wanted        quiet_wanted
 #define cert_log_held          quiet
 #define cert_log_renewed_early quiet
-#define cert_log_short_hold    traced_short_hold
+#define cert_advice_short_hold traced_short_hold
 #define cert_log_published     quiet
 #define cert_log_withdrawn     quiet
-#define cert_log_warnings      quiet
-#define cert_log_leased        quiet
+#define cert_advice_warnings   quiet
+#define cert_advice_leased     quiet
+#define cert_log_unchanged     quiet
 #define cert_log_failed        quiet_failed
 #define cert_log_waits         quiet_failed
 #define cert_log_bug           traced_bug
@@ -525,6 +527,33 @@ static void what_is_on_its_way_for_another_section_is_begun_anew(void **state)
         assert_null(fixture->issuance.config);
         assert_int_equal(fixture->work.state.issuing.failures, 0);
     }
+    assert_int_equal(bugs, 0);
+}
+
+static void what_is_published_stays_while_the_issuers_are_the_same(void **state)
+{
+    struct fixture *fixture = *state;
+    struct cert_work *work = &fixture->work;
+
+    publish(fixture, 3600);
+    work->published.issued_s = clock_now_s() - 500;
+    fixture->cert.is_trust = true;
+    fixture->config->agent.ca_poll_s = CA_NEWS_AUTO;
+    deliver(fixture, ISSUANCE_ON_WANTED);
+    deliver_done(fixture, 3);
+    assert_at(fixture, ISSUANCE_VETTING);
+    work->bundle_read_s = clock_now_s();
+    strcpy(work->state.consumer.accepted, "..kept");
+    strcpy(work->draft->issued.leaf.serial, work->published.serial);
+    work->draft->issued.end_s = clock_now_s() + 3600;
+    trace[0] = '\0';
+    deliver(fixture, ISSUANCE_ON_UNCHANGED);
+    assert_at(fixture, ISSUANCE_IDLE);
+    assert_string_equal(trace, "fresh");
+    assert_null(work->draft);
+    assert_null(fixture->issuance.turn);
+    assert_in_range(work->published.issued_s, 0, clock_now_s() - 499);
+    assert_in_range(work->published.due_s, clock_now_s() + 3000, clock_now_s() + 4200);
     assert_int_equal(bugs, 0);
 }
 
@@ -999,20 +1028,20 @@ static const char letters[] = "RIQKSVTCGHAPBW";
 /* Ends of stages, what the disk tells, what the clocks tell, what others tell: as the enum has
  * them. */
 static const char *const pairs[ISSUANCE_STATE_COUNT] = {
-    [ISSUANCE_READING] = ".B.... IQBHAT ..R. RRRRRWR",
-    [ISSUANCE_IDLE] = "...... ...... Q.R. IRRRQWB",
-    [ISSUANCE_QUEUED] = "KB.... ...... ..Q. QRQQQWQ",
-    [ISSUANCE_MAKING_KEY] = "SB.... ...... ..K. KRKKKWK",
-    [ISSUANCE_SIGNING] = "VB.... ...... ..S. SRSSSWS",
-    [ISSUANCE_VETTING] = "GB.... ...... ..V. VRVVVWV",
-    [ISSUANCE_QUEUED_TO_RESTAGE] = "CB.B.. ...... ..T. TRTTTWT",
-    [ISSUANCE_RECOVERING] = "GB.B.. ...... ..C. CRCCCWC",
-    [ISSUANCE_STAGING] = "AB.BHT ...... ..G. GRGGGWG",
-    [ISSUANCE_HOLDING] = "...... ...... ARH. HRHHHWH",
-    [ISSUANCE_VALIDATING] = "PB.B.. ...... ..A. ARAAAWA",
-    [ISSUANCE_PUBLISHING] = "IBBB.. ...... ..P. PRPPPPP",
-    [ISSUANCE_BACKING_OFF] = "...... ...... ..BR BRTBRWB",
-    [ISSUANCE_WITHDRAWN] = "...... ...... ..W. WRWWQWW",
+    [ISSUANCE_READING] = ".B..... IQBHAT ..R. RRRRRWR",
+    [ISSUANCE_IDLE] = "....... ...... Q.R. IRRRQWB",
+    [ISSUANCE_QUEUED] = "KB..... ...... ..Q. QRQQQWQ",
+    [ISSUANCE_MAKING_KEY] = "SB..... ...... ..K. KRKKKWK",
+    [ISSUANCE_SIGNING] = "VB..... ...... ..S. SRSSSWS",
+    [ISSUANCE_VETTING] = "GB...I. ...... ..V. VRVVVWV",
+    [ISSUANCE_QUEUED_TO_RESTAGE] = "CB.B... ...... ..T. TRTTTWT",
+    [ISSUANCE_RECOVERING] = "GB.B... ...... ..C. CRCCCWC",
+    [ISSUANCE_STAGING] = "AB.BH.T ...... ..G. GRGGGWG",
+    [ISSUANCE_HOLDING] = "....... ...... ARH. HRHHHWH",
+    [ISSUANCE_VALIDATING] = "PB.B... ...... ..A. ARAAAWA",
+    [ISSUANCE_PUBLISHING] = "IBBB... ...... ..P. PRPPPPP",
+    [ISSUANCE_BACKING_OFF] = "....... ...... ..BR BRTBRWB",
+    [ISSUANCE_WITHDRAWN] = "....... ...... ..W. WRWWQWW",
 };
 
 static void every_pair_of_the_table_leads_where_it_is_written(void **state)
@@ -1078,6 +1107,7 @@ int main(int argc, char **argv)
         ISSUANCE_TEST(a_revocation_ends_the_hold_of_a_new_issuers_leaf),
         ISSUANCE_TEST(a_held_certificate_may_still_be_what_a_changed_section_wants),
         ISSUANCE_TEST(what_is_on_its_way_for_another_section_is_begun_anew),
+        ISSUANCE_TEST(what_is_published_stays_while_the_issuers_are_the_same),
         ISSUANCE_TEST(a_revoked_certificate_is_replaced_at_once),
         ISSUANCE_TEST(what_is_withdrawn_rests_until_somebody_asks),
         ISSUANCE_TEST(what_is_damaged_is_repaired_and_ends_no_wait_for_the_ca),
