@@ -24,6 +24,8 @@ enum option_id {
     OPTION_ONLINE,
     OPTION_SPEND,
     OPTION_NO_REISSUE,
+    OPTION_WATCH,
+    OPTION_EVERY,
     OPTION_HELP,
     OPTION_VERSION,
     OPTION_COUNT
@@ -34,8 +36,8 @@ struct options {
     const char *file;
     const char *const *names; /* what the command works on: certificates, a command, a template */
     size_t name_count;
-    uint64_t wait_s;
-    bool json, online, spend, no_reissue, help, version;
+    uint64_t wait_s, every_s;
+    bool watch, json, online, spend, no_reissue, help, version;
 };
 
 enum option_kind { OPTION_IS_TRUE, OPTION_IS_TEXT, OPTION_IS_DURATION };

@@ -183,7 +183,9 @@ static int run_status(const struct options *options)
     return status_command(&(struct status_order){.file = options->file,
                                                  .names = options->names,
                                                  .count = options->name_count,
-                                                 .json = options->json});
+                                                 .json = options->json,
+                                                 .watch = options->watch,
+                                                 .every_s = options->every_s});
 }
 
 static int run_ready(const struct options *options)
@@ -265,17 +267,21 @@ const struct command commands[] = {
     {
         .name = "status",
         .summary = "show each certificate, and what failed",
-        .about = "Asks the running agent; if none answers, reads the disk. The exit code is 0 if\n"
-                 "all are fresh.",
-        .example = "leafd status --json web",
-        .options = OPTIONS(CONFIG, {OPTION_JSON, "print JSON, for programs"}),
+        .about = "Asks the running agent; if none answers, reads the disk. Shows a table, the most\n"
+                 "urgent first; of certificates that are named everything, with their history.\n"
+                 "The exit code is 0 if all are fresh.",
+        .example = "# everything about one\n"
+                   "leafd status web",
+        .options = OPTIONS(CONFIG, {OPTION_JSON, "print JSON, for programs"},
+                           {OPTION_WATCH, "show it again and again"},
+                           {OPTION_EVERY, "with --watch: after so long [2s]"}),
         .operands = OPERANDS_CERTS,
         .run = run_status,
     },
     {
         .name = "ready",
         .summary = "exit 0 if every certificate is usable, for probes",
-        .about = "Prints nothing but errors.",
+        .about = "Prints nothing but the reason why not.",
         .example = "# order a service after its certificates\n"
                    "leafd ready --wait 5m && exec nginx",
         .options = OPTIONS(CONFIG, {OPTION_WAIT, "wait so long until it is 0"}),

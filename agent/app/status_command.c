@@ -19,6 +19,7 @@
 enum {
     STATUS_WAIT_S = 5, /* for the agent; then the disk is read */
     READY_WAIT_S = 1,  /* likewise: probes are short */
+    WATCH_EVERY_S = 2,
     PATH_BYTES = 192,
     FIRST_PAUSE_US = 50000,
     PAUSE_MOST_US = 1000000
@@ -241,7 +242,7 @@ static int show(const struct status_order *order)
 
     if (document == NULL)
         return code;
-    if (order->watch_s > 0)
+    if (order->watch)
         terminal_clear(stdout);
     if (order->json) {
         if (!terminal_json(stdout, document))
@@ -258,12 +259,17 @@ static int show(const struct status_order *order)
 
 int status_command(const struct status_order *order)
 {
+    uint64_t pause_us = (order->every_s == 0 ? WATCH_EVERY_S : order->every_s) * 1000000;
     int code = show(order);
 
-    /* The agent is asked anew each time, so that its restart is seen. */
-    while (order->watch_s > 0 && code != EXIT_USAGE && fflush(stdout) == 0) {
-        pause_for(order->watch_s * 1000000);
-        code = show(order);
+    /* The agent is asked anew each time: its end is shown, and the next one is found. */
+    while (order->watch && code != EXIT_USAGE && fflush(stdout) == 0) {
+        int now;
+
+        pause_for(pause_us);
+        now = show(order);
+        if (now != EXIT_USAGE)
+            code = now;
     }
     return code;
 }

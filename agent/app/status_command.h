@@ -17,7 +17,8 @@ struct status_order {
     const char *const *names; /* everything about these; none: a table of all */
     size_t count;
     bool json;
-    uint64_t watch_s; /* show it again after so many seconds, until the output is closed; 0: once */
+    bool watch;       /* show it again and again, until the output is closed */
+    uint64_t every_s; /* the pause between; 0: the default */
 };
 
 /*

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CELL_BYTES = 256, CERT_MOST = 24, SERVICE_MOST = 16, NAMES_LEAST = 14 };
+enum { CELL_BYTES = 256, CERT_MOST = 24, CERT_LEAST = 8, SERVICE_MOST = 16, NAMES_LEAST = 14 };
 
 /* -- urgency --------------------------------------------------------------------------------------
  */
@@ -154,12 +154,17 @@ static void measure(const struct view *view, const json_t **rows, size_t count,
             widths[column] = most[column];
         used += widths[column] + 2;
     }
-    /* The names are cut, down to NAMES_LEAST; then the service is left out, then the names. */
+    /* The names are cut, down to NAMES_LEAST; then the service is left out, then the names; then
+     * certificates' names are cut. */
     if (used + NAMES_LEAST > view->width) {
         used -= widths[COLUMN_SERVICE] + 2;
         widths[COLUMN_SERVICE] = 0;
     }
     widths[COLUMN_NAMES] = used + NAMES_LEAST > view->width ? 0 : view->width - used;
+    if (used > view->width + 2)
+        widths[COLUMN_CERT] = used - widths[COLUMN_CERT] + CERT_LEAST > view->width + 2
+                                  ? CERT_LEAST
+                                  : widths[COLUMN_CERT] - (used - view->width - 2);
 }
 
 /* A cell of its width; one that is cut ends with "~". */
@@ -199,7 +204,7 @@ static void print_row(const struct view *view, const json_t *row,
 
 void status_view_table(const json_t *document, FILE *to)
 {
-    const struct view view = view_open(to);
+    const struct view view = view_open(document, to);
     size_t count;
     const json_t **rows = sorted(document, &count);
     unsigned widths[COLUMN_COUNT];

@@ -4,6 +4,7 @@
 #include "base/terminal.h"
 
 #include <stdarg.h>
+#include <string.h>
 
 enum { LABEL_WIDTH = 11 };
 
@@ -65,11 +66,14 @@ static void print_times(const struct view *view, const json_t *row)
 static void print_consumer(const struct view *view, const json_t *row)
 {
     const json_t *served = json_object_get(row, "served");
+    const char *service = view_text(row, "service");
+    bool is_told = strcmp(view_text(row, "reload"), "none") != 0;
     char seen[VIEW_RELATIVE_BYTES], ends[VIEW_RELATIVE_BYTES];
 
-    print_field(view, "service", "%s, %s",
-                view_text(row, "service")[0] == '\0' ? "none" : view_text(row, "service"),
-                view_text(row, "reload"));
+    if (service[0] == '\0')
+        service = "no reload";
+    print_field(view, "service", "%s%s%s", service, is_told ? ", " : "",
+                is_told ? view_text(row, "reload") : "");
     if (!json_is_object(served))
         return;
     view_relative(view, view_moment(served, "seen_at"), seen);
@@ -95,6 +99,16 @@ static void print_files(const struct view *view, const json_t *row)
     }
 }
 
+/* Adds a part, if it is not empty, to a line of VIEW_LINE_BYTES. */
+static void add_part(char line[static VIEW_LINE_BYTES], const char *what, const char *part)
+{
+    size_t length = strlen(line);
+
+    if (part[0] != '\0')
+        snprintf(line + length, VIEW_LINE_BYTES - length, "%s%s%s", length == 0 ? "" : ", ", what,
+                 part);
+}
+
 static void print_event(const struct view *view, const json_t *entry)
 {
     uint64_t reloaded_s = view_moment(entry, "reloaded_at"),
@@ -102,31 +116,22 @@ static void print_event(const struct view *view, const json_t *entry)
     char at[VIEW_LOCAL_BYTES], since[VIEW_LOCAL_BYTES], when[VIEW_LOCAL_BYTES];
     char line[VIEW_LINE_BYTES] = "";
     int64_t count = view_number(entry, "count");
-    size_t length = 0;
 
     view_local_exactly(view_moment(entry, "at"), at);
-    if (count > 1) {
-        view_local(view, view_moment(entry, "since"), since);
-        length += (size_t)snprintf(line + length, sizeof line - length, ", %lld times since %s",
-                                   (long long)count, since);
-    }
-    if (view_text(entry, "serial")[0] != '\0')
-        length += (size_t)snprintf(line + length, sizeof line - length, ", serial %s",
-                                   view_text(entry, "serial"));
-    if (reloaded_s != 0) {
-        view_local(view, reloaded_s, when);
-        length += (size_t)snprintf(line + length, sizeof line - length, ", reloaded %s", when);
-    }
-    if (proven_s != 0) {
-        view_local(view, proven_s, when);
-        length += (size_t)snprintf(line + length, sizeof line - length, ", proven %s", when);
-    }
-    if (view_text(entry, "class")[0] != '\0')
-        length += (size_t)snprintf(line + length, sizeof line - length, ", %s",
-                                   view_text(entry, "class"));
-    if (view_text(entry, "reason")[0] != '\0')
-        snprintf(line + length, sizeof line - length, ": %s", view_text(entry, "reason"));
+    view_local(view, view_moment(entry, "since"), since);
+    if (count > 1)
+        snprintf(line, sizeof line, ", %lld times since %s", (long long)count, since);
     view_line(view, "", 4, "%s  %s%s", at, view_text(entry, "event"), line);
+    line[0] = '\0';
+    add_part(line, "serial ", view_text(entry, "serial"));
+    view_local(view, reloaded_s, when);
+    add_part(line, "reloaded ", reloaded_s == 0 ? "" : when);
+    view_local(view, proven_s, when);
+    add_part(line, "proven ", proven_s == 0 ? "" : when);
+    add_part(line, "", view_text(entry, "class"));
+    add_part(line, "", view_text(entry, "reason"));
+    if (line[0] != '\0')
+        view_line(view, "", 8, "%s", line);
 }
 
 static void print_history(const struct view *view, const json_t *row)
@@ -138,8 +143,10 @@ static void print_history(const struct view *view, const json_t *row)
         print_field(view, "history", "is kept by a running agent; none answers");
         return;
     }
-    print_field(view, "history", "%s",
-                json_array_size(history) == 0 ? "nothing since the agent's start" : "");
+    if (json_array_size(history) == 0)
+        print_field(view, "history", "nothing since the agent's start");
+    else
+        view_line(view, "", 2, "history");
     json_array_foreach (history, i, entry)
         print_event(view, entry);
 }
@@ -162,7 +169,7 @@ static void print_whole(const struct view *view, const json_t *row)
 
 void status_whole_print(const json_t *document, FILE *to)
 {
-    const struct view view = view_open(to);
+    const struct view view = view_open(document, to);
     const json_t *rows = json_object_get(document, "certs"), *row;
     size_t i;
 

@@ -1,18 +1,35 @@
 #include "app/view.h"
 
+#include "base/environment.h"
 #include "base/terminal.h"
 #include "cert/cert_status.h"
 
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-enum { COLUMNS = 80 /* where there is no terminal */, COLUMNS_LEAST = 40 };
+enum {
+    COLUMNS = 80, /* where there is no terminal */
+    COLUMNS_LEAST = 40,
+    NEXT_BYTES = VIEW_RELATIVE_BYTES + VIEW_LOCAL_BYTES + 32
+};
 
-struct view view_open(FILE *to)
+/* localtime_r(3) reads TZ, which environment_narrow has removed. */
+static void restore_time_zone(void)
+{
+    const char *zone = environment_get("TZ");
+
+    if (zone != NULL)
+        setenv("TZ", zone, 1);
+    tzset();
+}
+
+struct view view_open(const json_t *document, FILE *to)
 {
     unsigned columns = terminal_columns(to);
 
+    restore_time_zone();
     return (struct view){
         .to = to,
         .has_colours = terminal_has_colours(to),
@@ -21,6 +38,7 @@ struct view view_open(FILE *to)
                  : columns < COLUMNS_LEAST ? COLUMNS_LEAST
                                            : columns,
         .now_s = clock_now_s(),
+        .ca_is_away = view_moment(json_object_get(document, "agent"), "ca_away_since") != 0,
     };
 }
 
@@ -176,23 +194,34 @@ void view_line(const struct view *view, const char *label, unsigned indent, cons
     view_print(view, label, indent, line);
 }
 
-static void print_failure(const struct view *view, const json_t *row, const char *label,
-                          unsigned indent)
+/* "next try in 3m, at 14:05", or "next try now". */
+static void write_next(const struct view *view, const json_t *row, char to[static NEXT_BYTES])
+{
+    uint64_t again_s = view_moment(json_object_get(row, "failure"), "try_again_at");
+    char wait[VIEW_RELATIVE_BYTES], at[VIEW_LOCAL_BYTES];
+
+    view_relative(view, again_s, wait);
+    view_local(view, again_s, at);
+    if (again_s > view->now_s)
+        snprintf(to, NEXT_BYTES, "next try %s, at %s", wait, at);
+    else
+        snprintf(to, NEXT_BYTES, "next try now");
+}
+
+static void print_failure(const struct view *view, const json_t *row)
 {
     const json_t *failure = json_object_get(row, "failure");
-    char failed[VIEW_RELATIVE_BYTES], again[VIEW_RELATIVE_BYTES], since[VIEW_LOCAL_BYTES];
-    char at[VIEW_LOCAL_BYTES];
+    char failed[VIEW_RELATIVE_BYTES], since[VIEW_LOCAL_BYTES], next[NEXT_BYTES];
     int64_t issuing = view_number(failure, "failures");
 
     if (!json_is_object(failure))
         return;
     view_relative(view, view_moment(failure, "failed_at"), failed);
-    view_relative(view, view_moment(failure, "try_again_at"), again);
-    view_local(view, view_moment(failure, "try_again_at"), at);
     view_local(view, view_moment(failure, "since"), since);
-    view_line(view, label, indent, "failed %s (%lld in a row since %s, next try %s, at %s): %s: %s",
-              failed, (long long)(issuing > 0 ? issuing : view_number(failure, "reload_failures")),
-              since, again, at, view_text(failure, "class"), view_text(failure, "error"));
+    write_next(view, row, next);
+    view_line(view, "", 4, "failed %s (%lld in a row since %s, %s): %s: %s", failed,
+              (long long)(issuing > 0 ? issuing : view_number(failure, "reload_failures")), since,
+              next, view_text(failure, "class"), view_text(failure, "error"));
 }
 
 /* -- of a certificate, and of the agent -----------------------------------------------------------
@@ -218,18 +247,41 @@ enum terminal_colour view_colour(const struct view *view, const json_t *row)
                                 : TERMINAL_YELLOW;
 }
 
-/* The lines below a row: why the certificate is not fresh, the last failure, and what to do. */
+/* An outage is told once for all certificates: view_source. */
+static bool waits_for_ca(const struct view *view, const json_t *row)
+{
+    const json_t *failure = json_object_get(row, "failure");
+
+    return view->ca_is_away && strcmp(view_text(failure, "concerns"), "issuance") == 0 &&
+           strcmp(view_text(failure, "class"), err_kind_name(ERR_TRANSIENT)) == 0;
+}
+
+static void print_wait(const struct view *view, const json_t *row)
+{
+    char next[NEXT_BYTES];
+
+    write_next(view, row, next);
+    view_line(view, "", 4, "waits for the CA, %s", next);
+}
+
 void view_why(const struct view *view, const json_t *row)
 {
+    const char *detail = view_text(row, "detail"), *advice = view_text(row, "advice");
     bool fails = json_is_object(json_object_get(row, "failure"));
 
-    if (view_text(row, "detail")[0] != '\0')
-        view_line(view, "", 4, "%s", view_text(row, "detail"));
-    print_failure(view, row, "", 4);
-    if (view_text(row, "doing")[0] != '\0' && !view_is_fresh(row))
+    if (detail[0] != '\0')
+        view_line(view, "", 4, "%s", detail);
+    if (waits_for_ca(view, row)) {
+        print_wait(view, row);
+        return;
+    }
+    print_failure(view, row);
+    if (!fails && view_is_fresh(row))
+        return;
+    if (view_text(row, "doing")[0] != '\0')
         view_line(view, "", 4, "now: %s", view_text(row, "doing"));
-    else if (view_text(row, "advice")[0] != '\0' && (fails || !view_is_fresh(row)))
-        view_line(view, "", 4, "%s", view_text(row, "advice"));
+    else if (advice[0] != '\0')
+        view_line(view, "", 4, "advice: %s", advice);
 }
 
 /* -- where it comes from --------------------------------------------------------------------------

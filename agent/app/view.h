@@ -24,10 +24,11 @@ struct view {
     bool has_colours, is_terminal;
     unsigned width; /* in columns */
     uint64_t now_s;
+    bool ca_is_away; /* as the agent says, for all certificates */
 };
 
 /* view_open - a view of the document now, on `to`, which it borrows */
-struct view view_open(FILE *to);
+struct view view_open(const json_t *document, FILE *to);
 
 /* -- values ---------------------------------------------------------------------------------------
  */

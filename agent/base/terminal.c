@@ -1,6 +1,7 @@
 #include "base/terminal.h"
 
 #include "base/cleanup.h"
+#include "base/environment.h"
 #include "base/hide.h"
 #include "base/json.h"
 
@@ -66,7 +67,7 @@ bool terminal_piece(FILE *to, enum terminal_colour colour, const char *format, .
 
 bool terminal_has_colours(FILE *to)
 {
-    const char *no = getenv("NO_COLOR"), *kind = getenv("TERM");
+    const char *no = environment_get("NO_COLOR"), *kind = environment_get("TERM");
 
     return isatty(fileno(to)) && (no == NULL || no[0] == '\0') && kind != NULL &&
            strcmp(kind, "dumb") != 0;
