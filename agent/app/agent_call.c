@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/trust.h"
 
 #include <errno.h>
@@ -28,6 +29,14 @@ struct call {
     char path[PATH_MAX + CONTROL_NAME_BYTES];
     int fd; /* connected to the agent; -1: not */
     uint64_t until_us;
+};
+
+/* What is asked, and of which agent. */
+struct question {
+    const char *file, *method, *path;
+    const char *body; /* NULL: none */
+    uint64_t wait_s;
+    bool everywhere;
 };
 
 /* -- the connection -------------------------------------------------------------------------------
@@ -114,24 +123,30 @@ static bool await(const struct call *call, short events, struct err *err)
                      "the agent at %s has not answered", call->path);
 }
 
-static bool send_request(const struct call *call, const char *method, const char *path,
-                         struct err *err)
+static bool send_all(const struct call *call, const char *bytes, size_t length, struct err *err)
 {
-    char request[REQUEST_BYTES];
-    int length = snprintf(request, sizeof request, "%s %s HTTP/1.0\r\nContent-Length: 0\r\n\r\n",
-                          method, path);
-    int sent = 0;
+    while (length > 0) {
+        ssize_t sent = send(call->fd, bytes, length, MSG_NOSIGNAL);
 
-    while (sent < length) {
-        ssize_t part = send(call->fd, request + sent, (size_t)(length - sent), MSG_NOSIGNAL);
-
-        if (part < 0 && errno != EAGAIN && errno != EINTR)
+        if (sent < 0 && errno != EAGAIN && errno != EINTR)
             return err_errno(err, ERR_LOCAL, errno, "cannot ask the agent at %s", call->path);
-        if (part < 0 && !await(call, POLLOUT, err))
+        if (sent < 0 && !await(call, POLLOUT, err))
             return false;
-        sent += part > 0 ? (int)part : 0;
+        bytes += sent > 0 ? sent : 0;
+        length -= sent > 0 ? (size_t)sent : 0;
     }
     return true;
+}
+
+static bool send_request(const struct call *call, const struct question *question, struct err *err)
+{
+    char head[REQUEST_BYTES];
+    size_t length = question->body == NULL ? 0 : strlen(question->body);
+    int written = snprintf(head, sizeof head, "%s %s HTTP/1.0\r\nContent-Length: %zu\r\n\r\n",
+                           question->method, question->path, length);
+
+    return send_all(call, head, (size_t)written, err) &&
+           send_all(call, length == 0 ? "" : question->body, length, err);
 }
 
 static bool receive(const struct call *call, struct bytes *reply, struct err *err)
@@ -171,17 +186,34 @@ static bool read_reply(const struct call *call, const struct bytes *reply,
                    call->path);
 }
 
-bool agent_call(const char *file, const char *method, const char *path, uint64_t wait_s,
-                bool everywhere, struct agent_reply *ret_reply, struct err *err)
+static bool ask(const struct question *question, struct agent_reply *ret_reply, struct err *err)
 {
     CLEANUP(bytes_free) struct bytes reply = {.limit = REPLY_MOST_BYTES};
-    struct call call = {.fd = -1, .until_us = clock_boot_us() + wait_s * 1000000};
-    bool answered = control_socket_name(file, call.name, err) &&
-                    find(&call, file, everywhere, err) && send_request(&call, method, path, err) &&
-                    receive(&call, &reply, err) && read_reply(&call, &reply, ret_reply, err);
+    struct call call = {.fd = -1, .until_us = clock_boot_us() + question->wait_s * 1000000};
+    bool answered = control_socket_name(question->file, call.name, err) &&
+                    find(&call, question->file, question->everywhere, err) &&
+                    send_request(&call, question, err) && receive(&call, &reply, err) &&
+                    read_reply(&call, &reply, ret_reply, err);
 
     close_fd(&call.fd);
     return answered;
+}
+
+bool agent_call(const char *file, const char *method, const char *path, uint64_t wait_s,
+                bool everywhere, struct agent_reply *ret_reply, struct err *err)
+{
+    const struct question question = {file, method, path, NULL, wait_s, everywhere};
+
+    return ask(&question, ret_reply, err);
+}
+
+bool agent_post(const char *file, const char *path, const json_t *body, uint64_t wait_s,
+                bool everywhere, struct agent_reply *ret_reply, struct err *err)
+{
+    CLEANUP(free_memory) char *text = json_text(body, JSON_COMPACT);
+    const struct question question = {file, "POST", path, text, wait_s, everywhere};
+
+    return text == NULL ? err_memory(err) : ask(&question, ret_reply, err);
 }
 
 void agent_reply_free(struct agent_reply *reply)

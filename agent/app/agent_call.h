@@ -28,6 +28,10 @@ struct agent_reply {
 bool agent_call(const char *file, const char *method, const char *path, uint64_t wait_s,
                 bool everywhere, struct agent_reply *ret_reply, struct err *err);
 
+/* agent_post - the same with the method POST and a JSON body, which it borrows */
+bool agent_post(const char *file, const char *path, const json_t *body, uint64_t wait_s,
+                bool everywhere, struct agent_reply *ret_reply, struct err *err);
+
 /* agent_reply_free - frees the reply; also the release for CLEANUP */
 void agent_reply_free(struct agent_reply *reply);
 

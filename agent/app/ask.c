@@ -1,17 +1,12 @@
 #include "app/ask.h"
 
 #include "app/once.h"
+#include "app/revoke_set.h"
 #include "base/cleanup.h"
 #include "base/terminal.h"
-#include "config/config_values.h"
-#include "install/installed.h"
-#include "install/publish.h"
-#include "install/set_claim.h"
-#include "install/set_directory.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 /* -- single questions -----------------------------------------------------------------------------
  */
@@ -72,64 +67,26 @@ void ask_close(struct ask *ask)
 /* -- revoke ---------------------------------------------------------------------------------------
  */
 
-/*
- * Whether the certificate belongs to the section and comes from a mount of the CA. The section may
- * have gained or lost names since.
- */
-static bool is_the_sections(const struct cert_config *cert, const struct record *record,
-                            struct err *err)
-{
-    const char *missing = names_missing_any(&cert->request.names, &record->leaf.names);
-    const char *mount = record->request.pki_mount;
-
-    if (missing != NULL && names_missing_any(&record->leaf.names, &cert->request.names) != NULL)
-        return err_set(err, ERR_REFUSED,
-                       "the certificate in %s, serial %s, is not for the names of the section: %s "
-                       "is missing in it; set the names and the directory that it was issued for, "
-                       "or revoke it on the CA by its serial number",
-                       cert->directory, record->leaf.serial, missing);
-    if (mount == NULL || !is_api_path(mount))
-        return err_set(err, ERR_REFUSED,
-                       "%s in %s names no mount of the CA as pki_mount; it was not written by "
-                       "leafd: revoke serial %s on the CA",
-                       record_name, cert->directory, record->leaf.serial);
-    return true;
-}
-
-static bool revoke_record(struct ask *ask, const struct record *record, struct err *err)
-{
-    return await(ask,
-                 ca_revoke_start(ask->engine.tools.ca, record->request.pki_mount,
-                                 record->leaf.serial, record->leaf_pem, on_answered, ask, err),
-                 err);
-}
-
 /* Revokes one certificate; *ret_agent says whether an agent holds the lock on its directory. */
 static bool revoke_one(struct ask *ask, const struct cert_config *cert, bool reissue,
                        bool *ret_agent, struct err *err)
 {
-    CLEANUP(installed_free) struct installed installed = {0};
-    CLEANUP(close_fd) int set_fd = -1;
-    struct stat about;
-    struct err who;
+    CLEANUP(revoke_set_free)
+    struct revoke_set set = {
+        .cert = cert, .set_fd = -1, .mark = reissue ? REVOCATION_REPLACED : REVOCATION_FINAL};
+    const struct record *record = &set.installed.record;
+    bool marked;
 
-    if (cert->is_trust)
-        return err_set(
-            err, ERR_REFUSED,
-            "is a [trust] section: it has no certificate of its own, so there is nothing "
-            "to revoke; an issuer is revoked on the CA");
-    if (!set_directory_visit(cert->directory, &set_fd, &about, err))
+    if (!revoke_set_read(&set, err) ||
+        !await(ask,
+               ca_revoke_start(ask->engine.tools.ca, record->request.pki_mount, record->leaf.serial,
+                               record->leaf_pem, on_answered, ask, err),
+               err))
         return false;
-    installed_glance(set_fd, cert, &installed);
-    if (installed.health == INSTALLED_NOTHING)
-        return err_set(err, ERR_REFUSED, "there is nothing to revoke: %s", installed.why);
-    if (!is_the_sections(cert, &installed.record, err) ||
-        !revoke_record(ask, &installed.record, err))
-        return false;
-    terminal_line(stdout, "[cert %s] revoked serial %s", cert->name, installed.record.leaf.serial);
-    *ret_agent = set_claim_has(set_fd, cert->directory, &who);
-    return revoked_mark_write(set_fd, installed.generation,
-                              reissue ? REVOCATION_REPLACED : REVOCATION_FINAL, err);
+    terminal_line(stdout, "[cert %s] revoked serial %s", cert->name, record->leaf.serial);
+    marked = revoke_set_mark(&set, err);
+    *ret_agent = set.has_agent;
+    return marked;
 }
 
 int ask_revoke(struct config *config, const char *const *names, size_t count, bool reissue)

@@ -20,6 +20,8 @@ const struct option_form option_forms[OPTION_COUNT] = {
     [OPTION_NO_REISSUE] = {"no-reissue", '\0', NULL, OPTION_IS_TRUE, FIELD(no_reissue)},
     [OPTION_WATCH] = {"watch", '\0', NULL, OPTION_IS_TRUE, FIELD(watch)},
     [OPTION_EVERY] = {"every", '\0', "TIME", OPTION_IS_DURATION, FIELD(every_s)},
+    [OPTION_ALL] = {"all", '\0', NULL, OPTION_IS_TRUE, FIELD(all)},
+    [OPTION_FOLLOW] = {"follow", 'f', NULL, OPTION_IS_TRUE, FIELD(follow)},
     [OPTION_HELP] = {"help", 'h', NULL, OPTION_IS_TRUE, FIELD(help)},
     [OPTION_VERSION] = {"version", '\0', NULL, OPTION_IS_TRUE, FIELD(version)},
 };

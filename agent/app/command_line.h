@@ -26,6 +26,8 @@ enum option_id {
     OPTION_NO_REISSUE,
     OPTION_WATCH,
     OPTION_EVERY,
+    OPTION_ALL,
+    OPTION_FOLLOW,
     OPTION_HELP,
     OPTION_VERSION,
     OPTION_COUNT
@@ -37,7 +39,7 @@ struct options {
     const char *const *names; /* what the command works on: certificates, a command, a template */
     size_t name_count;
     uint64_t wait_s, every_s;
-    bool watch, json, online, spend, no_reissue, help, version;
+    bool watch, json, online, spend, no_reissue, all, follow, help, version;
 };
 
 enum option_kind { OPTION_IS_TRUE, OPTION_IS_TEXT, OPTION_IS_DURATION };

@@ -1,11 +1,13 @@
 #include "app/commands.h"
 
+#include "app/act_commands.h"
 #include "app/agent_commands.h"
 #include "app/ask.h"
 #include "app/check.h"
 #include "app/complete.h"
 #include "app/configuration.h"
 #include "app/daemon.h"
+#include "app/events_command.h"
 #include "app/exit_code.h"
 #include "app/harden.h"
 #include "app/help.h"
@@ -167,9 +169,13 @@ static int revoke_all(struct config *config, const struct options *options)
     return code;
 }
 
+/* The agent does it, with its session; without one, this process logs in. */
 static int run_revoke(const struct options *options)
 {
-    return with_ca(options, revoke_all, 0, EXIT_RETRY);
+    int code =
+        revoke_command(options->file, options->names, options->name_count, options->no_reissue);
+
+    return code >= 0 ? code : with_ca(options, revoke_all, 0, EXIT_RETRY);
 }
 
 /* -- commands without -----------------------------------------------------------------------------
@@ -198,6 +204,31 @@ static int run_reload(const struct options *options)
 {
     harden_relax();
     return reload_command(options->file, options->wait_s);
+}
+
+static int run_renew(const struct options *options)
+{
+    harden_relax();
+    if (options->all == (options->name_count > 0)) {
+        terminal_line(stderr, "leafd renew needs the names of certificates, or --all");
+        return EXIT_USAGE;
+    }
+    return renew_command(options->file, options->names, options->name_count, options->wait_s);
+}
+
+static int run_retry(const struct options *options)
+{
+    harden_relax();
+    return retry_command(options->file, options->names, options->name_count, options->wait_s);
+}
+
+static int run_events(const struct options *options)
+{
+    const struct events_wish wish = {options->names, options->name_count, options->follow,
+                                     options->json};
+
+    harden_relax();
+    return events_command(options->file, &wish);
 }
 
 static int run_help(const struct options *options)
@@ -297,10 +328,44 @@ const struct command commands[] = {
         .run = run_reload,
     },
     {
+        .name = "renew",
+        .summary = "have the running agent issue certificates now",
+        .about = "Also certificates that are not due. Shows the outcome of each. The agent goes on\n"
+                 "if this command is interrupted.",
+        .example = "# after a change at the CA\n"
+                   "leafd renew --all --wait 10m",
+        .options = OPTIONS(CONFIG, {OPTION_ALL, "all certificates of the configuration"},
+                           {OPTION_WAIT, "wait so long for the outcomes [5m without any]"}),
+        .operands = OPERANDS_CERTS,
+        .run = run_renew,
+    },
+    {
+        .name = "retry",
+        .summary = "have the running agent retry what failed, at once",
+        .about = "Logins, issuances, reloads and proofs that wait after a failure. Issues nothing\n"
+                 "that is not wanted.",
+        .example = "# the CA's policy was repaired\n"
+                   "leafd retry",
+        .options = OPTIONS(CONFIG, {OPTION_WAIT, "wait so long for the outcomes [5m without any]"}),
+        .operands = OPERANDS_CERTS,
+        .run = run_retry,
+    },
+    {
+        .name = "events",
+        .summary = "show the last events of the running agent",
+        .about = "Of the named certificates, or of all. With --follow also those that come, until\n"
+                 "it is interrupted.",
+        .example = "leafd events --follow web",
+        .options = OPTIONS(CONFIG, {OPTION_FOLLOW, "go on with new events"},
+                           {OPTION_JSON, "print JSON, one object in each line"}),
+        .operands = OPERANDS_CERTS,
+        .run = run_events,
+    },
+    {
         .name = "revoke",
         .summary = "revoke certificates, and issue replacements",
         .about = "Revokes the published certificate of each section at the CA. The running agent\n"
-                 "issues the replacement, or else this command.",
+                 "does it, or else this command.",
         .example = "# its key was seen by others\n"
                    "leafd revoke web",
         .options = OPTIONS(CONFIG, {OPTION_NO_REISSUE, "issue no replacement until one is asked for"}),

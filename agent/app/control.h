@@ -23,9 +23,27 @@
  */
 #define CONTROL_STATUS "/v1/status"
 
+/*
+ * POST begins an errand of app/errands for {"certs": ["NAME", ...]} or {"all": true}, or the query
+ * cert=NAME. A revocation has no "all"; with "withdraws" it issues no replacement. The reply is
+ * {"id": N, "count": certificates}.
+ */
+#define CONTROL_RENEW  "/v1/renew"
+#define CONTROL_RETRY  "/v1/retry"
+#define CONTROL_REVOKE "/v1/revoke"
+
+/* GET with id=N and from=K gives what errands_tell gives, after wait=S seconds at most. */
+#define CONTROL_OUTCOMES "/v1/outcomes"
+
+/* GET with stream=TEXT and after=N gives what event_ring_tell gives, likewise. */
+#define CONTROL_EVENTS "/v1/events"
+
 enum control_status {
     CONTROL_APPLIED = 200, /* of a reload {"certificates": N} */
-    CONTROL_UNKNOWN = 404, /* {"error": "..."}: no certificate has that name */
+    CONTROL_BEGUN = 202,
+    CONTROL_BAD = 400,     /* {"error": "..."}: the request is wrong */
+    CONTROL_UNKNOWN = 404, /* likewise: there is no such certificate, errand or path */
+    CONTROL_EARLY = 429,   /* likewise: too many retries */
     CONTROL_REFUSED = 422, /* {"problems": ["FILE:LINE: ...", ...]}: the configuration has errors */
     CONTROL_FAILED = 500,  /* {"error": "..."} */
     CONTROL_BUSY = 503     /* likewise */

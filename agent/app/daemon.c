@@ -10,6 +10,7 @@
 #include "app/service_notify.h"
 #include "app/status.h"
 #include "app/status_answers.h"
+#include "app/verbs.h"
 #include "app/web.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -47,9 +48,10 @@ struct daemon {
     struct err problem; /* why the one on disk is not in use; class none: it is. Set with
                            EVENT_CONFIG_BROKEN, and cleared with EVENT_CONFIG_GOOD */
     struct serve *serve;
-    struct serve_table verbs;
+    struct serve_table table;
     struct status_answers *answers;
     struct history *history;
+    struct verbs *verbs;
     struct control *control;
     struct metrics *metrics;
     struct web *web;
@@ -115,19 +117,6 @@ static void tell_status(struct daemon *daemon)
                           usable, daemon->engine.count, failing, wait, reason);
 }
 
-static bool is_ready(const struct daemon *daemon)
-{
-    bool all = daemon->engine.config->agent.ready_when == READY_ALL;
-
-    for (size_t i = 0; i < daemon->engine.count; i++) {
-        const struct cert *cert = daemon->engine.certs[i];
-
-        if (!cert_published(cert).usable && (all || !cert_tried(cert)))
-            return false;
-    }
-    return true;
-}
-
 static bool run_trim(void *job, struct err *err)
 {
     (void)job;
@@ -158,7 +147,7 @@ static int on_report(sd_event_source *source, uint64_t now_us, void *arg)
     tell_status(daemon);
     if (daemon->has_slack)
         give_memory_back(daemon);
-    if (daemon->ready || daemon->stopping || !is_ready(daemon))
+    if (daemon->ready || daemon->stopping || !engine_is_ready(&daemon->engine))
         return 0;
     daemon->ready = true;
     event_emit(&(struct event){.kind = EVENT_READY}, "ready: %zu certificate%s",
@@ -181,8 +170,10 @@ static void plan_report(struct daemon *daemon)
 
 static void on_rest(void *arg, struct cert *cert)
 {
-    (void)cert;
-    plan_report(arg);
+    struct daemon *daemon = arg;
+
+    verbs_note(daemon->verbs, cert);
+    plan_report(daemon);
 }
 
 /* -- signals --------------------------------------------------------------------------------------
@@ -453,6 +444,7 @@ static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *
     answer(daemon, UINT64_MAX, CONTROL_BUSY, json_pack("{s:s}", "error", "the agent is stopping"));
     status_answers_close(TAKE(daemon->answers));
     web_stop(daemon->web);
+    verbs_stop(daemon->verbs);
     engine_drop_certs(&daemon->engine);
     daemon->end = engine_end_start(&daemon->engine, on_all_done, daemon);
     if (daemon->end == NULL)
@@ -493,9 +485,10 @@ static bool open_web(struct daemon *daemon, const char *file, struct err *err)
     metrics_watch(daemon->metrics, daemon->engine.http);
     if (!serve_open(tools->loop, tools->workers, &daemon->serve, err))
         return false;
-    daemon->verbs = (struct serve_table){.routes = routes, .arg = daemon};
-    serve_add(daemon->serve, &daemon->verbs);
-    return web_open(&source, daemon->serve, &daemon->web, err) &&
+    daemon->table = (struct serve_table){.routes = routes, .arg = daemon};
+    serve_add(daemon->serve, &daemon->table);
+    return verbs_start(daemon->verbs, &daemon->engine, daemon->serve, err) &&
+           web_open(&source, daemon->serve, &daemon->web, err) &&
            control_open(tools->loop, tools->workers, daemon->serve, file, &daemon->control, err) &&
            listen_open(tools->loop, daemon->serve, &daemon->listen, err) &&
            listen_use(daemon->listen, &daemon->engine.config->agent.listen, err);
@@ -532,8 +525,10 @@ static void close_web(struct daemon *daemon)
     listen_close(daemon->listen);
     if (daemon->web != NULL)
         web_stop(daemon->web);
+    verbs_stop(daemon->verbs);
     serve_close(daemon->serve);
     web_close(daemon->web);
+    verbs_close(daemon->verbs);
 }
 
 static void watch_files(struct daemon *daemon, struct config_sources *sources)
@@ -567,9 +562,9 @@ int daemon_run(struct config *config, const char *file)
     daemon.started_s = daemon.applied_s = clock_now_s();
     sources = config->agent.watch_config ? config_sources_of(config, file) : NULL;
     config_forget_source(config);
-    if (history_open(&daemon.history, &err) && metrics_open(&daemon.metrics, &err) &&
-        open_engine(&daemon, config, &err) && open_sources(&daemon, file, &err) &&
-        engine_start(&daemon.engine, NULL, 0, &err)) {
+    if (verbs_open(&daemon.verbs, &err) && history_open(&daemon.history, &err) &&
+        metrics_open(&daemon.metrics, &err) && open_engine(&daemon, config, &err) &&
+        open_sources(&daemon, file, &err) && engine_start(&daemon.engine, NULL, 0, &err)) {
         watch_files(&daemon, sources);
         r = sd_event_loop(daemon.engine.tools.loop);
         if (r < 0)

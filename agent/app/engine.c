@@ -19,8 +19,6 @@ enum {
     CA_CONNECTIONS_MOST = 4,
     CONSUMER_CALLS_MOST = 64,
     EARLY_FROM_S = 60, /* the smallest step of the clock after which failures are retried */
-    EARLY_EVERY_S = 60,
-    EARLY_IN_A_ROW = 3,
     HASTEN_MS = 1000
 };
 
@@ -216,6 +214,8 @@ bool engine_open(struct engine *engine, struct config *config, bool stays, cert_
 
     *engine = (struct engine){.config = config_ref(config), .observer = observer, .arg = arg};
     engine->early_paid_us = INT64_MIN;
+    engine->asked_paid_us[ENGINE_ASKED_RENEW] = engine->asked_paid_us[ENGINE_ASKED_RETRY] =
+        INT64_MIN;
     engine->tools.stays = stays;
     r = sd_event_new(&engine->tools.loop);
     if (r < 0)
@@ -280,6 +280,19 @@ struct cert *engine_find(const struct engine *engine, const char *name)
     struct cert **found = find(engine, name);
 
     return found == NULL ? NULL : *found;
+}
+
+bool engine_is_ready(const struct engine *engine)
+{
+    bool all = engine->config->agent.ready_when == READY_ALL;
+
+    for (size_t i = 0; i < engine->count; i++) {
+        const struct cert *cert = engine->certs[i];
+
+        if (!cert_published(cert).usable && (all || !cert_tried(cert)))
+            return false;
+    }
+    return true;
 }
 
 /* Call it when all have been added: `find` searches by name. */
@@ -403,19 +416,43 @@ bool engine_apply(struct engine *engine, struct config *config, struct err *err)
     return take_sections(engine, err) && told;
 }
 
-/* Allows a few early tries in a row, since a wrong clock is often corrected soon; then one a
- * minute. */
+struct allowance {
+    int in_a_row;
+    int64_t every_s; /* after that */
+};
+
+/* *ret_wait_s is the time until the next try. */
+static bool may_try(const struct allowance *allowance, int64_t *paid_us, uint64_t *ret_wait_s)
+{
+    int64_t now_us = (int64_t)clock_boot_us(), every_us = allowance->every_s * 1000000;
+    int64_t oldest_us = now_us - (allowance->in_a_row - 1) * every_us;
+
+    if (*paid_us < oldest_us)
+        *paid_us = oldest_us;
+    *ret_wait_s = *paid_us > now_us ? (uint64_t)(*paid_us - now_us) / 1000000 + 1 : 0;
+    if (*ret_wait_s > 0)
+        return false;
+    *paid_us += every_us;
+    return true;
+}
+
+/* A wrong clock is often corrected soon. */
 static bool may_try_early(struct engine *engine)
 {
-    int64_t now_us = (int64_t)clock_boot_us(), every_us = EARLY_EVERY_S * 1000000LL;
-    int64_t oldest_us = now_us - (EARLY_IN_A_ROW - 1) * every_us;
+    static const struct allowance allowance = {.in_a_row = 3, .every_s = 60};
+    uint64_t wait_s;
 
-    if (engine->early_paid_us < oldest_us)
-        engine->early_paid_us = oldest_us;
-    if (engine->early_paid_us > now_us)
-        return false;
-    engine->early_paid_us += every_us;
-    return true;
+    return may_try(&allowance, &engine->early_paid_us, &wait_s);
+}
+
+bool engine_end_pause(struct engine *engine, enum engine_asked why, uint64_t *ret_wait_s)
+{
+    static const struct allowance allowance = {.in_a_row = 5, .every_s = 10};
+    bool may = may_try(&allowance, &engine->asked_paid_us[why], ret_wait_s);
+
+    if (may)
+        ca_end_pause(engine->tools.ca);
+    return may;
 }
 
 void engine_recompute(struct engine *engine, int64_t by_s)

@@ -21,9 +21,10 @@ struct engine {
     struct told_failure told_login, told_renewal; /* of the session */
     bool replaces_untold;                         /* a token, for what was logged as denied */
     char redirect_told[ENGINE_REDIRECT_BYTES];    /* the last redirect that was logged; "": none */
-    int64_t early_paid_us; /* on the boot clock: the budget of early tries after clock steps, see
-                              may_try_early */
-    struct hooks *hooks;   /* NULL: not for this command */
+    int64_t early_paid_us;    /* on the boot clock: the budget of early tries after clock steps, see
+                                 may_try_early */
+    int64_t asked_paid_us[2]; /* likewise, of tries that operators ask for: by enum engine_asked */
+    struct hooks *hooks;      /* NULL: not for this command */
     struct config *config;
     struct cert **certs; /* sorted by name */
     size_t count;
@@ -57,6 +58,9 @@ size_t engine_index_of(const struct engine *engine, const struct cert *cert);
 /* engine_find - the certificate of that name, or NULL */
 struct cert *engine_find(const struct engine *engine, const char *name);
 
+/* engine_is_ready - whether the start is complete, as [agent] ready_when defines it */
+bool engine_is_ready(const struct engine *engine);
+
 /*
  * engine_apply - goes on with a changed configuration
  *
@@ -64,6 +68,17 @@ struct cert *engine_find(const struct engine *engine, const char *name);
  * read again. Fails with class local if a certificate could not be started; the others go on.
  */
 bool engine_apply(struct engine *engine, struct config *config, struct err *err);
+
+/* Why an operator wants tries now. */
+enum engine_asked { ENGINE_ASKED_RENEW, ENGINE_ASKED_RETRY, ENGINE_ASKED_COUNT };
+
+/*
+ * engine_end_pause - no login is delayed by one that failed before: an operator asks for tries now
+ *
+ * A few in a row, then one every ten seconds, so that a loop of commands does not hammer the CA.
+ * False if it is too early, and *ret_wait_s says for how long.
+ */
+bool engine_end_pause(struct engine *engine, enum engine_asked why, uint64_t *ret_wait_s);
 
 /*
  * engine_recompute - handles a step of the clock by `by_s` seconds, back if it is negative

@@ -86,6 +86,18 @@ void terminal_clear(FILE *to)
         fputs("\033[H\033[2J", to);
 }
 
+/* ECMA-48: carriage return, and erase to the end of the line. */
+void terminal_redraw(FILE *to, const char *format, ...)
+{
+    va_list args;
+
+    fputs("\r\033[K", to);
+    va_start(args, format);
+    print(to, format, args);
+    va_end(args);
+    fflush(to);
+}
+
 bool terminal_json(FILE *to, const json_t *json)
 {
     CLEANUP(free_memory) char *text = json_text(json, JSON_INDENT(2) | JSON_ENSURE_ASCII);

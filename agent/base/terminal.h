@@ -48,6 +48,13 @@ unsigned terminal_columns(FILE *to);
 void terminal_clear(FILE *to);
 
 /*
+ * terminal_redraw - prints a line on a terminal that the next call overwrites
+ *
+ * Without a line break. An empty text only clears the line, so that terminal_line may follow.
+ */
+void terminal_redraw(FILE *to, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/*
  * terminal_json - prints JSON, indented, as ASCII: what is outside of it is written as \uNNNN
  *
  * Takes texts that terminal_text made. False if it could not be written, or `json` is NULL.

@@ -1,10 +1,12 @@
 #include "cert/cert.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "cert/cert_directory.h"
 #include "cert/consumer.h"
 #include "cert/deployment.h"
 #include "cert/issuance_news.h"
+#include "cert/issuance_waits.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -213,6 +215,62 @@ bool cert_try_within(struct cert *cert, uint64_t most_ms)
     return deployment_try_within(&cert->deployment, most_ms) || is_issued;
 }
 
+/* -- what operators ask for -----------------------------------------------------------------------
+ */
+
+/* A wait after a failure is never shorter than a second, so one that ends sooner was shortened. */
+enum { ABOUT_TO_RING_US = 500000 };
+
+void cert_ask(struct cert *cert, bool by_name)
+{
+    issuance_ask(&cert->issuance, by_name);
+}
+
+unsigned cert_issued(const struct cert *cert)
+{
+    return cert->issuance.issued;
+}
+
+enum cert_answer cert_answer(const struct cert *cert, unsigned issued)
+{
+    const struct issuance *issuance = &cert->issuance;
+
+    if (issuance->asked)
+        return CERT_UNDER_WAY;
+    if (issuance->state == ISSUANCE_WITHDRAWN)
+        return CERT_WITHDRAWN;
+    if (issuance->issued != issued)
+        return deployment_rests(&cert->deployment) ? CERT_RENEWED : CERT_UNDER_WAY;
+    if (issuance_is_held(issuance))
+        return CERT_HELD;
+    return issuance_rests(issuance) ? CERT_NOT_RENEWED : CERT_UNDER_WAY;
+}
+
+bool cert_retry(struct cert *cert)
+{
+    const struct cert_state *state = &cert->work.state;
+
+    return (state->issuing.failures > 0 || state->consumer.trouble.failures > 0) &&
+           cert_try_within(cert, 0);
+}
+
+static bool is_about_to_ring(const struct wall_timer *timer)
+{
+    return timer->until_us != 0 && timer->until_us <= clock_boot_us() + ABOUT_TO_RING_US;
+}
+
+bool cert_has_retried(const struct cert *cert)
+{
+    return cert_rests(cert) && !is_about_to_ring(&cert->issuance.timer) &&
+           !is_about_to_ring(&cert->deployment.timer);
+}
+
+void cert_take_mark(struct cert *cert, const char *generation, enum revocation revocation)
+{
+    if (strcmp(cert->work.published.generation, generation) == 0)
+        cert_work_tell_mark(&cert->work, revocation);
+}
+
 /* -- queries --------------------------------------------------------------------------------------
  */
 
@@ -261,6 +319,28 @@ const char *cert_doing(const struct cert *cert)
     const char *doing = issuing[cert->issuance.state];
 
     return doing != NULL ? doing : deploying[cert->deployment.state];
+}
+
+enum consumer_progress cert_consumer(const struct cert *cert)
+{
+    const struct cert_work *work = &cert->work;
+
+    return consumer_progress_of(&work->state.consumer, work->cert, work->published.generation);
+}
+
+uint64_t cert_held_until_s(const struct cert *cert)
+{
+    const struct cert_work *work = &cert->work;
+
+    if (!issuance_is_held(&cert->issuance))
+        return 0;
+    return cert->issuance.state == ISSUANCE_HOLDING ? cert->issuance.timer.moment_s
+                                                    : work->state.ca.held_until_s;
+}
+
+const struct cert_config *cert_section(const struct cert *cert)
+{
+    return cert->work.cert;
 }
 
 bool cert_rests(const struct cert *cert)

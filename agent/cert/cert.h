@@ -10,6 +10,7 @@
 
 #include "ca/ca.h"
 #include "cert/cert_work.h"
+#include "cert/consumer.h"
 #include "cert/issuance_stages.h"
 
 struct cert;
@@ -72,6 +73,43 @@ void cert_ca_is_back(struct cert *cert);
  */
 bool cert_try_within(struct cert *cert, uint64_t most_ms);
 
+/* How far the renewal that an operator asked for has come. */
+enum cert_answer {
+    CERT_UNDER_WAY,
+    CERT_RENEWED,    /* a new certificate is published, and its consumer was told */
+    CERT_HELD,       /* a new certificate is held until cert_held_until_s */
+    CERT_WITHDRAWN,  /* it was revoked, and is replaced only if it is asked for by name */
+    CERT_NOT_RENEWED /* the try has failed: cert_failure */
+};
+
+/*
+ * cert_ask - an operator asks for a new certificate now, though none may be due
+ *
+ * issuance_ask says what that means in each state. Never a second issuance beside one under way:
+ * its result is also that of the new request.
+ */
+void cert_ask(struct cert *cert, bool by_name);
+
+/* cert_issued - how many new certificates were published since the start */
+unsigned cert_issued(const struct cert *cert);
+
+/* cert_answer - how far it has come; `issued` is what cert_issued returned before cert_ask */
+enum cert_answer cert_answer(const struct cert *cert, unsigned issued);
+
+/* cert_held_until_s - until when a new certificate is held; 0: none is */
+uint64_t cert_held_until_s(const struct cert *cert);
+
+/* cert_retry - an operator asks to end its waits after failures; false if it has none, or only a
+ * new certificate would help */
+bool cert_retry(struct cert *cert);
+
+/* cert_has_retried - whether it rests again after cert_retry */
+bool cert_has_retried(const struct cert *cert);
+
+/* cert_take_mark - a mark of revocation was written for that generation; directories are also
+ * watched for it */
+void cert_take_mark(struct cert *cert, const char *generation, enum revocation revocation);
+
 /* cert_name - the section's name, borrowed */
 const char *cert_name(const struct cert *cert);
 
@@ -83,6 +121,12 @@ struct cert_published cert_published(const struct cert *cert);
 
 /* cert_doing - what it does now, as a text for people; NULL while both machines wait */
 const char *cert_doing(const struct cert *cert);
+
+/* cert_section - its section of the configuration in use, borrowed */
+const struct cert_config *cert_section(const struct cert *cert);
+
+/* cert_consumer - the consumer's progress with what is published */
+enum consumer_progress cert_consumer(const struct cert *cert);
 
 /* cert_rests - whether both machines wait, for a time or for a retry */
 bool cert_rests(const struct cert *cert);

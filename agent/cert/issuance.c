@@ -2,7 +2,6 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/random.h"
 #include "cert/cert_advice.h"
 #include "cert/cert_log.h"
 #include "cert/decide.h"
@@ -11,14 +10,15 @@
 
 #include <string.h>
 
-bool issuance_rests(const struct issuance *issuance)
-{
-    return issuance->state == ISSUANCE_IDLE || issuance->state == ISSUANCE_HOLDING ||
-           issuance->state == ISSUANCE_BACKING_OFF || issuance->state == ISSUANCE_WITHDRAWN;
-}
+static const char asked_reason[] = "an operator asked for it";
 
 /* -- actions --------------------------------------------------------------------------------------
  */
+
+static void end_ask(struct issuance *issuance)
+{
+    issuance->asked = issuance->asked_by_name = false;
+}
 
 static void rest(struct issuance *issuance, uint64_t moment_s, uint64_t wait_ms)
 {
@@ -40,6 +40,7 @@ static void act_nothing(struct issuance *issuance)
 static void act_read(struct issuance *issuance)
 {
     issuance->next_try_us = 0;
+    issuance->restages = false;
     wall_timer_set(&issuance->timer, 0, 0);
     issuance_release(issuance);
     stage_read(issuance);
@@ -91,6 +92,7 @@ static void act_queue(struct issuance *issuance)
                                         ? "reading the CA's issuers"
                                         : "asking the CA for a certificate");
     issuance->next_try_us = 0;
+    issuance->restages = false;
     wall_timer_set(&issuance->timer, 0, 0);
     stage_queue(issuance);
 }
@@ -105,6 +107,30 @@ static void act_queue_due(struct issuance *issuance)
                                 : work->cert->is_trust ? BUNDLE_DUE
                                                        : CERT_DUE);
     work->in_time = !is_early;
+    act_queue(issuance);
+}
+
+/* Whoever asks is told of the certificate that is on its way; if these are only files of the
+ * published one, another is asked for afterwards. */
+static void act_join(struct issuance *issuance)
+{
+    issuance->asked = true;
+}
+
+static void act_read_asked(struct issuance *issuance)
+{
+    act_join(issuance);
+    act_read(issuance);
+}
+
+/* As careful as a normal renewal: peers learn another issuer first. */
+static void act_queue_asked(struct issuance *issuance)
+{
+    struct cert_work *work = issuance->work;
+
+    act_join(issuance);
+    work->in_time = work->early_renewal.due_s == 0 && work->heeded.revocation == REVOCATION_NONE;
+    cert_work_give_reason(work, asked_reason);
     act_queue(issuance);
 }
 
@@ -133,6 +159,7 @@ static void act_withdraw(struct issuance *issuance)
     cert_work_forget_held(work);
     cert_work_forget_early_renewal(work);
     issuance->next_try_us = 0;
+    end_ask(issuance);
     cert_log_withdrawn(work);
     rest(issuance, 0, 0);
     issuance->listener->withdrawn(work);
@@ -142,6 +169,7 @@ static void act_queue_to_restage(struct issuance *issuance)
 {
     cert_log_wanted(issuance->work, "rewriting the files");
     issuance->repairable = false;
+    issuance->restages = true;
     stage_queue_to_restage(issuance);
 }
 
@@ -169,6 +197,7 @@ static void act_hold(struct issuance *issuance)
 {
     struct cert_work *work = issuance->work;
 
+    end_ask(issuance);
     cert_log_held(work);
     /* The hold may be long, so the turn is given to others. */
     issuance->turn = slot_drop(issuance->turn);
@@ -192,6 +221,7 @@ static void act_announce(struct issuance *issuance)
     struct cert_work *work = issuance->work;
 
     memcpy(work->state.held, work->draft->generation, sizeof work->state.held);
+    end_ask(issuance);
     cert_work_leave_held(work);
     cert_work_save(work);
     cert_work_forget_early_renewal(work);
@@ -214,6 +244,8 @@ static void act_rest_unchanged(struct issuance *issuance)
                              work->published.issued_s);
     issuance_release(issuance);
     cert_log_unchanged(work);
+    issuance->issued++;
+    end_ask(issuance);
     forget_failures(issuance);
     act_rest_until_due(issuance);
     tell_in_place(issuance, IN_PLACE_FRESH);
@@ -223,6 +255,10 @@ static void act_rest_published(struct issuance *issuance)
 {
     cert_log_published(issuance->work);
     forget_failures(issuance);
+    if (!issuance->restages) {
+        issuance->issued++;
+        end_ask(issuance);
+    }
     act_rest_until_due(issuance);
     tell_in_place(issuance, IN_PLACE_PUBLISHED);
 }
@@ -261,6 +297,7 @@ static void act_back_off_unsure(struct issuance *issuance)
     struct cert_work *work = issuance->work;
     uint64_t wait_ms = cert_work_note_failure(work, issuance->err);
 
+    end_ask(issuance);
     cert_log_failed(work, trouble_err(&work->state.issuing), wait_ms);
     rest(issuance, 0, wait_ms);
 }
@@ -323,14 +360,15 @@ struct cell {
 #define STAY(at)  { act_nothing, AT(at) }
 #define READ_ANEW { act_begin_anew, AT(READING) }
 #define WITHDRAW  { act_withdraw, AT(WITHDRAWN) }
+#define JOIN(at)  [ON(ASKED)] = { act_join, AT(at) }
 
 /* Events that change nothing while a certificate is on its way or a wait is in force. */
 #define UNTOUCHED(at)  [ON(RECONSIDER)] = STAY(at), [ON(RESCHEDULED)] = STAY(at), [ON(RUINED)] = STAY(at), \
                        [ON(REFUSED)] = STAY(at)
 /* The certificate on its way also answers these; damage is repaired when it is published. */
 #define ON_ITS_WAY(at) UNTOUCHED(at), [ON(DAMAGED)] = STAY(at), [ON(REVOKED)] = STAY(at), [ON(WITHDRAW)] = WITHDRAW
-#define ASKED_FOR(at)  ON_ITS_WAY(at), [ON(CHANGED)] = READ_ANEW, [ON(FAILED)] = { act_back_off, AT(BACKING_OFF) }
-#define REWRITTEN(at)  ASKED_FOR(at), [ON(UNREPAIRED)] = { act_rest_unrepaired, AT(BACKING_OFF) }
+#define UNDER_WAY(at)  ON_ITS_WAY(at), JOIN(at), [ON(CHANGED)] = READ_ANEW, [ON(FAILED)] = { act_back_off, AT(BACKING_OFF) }
+#define REWRITTEN(at)  UNDER_WAY(at), [ON(UNREPAIRED)] = { act_rest_unrepaired, AT(BACKING_OFF) }
 
 static const struct cell table[ISSUANCE_STATE_COUNT][ISSUANCE_EVENT_COUNT] = {
     [AT(READING)]           = { [ON(FRESH)]       = { act_rest_fresh,       AT(IDLE) },
@@ -340,7 +378,7 @@ static const struct cell table[ISSUANCE_STATE_COUNT][ISSUANCE_EVENT_COUNT] = {
                                 [ON(HELD_READY)]  = { stage_validate,       AT(VALIDATING) },
                                 [ON(RESTAGE)]     = { act_queue_to_restage, AT(QUEUED_TO_RESTAGE) },
                                 [ON(FAILED)]      = { act_back_off_unsure,  AT(BACKING_OFF) },
-                                [ON(CHANGED)]     = READ_ANEW,                              ON_ITS_WAY(READING) },
+                                [ON(CHANGED)]     = READ_ANEW, JOIN(READING),               ON_ITS_WAY(READING) },
     [AT(IDLE)]              = { [ON(DUE)]         = { act_queue_due,        AT(QUEUED) },
                                 [ON(RESCHEDULED)] = { act_rest_until_due,   AT(IDLE) },
                                 [ON(REVOKED)]     = { act_queue_revoked,    AT(QUEUED) },
@@ -348,12 +386,13 @@ static const struct cell table[ISSUANCE_STATE_COUNT][ISSUANCE_EVENT_COUNT] = {
                                 [ON(RECONSIDER)]  = { act_read,             AT(READING) },
                                 [ON(DAMAGED)]     = { act_read,             AT(READING) },
                                 [ON(RUINED)]      = { act_read,             AT(READING) },
+                                [ON(ASKED)]       = { act_queue_asked,      AT(QUEUED) },
                                 [ON(CHANGED)]     = READ_ANEW, [ON(WITHDRAW)] = WITHDRAW },
-    [AT(QUEUED)]            = { [ON(DONE)]        = { stage_make_key,       AT(MAKING_KEY) },  ASKED_FOR(QUEUED) },
-    [AT(MAKING_KEY)]        = { [ON(DONE)]        = { stage_sign,           AT(SIGNING) },     ASKED_FOR(MAKING_KEY) },
-    [AT(SIGNING)]           = { [ON(DONE)]        = { act_vet,              AT(VETTING) },     ASKED_FOR(SIGNING) },
+    [AT(QUEUED)]            = { [ON(DONE)]        = { stage_make_key,       AT(MAKING_KEY) },  UNDER_WAY(QUEUED) },
+    [AT(MAKING_KEY)]        = { [ON(DONE)]        = { stage_sign,           AT(SIGNING) },     UNDER_WAY(MAKING_KEY) },
+    [AT(SIGNING)]           = { [ON(DONE)]        = { act_vet,              AT(VETTING) },     UNDER_WAY(SIGNING) },
     [AT(VETTING)]           = { [ON(DONE)]        = { stage_stage,          AT(STAGING) },
-                                [ON(UNCHANGED)]   = { act_rest_unchanged,   AT(IDLE) },        ASKED_FOR(VETTING) },
+                                [ON(UNCHANGED)]   = { act_rest_unchanged,   AT(IDLE) },        UNDER_WAY(VETTING) },
     [AT(QUEUED_TO_RESTAGE)] = { [ON(DONE)]        = { stage_recover,        AT(RECOVERING) },  REWRITTEN(QUEUED_TO_RESTAGE) },
     [AT(RECOVERING)]        = { [ON(DONE)]        = { stage_stage,          AT(STAGING) },     REWRITTEN(RECOVERING) },
     [AT(STAGING)]           = { [ON(DONE)]        = { stage_validate,       AT(VALIDATING) },
@@ -361,6 +400,8 @@ static const struct cell table[ISSUANCE_STATE_COUNT][ISSUANCE_EVENT_COUNT] = {
                                 [ON(UNKNOWN_ISSUER)] = { act_announce,      AT(QUEUED_TO_RESTAGE) }, REWRITTEN(STAGING) },
     [AT(HOLDING)]           = { [ON(DUE)]         = { stage_validate,       AT(VALIDATING) },
                                 [ON(OVERDUE)]     = { act_read,             AT(READING) },
+                                /* What is held is what is asked for. */
+                                [ON(ASKED)]       = STAY(HOLDING),
                                 [ON(CHANGED)]     = { act_reconsider_held,  AT(READING) },   ON_ITS_WAY(HOLDING) },
     [AT(VALIDATING)]        = { [ON(DONE)]        = { stage_publish,        AT(PUBLISHING) },  REWRITTEN(VALIDATING) },
     [AT(PUBLISHING)]        = { [ON(DONE)]        = { act_rest_published,   AT(IDLE) },
@@ -370,16 +411,31 @@ static const struct cell table[ISSUANCE_STATE_COUNT][ISSUANCE_EVENT_COUNT] = {
                                 /* The mark is reported again when the published generation is
                                  * known. */
                                 [ON(REVOKED)]     = STAY(PUBLISHING), [ON(WITHDRAW)] = STAY(PUBLISHING),
-                                [ON(DAMAGED)]     = STAY(PUBLISHING), [ON(CHANGED)] = READ_ANEW, UNTOUCHED(PUBLISHING) },
+                                [ON(DAMAGED)]     = STAY(PUBLISHING), [ON(CHANGED)] = READ_ANEW, JOIN(PUBLISHING),
+                                UNTOUCHED(PUBLISHING) },
     [AT(BACKING_OFF)]       = { [ON(RETRY)]       = { act_read,             AT(READING) },
                                 [ON(REVOKED)]     = { act_read,             AT(READING) },
                                 [ON(DAMAGED)]     = { act_repair,           AT(QUEUED_TO_RESTAGE) },
+                                [ON(ASKED)]       = { act_read_asked,       AT(READING) },
                                 [ON(CHANGED)]     = READ_ANEW, [ON(WITHDRAW)] = WITHDRAW,    UNTOUCHED(BACKING_OFF) },
     [AT(WITHDRAWN)]         = { [ON(REVOKED)]     = { act_queue_revoked,    AT(QUEUED) },
+                                [ON(ASKED)]       = { act_queue_asked,      AT(QUEUED) },
                                 [ON(DAMAGED)]     = STAY(WITHDRAWN), [ON(WITHDRAW)] = STAY(WITHDRAWN),
                                 [ON(CHANGED)]     = READ_ANEW,                              UNTOUCHED(WITHDRAWN) },
 };
 /* clang-format on */
+
+/* What follows a transition at once; false: nothing. */
+static bool follows(struct issuance *issuance, enum issuance_event *ret_event)
+{
+    bool repairs = issuance->repairs_next;
+
+    issuance->repairs_next = false;
+    *ret_event = repairs ? ISSUANCE_ON_DAMAGED : ISSUANCE_ON_ASKED;
+    if (issuance_is_held(issuance))
+        end_ask(issuance);
+    return repairs || (issuance->asked && issuance->taking == 0 && issuance_rests(issuance));
+}
 
 static void take(struct issuance *issuance, enum issuance_event event, const struct err *err)
 {
@@ -394,9 +450,8 @@ static void take(struct issuance *issuance, enum issuance_event event, const str
     issuance->err = err;
     cell->act(issuance);
     issuance->taking--;
-    if (issuance->repairs_next) {
-        issuance->repairs_next = false;
-        take(issuance, ISSUANCE_ON_DAMAGED, NULL);
+    if (follows(issuance, &event)) {
+        take(issuance, event, NULL);
     } else if (issuance->taking == 0) {
         issuance->listener->stepped(issuance->work);
     }
@@ -427,12 +482,29 @@ static bool is_to_wait(struct issuance *issuance)
     return true;
 }
 
+/* What a read means if an operator asks for a new certificate; one that is held is not replaced. */
+static enum issuance_event meaning_if_asked(const struct issuance *issuance,
+                                            enum issuance_event event)
+{
+    bool wants =
+        event == ISSUANCE_ON_LATER || (event == ISSUANCE_ON_WITHDRAW && issuance->asked_by_name);
+
+    if (event == ISSUANCE_ON_FRESH || event == ISSUANCE_ON_RESTAGE)
+        wants = issuance->work->state.ca.held_until_s == 0;
+    if (!wants)
+        return event;
+    cert_work_give_reason(issuance->work, asked_reason);
+    return ISSUANCE_ON_WANTED;
+}
+
 /* Translates the result of a stage: during a wait for the CA, for a held generation, and for a CA
  * that peers may not trust. */
 static enum issuance_event meaning_of_end(struct issuance *issuance, enum issuance_event event)
 {
     const struct cert_draft *draft = issuance->work->draft;
 
+    if (issuance->asked && issuance->state == ISSUANCE_READING)
+        event = meaning_if_asked(issuance, event);
     if (event == ISSUANCE_ON_UNKNOWN_ISSUER)
         return is_to_wait(issuance) ? event : ISSUANCE_ON_DONE;
     if (event == ISSUANCE_ON_HELD)
@@ -488,7 +560,15 @@ void issuance_hear(struct issuance *issuance, enum issuance_event event, const s
     take(issuance, event, err);
 }
 
-/* -- begin, end and times -------------------------------------------------------------------------
+void issuance_ask(struct issuance *issuance, bool by_name)
+{
+    if (issuance_is_held(issuance) || (issuance->state == ISSUANCE_WITHDRAWN && !by_name))
+        return;
+    issuance->asked_by_name |= by_name;
+    take(issuance, ISSUANCE_ON_ASKED, NULL);
+}
+
+/* -- begin and end -------------------------------------------------------------------------
  */
 
 bool issuance_open(struct issuance *issuance, struct cert_work *work,
@@ -514,48 +594,4 @@ void issuance_close(struct issuance *issuance)
     work->listing = slot_drop(work->listing);
     work->list_job = NULL;
     wall_timer_close(&issuance->timer);
-}
-
-/* The wait may be a timer, or in force while files are rewritten. */
-static void hasten(struct issuance *issuance, uint64_t wait_ms)
-{
-    uint64_t until_us = clock_boot_us() + wait_ms * 1000;
-
-    if (issuance->next_try_us > until_us)
-        issuance->next_try_us = until_us;
-    wall_timer_hasten(&issuance->timer, wait_ms);
-}
-
-/* After a refusal by the consumer, no event but the age of the published set ends the wait. */
-static bool waits_for_ca(const struct issuance *issuance)
-{
-    return (issuance->state == ISSUANCE_BACKING_OFF || issuance->next_try_us != 0) &&
-           !cert_work_is_refused(issuance->work);
-}
-
-bool issuance_try_within(struct issuance *issuance, uint64_t most_ms)
-{
-    if (waits_for_ca(issuance))
-        hasten(issuance, random_share(most_ms, random_draw()));
-    return waits_for_ca(issuance) || !issuance_rests(issuance);
-}
-
-void issuance_ca_is_back(struct issuance *issuance)
-{
-    uint64_t most_ms = cert_work_back_ms(issuance->work);
-
-    if (most_ms != UINT64_MAX && waits_for_ca(issuance) &&
-        trouble_err(&issuance->work->state.issuing)->kind == ERR_TRANSIENT)
-        hasten(issuance, random_share(most_ms, random_draw()));
-}
-
-void issuance_recompute(struct issuance *issuance, bool sooner)
-{
-    struct cert_work *work = issuance->work;
-
-    if (sooner && waits_for_ca(issuance) && cert_work_blames_clock(work))
-        hasten(issuance, cert_work_note_sooner(work));
-    if (waits_for_ca(issuance))
-        hasten(issuance, cert_work_shorter_wait_ms(work));
-    wall_timer_recompute(&issuance->timer);
 }

@@ -20,23 +20,17 @@ void issuance_begin(struct issuance *issuance);
 /* issuance_close - ends the stage under way; a held generation stays on disk */
 void issuance_close(struct issuance *issuance);
 
-/* issuance_rests - whether it waits, for a time or for a retry */
-bool issuance_rests(const struct issuance *issuance);
-
 /* issuance_hear - passes on an event from outside: CHANGED to REFUSED, or RECONSIDER; `err` is for
  * REFUSED */
 void issuance_hear(struct issuance *issuance, enum issuance_event event, const struct err *err);
 
-/* issuance_try_within - shortens the wait after a failure to a random part of `most_ms`; returns
- * whether a retry follows or runs */
-bool issuance_try_within(struct issuance *issuance, uint64_t most_ms);
-
-/* issuance_ca_is_back - the CA answers again: shortens the wait to a random part of
- * cert_work_back_ms */
-void issuance_ca_is_back(struct issuance *issuance);
-
-/* issuance_recompute - adapts waits after the clock was set; `sooner`: retry failures that it may
- * have caused within seconds */
-void issuance_recompute(struct issuance *issuance, bool sooner);
+/*
+ * issuance_ask - an operator asks for a new certificate now, though none may be due
+ *
+ * Joins an issuance that is under way. issuance->asked is true until a certificate was published,
+ * or the try has failed. Nothing is asked for while a generation is held, which is published in its
+ * time, nor for a withdrawn certificate, unless it was asked for `by_name`.
+ */
+void issuance_ask(struct issuance *issuance, bool by_name);
 
 #endif

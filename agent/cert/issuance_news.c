@@ -4,6 +4,7 @@
 #include "base/event.h"
 #include "base/log.h"
 #include "cert/cert_log.h"
+#include "cert/issuance_waits.h"
 #include "plan/ca_news.h"
 
 #include <string.h>

@@ -11,6 +11,18 @@
 
 #include <string.h>
 
+bool issuance_rests(const struct issuance *issuance)
+{
+    return issuance->state == ISSUANCE_IDLE || issuance->state == ISSUANCE_HOLDING ||
+           issuance->state == ISSUANCE_BACKING_OFF || issuance->state == ISSUANCE_WITHDRAWN;
+}
+
+bool issuance_is_held(const struct issuance *issuance)
+{
+    return issuance->state == ISSUANCE_HOLDING ||
+           (issuance->state == ISSUANCE_IDLE && issuance->work->state.ca.held_until_s != 0);
+}
+
 void issuance_cancel(struct issuance *issuance)
 {
     issuance->slot = slot_drop(issuance->slot);

@@ -9,6 +9,13 @@
 
 #include "cert/issuance_states.h"
 
+/* issuance_rests - whether it waits, for a time or for a retry */
+bool issuance_rests(const struct issuance *issuance);
+
+/* issuance_is_held - whether a new generation is held, for its notBefore or until peers trust its
+ * CA */
+bool issuance_is_held(const struct issuance *issuance);
+
 /* issuance_cancel - drops the stage under way, without an event */
 void issuance_cancel(struct issuance *issuance);
 

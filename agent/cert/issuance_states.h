@@ -55,6 +55,7 @@ enum issuance_event {
     ISSUANCE_ON_WITHDRAW,    /* likewise, and is not to be replaced */
     ISSUANCE_ON_REFUSED,     /* the consumer refused a generation, and the previous one is published
                                 again: err */
+    ISSUANCE_ON_ASKED,       /* an operator asks for a new certificate now */
     ISSUANCE_EVENT_COUNT
 };
 
@@ -90,9 +91,14 @@ struct issuance {
                              files are rewritten; 0: none */
     char repaired[GENERATION_NAME_BYTES]; /* the repaired generation, which is not repaired again;
                                              "": none */
-    bool repairable;   /* the published files are damaged and can be rewritten without the CA */
-    bool repairs_next; /* set by an action: repair them during the wait that has begun */
-    bool tried;        /* it has come to rest once */
+    bool repairable;    /* the published files are damaged and can be rewritten without the CA */
+    bool repairs_next;  /* set by an action: repair them during the wait that has begun */
+    bool restages;      /* what is on its way are the files of the published certificate */
+    bool tried;         /* it has come to rest once */
+    bool asked;         /* an operator asked for a new certificate, and the result is not known */
+    bool asked_by_name; /* likewise, also if the certificate was withdrawn */
+    unsigned issued;    /* certificates that this process has published; of a [trust] section
+                           answers of the CA */
 
     /* Called when a stage has ended. */
     void (*end)(struct issuance *issuance, enum issuance_event event, const struct err *err);

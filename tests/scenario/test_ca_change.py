@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from scene import WEB, openssl, serial_of, wait_for
+from scene import LEAFD, WEB, openssl, serial_of, wait_for
 
 POLLING = "ca_poll = 1s\nca_spread = 6s"
 
@@ -256,9 +256,10 @@ def test_a_certificate_that_is_revoked_while_its_files_are_written_anew_is_repla
     site.configure(ca, {"web": lines + "file = more.crt certificate\n"})
     run.hangup()
     wait_for((tmp_path / "asked").exists, "the files to be written anew")
-    assert site.command("revoke", "web").code == 0
-    (tmp_path / "block").unlink()
-    wait_for(lambda: serial_of(site.out() / "tls.crt") != serial, "another certificate")
+    with subprocess.Popen([LEAFD, "revoke", "-c", str(site.file), "web"], env=site.given()) as command:
+        wait_for(lambda: ca.revoked(serial), "the revocation")
+        (tmp_path / "block").unlink()
+    assert command.returncode == 0 and serial_of(site.out() / "tls.crt") != serial
     assert run.terminate() == 0
 
 

@@ -152,9 +152,14 @@ def test_revoke_beside_a_running_agent_makes_that_one_issue(ca, site):
     serial = serial_of(site.out() / "tls.crt")
     done = site.command("revoke", "web")
     assert done.code == 0, done.err
-    assert "the running agent issues a new certificate" in done.out
-    run.wait_event("published", "web", count=2)
+    assert f"[cert web] revoked serial {serial}" in done.out and "[cert web] renewed: serial" in done.out
     assert serial_of(site.out() / "tls.crt") != serial
+    assert len(run.events("published", "web")) == 2 and len(run.events("published", "other")) == 1
+
+    # One that cannot reach the agent revokes by itself, and the agent notices.
+    done = site.command("revoke", "web", environment={"RUNTIME_DIRECTORY": str(site.folder / "elsewhere")})
+    assert done.code == 0 and "the running agent issues a new certificate" in done.out, done.err
+    run.wait_event("published", "web", count=3)
     assert len(run.events("published", "other")) == 1
     wait_for(lambda: site.status()["web"]["state"] == "fresh", "web to be fresh")
     assert run.terminate() == 0

@@ -71,6 +71,7 @@ static void traced_short_hold(const struct cert_work *work, uint64_t shown_s)
 #define cert_log_bug           traced_bug
 #include "cert/issuance.c"
 #include "cert/issuance_news.c"
+#include "cert/issuance_waits.h"
 
 static unsigned steps;
 
@@ -1000,6 +1001,179 @@ static void a_mark_that_was_not_heeded_is_told_again(void **state)
     end_looks(fixture, folder);
 }
 
+/* -- what operators ask for -----------------------------------------------------------------------
+ */
+
+/* What a read says, and where a renewal that was asked for meanwhile goes. */
+static void whoever_asks_during_a_read_gets_a_new_certificate(void **state)
+{
+    struct fixture *fixture = *state;
+    struct issuance *issuance = &fixture->issuance;
+    static const enum issuance_event found[] = {ISSUANCE_ON_FRESH, ISSUANCE_ON_RESTAGE,
+                                                ISSUANCE_ON_LATER, ISSUANCE_ON_WANTED};
+
+    publish(fixture, 3600);
+    for (size_t i = 0; i < sizeof found / sizeof *found; i++) {
+        issuance_ask(issuance, false);
+        deliver(fixture, found[i]);
+        assert_at(fixture, ISSUANCE_QUEUED);
+        assert_true(issuance->asked);
+        deliver_done(fixture, 7);
+        assert_false(issuance->asked);
+        assert_int_equal(issuance->issued, i + 1);
+        hear(fixture, ISSUANCE_ON_CHANGED);
+    }
+    assert_int_equal(bugs, 0);
+}
+
+static void whoever_asks_joins_the_issuance_under_way(void **state)
+{
+    struct fixture *fixture = *state;
+
+    publish(fixture, 3600);
+    deliver(fixture, ISSUANCE_ON_FRESH);
+    trace[0] = '\0';
+    issuance_ask(&fixture->issuance, false);
+    for (unsigned stage = 0; stage < 7; stage++) {
+        issuance_ask(&fixture->issuance, stage % 2 == 0);
+        deliver_done(fixture, 1);
+    }
+    assert_at(fixture, ISSUANCE_IDLE);
+    assert_string_equal(trace, "stage_queue stage_make_key stage_sign stage_vet stage_stage "
+                               "stage_validate stage_publish published");
+    assert_true(fixture->work.in_time);
+    assert_false(fixture->issuance.asked);
+    assert_false(fixture->issuance.asked_by_name);
+    assert_int_equal(fixture->issuance.issued, 1);
+}
+
+static void files_that_are_rewritten_are_no_answer_for_whoever_asks(void **state)
+{
+    struct fixture *fixture = *state;
+
+    publish(fixture, 3600);
+    deliver(fixture, ISSUANCE_ON_RESTAGE);
+    for (unsigned stage = 0; stage < 5; stage++) {
+        issuance_ask(&fixture->issuance, false);
+        deliver_done(fixture, 1);
+    }
+    assert_at(fixture, ISSUANCE_QUEUED);
+    assert_int_equal(fixture->issuance.issued, 0);
+    deliver_done(fixture, 7);
+    assert_at(fixture, ISSUANCE_IDLE);
+    assert_int_equal(fixture->issuance.issued, 1);
+    assert_false(fixture->issuance.asked);
+
+    /* Likewise of what is repaired during a wait, which the question ends. */
+    deliver(fixture, ISSUANCE_ON_FAILED);
+    fixture->issuance.state = ISSUANCE_BACKING_OFF;
+    wall_timer_set(&fixture->issuance.timer, 0, 60000);
+    hear(fixture, ISSUANCE_ON_DAMAGED);
+    issuance_ask(&fixture->issuance, false);
+    deliver(fixture, ISSUANCE_ON_FAILED);
+    assert_at(fixture, ISSUANCE_READING);
+    assert_true(fixture->issuance.asked);
+}
+
+static void a_failed_try_ends_the_question_and_the_next_one_ends_the_wait(void **state)
+{
+    struct fixture *fixture = *state;
+
+    publish(fixture, 3600);
+    deliver(fixture, ISSUANCE_ON_FRESH);
+    for (unsigned stage = 0; stage < 7; stage++) {
+        issuance_ask(&fixture->issuance, false);
+        if (stage > 0)
+            deliver(fixture, ISSUANCE_ON_FRESH);
+        deliver_done(fixture, stage);
+        deliver(fixture, ISSUANCE_ON_FAILED);
+        assert_at(fixture, ISSUANCE_BACKING_OFF);
+        assert_false(fixture->issuance.asked);
+    }
+    /* The wait after a failed renewal that was not due ends with what is in place. */
+    ring(fixture, false);
+    deliver(fixture, ISSUANCE_ON_FRESH);
+    assert_at(fixture, ISSUANCE_IDLE);
+    assert_int_equal(bugs, 0);
+}
+
+static void another_section_does_not_end_the_question(void **state)
+{
+    struct fixture *fixture = *state;
+
+    deliver(fixture, ISSUANCE_ON_WANTED);
+    issuance_ask(&fixture->issuance, false);
+    hear(fixture, ISSUANCE_ON_CHANGED);
+    assert_at(fixture, ISSUANCE_READING);
+    deliver(fixture, ISSUANCE_ON_FRESH);
+    assert_at(fixture, ISSUANCE_QUEUED);
+}
+
+static void what_is_held_is_not_asked_for_again(void **state)
+{
+    struct fixture *fixture = *state;
+
+    stage_early(fixture);
+    trace[0] = '\0';
+    issuance_ask(&fixture->issuance, true);
+    assert_at(fixture, ISSUANCE_HOLDING);
+    assert_false(fixture->issuance.asked);
+    assert_true(issuance_is_held(&fixture->issuance));
+    assert_string_equal(trace, "");
+    /* Whoever asked for it knows now that it is held. */
+    ring(fixture, true);
+    issuance_ask(&fixture->issuance, false);
+    deliver(fixture, ISSUANCE_ON_FAILED);
+    assert_false(fixture->issuance.asked);
+}
+
+static void what_waits_until_peers_trust_its_ca_is_not_asked_for_again(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->config->agent.ca_spread_s = 900;
+    stage_unknown(fixture, 5000);
+    issuance_ask(&fixture->issuance, false);
+    deliver_done(fixture, 5);
+    assert_at(fixture, ISSUANCE_IDLE);
+    assert_false(fixture->issuance.asked);
+    assert_true(issuance_is_held(&fixture->issuance));
+    issuance_ask(&fixture->issuance, true);
+    assert_at(fixture, ISSUANCE_IDLE);
+    hear(fixture, ISSUANCE_ON_RECONSIDER);
+    issuance_ask(&fixture->issuance, true);
+    deliver(fixture, ISSUANCE_ON_FRESH);
+    assert_at(fixture, ISSUANCE_IDLE);
+    assert_false(fixture->issuance.asked);
+}
+
+static void what_is_withdrawn_is_asked_for_by_its_name_only(void **state)
+{
+    struct fixture *fixture = *state;
+    struct issuance *issuance = &fixture->issuance;
+
+    publish(fixture, 3600);
+    issuance_ask(issuance, false);
+    deliver(fixture, ISSUANCE_ON_WITHDRAW);
+    assert_at(fixture, ISSUANCE_WITHDRAWN);
+    assert_false(issuance->asked);
+    issuance_ask(issuance, false);
+    assert_at(fixture, ISSUANCE_WITHDRAWN);
+    issuance_ask(issuance, true);
+    assert_at(fixture, ISSUANCE_QUEUED);
+    assert_false(fixture->work.in_time);
+    /* The mark on disk is the same until another certificate is published. */
+    deliver(fixture, ISSUANCE_ON_FAILED);
+    ring(fixture, false);
+    deliver(fixture, ISSUANCE_ON_WITHDRAW);
+    assert_at(fixture, ISSUANCE_WITHDRAWN);
+    hear(fixture, ISSUANCE_ON_CHANGED);
+    issuance_ask(issuance, true);
+    deliver(fixture, ISSUANCE_ON_WITHDRAW);
+    assert_at(fixture, ISSUANCE_QUEUED);
+    assert_int_equal(bugs, 0);
+}
+
 /* -- the table ------------------------------------------------------------------------------------
  */
 
@@ -1028,20 +1202,20 @@ static const char letters[] = "RIQKSVTCGHAPBW";
 /* Ends of stages, what the disk tells, what the clocks tell, what others tell: as the enum has
  * them. */
 static const char *const pairs[ISSUANCE_STATE_COUNT] = {
-    [ISSUANCE_READING] = ".B..... IQBHAT ..R. RRRRRWR",
-    [ISSUANCE_IDLE] = "....... ...... Q.R. IRRRQWB",
-    [ISSUANCE_QUEUED] = "KB..... ...... ..Q. QRQQQWQ",
-    [ISSUANCE_MAKING_KEY] = "SB..... ...... ..K. KRKKKWK",
-    [ISSUANCE_SIGNING] = "VB..... ...... ..S. SRSSSWS",
-    [ISSUANCE_VETTING] = "GB...I. ...... ..V. VRVVVWV",
-    [ISSUANCE_QUEUED_TO_RESTAGE] = "CB.B... ...... ..T. TRTTTWT",
-    [ISSUANCE_RECOVERING] = "GB.B... ...... ..C. CRCCCWC",
-    [ISSUANCE_STAGING] = "AB.BH.T ...... ..G. GRGGGWG",
-    [ISSUANCE_HOLDING] = "....... ...... ARH. HRHHHWH",
-    [ISSUANCE_VALIDATING] = "PB.B... ...... ..A. ARAAAWA",
-    [ISSUANCE_PUBLISHING] = "IBBB... ...... ..P. PRPPPPP",
-    [ISSUANCE_BACKING_OFF] = "....... ...... ..BR BRTBRWB",
-    [ISSUANCE_WITHDRAWN] = "....... ...... ..W. WRWWQWW",
+    [ISSUANCE_READING] = ".B..... IQBHAT ..R. RRRRRWRR",
+    [ISSUANCE_IDLE] = "....... ...... Q.R. IRRRQWBQ",
+    [ISSUANCE_QUEUED] = "KB..... ...... ..Q. QRQQQWQQ",
+    [ISSUANCE_MAKING_KEY] = "SB..... ...... ..K. KRKKKWKK",
+    [ISSUANCE_SIGNING] = "VB..... ...... ..S. SRSSSWSS",
+    [ISSUANCE_VETTING] = "GB...I. ...... ..V. VRVVVWVV",
+    [ISSUANCE_QUEUED_TO_RESTAGE] = "CB.B... ...... ..T. TRTTTWTT",
+    [ISSUANCE_RECOVERING] = "GB.B... ...... ..C. CRCCCWCC",
+    [ISSUANCE_STAGING] = "AB.BH.T ...... ..G. GRGGGWGG",
+    [ISSUANCE_HOLDING] = "....... ...... ARH. HRHHHWHH",
+    [ISSUANCE_VALIDATING] = "PB.B... ...... ..A. ARAAAWAA",
+    [ISSUANCE_PUBLISHING] = "IBBB... ...... ..P. PRPPPPPP",
+    [ISSUANCE_BACKING_OFF] = "....... ...... ..BR BRTBRWBR",
+    [ISSUANCE_WITHDRAWN] = "....... ...... ..W. WRWWQWWQ",
 };
 
 static void every_pair_of_the_table_leads_where_it_is_written(void **state)
@@ -1060,6 +1234,7 @@ static void every_pair_of_the_table_leads_where_it_is_written(void **state)
                 continue;
             issuance->state = at;
             issuance->next_try_us = 0;
+            issuance->asked = issuance->restages = false;
             rang = event >= ISSUANCE_ON_DUE && event <= ISSUANCE_ON_RETRY;
             rested = issuance_rests(issuance);
             wall_timer_set(&issuance->timer, 0, rang ? 0 : 60000);
@@ -1123,6 +1298,14 @@ int main(int argc, char **argv)
         ISSUANCE_TEST(a_stage_that_ends_with_what_nobody_expected_is_tried_again),
         ISSUANCE_TEST(a_read_that_nobody_hears_of_leaves_what_is_held),
         ISSUANCE_TEST(what_the_end_of_a_stage_drops_never_begins),
+        ISSUANCE_TEST(whoever_asks_during_a_read_gets_a_new_certificate),
+        ISSUANCE_TEST(whoever_asks_joins_the_issuance_under_way),
+        ISSUANCE_TEST(files_that_are_rewritten_are_no_answer_for_whoever_asks),
+        ISSUANCE_TEST(a_failed_try_ends_the_question_and_the_next_one_ends_the_wait),
+        ISSUANCE_TEST(another_section_does_not_end_the_question),
+        ISSUANCE_TEST(what_is_held_is_not_asked_for_again),
+        ISSUANCE_TEST(what_waits_until_peers_trust_its_ca_is_not_asked_for_again),
+        ISSUANCE_TEST(what_is_withdrawn_is_asked_for_by_its_name_only),
         ISSUANCE_TEST(every_pair_of_the_table_leads_where_it_is_written),
     };
 
