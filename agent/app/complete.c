@@ -68,19 +68,23 @@ static void read_line(struct line *line, const char *const *words, size_t count)
 /* -- what fits ------------------------------------------------------------------------------------
  */
 
+static void print_option(const struct line *line, enum option_id id, const char *help)
+{
+    char name[64];
+
+    snprintf(name, sizeof name, "--%s", option_forms[id].name);
+    print(line, name, help);
+}
+
 static void print_options(const struct line *line)
 {
-    for (enum option_id id = OPTION_END + 1; id < OPTION_COUNT; id++) {
-        const struct option_use *use =
-            line->command == NULL ? NULL : command_takes(line->command, id);
-        char name[64];
+    static const struct option_use anywhere[] = {
+        {OPTION_CONFIG, NULL}, {OPTION_VERSION, NULL}, {OPTION_END, NULL}};
+    const struct option_use *at = line->command == NULL ? anywhere : line->command->options;
 
-        if (use == NULL && id != OPTION_HELP &&
-            (line->command != NULL || (id != OPTION_CONFIG && id != OPTION_VERSION)))
-            continue;
-        snprintf(name, sizeof name, "--%s", option_forms[id].name);
-        print(line, name, use == NULL ? NULL : use->help);
-    }
+    for (; at != NULL && at->id != OPTION_END; at++)
+        print_option(line, at->id, at->help);
+    print_option(line, OPTION_HELP, NULL);
 }
 
 static void print_commands(const struct line *line)

@@ -1,5 +1,7 @@
 """The command line: options anywhere, help for each command, errors that name what helps, completions."""
+import os
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -94,3 +96,54 @@ def test_a_misspelt_certificate_is_told_with_the_near_one(devca, site):
     site.configure(devca, {"web": WEB, "api": WEB})
     done = site.command("once", "wep")
     assert done.code == 2 and done.err == "leafd: the configuration has no section of the name wep; did you mean web?\n"
+
+
+# -- completions ---------------------------------------------------------------------------------------
+
+FOLDER = os.path.join(scene.SOURCE, "contrib", "completion")
+# Each completes the last of its words as the shell's own machinery calls its file, and prints what is offered.
+SHELLS = {
+    "bash": ["bash", "-c", f'source {FOLDER}/bash/leafd; COMP_WORDS=(leafd "$@"); COMP_CWORD=$#; _leafd leafd; '
+                           'printf "%s\\n" "${COMPREPLY[@]}"', "leafd"],
+    "zsh": ["zsh", "-fc", 'words=(leafd "$@"); CURRENT=$#words; _describe() { print -rl -- "${(@P)2}" }; _files() { : }; '
+                          f'source {FOLDER}/zsh/_leafd', "leafd"],
+    "fish": ["fish", "--no-config", "-c", f'source {FOLDER}/fish/leafd.fish; complete -C "leafd $argv"', "--"],
+}
+
+
+@pytest.fixture(params=SHELLS)
+def offered(request, site):
+    """What the shell offers for a line, by a leafd that is the first on the PATH: without descriptions."""
+    if shutil.which(request.param) is None:
+        pytest.skip(f"{request.param} is not installed")
+    folder = site.folder / "bin"
+    folder.mkdir()
+    (folder / "leafd").symlink_to(os.path.abspath(scene.LEAFD))
+
+    def complete(*words):
+        done = subprocess.run([*SHELLS[request.param], *words], capture_output=True, text=True, check=False, cwd=folder,
+                              env={**site.given(), "PATH": f"{folder}:{os.environ['PATH']}"})
+        assert done.returncode == 0 and done.stderr == "", done
+        return {re.split(r"[:\t]", line)[0] for line in done.stdout.splitlines() if line}
+    return complete
+
+
+def test_each_shell_completes_commands_options_and_certificates(devca, site, offered):
+    site.configure(devca, {"web": WEB, "web-internal": WEB, "db": WEB})
+    file = str(site.file)
+    assert offered("") == set(commands())
+    assert offered("re") == {name for name in commands() if name.startswith("re")}
+    assert offered("help", "rel") == {"reload"}
+    assert offered("status", "--js") == {"--json"} and not offered("ready", "--js")
+    assert offered("-c", file, "once", "") == {"web", "web-internal", "db"}
+    assert offered("once", "-c", file, "db", "web-") == {"web-internal"}
+    assert offered("once", "--wait", "5m", "-c", file, "web", "") == {"web-internal", "db"}
+    assert "--config" not in offered("once", "-c", file, "--", "--")
+    site.write("[vault\n")
+    assert not offered("-c", file, "once", "w")
+
+
+def test_what_help_lists_of_a_command_is_what_is_completed():
+    for name in commands():
+        listed = re.findall(r"^  (?:-\w, |    )(--[\w-]+)", leafd("help", name).stdout, re.M)
+        assert [line.partition(":")[0] for line in leafd("complete", "--", name, "--").stdout.splitlines()] == listed, name

@@ -60,6 +60,12 @@ def test_a_directory_that_an_earlier_unit_gave_away_is_roots_again(installed):
     assert (about.st_uid, about.st_gid, stat.S_IMODE(about.st_mode)) == (0, group, 0o750)
 
 
+def test_the_shells_find_the_completions(installed):
+    for path in ("share/bash-completion/completions/leafd", "share/zsh/site-functions/_leafd",
+                 "share/fish/vendor_completions.d/leafd.fish"):
+        assert len(list(installed.glob(f"**/{path}"))) == 1, path
+
+
 def test_the_service_can_only_read_its_configuration(installed):
     """systemd gives a ConfigurationDirectory= to User=, and leaves it writable for ProtectSystem=strict."""
     units = list(installed.rglob("*.service"))
