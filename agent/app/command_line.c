@@ -17,6 +17,7 @@ const struct option_form option_forms[OPTION_COUNT] = {
     [OPTION_JSON] = {"json", '\0', NULL, OPTION_IS_TRUE, FIELD(json)},
     [OPTION_ONLINE] = {"online", '\0', NULL, OPTION_IS_TRUE, FIELD(online)},
     [OPTION_SPEND] = {"spend", '\0', NULL, OPTION_IS_TRUE, FIELD(spend)},
+    [OPTION_STRICT] = {"strict", '\0', NULL, OPTION_IS_TRUE, FIELD(strict)},
     [OPTION_NO_REISSUE] = {"no-reissue", '\0', NULL, OPTION_IS_TRUE, FIELD(no_reissue)},
     [OPTION_WATCH] = {"watch", '\0', NULL, OPTION_IS_TRUE, FIELD(watch)},
     [OPTION_EVERY] = {"every", '\0', "TIME", OPTION_IS_DURATION, FIELD(every_s)},

@@ -23,6 +23,7 @@ enum option_id {
     OPTION_JSON,
     OPTION_ONLINE,
     OPTION_SPEND,
+    OPTION_STRICT,
     OPTION_NO_REISSUE,
     OPTION_WATCH,
     OPTION_EVERY,
@@ -39,7 +40,7 @@ struct options {
     const char *const *names; /* what the command works on: certificates, a command, a template */
     size_t name_count;
     uint64_t wait_s, every_s;
-    bool watch, json, online, spend, no_reissue, all, follow, help, version;
+    bool watch, json, online, spend, strict, no_reissue, all, follow, help, version;
 };
 
 enum option_kind { OPTION_IS_TRUE, OPTION_IS_TEXT, OPTION_IS_DURATION };

@@ -4,15 +4,18 @@
 #include "app/agent_commands.h"
 #include "app/ask.h"
 #include "app/check.h"
+#include "app/check_online.h"
 #include "app/complete.h"
 #include "app/configuration.h"
 #include "app/daemon.h"
 #include "app/events_command.h"
 #include "app/exit_code.h"
+#include "app/findings.h"
 #include "app/harden.h"
 #include "app/help.h"
 #include "app/once.h"
 #include "app/status_command.h"
+#include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/terminal.h"
@@ -133,16 +136,25 @@ static int run_once(const struct options *options)
     return with_ca(options, issue_once, options->wait_s, EXIT_RETRY);
 }
 
-static int check_all(struct config *config, const struct options *options)
+/* Its errors are findings, so it loads the configuration itself. */
+static int check_all(const struct options *options, struct findings *findings)
 {
-    int code = check_print(config, options->online) ? EXIT_FINE : EXIT_RETRY;
+    CLEANUP(config_problems_free) struct config_problems problems = {0};
+    bool told_to_end = false;
+    struct config *config = configuration_await(options->file, 0, &problems, &told_to_end);
     struct err err;
+    int code;
 
+    if (config == NULL) {
+        findings_add_problems(findings, &problems);
+        return problems.awaits_token || told_to_end ? EXIT_RETRY : EXIT_USAGE;
+    }
+    code = check_configuration(findings, config, options->online) ? EXIT_FINE : EXIT_RETRY;
     if (options->online) {
         log_setup(LOG_FORMAT_TEXT, LOG_LEVEL_ERR);
         if (!prepare(config, &err))
             return fail(config, &err);
-        code = exit_code_worse(code, check_online(config, options->spend));
+        code = exit_code_worse(code, check_online(findings, config, options->spend));
     }
     config_unref(config);
     return code;
@@ -150,10 +162,17 @@ static int check_all(struct config *config, const struct options *options)
 
 static int run_check(const struct options *options)
 {
+    struct findings findings = {.is_json = options->json, .is_strict = options->strict};
+    int code;
+
     if (options->online)
-        return with_ca(options, check_all, 0, EXIT_RETRY);
-    harden_relax();
-    return with_configuration(options, check_all, 0, EXIT_RETRY);
+        curl_library_begin();
+    else
+        harden_relax();
+    code = findings_end(&findings, options->file, check_all(options, &findings));
+    if (options->online)
+        curl_library_end();
+    return code;
 }
 
 static int revoke_all(struct config *config, const struct options *options)
@@ -286,13 +305,18 @@ const struct command commands[] = {
     {
         .name = "check",
         .summary = "check the configuration, and what the CA would refuse",
-        .about = "Prints every error of the configuration, and advice. Issues nothing.",
+        .about = "Prints every error of the configuration, and warnings on what works but is\n"
+                 "unwise. leafd.ini(5) explains each by its id, and ignore = ID silences it.",
         .example = "# before an agent is started for the first time\n"
-                   "leafd check --online",
+                   "leafd check --online\n"
+                   "# in a pipeline\n"
+                   "leafd check --strict --json --config leafd.ini",
         .options = OPTIONS(CONFIG,
                            {OPTION_ONLINE, "also log in and compare each section with its role"},
                            {OPTION_SPEND, "with --online: log in also where that uses up a\n"
-                                          "credential, such as a secret id"}),
+                                          "credential, such as a secret id"},
+                           {OPTION_STRICT, "warnings are errors: exit with 2"},
+                           {OPTION_JSON, "print JSON, for pipelines"}),
         .run = run_check,
     },
     {

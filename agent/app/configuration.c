@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/log.h"
+#include "base/posture.h"
 #include "base/trust.h"
 #include "config/config_document.h"
 #include "config/config_load.h"
@@ -12,6 +13,8 @@
 #include "plan/ca_news.h"
 
 #include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -239,6 +242,35 @@ struct config *configuration_await(const char *file, uint64_t most_s,
     }
 }
 
+/* The warnings that the section ignores. */
+static uint64_t ignored_by(const struct config *config, const struct named_file *file)
+{
+    const struct cert_config *cert = config_cert(config, file->section);
+
+    if (strcmp(file->kind, "vault") == 0)
+        return config->vault.ignored;
+    if (strcmp(file->kind, "auth") == 0)
+        return config->auth.ignored;
+    return cert != NULL && strcmp(file->kind, config_kind(cert)) == 0 ? cert->ignored
+                                                                      : config->agent.ignored;
+}
+
+/* Adds a warning on what the section names, unless the section ignores its id. */
+static void __attribute__((format(printf, 6, 7)))
+warn(const struct config *config, struct config_problems *advice, const struct named_file *file,
+     const struct config_place *place, enum posture id, const char *format, ...)
+{
+    char text[2 * ERR_TEXT_BYTES];
+    va_list args;
+
+    if ((ignored_by(config, file) & posture_bit(id)) != 0)
+        return;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    config_warning(advice, place, id, "%s", text);
+}
+
 static void advise_on_credential(const struct config *config, const struct named_file *file,
                                  struct config_problems *advice)
 {
@@ -250,18 +282,17 @@ static void advise_on_credential(const struct config *config, const struct named
     /* A default value has no line: then the section is the place. */
     if (place.line == 0)
         place = config_place_of(config->document, file->kind, file->section, file->key);
-    place.key = NULL;
     if (!may_read(file->path, &readers, &err))
-        config_problem(
-            advice, &place,
-            "advice: the file of %s cannot be read now: %s; logins fail until it can be read", key,
-            err.errnum == 0 ? "it is no file" : strerrordesc_np(err.errnum));
+        warn(config, advice, file, &place, POSTURE_CREDENTIAL_MISSING,
+             "the file of %s cannot be read now: %s; logins fail until it can be read", key,
+             err.errnum == 0 ? "it is no file" : strerrordesc_np(err.errnum));
     else if (strcmp(key, "role_id_file") != 0 && readers >= TRUST_MOUNT)
-        config_problem(advice, &place, "advice: all users may read the file of %s; %s", key,
-                       readers == TRUST_MOUNT
-                           ? "chmod o-r it where it is mounted from, or have it mounted so: "
-                             "mode: of a Docker or Podman secret, defaultMode: of a volume"
-                           : "chmod o-r it");
+        warn(config, advice, file, &place, POSTURE_CREDENTIAL_READABLE,
+             "all users may read the file of %s; %s", key,
+             readers == TRUST_MOUNT
+                 ? "chmod o-r it where it is mounted from, or have it mounted so: "
+                   "mode: of a Docker or Podman secret, defaultMode: of a volume"
+                 : "chmod o-r it");
 }
 
 static void advise_on_ends(const struct config *config, struct config_problems *advice)
@@ -279,11 +310,9 @@ static void advise_on_ends(const struct config *config, struct config_problems *
             continue;
         clock_text(facts.end_s, end);
         place = place_of(config, at);
-        place.key = NULL;
-        config_problem(advice, &place,
-                       "advice: all certificates in %s have expired, the last one at %s; replace "
-                       "them by new ones",
-                       at->key, end);
+        warn(config, advice, at, &place, POSTURE_FILE_EXPIRED,
+             "all certificates in %s have expired, the last one at %s; replace them by new ones",
+             at->key, end);
     }
     free((void *)files);
 }
@@ -305,9 +334,12 @@ static void advise_on_trust(const struct config *config, struct config_problems 
 {
     const struct config_section *first = config->document->sections;
 
+    const struct named_file nothing = {"agent", "", NULL, NULL};
+
     for (size_t i = 0; i < config->advice.count; i++)
-        config_problem(advice, &(struct config_place){.file = first == NULL ? NULL : first->file},
-                       "advice: %s", config->advice.items[i]);
+        warn(config, advice, &nothing,
+             &(struct config_place){.file = first == NULL ? NULL : first->file},
+             POSTURE_OTHERS_WRITE, "%s", config->advice.items[i]);
 }
 
 /* A ca_spread that suited a shorter ca_poll is raised instead of refused. */
@@ -329,14 +361,16 @@ static void advise_on_spread(const struct config *config, struct config_problems
             continue;
         place = follows_life ? config_place_of(config->document, "cert", cert->name, "ttl")
                              : config_place_of(config->document, "agent", "", "ca_spread");
-        place.key = NULL;
         duration_text(agent->ca_spread_s, written);
         duration_text(spread_s, counts);
-        config_problem(advice, &place,
-                       "advice: ca_spread = %s is less than %d times ca_poll, so leafd uses %s: "
-                       "all agents must have polled before a certificate of a new CA is published; "
-                       "write ca_spread = auto",
-                       written, CA_NEWS_SPREAD_POLLS, counts);
+        warn(config, advice,
+             &(struct named_file){follows_life ? "cert" : "agent", follows_life ? cert->name : "",
+                                  "ca_spread", NULL},
+             &place, POSTURE_CA_SPREAD,
+             "ca_spread = %s is less than %d times ca_poll, so leafd uses %s: "
+             "all agents must have polled before a certificate of a new CA is published; "
+             "write ca_spread = auto",
+             written, CA_NEWS_SPREAD_POLLS, counts);
     }
 }
 

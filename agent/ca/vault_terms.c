@@ -233,11 +233,12 @@ bool vault_issuer_read(const struct vault_reply *reply, struct arena *arena,
     const char *pem = json_string_value(json_object_get(data, "certificate"));
     const char *usage = json_string_value(json_object_get(data, "usage"));
     const char *key = json_string_value(json_object_get(data, "key_id"));
+    struct certificate_limits limits;
     struct certificate_facts facts;
 
     if (pem == NULL)
         return err_set(err, ERR_UNTRUSTED, "the reply holds no certificate of the issuer");
-    if (!certificate_read(pem, arena, &facts, err))
+    if (!certificate_read(pem, arena, &facts, err) || !certificate_limits_read(pem, &limits, err))
         return false;
     *ret_terms = (struct issuer_terms){
         .known = TERMS_KNOWN,
@@ -245,6 +246,10 @@ bool vault_issuer_read(const struct vault_reply *reply, struct arena *arena,
         .leaf_not_after = take_behaviour(data),
         .cannot_sign = (usage != NULL && strstr(usage, "issuing-certificates") == NULL) ||
                        (key != NULL && key[0] == '\0'),
+        .is_root = limits.is_self_issued,
+        .limits_names = limits.has_name_constraints,
+        .limits_path = limits.has_path_length,
+        .key_strength_bits = limits.key_strength_bits,
     };
     return true;
 }

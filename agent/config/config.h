@@ -51,6 +51,7 @@ struct vault_config {
     const char *proxy;
     uint64_t timeout_s, connect_timeout_s;
     struct redirect_rule redirects;
+    uint64_t ignored; /* warnings of `leafd check`: mask of enum posture */
 };
 
 /* [auth]: how leafd logs in. NULL: not configured. */
@@ -61,6 +62,7 @@ struct auth_config {
     const char *token_file;
     const char *role_id, *role_id_file, *secret_id_file;
     bool revoke_on_exit;
+    uint64_t ignored; /* as in vault_config */
 };
 
 enum ready_when { READY_ALL, READY_TRIED };
@@ -103,6 +105,7 @@ struct agent_config {
     const char *template_directory;
     struct hook_list hooks;
     uint64_t on_event_timeout_s;
+    uint64_t ignored; /* as in vault_config */
 };
 
 enum content {
@@ -265,6 +268,7 @@ struct cert_config {
     bool rollback; /* whether to publish the previous generation again if the proof fails */
     uint64_t command_timeout_s;
     uint64_t keep_previous_s;
+    uint64_t ignored; /* as in vault_config */
 
     /* A digest of all settings, with those of template and defaults: equal sections have equal
      * digests. */

@@ -47,6 +47,8 @@ const struct config_key config_keys[] = {
     {"redirects", VAULT(redirects), .parse = parse_redirects, .repeats = true,
      .fallback = "same-host", .type = "no, same-host or list of HOST[:PORT]",
      .example = "vault-1.example.com:8200, vault-2.example.com:8200"},
+    {"ignore", VAULT(ignored), .parse = parse_ignore, .repeats = true, .type = "list of ids",
+     .example = "file-expired"},
 
     {"method", AUTH(method), .parse = parse_auth_method, .fallback = "kubernetes", .type = "word",
      .example = "kubernetes"},
@@ -64,6 +66,8 @@ const struct config_key config_keys[] = {
      .type = "path", .example = LEAFD_CONFIGURATION_DIRECTORY "/secret-id"},
     {"revoke_on_exit", AUTH(revoke_on_exit), .parse = parse_yes_no, .fallback = "no",
      .type = "yes or no", .example = "yes"},
+    {"ignore", AUTH(ignored), .parse = parse_ignore, .repeats = true, .type = "list of ids",
+     .example = "credential-readable"},
 
     {"listen", AGENT(listen), .parse = parse_listen, .repeats = true, .may_be_empty = true,
      .fallback = "127.0.0.1:9465", .type = "list of IP:PORT or :PORT, or nothing",
@@ -94,6 +98,8 @@ const struct config_key config_keys[] = {
      .type = "duration", .example = "30s"},
     {"include", .sections = IN_AGENT, .repeats = true, .type = "path with * and ?",
      .example = LEAFD_CONFIGURATION_DIRECTORY "/conf.d/*.ini"},
+    {"ignore", AGENT(ignored), .parse = parse_ignore, .repeats = true, .type = "list of ids",
+     .example = "others-write"},
 
     {"template", CERT(template_name), .parse = parse_api_name, .type = "name", .example = "nginx"},
     {"pki_mount", SET(pki_mount), .parse = parse_api_path, .fallback = "pki",
@@ -171,6 +177,8 @@ const struct config_key config_keys[] = {
      .type = "duration", .example = "30s"},
     {"keep_previous", SET_CONSUMER(keep_previous_s), .parse = parse_duration, .fallback = "10s",
      .type = "duration", .example = "1m"},
+    {"ignore", SET(ignored), .parse = parse_ignore, .repeats = true, .type = "list of ids",
+     .example = "no-proof, wildcard"},
 };
 
 enum { KEYS = sizeof config_keys / sizeof *config_keys };

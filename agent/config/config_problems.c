@@ -11,15 +11,20 @@ enum { PROBLEM_BYTES = 1024 };
 struct config_problem {
     struct config_problem *next;
     const char *text;
+    const char *said; /* the part of it without the place */
     const char *file; /* "": in no file */
     unsigned line;
-    size_t number; /* in the order of reports */
+    const char *section, *key; /* NULL: not known */
+    int posture;               /* -1: none */
+    size_t number;             /* in the order of reports */
 };
 
 /* Replaces a problem for which memory ran out. */
 static struct config_problem no_memory = {
     .text = "out of memory while reading the configuration",
+    .said = "out of memory while reading the configuration",
     .file = "",
+    .posture = -1,
 };
 
 static const char *place_text(struct arena *arena, const struct config_place *place)
@@ -38,31 +43,69 @@ static const char *place_text(struct arena *arena, const struct config_place *pl
                         line, section, key);
 }
 
-void config_problem(struct config_problems *problems, const struct config_place *place,
-                    const char *format, ...)
+/* A copy in the list's arena; false if memory ran out. */
+static bool keep(struct config_problems *problems, const char *from, const char **to)
+{
+    *to = from == NULL ? NULL : arena_copy(&problems->arena, from);
+    return from == NULL || *to != NULL;
+}
+
+static void add(struct config_problems *problems, const struct config_place *place, int posture,
+                const char *format, va_list args)
 {
     struct config_problem *problem = arena_take(&problems->arena, sizeof *problem);
     const char *where = place_text(&problems->arena, place);
     char text[PROBLEM_BYTES];
-    va_list args;
 
-    va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
-    va_end(args);
     if (problem != NULL && where != NULL) {
         problem->text = arena_format(&problems->arena, "%s %s", where, text);
-        problem->file = arena_copy(&problems->arena, place->file == NULL ? "" : place->file);
         problem->line = place->line;
+        problem->posture = posture;
         problem->number = problems->count;
     }
-    if (problem == NULL || problem->text == NULL || problem->file == NULL)
+    if (problem == NULL || problem->text == NULL ||
+        !keep(problems, place->file == NULL ? "" : place->file, &problem->file) ||
+        !keep(problems, place->section, &problem->section) ||
+        !keep(problems, place->key, &problem->key))
         problem = &no_memory;
+    else
+        problem->said = problem->text + strlen(where) + 1;
     if (problems->first == NULL)
         problems->first = problem;
     else if (problems->last != &no_memory)
         problems->last->next = problem;
     problems->last = problem;
     problems->count++;
+}
+
+void config_problem(struct config_problems *problems, const struct config_place *place,
+                    const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    add(problems, place, -1, format, args);
+    va_end(args);
+}
+
+void config_warning(struct config_problems *problems, const struct config_place *place,
+                    enum posture id, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    add(problems, place, (int)id, format, args);
+    va_end(args);
+}
+
+void config_problems_walk(const struct config_problems *problems,
+                          void (*take)(void *arg, const struct config_problem_view *view),
+                          void *arg)
+{
+    for (const struct config_problem *at = problems->first; at != NULL; at = at->next)
+        take(arg, &(struct config_problem_view){
+                      {at->file, at->line, at->section, at->key}, at->text, at->said, at->posture});
 }
 
 static int by_place(const void *a, const void *b)

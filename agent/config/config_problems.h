@@ -9,6 +9,7 @@
 #define LEAFD_CONFIG_CONFIG_PROBLEMS_H
 
 #include "base/arena.h"
+#include "base/posture.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,6 +35,23 @@ struct config_problems {
 /* config_problem - adds a problem; the text says what is wrong and what to write instead */
 void config_problem(struct config_problems *problems, const struct config_place *place,
                     const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* A problem as others print it. Texts are borrowed. */
+struct config_problem_view {
+    struct config_place place;
+    const char *text; /* with the place, as config_problems_print prints it */
+    const char *said; /* without the place */
+    int posture;      /* of a warning: enum posture; -1: none */
+};
+
+/* config_warning - adds advice by the id of enum posture; for a list that has nothing but these */
+void config_warning(struct config_problems *problems, const struct config_place *place,
+                    enum posture id, const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* config_problems_walk - calls `take` with each problem */
+void config_problems_walk(const struct config_problems *problems,
+                          void (*take)(void *arg, const struct config_problem_view *view),
+                          void *arg);
 
 /* config_problems_sort - sorts by file and line, and removes duplicates */
 void config_problems_sort(struct config_problems *problems);

@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/posture.h"
 #include "base/secret.h"
 #include "config/config.h"
 
@@ -348,6 +349,32 @@ DEFINE_WORD_PARSER(parse_key_encoding, enum key_encoding, 0, WORDS("pkcs8", "tra
 DEFINE_WORD_PARSER(parse_keystore_encryption, enum keystore_encryption, 0,
                    WORDS("modern", "legacy"))
 DEFINE_WORD_PARSER(parse_usage, unsigned, 0, WORDS("any", "server", "client", "both"))
+
+const char *parse_ignore(struct config_scope *scope, const char *value, void *field)
+{
+    uint64_t *mask = field;
+    struct text_list items = {0};
+    bool empty = false;
+
+    if (!text_list_split(&items, scope->arena, value, ",", &empty))
+        return config_no_memory;
+    if (empty)
+        return "holds an empty item; separate ids by single commas";
+    for (size_t i = 0; i < items.count; i++) {
+        const char *near = text_near(scope->arena, items.items[i], posture_ids, POSTURE_COUNT);
+        size_t id = 0;
+
+        scope->item = items.items[i];
+        while (id < POSTURE_COUNT && strcmp(posture_ids[id], items.items[i]) != 0)
+            id++;
+        if (id == POSTURE_COUNT && near == NULL)
+            return "is no id of a warning; leafd.ini(5), WARNINGS, lists them";
+        if (id == POSTURE_COUNT)
+            return arena_format(scope->arena, "is no id of a warning; did you mean %s?", near);
+        *mask |= posture_bit((enum posture)id);
+    }
+    return NULL;
+}
 
 /* -- words ----------------------------------------------------------------------------------------
  */

@@ -54,6 +54,9 @@ bool is_api_path(const char *text);
 /* parse_api_name - `const char *`: one segment of such a path, such as a role */
 config_parser parse_api_name;
 
+/* parse_ignore - `uint64_t`, a mask: ids of warnings (base/posture) */
+config_parser parse_ignore;
+
 /* parse_duration - `uint64_t` seconds, at least one */
 config_parser parse_duration;
 

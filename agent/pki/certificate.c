@@ -251,6 +251,36 @@ const char *certificate_subject(const char *pem, struct arena *arena)
     return certificate == NULL ? NULL : certificate_name(X509_get_subject_name(certificate), arena);
 }
 
+/* Whether the extension says where an OCSP responder is. */
+static bool names_responder(const X509 *certificate)
+{
+    STACK_OF(OPENSSL_STRING) *urls = X509_get1_ocsp((X509 *)certificate);
+    bool some = sk_OPENSSL_STRING_num(urls) > 0;
+
+    X509_email_free(urls);
+    return some;
+}
+
+bool certificate_limits_read(const char *pem, struct certificate_limits *ret_limits,
+                             struct err *err)
+{
+    CLEANUP(cleanup_x509) X509 *certificate = read_one(pem);
+
+    if (certificate == NULL)
+        return crypto_failed(err, ERR_UNTRUSTED, "read a certificate");
+    *ret_limits = (struct certificate_limits){
+        .is_self_issued = X509_NAME_cmp(X509_get_subject_name(certificate),
+                                        X509_get_issuer_name(certificate)) == 0,
+        .has_name_constraints = X509_get_ext_by_NID(certificate, NID_name_constraints, -1) >= 0,
+        .has_path_length = X509_get_pathlen(certificate) >= 0,
+        .has_revocation_address =
+            X509_get_ext_by_NID(certificate, NID_crl_distribution_points, -1) >= 0 ||
+            names_responder(certificate),
+        .key_strength_bits = EVP_PKEY_get_security_bits(X509_get0_pubkey(certificate)),
+    };
+    return true;
+}
+
 bool certificate_to_der(const char *pem, struct bytes *der, struct err *err)
 {
     CLEANUP(cleanup_x509) X509 *certificate = read_one(pem);

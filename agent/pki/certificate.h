@@ -43,6 +43,18 @@ bool certificate_read(const char *pem, struct arena *arena, struct certificate_f
 bool certificate_facts_of(const X509 *certificate, struct arena *arena,
                           struct certificate_facts *ret_facts, struct err *err);
 
+/* What a certificate says of a CA, and where its revocation is published. */
+struct certificate_limits {
+    bool is_self_issued, has_name_constraints, has_path_length;
+    bool has_revocation_address; /* of a CRL (RFC 5280, 4.2.1.13) or an OCSP responder */
+    int key_strength_bits;       /* 0: not known */
+};
+
+/* certificate_limits_read - reads them of the first certificate in a PEM text; fails with class
+ * untrusted if it holds none */
+bool certificate_limits_read(const char *pem, struct certificate_limits *ret_limits,
+                             struct err *err);
+
 /* certificate_moment - seconds since 1970, 0 for a time before; false if it cannot be read */
 bool certificate_moment(const ASN1_TIME *time, uint64_t *ret_moment);
 

@@ -31,7 +31,15 @@ static void add(struct fitting *fitting, enum fit_grade grade, const char *text,
     if (finding == NULL || text == NULL)
         fitting->texts.no_memory = true;
     if (finding != NULL)
-        *finding = (struct fit_finding){grade, text == NULL ? "" : text, remedy};
+        *finding = (struct fit_finding){
+            .grade = grade, .text = text == NULL ? "" : text, .remedy = remedy};
+}
+
+static void advise(struct fitting *fitting, enum posture id, const char *text, const char *remedy)
+{
+    add(fitting, FIT_ADVICE, text, remedy);
+    if (!fitting->texts.no_memory)
+        fitting->findings->items[fitting->findings->count - 1].id = id;
 }
 
 /* The remedy in the section, or at the CA as an option of the role: `patch`, since `write` would
@@ -398,9 +406,13 @@ static void judge_end(struct fitting *fitting, uint64_t ttl_s)
         add(fitting, FIT_OPEN,
             fit_say(&fitting->texts, "%swas not asked; err refuses, and is the default", text),
             remedy);
-    else
-        add(fitting, issuer->leaf_not_after == LEAF_ERR || left_s == 0 ? FIT_REFUSED : FIT_ADVICE,
+    else if (issuer->leaf_not_after == LEAF_ERR || left_s == 0)
+        add(fitting, FIT_REFUSED,
             fit_say(&fitting->texts, "%sis %s", text, behaviours[issuer->leaf_not_after]), remedy);
+    else
+        advise(fitting, POSTURE_LIFE_CUT,
+               fit_say(&fitting->texts, "%sis %s", text, behaviours[issuer->leaf_not_after]),
+               remedy);
 }
 
 static void judge_life(struct fitting *fitting)
@@ -422,7 +434,8 @@ static void judge_life(struct fitting *fitting)
         return;
     }
     if (asked_s != 0 && most_s != 0 && asked_s > most_s)
-        add(fitting, FIT_ADVICE,
+        advise(
+            fitting, POSTURE_LIFE_CUT,
             fit_say(&fitting->texts,
                     "the CA gives %" PRIu64 " s in place of the %" PRIu64 " s of ttl: %s", most_s,
                     asked_s, is_roles ? "max_ttl of the role" : "max_lease_ttl of the mount"),
@@ -441,14 +454,15 @@ static void judge_life(struct fitting *fitting)
 static void judge_storage(struct fitting *fitting)
 {
     if (fitting->role->generate_lease)
-        add(fitting, FIT_ADVICE,
+        advise(
+            fitting, POSTURE_LEASED,
             "generate_lease is true: the CA revokes the certificate when the token that asked for "
             "it expires",
             either(fitting, NULL, "generate_lease=false"));
     if (fitting->role->no_store)
-        add(fitting, FIT_ADVICE,
-            "no_store is true: the CA cannot find the certificate by its serial number",
-            either(fitting, NULL, "no_store=false"));
+        advise(fitting, POSTURE_NOT_STORED,
+               "no_store is true: the CA cannot find the certificate by its serial number",
+               either(fitting, NULL, "no_store=false"));
 }
 
 /* -- what is there --------------------------------------------------------------------------------

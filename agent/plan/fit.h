@@ -10,6 +10,7 @@
 #define LEAFD_PLAN_FIT_H
 
 #include "base/cert_request.h"
+#include "base/posture.h"
 #include "plan/terms.h"
 
 #include <stdbool.h>
@@ -35,6 +36,7 @@ enum fit_grade {
 
 struct fit_finding {
     enum fit_grade grade;
+    enum posture id;    /* of advice only */
     const char *text;   /* what does not fit, and why */
     const char *remedy; /* what to change in the configuration, or on the CA; NULL: nothing */
 };

@@ -347,7 +347,7 @@ bool fit_identity_find(const struct fit_use *use, const struct role_terms *role,
     if (finding == NULL)
         return false;
     *finding = (struct fit_finding){
-        FIT_ADVICE,
+        FIT_ADVICE, POSTURE_ROLE_NAMES,
         fit_say(&search.texts,
                 "the role %s does not bind names to the login: every login that may use it gets "
                 "certificates for names of others: %s",

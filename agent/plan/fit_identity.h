@@ -14,6 +14,7 @@
 struct fit_use {
     const char *pki_mount, *pki_role;
     struct names names; /* of all its sections */
+    uint64_t ttl_s;     /* the longest; 0: a section leaves it to the role */
 };
 
 /*

@@ -6,7 +6,7 @@
 #include <ctype.h>
 #include <string.h>
 
-enum { LONG_TTL_S = 30 * 86400, SHORT_TTL_S = 60 };
+enum { LONG_TTL_S = 7 * 86400, SHORT_TTL_S = 60, LATE_PERCENT = 67 };
 
 static bool has_underscore(const struct names *names)
 {
@@ -62,60 +62,84 @@ static bool has_address_of_nobody(const struct names *names)
     return false;
 }
 
-static size_t advise_on_names(const struct names *names, const char *ret_advice[])
-{
-    size_t count = 0;
+struct advising {
+    struct lint_advice *items;
+    size_t count;
+};
 
-    if (has_wildcard(names))
-        ret_advice[count++] =
-            "a wildcard name lets one stolen key impersonate every host below it; list the names";
-    if (has_underscore(names))
-        ret_advice[count++] = "a DNS name holds an underscore: the CA signs it only for a role "
-                              "with enforce_hostnames = false";
-    if (has_address_of_nobody(names))
-        ret_advice[count++] = "0.0.0.0 and :: in ip_addresses stand for any address, and no peer "
-                              "connects to them; write the machine's own";
-    if (has_capital_trust_domain(names))
-        ret_advice[count++] = "a trust domain in uris has capital letters, which no SPIFFE ID "
-                              "has: peers may refuse it; write it in lower case, also at the role";
-    if (has_scheme_near(names, "spiffe"))
-        ret_advice[count++] = "a URI has an unknown scheme; did you mean spiffe:?";
-    if (has_scheme_near(names, "https"))
-        ret_advice[count++] = "a URI has an unknown scheme; did you mean https:?";
-    return count;
+static void advise(struct advising *advising, bool applies, enum posture id, const char *key,
+                   const char *text)
+{
+    if (applies)
+        advising->items[advising->count++] = (struct lint_advice){id, key, text};
 }
 
-size_t lint_advise(const struct lint_facts *facts, const char *ret_advice[LINT_MOST])
+static void advise_on_names(struct advising *advising, const struct names *names)
+{
+    advise(advising, has_wildcard(names), POSTURE_WILDCARD, "dns_names",
+           "a wildcard name lets one stolen key impersonate every host below it; list the names");
+    advise(advising, has_underscore(names), POSTURE_UNDERSCORE, "dns_names",
+           "a DNS name holds an underscore: the CA signs it only for a role with "
+           "enforce_hostnames = false; write the name without it");
+    advise(advising, has_address_of_nobody(names), POSTURE_ANY_ADDRESS, "ip_addresses",
+           "0.0.0.0 and :: in ip_addresses stand for any address, and no peer connects to them; "
+           "write the machine's own");
+    advise(advising, has_capital_trust_domain(names), POSTURE_SPIFFE_CASE, "uris",
+           "a trust domain in uris has capital letters, which no SPIFFE ID has: peers may refuse "
+           "it; write it in lower case, also at the role");
+    advise(advising, has_scheme_near(names, "spiffe"), POSTURE_URI_SCHEME, "uris",
+           "a URI has an unknown scheme; did you mean spiffe:?");
+    advise(advising, has_scheme_near(names, "https"), POSTURE_URI_SCHEME, "uris",
+           "a URI has an unknown scheme; did you mean https:?");
+}
+
+/* Lifetime, and when in it the renewal starts. */
+static void advise_on_life(struct advising *advising, uint64_t ttl_s,
+                           const struct renewal_rule *renewal)
+{
+    advise(advising, ttl_s == 0, POSTURE_TTL_UNSET, "ttl",
+           "ttl is not set: the role's default decides, which may be 32 days; set ttl = 24h");
+    advise(advising, ttl_s != 0 && ttl_s < SHORT_TTL_S, POSTURE_TTL_SHORT, "ttl",
+           "ttl is under a minute: retries, reload and proof of one renewal take that long; use at "
+           "least 5m");
+    advise(advising, ttl_s > LONG_TTL_S, POSTURE_TTL_LONG, "ttl",
+           "ttl is over 7 days: a stolen key stays usable that long; use 24h, since renewal is "
+           "automatic");
+    advise(advising, ttl_s != 0 && renewal->before_s != 0 && renewal->before_s < ttl_s / 3,
+           POSTURE_NO_MARGIN, "renew_before",
+           "renew_before leaves less than a third of the lifetime for an outage of the CA; "
+           "renew_at = 40%..55% leaves half");
+    advise(advising, renewal->before_s == 0 && renewal->to_percent > LATE_PERCENT,
+           POSTURE_NO_MARGIN, "renew_at",
+           "renew_at leaves less than a third of the lifetime for an outage of the CA; 40%..55% "
+           "leaves half");
+}
+
+size_t lint_advise(const struct lint_facts *facts, struct lint_advice ret_advice[LINT_MOST])
 {
     const struct cert_request *request = facts->request;
-    size_t count = 0;
+    struct advising advising = {ret_advice, 0};
 
-    if (request->ttl_s == 0)
-        ret_advice[count++] = "ttl is not set: the role's default decides, which may be 32 days";
-    if (request->ttl_s != 0 && request->ttl_s < SHORT_TTL_S)
-        ret_advice[count++] = "ttl is under a minute: retries, reload and proof of one renewal "
-                              "take that long; use at least 5m";
-    if (request->ttl_s > LONG_TTL_S)
-        ret_advice[count++] = "ttl is over 30 days: a stolen key stays usable that long; use 24h, "
-                              "since renewal is automatic";
-    if (request->ttl_s != 0 && facts->renew_before_s != 0 &&
-        facts->renew_before_s < request->ttl_s / 3)
-        ret_advice[count++] = "renew_before leaves less than a third of the lifetime for an outage "
-                              "of the CA; renew_at = 40%..55% leaves half";
-    count += advise_on_names(&request->names, ret_advice + count);
-    if (facts->key_never_rotates)
-        ret_advice[count++] = "key_rotation = never keeps one key for ever; use always";
-    if (facts->key_from_ca)
-        ret_advice[count++] = "key_source = vault sends the private key over the network; local "
-                              "keeps it on this machine";
-    if (facts->key_for_group)
-        ret_advice[count++] = "the key is readable by a group; make sure that only the consumer "
-                              "is in it";
-    if (facts->trusts_what_ca_says)
-        ret_advice[count++] = "ca or truststore is written without trust_anchor: peers trust any "
-                              "CA that signs for the role; name the CA that they must trust";
-    if (facts->nothing_reloads)
-        ret_advice[count++] =
-            "reload = none: only a consumer that watches its files notices a renewal";
-    return count;
+    advise_on_life(&advising, request->ttl_s, &facts->renewal);
+    advise_on_names(&advising, &request->names);
+    /* NIST SP 800-57, part 1, table 2: 112 bits of strength. */
+    advise(&advising, request->key_type == KEY_RSA_2048, POSTURE_WEAK_KEY, "key_type",
+           "key_type = rsa-2048 is the weakest key that leafd makes, and not acceptable after "
+           "2030; use ecdsa-p256, or rsa-3072");
+    advise(&advising, facts->key_never_rotates, POSTURE_KEY_REUSED, "key_rotation",
+           "key_rotation = never keeps one key for ever; use always");
+    advise(&advising, facts->key_from_ca, POSTURE_KEY_SENT, "key_source",
+           "key_source = vault sends the private key over the network; local keeps it on this "
+           "machine");
+    advise(&advising, facts->key_for_group, POSTURE_KEY_GROUP, "file",
+           "the key is readable by a group; make sure that only the consumer is in it");
+    advise(&advising, facts->trusts_what_ca_says, POSTURE_NO_TRUST_ANCHOR, "trust_anchor",
+           "ca or truststore is written without trust_anchor: peers trust any CA that signs for "
+           "the role; name the CA that they must trust");
+    advise(&advising, facts->nothing_reloads, POSTURE_NO_RELOAD, "reload",
+           "reload = none: only a consumer that watches its files notices a renewal; set reload");
+    advise(&advising, facts->nothing_proves, POSTURE_NO_PROOF, "prove",
+           "prove = none: leafd cannot see whether the consumer serves the new certificate; set "
+           "prove, such as prove = tls 127.0.0.1:443");
+    return advising.count;
 }

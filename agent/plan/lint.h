@@ -7,21 +7,28 @@
 #define LEAFD_PLAN_LINT_H
 
 #include "base/cert_request.h"
+#include "base/posture.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { LINT_MOST = 15 };
+enum { LINT_MOST = 17 };
 
 /* The facts of one certificate that are checked. */
 struct lint_facts {
     const struct cert_request *request;
-    bool key_never_rotates, key_from_ca, nothing_reloads, key_for_group;
+    bool key_never_rotates, key_from_ca, nothing_reloads, nothing_proves, key_for_group;
     bool trusts_what_ca_says; /* it writes CA certificates without a trust_anchor */
-    uint64_t renew_before_s;
+    struct renewal_rule renewal;
 };
 
-/* lint_advise - writes up to LINT_MOST pieces of advice, each a sentence; returns their number */
-size_t lint_advise(const struct lint_facts *facts, const char *ret_advice[LINT_MOST]);
+struct lint_advice {
+    enum posture id;
+    const char *key;  /* of the configuration */
+    const char *text; /* "what is unwise; what to do" */
+};
+
+/* lint_advise - writes up to LINT_MOST pieces of advice; returns their number */
+size_t lint_advise(const struct lint_facts *facts, struct lint_advice ret_advice[LINT_MOST]);
 
 #endif

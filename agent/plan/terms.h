@@ -63,6 +63,8 @@ struct issuer_terms {
     uint64_t not_after_s;
     enum leaf_not_after leaf_not_after; /* not known if the policy does not allow reading it */
     bool cannot_sign;                   /* its usage lacks issuing-certificates, or it has no key */
+    bool is_root, limits_names, limits_path; /* self-signed; name constraints; a path length */
+    int key_strength_bits;                   /* NIST SP 800-57, part 1, table 2; 0: not known */
 };
 
 #endif

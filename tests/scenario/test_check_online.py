@@ -239,7 +239,7 @@ def test_a_ttl_beyond_the_issuers_end_is_named(real_ca_server, site):
     ca.call("POST", f"pki_int/issuer/{issuer}", {"issuer_name": issuer_name(issuer),
                                                  "leaf_not_after_behavior": "truncate"})
     done = named(site, ca)
-    assert done.code == 0 and has(done.out, "advice: the issuer .* leaf_not_after_behavior is truncate"), done.out
+    assert done.code == 0 and has(done.out, "warning: the issuer .* leaf_not_after_behavior is truncate"), done.out
 
 
 def test_an_issuer_that_may_not_sign_is_named(real_ca_server, site):

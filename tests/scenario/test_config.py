@@ -495,7 +495,7 @@ def test_a_right_configuration_says_so_and_gives_advice(site):
     done = site.command("check")
     assert done.code == 0 and done.err == ""
     assert "the configuration is right: 1 certificate from https://127.0.0.1:1" in done.out
-    assert f"{site.file}:7: [cert web] advice: ttl is not set" in done.out
+    assert f"{site.file}:7: [cert web] warning: ttl is not set" in done.out
 
 
 def test_names_that_a_ca_signs_are_advised_on_at_most(site):
@@ -505,7 +505,7 @@ def test_names_that_a_ca_signs_are_advised_on_at_most(site):
     assert done.code == 0, done.err
     for told in ("did you mean spiffe:?", "did you mean https:?", "a trust domain in uris has capital letters",
                  "0.0.0.0 and :: in ip_addresses stand for any address"):
-        assert f"{site.file}:7: [cert web] advice: " in done.out and told in done.out, done.out
+        assert f"{site.file}:7: [cert web] warning: " in done.out and told in done.out, done.out
 
 
 def test_a_group_is_found_however_many_are_in_it(site):

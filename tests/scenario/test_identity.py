@@ -36,7 +36,7 @@ def login(ca, site, method="kubernetes", role="anybody", account="web", namespac
 
 
 def advice(done):
-    return re.findall(r"advice: (the role \S+ does not bind names.*)", done.out)
+    return re.findall(r"warning: (the role \S+ does not bind names.*)", done.out)
 
 
 def refusals(done):
@@ -68,7 +68,7 @@ def test_a_role_that_gives_names_of_others_is_told_once(ca, site):
     site.configure(ca, {"own": sections["own"], "again": sections["own"]}, auth=login(ca, site, namespace="demo"))
     done = site.command("check", "--online")
     text, = advice(done)
-    assert done.code == 0 and "[cert own] advice: the role" in done.out, done.out
+    assert done.code == 0 and "[cert own] warning: the role" in done.out, done.out
     assert "URIs such as spiffe://cluster.local/ns/demo/sa/somebody-else (allowed_uri_sans has spiffe://cluster.local/ns" in text
     assert "DNS names such as somebody-else.demo.svc (allowed_domains has demo.svc, and allow_subdomains is true)" in text
     assert "every IP address (allow_ip_sans is true)" in text
@@ -185,7 +185,7 @@ def test_a_policy_that_passes_the_role_by_is_told(real_ca_server, site, path):
     site.configure(ca, {name: f"pki_role = bound\n{OWN}{FILES}" for name in ("web", "again")},
                    auth=login(ca, site, role="loose"))
     done = site.command("check", "--online")
-    told, = re.findall(r"\[cert web\] advice: the policies of the token let it have any name, .* to write (.*)\. Remedy:",
+    told, = re.findall(r"\[cert web\] warning: the policies of the token let it have any name, .* to write (.*)\. Remedy:",
                        done.out)
     assert done.code == 0 and path.replace("*", "") in told, done.out
     site.configure(ca, {"web": f"pki_role = bound\n{OWN}{FILES}"}, auth=login(ca, site))

@@ -131,14 +131,14 @@ def test_a_credential_that_is_not_there_is_advice(site, made, key):
     write(site, HEAD.replace("role = leafd", "# a comment\n" + lines.format(made / "missing")) + CERT)
     done = site.command("check")
     assert done.code == 0, done.err
-    assert f"{site.file}:{line}: [auth] advice: the file of {key} cannot be read now: No such file" in done.out
+    assert f"{site.file}:{line}: [auth] warning: the file of {key} cannot be read now: No such file" in done.out
 
 
 def test_the_token_of_a_pod_that_is_not_there_is_advice(site):
     write(site, HEAD + CERT + "ttl = 1h\n")
     done = site.command("check")
-    assert f"{site.file}:3: [auth] advice: the file of token_file cannot be read now: No such file" in done.out
-    assert "2 pieces of advice" in done.out  # that, and reload = none
+    assert f"{site.file}:3: [auth] warning: the file of token_file cannot be read now: No such file" in done.out
+    assert "3 warnings" in done.out  # that, and reload = none, and prove = none
 
 
 @pytest.mark.parametrize("key", ["token_file", "secret_id_file"])
@@ -148,7 +148,7 @@ def test_a_credential_that_everybody_may_read_is_advice(site, made, key):
     write(site, HEAD.replace("role = leafd", "# a comment\n" + lines.format(made / "secret")) + CERT)
     done = site.command("check")
     assert done.code == 0, done.err
-    assert f"{site.file}:{line}: [auth] advice: all users may read the file of {key}; chmod o-r it" in done.out
+    assert f"{site.file}:{line}: [auth] warning: all users may read the file of {key}; chmod o-r it" in done.out
     (made / "secret").chmod(0o640)
     assert "all users may read" not in site.command("check").out
 
@@ -158,7 +158,7 @@ def test_a_keystore_password_that_everybody_may_read_is_advice(site, made):
     write(site, HEAD + CERT + f"file = k.p12 pkcs12\nkeystore_password_file = {made}/secret\n")
     done = site.command("check")
     assert done.code == 0, done.err
-    assert f"{site.file}:14: [cert web] advice: all users may read the file of keystore_password_file" in done.out
+    assert f"{site.file}:14: [cert web] warning: all users may read the file of keystore_password_file" in done.out
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="kubelet is root")
@@ -230,7 +230,7 @@ def test_on_a_mount_that_is_read_only_nobody_writes(site, made):
     read_only = [bind, f"mount -o remount,bind,ro {site.folder}", "mount -t tmpfs tmpfs /run"]
     done = mounted(site, *read_only)
     assert done.returncode == 0, done.stderr
-    assert "[vault] advice: all users may read the file of client_key; chmod o-r it where it is mounted from" in done.stdout
+    assert "[vault] warning: all users may read the file of client_key; chmod o-r it where it is mounted from" in done.stdout
     assert "mode: of a Docker or Podman secret, defaultMode: of a volume" in done.stdout
     # A unit of systemd sees read-only what others may write.
     unit = mounted(site, *read_only, "mkdir -p /run/systemd/system")
@@ -246,7 +246,7 @@ def test_a_key_that_docker_puts_there_for_all_to_read_is_advice(site, made, fold
            f"cp {made}/ca.key /run/secrets"]
     done = mounted(site, *put, "chmod 0444 /run/secrets/ca.key")
     assert done.returncode == 0, done.stderr
-    assert "advice: all users may read the file of client_key" in done.stdout and "mode: of a Docker" in done.stdout
+    assert "warning: all users may read the file of client_key" in done.stdout and "mode: of a Docker" in done.stdout
     assert "everybody" not in mounted(site, *put, "chmod 0400 /run/secrets/ca.key").stdout
     assert mounted(site, *put, "chmod 0666 /run/secrets/ca.key").returncode == 2
 
@@ -273,8 +273,8 @@ def test_certificates_that_have_ended_are_advice(site, made):
     clock.off_by(2 * DAY)
     done = site.command("check", environment=clock.environment)
     assert done.code == 0, done.err
-    assert f"{site.file}:3: [vault] advice: all certificates in ca_file have expired, the last one at 20" in done.out
-    assert f"{site.file}:14: [cert web] advice: all certificates in trust_anchor have expired" in done.out
+    assert f"{site.file}:3: [vault] warning: all certificates in ca_file have expired, the last one at 20" in done.out
+    assert f"{site.file}:14: [cert web] warning: all certificates in trust_anchor have expired" in done.out
 
 
 def test_a_default_is_told_once_and_status_does_not_mind(site, made):

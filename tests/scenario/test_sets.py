@@ -590,7 +590,7 @@ def test_the_root_of_a_volume_is_advice(ca, site, request, volume):
                           capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     checked = site.command("check")
-    assert checked.code == 0 and "[cert web] advice: " in checked.out and "volume is a mount that others may write" in checked.out
+    assert checked.code == 0 and "[cert web] warning: " in checked.out and "volume is a mount that others may write" in checked.out
     # A directory in it that is not the mount is as any other.
     os.mkdir(mount / "below")
     os.chmod(mount / "below", 0o777)

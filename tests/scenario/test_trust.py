@@ -564,8 +564,8 @@ def right(tmp_path_factory, ca_pair):
 @pytest.mark.parametrize("name", RIGHTS)
 def test_what_is_right_is_not_refused(right, name):
     assert f"{right.folder}/{name}-" not in right.stderr
-    assert f"[cert include{list(RIGHTS).index(name)}] advice" in right.stdout, "it was read"
-    advised = [f"advice: {right.folder}/{name}-{key}/v is a mount that others may write" in right.stdout
+    assert f"[cert include{list(RIGHTS).index(name)}] warning" in right.stdout, "it was read"
+    advised = [f"warning: {right.folder}/{name}-{key}/v is a mount that others may write" in right.stdout
                for key in ("trust_anchor", "validate", "include")]
     assert advised == [name in ADVICE] * 3
 

@@ -213,6 +213,15 @@ def check_man_page():
             breach(os.path.join(SOURCE, "man", "leafd.ini.5"), f"does not tell the default of {key}, {value}")
 
 
+def check_warnings():
+    """leafd.ini(5) explains every id of a warning, and no other."""
+    table = set(re.findall(r'^    \[POSTURE_\w+\] = "([\w-]+)"', read(os.path.join(AGENT, "base", "posture.c")), re.M))
+    page_path = os.path.join(SOURCE, "man", "leafd.ini.5")
+    told = set(re.findall(r"^\.It Li ([\w-]+)$", re.search(r"^\.Sh WARNINGS\n(.*?)^\.Sh ", read(page_path), re.M | re.S).group(1), re.M))
+    for name in sorted(table ^ told):
+        breach(page_path, f"and posture.c disagree about the warning {name}")
+
+
 def check_templates():
     """leafd-templates(7) tells of every template and of its files, and `make install` knows it."""
     page_path = os.path.join(SOURCE, "man", "leafd-templates.7")
@@ -315,7 +324,7 @@ def main():
         print("shape: ctags or a compiler is missing; skipped")
         sys.exit(77)
     for check in (check_layers, check_door, check_circles, check_lengths, check_headers_stand_alone, check_documentation,
-                  check_secrets, check_log_levels, check_words, check_log_events, check_classes, check_paths, check_man_page, check_templates,
+                  check_secrets, check_log_levels, check_words, check_log_events, check_classes, check_paths, check_man_page, check_warnings, check_templates,
                   check_security, check_states):
         check()
     for line in breaches:

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "plan/fit_identity.h"
 #include "plan/fit_name.h"
+#include "plan/fit_posture.h"
 
 #include <string.h>
 
@@ -543,6 +544,111 @@ static void a_login_that_is_no_pod_is_judged_by_its_names(void **state)
                      "allowed_domains='web.uid.example.com' allow_bare_domains=true");
 }
 
+/* -- fit_posture ----------------------------------------------------------------------------------
+ */
+
+enum { HOUR = 3600, NOTHING = -1 };
+
+static void a_role_is_too_wide_if_it_gives_ten_times_what_is_asked_and_more_than_a_day(void **state)
+{
+    static const struct {
+        uint64_t asked_s, role_ttl_s, role_max_s, mount_max_s;
+        int found;
+    } cases[] = {
+        {24 * HOUR, 0, 240 * HOUR, 0, NOTHING},
+        {24 * HOUR, 0, 240 * HOUR + 1, 0, POSTURE_ROLE_TTL},
+        {HOUR, 0, 24 * HOUR, 0, NOTHING},
+        {HOUR, 0, 24 * HOUR + 1, 0, POSTURE_ROLE_TTL},
+        /* the mount's, where the role has none; the server's, where the mount has none */
+        {24 * HOUR, 0, 0, 240 * HOUR, NOTHING},
+        {24 * HOUR, 0, 0, 241 * HOUR, POSTURE_ROLE_TTL},
+        {24 * HOUR, 0, 0, 0, POSTURE_ROLE_TTL},
+        {7 * 24 * HOUR + 1, 0, 0, 0, NOTHING},
+        /* what the role gives where nothing is asked */
+        {0, 24 * HOUR, 241 * HOUR, 0, POSTURE_ROLE_TTL},
+        {0, 0, 241 * HOUR, 0, NOTHING},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        const struct fit_use use = {"pki", "r", .ttl_s = cases[i].asked_s};
+        const struct mount_terms mount = {.known = TERMS_KNOWN, .max_ttl_s = cases[i].mount_max_s};
+        struct role_terms role = {.known = TERMS_KNOWN,
+                                  .ttl_s = cases[i].role_ttl_s,
+                                  .max_ttl_s = cases[i].role_max_s,
+                                  .not_after = ""};
+        struct fit_findings findings = {0};
+        struct arena arena = {0};
+
+        assert_true(fit_posture_role(&use, &mount, &role, &arena, &findings));
+        if ((int)findings.count != (cases[i].found != NOTHING))
+            fail_msg("case %zu: %zu findings", i, findings.count);
+        if (findings.count > 0)
+            assert_int_equal(findings.items[0].id, cases[i].found);
+        findings = (struct fit_findings){0};
+        role.known = TERMS_NOT_ASKED;
+        assert_true(fit_posture_role(&use, &mount, &role, &arena, &findings));
+        role.known = TERMS_KNOWN;
+        role.not_after = "2030-01-01T00:00:00Z";
+        assert_true(fit_posture_role(&use, &mount, &role, &arena, &findings));
+        assert_int_equal(findings.count, 0);
+        arena_free(&arena);
+    }
+}
+
+static void the_remedy_for_a_wide_role_keeps_the_longest_ttl(void **state)
+{
+    const struct fit_use use = {"pki_int", "web", .ttl_s = 36 * HOUR};
+    const struct mount_terms mount = {.known = TERMS_KNOWN};
+    const struct role_terms role = {
+        .known = TERMS_KNOWN, .max_ttl_s = 90 * 24 * HOUR, .not_after = ""};
+    struct fit_findings findings = {0};
+    struct arena arena = {0};
+
+    (void)state;
+    assert_true(fit_posture_role(&use, &mount, &role, &arena, &findings));
+    assert_int_equal(findings.count, 1);
+    assert_string_equal(findings.items[0].remedy,
+                        "on the CA: vault patch pki_int/roles/web max_ttl=129600");
+    arena_free(&arena);
+}
+
+static void each_limit_that_an_issuer_lacks_is_found(void **state)
+{
+    static const struct {
+        struct issuer_terms issuer;
+        int found[3];
+    } cases[] = {
+        {{.known = TERMS_NOT_ASKED}, {NOTHING, NOTHING, NOTHING}},
+        {{.known = TERMS_KNOWN,
+          .limits_names = true,
+          .limits_path = true,
+          .key_strength_bits = 128},
+         {NOTHING, NOTHING, NOTHING}},
+        {{.known = TERMS_KNOWN, .limits_path = true}, {POSTURE_ISSUER_NAMES, NOTHING, NOTHING}},
+        {{.known = TERMS_KNOWN, .limits_names = true}, {POSTURE_ISSUER_PATH, NOTHING, NOTHING}},
+        {{.known = TERMS_KNOWN, .key_strength_bits = 80},
+         {POSTURE_ISSUER_KEY, POSTURE_ISSUER_NAMES, POSTURE_ISSUER_PATH}},
+        {{.known = TERMS_KNOWN, .key_strength_bits = 112, .is_root = true},
+         {POSTURE_ISSUER_ROOT, NOTHING, NOTHING}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct fit_findings findings = {0};
+        struct arena arena = {0};
+        size_t count = 0;
+
+        assert_true(fit_posture_issuer("pki/i", &cases[i].issuer, &arena, &findings));
+        while (count < COUNT_OF(cases[i].found) && cases[i].found[count] != NOTHING)
+            count++;
+        assert_int_equal(findings.count, count);
+        for (size_t j = 0; j < count; j++)
+            assert_int_equal(findings.items[j].id, cases[i].found[j]);
+        arena_free(&arena);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -557,6 +663,10 @@ int main(void)
         cmocka_unit_test(hosts_of_others_are_found),
         cmocka_unit_test(other_names_of_others_are_found),
         cmocka_unit_test(a_login_that_is_no_pod_is_judged_by_its_names),
+        cmocka_unit_test(
+            a_role_is_too_wide_if_it_gives_ten_times_what_is_asked_and_more_than_a_day),
+        cmocka_unit_test(the_remedy_for_a_wide_role_keeps_the_longest_ttl),
+        cmocka_unit_test(each_limit_that_an_issuer_lacks_is_found),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -357,24 +357,24 @@ static void advice_is_given_for_what_is_unwise_and_only_then(void **state)
 {
     struct cert_request request = {.ttl_s = DAY};
     struct lint_facts facts = {.request = &request};
-    const char *advice[LINT_MOST];
+    struct lint_advice advice[LINT_MOST];
 
     (void)state;
     assert_int_equal(lint_advise(&facts, advice), 0);
     request.ttl_s = 0;
     facts.key_never_rotates = facts.key_from_ca = facts.nothing_reloads = true;
-    facts.key_for_group = facts.trusts_what_ca_says = true;
-    assert_int_equal(lint_advise(&facts, advice), 6);
+    facts.key_for_group = facts.trusts_what_ca_says = facts.nothing_proves = true;
+    assert_int_equal(lint_advise(&facts, advice), 7);
     facts = (struct lint_facts){.request = &request};
     request.ttl_s = 59;
     assert_int_equal(lint_advise(&facts, advice), 1);
-    assert_non_null(strstr(advice[0], "ttl is under a minute"));
+    assert_non_null(strstr(advice[0].text, "ttl is under a minute"));
     request.ttl_s = 60;
     assert_int_equal(lint_advise(&facts, advice), 0);
     request.names.dns.items = (const char *[]){"a_b.example"};
     request.names.dns.count = 1;
     assert_int_equal(lint_advise(&facts, advice), 1);
-    assert_non_null(strstr(advice[0], "enforce_hostnames = false"));
+    assert_non_null(strstr(advice[0].text, "enforce_hostnames = false"));
 }
 
 /* A CA signs all of these; none of them is refused. */
@@ -395,7 +395,7 @@ static void names_that_a_peer_may_refuse_are_advised_on(void **state)
         {"spife://Example.org/a", "did you mean spiffe:?"},
     };
     static const char *const addresses[] = {"0.0.0.0", "::"};
-    const char *advice[LINT_MOST];
+    struct lint_advice advice[LINT_MOST];
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(uris); i++) {
@@ -405,7 +405,7 @@ static void names_that_a_peer_may_refuse_are_advised_on(void **state)
         size_t count = lint_advise(&facts, advice);
 
         assert_int_equal(count, uris[i].told != NULL);
-        assert_true(count == 0 || strstr(advice[0], uris[i].told) != NULL);
+        assert_true(count == 0 || strstr(advice[0].text, uris[i].told) != NULL);
     }
     for (size_t i = 0; i < COUNT_OF(addresses); i++) {
         const struct cert_request request = {.ttl_s = DAY,
@@ -413,8 +413,43 @@ static void names_that_a_peer_may_refuse_are_advised_on(void **state)
         const struct lint_facts facts = {.request = &request};
 
         assert_int_equal(lint_advise(&facts, advice), 1);
-        assert_non_null(strstr(advice[0], "stand for any address"));
+        assert_non_null(strstr(advice[0].text, "stand for any address"));
     }
+}
+
+static enum posture only_advice(const struct lint_facts *facts)
+{
+    struct lint_advice advice[LINT_MOST];
+
+    assert_int_equal(lint_advise(facts, advice), 1);
+    return advice[0].id;
+}
+
+/* At each limit and one step beyond it. */
+static void lifetime_margin_and_key_have_limits(void **state)
+{
+    struct cert_request request = {.ttl_s = 7 * DAY};
+    struct lint_facts facts = {.request = &request};
+    struct lint_advice advice[LINT_MOST];
+
+    (void)state;
+    assert_int_equal(lint_advise(&facts, advice), 0);
+    request.ttl_s = 7 * DAY + 1;
+    assert_int_equal(only_advice(&facts), POSTURE_TTL_LONG);
+    request.ttl_s = 3 * DAY;
+    facts.renewal.before_s = DAY;
+    assert_int_equal(lint_advise(&facts, advice), 0);
+    facts.renewal.before_s = DAY - 1;
+    assert_int_equal(only_advice(&facts), POSTURE_NO_MARGIN);
+    facts.renewal = (struct renewal_rule){.from_percent = 50, .to_percent = 67};
+    assert_int_equal(lint_advise(&facts, advice), 0);
+    facts.renewal.to_percent = 68;
+    assert_int_equal(only_advice(&facts), POSTURE_NO_MARGIN);
+    facts.renewal.to_percent = 0;
+    request.key_type = KEY_RSA_3072;
+    assert_int_equal(lint_advise(&facts, advice), 0);
+    request.key_type = KEY_RSA_2048;
+    assert_int_equal(only_advice(&facts), POSTURE_WEAK_KEY);
 }
 
 static void a_life_that_is_cut_and_an_issuer_near_its_end_are_noticed(void **state)
@@ -605,6 +640,7 @@ int main(void)
         cmocka_unit_test(only_a_500_that_repeats_makes_the_role_a_suspect),
         cmocka_unit_test(a_name_that_the_others_lack_is_found),
         cmocka_unit_test(advice_is_given_for_what_is_unwise_and_only_then),
+        cmocka_unit_test(lifetime_margin_and_key_have_limits),
         cmocka_unit_test(names_that_a_peer_may_refuse_are_advised_on),
         cmocka_unit_test(a_failure_is_told_when_its_class_or_urgency_changes),
         cmocka_unit_test(a_reason_is_the_same_whatever_the_numbers_in_it),
