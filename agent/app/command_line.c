@@ -23,6 +23,13 @@ const struct option_form option_forms[OPTION_COUNT] = {
     [OPTION_EVERY] = {"every", '\0', "TIME", OPTION_IS_DURATION, FIELD(every_s)},
     [OPTION_ALL] = {"all", '\0', NULL, OPTION_IS_TRUE, FIELD(all)},
     [OPTION_FOLLOW] = {"follow", 'f', NULL, OPTION_IS_TRUE, FIELD(follow)},
+    [OPTION_ADDRESS] = {"address", '\0', "URL", OPTION_IS_TEXT, FIELD(address)},
+    [OPTION_AUTH] = {"auth", '\0', "METHOD", OPTION_IS_TEXT, FIELD(auth)},
+    [OPTION_ROLE] = {"role", '\0', "NAME", OPTION_IS_TEXT, FIELD(role)},
+    [OPTION_MOUNT] = {"mount", '\0', "PATH", OPTION_IS_TEXT, FIELD(mount)},
+    [OPTION_DNS_NAMES] = {"dns-names", '\0', "NAMES", OPTION_IS_TEXT, FIELD(dns_names)},
+    [OPTION_DIRECTORY] = {"directory", '\0', "DIR", OPTION_IS_TEXT, FIELD(directory)},
+    [OPTION_OUTPUT] = {"output", 'o', "FILE", OPTION_IS_TEXT, FIELD(output)},
     [OPTION_HELP] = {"help", 'h', NULL, OPTION_IS_TRUE, FIELD(help)},
     [OPTION_VERSION] = {"version", '\0', NULL, OPTION_IS_TRUE, FIELD(version)},
 };
@@ -284,6 +291,11 @@ static int check_operands(const struct command *command, const struct options *o
 
     if (command->operands == OPERANDS_NONE && options->name_count > 0) {
         snprintf(text, sizeof text, " takes no names: %s", options->names[0]);
+        return complain(command, text);
+    }
+    if ((command->operands == OPERANDS_COMMAND || command->operands == OPERANDS_TEMPLATE) &&
+        options->name_count > 1) {
+        snprintf(text, sizeof text, " takes one name: %s is one too many", options->names[1]);
         return complain(command, text);
     }
     if (command->needs_operand && options->name_count == 0)

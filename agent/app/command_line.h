@@ -29,6 +29,13 @@ enum option_id {
     OPTION_EVERY,
     OPTION_ALL,
     OPTION_FOLLOW,
+    OPTION_ADDRESS,
+    OPTION_AUTH,
+    OPTION_ROLE,
+    OPTION_MOUNT,
+    OPTION_DNS_NAMES,
+    OPTION_DIRECTORY,
+    OPTION_OUTPUT,
     OPTION_HELP,
     OPTION_VERSION,
     OPTION_COUNT
@@ -41,6 +48,7 @@ struct options {
     size_t name_count;
     uint64_t wait_s, every_s;
     bool watch, json, online, spend, strict, no_reissue, all, follow, help, version;
+    const char *address, *auth, *role, *mount, *dns_names, *directory, *output; /* of init */
 };
 
 enum option_kind { OPTION_IS_TRUE, OPTION_IS_TEXT, OPTION_IS_DURATION };

@@ -13,6 +13,7 @@
 #include "app/findings.h"
 #include "app/harden.h"
 #include "app/help.h"
+#include "app/init.h"
 #include "app/once.h"
 #include "app/status_command.h"
 #include "base/cleanup.h"
@@ -250,6 +251,12 @@ static int run_events(const struct options *options)
     return events_command(options->file, &wish);
 }
 
+static int run_init(const struct options *options)
+{
+    harden_relax();
+    return init_command(options);
+}
+
 static int run_help(const struct options *options)
 {
     const struct command *command;
@@ -396,6 +403,24 @@ const struct command commands[] = {
         .operands = OPERANDS_CERTS,
         .needs_operand = true,
         .run = run_revoke,
+    },
+    {
+        .name = "init",
+        .summary = "write a first configuration, and the commands for the CA",
+        .about = "Asks on a terminal for what is not given. The commands set up role, policy and\n"
+                 "login at Vault or OpenBao: run them as an administrator. They are printed to\n"
+                 "standard output with --output, else to standard error.",
+        .example = "# nginx on this machine, with the address in VAULT_ADDR\n"
+                   "leafd init nginx --dns-names www.example.com --output leafd.ini",
+        .options = OPTIONS({OPTION_ADDRESS, "of the CA [VAULT_ADDR]"},
+                           {OPTION_AUTH, "kubernetes, jwt, approle, cert or token [approle]"},
+                           {OPTION_ROLE, "the name for PKI role, policy, login and section [web]"},
+                           {OPTION_MOUNT, "of the PKI engine [pki]"},
+                           {OPTION_DNS_NAMES, "of the certificate, with commas between"},
+                           {OPTION_DIRECTORY, "for the files [/var/lib/leafd/NAME]"},
+                           {OPTION_OUTPUT, "write the configuration there; it must not exist"}),
+        .operands = OPERANDS_TEMPLATE,
+        .run = run_init,
     },
     {
         .name = "help",

@@ -1,5 +1,6 @@
 #include "app/complete.h"
 
+#include "app/init.h"
 #include "base/terminal.h"
 #include "base/text.h"
 #include "config/config_load.h"
@@ -114,6 +115,17 @@ static void print_certs(const struct line *line)
     config_problems_free(&problems);
 }
 
+static void print_templates(const struct line *line)
+{
+    struct text_list names = {0};
+    struct arena arena = {0};
+
+    init_list_templates(&arena, &names);
+    for (size_t i = 0; i < names.count; i++)
+        print(line, names.items[i], NULL);
+    arena_free(&arena);
+}
+
 void complete_print(const struct command *commands, const char *const *words, size_t count)
 {
     struct line line = {.commands = commands, .file = CONFIGURATION_FILE};
@@ -130,4 +142,6 @@ void complete_print(const struct command *commands, const char *const *words, si
         print_commands(&line);
     else if (line.command->operands == OPERANDS_CERTS)
         print_certs(&line);
+    else if (line.command->operands == OPERANDS_TEMPLATE && line.operand_count == 0)
+        print_templates(&line);
 }

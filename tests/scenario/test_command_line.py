@@ -81,7 +81,7 @@ def test_options_stand_before_the_command_after_it_and_after_names(devca, site):
     def shown(*arguments):
         done = subprocess.run([scene.LEAFD, *arguments], capture_output=True, text=True, check=False, env=site.given())
         assert done.returncode == 0, done.stderr
-        return done.stdout
+        return re.sub(r"\d\d:\d\d:\d\d", "", done.stdout)  # the time of the reading is in it
     wanted = shown("status", "-c", file, "--json", "web")
     assert '"web"' in wanted and '"api"' not in wanted
     for line in (["-c", file, "--json", "status", "web"], ["status", "web", "--json", f"--config={file}"],
