@@ -21,11 +21,11 @@ struct history;
 bool history_open(struct history **ret_history, struct err *err);
 
 /*
- * history_of - what happened to a certificate, the oldest first
+ * history_of - what happened to the certificate of that name, the oldest first
  *
  * An array of objects, which leafd(8) documents; a new reference. NULL if memory ran out.
  */
-json_t *history_of(const struct history *history, const char *cert);
+json_t *history_of(const struct history *history, const char *name);
 
 /*
  * history_add_agent - adds to `agent` what happened between the agent and the CA

@@ -58,6 +58,7 @@ static bool add_page(const struct question *question, const char *path, json_t *
     const char *error;
     json_t *more;
 
+    *ret_unknown = false;
     if (!agent_call(question->file, "GET", path, question->wait_s, false, &page, err))
         return false;
     more = json_object_get(page.body, "certs");

@@ -63,13 +63,13 @@ static void count_states(const json_t *document, char *line, size_t size)
         bool fails = view_is(row, "failing");
 
         failing += fails;
-        for (int word = 0; word < STATUS_WORD_COUNT && !fails; word++)
+        for (enum status_word word = 0; word < STATUS_WORD_COUNT && !fails; word++)
             counts[word] += strcmp(view_text(row, "state"), status_word_name(word)) == 0;
     }
     line[0] = '\0';
     add_count(line, size, counts[STATUS_FRESH], status_word_name(STATUS_FRESH));
     add_count(line, size, failing, "failing");
-    for (int word = STATUS_FRESH + 1; word < STATUS_WORD_COUNT; word++)
+    for (enum status_word word = STATUS_FRESH + 1; word < STATUS_WORD_COUNT; word++)
         add_count(line, size, counts[word], status_word_name(word));
 }
 
@@ -143,7 +143,7 @@ static void measure(const struct view *view, const json_t **rows, size_t count,
     unsigned used = 0;
     char cell[CELL_BYTES];
 
-    for (int column = 0; column < COLUMN_NAMES; column++) {
+    for (enum column column = 0; column < COLUMN_NAMES; column++) {
         widths[column] = (unsigned)strlen(titles[column]);
         for (size_t i = 0; i < count; i++) {
             write_cell(view, rows[i], column, cell);
@@ -185,10 +185,10 @@ static void print_cell(const struct view *view, enum terminal_colour colour, con
 static void print_row(const struct view *view, const json_t *row,
                       const unsigned widths[static COLUMN_COUNT])
 {
-    int last = widths[COLUMN_NAMES] == 0 ? COLUMN_RENEWAL : COLUMN_NAMES;
+    enum column last = widths[COLUMN_NAMES] == 0 ? COLUMN_RENEWAL : COLUMN_NAMES;
     char cell[CELL_BYTES];
 
-    for (int column = 0; column <= last; column++) {
+    for (enum column column = 0; column <= last; column++) {
         enum terminal_colour colour = TERMINAL_PLAIN;
 
         if (row == NULL)

@@ -22,7 +22,7 @@ static void print_escaped(FILE *to, const char *text)
     }
 }
 
-static bool print(FILE *to, const char *format, va_list args)
+static bool __attribute__((format(printf, 2, 0))) print(FILE *to, const char *format, va_list args)
 {
     CLEANUP(free_memory) char *line = NULL;
 
