@@ -60,8 +60,10 @@ static void tell_failure(struct control *control, const struct control_making *m
     event_emit(&(struct event){.kind = EVENT_CONTROL_FAILED,
                                .level = making->has_folder ? 0 : LOG_LEVEL_INFO},
                "`leafd reload` cannot reach this agent, SIGHUP can: %s%s", err->text,
-               making->is_open ? ""
-                               : "; set RUNTIME_DIRECTORY to a directory that this user may write");
+               making->is_open
+                   ? ""
+                   : "; set RUNTIME_DIRECTORY to a directory that this user may write, or "
+                     "LEAFD_CONTROL_SOCKET to a path in one");
 }
 
 static int on_owner_ended(sd_event_source *source, int fd, uint32_t events, void *arg)

@@ -2,11 +2,11 @@
  * control - the control socket of the running agent
  *
  * A Unix socket with mode 0600. Its name is derived from the configuration's path, so agents with
- * different configurations do not collide. It lies in the first directory of $RUNTIME_DIRECTORY
- * (systemd.exec(5)), else in /run/leafd for root, else in $XDG_RUNTIME_DIR/leafd. If the socket
- * cannot be made, the agent logs the reason and a remedy once, and keeps certificates fresh all the
- * same. If another agent with the same configuration has it, this one takes over when that one has
- * ended.
+ * different configurations do not collide. It lies where $LEAFD_CONTROL_SOCKET
+ * says, else in the first directory of $RUNTIME_DIRECTORY (systemd.exec(5)), else in /run/leafd for
+ * root, else in $XDG_RUNTIME_DIR/leafd. If the socket cannot be made, the agent logs the reason and
+ * a remedy once, and keeps certificates fresh all the same. If another agent with the same
+ * configuration has it, this one takes over when that one has ended.
  */
 #ifndef LEAFD_APP_CONTROL_H
 #define LEAFD_APP_CONTROL_H

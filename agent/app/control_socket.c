@@ -63,12 +63,36 @@ static bool add_components(const char *path, char to[static PATH_MAX])
     return true;
 }
 
+/* The path that LEAFD_CONTROL_SOCKET names; NULL: it is not set. */
+static const char *given_path(void)
+{
+    const char *given = environment_get("LEAFD_CONTROL_SOCKET");
+
+    return given == NULL || given[0] == '\0' ? NULL : given;
+}
+
+static bool take_given_name(const char *given, char to[static CONTROL_NAME_BYTES], struct err *err)
+{
+    const char *slash = strrchr(given, '/'), *base = slash == NULL ? "" : slash + 1;
+
+    if (given[0] != '/' || base[0] == '\0' || strcmp(base, ".") == 0 || strcmp(base, "..") == 0 ||
+        strlen(base) >= CONTROL_NAME_BYTES || strlen(given) >= PATH_MAX)
+        return err_set(err, ERR_LOCAL,
+                       "LEAFD_CONTROL_SOCKET must be an absolute path, with a name of at most %d "
+                       "bytes",
+                       CONTROL_NAME_BYTES - 1);
+    snprintf(to, CONTROL_NAME_BYTES, "%s", base);
+    return true;
+}
+
 bool control_socket_name(const char *file, char to[static CONTROL_NAME_BYTES], struct err *err)
 {
     const char *slash = strrchr(file, '/'), *base = slash == NULL ? file : slash + 1;
     char here[PATH_MAX], path[PATH_MAX] = "", hex[DIGEST_HEX_BYTES], stem[STEM_BYTES];
     CLEANUP(digest_drop) struct digest digest = {0};
 
+    if (given_path() != NULL)
+        return take_given_name(given_path(), to, err);
     if (file[0] != '/' && !working_directory(here))
         return err_errno(err, ERR_LOCAL, errno, "cannot find out the working directory");
     if ((file[0] != '/' && !add_components(here, path)) || !add_components(file, path))
@@ -87,9 +111,13 @@ bool control_socket_folder(char to[static PATH_MAX])
 {
     const char *given = environment_get("RUNTIME_DIRECTORY");
     const char *users = environment_get("XDG_RUNTIME_DIR");
+    const char *path = given_path();
     int length = -1;
 
-    if (given != NULL && given[0] == '/')
+    if (path != NULL)
+        length = snprintf(to, PATH_MAX, "%.*s",
+                          strrchr(path, '/') > path ? (int)(strrchr(path, '/') - path) : 1, path);
+    else if (given != NULL && given[0] == '/')
         length = snprintf(to, PATH_MAX, "%.*s", (int)strcspn(given, ":"), given);
     else if (geteuid() == 0)
         length = snprintf(to, PATH_MAX, "/run/leafd");

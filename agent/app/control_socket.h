@@ -19,6 +19,9 @@ enum { CONTROL_NAME_BYTES = 64 /* of the socket in its directory */ };
 /*
  * control_socket_name - STEM-DIGEST.sock of the absolute path of the configuration
  *
+ * If LEAFD_CONTROL_SOCKET is set, it is the whole path of the socket, and the name is its last
+ * part.
+ *
  * No symbolic link on the way is resolved: agent and command agree even if the link leads to
  * another directory by then, as that of a ConfigMap does after each change. Fails with class local.
  */

@@ -1,8 +1,7 @@
 #include "app/page.h"
 
+#include "app/view.h"
 #include "base/cleanup.h"
-#include "base/clock.h"
-#include "base/text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +28,7 @@ const char page_style[] =
     "tbody{border-bottom:1px solid var(--line)}"
     "tbody th,tbody td{padding:.45rem .6rem;text-align:left;vertical-align:top;font-weight:400}"
     "tbody th{font-weight:600;overflow-wrap:anywhere;min-width:9rem}"
+    ".why p{margin:.1rem 0}"
     "td.why{padding-top:0;color:var(--soft);font-size:.9rem;overflow-wrap:anywhere}"
     ".when{white-space:nowrap}"
     ".sub{display:block;color:var(--soft);font-size:.85rem;font-weight:400}"
@@ -42,35 +42,27 @@ const char page_style[] =
     ":root{--ink:#000;--paper:#fff;--soft:#333;--line:#999;--band:#fff;--good:#000;--wait:#000;"
     "--bad:#000}nav{display:none}tbody{break-inside:avoid}.scroll{overflow:visible}}";
 
-const char page_style_hash[] = "aj7V4cRudKX1EOrZLMzSUl8gru1xSboHZr3JLJYtI6U=";
+const char page_style_hash[] = "YRylSgVLF5Vb/035iYoyCWtOazZ+NyXorFxeedPk4O4=";
 
 static const struct serve_kind html = {
     .type = "text/html; charset=utf-8",
     .policy = "default-src 'none'; style-src "
-              "'sha256-aj7V4cRudKX1EOrZLMzSUl8gru1xSboHZr3JLJYtI6U='; base-uri 'none'; "
+              "'sha256-YRylSgVLF5Vb/035iYoyCWtOazZ+NyXorFxeedPk4O4='; base-uri 'none'; "
               "form-action 'none'; frame-ancestors 'none'",
 };
 
-/* How much a person is needed; the order of the page. */
-enum urgency { BROKEN, FAILING, WAITING, FINE, URGENCY_COUNT };
+enum { RANKS = RANK_FRESH + 1 };
 
 struct page {
     json_t *agent;
     uint64_t now_s;
     bool is_short; /* of memory */
-    struct bytes parts[URGENCY_COUNT];
-    size_t counts[URGENCY_COUNT];
+    struct bytes parts[RANKS];
+    size_t counts[RANKS];
 };
 
 /* -- texts ----------------------------------------------------------------------------------------
  */
-
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-
-    return text == NULL ? "" : text;
-}
 
 /* Our own markup. */
 static void mark(struct page *page, struct bytes *to, const char *markup)
@@ -138,90 +130,75 @@ static void put_moment(struct page *page, struct bytes *to, const char *moment)
 /* -- certificates ---------------------------------------------------------------------------------
  */
 
-static enum urgency urgency_of(const json_t *row)
-{
-    static const char *const waiting[] = {"changed", "due", "unknown", "not-proven",
-                                          "not-reloaded"};
-    const char *state = text_of(row, "state");
-
-    if (!json_is_true(json_object_get(row, "usable")) || strcmp(state, "revoked") == 0)
-        return BROKEN;
-    if (!json_is_true(json_object_get(row, "ready")) ||
-        json_is_object(json_object_get(row, "failure")))
-        return FAILING;
-    for (size_t i = 0; i < sizeof waiting / sizeof *waiting; i++)
-        if (strcmp(state, waiting[i]) == 0)
-            return WAITING;
-    return strcmp(state, "fresh") == 0 ? FINE : FAILING;
-}
-
 static void put_served(struct page *page, struct bytes *to, const json_t *row)
 {
-    const json_t *served = json_object_get(row, "served");
-    const char *serial = text_of(served, "serial");
+    const struct view view = {.now_s = page->now_s};
+    const char *served = view_served(&view, row);
     char off[MOMENT_BYTES];
 
-    mark(page, to, "<td>");
-    if (serial[0] == '\0') {
-        mark(page, to, "–");
-    } else {
-        mark(page, to,
-             strcmp(serial, text_of(row, "serial")) == 0        ? "this one"
-             : json_is_true(json_object_get(served, "foreign")) ? "a foreign one"
-                                                                : "an older one");
-        relative(page, text_of(served, "seen_at"), off);
+    relative(page, view_text(json_object_get(row, "served"), "seen_at"), off);
+    put_in(page, to, "<td>", strcmp(served, "-") == 0 ? "–" : served, "");
+    if (off[0] != '\0')
         put_in(page, to, "<span class=\"sub\">seen ", off, "</span>");
-    }
     mark(page, to, "</td>");
 }
 
-/* A second row: why it is not fresh, and the last failure. */
+/* A failure, how often it occurred and when the next try is. */
+static void put_failure(struct page *page, struct bytes *to, const json_t *failure)
+{
+    int64_t failures = view_number(failure, "failures");
+    char count[MOMENT_BYTES], off[MOMENT_BYTES];
+
+    if (failures == 0)
+        failures = view_number(failure, "reload_failures");
+    snprintf(count, sizeof count, "%lld times in a row", (long long)failures);
+    put_in(page, to, "<p>", view_text(failure, "error"), "");
+    put_in(page, to, " (", view_text(failure, "class"), ")</p>");
+    put_in(page, to, "<p>failed ", failures == 1 ? "once" : count, ", next try ");
+    relative(page, view_text(failure, "try_again_at"), off);
+    put_in(page, to, "", view_moment(failure, "try_again_at") > page->now_s ? off : "now", "</p>");
+}
+
+/* A second row: why it is not fresh, the last failure, and what to do. */
 static void put_why(struct page *page, struct bytes *to, const json_t *row)
 {
     const json_t *failure = json_object_get(row, "failure");
-    const char *state = text_of(row, "state");
-    const char *detail = strcmp(state, "fresh") == 0 ? "" : text_of(row, "detail");
-    char off[MOMENT_BYTES], count[MOMENT_BYTES];
-    json_int_t failures = json_integer_value(json_object_get(failure, "failures"));
+    bool fails = json_is_object(failure), is_plain = !fails && view_is_fresh(row);
+    const char *detail = is_plain ? "" : view_text(row, "detail");
+    const char *advice = is_plain ? "" : view_text(row, "advice");
 
-    if (detail[0] == '\0' && !json_is_object(failure))
+    if (detail[0] == '\0' && advice[0] == '\0' && !fails)
         return;
     mark(page, to, "<tr><td class=\"why\" colspan=\"5\">");
-    put(page, to, detail);
-    if (json_is_object(failure)) {
-        if (failures == 0)
-            failures = json_integer_value(json_object_get(failure, "reload_failures"));
-        snprintf(count, sizeof count, "%lld", (long long)failures);
-        put_in(page, to, detail[0] == '\0' ? "" : "<br>", text_of(failure, "error"), "");
-        put_in(page, to, " (", text_of(failure, "class"), ")<br>");
-        put_in(page, to, "failed ", count, failures == 1 ? " time" : " times in a row");
-        relative(page, text_of(failure, "try_again_at"), off);
-        if (off[0] != '\0')
-            put_in(page, to, ", next try ", off, "");
-    }
+    if (detail[0] != '\0')
+        put_in(page, to, "<p>", detail, "</p>");
+    if (fails)
+        put_failure(page, to, failure);
+    if (advice[0] != '\0')
+        put_in(page, to, "<p>", advice, "</p>");
     mark(page, to, "</td></tr>");
 }
 
 static void put_row(struct page *page, const json_t *row)
 {
-    static const char *const begins[URGENCY_COUNT] = {
+    static const char *const begins[RANKS] = {
         "<tbody class=\"u0\"><tr><th scope=\"row\">", "<tbody class=\"u1\"><tr><th scope=\"row\">",
         "<tbody class=\"u2\"><tr><th scope=\"row\">", "<tbody class=\"u3\"><tr><th scope=\"row\">"};
-    enum urgency urgency = urgency_of(row);
-    struct bytes *to = &page->parts[urgency];
-    const char *doing = text_of(row, "doing"), *service = text_of(row, "service");
+    enum view_rank rank = view_rank(row);
+    struct bytes *to = &page->parts[rank];
+    const char *doing = view_text(row, "doing"), *service = view_text(row, "service");
 
-    if (page->counts[urgency]++ >= SHOWN_MOST)
+    if (page->counts[rank]++ >= SHOWN_MOST)
         return;
-    put_in(page, to, begins[urgency], text_of(row, "cert"), "");
+    put_in(page, to, begins[rank], view_text(row, "cert"), "");
     if (service[0] != '\0')
         put_in(page, to, "<span class=\"sub\">", service, "</span>");
-    put_in(page, to, "</th><td><span class=\"state\">", text_of(row, "state"), "</span>");
+    put_in(page, to, "</th><td><span class=\"state\">", view_text(row, "state"), "</span>");
     if (doing[0] != '\0')
         put_in(page, to, "<span class=\"sub\">", doing, "</span>");
     mark(page, to, "</td>");
-    put_moment(page, to, text_of(row, "end"));
-    put_moment(page, to, text_of(row, "renewal"));
+    put_moment(page, to, view_text(row, "end"));
+    put_moment(page, to, view_text(row, "renewal"));
     put_served(page, to, row);
     mark(page, to, "</tr>");
     put_why(page, to, row);
@@ -238,7 +215,7 @@ struct page *page_new(json_t *agent)
     }
     page->agent = agent;
     page->now_s = clock_now_s();
-    for (size_t i = 0; i < URGENCY_COUNT; i++)
+    for (size_t i = 0; i < RANKS; i++)
         page->parts[i].limit = PART_MOST_BYTES;
     return page;
 }
@@ -258,11 +235,11 @@ bool page_add(struct page *page, const json_t *rows)
 
 static void write_summary(const struct page *page, char to[static MOMENT_BYTES])
 {
-    static const char *const words[URGENCY_COUNT] = {"broken", "failing", "waiting", "fresh"};
+    static const char *const words[RANKS] = {"not ready", "failing", "not fresh", "fresh"};
     size_t used = 0;
 
     to[0] = '\0';
-    for (size_t i = 0; i < URGENCY_COUNT; i++)
+    for (size_t i = 0; i < RANKS; i++)
         if (page->counts[i] > 0)
             used += (size_t)snprintf(to + used, MOMENT_BYTES - used, "%s%zu %s",
                                      used == 0 ? "" : ", ", page->counts[i], words[i]);
@@ -272,9 +249,9 @@ static void write_summary(const struct page *page, char to[static MOMENT_BYTES])
 
 static void put_alerts(struct page *page, struct bytes *to)
 {
-    const char *away = text_of(page->agent, "ca_away_since");
-    const char *why = text_of(page->agent, "ca_away_reason");
-    const char *problem = text_of(page->agent, "problem");
+    const char *away = view_text(page->agent, "ca_away_since");
+    const char *why = view_text(page->agent, "ca_away_reason");
+    const char *problem = view_text(page->agent, "problem");
 
     if (away[0] != '\0') {
         put_in(page, to, "<p class=\"alert\">The CA has issued no certificates since ", away, "");
@@ -311,15 +288,15 @@ static void put_foot(struct page *page, struct bytes *to)
     char now[WHEN_TEXT_BYTES], off[MOMENT_BYTES], pid[MOMENT_BYTES];
 
     clock_text(page->now_s, now);
-    relative(page, text_of(page->agent, "started_at"), off);
+    relative(page, view_text(page->agent, "started_at"), off);
     snprintf(pid, sizeof pid, "%lld",
              (long long)json_integer_value(json_object_get(page->agent, "pid")));
     put_in(page, to, "</table>\n</main>\n<footer>\n<p>As of <time>", now,
            "</time>, times in UTC. ");
-    put_in(page, to, "leafd ", text_of(page->agent, "version"), ", process ");
+    put_in(page, to, "leafd ", view_text(page->agent, "version"), ", process ");
     put_in(page, to, "", pid, ", started ");
     put_in(page, to, "", off, ", configuration ");
-    put_in(page, to, "", text_of(page->agent, "configuration"), ".</p>\n");
+    put_in(page, to, "", view_text(page->agent, "configuration"), ".</p>\n");
     mark(page, to,
          "<nav aria-label=\"More\"><p>This page refreshes itself every 30 seconds: "
          "<a href=\"/?refresh=off\">stop</a> or <a href=\"/\">go on</a>. "
@@ -327,34 +304,34 @@ static void put_foot(struct page *page, struct bytes *to)
          "<a href=\"/metrics\">metrics</a>.</p></nav>\n</footer>\n</body>\n</html>\n");
 }
 
-/* Says how many certificates of that urgency are left out. */
-static void put_rest(struct page *page, enum urgency urgency)
+/* Says how many certificates of that rank are left out. */
+static void put_rest(struct page *page, enum view_rank rank)
 {
     char count[MOMENT_BYTES];
 
-    if (page->counts[urgency] <= SHOWN_MOST)
+    if (page->counts[rank] <= SHOWN_MOST)
         return;
-    snprintf(count, sizeof count, "%zu", page->counts[urgency] - SHOWN_MOST);
-    put_in(page, &page->parts[urgency], "<tbody><tr><td colspan=\"5\">and ", count,
+    snprintf(count, sizeof count, "%zu", page->counts[rank] - SHOWN_MOST);
+    put_in(page, &page->parts[rank], "<tbody><tr><td colspan=\"5\">and ", count,
            " more like these; see the status as JSON</td></tr></tbody>\n");
 }
 
 struct serve_text *page_end(struct page *page)
 {
-    struct bytes all[URGENCY_COUNT + 2] = {0};
+    struct bytes all[RANKS + 2] = {0};
     struct serve_text *text = NULL;
 
-    all[0].limit = all[URGENCY_COUNT + 1].limit = PART_MOST_BYTES;
+    all[0].limit = all[RANKS + 1].limit = PART_MOST_BYTES;
     put_head(page, &all[0]);
-    for (enum urgency i = 0; i < URGENCY_COUNT; i++) {
-        put_rest(page, i);
+    for (size_t i = 0; i < RANKS; i++) {
+        put_rest(page, (enum view_rank)i);
         all[i + 1] = page->parts[i];
         page->parts[i] = (struct bytes){0};
     }
-    put_foot(page, &all[URGENCY_COUNT + 1]);
+    put_foot(page, &all[RANKS + 1]);
     if (!page->is_short)
-        text = serve_text_join(200, &html, all, URGENCY_COUNT + 2);
-    for (size_t i = 0; i < URGENCY_COUNT + 2; i++)
+        text = serve_text_join(200, &html, all, RANKS + 2);
+    for (size_t i = 0; i < RANKS + 2; i++)
         bytes_free(&all[i]);
     return text;
 }
@@ -363,7 +340,7 @@ void page_free(struct page *page)
 {
     if (page == NULL)
         return;
-    for (size_t i = 0; i < URGENCY_COUNT; i++)
+    for (size_t i = 0; i < RANKS; i++)
         bytes_free(&page->parts[i]);
     json_decref(page->agent);
     free(page);

@@ -53,7 +53,7 @@ bool bytes_print(struct bytes *bytes, const char *format, ...)
     va_start(args, format);
     length = vsnprintf(room == 0 ? NULL : bytes->data + bytes->length, room, format, args);
     va_end(args);
-    if (room > 0 && (size_t)length >= room)
+    if (room > 0)
         bytes->data[bytes->length] = '\0';
     if (length < 0 || (size_t)length > bytes->limit - bytes->length ||
         ((size_t)length >= room && !grow(bytes, bytes->length + (size_t)length + 1)))

@@ -222,6 +222,16 @@ def check_warnings():
         breach(page_path, f"and posture.c disagree about the warning {name}")
 
 
+def check_metrics():
+    """leafd(8) tells of every family of metrics, and of no other."""
+    source, page_path = os.path.join(AGENT, "app", "metrics_text.c"), os.path.join(SOURCE, "man", "leafd.8")
+    suffix = {"COUNTER": "_total", "INFO": "_info"}
+    table = {name + suffix.get(kind, "") for name, kind in re.findall(r'\] = \{"(\w+)",\s+([A-Z]+),', read(source))}
+    told = set(re.findall(r"^\.It Li ((?:leafd|process)_\w+)", read(page_path), re.M))
+    for name in sorted(table ^ told):
+        breach(page_path, f"and metrics_text.c disagree about {name}")
+
+
 def check_templates():
     """leafd-templates(7) tells of every template and of its files, and `make install` knows it."""
     page_path = os.path.join(SOURCE, "man", "leafd-templates.7")
@@ -324,7 +334,7 @@ def main():
         print("shape: ctags or a compiler is missing; skipped")
         sys.exit(77)
     for check in (check_layers, check_door, check_circles, check_lengths, check_headers_stand_alone, check_documentation,
-                  check_secrets, check_log_levels, check_words, check_log_events, check_classes, check_paths, check_man_page, check_warnings, check_templates,
+                  check_secrets, check_log_levels, check_words, check_log_events, check_classes, check_paths, check_man_page, check_warnings, check_metrics, check_templates,
                   check_security, check_states):
         check()
     for line in breaches:

@@ -89,6 +89,9 @@ static void what_is_not_given_has_its_default(void **state)
     assert_string_equal(config->auth.token_file,
                         "/var/run/secrets/kubernetes.io/serviceaccount/token");
     assert_int_equal(config->agent.max_in_flight, 16);
+    assert_int_equal(config->agent.listen.count, 1);
+    assert_string_equal(config->agent.listen.items[0].host, "127.0.0.1");
+    assert_int_equal(config->agent.listen.items[0].port, 9465);
     assert_string_equal(cert->pki_mount, "pki");
     assert_int_equal(cert->request.key_type, KEY_ECDSA_P256);
     assert_int_equal(cert->key_rotation, KEY_ROTATE_ALWAYS);
