@@ -4,6 +4,7 @@
 #include "app/page.h"
 #include "app/shared_view.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/terminal.h"
 
 #include <stdlib.h>
@@ -113,10 +114,12 @@ static void *begin_status(void *arg)
     const struct web *web = arg;
     json_auto_t *agent = web->source.describe_agent(web->source.arg);
     CLEANUP(free_memory) char *written = agent == NULL ? NULL : json_dumps(agent, JSON_COMPACT);
-    struct json_text *text =
-        written == NULL ? NULL : begin_json("{\"source\":\"agent\",\"agent\":");
+    struct json_text *text = written == NULL ? NULL : begin_json("{\"source\":\"agent\"");
+    char now[WHEN_TEXT_BYTES];
 
-    if (text == NULL || bytes_print(&text->bytes, "%s,\"certs\":[", written))
+    clock_text(clock_now_s(), now);
+    if (text == NULL || bytes_print(&text->bytes, ",\"read_at\":\"%s\",\"agent\":%s,\"certs\":[",
+                                    now, written))
         return text;
     free_json(text);
     return NULL;

@@ -44,6 +44,10 @@ def samples(text):
             if line and not line.startswith("#")}
 
 
+def resident_kb(pid):
+    return int(re.search(r"VmRSS:\s+(\d+)", open(f"/proc/{pid}/status", encoding="utf-8").read())[1])
+
+
 def test_what_is_served_is_the_document(devca, site):
     port = free_port()
     certs = {"web": WEB + "reload = exec /bin/true\nprove = exec /bin/true\n", "missing": WEB.replace("= leafd", "= needs-cn")}
@@ -182,6 +186,33 @@ def test_who_may_read_and_how(devca, site):
     assert run.terminate() == 0
 
 
+def test_requests_at_the_same_time_share_what_is_read(devca, site):
+    """However many ask, the sets are read once a second at most, and ask for what they may: in pages, by whole texts."""
+    port = free_port()
+    names = [f"c{number:03}" for number in range(250)]
+    site.configure(devca, {name: WEB for name in names}, agent=f"listen = 127.0.0.1:{port}")
+    run = site.run()
+    run.wait_ready()
+    before = resident_kb(run.pid)
+    assert ask(port, "/healthz").status == 200
+    loaded = resident_kb(run.pid)
+    began = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(60) as pool:
+        answers = list(pool.map(lambda i: ask(port, ["/status", "/metrics"][i % 2]), range(300)))
+    took = time.monotonic() - began
+    assert all(answer.status == 200 for answer in answers)
+    documents = {answer.text for answer in answers[::2]}
+    assert len({json.loads(each)["read_at"] for each in documents}) == len(documents) <= took + 2
+    for document in map(json.loads, documents):
+        assert [row["cert"] for row in document["certs"]] == names and document["count"] == 250
+    assert len({answer.text for answer in answers[1::2]}) <= took + 2
+    page = ask(port, "/").text
+    assert page.count("<tbody") == 250 and "250 fresh" in page and ask(port, "/readyz").json()["ready"] is True
+    print(f"300 requests in {took:.1f}s, {len(documents)} readings for /status; RSS {before} kB at rest, {loaded} kB with the first "
+          f"client, {resident_kb(run.pid)} kB after them all")
+    assert run.terminate() == 0
+
+
 def test_a_port_that_is_taken_is_told_once_and_had_when_it_is_free(devca, site):
     port, other = free_port(), free_port()
     with socket.socket() as taken:
@@ -226,10 +257,6 @@ def test_the_control_socket_has_the_place_that_it_is_given(devca, site):
     assert not run.events("control-failed") and run.terminate() == 0 and not os.path.exists(place)
     done = site.command("reload", environment={"LEAFD_CONTROL_SOCKET": "control.sock"})
     assert done.code == 1 and "LEAFD_CONTROL_SOCKET must be an absolute path" in done.err
-
-
-def resident_kb(pid):
-    return int(re.search(r"VmRSS:\s+(\d+)", open(f"/proc/{pid}/status", encoding="utf-8").read())[1])
 
 
 def test_a_flood_of_clients_delays_no_rotation(devca, site):
