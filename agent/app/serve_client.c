@@ -8,7 +8,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { REMOTE_MOST_S = 30 /* of a connection by TCP, from its first byte to its last */ };
+enum {
+    REMOTE_MOST_S = 30, /* of a connection by TCP, from its first byte to its last */
+    SILENT_MOST_S = 1,  /* before its request is complete, while others wait for a place */
+    CROWDED_MS = 100    /* between two looks then */
+};
 
 static uint64_t end_us(const struct serve_client *client)
 {
@@ -34,9 +38,14 @@ static void arm(struct serve_clients *clients)
 {
     const struct serve_client *oldest = TAILQ_FIRST(&clients->remote);
 
-    if (oldest != NULL)
+    bool is_crowded = clients->is_crowded;
+
+    if (is_crowded)
+        sd_event_source_set_time_relative(clients->limit, CROWDED_MS * 1000ULL);
+    else if (oldest != NULL)
         sd_event_source_set_time(clients->limit, end_us(oldest));
-    sd_event_source_set_enabled(clients->limit, oldest == NULL ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
+    sd_event_source_set_enabled(clients->limit,
+                                is_crowded || oldest != NULL ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
 }
 
 static int on_limit(sd_event_source *source, uint64_t now_us, void *arg)
@@ -45,6 +54,9 @@ static int on_limit(sd_event_source *source, uint64_t now_us, void *arg)
     struct serve_client *client;
 
     (void)source;
+    if (clients->is_crowded)
+        clients->on_left(clients->arg);
+    clients->is_crowded = false;
     while ((client = TAILQ_FIRST(&clients->remote)) != NULL && end_us(client) <= now_us)
         cut(client);
     arm(clients);
@@ -56,7 +68,7 @@ bool serve_clients_open(struct serve_clients *clients, sd_event *loop, struct er
     int r;
 
     TAILQ_INIT(&clients->remote);
-    r = sd_event_add_time(loop, &clients->limit, CLOCK_BOOTTIME, 0, 0, on_limit, clients);
+    r = sd_event_add_time(loop, &clients->limit, CLOCK_BOOTTIME, 0, 1000, on_limit, clients);
     if (r >= 0)
         r = sd_event_source_set_enabled(clients->limit, SD_EVENT_OFF);
     return r >= 0 || err_errno(err, ERR_LOCAL, -r, "cannot add to the event loop");
@@ -74,13 +86,16 @@ bool serve_clients_are_full(const struct serve_clients *clients, bool is_local)
 
 bool serve_clients_cut_silent(struct serve_clients *clients)
 {
+    uint64_t now_us = clock_boot_us();
     struct serve_client *client;
 
     TAILQ_FOREACH(client, &clients->remote, entry)
-    if (!client->has_asked) {
+    if (!client->has_asked && client->since_us + SILENT_MOST_S * 1000000ULL <= now_us) {
         cut(client);
         return true;
     }
+    clients->is_crowded = true;
+    arm(clients);
     return false;
 }
 

@@ -2,8 +2,8 @@
  * serve_client - the connections of the HTTP server, and their limits
  *
  * Those at the Unix socket and those by TCP are counted apart. A connection by TCP that lasts too
- * long is cut. When there are too many, one that has not sent its request yet is cut for the next
- * client, the oldest first: connections that say nothing keep nobody out.
+ * long is cut. When there are too many, one that has not sent its request within a second is cut
+ * for the next client, the oldest first: connections that say nothing keep nobody out for long.
  */
 #ifndef LEAFD_APP_SERVE_CLIENT_H
 #define LEAFD_APP_SERVE_CLIENT_H
@@ -30,8 +30,9 @@ struct serve_clients {
     TAILQ_HEAD(, serve_client) remote;
     size_t most; /* of either kind */
     size_t local_count, remote_count;
+    bool is_crowded;               /* a client waits for a place */
     struct serve_client *arriving; /* while the library is handed a connection */
-    void (*on_left)(void *arg);    /* called when a connection has ended */
+    void (*on_left)(void *arg);    /* called when a connection has ended, or may be cut */
     void *arg;
 };
 
@@ -46,9 +47,10 @@ void serve_clients_close(struct serve_clients *clients);
 bool serve_clients_are_full(const struct serve_clients *clients, bool is_local);
 
 /*
- * serve_clients_cut_silent - cuts the oldest connection by TCP that has not asked yet
+ * serve_clients_cut_silent - cuts the oldest connection by TCP that has not asked in time
  *
- * False if all have asked. The library closes it in its next turn.
+ * False if there is none; on_left is called when there may be one. The library closes it in its
+ * next turn.
  */
 bool serve_clients_cut_silent(struct serve_clients *clients);
 

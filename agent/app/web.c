@@ -118,8 +118,8 @@ static void *begin_status(void *arg)
     char now[WHEN_TEXT_BYTES];
 
     clock_text(clock_now_s(), now);
-    if (text == NULL || bytes_print(&text->bytes, ",\"read_at\":\"%s\",\"agent\":%s,\"certs\":[",
-                                    now, written))
+    if (text == NULL ||
+        bytes_print(&text->bytes, ",\"read_at\":\"%s\",\"agent\":%s,\"certs\":[", now, written))
         return text;
     free_json(text);
     return NULL;
