@@ -132,3 +132,29 @@ def test_troubleshooting_quotes_what_is_said():
     assert len(quotes) > 20
     missing = [quote for quote in quotes - FOREIGN if quote not in said()]
     assert not missing
+
+
+def literals(page):
+    """The literal blocks of a manual page."""
+    text = read(os.path.join(SOURCE, "man", page))
+    return [block.replace("\\&", "") for block in re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed$", text, re.M | re.S)]
+
+
+def test_the_first_configuration_of_the_manual_is_the_one_that_runs():
+    """leafd.ini(5) begins with what README's recipe runs under leafd.service's user and directories."""
+    readme = read(os.path.join(SOURCE, "README.md"))
+    recipe, = re.findall(r"^cat >/etc/leafd/leafd\.ini <<'END'\n(.*?)^END$", readme, re.M | re.S)
+    assert literals("leafd.ini.5")[0] == recipe
+
+
+def test_the_sections_of_the_manual_are_right(devca, site):
+    """What leafd.ini(5) shows first besides; the groups and hosts in it are this machine's."""
+    shutil.copyfile(devca.ca_file, site.folder / "vault-ca.pem")
+    for name in "role-id", "secret-id":
+        (site.folder / name).write_text("a-word\n")
+        (site.folder / name).chmod(0o640)
+    _, cert, login = literals("leafd.ini.5")[:3]
+    for text in (cert.replace(":ledger", ":root").replace("${host.name}", "any"), login):
+        site.write(moved(text, site.folder, devca))
+        done = site.command("check")
+        assert done.code == 0, done.out + done.err
