@@ -176,18 +176,48 @@ static bool is_same(const struct control_identity *a, const struct control_ident
 
 /*
  * Agents that wait for the same socket try at the same moment: without the lock, one could remove
- * what another has just made. Closing the descriptor releases it. The file stays, since a lock on a
- * file that was removed keeps nobody out.
+ * what another has just made. Its file exists while somebody has the lock or waits for it. Whoever
+ * has the lock removes the file, then releases it, and whoever gets a lock on a file that was
+ * removed meanwhile tries again: at any time one process has the lock on the file of that name.
  */
-static bool lock_folder(int dir_fd, const struct control_making *making, int *ret_fd,
+struct folder_lock {
+    int dir_fd, fd;
+    char name[CONTROL_NAME_BYTES + sizeof ".lock"];
+};
+
+static bool is_named(const struct folder_lock *lock)
+{
+    struct stat ours, named;
+
+    return fstat(lock->fd, &ours) == 0 &&
+           fstatat(lock->dir_fd, lock->name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+           ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
+}
+
+static bool lock_folder(int dir_fd, const struct control_making *making, struct folder_lock *lock,
                         struct err *err)
 {
-    char name[CONTROL_NAME_BYTES + sizeof ".lock"];
+    bool locked;
 
-    snprintf(name, sizeof name, "%s.lock", making->name);
-    *ret_fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-    return (*ret_fd >= 0 && flock(*ret_fd, LOCK_EX) == 0) ||
-           err_errno(err, ERR_LOCAL, errno, "cannot lock %s.lock", making->path);
+    lock->dir_fd = dir_fd;
+    snprintf(lock->name, sizeof lock->name, "%s.lock", making->name);
+    do {
+        close_fd(&lock->fd);
+        lock->fd = openat(dir_fd, lock->name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+        locked = lock->fd >= 0 && flock(lock->fd, LOCK_EX) == 0;
+    } while (locked && !is_named(lock));
+    if (locked)
+        return true;
+    err_errno(err, ERR_LOCAL, errno, "cannot lock %s.lock", making->path);
+    close_fd(&lock->fd);
+    return false;
+}
+
+static void unlock_folder(struct folder_lock *lock)
+{
+    if (lock->fd >= 0)
+        unlinkat(lock->dir_fd, lock->name, 0);
+    close_fd(&lock->fd);
 }
 
 /* The pidfd of the process that listens; -1 if it has ended, or if the kernel is too old to show a
@@ -253,7 +283,7 @@ static bool listen_at(int dir_fd, struct control_making *making, struct err *err
 bool control_socket_make(void *job, struct err *err)
 {
     CLEANUP(close_fd) int dir_fd = -1;
-    CLEANUP(close_fd) int lock_fd = -1;
+    CLEANUP(unlock_folder) struct folder_lock lock = {.fd = -1};
     struct control_making *making = job;
     struct control_identity now;
 
@@ -269,7 +299,7 @@ bool control_socket_make(void *job, struct err *err)
         return false;
     now = identity_of(dir_fd, making->name);
     making->is_there = is_same(&making->made, &now);
-    return making->is_there || (lock_folder(dir_fd, making, &lock_fd, err) &&
+    return making->is_there || (lock_folder(dir_fd, making, &lock, err) &&
                                 make_way(dir_fd, making, err) && listen_at(dir_fd, making, err));
 }
 
