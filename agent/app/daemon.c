@@ -25,7 +25,6 @@
 #include <unistd.h>
 
 enum {
-    REASON_BYTES = 640,
     /* A report reads the state of all certificates; the gap keeps its cost below one percent of the
      * time. */
     REPORT_GAP_US_PER_CERT = 50
@@ -72,49 +71,28 @@ struct daemon {
  */
 
 /* Names the first certificate that fails, and why: `systemctl status` shows it while the boot
- * waits. The reason stays while another try is under way, which may take as long as prove_timeout.
- */
-static void write_reason(const struct daemon *daemon, char to[static REASON_BYTES])
-{
-    uint64_t now_s = clock_now_s();
-    char wait[DURATION_TEXT_BYTES];
-
-    to[0] = '\0';
-    for (size_t i = 0; i < daemon->engine.count && to[0] == '\0'; i++) {
-        const struct cert *cert = daemon->engine.certs[i];
-        const struct trouble *trouble = cert_trouble(cert);
-
-        if (trouble == NULL)
-            continue;
-        if (trouble->try_again_at_s > now_s) {
-            duration_text(trouble->try_again_at_s - now_s, wait);
-            snprintf(to, REASON_BYTES, "; %s, next try in %s: %s", cert_name(cert), wait,
-                     trouble_err(trouble)->text);
-        } else {
-            snprintf(to, REASON_BYTES, "; %s, being tried again now: %s", cert_name(cert),
-                     trouble_err(trouble)->text);
-        }
-    }
-}
-
+ * waits. */
 static void tell_status(struct daemon *daemon)
 {
-    size_t usable = 0, failing = 0;
-    uint64_t next_due_s = UINT64_MAX, now_s = clock_now_s();
-    char wait[DURATION_TEXT_BYTES], reason[REASON_BYTES];
+    const struct err *problem = &daemon->problem;
+    struct service_status status = {.total = daemon->engine.count,
+                                    .problem = problem->kind == ERR_NONE ? NULL : problem->text};
 
     for (size_t i = 0; i < daemon->engine.count; i++) {
-        const struct cert_published published = cert_published(daemon->engine.certs[i]);
+        const struct cert *cert = daemon->engine.certs[i];
+        const struct cert_published published = cert_published(cert);
+        const struct trouble *trouble = cert_trouble(cert);
 
-        usable += published.usable;
-        failing += cert_trouble(daemon->engine.certs[i]) != NULL;
-        if (published.usable && published.due_s < next_due_s)
-            next_due_s = published.due_s;
+        status.usable += published.usable;
+        if (published.usable && (status.next_due_s == 0 || published.due_s < status.next_due_s))
+            status.next_due_s = published.due_s;
+        if (trouble != NULL && status.failing++ == 0) {
+            status.cert = cert_name(cert);
+            status.reason = trouble_err(trouble)->text;
+            status.next_try_s = trouble->try_again_at_s;
+        }
     }
-    duration_text(next_due_s == UINT64_MAX || next_due_s < now_s ? 0 : next_due_s - now_s, wait);
-    write_reason(daemon, reason);
-    service_notify_status("%zu of %zu certificates usable, %zu failing; next renewal in %s%s",
-                          usable, daemon->engine.count, failing, wait, reason);
+    service_notify_status(&status);
 }
 
 static bool run_trim(void *job, struct err *err)
@@ -184,16 +162,19 @@ static void add_problem(void *list, const char *text)
     json_array_append_new(list, json_string(text));
 }
 
+/* `told`: the problems were logged when the change of the file was noticed. */
 static enum control_status refuse(struct daemon *daemon, const struct config_problems *problems,
-                                  json_t **ret_body)
+                                  bool told, json_t **ret_body)
 {
     json_t *list = json_array();
 
     err_set(&daemon->problem, ERR_CONFIG, "%s", config_problems_first(problems));
-    event_emit(&(struct event){.kind = EVENT_CONFIG_BROKEN},
-               "the configuration has %zu problem%s and is not applied, the old one stays; `leafd "
-               "check` shows them all; the first: %s",
-               problems->count, problems->count == 1 ? "" : "s", config_problems_first(problems));
+    if (!told)
+        event_emit(
+            &(struct event){.kind = EVENT_CONFIG_BROKEN},
+            "the configuration has %zu problem%s and is not applied, the old one stays; `leafd "
+            "check` shows them all; the first: %s",
+            problems->count, problems->count == 1 ? "" : "s", config_problems_first(problems));
     config_problems_each(problems, add_problem, list);
     *ret_body = json_pack("{s:o}", "problems", list);
     return CONTROL_REFUSED;
@@ -285,7 +266,7 @@ static void on_configuration(void *arg, struct reconfigure_result *result)
     struct daemon *daemon = arg;
     enum control_status status;
     json_t *body;
-    bool known;
+    bool is_watched = daemon->applied[0] != '\0', known;
 
     if (daemon->stopping)
         return;
@@ -295,9 +276,10 @@ static void on_configuration(void *arg, struct reconfigure_result *result)
     if (known && !result->asked) {
         if (result->config != NULL)
             tell_good(daemon, "it is the one that is in use");
+        plan_report(daemon);
         return;
     }
-    status = result->config == NULL ? refuse(daemon, result->problems, &body)
+    status = result->config == NULL ? refuse(daemon, result->problems, known && is_watched, &body)
                                     : apply(daemon, result->config, &body);
     plan_report(daemon);
     if (daemon->reloading && !reconfigure_is_pending(daemon->reconfigure)) {

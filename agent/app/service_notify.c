@@ -1,5 +1,6 @@
 #include "app/service_notify.h"
 
+#include "base/clock.h"
 #include "base/hide.h"
 
 #include <systemd/sd-daemon.h>
@@ -15,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { STATUS_BYTES = 1024, RETRY_US = 1000000, PINGS_A_LIMIT = 2 };
+enum { RETRY_US = 1000000, PINGS_A_LIMIT = 2 };
 
 /* Messages that were not sent yet; "" is none. */
 static struct {
@@ -25,7 +26,7 @@ static struct {
     sd_event_source *retry, *ping;
     uint64_t ping_us; /* between watchdog pings; 0: none */
     char state[64];   /* READY, RELOADING or STOPPING; only the last one matters */
-    char status[STATUS_BYTES];
+    char status[sizeof "STATUS=" + STATUS_TEXT_BYTES];
 } manager = {.fd = -1};
 
 /* False only if the manager's queue is full: if no manager is there, the message is dropped. */
@@ -97,6 +98,7 @@ bool service_notify_open(sd_event *loop, struct err *err)
     uint64_t limit_us = 0;
     int r = sd_event_add_time_relative(loop, &manager.retry, CLOCK_MONOTONIC, 0, 0, on_retry, NULL);
 
+    tzset(); /* here, and not on the loop, since it reads a file */
     if (r >= 0)
         r = sd_event_source_set_enabled(manager.retry, SD_EVENT_OFF);
     manager.fd = open_socket();
@@ -143,16 +145,56 @@ void service_notify_stopping(void)
     tell_state("STOPPING=1");
 }
 
-void service_notify_status(const char *format, ...)
+/* Texts are cut where the line is full. */
+__attribute__((format(printf, 2, 3))) static void add(char to[static STATUS_TEXT_BYTES],
+                                                      const char *format, ...)
 {
-    char raw[STATUS_BYTES];
+    size_t length = strlen(to);
     va_list args;
 
     va_start(args, format);
-    vsnprintf(raw, sizeof raw, format, args);
+    vsnprintf(to + length, STATUS_TEXT_BYTES - length, format, args);
     va_end(args);
-    memcpy(manager.status, "STATUS=", sizeof "STATUS=");
-    hide_line(manager.status + strlen(manager.status),
-              sizeof manager.status - strlen(manager.status), raw);
+}
+
+/* The reason stays while another try is under way, which may take as long as prove_timeout. */
+static void add_reason(const struct service_status *status, uint64_t now_s,
+                       char to[static STATUS_TEXT_BYTES])
+{
+    char next_try[WHEN_TEXT_BYTES];
+
+    clock_local_text(status->next_try_s, next_try);
+    if (status->next_try_s > now_s)
+        add(to, "; %s, next try %s: %s", status->cert, next_try, status->reason);
+    else
+        add(to, "; %s, being tried again now: %s", status->cert, status->reason);
+}
+
+void service_status_text(const struct service_status *status, uint64_t now_s,
+                         char to[static STATUS_TEXT_BYTES])
+{
+    char due[WHEN_TEXT_BYTES];
+
+    to[0] = '\0';
+    add(to, "%zu of %zu certificates usable", status->usable, status->total);
+    if (status->failing > 0)
+        add(to, ", %zu failing", status->failing);
+    clock_local_text(status->next_due_s, due);
+    if (status->next_due_s > now_s)
+        add(to, "; next renewal %s", due);
+    if (status->problem != NULL)
+        add(to, "; the configuration on disk is not in use: %s", status->problem);
+    if (status->cert != NULL)
+        add_reason(status, now_s, to);
+}
+
+void service_notify_status(const struct service_status *status)
+{
+    const size_t word = strlen("STATUS=");
+    char text[STATUS_TEXT_BYTES];
+
+    service_status_text(status, clock_now_s(), text);
+    memcpy(manager.status, "STATUS=", word);
+    hide_line(manager.status + word, sizeof manager.status - word, text);
     flush();
 }

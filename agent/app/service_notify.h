@@ -14,7 +14,8 @@
 #include <systemd/sd-event.h>
 
 /*
- * service_notify_open - opens NOTIFY_SOCKET, and starts the watchdog if WATCHDOG_USEC is set
+ * service_notify_open - opens NOTIFY_SOCKET, starts the watchdog if WATCHDOG_USEC is set, and reads
+ * the time zone
  *
  * Before it and after service_notify_close nothing is sent. Borrows `loop`. Fails with class local.
  */
@@ -32,7 +33,28 @@ void service_notify_reloading(void);
 /* service_notify_stopping - STOPPING=1 */
 void service_notify_stopping(void);
 
-/* service_notify_status - STATUS=..., one line for `systemctl status` */
-void service_notify_status(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* What `systemctl status` says about the agent. Texts are NULL and times 0 where there is nothing
+ * to say; they are borrowed. */
+struct service_status {
+    size_t usable, total, failing; /* certificates */
+    uint64_t next_due_s;           /* the next renewal, on the wall clock */
+    const char *problem;           /* why the configuration on disk is not in use */
+    const char *cert, *reason;     /* the first certificate that fails, and why */
+    uint64_t next_try_s;           /* of that certificate */
+};
+
+enum { STATUS_TEXT_BYTES = 1024 };
+
+/*
+ * service_status_text - the status as one line, at `now_s`
+ *
+ * Times are absolute and local: the line is read long after it was sent. A time that has passed is
+ * not named: what was planned for then is under way.
+ */
+void service_status_text(const struct service_status *status, uint64_t now_s,
+                         char to[static STATUS_TEXT_BYTES]);
+
+/* service_notify_status - STATUS=..., the line of service_status_text */
+void service_notify_status(const struct service_status *status);
 
 #endif

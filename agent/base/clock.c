@@ -42,6 +42,16 @@ void clock_text(uint64_t moment_s, char to[static WHEN_TEXT_BYTES])
         snprintf(to, WHEN_TEXT_BYTES, "@%llu", (unsigned long long)moment_s);
 }
 
+void clock_local_text(uint64_t moment_s, char to[static WHEN_TEXT_BYTES])
+{
+    time_t moment = (time_t)moment_s;
+    struct tm parts;
+
+    if (localtime_r(&moment, &parts) == NULL ||
+        strftime(to, WHEN_TEXT_BYTES, "%F %T %Z", &parts) == 0)
+        clock_text(moment_s, to);
+}
+
 bool clock_read_text(const char *text, uint64_t *ret_moment_s)
 {
     struct tm parts = {0};

@@ -31,6 +31,10 @@ uint64_t clock_boot_us(void);
 /* clock_text - a moment as RFC 3339 in UTC, such as 2026-11-20T21:28:38Z */
 void clock_text(uint64_t moment_s, char to[static WHEN_TEXT_BYTES]);
 
+/* clock_local_text - a moment for people, in this machine's time zone, such as
+ * 2026-11-20 22:28:38 CET; the zone is read once, by tzset(3) */
+void clock_local_text(uint64_t moment_s, char to[static WHEN_TEXT_BYTES]);
+
 /* clock_read_text - reads what clock_text wrote; false for anything else */
 bool clock_read_text(const char *text, uint64_t *ret_moment_s);
 

@@ -62,6 +62,9 @@ def test_reload_waits_until_it_is_applied_and_tells_all_that_is_wrong(ca, site):
     done, checked = site.command("reload"), site.command("check")
     assert done.code == checked.code == 2
     assert checked.err in done.err and len(checked.err.splitlines()) > 1
+    wait_for(lambda: run.manager.status().startswith("STATUS=2 of 2 certificates usable; ") and
+             f"; the configuration on disk is not in use: {checked.err.splitlines()[0]}" in run.manager.status(),
+             lambda: f"the status, not {run.manager.status()}")
     assert "keeps the previous one" in done.err
     assert len(run.wait_event("config-broken")) == 1 and len(run.events("config-applied")) == 1
 
@@ -70,8 +73,10 @@ def test_reload_waits_until_it_is_applied_and_tells_all_that_is_wrong(ca, site):
     done = subprocess.run([LEAFD, "reload", "-c", "leafd.ini"], cwd=site.folder, env=site.given(), capture_output=True,
                           text=True, check=False, timeout=PATIENCE_S)
     assert done.returncode == 0 and "1 certificate" in done.stdout, done.stderr
+    wait_for(lambda: "the configuration" not in run.manager.status(), "the status to forget the errors")
+    assert os.listdir(site.runtime) == [os.path.basename(path)], "the lock was only for the making"
     assert run.terminate() == 0
-    assert sockets(site) == []
+    assert os.listdir(site.runtime) == []
 
     done = site.command("reload")
     assert done.code == 1 and "no agent answers" in done.err and path in done.err and "check that it runs" in done.err

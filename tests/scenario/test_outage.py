@@ -120,7 +120,7 @@ def test_a_boot_does_not_hang_on_a_ca_that_is_away(ca, site):
     site.configure(ca, {"web": WEB})
     run = site.run()
     told_ready(run)
-    wait_for(lambda: re.match(r"STATUS=0 of 1 certificates usable, 1 failing; next renewal in 0s; web, next try in \d+s: .*"
+    wait_for(lambda: re.match(r"STATUS=0 of 1 certificates usable, 1 failing; web, next try 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d \w+: .*"
                               r"127\.0\.0\.1", run.manager.status()), run.manager.status)
     assert site.command("ready").code == 1
     ca.proxy.repair()
@@ -408,7 +408,7 @@ def test_what_fails_is_told_as_failing_while_it_is_tried_again(devca, site):
     site.configure(devca, {"web": WEB})
     run.hangup()
     run.wait_ready()
-    wait_for(lambda: " 0 failing; " in run.manager.status(), run.manager.status)
+    wait_for(lambda: "failing" not in run.manager.status(), run.manager.status)
     assert run.terminate() == 0
 
 

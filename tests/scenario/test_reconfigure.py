@@ -120,10 +120,13 @@ def test_a_changed_configmap_is_taken_over_and_a_broken_one_told_once(devca, sit
     # Broken, and broken in the same way again, and the old text in a new directory: nothing more.
     switch(volume, "3", two + "\nnonsense = 1\n")
     run.wait_event("config-broken")
+    assert site.command("reload").code == 2 and len(run.events("config-broken")) == 1, "a reload by hand adds nothing"
+    wait_for(lambda: "; the configuration on disk is not in use: " in run.manager.status(), run.manager.status)
     switch(volume, "4", two + "\nnonsense = 1\n")
     assert not run.events("config-good")
     switch(volume, "5", two)
     assert "in use" in run.wait_event("config-good")[0]["message"] and len(run.events("config-applied")) == 1
+    wait_for(lambda: "the configuration" not in run.manager.status(), "the status to forget the errors")
     switch(volume, "6", two + "\nnonsense = 2\nmore = 3\n")
     run.wait_event("config-broken", count=2)
     switch(volume, "7", one)
@@ -137,7 +140,7 @@ def test_a_changed_configmap_is_taken_over_and_a_broken_one_told_once(devca, sit
     switch(volume, "9", two)
     run.hangup()
     run.wait_event("config-applied", count=4)
-    wait_for(lambda: reloads(run) == ["READY=1", "RELOADING=1", "READY=1"], lambda: reloads(run))
+    wait_for(lambda: reloads(run) == ["READY=1"] + 2 * ["RELOADING=1", "READY=1"], lambda: reloads(run))
     assert run.terminate() == 0
 
 
