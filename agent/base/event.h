@@ -166,7 +166,8 @@ void event_ignore(struct event_listener *listener);
 /* The longest field holds the names of a certificate. */
 enum { EVENT_FIELD_BYTES = 4096, EVENT_MESSAGE_BYTES = 1024 };
 
-/* One field beside the message, as text: named as the journal names fields (CERT, NOT_AFTER). */
+/* One field beside the message, as text: its name in capital letters, such as NOT_AFTER. The
+ * journal names it LEAFD_NOT_AFTER. */
 struct event_field {
     const char *name;
     char value[EVENT_FIELD_BYTES];

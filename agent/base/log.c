@@ -6,6 +6,9 @@
 #include "base/hide.h"
 #include "base/json.h"
 
+/* The journal would get CODE_FILE, CODE_LINE and CODE_FUNC of this file, the same for every event.
+ */
+#define SD_JOURNAL_SUPPRESS_LOCATION
 #include <systemd/sd-journal.h>
 
 #include <errno.h>
@@ -82,11 +85,19 @@ static void end_field(struct line *line)
         line->bytes[line->length++] = '\0';
 }
 
+/* `journalctl` shows the message alone, so it begins with the certificate's name. */
+static void add_message(struct line *line, const struct event *event)
+{
+    add(line, "%s%s%s", event->cert == NULL ? "" : event->cert, event->cert == NULL ? "" : ": ",
+        event->message);
+}
+
 static void form_journal(struct line *line, const struct event *event)
 {
     struct event_field field;
 
-    add(line, "MESSAGE=%s", event->message);
+    add(line, "MESSAGE=");
+    add_message(line, event);
     end_field(line);
     add(line, "MESSAGE_ID=%s", event_message_id(event->kind));
     end_field(line);
@@ -95,7 +106,7 @@ static void form_journal(struct line *line, const struct event *event)
     add(line, "LEAFD_EVENT=%s", event_name(event->kind));
     end_field(line);
     for (size_t at = 0; event_next_field(event, &at, &field);) {
-        add(line, "%s=%s", field.name, field.value);
+        add(line, "LEAFD_%s=%s", field.name, field.value);
         end_field(line);
     }
 }
@@ -115,8 +126,9 @@ static void form_text(struct line *line, const struct event *event)
     char when[WHEN_TEXT_BYTES];
 
     clock_text(event->at_ms / 1000, when);
-    add(line, "%s %-7s %s%s%s\n", when, event_level_word(event->level),
-        event->cert == NULL ? "" : event->cert, event->cert == NULL ? "" : ": ", event->message);
+    add(line, "%s %-7s ", when, event_level_word(event->level));
+    add_message(line, event);
+    add(line, "\n");
 }
 
 static enum sink form(struct line *line, const struct event *event)
@@ -334,10 +346,9 @@ static void enqueue(const struct line *line, enum sink sink)
 /* -- the listener ---------------------------------------------------------------------------------
  */
 
-/* JOURNAL_STREAM is "DEVICE:INODE" of the journal's socket: systemd.exec(5). */
-static bool stderr_is_journal(void)
+bool log_stderr_is_journal(void)
 {
-    const char *stream = getenv("JOURNAL_STREAM");
+    const char *stream = getenv("JOURNAL_STREAM"); /* DEVICE:INODE of the journal's socket */
     char ours[64];
     struct stat about;
 
@@ -371,7 +382,7 @@ void log_setup(enum log_format format, enum log_level most)
     static struct event_listener listener = {.on_event = on_event};
 
     if (format == LOG_FORMAT_AUTO) {
-        if (stderr_is_journal())
+        if (log_stderr_is_journal())
             format = LOG_FORMAT_JOURNAL;
         else
             format = isatty(STDERR_FILENO) ? LOG_FORMAT_TEXT : LOG_FORMAT_JSON;

@@ -27,6 +27,10 @@ enum { LOG_END_MS = 2000 };
  */
 void log_setup(enum log_format format, enum log_level most);
 
+/* log_stderr_is_journal - whether standard error is connected to the journal: JOURNAL_STREAM,
+ * systemd.exec(5) */
+bool log_stderr_is_journal(void);
+
 /*
  * log_detail - a line of the debug log, which is no event
  *

@@ -4,11 +4,15 @@
 #include "base/environment.h"
 #include "base/hide.h"
 #include "base/json.h"
+#include "base/log.h"
 
 #include <stdarg.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+
+/* journald takes the priority of a line from it, sd-daemon(3), which is 6 without. */
+#define ERROR_PREFIX "<3>"
 
 static void print_escaped(FILE *to, const char *text)
 {
@@ -32,6 +36,8 @@ static bool __attribute__((format(printf, 2, 0))) print(FILE *to, const char *fo
         return false;
     }
     hide_known(line);
+    if (to == stderr && log_stderr_is_journal())
+        fputs(ERROR_PREFIX, to);
     print_escaped(to, line);
     return true;
 }

@@ -17,7 +17,8 @@
  * terminal_line - prints one line
  *
  * Control characters and bytes outside ASCII are written as \xNN, credentials as '*' (base/hide).
- * The line break is added. False if it could not be written.
+ * The line break is added. On standard error, lines are errors: if the journal reads it, it gets
+ * them with that priority. False if it could not be written.
  */
 bool terminal_line(FILE *to, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

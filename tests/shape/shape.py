@@ -188,13 +188,16 @@ def check_classes():
 
 
 def check_log_events():
-    """leafd(8) lists every event but those for us."""
+    """leafd(8) has every event but `detail`, which is none, with what to do; the journal's catalog is made from it."""
     table = set(re.findall(r'^    \[EVENT_\w+\] = \{"([\w-]+)"', read(os.path.join(AGENT, "base", "event.c")), re.M))
     page_path = os.path.join(SOURCE, "man", "leafd.8")
-    lines = re.search(r"^The events are\n((?:^\.Li .*\n)+)", read(page_path), re.M).group(1)
-    told = set(re.findall(r"[\w-]{3,}", lines.replace(".Li", "")))
-    for name in sorted((table - {"bug", "detail"}) ^ told):
+    section = re.search(r"^\.Sh EVENTS\n(.*?)^\.Sh ", read(page_path), re.M | re.S).group(1)
+    told = re.findall(r"^\.It Li (\S+)\n(.*?)(?=^\.It |^\.El)", section, re.M | re.S)
+    for name in sorted((table - {"detail"}) ^ {name for name, _ in told}):
         breach(page_path, f"and event.c disagree about the event {name}")
+    for name, text in told:
+        if not re.match(r"[A-Z].*?\n\.Em Action :\n\S", text, re.S):
+            breach(page_path, f"does not tell what the event {name} means and what to do about it")
 
 
 def check_man_page():
