@@ -156,7 +156,7 @@ def test_check_accepts_the_first_configuration_of_every_template(site):
         $LEAFD complete -- init ng"""
     done = subprocess.run(["unshare", "-m", "--propagation", "private", "sh", "-c", script], cwd=site.folder, text=True,
                           capture_output=True, check=False, env={
-                              **site.given(), "LEAFD": os.path.abspath(scene.LEAFD), "SPIFFE_TRUST_DOMAIN": "example.test"})
+                              **site.environment, "LEAFD": os.path.abspath(scene.LEAFD), "SPIFFE_TRUST_DOMAIN": "example.test"})
     assert done.returncode == 0, done.stderr
     keystores = re.findall(r"^([\w-]+): keystore$", done.stdout, re.M)
     assert keystores == ["java", "kafka"]
