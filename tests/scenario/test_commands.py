@@ -334,7 +334,7 @@ def test_the_service_manager_hears_of_ready_status_and_the_end(ca, site):
     site.configure(ca, {"web": WEB})
     run = site.run()
     run.wait_ready()
-    due = datetime.datetime.fromisoformat(run.events("published")[0]["due"].replace("Z", "+00:00")).astimezone()
+    due = datetime.datetime.fromisoformat(run.wait_event("published")[0]["due"].replace("Z", "+00:00")).astimezone()
     wait_for(lambda: run.manager.status() == f"STATUS=1 of 1 certificates usable; next renewal {due:%Y-%m-%d %H:%M:%S %Z}",
              lambda: f"the status, not {run.manager.status()}")
     assert run.terminate() == 0

@@ -104,7 +104,7 @@ def test_the_catalog_explains_every_event(site, tmp_path):
     entries = dict(re.findall(r"^-- ([0-9a-f]{32})\n(.*?)(?=^-- |\Z)", shown, re.M | re.S))
     assert set(entries) == {number for name, number in known.items() if name != "detail"} and len(entries) > 40
     for number, text in entries.items():
-        assert re.match(r"Subject: leafd: |Subject: [A-Z][^\n.]+\n", text) and "\nAction: " in text, (number, text)
+        assert re.match(r"Subject: [A-Z][^\n.]+\n", text) and "\nAction: " in text, (number, text)
         assert not re.search(r"^\.|\s[.,;]", text, re.M), (number, text)
 
 
