@@ -224,7 +224,7 @@ static void put_events(struct metrics_text *text, const struct metrics *metrics)
     for (size_t kind = 0; kind < EVENT_KIND_COUNT; kind++) {
         if (kind == EVENT_DETAIL)
             continue;
-        snprintf(labels, sizeof labels, "{event=\"%s\"}", event_name(kind));
+        snprintf(labels, sizeof labels, "{event=\"%s\"}", event_name((enum event_kind)kind));
         put(text, EVENTS, labels, (double)metrics->events[kind]);
     }
 }
@@ -417,14 +417,15 @@ static size_t count_files(void)
 
 static void put_process(struct metrics_text *text)
 {
+    const double page_bytes = (double)sysconf(_SC_PAGESIZE);
     struct rlimit files = {0};
     struct rusage used = {0};
-    unsigned long size = 0, resident = 0;
     FILE *statm = fopen("/proc/self/statm", "re");
+    char line[128], *rest;
 
-    if (statm != NULL && fscanf(statm, "%lu %lu", &size, &resident) == 2) {
-        put(text, MEMORY_VIRTUAL, "", (double)size * (double)sysconf(_SC_PAGESIZE));
-        put(text, MEMORY_RESIDENT, "", (double)resident * (double)sysconf(_SC_PAGESIZE));
+    if (statm != NULL && fgets(line, sizeof line, statm) != NULL) {
+        put(text, MEMORY_VIRTUAL, "", (double)strtoul(line, &rest, 10) * page_bytes);
+        put(text, MEMORY_RESIDENT, "", (double)strtoul(rest, NULL, 10) * page_bytes);
     }
     if (statm != NULL)
         fclose(statm);

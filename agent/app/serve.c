@@ -554,8 +554,10 @@ void serve_close(struct serve *serve)
     if (serve == NULL)
         return;
     slot_drop(serve->loading);
-    while (serve->sockets != NULL)
-        serve_unlisten(serve->sockets);
+    for (struct serve_socket *socket = serve->sockets, *next; socket != NULL; socket = next) {
+        next = socket->next;
+        serve_unlisten(socket);
+    }
     stop(serve);
     free(serve);
 }

@@ -113,15 +113,18 @@ static void free_client(struct serve_client *client)
 /* Whether the client connected to a loopback address of this machine. */
 static bool is_at_loopback(int fd)
 {
-    struct sockaddr_storage own = {0};
-    const struct sockaddr_in *v4 = (const struct sockaddr_in *)&own;
-    const struct in6_addr *v6 = &((const struct sockaddr_in6 *)&own)->sin6_addr;
+    union {
+        struct sockaddr_storage any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } own = {.any = {0}};
+    const struct in6_addr *v6 = &own.v6.sin6_addr;
     socklen_t size = sizeof own;
 
     if (getsockname(fd, (struct sockaddr *)&own, &size) != 0)
         return true;
-    if (own.ss_family == AF_INET)
-        return ntohl(v4->sin_addr.s_addr) >> 24 == 127;
+    if (own.any.ss_family == AF_INET)
+        return ntohl(own.v4.sin_addr.s_addr) >> 24 == 127;
     return IN6_IS_ADDR_LOOPBACK(v6) || (IN6_IS_ADDR_V4MAPPED(v6) && v6->s6_addr[12] == 127);
 }
 

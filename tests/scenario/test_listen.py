@@ -301,7 +301,8 @@ def test_a_flood_of_clients_delays_no_rotation(devca, site):
     print(f"1,000 scrapes in {took:.1f}s beside 300 bad connections: {dict(statuses)}; RSS {before} kB before, {most} kB at most; "
           f"{len(run.events('published')) - rotated} rotations")
     assert statuses[200] >= 900, statuses
-    assert most < before + 16 * 1024, (before, most)
+    if "libasan" not in open(f"/proc/{run.pid}/maps", encoding="utf-8").read():  # it keeps what is freed
+        assert most < before + 16 * 1024, (before, most)
     for each in bad:
         each.close()
     wait_for(lambda: ask(port, "/healthz").status == 200, "an answer after the flood")
