@@ -3,6 +3,7 @@
 #include "app/configuration.h"
 #include "base/cleanup.h"
 #include "config/config_document.h"
+#include "install/foreign.h"
 #include "install/installed.h"
 #include "install/publish.h"
 #include "install/set_directory.h"

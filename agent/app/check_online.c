@@ -200,8 +200,13 @@ static bool survey_cert(struct survey *survey, const struct cert_config *cert, s
 /* Reads and verifies the issuers, as the agent does. */
 static bool survey_trust(struct survey *survey, const struct cert_config *cert, struct err *err)
 {
-    const struct bundle_order order = {.trust_anchor = cert->trust_anchor, .now_s = clock_now_s()};
     CLEANUP(ca_signed_free) struct ca_signed reply = {0};
+    const struct bundle_order order = {
+        .trust_anchor = cert->trust_anchor,
+        .now_s = clock_now_s(),
+        .lists = config_output(cert, CONTENT_CRL) == NULL ? NULL : &reply.lists,
+        .crl_file = cert->crl_file,
+    };
     CLEANUP(issued_free) struct issued issued = {0};
 
     if (!ask_bundle(&survey->ask, cert, &reply, err))

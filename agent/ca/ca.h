@@ -89,11 +89,11 @@ struct slot *ca_sign_start(struct ca *ca, const struct cert_config *cert, uint64
                            void *arg, struct err *err);
 
 /*
- * ca_bundle_start - reads the issuers of the section's mount, for [trust]
+ * ca_bundle_start - reads the issuers of the section's mount, and revocation lists, for [trust]
  *
  * Needs a permit, and no session. Borrows cert until the slot is dropped. *ret_signed belongs to
- * the caller and has `issuers` when on_done runs without an error; pki/bundle.h verifies them.
- * Fails with the class of the CA's answer. NULL with *err filled, class local.
+ * the caller and has `issuers` and `lists` when on_done runs without an error; pki/bundle.h
+ * verifies them. Fails with the class of the CA's answer. NULL with *err filled, class local.
  */
 struct slot *ca_bundle_start(struct ca *ca, const struct cert_config *cert,
                              struct ca_signed *ret_signed, slot_done *on_done, void *arg,

@@ -21,6 +21,7 @@ struct ca_signed {
     struct text_list issuers;  /* of ca_bundle_start: an issuer and its chain, as PEM, in each */
     bool leased;               /* the CA revokes the certificate when the session ends */
     const char *request_id;    /* "" if there is none */
+    struct text_list lists;    /* likewise: revocation lists, as PEM */
     struct text_list warnings; /* the CA's own words, made printable */
     struct arena arena;
     json_t *json; /* owner of the texts in `parts` and `private_key` */

@@ -3,11 +3,14 @@
 #include "base/clock.h"
 #include "ca/vault_terms.h"
 #include "pki/bundle.h"
+#include "pki/lists.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum { PATH_BYTES = 512 };
+
+struct question;
 
 struct reading {
     struct slot slot;
@@ -18,8 +21,22 @@ struct reading {
     struct vault_bundle_listener listener;
     uint64_t asked_us;
     struct ca_signed *result;
-    struct vault_reply reply, listed;
-    size_t next; /* index of the issuer in `listed` that is read next */
+    struct vault_reply reply;
+    size_t list_bytes;
+    struct arena arena;
+    struct question *questions;
+    size_t count, next; /* of the questions; `next` is under way */
+};
+
+/* Takes the answer and adds what is to be asked next. An answer that means that there is no such
+ * thing succeeds. */
+typedef bool take(struct reading *reading, const struct question *question, const struct err *said,
+                  struct err *err);
+
+struct question {
+    take *take;
+    const char *method, *mount, *reference; /* reference: of an issuer; NULL: all */
+    const char *of;                         /* what of the issuer: "json" or "crl" */
 };
 
 static void destroy_reading(struct slot *slot)
@@ -28,32 +45,24 @@ static void destroy_reading(struct slot *slot)
 
     slot_drop(reading->call);
     vault_reply_free(&reading->reply);
-    vault_reply_free(&reading->listed);
+    arena_free(&reading->arena);
     config_unref(reading->config);
     slot_free(slot);
 }
 
-static bool ask(struct reading *reading, const char *method, const char *path, slot_done *on_done,
-                struct err *err)
+static bool add(struct reading *reading, const struct question *question, struct err *err)
 {
-    const struct vault_client client = {.http = reading->http, .config = reading->config};
-    const struct vault_order order = {.method = method, .path = path};
+    struct question *room =
+        arena_append(&reading->arena, &reading->questions, &reading->count, sizeof *room);
 
-    reading->call = slot_drop(reading->call);
-    vault_reply_free(&reading->reply);
-    reading->asked_us = clock_boot_us();
-    reading->call = vault_call_start(&client, &order, &reading->reply, on_done, reading, err);
-    return reading->call != NULL;
+    if (room == NULL)
+        return err_memory(err);
+    *room = *question;
+    return true;
 }
 
-static bool ask_issuer(struct reading *reading, const char *reference, slot_done *on_done,
-                       struct err *err)
-{
-    char path[PATH_BYTES];
-
-    snprintf(path, sizeof path, "%s/issuer/%s/json", reading->cert->pki_mount, reference);
-    return ask(reading, "GET", path, on_done, err);
-}
+/* -- issuers --------------------------------------------------------------------------------------
+ */
 
 /* The issuer's certificate and its chain as one text, in the arena; NULL if memory ran out. */
 static const char *text_of(const struct vault_reply *reply, const char *certificate,
@@ -81,12 +90,18 @@ static bool is_there(const struct ca_signed *result, const char *certificate)
     return false;
 }
 
-static bool take_issuer(struct reading *reading, struct err *err)
+static bool take_issuer(struct reading *reading, const struct question *question,
+                        const struct err *said, struct err *err)
 {
     const char *certificate = vault_reply_text(&reading->reply, "data", "certificate");
     struct ca_signed *result = reading->result;
     const char *text;
 
+    *err = *said;
+    (void)question;
+    /* The first one is asked for by name, or is the default one: it must be there. */
+    if (said->kind != ERR_NONE)
+        return reading->next > 0 && vault_describe_missing(said);
     if (certificate == NULL) {
         err_set(err, ERR_UNTRUSTED, "the reply holds no certificate");
         err->http_status = reading->reply.status;
@@ -99,6 +114,91 @@ static bool take_issuer(struct reading *reading, struct err *err)
            err_memory(err);
 }
 
+/* -- revocation lists -----------------------------------------------------------------------------
+ */
+
+static bool wants_lists(const struct reading *reading)
+{
+    return config_output(reading->cert, CONTENT_CRL) != NULL;
+}
+
+/* Whether the CA says that it has nothing there, or does not give it to everybody. For a missing
+ * list it answers 500. */
+static bool is_refusal(const struct err *err)
+{
+    return err->kind == ERR_REFUSED || err->kind == ERR_DENIED || vault_describe_missing(err) ||
+           (err->http_status == 500 && strstr(err->text, "unable to find CRL") != NULL);
+}
+
+/* pki/lists.h says which CA has none. */
+static bool take_list(struct reading *reading, const struct question *question,
+                      const struct err *said, struct err *err)
+{
+    const char *pem = vault_reply_text(&reading->reply, "data", "crl");
+    struct ca_signed *result = reading->result;
+    size_t length = pem == NULL ? 0 : strlen(pem);
+
+    (void)question;
+    *err = *said;
+    if (said->kind != ERR_NONE)
+        return is_refusal(said);
+    reading->list_bytes += length;
+    if (reading->list_bytes > LISTS_MOST_BYTES)
+        return err_set(err, ERR_REFUSED,
+                       "the revocation lists are longer than %d bytes; let the CA tidy them",
+                       LISTS_MOST_BYTES);
+    return length == 0 || text_list_add(&result->lists, &result->arena, pem, length) ||
+           err_memory(err);
+}
+
+static bool add_list(struct reading *reading, const char *mount, const char *reference,
+                     struct err *err)
+{
+    const struct question list = {take_list, "GET", mount, reference, "crl"};
+
+    return !wants_lists(reading) || add(reading, &list, err);
+}
+
+/* -- all issuers of a mount -----------------------------------------------------------------------
+ */
+
+static bool add_issuer(struct reading *reading, const char *mount, const char *id, struct err *err)
+{
+    struct question issuer = {take_issuer, "GET", mount, arena_copy(&reading->arena, id), "json"};
+
+    if (issuer.reference == NULL)
+        return err_memory(err);
+    /* Of other mounts only the lists are read. */
+    return (mount != reading->cert->pki_mount || add(reading, &issuer, err)) &&
+           add_list(reading, mount, issuer.reference, err);
+}
+
+/* Older servers do not list their issuers, and a proxy may not pass the method. */
+static bool take_ids(struct reading *reading, const struct question *question,
+                     const struct err *said, struct err *err)
+{
+    const json_t *data = json_object_get(reading->reply.json, "data");
+    const json_t *keys = json_object_get(data, "keys");
+
+    *err = *said;
+    if (said->kind != ERR_NONE)
+        return is_refusal(said) && add_list(reading, question->mount, "default", err);
+    if (json_array_size(keys) > BUNDLE_MOST_ISSUERS)
+        return err_set(err, ERR_REFUSED,
+                       "the mount %s has more than %d issuers; name one with issuer",
+                       question->mount, BUNDLE_MOST_ISSUERS);
+    for (size_t i = 0; i < json_array_size(keys); i++) {
+        const char *id = json_string_value(json_array_get(keys, i));
+
+        if (id != NULL && !add_issuer(reading, question->mount, id, err))
+            return false;
+    }
+    return true;
+}
+
+/* -- one question after the other -----------------------------------------------------------------
+ */
+
 static void finish(struct reading *reading, const struct err *err)
 {
     const struct err good = {0};
@@ -108,78 +208,66 @@ static void finish(struct reading *reading, const struct err *err)
     slot_finish(&reading->slot, err);
 }
 
-static void on_other(void *arg, const struct err *err);
+static void on_answer(void *arg, const struct err *err);
 
-static void ask_next(struct reading *reading)
+static bool ask(struct reading *reading, struct err *err)
 {
-    const json_t *data = json_object_get(reading->listed.json, "data");
-    const char *id =
-        json_string_value(json_array_get(json_object_get(data, "keys"), reading->next));
+    const struct question *question = &reading->questions[reading->next];
+    const struct vault_client client = {.http = reading->http, .config = reading->config};
+    char path[PATH_BYTES];
+    const struct vault_order order = {.method = question->method,
+                                      .path = path,
+                                      .reply_most_bytes = LISTS_MOST_BYTES + PATH_BYTES};
+
+    if (question->reference == NULL)
+        snprintf(path, sizeof path, "%s/issuers", question->mount);
+    else
+        snprintf(path, sizeof path, "%s/issuer/%s/%s", question->mount, question->reference,
+                 question->of);
+    reading->call = slot_drop(reading->call);
+    vault_reply_free(&reading->reply);
+    reading->asked_us = clock_boot_us();
+    reading->call = vault_call_start(&client, &order, &reading->reply, on_answer, reading, err);
+    return reading->call != NULL;
+}
+
+static void on_answer(void *arg, const struct err *call_err)
+{
+    struct reading *reading = arg;
+    const struct question question = reading->questions[reading->next];
     struct err err;
 
+    /* A copy, because the questions move when one is added. */
+    if (!question.take(reading, &question, call_err, &err)) {
+        finish(reading, &err);
+        return;
+    }
     reading->next++;
-    if (id == NULL)
+    if (reading->next == reading->count)
         finish(reading, NULL);
-    else if (!ask_issuer(reading, id, on_other, &err))
+    else if (!ask(reading, &err))
         finish(reading, &err);
 }
 
-/* The CA answers 500 for an issuer that was removed meanwhile. */
-static void on_other(void *arg, const struct err *call_err)
+static bool add_first(struct reading *reading, struct err *err)
 {
-    struct reading *reading = arg;
-    struct err err = *call_err;
-    bool is_gone = err.kind != ERR_NONE && vault_describe_missing(&err);
+    const struct cert_config *cert = reading->cert;
+    const struct text_list *mounts = &cert->crl_mounts;
+    const char *reference = cert->issuer == NULL ? "default" : cert->issuer;
+    const struct question issuer = {take_issuer, "GET", cert->pki_mount, reference, "json"};
+    const struct question ids = {take_ids, "LIST", cert->pki_mount, NULL, NULL};
 
-    if (!is_gone && (err.kind != ERR_NONE || !take_issuer(reading, &err)))
-        finish(reading, &err);
-    else
-        ask_next(reading);
-}
+    if (!add(reading, &issuer, err) ||
+        !(cert->issuer == NULL ? add(reading, &ids, err)
+                               : add_list(reading, cert->pki_mount, reference, err)))
+        return false;
+    for (size_t i = 0; i < mounts->count && wants_lists(reading); i++) {
+        const struct question others = {take_ids, "LIST", mounts->items[i], NULL, NULL};
 
-static void on_listed(void *arg, const struct err *err)
-{
-    struct reading *reading = arg;
-    const json_t *data = json_object_get(reading->reply.json, "data");
-    struct err many;
-
-    /* Older servers have no such list, and a proxy may not pass the method. */
-    if (err->kind == ERR_REFUSED || err->kind == ERR_DENIED) {
-        finish(reading, NULL);
-        return;
+        if (!add(reading, &others, err))
+            return false;
     }
-    if (err->kind != ERR_NONE) {
-        finish(reading, err);
-        return;
-    }
-    if (json_array_size(json_object_get(data, "keys")) > BUNDLE_MOST_ISSUERS) {
-        err_set(&many, ERR_REFUSED, "the mount %s has more than %d issuers; name one with issuer",
-                reading->cert->pki_mount, BUNDLE_MOST_ISSUERS);
-        finish(reading, &many);
-        return;
-    }
-    reading->listed = reading->reply;
-    reading->reply = (struct vault_reply){0};
-    ask_next(reading);
-}
-
-static void on_first(void *arg, const struct err *call_err)
-{
-    struct reading *reading = arg;
-    struct err err = *call_err;
-    char path[PATH_BYTES];
-
-    if (err.kind != ERR_NONE || !take_issuer(reading, &err)) {
-        finish(reading, &err);
-        return;
-    }
-    if (reading->cert->issuer != NULL) {
-        finish(reading, NULL);
-        return;
-    }
-    snprintf(path, sizeof path, "%s/issuers", reading->cert->pki_mount);
-    if (!ask(reading, "LIST", path, on_listed, &err))
-        finish(reading, &err);
+    return true;
 }
 
 struct slot *vault_bundle_start(const struct vault_client *client, const struct cert_config *cert,
@@ -197,7 +285,7 @@ struct slot *vault_bundle_start(const struct vault_client *client, const struct 
     reading->cert = cert;
     reading->listener = *listener;
     reading->result = ret_signed;
-    if (ask_issuer(reading, cert->issuer == NULL ? "default" : cert->issuer, on_first, err))
+    if (add_first(reading, err) && ask(reading, err))
         return &reading->slot;
     destroy_reading(&reading->slot);
     return NULL;

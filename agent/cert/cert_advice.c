@@ -109,8 +109,8 @@ void cert_advice_subject(struct cert_work *work, const struct issued *issued)
 void cert_advice_left_out(struct cert_work *work, const struct issued *issued)
 {
     if (is_told_anew(&work->told_left_out, issued->left_out))
-        event_emit(&(struct event){.kind = EVENT_ADVICE, .cert = work->cert->name},
-                   "%s; its certificates are left out", issued->left_out);
+        event_emit(&(struct event){.kind = EVENT_ADVICE, .cert = work->cert->name}, "%s",
+                   issued->left_out);
 }
 
 void cert_advice_warnings(const struct cert_work *work)

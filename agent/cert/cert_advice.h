@@ -15,7 +15,8 @@ void cert_advice_ends(struct cert_work *work, const struct issued *issued);
 /* cert_advice_subject - warns if the subject is not as requested */
 void cert_advice_subject(struct cert_work *work, const struct issued *issued);
 
-/* cert_advice_left_out - warns of an issuer that does not end at the trust anchor; for [trust] */
+/* cert_advice_left_out - warns of an issuer that does not end at the trust anchor, or has no list;
+ * for [trust] */
 void cert_advice_left_out(struct cert_work *work, const struct issued *issued);
 
 /* cert_advice_warnings - the warnings in the CA's reply */

@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "install/foreign.h"
 #include "install/set_directory.h"
 #include "install/trust_bundle.h"
 #include "pki/crl.h"

@@ -100,7 +100,8 @@ static void emit_end(struct cert_work *work, enum urgency urgency)
     const struct err *failure = last_failure(work);
     const char *why = failure->kind != ERR_NONE ? failure->text
                       : work->cert->is_trust
-                          ? "the CA has no issuer that lasts longer below the trust anchor"
+                          ? "the CA has nothing that lasts longer: look at its issuers, and at "
+                            "auto_rebuild of its config/crl"
                           : "no try has failed so far";
     const struct event event = {.kind = urgency == URGENCY_OVER ? EVENT_EXPIRED : EVENT_EXPIRING,
                                 .cert = work->cert->name,

@@ -246,10 +246,12 @@ void cert_work_forget_early_renewal(struct cert_work *work)
 /* The next read of the CA's issuers. Only the CA knows whether they are the same. */
 static uint64_t next_read_s(const struct cert_work *work)
 {
-    const struct ca_wait wait = {.poll_s = ca_news_bundle_s(work->config->agent.ca_poll_s)};
-    uint64_t wait_ms = ca_news_wait_ms(&wait, random_draw());
+    uint64_t poll_s = ca_news_bundle_s(work->config->agent.ca_poll_s);
 
-    return work->bundle_read_s == 0 ? clock_now_s() : work->bundle_read_s + wait_ms / 1000 + 1;
+    return work->bundle_read_s == 0
+               ? clock_now_s()
+               : ca_news_read_again_s(work->bundle_read_s, work->published.end_s, poll_s,
+                                      random_draw());
 }
 
 void cert_work_note_published(struct cert_work *work, const char *generation,

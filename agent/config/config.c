@@ -18,6 +18,7 @@ const char *const content_words[CONTENT_COUNT + 1] = {
     [CONTENT_KEY_DER] = "key-der",
     [CONTENT_ENVOY_SDS] = "envoy-sds",
     [CONTENT_ENVOY_SDS_CA] = "envoy-sds-ca",
+    [CONTENT_CRL] = "crl",
 };
 
 const char *const auth_method_words[AUTH_METHOD_COUNT + 1] = {
@@ -101,7 +102,7 @@ bool content_holds_key(enum content content)
 bool content_needs_leaf(enum content content)
 {
     return content != CONTENT_CA && content != CONTENT_TRUSTSTORE &&
-           content != CONTENT_ENVOY_SDS_CA;
+           content != CONTENT_ENVOY_SDS_CA && content != CONTENT_CRL;
 }
 
 bool content_needs_password(enum content content)

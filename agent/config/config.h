@@ -123,6 +123,7 @@ enum content {
     CONTENT_KEY_DER,
     CONTENT_ENVOY_SDS,
     CONTENT_ENVOY_SDS_CA,
+    CONTENT_CRL,
     CONTENT_COUNT
 };
 
@@ -258,6 +259,8 @@ struct cert_config {
     enum keystore_encryption keystore_encryption;
     const char *keystore_alias;
     const char *sds_name, *sds_ca_name;
+    struct text_list crl_mounts; /* of [trust]: further mounts whose revocation lists are read */
+    const char *crl_file;        /* of [trust]: path of a PEM file with further lists; NULL: none */
     uint64_t ca_overlap_s; /* how long former CA certificates stay in the bundle; 0: derived from
                               the lifetime */
     struct text_list validate; /* argv; empty: none */

@@ -164,6 +164,10 @@ static void check_files(const struct checking *checking, const struct cert_confi
 {
     bool key = false;
 
+    if (config_output(cert, CONTENT_CRL) != NULL && !cert->is_trust)
+        complain_in(checking, cert, "file",
+                    "has a crl, which is renewed at other times than a certificate; write it into "
+                    "a [trust NAME] section with the same reload");
     if (cert->directory == NULL)
         complain_in(checking, cert, "directory",
                     "is missing; write where the files go, such as directory = /etc/nginx/tls");
@@ -201,7 +205,11 @@ static void check_trust(const struct checking *checking, const struct cert_confi
         if (content_needs_leaf(cert->outputs.items[i].content))
             complain_of(checking, cert, "file", content_words[cert->outputs.items[i].content],
                         "needs a certificate of its own, and [trust] has none; write ca, "
-                        "truststore or envoy-sds-ca");
+                        "truststore, envoy-sds-ca or crl");
+    if (config_output(cert, CONTENT_CRL) == NULL &&
+        (cert->crl_mounts.count > 0 || cert->crl_file != NULL))
+        complain_in(checking, cert, cert->crl_file != NULL ? "crl_file" : "crl_mounts",
+                    "has no effect without a file of that content; add file = peers.crl crl");
     if (cert->prove.method != PROVE_NONE && cert->prove.method != PROVE_EXEC)
         complain_in(checking, cert, "prove",
                     "can only be none or exec in [trust]: there is no certificate that a consumer "

@@ -158,6 +158,10 @@ const struct config_key config_keys[] = {
      .type = "text", .example = "peers"},
     {"ca_overlap", CERT(ca_overlap_s), .parse = parse_duration, .type = "duration",
      .example = "48h"},
+    {"crl_mounts", .sections = IN_TRUST, FIELD(cert_config, crl_mounts), .parse = parse_api_paths,
+     .repeats = true, .type = "list of paths of the API", .example = "pki, pki_root"},
+    {"crl_file", .sections = IN_TRUST, FIELD(cert_config, crl_file), .parse = parse_readable_file,
+     .type = "path", .example = LEAFD_CONFIGURATION_DIRECTORY "/root.crl"},
     {"link", SET(links), .parse = parse_link, .repeats = true, .type = "PATH NAME",
      .example = "/etc/ssl/private/db.key tls.key"},
     {"validate", .orders = true, SET_CONSUMER(validate), .parse = parse_validate,
@@ -516,6 +520,8 @@ static const char *section_of(const struct config_key *key)
         return "[vault]";
     if ((key->sections & IN_AUTH) != 0)
         return "[auth]";
+    if ((key->sections & (IN_TRUST | IN_CERT)) == IN_TRUST)
+        return "[trust NAME]";
     return (key->sections & IN_AGENT) != 0 ? "[agent]" : "[cert NAME]";
 }
 

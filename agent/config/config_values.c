@@ -162,6 +162,25 @@ const char *parse_api_path(struct config_scope *scope, const char *value, void *
     return NULL;
 }
 
+const char *parse_api_paths(struct config_scope *scope, const char *value, void *field)
+{
+    struct text_list items = {0}, *list = field;
+    const char *why = NULL, *path = NULL;
+    bool empty = false;
+
+    if (!text_list_split(&items, &scope->scratch, value, ",", &empty))
+        return config_no_memory;
+    if (empty)
+        return "holds an empty item; separate paths by single commas";
+    for (size_t i = 0; i < items.count && why == NULL; i++) {
+        scope->item = items.items[i];
+        why = parse_api_path(scope, items.items[i], &path);
+        if (why == NULL && !text_list_add(list, scope->arena, path, strlen(path)))
+            why = config_no_memory;
+    }
+    return why;
+}
+
 const char *parse_api_name(struct config_scope *scope, const char *value, void *field)
 {
     const char **name = field;

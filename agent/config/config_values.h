@@ -48,6 +48,9 @@ config_parser parse_password_file;
  * slashes */
 config_parser parse_api_path;
 
+/* parse_api_paths - `struct text_list`: several, separated by commas */
+config_parser parse_api_paths;
+
 /* is_api_path - whether a text from elsewhere is such a path */
 bool is_api_path(const char *text);
 

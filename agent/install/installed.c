@@ -8,6 +8,7 @@
 #include "install/set_directory.h"
 #include "pki/key.h"
 #include "pki/keystore.h"
+#include "pki/lists.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +19,11 @@
 #include <unistd.h>
 
 enum { OUTPUT_MOST_BYTES = 256 * 1024 };
+
+static size_t most_bytes(enum content content)
+{
+    return content == CONTENT_CRL ? LISTS_MOST_BYTES : OUTPUT_MOST_BYTES;
+}
 
 /* Stores the reason if the new health is worse than the previous one. */
 __attribute__((format(printf, 3, 4))) static void
@@ -118,7 +124,7 @@ static void check_mode(struct installed *installed, const struct output *output,
 /* Whether the file has the content that was written. */
 static bool check_file(const struct reading *reading, const struct record_file *file)
 {
-    CLEANUP(bytes_free) struct bytes bytes = {.limit = OUTPUT_MOST_BYTES};
+    CLEANUP(bytes_free) struct bytes bytes = {.limit = most_bytes(file->output.content)};
     CLEANUP(close_fd) int fd = -1;
     bool is_as_written;
     struct installed *installed = reading->installed;
@@ -306,10 +312,16 @@ static void read_files(int generation_fd, const struct cert_config *cert, bool g
     if (!glance)
         (void)output_password(cert, &reading.password, &err);
     compare_outputs(installed, cert);
-    for (size_t i = 0; i < installed->record.file_count; i++)
-        if (!check_file(&reading, &installed->record.files[i]) &&
-            key == &installed->record.files[i])
-            has_key = false;
+    for (size_t i = 0; i < installed->record.file_count; i++) {
+        const struct record_file *file = &installed->record.files[i];
+
+        if (check_file(&reading, file))
+            continue;
+        has_key = has_key && key != file;
+        if (file->output.content == CONTENT_CRL && !glance)
+            note(installed, INSTALLED_NOTHING, "only the CA has the revocation lists that %s held",
+                 file->output.name);
+    }
     if (!check_password(&reading) && has_key && key->output.content == CONTENT_PKCS12)
         has_key = false;
     if (!glance && !has_key && !cert->is_trust)
@@ -456,6 +468,23 @@ static bool copy_record(const struct record *record, struct issued *issued, stru
     return certificate_read(leaf_pem, &issued->arena, &issued->leaf, err);
 }
 
+/* Reads the revocation lists back, if there are any: they are too long for the record. */
+static bool read_lists(int generation_fd, const struct record *record, struct issued *issued,
+                       struct err *err)
+{
+    CLEANUP(bytes_free) struct bytes bytes = {.limit = LISTS_MOST_BYTES};
+
+    for (size_t i = 0; i < record->file_count; i++) {
+        if (record->files[i].output.content != CONTENT_CRL)
+            continue;
+        if (!read_output(generation_fd, record->files[i].output.name, &bytes, err))
+            return false;
+        return text_list_add(&issued->crl_pem, &issued->arena, bytes_text(&bytes), bytes.length) ||
+               err_memory(err);
+    }
+    return true;
+}
+
 /* Files with other owners could give the key to the consumer of another section, if an attacker
  * exchanged two sets. */
 static bool may_recover(const struct installed *installed, const struct cert_config *cert,
@@ -496,7 +525,7 @@ bool installed_recover(int set_fd, const struct cert_config *cert,
         return false;
     if ((cert->is_trust || (read_key(fd, record, &password, &key, err) &&
                             key_to_pem(key, false, &ret_issued->key_pem, err))) &&
-        copy_record(record, ret_issued, err))
+        copy_record(record, ret_issued, err) && read_lists(fd, record, ret_issued, err))
         return true;
     issued_free(ret_issued);
     return false;
@@ -516,69 +545,4 @@ void installed_free(struct installed *installed)
 {
     arena_free(&installed->arena);
     *installed = (struct installed){0};
-}
-
-/* -- files of other users -------------------------------------------------------------------------
- */
-
-static bool tells_something(const char *name)
-{
-    return strcmp(name, publish_data_name) == 0 || strcmp(name, cert_state_name) == 0 ||
-           strcmp(name, revoked_mark_name) == 0 || generation_is_name(name);
-}
-
-static bool is_foreign(struct trust *trust, int set_fd, const char *name, struct err *ret_what)
-{
-    CLEANUP(close_fd) int fd = openat(set_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-
-    if (fd < 0)
-        shortage_note(errno);
-    return fd >= 0 && !trust_check_fd(trust, fd, name, ret_what) && ret_what->errnum == EPERM;
-}
-
-static void remove_one(int set_fd, const char *name)
-{
-    struct err err;
-
-    if (strcmp(name, publish_data_name) == 0)
-        return;
-    if (generation_is_name(name))
-        generation_remove(set_fd, name);
-    (void)file_make_way(set_fd, name, &err);
-}
-
-static bool find(int set_fd, bool remove, struct err *ret_what)
-{
-    CLEANUP(close_directory) DIR *entries = file_list_at(set_fd, ".");
-    struct trust trust = set_file_trust(set_fd);
-    const struct dirent *entry;
-    bool found = false;
-
-    if (entries == NULL) {
-        shortage_note(errno);
-        return false;
-    }
-    while ((entry = readdir(entries)) != NULL) {
-        struct err what;
-
-        if (!tells_something(entry->d_name) || !is_foreign(&trust, set_fd, entry->d_name, &what))
-            continue;
-        /* ..data is the one to report: it decides which certificate is published. */
-        if (!found || strcmp(entry->d_name, publish_data_name) == 0)
-            *ret_what = what;
-        found = true;
-        if (remove)
-            remove_one(set_fd, entry->d_name);
-    }
-    return found;
-}
-
-bool foreign_find(int set_fd, struct err *ret_what)
-{
-    return find(set_fd, false, ret_what);
-}
-
-bool foreign_remove(int set_fd, struct err *ret_what)
-{
-    return find(set_fd, true, ret_what);
 }

@@ -217,6 +217,11 @@ static void trusted(struct parts *parts, const struct output_source *source)
         add_text(parts, issued->old_cas[i].pem);
 }
 
+static void lists(struct parts *parts, const struct output_source *source)
+{
+    add_list(parts, &source->issued->crl_pem);
+}
+
 static void key(struct parts *parts, const struct output_source *source)
 {
     add_secret(parts, source->key_pem);
@@ -276,6 +281,7 @@ static piece *const pieces[CONTENT_COUNT][PIECES_MOST] = {
     [CONTENT_KEY_DER] = {key_der},
     [CONTENT_ENVOY_SDS] = {sds},
     [CONTENT_ENVOY_SDS_CA] = {sds_ca},
+    [CONTENT_CRL] = {lists},
 };
 
 size_t output_parts(const struct output_source *source, enum content content,

@@ -1,15 +1,22 @@
 #include "pki/bundle.h"
 
+#include "base/bytes.h"
+#include "base/file.h"
 #include "pki/chain.h"
 #include "pki/crypto.h"
+#include "pki/lists.h"
 #include "pki/path.h"
 
 #include <openssl/err.h>
+
+#include <string.h>
 
 struct gathering {
     const struct bundle_order *order;
     STACK_OF(X509) * anchors;
     STACK_OF(X509) * trusted; /* anchors, then the certificates on valid paths */
+    STACK_OF(X509) * first;   /* the certificates on the paths of the first issuer */
+    STACK_OF(X509) * others;  /* on those of the others */
     struct issued *issued;
     struct err failure; /* of the first issuer that was left out; its kind is ERR_NONE: none */
 };
@@ -21,6 +28,15 @@ static bool is_valid_now(const struct gathering *gathering, const X509 *certific
     return certificate_validity(certificate, &validity) &&
            validity.not_before <= gathering->order->now_s &&
            vet_lasts(validity.not_after, gathering->order->now_s);
+}
+
+/* Adds a certificate of a valid path to those whose lists are needed. */
+static bool note_on_path(struct gathering *gathering, X509 *certificate, struct err *err)
+{
+    STACK_OF(X509) *to = gathering->issued->leaf_pem == NULL ? gathering->first : gathering->others;
+
+    return chain_has(gathering->first, certificate) || chain_has(to, certificate) ||
+           chain_share(to, certificate, X509_ADD_FLAG_DEFAULT) || err_memory(err);
 }
 
 static bool share(struct gathering *gathering, X509 *certificate, struct err *err)
@@ -78,7 +94,8 @@ static bool take_paths(struct gathering *gathering, X509 *issuer, const struct p
         if (!paths->items[i].is_anchored)
             continue;
         for (int k = 0; k < sk_X509_num(path); k++)
-            if (!share(gathering, sk_X509_value(path, k), err))
+            if (!share(gathering, sk_X509_value(path, k), err) ||
+                !note_on_path(gathering, sk_X509_value(path, k), err))
                 return false;
     }
     return take_first(gathering, issuer, path_first_to_end(best), best->end_s, err);
@@ -103,7 +120,8 @@ static bool vet_issuer(struct gathering *gathering, X509 *issuer, STACK_OF(X509)
         return err_set(err, ERR_UNTRUSTED, "it is not valid now");
     /* An anchor needs no path; it was added with the others. */
     if (chain_has(gathering->anchors, issuer))
-        return take_first(gathering, issuer, issuer, validity.not_after, err);
+        return note_on_path(gathering, issuer, err) &&
+               take_first(gathering, issuer, issuer, validity.not_after, err);
     return paths_find(&order, &paths, err) && take_paths(gathering, issuer, &paths, err);
 }
 
@@ -138,14 +156,62 @@ static bool take_issuer(struct gathering *gathering, const char *pem, struct err
     return true;
 }
 
+/* Adds the lists of crl_file to those of the CA. */
+static bool read_lists(const struct bundle_order *order, struct arena *arena,
+                       struct text_list *lists, struct err *err)
+{
+    CLEANUP(bytes_free) struct bytes bytes = {.limit = LISTS_MOST_BYTES};
+
+    for (size_t i = 0; i < order->lists->count; i++)
+        if (!text_list_add(lists, arena, order->lists->items[i], strlen(order->lists->items[i])))
+            return err_memory(err);
+    if (order->crl_file == NULL)
+        return true;
+    if (!file_read_trusted(order->crl_file, &bytes, err))
+        return err_wrap(err, "crl_file");
+    return text_list_add(lists, arena, bytes_text(&bytes), bytes.length) || err_memory(err);
+}
+
+static bool keep_lists(struct gathering *gathering, struct err *err)
+{
+    struct issued *issued = gathering->issued;
+    struct text_list given = {0};
+    const struct lists_order order = {.required = gathering->first,
+                                      .others = gathering->others,
+                                      .given = &given,
+                                      .now_s = gathering->order->now_s};
+    struct arena arena = {0};
+    const char *without = "";
+    uint64_t end_s = 0;
+    bool kept = read_lists(gathering->order, &arena, &given, err) &&
+                lists_choose(&order, &issued->arena, &issued->crl_pem, &end_s, &without, err);
+
+    arena_free(&arena);
+    if (!kept)
+        return false;
+    issued->end_s = duration_shorter(issued->end_s, end_s);
+    if (without[0] != '\0' && issued->left_out[0] == '\0')
+        issued->left_out = arena_format(
+            &issued->arena,
+            "there is no valid revocation list of %s, an issuer that is not the first: programs "
+            "that check the whole path refuse its certificates",
+            without);
+    return issued->left_out != NULL || err_memory(err);
+}
+
 static bool keep(struct gathering *gathering, struct err *err)
 {
     struct issued *issued = gathering->issued;
 
     issued->odd_subject = "";
     issued->left_out = arena_copy(&issued->arena, gathering->failure.text);
+    if (issued->left_out != NULL && issued->left_out[0] != '\0')
+        issued->left_out =
+            arena_format(&issued->arena, "%s; its certificates are left out", issued->left_out);
     if (issued->left_out == NULL)
         return err_memory(err);
+    if (gathering->order->lists != NULL && !keep_lists(gathering, err))
+        return false;
     for (int i = 0; i < sk_X509_num(gathering->trusted); i++)
         if (!chain_to_pem(&issued->ca_pem, &issued->arena, sk_X509_value(gathering->trusted, i)))
             return err_memory(err);
@@ -172,12 +238,18 @@ bool bundle_vet(const struct bundle_order *order, const struct text_list *issuer
 {
     CLEANUP(cleanup_certificates) STACK_OF(X509) *anchors = sk_X509_new_null();
     CLEANUP(cleanup_certificates) STACK_OF(X509) *trusted = sk_X509_new_null();
-    struct gathering gathering = {
-        .order = order, .anchors = anchors, .trusted = trusted, .issued = ret_issued};
+    CLEANUP(cleanup_certificates) STACK_OF(X509) *first = sk_X509_new_null();
+    CLEANUP(cleanup_certificates) STACK_OF(X509) *others = sk_X509_new_null();
+    struct gathering gathering = {.order = order,
+                                  .anchors = anchors,
+                                  .trusted = trusted,
+                                  .first = first,
+                                  .others = others,
+                                  .issued = ret_issued};
     bool passed;
 
     *ret_issued = (struct issued){.request_id = ""};
-    if (anchors == NULL || trusted == NULL)
+    if (anchors == NULL || trusted == NULL || first == NULL || others == NULL)
         return err_memory(err);
     shortage_forget();
     passed = gather(&gathering, issuers, err);

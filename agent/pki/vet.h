@@ -40,6 +40,7 @@ struct issued {
     const char *leaf_pem;       /* of a [trust] section: the issuer that stands for the set */
     struct text_list chain_pem; /* intermediates of all valid paths, those of the best path first */
     struct text_list ca_pem;    /* CA certificates that peers must trust */
+    struct text_list crl_pem;   /* of a [trust] section: the revocation lists of these */
     struct old_ca *old_cas;     /* former ones that stay for a while */
     size_t old_ca_count;
     struct certificate_facts leaf; /* of leaf_pem */

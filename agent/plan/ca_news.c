@@ -10,6 +10,7 @@ enum {
     POLL_MOST_S = 6 * 3600,
     BUNDLE_S = 3600,
     BUNDLE_MOST_S = 24 * 3600,
+    READ_LEAST_S = 2,
     DOUBLINGS_MOST = 2,
     REPLACED_DOUBLINGS_MOST = 5
 };
@@ -76,6 +77,21 @@ uint64_t ca_news_wait_ms(const struct ca_wait *wait, uint32_t random)
 static uint64_t lesser(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
+}
+
+static uint64_t greater(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+uint64_t ca_news_read_again_s(uint64_t read_s, uint64_t end_s, uint64_t poll_s, uint32_t random)
+{
+    const struct ca_wait wait = {.poll_s = poll_s};
+    uint64_t left_s = end_s > read_s ? end_s - read_s : 0;
+    uint64_t window_s = left_s * 2 / 5 + random_share(left_s * 3 / 20, random);
+    uint64_t least_s = lesser(READ_LEAST_S, greater(poll_s, 1));
+
+    return read_s + lesser(ca_news_wait_ms(&wait, random) / 1000 + 1, greater(window_s, least_s));
 }
 
 uint64_t ca_news_shown_s(uint64_t now_s, uint64_t spread_s, uint64_t end_s, uint32_t spread)

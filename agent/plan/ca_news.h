@@ -66,6 +66,16 @@ uint64_t ca_news_poll_s(uint64_t configured, uint64_t life_s);
 uint64_t ca_news_bundle_s(uint64_t configured);
 
 /*
+ * ca_news_read_again_s - when the issuers and revocation lists are read again that were read at
+ * `read_s`
+ *
+ * After `poll_s`, jittered by an eighth of it; or in a window from 40 to 55 % of the time that is
+ * left until `end_s`, if that comes first: a list may live for minutes. Not within 2 s, unless
+ * `poll_s` is shorter. `random` is uniform over uint32_t.
+ */
+uint64_t ca_news_read_again_s(uint64_t read_s, uint64_t end_s, uint64_t poll_s, uint32_t random);
+
+/*
  * ca_news_spread_s - the seconds over which certificates of a new CA are published
  *
  * CA_NEWS_AUTO, and every smaller value, gives CA_NEWS_SPREAD_POLLS polls: with less, some agents

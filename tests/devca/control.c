@@ -43,6 +43,14 @@ void control_rotate(struct devca *devca, struct request *request, struct reply *
                                 fresh->name, "certificate", fresh->pem));
 }
 
+void control_lists(struct devca *devca, struct request *request, struct reply *reply)
+{
+    devca->ledger.list_life_s =
+        (uint64_t)json_integer_value(json_object_get(request->body, "life"));
+    devca->ledger.lists_are_old = json_is_true(json_object_get(request->body, "old"));
+    reply_nothing(reply);
+}
+
 void control_pin(struct devca *devca, struct request *request, struct reply *reply)
 {
     const char *name = json_string_value(json_object_get(request->body, "role"));

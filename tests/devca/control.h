@@ -24,6 +24,10 @@ handler control_clear_faults;
  * below a new root with {"root": TEXT} */
 handler control_rotate;
 
+/* control_lists - POST devca/lists: {"life": SECONDS, "old": BOOL}: how long revocation lists live
+ * from now on; old ones are not made anew in time */
+handler control_lists;
+
 /* control_pin - POST devca/pin: {"role": NAME} signs by the issuer that is the default one now */
 handler control_pin;
 

@@ -9,6 +9,7 @@
 
 #include <ctype.h>
 #include <search.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { CRL_LIFE_S = 3 * 86400 };
@@ -111,10 +112,11 @@ static void add_crl_extensions(X509_CRL *crl, const struct authority *issuer)
 static X509_CRL *make_crl(const struct ledger *ledger, const struct authority *issuer,
                           const struct authority *signer, bool everything)
 {
+    uint64_t life_s = ledger->list_life_s == 0 ? CRL_LIFE_S : ledger->list_life_s;
     struct listing listing = {X509_CRL_new(), issuer, everything};
     uint64_t now_s = clock_now_s();
     CLEANUP(drop_time) ASN1_TIME *from = ASN1_TIME_set(NULL, (time_t)now_s);
-    CLEANUP(drop_time) ASN1_TIME *to = ASN1_TIME_set(NULL, (time_t)(now_s + CRL_LIFE_S));
+    CLEANUP(drop_time) ASN1_TIME *to = ASN1_TIME_set(NULL, (time_t)(now_s + life_s));
 
     MUST(listing.crl != NULL && from != NULL && to != NULL &&
          X509_CRL_set_version(listing.crl, X509_CRL_VERSION_2) == 1 &&
@@ -128,9 +130,51 @@ static X509_CRL *make_crl(const struct ledger *ledger, const struct authority *i
     return listing.crl;
 }
 
-X509_CRL *ledger_crl(const struct ledger *ledger, const struct authority *issuer)
+static struct ledger_list *list_of(struct ledger *ledger, const struct authority *issuer)
 {
-    return make_crl(ledger, issuer, issuer, false);
+    for (size_t i = 0; i < ledger->list_count; i++)
+        if (ledger->lists[i].issuer == issuer)
+            return &ledger->lists[i];
+    ledger->lists = realloc(ledger->lists, (ledger->list_count + 1) * sizeof *ledger->lists);
+    MUST(ledger->lists != NULL);
+    ledger->lists[ledger->list_count] = (struct ledger_list){.issuer = issuer};
+    return &ledger->lists[ledger->list_count++];
+}
+
+struct counting {
+    const struct authority *issuer;
+    size_t revoked;
+};
+
+static void count_revoked(const void *node, VISIT visit, void *arg)
+{
+    const struct ledger_entry *entry = *(const struct ledger_entry *const *)node;
+    struct counting *counting = arg;
+
+    counting->revoked += (visit == postorder || visit == leaf) &&
+                         entry->issuer == counting->issuer && entry->revoked != 0;
+}
+
+X509_CRL *ledger_crl(struct ledger *ledger, const struct authority *issuer)
+{
+    struct ledger_list *list = list_of(ledger, issuer);
+    struct counting counting = {.issuer = issuer};
+    uint64_t now_s = clock_now_s();
+
+    twalk_r(ledger->tree, count_revoked, &counting);
+    if (list->crl == NULL || list->revoked != counting.revoked ||
+        list->life_s != ledger->list_life_s ||
+        (!ledger->lists_are_old &&
+         now_s >= list->made_s + (list->life_s == 0 ? CRL_LIFE_S : list->life_s) / 2)) {
+        X509_CRL_free(list->crl);
+        *list = (struct ledger_list){.issuer = issuer,
+                                     .crl = make_crl(ledger, issuer, issuer, false),
+                                     .revoked = counting.revoked,
+                                     .made_s = now_s,
+                                     .life_s = ledger->list_life_s};
+    }
+    MUST(X509_CRL_up_ref(list->crl) == 1);
+    return list->crl;
 }
 
 X509_CRL *ledger_forge_crl(const struct ledger *ledger, const struct authority *issuer,
@@ -151,4 +195,7 @@ void ledger_close(struct ledger *ledger)
 {
     tdestroy(ledger->tree, free_entry);
     ledger->tree = NULL;
+    for (size_t i = 0; i < ledger->list_count; i++)
+        X509_CRL_free(ledger->lists[i].crl);
+    free(ledger->lists);
 }

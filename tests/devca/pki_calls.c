@@ -211,7 +211,7 @@ static const char *revocation_text(struct arena *arena, const struct ledger_entr
     return entry->revoked == 0 ? "" : moment_text(arena, entry->revoked);
 }
 
-static const char *crl_text(const struct devca *devca, const struct authority *issuer,
+static const char *crl_text(struct devca *devca, const struct authority *issuer,
                             struct arena *arena)
 {
     CLEANUP(drop_crl) X509_CRL *crl = ledger_crl(&devca->ledger, issuer);
@@ -220,7 +220,7 @@ static const char *crl_text(const struct devca *devca, const struct authority *i
 }
 
 /* What stands in the place of a serial number and is no certificate of ours; NULL: a serial. */
-static json_t *special(const struct devca *devca, struct arena *arena, const char *name)
+static json_t *special(struct devca *devca, struct arena *arena, const char *name)
 {
     const char *pem = NULL;
 

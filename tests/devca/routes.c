@@ -70,6 +70,7 @@ static const struct route control_routes[] = {
     {VERB_WRITE, "faults", control_add_fault, OPEN, KIND_OTHER},
     {VERB_DELETE, "faults", control_clear_faults, OPEN, KIND_OTHER},
     {VERB_WRITE, "rotate", control_rotate, OPEN, KIND_OTHER},
+    {VERB_WRITE, "lists", control_lists, OPEN, KIND_OTHER},
     {VERB_WRITE, "pin", control_pin, OPEN, KIND_OTHER},
     {VERB_WRITE, "tokens/revoke-all", control_revoke_tokens, OPEN, KIND_OTHER},
     {.pattern = NULL},

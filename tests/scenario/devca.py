@@ -122,6 +122,10 @@ class DevCa:
         """The certificates of that role come from the issuer that is the default one now, whatever comes."""
         self.call("POST", "devca/pin", {"role": name})
 
+    def lists_live(self, seconds, old=False):
+        """Revocation lists live so long from now on; old ones are not made anew before they end."""
+        self.call("POST", "devca/lists", {"life": seconds, "old": old})
+
     def drop_tokens(self):
         self.call("POST", "devca/tokens/revoke-all", {})
 
@@ -140,6 +144,7 @@ class DevCa:
     def reset(self):
         self.proxy.repair()
         self.call("DELETE", "devca/faults")
+        self.lists_live(0)
         self.issued_before = 0
         self.issued_before = len(self.issued_tokens())
         self.tokens.made.clear()

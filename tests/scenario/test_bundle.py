@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import subprocess
 
 import pytest
 
@@ -198,3 +199,111 @@ def test_another_anchor_is_used_at_once(devca, site):
     wait_for(lambda: holds(site.out("peers") / "ca.crt", open(devca.ca_file).read()), "the other anchor")
     assert json.loads((site.out("peers") / "..data" / "..record").read_text())["request"]["pki_role"] is None
     assert run.terminate() == 0
+
+
+# -- revocation lists ---------------------------------------------------------------------------------------------------
+
+LISTS = "file = ca.crt ca\nfile = ca.crl crl\n"
+
+
+def with_root(ca):
+    """Where the root's list is: devca has one mount for all."""
+    return "crl_mounts = pki\n" if ca.kind == "real" else ""
+
+
+
+def verify(site, leaf):
+    """How a program judges that checks the whole path; the leaf's file has its chain."""
+    out = site.out("peers")
+    done = subprocess.run(["openssl", "verify", "-crl_check_all", "-CAfile", out / "ca.crt", "-CRLfile", out / "ca.crl",
+                           "-untrusted", leaf, leaf], capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr
+
+
+def test_a_revoked_certificate_is_on_the_list_within_a_poll(ca, site):
+    bell = site.folder / "bell"
+    certs = "".join(f"[cert {name}]\npki_mount = {ca.mount}\n{WEB}\ndirectory = {site.out(name)}\n" for name in ("good", "bad"))
+    configure(site, ca, f"{LISTS}{with_root(ca)}reload = exec /bin/sh -c \"echo x >> {bell}\"\n", certs=certs,
+              auth=f"[auth]\n{ca.auth}", agent="ca_poll = 2s")
+    run = site.run()
+    run.wait_ready()
+    run.wait_event("reloaded", "peers")
+    good, bad = site.out("good") / "tls.crt", (site.folder / "bad.crt")
+    bad.write_text((site.out("bad") / "tls.crt").read_text())
+    assert "OK" in verify(site, good), verify(site, good)
+    assert "OK" in verify(site, bad)
+    before = len(bell.read_text())
+    issuers = (site.out("peers") / "ca.crt").read_text()
+    serial = openssl("x509", "-in", str(bad), "-noout", "-serial").strip().split("=")[1].lower()
+    ca.revoke(":".join(serial[i:i + 2] for i in range(0, len(serial), 2)))
+    signed = ca.requests("pki_int/sign/")
+    wait_for(lambda: "revoked" in verify(site, bad), "the list")
+    wait_for(lambda: len(bell.read_text()) > before, "the reload")
+    assert "OK" in verify(site, good)
+    assert (site.out("peers") / "ca.crt").read_text() == issuers
+    assert ca.requests("pki_int/sign/") <= signed + 1, "but for the revoked one"
+    # what somebody spoils is read from the CA again
+    (site.out("peers") / os.readlink(site.out("peers") / "..data") / "ca.crl").write_text("spoilt")
+    wait_for(lambda: "revoked" in verify(site, bad), "the list again")
+    assert run.terminate() == 0
+
+
+def test_a_set_of_lists_is_complete_or_it_is_none(ca, site):
+    issuer = ca.call("GET", ("v1/" if ca.kind == "devca" else "") + "pki_int/issuer/default/json")["data"]["issuer_id"]
+    configure(site, ca, f"{LISTS}issuer = {issuer}\n")
+    done = site.once()
+    assert done.code == 3, done.err
+    assert "there is no revocation list of CN=" in done.err and "root" in done.err and "crl_mounts" in done.err
+    assert not (site.out("peers") / "ca.crl").exists()
+    # from a file, as of a root that is offline
+    root = site.folder / "root.crl"
+    if ca.kind == "devca":
+        roots = ca.call("GET", "v1/pki_int/issuer/root/crl")["data"]["crl"]
+    else:
+        roots = ca.call("GET", "pki/issuer/default/crl")["data"]["crl"]
+    root.write_text(roots + "\n")
+    configure(site, ca, f"{LISTS}issuer = {issuer}\ncrl_file = {root}\n")
+    assert site.once().code == 0
+    assert (site.out("peers") / "ca.crl").read_text().count("BEGIN X509 CRL") == 2
+    assert site.command("check", "--online").code == 0
+
+
+def test_a_forged_list_is_none(devca, site):
+    configure(site, devca, LISTS)
+    assert site.once().code == 0
+    before = (site.out("peers") / "ca.crl").read_text()
+    devca.fault("foreign-list", path="pki_int/issuer/", times=100)
+    done = site.once()
+    assert done.code == 3 and "there is no revocation list of" in done.err, done.err
+    assert (site.out("peers") / "ca.crl").read_text() == before
+
+
+def test_a_list_that_would_end_is_loud_before_it_does(devca, site):
+    devca.lists_live(30, old=True)
+    configure(site, devca, LISTS, agent="ca_poll = 1h")
+    run = site.run()
+    run.wait_ready()
+    before = (site.out("peers") / "ca.crl").read_text()
+    loud = run.wait_event("expiring", "peers")[0]
+    assert loud["time"] < loud["end"] and "auto_rebuild" in loud["message"]
+    # the CA makes a new one: it is there soon, though nobody polls for an hour
+    devca.lists_live(600, old=True)
+    wait_for(lambda: (site.out("peers") / "ca.crl").read_text() != before, "the new list")
+    wait_for(lambda: site.command("ready").code == 0, "ready again")
+    assert run.terminate() == 0
+
+
+@pytest.mark.parametrize("lines, says", [
+    ("file = ca.crt ca\ncrl_mounts = pki\n", "has no effect without a file of that content"),
+    ("file = ca.crt ca\nfile = ca.crl crl\ncrl_mounts = pki,,x\n", "empty item"),
+    ("file = ca.crt ca\nfile = ca.crl crl\ncrl_mounts = ../sys\n", "is not a path of the CA's API"),
+    ("file = ca.crt ca\nfile = ca.crl crl\ncrl_file = /nowhere/root.crl\n", "cannot read"),
+    ("file = ca.crt ca\n[cert web]\npki_role = r\ndns_names = a.example.test\nfile = a fullchain\nfile = k key\n"
+     "file = c crl\ndirectory = /nowhere\n[auth]\nrole = r\n", "write it into a [trust NAME] section"),
+    ("file = ca.crt ca\n[cert web]\npki_role = r\ndns_names = a.example.test\nfile = a fullchain\nfile = k key\n"
+     "crl_file = /x\ndirectory = /nowhere\n[auth]\nrole = r\n", "move it to [trust NAME]"),
+])
+def test_what_lists_cannot_have(devca, site, lines, says):
+    configure(site, devca, lines)
+    done = site.command("check")
+    assert done.code == 2 and says in done.err, done.err
