@@ -22,7 +22,7 @@ static void lint(struct findings *findings, const struct cert_config *cert)
     struct lint_facts facts = {
         .request = &cert->request,
         .key_never_rotates = cert->key_rotation == KEY_ROTATE_NEVER,
-        .key_from_ca = cert->key_source == KEY_FROM_VAULT,
+        .key_from_ca = cert->key_origin.source == KEY_FROM_VAULT,
         .nothing_reloads =
             cert->reloads.items[0].verb == RELOAD_NONE && cert->template_name == NULL,
         .nothing_proves = cert->prove.method == PROVE_NONE,

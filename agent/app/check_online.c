@@ -180,7 +180,7 @@ static bool survey_cert(struct survey *survey, const struct cert_config *cert, s
         .pki_role = cert->pki_role,
         .issuer = terms.issuer_ref,
         .identity = terms.identity,
-        .key_from_ca = cert->key_source == KEY_FROM_VAULT,
+        .key_from_ca = cert->key_origin.source == KEY_FROM_VAULT,
         .request_names = cert->request_names,
         .now_s = clock_now_s(),
     };

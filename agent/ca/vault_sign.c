@@ -25,7 +25,7 @@ static void destroy_signing(struct slot *slot)
 
 void vault_sign_path(const struct cert_config *cert, char to[static VAULT_PATH_BYTES])
 {
-    const char *verb = cert->key_source == KEY_FROM_VAULT ? "issue" : "sign";
+    const char *verb = cert->key_origin.source == KEY_FROM_VAULT ? "issue" : "sign";
 
     if (cert->issuer != NULL)
         snprintf(to, VAULT_PATH_BYTES, "%s/issuer/%s/%s/%s", cert->pki_mount, cert->issuer, verb,

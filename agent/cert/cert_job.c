@@ -278,6 +278,8 @@ static void find_damage(struct cert_job *job)
     installed_judge_names(job->set_fd, job->cert, &installed);
     if (installed.health != INSTALLED_WHOLE)
         snprintf(job->damage, sizeof job->damage, "%s", installed.why);
+    else if (installed.has_other_key)
+        snprintf(job->damage, sizeof job->damage, "the file of key_source holds another key");
 }
 
 static bool look(struct cert_job *job, struct err *err)
@@ -331,7 +333,7 @@ static bool vet_signed(struct cert_job *job, struct err *err)
         .cache = job->cache,
     };
 
-    if (job->cert->key_source == KEY_FROM_VAULT && !take_sent_key(draft, err))
+    if (job->cert->key_origin.source == KEY_FROM_VAULT && !take_sent_key(draft, err))
         return false;
     order.key = draft->key;
     if (!vet(&order, &draft->reply.parts, &draft->issued, err))

@@ -175,7 +175,8 @@ static struct cert_job *make_for_key(void *arg, struct err *err)
     /* On a full disk the state was not saved, so a new process does not know of the failure. */
     job->rehearse = trouble_err(trouble)->kind == ERR_LOCAL ||
                     (!issuance->tried && issuance->work->published.generation[0] != '\0');
-    job->keep_key = issuance->work->cert->key_rotation == KEY_ROTATE_NEVER;
+    job->keep_key = issuance->work->cert->key_rotation == KEY_ROTATE_NEVER &&
+                    issuance->work->cert->key_origin.source != KEY_FROM_FILE;
     return job;
 }
 
@@ -404,7 +405,8 @@ void stage_sign(struct issuance *issuance)
     const struct cert_work *work = issuance->work;
     struct ca *ca = work->tools->ca;
     struct cert_draft *draft = work->draft;
-    const char *csr = work->cert->key_source == KEY_FROM_VAULT ? NULL : bytes_text(&draft->csr);
+    const char *csr =
+        work->cert->key_origin.source == KEY_FROM_VAULT ? NULL : bytes_text(&draft->csr);
     struct slot *slot;
     struct err err;
 

@@ -1,6 +1,7 @@
 #include "cert/key_job.h"
 
 #include "base/cleanup.h"
+#include "install/key_file.h"
 #include "pki/key.h"
 
 #include <string.h>
@@ -28,6 +29,20 @@ static bool take_published_key(struct cert_job *job, struct err *err)
                         err);
 }
 
+/* Somebody else keeps this key, so that leafd makes none in its place. */
+static bool take_file_key(struct cert_job *job, struct err *err)
+{
+    const char *path = job->cert->key_origin.file;
+    enum key_type type = job->cert->request.key_type;
+
+    if (!key_file_read(path, &job->draft->key, err))
+        return false;
+    return key_is_type(job->draft->key, type) ||
+           err_set(err, ERR_LOCAL,
+                   "key_source: the key in %s is not %s; set key_type to what it is", path,
+                   key_type_words[type]);
+}
+
 static bool make_key(struct cert_job *job, struct err *err)
 {
     struct cert_draft *draft = job->draft;
@@ -37,8 +52,10 @@ static bool make_key(struct cert_job *job, struct err *err)
         return false;
     if (job->rehearse && !generation_rehearse(job->set_fd, job->cert, err))
         return false;
-    if (job->cert->key_source == KEY_FROM_VAULT || job->cert->is_trust)
+    if (job->cert->key_origin.source == KEY_FROM_VAULT || job->cert->is_trust)
         return true;
+    if (job->cert->key_origin.source == KEY_FROM_FILE && !take_file_key(job, err))
+        return false;
     if (job->keep_key && !take_published_key(job, err))
         return false;
     if (draft->key != NULL && !key_is_type(draft->key, request->key_type)) {

@@ -221,7 +221,14 @@ struct prove_order {
 };
 
 enum key_rotation { KEY_ROTATE_ALWAYS, KEY_ROTATE_NEVER };
-enum key_source { KEY_FROM_HERE, KEY_FROM_VAULT };
+enum key_source { KEY_FROM_HERE, KEY_FROM_VAULT, KEY_FROM_FILE };
+
+/* key_source = local | vault | file PATH */
+struct key_origin {
+    enum key_source source;
+    const char *file; /* of KEY_FROM_FILE */
+};
+
 enum key_encoding { KEY_PKCS8, KEY_TRADITIONAL };
 enum keystore_encryption { KEYSTORE_MODERN, KEYSTORE_LEGACY };
 
@@ -246,7 +253,7 @@ struct cert_config {
     const char *trust_anchor; /* path of a PEM file with the certificates at which a path must end;
                                  NULL: any */
     enum key_rotation key_rotation;
-    enum key_source key_source;
+    struct key_origin key_origin;
     enum key_encoding key_encoding;
     bool request_names; /* send the names as request fields too, for roles that ignore those of the
                            CSR */

@@ -113,7 +113,7 @@ static void check_underscores(const struct checking *checking, const struct cert
 {
     struct config_place place;
 
-    if (!cert->request_names && cert->key_source == KEY_FROM_HERE)
+    if (!cert->request_names && cert->key_origin.source != KEY_FROM_VAULT)
         return;
     for (size_t i = 0; i < cert->request.names.dns.count; i++) {
         if (strchr(cert->request.names.dns.items[i], '_') == NULL)
@@ -125,6 +125,13 @@ static void check_underscores(const struct checking *checking, const struct cert
                        shown(checking, "dns_names", cert->request.names.dns.items[i]),
                        cert->request_names ? "request_names = no" : "key_source = local");
     }
+}
+
+/* Whether the section itself asks for a new key each time. */
+static bool rotates(const struct cert_config *cert)
+{
+    return config_entry_find(cert->own, "key_rotation") != NULL &&
+           cert->key_rotation == KEY_ROTATE_ALWAYS;
 }
 
 static void check_request(const struct checking *checking, const struct cert_config *cert)
@@ -144,10 +151,14 @@ static void check_request(const struct checking *checking, const struct cert_con
         complain_in(
             checking, cert, "renew_before",
             "is not shorter than ttl: the certificate would be due at once; make it shorter");
-    if (cert->key_source == KEY_FROM_VAULT && cert->key_rotation == KEY_ROTATE_NEVER)
+    if (cert->key_origin.source == KEY_FROM_VAULT && cert->key_rotation == KEY_ROTATE_NEVER)
         complain_in(checking, cert, "key_rotation",
                     "cannot be never with key_source = vault: the CA makes a new key each time");
-    if (cert->key_source == KEY_FROM_VAULT && cert->request_names)
+    if (cert->key_origin.source == KEY_FROM_FILE && rotates(cert))
+        complain_in(checking, cert, "key_rotation",
+                    "cannot be always with key_source = file: the key is whatever the file holds; "
+                    "leave it out");
+    if (cert->key_origin.source == KEY_FROM_VAULT && cert->request_names)
         complain_in(checking, cert, "request_names",
                     "has no effect with key_source = vault: there is no CSR; remove it");
 }
@@ -176,7 +187,8 @@ static void check_files(const struct checking *checking, const struct cert_confi
                     "is missing; write for example file = tls.crt fullchain, or take a template");
     for (size_t i = 0; i < cert->outputs.count; i++)
         key |= content_holds_key(cert->outputs.items[i].content);
-    if (cert->outputs.count > 0 && !key && !cert->is_trust)
+    if (cert->outputs.count > 0 && !key && !cert->is_trust &&
+        cert->key_origin.source != KEY_FROM_FILE)
         complain_in(checking, cert, "file",
                     "has no line with the key, and a consumer needs it; add "
                     "for example file = tls.key key");

@@ -363,7 +363,6 @@ DEFINE_WORD_PARSER(parse_log_level, enum log_level, LOG_LEVEL_ERR, log_level_wor
 DEFINE_WORD_PARSER(parse_ready_when, enum ready_when, 0, WORDS("all", "tried"))
 DEFINE_WORD_PARSER(parse_key_type, enum key_type, 0, key_type_words)
 DEFINE_WORD_PARSER(parse_key_rotation, enum key_rotation, 0, WORDS("always", "never"))
-DEFINE_WORD_PARSER(parse_key_source, enum key_source, 0, WORDS("local", "vault"))
 DEFINE_WORD_PARSER(parse_key_encoding, enum key_encoding, 0, WORDS("pkcs8", "traditional"))
 DEFINE_WORD_PARSER(parse_keystore_encryption, enum keystore_encryption, 0,
                    WORDS("modern", "legacy"))
@@ -393,6 +392,23 @@ const char *parse_ignore(struct config_scope *scope, const char *value, void *fi
         *mask |= posture_bit((enum posture)id);
     }
     return NULL;
+}
+
+/* A file that cannot be read now may come later; one that others may write is refused at once. */
+const char *parse_key_source(struct config_scope *scope, const char *value, void *field)
+{
+    struct key_origin *origin = field;
+    const char *path = text_starts(value, "file");
+    unsigned index = 0;
+    const char *why;
+
+    if (path == NULL || (*path != ' ' && *path != '\t')) {
+        why = choose(scope, value, WORDS("local", "vault", "file PATH"), &index);
+        origin->source = (enum key_source)index;
+        return why;
+    }
+    origin->source = KEY_FROM_FILE;
+    return parse_credential_file(scope, path + strspn(path, " \t"), &origin->file);
 }
 
 /* -- words ----------------------------------------------------------------------------------------

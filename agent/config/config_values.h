@@ -84,10 +84,13 @@ config_parser parse_window;
 /* parse_directory_mode - `mode_t`: rwx for the owner, no write permission for others */
 config_parser parse_directory_mode;
 
+/* parse_key_source - `struct key_origin`: local, vault, or "file" and a path that only trusted
+ * users may write */
+config_parser parse_key_source;
+
 /* Parsers of one of a few words, into their enums. */
 config_parser parse_auth_method, parse_log_format, parse_log_level, parse_ready_when,
-    parse_key_type, parse_key_rotation, parse_key_source, parse_key_encoding,
-    parse_keystore_encryption, parse_usage;
+    parse_key_type, parse_key_rotation, parse_key_encoding, parse_keystore_encryption, parse_usage;
 
 /*
  * Values of several words. Spaces separate words; double quotes keep spaces in a word. A value is

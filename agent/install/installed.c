@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "install/cert_state.h"
+#include "install/key_file.h"
 #include "install/outputs.h"
 #include "install/publish.h"
 #include "install/set_directory.h"
@@ -300,6 +301,12 @@ static void note_nothing(struct installed *installed, const struct err *err)
     note(installed, INSTALLED_NOTHING, "%s", err->text);
 }
 
+/* A key that somebody else keeps need not be among the files. */
+static bool needs_key_output(const struct cert_config *cert, const struct record_file *key)
+{
+    return !cert->is_trust && (key != NULL || cert->key_origin.source != KEY_FROM_FILE);
+}
+
 static void read_files(int generation_fd, const struct cert_config *cert, bool glance,
                        struct installed *installed)
 {
@@ -324,7 +331,10 @@ static void read_files(int generation_fd, const struct cert_config *cert, bool g
     }
     if (!check_password(&reading) && has_key && key->output.content == CONTENT_PKCS12)
         has_key = false;
-    if (!glance && !has_key && !cert->is_trust)
+    if (!glance && cert->key_origin.source == KEY_FROM_FILE)
+        installed->has_other_key =
+            key_file_differs(cert->key_origin.file, installed->record.leaf_pem);
+    if (!glance && !has_key && needs_key_output(cert, key))
         check_key(&reading);
     secret_wipe(&reading.password);
 }
@@ -438,6 +448,8 @@ bool installed_print(int set_fd, const struct cert_config *cert, const char *gen
     }
     for (size_t i = 0; i < cert->links.count; i++)
         add_link(&digest, AT_FDCWD, cert->links.items[i].path);
+    if (cert->key_origin.source == KEY_FROM_FILE)
+        add_stat(&digest, AT_FDCWD, cert->key_origin.file, true);
     return digest_hex(&digest, ret_print, err);
 }
 
@@ -496,10 +508,27 @@ static bool may_recover(const struct installed *installed, const struct cert_con
                    installed->record.cert);
 }
 
+/* The key from the files, or from the file of somebody else if they hold none. */
+static bool take_key(int generation_fd, const struct cert_config *cert, const struct record *record,
+                     const struct secret *password, EVP_PKEY **ret_key, struct err *err)
+{
+    CLEANUP(cleanup_key) EVP_PKEY *key = NULL;
+
+    if (key_file(record) != NULL || cert->key_origin.source != KEY_FROM_FILE)
+        return read_key(generation_fd, record, password, ret_key, err);
+    if (!key_file_read(cert->key_origin.file, &key, err) ||
+        !certificate_has_key(record->leaf_pem, key, err))
+        return false;
+    *ret_key = TAKE(key);
+    return true;
+}
+
 const char *installed_difference(const struct installed *installed, const struct cert_config *cert)
 {
     const char *difference = record_difference(&installed->record, cert);
 
+    if (difference == NULL && installed->has_other_key)
+        difference = "key file changed";
     if (difference == NULL && installed->has_other_files && !record_is_of(&installed->record, cert))
         return "the set was made for another section";
     return difference;
@@ -523,7 +552,7 @@ bool installed_recover(int set_fd, const struct cert_config *cert,
     if (file != NULL && file->output.content == CONTENT_PKCS12 &&
         !output_password(cert, &password, err))
         return false;
-    if ((cert->is_trust || (read_key(fd, record, &password, &key, err) &&
+    if ((cert->is_trust || (take_key(fd, cert, record, &password, &key, err) &&
                             key_to_pem(key, false, &ret_issued->key_pem, err))) &&
         copy_record(record, ret_issued, err) && read_lists(fd, record, ret_issued, err))
         return true;

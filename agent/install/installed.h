@@ -30,6 +30,7 @@ struct installed {
     struct record record;                   /* set unless INSTALLED_NOTHING */
     /* a file is missing, or its content was changed */
     bool is_spoiled;
+    bool has_other_key; /* the file of key_source holds another key than that of the certificate */
     bool has_other_files; /* the section asks for other files, owners or modes */
     bool is_foreign;      /* INSTALLED_NOTHING because other users made it or may write it */
     bool is_exposed; /* the mode or an access control list lets more users read the key than was

@@ -21,7 +21,7 @@ static struct request_facts request_of(const struct cert_config *cert)
         .pki_mount = cert->pki_mount,
         .pki_role = cert->pki_role,
         .issuer = cert->issuer,
-        .key_from_ca = cert->key_source == KEY_FROM_VAULT,
+        .key_from_ca = cert->key_origin.source == KEY_FROM_VAULT,
     };
 }
 
@@ -117,8 +117,8 @@ static json_t *request_json(const struct cert_config *cert)
 {
     return with_names(json_pack("{s:s?, s:s?, s:s?, s:b, s:s, s:i, s:I}", "pki_mount",
                                 cert->pki_mount, "pki_role", cert->pki_role, "issuer", cert->issuer,
-                                "key_from_ca", cert->key_source == KEY_FROM_VAULT, "key_type",
-                                key_type_words[cert->request.key_type], "usage",
+                                "key_from_ca", cert->key_origin.source == KEY_FROM_VAULT,
+                                "key_type", key_type_words[cert->request.key_type], "usage",
                                 (int)cert->request.usage, "ttl", (json_int_t)cert->request.ttl_s),
                       &cert->request.names);
 }

@@ -1006,9 +1006,9 @@ static void a_difference_is_what_is_asked_of_the_ca(void **state)
     cert.pki_role = "db";
     assert_string_equal(record_difference(&record, &cert), "PKI role changed");
     cert.pki_role = "web";
-    cert.key_source = KEY_FROM_VAULT;
+    cert.key_origin.source = KEY_FROM_VAULT;
     assert_string_equal(record_difference(&record, &cert), "key source changed");
-    cert.key_source = KEY_FROM_HERE;
+    cert.key_origin.source = KEY_FROM_HERE;
     cert.request.key_type = KEY_RSA_2048;
     assert_string_equal(record_difference(&record, &cert), "key type changed");
     cert.request.key_type = record.request.request.key_type;
