@@ -331,7 +331,6 @@ int revoke_command(const char *file, const char *const *names, size_t count, boo
     code = run(&follower, CONTROL_REVOKE, order, true);
     if (code >= 0 && withdraws && follower.settled > follower.failed)
         terminal_line(stdout,
-                      "no other certificate is issued until `leafd renew CERT`, or `leafd revoke` "
-                      "without --no-reissue, asks for it");
+                      "no other certificate is issued until `leafd renew CERT` asks for it");
     return code;
 }

@@ -84,6 +84,7 @@ static bool revoke_one(struct ask *ask, const struct cert_config *cert, bool rei
                err))
         return false;
     terminal_line(stdout, "[cert %s] revoked serial %s", cert->name, record->leaf.serial);
+    revoke_set_tell(&set, LOG_LEVEL_INFO);
     marked = revoke_set_mark(&set, err);
     *ret_agent = set.has_agent;
     return marked;
@@ -119,8 +120,8 @@ int ask_revoke(struct config *config, const char *const *names, size_t count, bo
         return code;
     if (!reissue) {
         terminal_line(
-            stdout, "no other certificate is issued until `leafd revoke` without --no-reissue, or "
-                    "`leafd once CERT`, asks for it");
+            stdout, "no other certificate is issued until `leafd renew CERT`, or `leafd once CERT` "
+                    "while no agent runs, asks for it");
         return code;
     }
     if (any_agent) {

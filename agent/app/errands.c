@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/terminal.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -276,8 +277,10 @@ static void begin_renewal(struct item *item, struct cert *cert, bool by_name)
 
 static void begin(struct item *item, bool by_name)
 {
-    struct cert *cert = engine_find(item->errand->errands->engine, item->name);
+    struct cert *cert;
 
+    assert(item->errand != NULL);
+    cert = engine_find(item->errand->errands->engine, item->name);
     switch (item->errand->kind) {
     case ERRAND_RENEW:
         begin_renewal(item, cert, by_name);

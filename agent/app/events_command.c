@@ -83,7 +83,7 @@ static void tell_unreached(struct reading *reading, const char *why)
     terminal_line(stderr,
                   "leafd: the journal has the events of earlier processes: journalctl -t "
                   "leafd%s%s",
-                  wish->count == 0 ? "" : " CERT=", wish->count == 0 ? "" : wish->names[0]);
+                  wish->count == 0 ? "" : " LEAFD_CERT=", wish->count == 0 ? "" : wish->names[0]);
 }
 
 /* Reads and prints a page; *ret_count is the number of its events. */

@@ -62,6 +62,19 @@ bool revoke_set_mark(struct revoke_set *set, struct err *err)
     return revoked_mark_write(set->set_fd, set->installed.generation, set->mark, err);
 }
 
+void revoke_set_tell(const struct revoke_set *set, enum log_level level)
+{
+    const struct record *record = &set->installed.record;
+
+    event_emit(&(struct event){.kind = EVENT_REVOKED,
+                               .level = level,
+                               .cert = set->cert->name,
+                               .serial = record->leaf.serial,
+                               .issuer = record->leaf.issuer,
+                               .pki_mount = record->request.pki_mount},
+               "revoked serial %s, because an operator asked for it", record->leaf.serial);
+}
+
 void revoke_set_free(struct revoke_set *set)
 {
     close_fd(&set->set_fd);
@@ -166,6 +179,7 @@ static void on_revoked(void *arg, const struct err *step_err)
     struct err err;
 
     if (ended.kind == ERR_NONE) {
+        revoke_set_tell(&operation->shared->set, 0);
         snprintf(operation->revoked->serial, sizeof operation->revoked->serial, "%s",
                  installed->record.leaf.serial);
         memcpy(operation->revoked->generation, installed->generation,

@@ -7,6 +7,7 @@
 #ifndef LEAFD_APP_REVOKE_SET_H
 #define LEAFD_APP_REVOKE_SET_H
 
+#include "base/event.h"
 #include "cert/cert_work.h"
 #include "install/installed.h"
 #include "install/publish.h"
@@ -28,6 +29,9 @@ bool revoke_set_read(struct revoke_set *set, struct err *err);
 
 /* revoke_set_mark - marks it as revoked; blocks on the disk; fails with class local */
 bool revoke_set_mark(struct revoke_set *set, struct err *err);
+
+/* revoke_set_tell - emits the event that it was revoked */
+void revoke_set_tell(const struct revoke_set *set, enum log_level level);
 
 /* revoke_set_free - releases what it holds */
 void revoke_set_free(struct revoke_set *set);

@@ -64,6 +64,7 @@ static const struct kind {
     [EVENT_CLOCK_AGREES] = {"clock-agrees", LOG_LEVEL_NOTICE, "293d6987360d46e9a8d4518cd8f56ce8"},
     [EVENT_DISK_STUCK] = {"disk-stuck", LOG_LEVEL_ERR, "e5f94c51cc9146ceb73e2a12d1baaa19"},
     [EVENT_DISK_BACK] = {"disk-back", LOG_LEVEL_NOTICE, "6286913c61cf401e8546b0631c90d691"},
+    [EVENT_REVOKED] = {"revoked", LOG_LEVEL_NOTICE, "4473a40828394ded8b43f8dd7a15cd78"},
     [EVENT_HOOK_FAILED] = {"hook-failed", LOG_LEVEL_WARNING, "afa7a91019bc4676a5e0b1b8d840f194"},
     [EVENT_HOOK_DROPPED] = {"hook-dropped", LOG_LEVEL_WARNING, "d37f4f4f0bac4316b36bfaa4ba514d56"},
     [EVENT_LOG_LOST] = {"log-lost", LOG_LEVEL_WARNING, "411270c26cd74b0e8d9907acb7994a9e"},

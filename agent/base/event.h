@@ -63,6 +63,7 @@ enum event_kind {
     EVENT_CLOCK_AGREES,
     EVENT_DISK_STUCK,
     EVENT_DISK_BACK,
+    EVENT_REVOKED,
     EVENT_HOOK_FAILED,
     EVENT_HOOK_DROPPED,
     EVENT_LOG_LOST, /* the log's own event, as the next one: base/log */

@@ -551,12 +551,12 @@ void cert_log_renewed_early(const struct cert_work *work)
 
 void cert_log_withdrawn(const struct cert_work *work)
 {
-    event_emit(
-        &(struct event){
-            .kind = EVENT_WITHDRAWN, .cert = work->cert->name, .serial = work->published.serial},
-        "serial %s was revoked and is not replaced until somebody asks for it: `leafd revoke "
-        "%s`, or `leafd once %s` while no agent runs",
-        work->published.serial, work->cert->name, work->cert->name);
+    event_emit(&(struct event){.kind = EVENT_WITHDRAWN,
+                               .cert = work->cert->name,
+                               .serial = work->published.serial},
+               "serial %s was revoked and is not replaced until somebody asks for it: `leafd renew "
+               "%s`, or `leafd once %s` while no agent runs",
+               work->published.serial, work->cert->name, work->cert->name);
 }
 
 static void log_issued(const struct cert_work *work, const struct issued *issued)

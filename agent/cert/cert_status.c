@@ -17,7 +17,7 @@ enum status_word status_judge(const struct status_facts *facts, uint64_t now_s,
     *ret_detail = facts->why;
     if (facts->health == INSTALLED_NOTHING)
         return facts->is_hidden ? STATUS_UNKNOWN : STATUS_MISSING;
-    *ret_detail = "it is not replaced until `leafd revoke` or `leafd once` names the certificate";
+    *ret_detail = "it is not replaced until `leafd renew` or `leafd once` names the certificate";
     if (facts->revocation == REVOCATION_FINAL)
         return STATUS_REVOKED;
     *ret_detail = "";
@@ -89,7 +89,9 @@ static const char *advice_on_failure(enum err_kind class)
                         "setting that does not fit",
         [ERR_UNTRUSTED] = "check ca_file, trust_anchor and who answers at the CA's address",
         [ERR_LOCAL] = "check disk, permissions and memory of this machine",
-        [ERR_CONSUMER] = "repair the consumer, or its reload or prove line; leafd tries again",
+        [ERR_CONSUMER] =
+            "repair the consumer, or its reload or prove line; leafd tries again, with "
+            "`leafd retry` at once",
         [ERR_CONFIG] = "correct the configuration; `leafd check` shows its errors",
     };
 

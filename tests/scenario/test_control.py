@@ -120,6 +120,15 @@ def test_garbage_slow_and_too_many_clients_are_no_matter(devca, site):
                          (head + b"X: " + b"a" * 40000 + b"\r\n\r\n", 431), (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400)]:
         said = talk(path, data)
         assert said.startswith(b"HTTP/1.1 %d " % status) or (status == 400 and said == b""), (data[:60], said[:200])
+    renew = b"POST /v1/renew HTTP/1.1\r\nHost: leafd\r\n"
+    for body, status in [(b"", 400), (b"abc", 400), (b"[]", 400), (b'{"certs": "web"}', 400), (b'{"certs": [7]}', 422),
+                         (b'{"certs": ["wbe"]}', 422), (b'{"all": true, "certs": ["web"]}', 400), (b" " * 300000, 413)]:
+        said = talk(path, renew + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        assert said.startswith(b"HTTP/1.1 %d " % status), (body[:60], said[:200])
+    for asked, status in [(b"GET /v1/outcomes", 400), (b"GET /v1/outcomes?id=77&wait=9", 404), (b"POST /v1/revoke?all=1", 400),
+                          (b"GET /v1/events?after=-1&wait=x&stream=" + b"s" * 300, 200), (b"POST /v1/renew?cert=web", 202)]:
+        said = talk(path, asked + b" HTTP/1.1\r\nHost: leafd\r\n\r\n")
+        assert said.startswith(b"HTTP/1.1 %d " % status), (asked, said[:200])
     assert json.loads(talk(path, b"GET /no HTTP/1.1\r\nHost: x\r\n\r\n").split(b"\r\n\r\n", 1)[1])["error"]
     assert not run.events("config-applied")
 

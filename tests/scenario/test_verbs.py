@@ -8,6 +8,7 @@ import signal
 import subprocess
 
 from scene import LEAFD, PATIENCE_S, WEB, serial_of, wait_for
+from test_frozen import Disk
 
 MANY = int(os.environ.get("LEAFD_TEST_MANY", "200"))
 
@@ -145,6 +146,57 @@ def test_renew_of_what_is_withdrawn_takes_its_name_and_what_is_held_is_not_asked
     assert run.terminate() == 0
 
 
+def test_renew_waits_for_the_consumer_and_retry_tells_it_again(devca, site):
+    good = site.folder / "good"
+    good.touch()
+    site.configure(devca, {"web": WEB + f"reload = exec /usr/bin/test -e {good}\nprove = exec /bin/sleep 1\n",
+                           "db": WEB + "key_rotation = never\n"})
+    run = site.run()
+    run.wait_event("proven", "web")
+    done = site.command("renew", "web")
+    assert done.code == 0 and re.search(r"^\[cert web\] renewed: serial \S+, ends \S+Z, proven$", done.out, re.M), (done.out, done.err)
+
+    good.unlink()
+    done = site.command("renew", "web")
+    assert done.code == 1 and ", not proven" in done.out and "leafd: [cert web] consumer: " in done.err, (done.out, done.err)
+    signed = devca.requests("pki_int/sign")
+    good.touch()
+    done = site.command("retry", "web")
+    assert done.code == 0 and ", proven" in done.out and devca.requests("pki_int/sign") == signed, (done.out, done.err)
+
+    # What the key does is the section's business.
+    key, serial = (site.out("db") / "tls.key").read_bytes(), serial_of(site.out("db") / "tls.crt")
+    assert site.command("renew", "db").code == 0
+    assert (site.out("db") / "tls.key").read_bytes() == key and serial_of(site.out("db") / "tls.crt") != serial
+    assert run.terminate() == 0
+
+
+def test_renew_while_the_ca_is_away_and_while_a_disk_hangs(devca, site):
+    disk = Disk(site)
+    site.configure(devca, {"web": WEB, "db": WEB + f"directory = {disk.folder}/db\n"})
+    run = site.run(environment=disk.environment)
+    run.wait_ready()
+    devca.proxy.cut()
+    done = site.command("renew", "--all")
+    assert done.code == 1 and "0 of 2 renewed, 2 failed" in done.out and "[cert web] transient: " in done.err, done.err
+    assert done.err.count("; next try at 20") == 2
+    devca.proxy.repair()
+    assert site.command("renew", "--all").code == 0
+
+    # The other one does not wait for it, and is not waited for.
+    disk.freeze()
+    try:
+        done = site.command("renew", "--all", "--wait", "8s")
+        assert done.code == 1 and "[cert web] renewed" in done.out and "1 of 2 renewed" in done.out, (done.out, done.err)
+        assert "[cert db] still " in done.err and "the time is over for 1 of 2" in done.err, done.err
+        assert disk.calls() == [], "the loop itself asked the disk"
+    finally:
+        disk.thaw()
+    done = site.command("renew", "db")
+    assert done.code == 0, done.err
+    assert run.terminate() == 0
+
+
 def test_retry_ends_waits_issues_nothing_else_and_is_limited(devca, site):
     site.configure(devca, {"db": WEB})
     run = site.run()
@@ -192,6 +244,7 @@ def test_the_agent_revokes_with_its_own_session(ca, site):
     assert ca.revoked(old["web"]) and not ca.revoked(new) and new != old["web"], results
     for code, out, err in results:
         assert code == 0 and f"[cert web] revoked serial {old['web']}" in out and f"[cert web] renewed: serial {new}" in out, (out, err)
+    assert [x["serial"] for x in run.events("revoked", "web")] == [old["web"]]
     assert len(run.events("logged-in")) == logins and len(run.events("published", "web")) == 2
     assert serial_of(site.out("db") / "tls.crt") == old["db"]
     done = site.command("revoke", "wbe")
@@ -233,7 +286,7 @@ def test_events_are_shown_and_followed_over_a_restart(devca, site):
     assert code == -signal.SIGTERM and "waiting for it" in err
     assert run.terminate() == 0
     done = site.command("events", "web")
-    assert done.code == 1 and "no agent answers" in done.err and "journalctl -t leafd" in done.err, done.err
+    assert done.code == 1 and "no agent answers" in done.err and "journalctl -t leafd LEAFD_CERT=web" in done.err, done.err
 
 
 def test_many_who_wait_keep_no_other_command_waiting(devca, site):
