@@ -198,6 +198,11 @@ def check_log_events():
     for name, text in told:
         if not re.match(r"[A-Z].*?\n\.Em Action :\n\S", text, re.S):
             breach(page_path, f"does not tell what the event {name} means and what to do about it")
+    table = read(os.path.join(AGENT, "base", "event.c")).split("} fields[] = {")[1].split("};")[0]
+    section = re.search(r"^\.Sh LOG\n(.*?)^\.Ss ", read(page_path), re.M | re.S).group(1)
+    told = set(re.findall(r"[A-Z_]+", " ".join(re.findall(r"^\.It Li (.*)$", section, re.M))))
+    for name in sorted(set(re.findall(r'"([A-Z_]+)"', table)) ^ told):
+        breach(page_path, f"and event.c disagree about the field {name}")
 
 
 def check_man_page():
