@@ -50,8 +50,9 @@ static bool keep(struct config_problems *problems, const char *from, const char 
     return from == NULL || *to != NULL;
 }
 
-static void add(struct config_problems *problems, const struct config_place *place, int posture,
-                const char *format, va_list args)
+static void __attribute__((format(printf, 4, 0)))
+add(struct config_problems *problems, const struct config_place *place, int posture,
+    const char *format, va_list args)
 {
     struct config_problem *problem = arena_take(&problems->arena, sizeof *problem);
     const char *where = place_text(&problems->arena, place);
