@@ -1,10 +1,15 @@
 """Events reach the operator's commands: the lines on_event. Nothing waits for a command, and nothing is told for ever."""
+import base64
+import http.server
 import json
 import os
 import re
+import shutil
+import threading
 import time
+import urllib.parse
 
-from scene import WEB, wait_for
+from scene import SOURCE, WEB, wait_for
 
 KINDS = ("issued", "failing", "expiring", "expired", "denied", "refused-by-consumer", "ca-changed")
 FROM_LOG = {"time", "level", "event", "message"}
@@ -177,3 +182,72 @@ def test_a_hook_that_others_may_write_is_not_run(devca, site):
     assert "cannot start on_event" in failed["message"] and "may be written by everybody" in failed["message"], failed
     assert run.terminate() == 0
     assert len(told(site, "mine")) == 1
+
+
+class Desk(http.server.BaseHTTPRequestHandler):
+    """A service desk: the table incident of ServiceNow's API, as far as the hook needs it."""
+    incidents, asked, ill = [], [], False
+
+    def reply(self, status, result):
+        body = json.dumps({"result": result}).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_any(self):
+        text = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.asked.append((self.command, self.path, self.headers.get("Authorization")))
+        if self.ill:
+            self.reply(503, [])
+        elif self.command == "GET":
+            query = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)["sysparm_query"][0]
+            self.reply(200, [{"sys_id": str(n)} for n, x in enumerate(self.incidents)
+                             if query == f"correlation_id={x['correlation_id']}^active=true"][:1])
+        elif self.command == "POST":
+            self.incidents.append({**json.loads(text), "notes": []})
+            self.reply(201, {"number": f"INC{len(self.incidents)}"})
+        else:
+            self.incidents[int(self.path.rsplit("/", 1)[1])]["notes"].append(json.loads(text)["work_notes"])
+            self.reply(200, {})
+
+    do_GET = do_POST = do_PATCH = do_any
+
+    def log_message(self, *_):
+        pass
+
+
+def test_the_hook_for_servicenow_keeps_one_incident_for_each_problem(devca, site):
+    """Opened by the first problem, noted when it goes on and when it is over; the password is in no argument."""
+    for tool in ("curl", "jq"):
+        assert shutil.which(tool), f"{tool} is missing; contrib/install-packages test"
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Desk)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    netrc = site.folder / "servicenow.netrc"
+    netrc.write_text("machine 127.0.0.1 login leafd password canary-of-the-desk\n")
+    netrc.chmod(0o600)
+    site.canaries.add("canary-of-the-desk", "the desk's password")
+    site.canaries.own.add(str(netrc))
+    script = site.folder / "servicenow"
+    shutil.copyfile(os.path.join(SOURCE, "contrib/hooks/servicenow"), script)
+    script.chmod(0o755)
+    Desk.ill = True
+    devca.fault("status", path="pki_int/sign/web", times=0, status=400, errors=['not "so"'])
+    site.configure(devca, {"good": WEB, "bad": with_ttl("30m", "web")}, agent="log_level = info\non_event = failing, published "
+                   f"exec {script} http://127.0.0.1:{server.server_port} {netrc}")
+    run = site.run()
+    failed = run.wait_event("hook-failed")[0]
+    assert "503" in failed["message"], failed
+    Desk.ill = False
+    wait_for(lambda: Desk.incidents, "an incident")
+    devca.call("DELETE", "devca/faults")
+    run.hangup()
+    run.wait_event("published", "bad")
+    wait_for(lambda: Desk.incidents[0]["notes"], "a note")
+    incident, = Desk.incidents
+    assert incident["short_description"].startswith("bad on ") and incident["short_description"].endswith(": failed")
+    assert 'not "so"' in incident["description"] and incident["correlation_id"].endswith(":bad") and incident["urgency"] == "2"
+    assert " published: published serial " in incident["notes"][-1]
+    assert {x[2] for x in Desk.asked} == {"Basic " + base64.b64encode(b"leafd:canary-of-the-desk").decode()}
+    assert run.terminate() == 0
+    server.shutdown()
