@@ -99,7 +99,8 @@ int ask_revoke(struct config *config, const char *const *names, size_t count, bo
     bool any_agent = false;
     int code = EXIT_FINE, again;
 
-    if (!ask_open(&ask, config, &err) || !ask_log_in(&ask, &err)) {
+    if (!ask_open(&ask, config, &err) || !engine_audit(&ask.engine, &err) ||
+        !ask_log_in(&ask, &err)) {
         terminal_line(stderr, "leafd: %s", err.text);
         ask_close(&ask);
         return exit_code_of(&err);

@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "base/event.h"
-#include "cert/cert_log.h"
+#include "cert/outage.h"
 #include "cert/stage.h"
 #include "pki/chain.h"
 
@@ -180,14 +180,14 @@ static void on_away(void *arg, const struct err *why)
 {
     struct engine *engine = arg;
 
-    cert_log_away(&engine->tools, why);
+    outage_begin(&engine->tools, why);
 }
 
 static void on_back(void *arg, uint64_t after_s)
 {
     struct engine *engine = arg;
 
-    cert_log_back(&engine->tools, after_s);
+    outage_end(&engine->tools, after_s);
     for (size_t i = 0; i < engine->count; i++)
         cert_ca_is_back(engine->certs[i]);
 }
@@ -241,10 +241,16 @@ bool engine_open(struct engine *engine, struct config *config, bool stays, cert_
     return true;
 }
 
+bool engine_audit(struct engine *engine, struct err *err)
+{
+    return audit_open(engine->tools.loop, engine->tools.workers, engine->config, &engine->audit,
+                      err);
+}
+
 bool engine_tell(struct engine *engine, struct err *err)
 {
-    return hooks_open(engine->tools.loop, engine->tools.workers, engine->config, &engine->hooks,
-                      err);
+    return engine_audit(engine, err) && hooks_open(engine->tools.loop, engine->tools.workers,
+                                                   engine->config, &engine->hooks, err);
 }
 
 /* -- the certificates -----------------------------------------------------------------------------
@@ -412,6 +418,7 @@ bool engine_apply(struct engine *engine, struct config *config, struct err *err)
     ca_end_pause(engine->tools.ca); /* the sender of SIGHUP wants a try now */
     engine->told_login = (struct told_failure){0};
     forget_removed(engine);
+    audit_use(engine->audit, config);
     told = hooks_use(engine->hooks, config, err);
     return take_sections(engine, err) && told;
 }
@@ -556,6 +563,7 @@ bool engine_close(struct engine *engine)
 
     engine_drop_certs(engine);
     hooks_close(engine->hooks);
+    audit_end(engine->audit);
     ca_close(engine->tools.ca);
     http_loop_close(engine->http);
     http_loop_close(engine->tools.http);
@@ -564,6 +572,7 @@ bool engine_close(struct engine *engine)
         event_emit(&(struct event){.kind = EVENT_DISK_STUCK},
                    "a disk did not answer within %ds; exiting without the pending writes to it",
                    DISK_PATIENCE_S);
+    audit_close(engine->audit);
     /* A look-up may take long to time out: do not wait for it. */
     ended &= workers_close(engine->tools.lookups, 0);
     mounts_close(&engine->tools.mounts);

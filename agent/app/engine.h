@@ -4,6 +4,7 @@
 #ifndef LEAFD_APP_ENGINE_H
 #define LEAFD_APP_ENGINE_H
 
+#include "app/audit.h"
 #include "app/clock_watch.h"
 #include "app/hooks.h"
 #include "base/reaper.h"
@@ -25,6 +26,7 @@ struct engine {
                                  may_try_early */
     int64_t asked_paid_us[2]; /* likewise, of tries that operators ask for: by enum engine_asked */
     struct hooks *hooks;      /* NULL: not for this command */
+    struct audit *audit;      /* likewise */
     struct config *config;
     struct cert **certs; /* sorted by name */
     size_t count;
@@ -42,7 +44,10 @@ struct engine {
 bool engine_open(struct engine *engine, struct config *config, bool stays, cert_observer *observer,
                  void *arg, struct err *err);
 
-/* engine_tell - gives events to the configuration's hooks from now on; fails with class local */
+/* engine_audit - writes the audit file of the configuration from now on; fails with class local */
+bool engine_audit(struct engine *engine, struct err *err);
+
+/* engine_tell - the same, and gives events to the configuration's hooks */
 bool engine_tell(struct engine *engine, struct err *err);
 
 /*

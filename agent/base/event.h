@@ -66,6 +66,8 @@ enum event_kind {
     EVENT_REVOKED,
     EVENT_HOOK_FAILED,
     EVENT_HOOK_DROPPED,
+    EVENT_AUDIT_FAILED,
+    EVENT_AUDIT_BACK,
     EVENT_LOG_LOST, /* the log's own event, as the next one: base/log */
     EVENT_DETAIL,
     EVENT_BUG,
@@ -115,6 +117,10 @@ struct event {
     const char *issuer;     /* of the leaf, RFC 2253 */
     const char *names;      /* of the leaf, separated by spaces */
     const char *pki_mount, *pki_role;
+    const char *address;     /* of the consumer, where the proof reached it */
+    const char *tls_version; /* of the proof, such as TLSv1.3 */
+    const char *top;         /* the subject of the last certificate that the consumer sent */
+    const char *mutual;      /* whether the proof includes mutual TLS: yes or no */
     enum err_kind failure;   /* the class; ERR_NONE: no failure */
     uint64_t not_before_s;   /* times on the wall clock */
     uint64_t not_after_s;    /* of the leaf */

@@ -4,7 +4,9 @@
 #include "base/event.h"
 #include "ca/ca.h"
 #include "cert/cert_advice.h"
+#include "cert/cert_evidence.h"
 #include "cert/consumer.h"
+#include "cert/outage.h"
 #include "plan/renewal.h"
 
 #include <string.h>
@@ -103,24 +105,25 @@ static void emit_end(struct cert_work *work, enum urgency urgency)
                           ? "the CA has nothing that lasts longer: look at its issuers, and at "
                             "auto_rebuild of its config/crl"
                           : "no try has failed so far";
-    const struct event event = {.kind = urgency == URGENCY_OVER ? EVENT_EXPIRED : EVENT_EXPIRING,
-                                .cert = work->cert->name,
-                                .generation = published->generation,
-                                .serial = published->serial,
-                                .not_after_s = published->validity.not_after,
-                                .end_s = published->end_s,
-                                .failure = failure->kind,
-                                .reason = why};
-    char end[WHEN_TEXT_BYTES], left[DURATION_TEXT_BYTES];
+    struct event event = {.kind = urgency == URGENCY_OVER ? EVENT_EXPIRED : EVENT_EXPIRING,
+                          .cert = work->cert->name,
+                          .generation = published->generation,
+                          .serial = published->serial,
+                          .not_after_s = published->validity.not_after,
+                          .end_s = published->end_s,
+                          .failure = failure->kind,
+                          .reason = why};
+    char end[WHEN_TEXT_BYTES], left[DURATION_TEXT_BYTES], more[OUTAGE_MORE_BYTES];
 
+    outage_note(work, failure, urgency, &event.level, more);
     note_told_end(work, urgency);
     moment_and_wait(published->end_s, end, left);
     if (urgency == URGENCY_OVER)
-        event_emit(&event, "serial %s has ended at %s and was not replaced: %s", published->serial,
-                   end, why);
+        event_emit(&event, "serial %s has ended at %s and was not replaced: %s%s",
+                   published->serial, end, why, more);
     else
-        event_emit(&event, "serial %s ends in %s, at %s, and was not replaced yet: %s",
-                   published->serial, left, end, why);
+        event_emit(&event, "serial %s ends in %s, at %s, and was not replaced yet: %s%s",
+                   published->serial, left, end, why, more);
 }
 
 static void tell_end(struct cert_work *work);
@@ -297,35 +300,27 @@ static void log_failure(const struct cert_work *work, enum event_kind kind, enum
     bool is_served = kind != EVENT_FAILED && served->serial[0] != '\0';
     const char *why = err->told ? "there is no token, because the login failed" : err->text;
     char wait[DURATION_TEXT_BYTES];
+    struct event event = {.kind = kind,
+                          .level = level,
+                          .cert = work->cert->name,
+                          .served = is_served ? served->serial : NULL,
+                          .served_until_s = is_served ? served->not_after_s : 0,
+                          .reason = why,
+                          .failure = err->kind,
+                          .next_try_ms = EVENT_NUMBER(wait_ms)};
 
+    if (kind == EVENT_FAILED)
+        cert_evidence_of_request(work, &event);
+    if (kind == EVENT_PROOF_FAILED)
+        cert_evidence_of_proof(work, &event);
     wait_text(wait_ms, wait);
-    event_emit(&(struct event){.kind = kind,
-                               .level = level,
-                               .cert = work->cert->name,
-                               .served = is_served ? served->serial : NULL,
-                               .served_until_s = is_served ? served->not_after_s : 0,
-                               .reason = why,
-                               .failure = err->kind,
-                               .next_try_ms = EVENT_NUMBER(wait_ms)},
-               "%s (%s); next try in %s; %s", why, err_kind_name(err->kind), wait, outlook);
-}
-
-/* Whether an event of the agent as a whole reports this: an outage, or a failed login. */
-static bool is_told_elsewhere(struct cert_work *work, const struct err *err)
-{
-    struct outage *outage = &work->tools->outage;
-    bool told = err->told || (ca_is_away(work->tools->ca) && ca_is_unanswered(err));
-
-    if (told && work->told.outage != outage->number) {
-        work->told.outage = outage->number;
-        outage->waiting++;
-    }
-    return told;
+    event_emit(&event, "%s (%s); next try in %s; %s", why, err_kind_name(err->kind), wait, outlook);
 }
 
 void cert_log_failed(struct cert_work *work, const struct err *err, uint64_t wait_ms)
 {
     char left[DURATION_TEXT_BYTES], outlook[OUTLOOK_BYTES] = "no usable certificate is in place";
+    char more[OUTAGE_MORE_BYTES] = "";
     uint64_t now_s = clock_now_s();
     const struct failure_look look = {
         .class = err->kind,
@@ -333,38 +328,18 @@ void cert_log_failed(struct cert_work *work, const struct err *err, uint64_t wai
         .now_s = now_s,
         .left_s = cert_work_lasts(work) ? work->published.end_s - now_s : 0,
         .life_s = life_s(work),
-        .told_elsewhere = is_told_elsewhere(work, err),
+        .told_elsewhere = outage_tells(work, err),
     };
     enum log_level level;
 
     tell_end(work);
     urgency_note_failure(&look, &work->told.issuing, &level);
+    if (level != LOG_LEVEL_DEBUG)
+        outage_note(work, err, work->told.issuing.urgency, &level, more);
     write_left(work, left);
     if (left[0] != '\0')
-        snprintf(outlook, sizeof outlook, "the certificate in place has %s left", left);
+        snprintf(outlook, sizeof outlook, "the certificate in place has %s left%s", left, more);
     log_failure(work, EVENT_FAILED, level, err, wait_ms, outlook);
-}
-
-void cert_log_away(struct cert_tools *tools, const struct err *err)
-{
-    tools->outage.number++;
-    tools->outage.waiting = 0;
-    event_emit(&(struct event){.kind = EVENT_CA_AWAY, .failure = err->kind, .reason = err->text},
-               "the CA issues no certificates at present: %s; renewals wait, published files stay",
-               err->text);
-}
-
-void cert_log_back(struct cert_tools *tools, uint64_t after_s)
-{
-    size_t waiting = tools->outage.waiting;
-    char after[DURATION_TEXT_BYTES];
-
-    duration_text(after_s, after);
-    event_emit(&(struct event){.kind = EVENT_CA_BACK,
-                               .away_s = EVENT_NUMBER(after_s),
-                               .waiting = EVENT_NUMBER(waiting)},
-               "the CA answers again, after %s; %zu certificate%s waited for it", after, waiting,
-               waiting == 1 ? "" : "s");
 }
 
 void cert_log_waits(struct cert_work *work, const struct err *err, uint64_t wait_ms)
@@ -486,13 +461,15 @@ void cert_log_link_failed(const struct cert_work *work, const struct err *err)
 
 void cert_log_proven(struct cert_work *work)
 {
+    struct event event = {.kind = EVENT_PROVEN,
+                          .cert = work->cert->name,
+                          .not_after_s = work->published.validity.not_after};
+
     work->told.consumer = (struct told_failure){0};
     work->told.awaited = work->told.reloaded = 0;
     tell_served(work);
-    event_emit(&(struct event){.kind = EVENT_PROVEN,
-                               .cert = work->cert->name,
-                               .serial = work->published.serial},
-               "the consumer serves serial %s%s", work->published.serial,
+    cert_evidence_of_proof(work, &event);
+    event_emit(&event, "the consumer serves serial %s%s", work->published.serial,
                work->cert->prove.method != PROVE_TLS ? "; its chain was not seen"
                : work->cert->prove.tls.mutual        ? ", with a chain that verifies and mutual TLS"
                                                      : ", with a chain that verifies");
@@ -501,13 +478,14 @@ void cert_log_proven(struct cert_work *work)
 void cert_log_proof_lost(struct cert_work *work, const struct err *err)
 {
     bool serves_other = work->seen.finding == PROVE_OTHER_LEAF;
+    struct event event = {.kind = EVENT_PROOF_LOST,
+                          .cert = work->cert->name,
+                          .served = cert_evidence_or_none(work->state.consumer.served.serial),
+                          .reason = err->text};
 
     tell_served(work);
-    event_emit(&(struct event){.kind = EVENT_PROOF_LOST,
-                               .cert = work->cert->name,
-                               .serial = work->published.serial,
-                               .reason = err->text},
-               "the consumer %s serial %s%s and is reloaded again: %s",
+    cert_evidence_of_proof(work, &event);
+    event_emit(&event, "the consumer %s serial %s%s and is reloaded again: %s",
                serves_other ? "does not serve" : "was not seen to serve", work->published.serial,
                serves_other ? " any more" : "", err->text);
 }
@@ -563,19 +541,18 @@ static void log_issued(const struct cert_work *work, const struct issued *issued
 {
     CLEANUP(arena_free) struct arena arena = {0};
 
-    event_emit(
-        &(struct event){.kind = EVENT_ISSUED,
-                        .cert = work->cert->name,
-                        .serial = issued->leaf.serial,
-                        .request_id = issued->request_id[0] == '\0' ? NULL : issued->request_id,
-                        .issuer = issued->leaf.issuer,
-                        .names = names_text(&issued->leaf.names, &arena),
-                        .pki_mount = work->cert->pki_mount,
-                        .pki_role = work->cert->pki_role,
-                        .not_before_s = issued->leaf.validity.not_before,
-                        .not_after_s = issued->leaf.validity.not_after,
-                        .end_s = issued->end_s},
-        "the CA issued serial %s", issued->leaf.serial);
+    event_emit(&(struct event){.kind = EVENT_ISSUED,
+                               .cert = work->cert->name,
+                               .serial = issued->leaf.serial,
+                               .request_id = cert_evidence_or_none(issued->request_id),
+                               .issuer = issued->leaf.issuer,
+                               .names = names_text(&issued->leaf.names, &arena),
+                               .pki_mount = work->cert->pki_mount,
+                               .pki_role = work->cert->pki_role,
+                               .not_before_s = issued->leaf.validity.not_before,
+                               .not_after_s = issued->leaf.validity.not_after,
+                               .end_s = issued->end_s},
+               "the CA issued serial %s", issued->leaf.serial);
 }
 
 void cert_log_issued(struct cert_work *work, const struct issued *issued)

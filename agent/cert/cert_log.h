@@ -42,12 +42,6 @@ void cert_log_reloaded(struct cert_work *work);
 /* cert_log_failed - issuance failed; the next try is in `wait_ms` */
 void cert_log_failed(struct cert_work *work, const struct err *err, uint64_t wait_ms);
 
-/* cert_log_away - an outage of the CA begins; `err` is the first failure */
-void cert_log_away(struct cert_tools *tools, const struct err *err);
-
-/* cert_log_back - an outage of the CA has ended after `after_s` */
-void cert_log_back(struct cert_tools *tools, uint64_t after_s);
-
 /* cert_log_waits - after a restart the wait of the previous process continues for `wait_ms` */
 void cert_log_waits(struct cert_work *work, const struct err *err, uint64_t wait_ms);
 

@@ -26,10 +26,11 @@
 /* Why a certificate is replaced, likewise. */
 #define CA_REVOKED "the CA has revoked the published certificate"
 
-/* The outages of the CA; for cert_log. */
+/* The outages of the CA; for cert/outage. */
 struct outage {
     unsigned number; /* of the last outage, from 1 on */
     size_t waiting;  /* how many certificates it has delayed */
+    struct told_many told;
 };
 
 /* What all certificates share; borrowed. */
@@ -133,6 +134,7 @@ struct cert_work {
     struct cert_published published;
     struct cert_state state;
     char previous[GENERATION_NAME_BYTES]; /* kept for its readers and for a rollback; "": none */
+    const struct evidence *evidence;      /* of the proof that has ended, while it is reported */
     struct prove_seen seen;               /* the result of the last check of the consumer */
     sd_event_source *removal;             /* for cert_directory */
     struct cert_look look;                /* for cert_directory */

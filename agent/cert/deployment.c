@@ -1,5 +1,6 @@
 #include "cert/deployment.h"
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/random.h"
 #include "cert/cert_directory.h"
@@ -475,7 +476,11 @@ static void end_stage(struct deployment *deployment, enum deployment_event event
 
 static void on_stage_end(struct deployment *deployment, const struct err *err)
 {
+    CLEANUP(free_memory) struct evidence *evidence = TAKE(deployment->evidence);
+
+    deployment->work->evidence = evidence;
     end_stage(deployment, judge(deployment, err), err);
+    deployment->work->evidence = NULL;
 }
 
 static void on_ring(void *arg, bool reached)
@@ -584,7 +589,7 @@ bool deployment_open(struct deployment *deployment, struct cert_work *work,
 void deployment_close(struct deployment *deployment)
 {
     deployment_cancel(deployment);
-    free(deployment->nobody);
-    deployment->nobody = NULL;
+    free(TAKE(deployment->evidence));
+    free(TAKE(deployment->nobody));
     wall_timer_close(&deployment->timer);
 }

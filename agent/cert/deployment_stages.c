@@ -7,6 +7,7 @@
 #include "prove/mutual.h"
 #include "reload/reload.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { PROOF_LEAST_S = 2, FIRST_PROOF_S = 5, LIFE_SHARE = 4 };
@@ -132,6 +133,7 @@ static void start_samples(struct deployment *deployment, const struct record *re
         .fingerprint = work->published.fingerprint,
         .serial = work->published.serial,
         .limit_s = deployment->proof_limit_s,
+        .ret_evidence = deployment->evidence,
     };
     struct slot *slot = NULL;
     struct err err;
@@ -170,6 +172,8 @@ static void start_proof(struct deployment *deployment, uint64_t limit_s)
 {
     deployment->work->seen = (struct prove_seen){.finding = PROVE_NOT_LOOKED};
     deployment->proof_limit_s = limit_s;
+    free(deployment->evidence);
+    deployment->evidence = calloc(1, sizeof *deployment->evidence);
     if (deployment->work->cert->prove.method == PROVE_TLS)
         read_published(deployment, job_read_record, on_record_read);
     else

@@ -46,6 +46,7 @@ struct deployment {
     uint64_t proof_limit_s;                 /* time limit of the proof under way, in seconds */
     uint64_t wait_ms;                       /* after a failure, until the next try */
     char generation[GENERATION_NAME_BYTES]; /* that it works on; "": none */
+    struct evidence *evidence; /* of the proof under way; owned; NULL: memory ran out, or none */
     struct err *nobody; /* why the reload found no consumer, until the check has ended; owned */
 
     /* Called when a stage has ended. */

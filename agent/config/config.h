@@ -105,6 +105,9 @@ struct agent_config {
     const char *template_directory;
     struct hook_list hooks;
     uint64_t on_event_timeout_s;
+    const char *audit_file; /* NULL: none */
+    int64_t audit_group;    /* gid of the group that may read it; 0: none may */
+    bool audit_fsync;
     uint64_t ignored; /* as in vault_config */
 };
 

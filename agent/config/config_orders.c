@@ -93,6 +93,11 @@ static const char *find_group(struct config_scope *scope, const char *name, int6
     return number_of(scope, A_GROUP, "a group", name, ret_group);
 }
 
+const char *parse_group(struct config_scope *scope, const char *value, void *field)
+{
+    return find_group(scope, value, field);
+}
+
 /* -- file, link and validate ----------------------------------------------------------------------
  */
 

@@ -15,6 +15,9 @@ config_parser parse_file;
 /* parse_link - appends to a `struct link_list`: PATH NAME */
 config_parser parse_link;
 
+/* parse_group - `int64_t`: the gid of a group that is named by its name or number */
+config_parser parse_group;
+
 /* parse_on_event - appends to a `struct hook_list`: KIND[, KIND...] exec PROGRAM [ARGUMENT...] */
 config_parser parse_on_event;
 

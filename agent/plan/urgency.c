@@ -59,6 +59,21 @@ bool urgency_note_failure(const struct failure_look *look, struct told_failure *
     return true;
 }
 
+bool urgency_note_many(struct told_many *told, enum urgency urgency, uint64_t now_s,
+                       unsigned *ret_count)
+{
+    struct told_alike *alike = &told->alike[urgency];
+    unsigned round = 10;
+
+    /* The clock may have been set back. */
+    if (alike->count == 0 || now_s >= alike->since_s + URGENCY_MANY_S || now_s < alike->since_s)
+        *alike = (struct told_alike){.since_s = now_s};
+    *ret_count = ++alike->count;
+    while (round < *ret_count && round <= UINT32_MAX / 10)
+        round *= 10;
+    return *ret_count <= URGENCY_NAMED_MOST || *ret_count == round;
+}
+
 /* FNV-1a (Fowler, Noll, Vo). */
 uint32_t urgency_reason(const char *text)
 {

@@ -43,6 +43,25 @@ struct failure_look {
 bool urgency_note_failure(const struct failure_look *look, struct told_failure *told,
                           enum log_level *ret_level);
 
+enum { URGENCY_NAMED_MOST = 3, URGENCY_MANY_S = 10 * 60 };
+
+/* How many certificates were reported alike lately; {0}: none. */
+struct told_many {
+    struct told_alike {
+        uint64_t since_s; /* the first of them, on the wall clock */
+        unsigned count;
+    } alike[URGENCY_OVER + 1];
+};
+
+/*
+ * urgency_note_many - whether a certificate that shares its fate with others is reported
+ *
+ * The first three at an urgency within ten minutes are, and then the tenth, the hundredth and so
+ * on: a person sees names and how many there are. *ret_count is how many there are with this one.
+ */
+bool urgency_note_many(struct told_many *told, enum urgency urgency, uint64_t now_s,
+                       unsigned *ret_count);
+
 /* urgency_reason - a hash that is equal for texts that differ only in digits, such as a duration;
  * never 0 */
 uint32_t urgency_reason(const char *text);

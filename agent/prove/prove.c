@@ -45,6 +45,7 @@ struct proof {
     struct prove_seen seen;
     struct err why; /* of the last bad sample */
     struct prove_seen *ret_seen;
+    struct evidence *ret_evidence;
 };
 
 static void destroy_proof(struct slot *slot)
@@ -359,6 +360,7 @@ static bool sample_tls(struct proof *proof, struct err *err)
         .starttls = proof->cert->prove.tls.starttls,
         .group = prove_group(proof->cert),
         .waited_us = &proof->waited_us,
+        .ret_evidence = proof->ret_evidence,
         .limit_us = sample_limit_us(proof),
     };
 
@@ -581,6 +583,7 @@ struct slot *prove_start(const struct prove_tools *tools, struct config *config,
     proof->config = config_ref(config);
     proof->cert = cert;
     proof->ret_seen = ret_seen;
+    proof->ret_evidence = request->ret_evidence;
     if (keep_request(proof, request, err)) {
         r = sd_event_add_time_relative(tools->loop, &proof->pause, CLOCK_BOOTTIME, 0, 1,
                                        on_pause_over, proof);

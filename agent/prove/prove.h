@@ -29,6 +29,7 @@ struct prove_request {
         trusted; /* PEM: for tls, the CAs that peers trust; empty: no chain is verified */
     struct text_list chain; /* PEM: the intermediates that should be served after the leaf */
     uint64_t limit_s; /* time in which new samples start; 0: the first bad one ends the proof */
+    struct evidence *ret_evidence; /* with tls: of the last sample; lives as long as the slot */
 };
 
 enum prove_finding {

@@ -60,6 +60,9 @@ static void finish(struct tls_probe *probe, const struct err *err)
     probe->leaf->answered = probe->answered;
     if (probe->order.ret_talk != NULL)
         probe->order.ret_talk->asked = probe->handshake.asked;
+    if (probe->order.ret_evidence != NULL && probe->next > 0)
+        evidence_note(probe->order.ret_evidence, &probe->order.addresses->items[probe->next - 1],
+                      probe->handshake.ssl);
     hang_up(probe);
     semaphore_release(&probe->handshakes->permits, &probe->permit);
     sd_event_source_set_enabled(probe->limit, SD_EVENT_OFF);

@@ -9,6 +9,7 @@
 #define LEAFD_PROVE_TLS_PROBE_H
 
 #include "base/slot.h"
+#include "prove/evidence.h"
 #include "prove/handshake.h"
 #include "prove/resolve.h"
 
@@ -45,7 +46,8 @@ struct tls_probe_order {
     struct tls_talk *ret_talk;
     const void *request;
     size_t request_bytes;
-    bool in_the_clear; /* no TLS: only the request */
+    struct evidence *ret_evidence; /* of the address that was tried last; or NULL */
+    bool in_the_clear;             /* no TLS: only the request */
 };
 
 /*

@@ -362,6 +362,8 @@ WRONG_ITEMS = [
     ("missing-hook", HEAD + "on_event = issued exec /no/such\n" + CERT, 7, "[agent] on_event:", "does not exist"),
     ("hook-in-shell", HEAD + "on_event = issued exec /bin/true | /bin/cat\n" + CERT, 7, "[agent] on_event:", "is shell syntax"),
     ("many-hooks", HEAD + "on_event = issued exec /bin/true\n" * 17 + CERT, 23, "[agent] on_event:", "there may be 16"),
+    ("relative-audit", HEAD + "audit_file = audit.json\n" + CERT, 7, "[agent] audit_file:", "absolute"),
+    ("audit-group", HEAD + "audit_group = no-such\n" + CERT, 7, "[agent] audit_group:", "names a group that this machine does not know"),
     ("socket-second-order", HEAD + CERT + "reload = socket /run/x show ${env.ORDERS}\n", 13, "[cert web] reload:",
      '"socket /run/x" has a ${...} whose text contains a space or ;'),
     # where redirects may lead

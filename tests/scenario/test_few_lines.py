@@ -49,6 +49,33 @@ def test_an_outage_is_told_when_it_begins_and_when_it_ends(devca, site):
     assert run.terminate() == 0
 
 
+def test_an_outage_that_many_certificates_do_not_outlast_is_few_lines_for_people(devca, site):
+    """At most 20 at notice and above, with names and how many there are; info, and with it hooks, has each of the 50."""
+    certs = [f"c{number:02}" for number in range(50)]
+    told = site.folder / "told"
+    site.configure(devca, {cert: with_ttl("40s") for cert in certs}, agent=FEW + f"\non_event = expired exec /bin/sh -c \"cat >>{told}\"")
+    run = site.run()
+    run.wait_ready()
+    before = len(run.log())
+    devca.proxy.cut()
+    for cert in certs:
+        run.wait_event("expired", cert)
+    devca.proxy.repair()
+    run.wait_event("ca-back")
+    lines = run.log()[before:]
+    lines = lines[:[line["event"] for line in lines].index("ca-back") + 1]
+    loud = [line for line in lines if line["level"] in ("notice", "warning", "error")]
+    assert len(loud) <= 20, collections.Counter((line["event"], line["level"]) for line in loud)
+    assert loud[0]["event"] == "ca-away" and loud[-1]["event"] == "ca-back" and int(loud[-1]["waiting"]) == 50
+    expired = [line for line in loud if line["event"] == "expired"]
+    assert len(expired) >= 4 and "further certificates are logged at info" in expired[2]["message"]
+    assert "the same goes for 10 certificates by now" in expired[3]["message"]
+    for event in ("expiring", "expired"):
+        assert sorted(line["cert"] for line in lines if line["event"] == event) == certs
+    wait_for(lambda: len(told.read_text().splitlines()) == 50, "the hook to be told of each")
+    assert run.terminate() == 0
+
+
 def test_a_failing_certificate_speaks_when_its_urgency_rises(devca, site):
     site.configure(devca, {"web": with_ttl("24s")}, agent=FEW)
     run = site.run()

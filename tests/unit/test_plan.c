@@ -480,6 +480,30 @@ static void a_life_that_is_cut_and_an_issuer_near_its_end_are_noticed(void **sta
 /* -- what is told of failures that go on ----------------------------------------------------------
  */
 
+static void of_many_certificates_a_few_are_told(void **state)
+{
+    struct told_many told = {0};
+    unsigned count, told_count = 0;
+
+    (void)state;
+    for (unsigned i = 1; i <= 1000; i++) {
+        bool is_told = urgency_note_many(&told, URGENCY_TENTH, 5000 + i / 10, &count);
+
+        assert_int_equal(count, i);
+        assert_int_equal(is_told, i <= 3 || i == 10 || i == 100 || i == 1000);
+        told_count += is_told;
+    }
+    assert_int_equal(told_count, 6);
+    assert_true(urgency_note_many(&told, URGENCY_OVER, 5100, &count));
+    assert_int_equal(count, 1);
+    assert_false(urgency_note_many(&told, URGENCY_TENTH, 5599, &count));
+    assert_true(urgency_note_many(&told, URGENCY_TENTH, 5600, &count));
+    assert_int_equal(count, 1);
+    /* The clock was set back. */
+    assert_true(urgency_note_many(&told, URGENCY_TENTH, 100, &count));
+    assert_int_equal(count, 1);
+}
+
 static void a_failure_is_told_when_its_class_or_urgency_changes(void **state)
 {
     static const struct {
@@ -642,6 +666,7 @@ int main(void)
         cmocka_unit_test(advice_is_given_for_what_is_unwise_and_only_then),
         cmocka_unit_test(lifetime_margin_and_key_have_limits),
         cmocka_unit_test(names_that_a_peer_may_refuse_are_advised_on),
+        cmocka_unit_test(of_many_certificates_a_few_are_told),
         cmocka_unit_test(a_failure_is_told_when_its_class_or_urgency_changes),
         cmocka_unit_test(a_reason_is_the_same_whatever_the_numbers_in_it),
         cmocka_unit_test(a_certificate_is_about_to_end_only_after_its_renewal_was_due),
