@@ -300,7 +300,7 @@ static const char *fill_listen(struct config_scope *scope, struct listen_address
     uint64_t port = 0;
     const char *why;
 
-    if (address->label[0] == ':') {
+    if (address->label[0] == ':' && strchr(address->label + 1, ':') == NULL) {
         authority.port = address->label + 1;
         why = check_port(authority.port);
     } else {
