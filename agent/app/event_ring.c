@@ -90,7 +90,7 @@ json_t *event_ring_tell(const struct event_ring *ring, const char *stream, uint6
 {
     uint64_t told = after_in(ring, stream, after), lost = 0;
     json_t *list = json_array();
-    const struct kept *kept;
+    const struct kept *kept = NULL;
 
     TAILQ_FOREACH(kept, &ring->events, entry)
     {

@@ -27,7 +27,7 @@ struct serve_client {
 
 struct serve_clients {
     sd_event_source *limit; /* NULL: not open */
-    TAILQ_HEAD(, serve_client) remote;
+    TAILQ_HEAD(serve_client_queue, serve_client) remote;
     size_t most; /* of either kind */
     size_t local_count, remote_count;
     bool is_crowded;               /* a client waits for a place */

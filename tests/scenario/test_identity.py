@@ -1,5 +1,4 @@
 """Whose names a role signs: ours and nobody else's, if it is as the documents show it, and `check` tells if it is not."""
-import glob
 import os
 import re
 import shlex
@@ -195,11 +194,17 @@ def test_a_policy_that_passes_the_role_by_is_told(real_ca_server, site, path):
 # -- what the documents show --------------------------------------------------------------------------
 
 
-def readme_commands():
+def readme_blocks(heading):
+    """What README has an administrator run, below that heading; tests/recipes/run runs all of it."""
     with open(os.path.join(SOURCE, "README.md"), encoding="utf-8") as file:
-        text = file.read()
-    block = re.search(r"On Vault's side, once:[^\n]*\n(?:[^\n]+\n)*\n((?:    .*\n|\n)+)", text).group(1)
-    return re.sub(r"^    ", "", block, flags=re.M)
+        part = re.search(rf"^## {heading}.*?(?=^## )", file.read(), re.M | re.S).group(0)
+    return re.findall(r"^```sh\n(.*?)^```$", part, re.M | re.S)
+
+
+def pod_commands():
+    """The role and the login; kubernetes auth is there already."""
+    block = readme_blocks("A pod")[0]
+    return block[block.index("ACCESSOR="):]
 
 
 def manifest_commands(path):
@@ -217,16 +222,10 @@ def manifest_section(path):
     return re.search(r"^role *= *(\S+)", text, flags=re.M).group(1), text[text.index("[cert "):]
 
 
-def readme_section():
-    with open(os.path.join(SOURCE, "README.md"), encoding="utf-8") as file:
-        text = file.read()
-    return "web", re.sub(r"^    ", "", re.search(r"^    (\[cert api\]\n(?:    .*\n)+)", text, flags=re.M).group(0), flags=re.M)
-
-
-MANIFESTS = sorted(glob.glob(os.path.join(SOURCE, "contrib", "k8s", "*.yaml")))
-SHOWN = {"README.md": (readme_commands, readme_section)}
-SHOWN.update({os.path.basename(path): (lambda path=path: manifest_commands(path), lambda path=path: manifest_section(path))
-              for path in MANIFESTS})
+K8S = os.path.join(SOURCE, "contrib", "k8s")
+SHOWN = {"sidecar": (pod_commands, lambda: manifest_section(os.path.join(K8S, "sidecar.yaml"))),
+         "init-container": (lambda: manifest_commands(os.path.join(K8S, "init-container.yaml")),
+                            lambda: manifest_section(os.path.join(K8S, "init-container.yaml")))}
 
 
 @pytest.mark.parametrize("name", SHOWN)
@@ -283,7 +282,7 @@ def test_the_demo_binds_names_to_the_login(site):
 
 def test_every_role_that_is_shown_has_its_command_run():
     """No document writes a PKI role by a command that no test runs."""
-    run = "\n".join(commands() for commands, _ in SHOWN.values())
+    run = "\n".join([*(commands() for commands, _ in SHOWN.values()), *readme_blocks("A VM")])
     places = ["README.md", "man", "contrib", "templates", "HACKING.md", "SECURITY.md"]
     found = subprocess.run(["grep", "-rhoE", r"(vault|bao) write [a-z_]+/roles/\S+", *places], cwd=SOURCE,
                            capture_output=True, text=True, check=False).stdout.splitlines()
