@@ -32,7 +32,6 @@ static void add_json(struct findings *findings, const struct shown *shown)
     const char *remedy = shown->remedy;
     /* Without a remedy of its own, it follows the first semicolon. */
     const char *cut = remedy == NULL ? strstr(shown->said, "; ") : NULL;
-    CLEANUP(free_memory)
     char *said =
         strndup(shown->said, cut == NULL ? strlen(shown->said) : (size_t)(cut - shown->said));
 
@@ -47,6 +46,7 @@ static void add_json(struct findings *findings, const struct shown *shown)
                                     "section", text_or_null(place->section), "key",
                                     text_or_null(place->key), "text", text_or_null(said), "advice",
                                     text_or_null(cut == NULL ? remedy : cut + 2)));
+    free(said);
 }
 
 /* -- lines ----------------------------------------------------------------------------------------
