@@ -202,7 +202,7 @@ def check_names(server, folder):
 
 def run_commands_of_the_runbook(site, name):
     """Each command of leafd is one that leafd has, with the options and arguments that it takes."""
-    commands = sorted({line.strip() for line in re.findall(r"^    (leafd .*)$", text_of("runbook.md"), re.M)} |
+    commands = sorted({line.strip() for line in re.findall(r"^    (?:runuser -u leafd -- )?(leafd .*)$", text_of("runbook.md"), re.M)} |
                       set(re.findall(r"`(leafd [^`]+)`", text_of("runbook.md"))))
     assert len(commands) >= 8
     for command in commands:

@@ -63,7 +63,8 @@ def moved(text, folder, devca):
 def test_a_configuration_is_right(devca, site, text):
     shutil.copyfile(devca.ca_file, site.folder / "vault-ca.pem")
     shutil.copyfile(devca.ca_file, site.folder / "root.pem")
-    for name in "role-id", "secret-id", "keystore-password":
+    named = re.findall(r"^(?:role_id|secret_id|keystore_password)_file += /etc/leafd/(.*)$", text, re.M)
+    for name in {"role-id", "secret-id", *named}:
         (site.folder / name).write_text("a-word\n")
         (site.folder / name).chmod(0o640)
     site.write(moved(text, site.folder, devca))
