@@ -359,10 +359,8 @@ static bool add_memory(void *arg, json_t *row, bool is_whole)
     const struct daemon *daemon = arg;
     const char *name = json_string_value(json_object_get(row, "cert"));
     const struct cert *cert = engine_find(&daemon->engine, name);
-    const char *doing = cert == NULL ? NULL : cert_doing(cert);
 
-    return json_object_set_new(row, "doing", doing == NULL ? json_null() : json_string(doing)) ==
-               0 &&
+    return (cert == NULL || status_remember(row, cert)) &&
            (!is_whole ||
             json_object_set_new(row, "history", history_of(daemon->history, name)) == 0);
 }

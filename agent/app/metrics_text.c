@@ -329,11 +329,13 @@ static void put_state(struct metrics_text *text, const char *cert, const json_t 
 }
 
 static void put_failure(struct metrics_text *text, const char *name, const char *cert,
-                        const json_t *failure)
+                        const json_t *row)
 {
+    const json_t *failure = json_object_get(row, "failure");
     char labels[2 * LABEL_BYTES];
 
-    if (!json_is_object(failure))
+    /* A consumer that was never there is only awaited. */
+    if (!json_is_true(json_object_get(row, "failing")))
         return;
     snprintf(labels, sizeof labels, "{cert=\"%s\",class=\"%s\"}", name,
              json_string_value(json_object_get(failure, "class")));
@@ -392,7 +394,7 @@ bool metrics_text_add(struct metrics_text *text, const struct config *config, co
         escape(json_string_value(json_object_get(row, "cert")), name);
         snprintf(cert, sizeof cert, "{cert=\"%s\"}", name);
         put_state(text, cert, row);
-        put_failure(text, name, cert, json_object_get(row, "failure"));
+        put_failure(text, name, cert, row);
         put_asked(text, name, &config->certs[first + i]);
         put_counts(text, name, cert, &text->counts[i]);
     }

@@ -162,18 +162,26 @@ static void put_failure(struct page *page, struct bytes *to, const json_t *failu
 /* A second row: why it is not fresh, the last failure, and what to do. */
 static void put_why(struct page *page, struct bytes *to, const json_t *row)
 {
-    const json_t *failure = json_object_get(row, "failure");
-    bool fails = json_is_object(failure), is_plain = !fails && view_is_fresh(row);
+    const json_t *failure = view_failure(row);
+    bool is_plain = failure == NULL && view_is_fresh(row);
     const char *detail = is_plain ? "" : view_text(row, "detail");
     const char *advice = is_plain ? "" : view_text(row, "advice");
+    const char *held_until = view_text(row, "held_until");
+    char awaited[VIEW_LINE_BYTES];
 
-    if (detail[0] == '\0' && advice[0] == '\0' && !fails)
+    view_awaited(row, awaited);
+    if (detail[0] == '\0' && advice[0] == '\0' && awaited[0] == '\0' && held_until[0] == '\0' &&
+        failure == NULL)
         return;
     mark(page, to, "<tr><td class=\"why\" colspan=\"5\">");
     if (detail[0] != '\0')
         put_in(page, to, "<p>", detail, "</p>");
-    if (fails)
+    if (held_until[0] != '\0')
+        put_in(page, to, "<p>a new certificate is held until ", held_until, "</p>");
+    if (failure != NULL)
         put_failure(page, to, failure);
+    if (awaited[0] != '\0')
+        put_in(page, to, "<p>", awaited, "</p>");
     if (advice[0] != '\0')
         put_in(page, to, "<p>", advice, "</p>");
     mark(page, to, "</td></tr>");

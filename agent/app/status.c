@@ -111,6 +111,13 @@ static json_t *identity_json(const struct status_facts *facts)
                      status_moment(record == NULL ? 0 : record->issued_s));
 }
 
+/* `is_settled`: nothing is to be done unless something fails. */
+static const char *advice_of(const struct cert_state *state, enum status_word word, bool is_settled,
+                             bool by_agent)
+{
+    return is_settled && !status_is_failing(state) ? NULL : status_advice(state, word, by_agent);
+}
+
 static json_t *state_json(const struct status_facts *facts, uint64_t now_s)
 {
     const struct consumer_state *consumer = &facts->state->consumer;
@@ -129,15 +136,15 @@ static json_t *state_json(const struct status_facts *facts, uint64_t now_s)
         "s:s?, s:o, s:o, s:b, s:b, s:o, s:o}",
         "cert", facts->section->name, "state", status_word_name(word), "reload",
         consumer_progress_name(progress), "usable", status_is_usable(facts, now_s), "ready",
-        status_is_ready(facts, now_s), "failing", status_is_failing(facts), "intact",
+        status_is_ready(facts, now_s), "failing", status_is_failing(facts->state), "intact",
         facts->is_intact, "hidden", facts->is_hidden, "detail", terminal_text(detail), "advice",
-        status_advice(facts, word), "directory", terminal_text(facts->section->directory), "serial",
-        facts->serial, "sha256", facts->fingerprint, "not_before",
-        status_moment(facts->not_before_s), "not_after", status_moment(facts->not_after_s), "end",
-        status_moment(facts->end_s), "renewal", status_moment(facts->due_s), "chain", chain,
-        "failure", failure_json(facts->state), "served",
-        served_json(&consumer->served, facts->serial), "awaited", consumer_is_awaited(consumer),
-        "held", facts->state->held[0] != '\0', "held_until",
+        advice_of(facts->state, word, facts->revocation == REVOCATION_FINAL, false), "directory",
+        terminal_text(facts->section->directory), "serial", facts->serial, "sha256",
+        facts->fingerprint, "not_before", status_moment(facts->not_before_s), "not_after",
+        status_moment(facts->not_after_s), "end", status_moment(facts->end_s), "renewal",
+        status_moment(facts->due_s), "chain", chain, "failure", failure_json(facts->state),
+        "served", served_json(&consumer->served, facts->serial), "awaited",
+        consumer_is_awaited(consumer), "held", facts->state->held[0] != '\0', "held_until",
         status_moment(facts->state->ca.held_until_s), "doing", json_null());
 }
 
@@ -320,6 +327,51 @@ json_t *status_read_named(const struct config *config, const char *name, struct 
 
     return cert == NULL ? json_array()
                         : status_read(config, (size_t)(cert - config->certs), 1, true, err);
+}
+
+/* -- from the agent's memory ----------------------------------------------------------------------
+ */
+
+static enum status_word word_of(const json_t *row)
+{
+    const char *state = json_string_value(json_object_get(row, "state"));
+
+    for (enum status_word word = 0; word < STATUS_WORD_COUNT; word++)
+        if (state != NULL && strcmp(state, status_word_name(word)) == 0)
+            return word;
+    return STATUS_UNKNOWN;
+}
+
+/* What the agent knows is newer than what it saved, and may not have been saved: the disk is full,
+ * or read-only. A failure before a certificate that is held is over. */
+bool status_remember(json_t *row, const struct cert *cert)
+{
+    uint64_t held_until_s = cert_held_until_s(cert);
+    const struct cert_state *known = cert_known_state(cert);
+    const char *doing = cert_doing(cert);
+    bool is_settled = held_until_s != 0 || cert_issuance_state(cert) == ISSUANCE_WITHDRAWN;
+    struct cert_state state;
+    json_t *more;
+
+    if (known == NULL)
+        return json_object_set_new(row, "doing",
+                                   doing == NULL ? json_null() : json_string(doing)) == 0;
+    state = *known;
+    if (held_until_s != 0)
+        state.issuing = (struct trouble){0};
+    more = json_pack("{s:o, s:b, s:s?, s:b, s:b, s:o, s:s?}", "failure", failure_json(&state),
+                     "failing", status_is_failing(&state), "advice",
+                     advice_of(&state, word_of(row), is_settled, true), "awaited",
+                     consumer_is_awaited(&state.consumer), "held", held_until_s != 0, "held_until",
+                     status_moment(held_until_s), "doing", doing);
+    if (more == NULL)
+        return false;
+    if (json_object_update(row, more) == 0) {
+        json_decref(more);
+        return true;
+    }
+    json_decref(more);
+    return false;
 }
 
 json_t *status_document(json_t *agent, json_t *rows)

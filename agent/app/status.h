@@ -10,6 +10,7 @@
 #ifndef LEAFD_APP_STATUS_H
 #define LEAFD_APP_STATUS_H
 
+#include "cert/cert.h"
 #include "config/config.h"
 
 #include <jansson.h>
@@ -32,6 +33,14 @@ json_t *status_read(const struct config *config, size_t first, size_t most, bool
 /* status_read_named - likewise, the whole object of one certificate; empty if there is none of the
  * name */
 json_t *status_read_named(const struct config *config, const char *name, struct err *err);
+
+/*
+ * status_remember - adds to a row what the agent's memory has of the certificate
+ *
+ * What it does now, its last failure, and what it holds. False if memory ran out; the row then is
+ * as it was.
+ */
+bool status_remember(json_t *row, const struct cert *cert);
 
 /*
  * status_document - the document of these rows; takes both references

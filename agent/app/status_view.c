@@ -240,8 +240,8 @@ void status_view_unready(const json_t *document, FILE *to)
         free(list);
         return;
     }
-    failure = json_object_get(list[0], "failure");
-    why = json_is_object(failure) ? view_text(failure, "error") : view_text(list[0], "detail");
+    failure = view_failure(list[0]);
+    why = failure != NULL ? view_text(failure, "error") : view_text(list[0], "detail");
     terminal_line(to, "leafd: not ready: %s is %s%s%s (%zu of %zu not ready%s)",
                   view_text(list[0], "cert"), view_text(list[0], "state"),
                   why[0] == '\0' ? "" : ": ", why, unready, count,

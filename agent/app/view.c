@@ -153,6 +153,22 @@ void view_names(const json_t *row, char *to, size_t size)
         snprintf(to, size, "%s", view_text(row, "common_name"));
 }
 
+const json_t *view_failure(const json_t *row)
+{
+    return view_is(row, "failing") ? json_object_get(row, "failure") : NULL;
+}
+
+void view_awaited(const json_t *row, char to[static VIEW_LINE_BYTES])
+{
+    bool is_reloaded = strcmp(view_text(row, "state"), status_word_name(STATUS_NOT_PROVEN)) == 0;
+
+    to[0] = '\0';
+    if (view_is(row, "awaited") && !view_is(row, "failing"))
+        snprintf(to, VIEW_LINE_BYTES, "waits for the consumer: %s; it is %s when it runs",
+                 view_text(json_object_get(row, "failure"), "error"),
+                 is_reloaded ? "checked" : "reloaded");
+}
+
 bool view_is_fresh(const json_t *row)
 {
     return strcmp(view_text(row, "state"), status_word_name(STATUS_FRESH)) == 0;
@@ -210,11 +226,11 @@ static void write_next(const struct view *view, const json_t *row, char to[stati
 
 static void print_failure(const struct view *view, const json_t *row)
 {
-    const json_t *failure = json_object_get(row, "failure");
+    const json_t *failure = view_failure(row);
     char failed[VIEW_RELATIVE_BYTES], since[VIEW_LOCAL_BYTES], next[NEXT_BYTES];
     int64_t issuing = view_number(failure, "failures");
 
-    if (!json_is_object(failure))
+    if (failure == NULL)
         return;
     view_relative(view, view_moment(failure, "failed_at"), failed);
     view_local(view, view_moment(failure, "since"), since);
@@ -250,7 +266,7 @@ enum terminal_colour view_colour(const struct view *view, const json_t *row)
 /* An outage is told once for all certificates: view_source. */
 static bool waits_for_ca(const struct view *view, const json_t *row)
 {
-    const json_t *failure = json_object_get(row, "failure");
+    const json_t *failure = view_failure(row);
 
     return view->ca_is_away && strcmp(view_text(failure, "concerns"), "issuance") == 0 &&
            strcmp(view_text(failure, "class"), err_kind_name(ERR_TRANSIENT)) == 0;
@@ -264,19 +280,34 @@ static void print_wait(const struct view *view, const json_t *row)
     view_line(view, "", 4, "waits for the CA, %s", next);
 }
 
+static void print_held(const struct view *view, const json_t *row)
+{
+    uint64_t until_s = view_moment(row, "held_until");
+    char wait[VIEW_RELATIVE_BYTES], at[VIEW_LOCAL_BYTES];
+
+    view_relative(view, until_s, wait);
+    view_local(view, until_s, at);
+    if (until_s != 0)
+        view_line(view, "", 4, "a new certificate is held until %s, %s", at, wait);
+}
+
 void view_why(const struct view *view, const json_t *row)
 {
     const char *detail = view_text(row, "detail"), *advice = view_text(row, "advice");
-    bool fails = json_is_object(json_object_get(row, "failure"));
+    char awaited[VIEW_LINE_BYTES];
 
     if (detail[0] != '\0')
         view_line(view, "", 4, "%s", detail);
+    print_held(view, row);
     if (waits_for_ca(view, row)) {
         print_wait(view, row);
         return;
     }
     print_failure(view, row);
-    if (!fails && view_is_fresh(row))
+    view_awaited(row, awaited);
+    if (awaited[0] != '\0')
+        view_line(view, "", 4, "%s", awaited);
+    if (!view_is(row, "failing") && view_is_fresh(row))
         return;
     if (view_text(row, "doing")[0] != '\0')
         view_line(view, "", 4, "now: %s", view_text(row, "doing"));

@@ -60,6 +60,12 @@ const char *view_served(const struct view *view, const json_t *row);
 /* view_names - all names of the certificate, apart by commas */
 void view_names(const json_t *row, char *to, size_t size);
 
+/* view_failure - the last failure; NULL if none lasts, as if the consumer is only awaited */
+const json_t *view_failure(const json_t *row);
+
+/* view_awaited - what the consumer is missing for, and what follows; "" if it is not awaited */
+void view_awaited(const json_t *row, char to[static VIEW_LINE_BYTES]);
+
 /* view_is_fresh - whether the certificate is fresh */
 bool view_is_fresh(const json_t *row);
 

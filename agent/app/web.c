@@ -28,6 +28,20 @@ struct web {
     bool is_stopping;
 };
 
+/* What the agent's memory has is part of the document; without memory for it a row stays as it is
+ * on disk. */
+static void note_memory(void *making, void *arg, json_t *rows, size_t first)
+{
+    const struct web_source *source = &((struct web *)arg)->source;
+    json_t *row;
+    size_t i;
+
+    (void)making;
+    (void)first;
+    json_array_foreach (rows, i, row)
+        source->add_memory(source->arg, row, false);
+}
+
 /* -- /metrics -------------------------------------------------------------------------------------
  */
 
@@ -53,7 +67,7 @@ static void note_metrics(void *making, void *arg, json_t *rows, size_t first)
 {
     const struct web *web = arg;
 
-    (void)first;
+    note_memory(making, arg, rows, first);
     metrics_text_note(making, web->source.metrics, rows);
 }
 
@@ -164,8 +178,9 @@ static const char *text_of(const json_t *object, const char *key)
 static void write_reason(const json_t *row, char to[static REASON_BYTES])
 {
     const json_t *served = json_object_get(row, "served");
-    const char *error = text_of(json_object_get(row, "failure"), "error");
-    const char *detail = text_of(row, "detail");
+    const json_t *failure =
+        json_is_true(json_object_get(row, "failing")) ? json_object_get(row, "failure") : NULL;
+    const char *error = text_of(failure, "error"), *detail = text_of(row, "detail");
 
     if (json_is_true(json_object_get(row, "usable")))
         snprintf(to, REASON_BYTES, "the consumer serves serial %s, %s %s",
@@ -244,24 +259,10 @@ static void free_page(void *making)
 /* -- requests -------------------------------------------------------------------------------------
  */
 
-/* What the agent's memory has is part of the document; without memory for it a row stays as it is
- * on disk. */
-static void note_memory(void *making, void *arg, json_t *rows, size_t first)
-{
-    const struct web_source *source = &((struct web *)arg)->source;
-    json_t *row;
-    size_t i;
-
-    (void)making;
-    (void)first;
-    json_array_foreach (rows, i, row)
-        source->add_memory(source->arg, row, false);
-}
-
 static const struct view_maker makers[VIEW_COUNT] = {
     [VIEW_METRICS] = {begin_metrics, note_metrics, add_metrics, end_metrics, free_metrics},
     [VIEW_OPENMETRICS] = {begin_openmetrics, note_metrics, add_metrics, end_metrics, free_metrics},
-    [VIEW_READY] = {begin_ready, NULL, add_ready, end_ready, free_json},
+    [VIEW_READY] = {begin_ready, note_memory, add_ready, end_ready, free_json},
     [VIEW_STATUS] = {begin_status, note_memory, add_status, end_status, free_json},
     [VIEW_PAGE] = {begin_page, note_memory, add_page, end_page, free_page},
 };

@@ -356,6 +356,13 @@ bool cert_tried(const struct cert *cert)
     return cert->issuance.tried || (waits_for_ca && ca_is_away(cert->work.tools->ca));
 }
 
+const struct cert_state *cert_known_state(const struct cert *cert)
+{
+    const struct cert_work *work = &cert->work;
+
+    return work->read_once || work->state.issuing.failures > 0 ? &work->state : NULL;
+}
+
 /* The failures of issuance, else of deployment; NULL: none. */
 static const struct trouble *trouble_now(const struct cert *cert)
 {
@@ -379,7 +386,7 @@ const struct trouble *cert_trouble(const struct cert *cert)
 {
     const struct cert_state *state = &cert->work.state;
 
-    if (state->issuing.failures > 0)
+    if (state->issuing.failures > 0 && !issuance_is_held(&cert->issuance))
         return &state->issuing;
     if (cert->issuance.state == ISSUANCE_WITHDRAWN || state->consumer.trouble.failures == 0 ||
         consumer_is_awaited(&state->consumer))

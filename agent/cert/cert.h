@@ -128,6 +128,10 @@ const struct cert_config *cert_section(const struct cert *cert);
 /* cert_consumer - the consumer's progress with what is published */
 enum consumer_progress cert_consumer(const struct cert *cert);
 
+/* cert_known_state - its state, which may be newer than the saved one; NULL: it was not read yet.
+ * Borrowed */
+const struct cert_state *cert_known_state(const struct cert *cert);
+
 /* cert_rests - whether both machines wait, for a time or for a retry */
 bool cert_rests(const struct cert *cert);
 
@@ -149,8 +153,8 @@ const struct err *cert_failure(const struct cert *cert);
 /*
  * cert_trouble - the failures since the last success, of issuance, else of deployment
  *
- * Unlike cert_failure, it also gives them during a retry. NULL if there are none, or if it only
- * waits for its consumer to be started. Borrowed.
+ * Unlike cert_failure, it also gives them during a retry. NULL if there are none, if a new
+ * certificate is held since, or if it only waits for its consumer to be started. Borrowed.
  */
 const struct trouble *cert_trouble(const struct cert *cert);
 

@@ -69,10 +69,8 @@ const char *status_word_name(enum status_word word)
     return words[word];
 }
 
-bool status_is_failing(const struct status_facts *facts)
+bool status_is_failing(const struct cert_state *state)
 {
-    const struct cert_state *state = facts->state;
-
     return trouble_err(&state->issuing)->kind != ERR_NONE ||
            (state->consumer.trouble.failures > 0 && !consumer_is_awaited(&state->consumer));
 }
@@ -98,7 +96,19 @@ static const char *advice_on_failure(enum err_kind class)
     return advice[class];
 }
 
-const char *status_advice(const struct status_facts *facts, enum status_word word)
+/* What an agent that has answered does about a state; without a failure it does it now. */
+static const char *const advice_of_agent[STATUS_WORD_COUNT] = {
+    [STATUS_MISSING] = "the agent requests it",
+    [STATUS_EXPIRED] = "the agent renews it",
+    [STATUS_DUE] = "the agent renews it",
+    [STATUS_CHANGED] = "the agent replaces it",
+    [STATUS_DAMAGED] = "the agent repairs it",
+    [STATUS_NOT_RELOADED] = "the agent reloads the consumer",
+    [STATUS_NOT_PROVEN] = "the agent checks what the consumer serves",
+    [STATUS_REVOKED] = "the agent replaces it unless it was revoked with --no-reissue",
+};
+
+const char *status_advice(const struct cert_state *state, enum status_word word, bool by_agent)
 {
     static const char agent[] =
         "a running agent repairs it; if none runs, start it, or `leafd once`";
@@ -116,9 +126,11 @@ const char *status_advice(const struct status_facts *facts, enum status_word wor
         [STATUS_UNKNOWN] = "run it as root or as the set's owner",
     };
 
-    if (status_is_failing(facts))
-        return advice_on_failure(trouble_err(trouble_of(facts->state))->kind);
-    return advice[word];
+    if (status_is_failing(state))
+        return advice_on_failure(trouble_err(trouble_of(state))->kind);
+    if (consumer_is_awaited(&state->consumer))
+        return "start the consumer, or correct its reload or prove line";
+    return by_agent && advice_of_agent[word] != NULL ? advice_of_agent[word] : advice[word];
 }
 
 bool status_is_usable(const struct status_facts *facts, uint64_t now_s)

@@ -51,11 +51,14 @@ const char *status_word_name(enum status_word word);
 
 /* status_is_failing - whether the last try failed, to have the certificate issued or to make the
  * consumer load it; a consumer that was never there is only awaited */
-bool status_is_failing(const struct status_facts *facts);
+bool status_is_failing(const struct cert_state *state);
 
-/* status_advice - what a person can do about it; NULL if nothing is to be done. `word` is that of
- * status_judge */
-const char *status_advice(const struct status_facts *facts, enum status_word word);
+/*
+ * status_advice - what a person can do about it, or what is done; NULL if nothing is to be done
+ *
+ * `word` is that of status_judge. `by_agent`: an agent that runs says so.
+ */
+const char *status_advice(const struct cert_state *state, enum status_word word, bool by_agent);
 
 /* status_is_usable - whether a sound set is in place that is valid at `now_s` */
 bool status_is_usable(const struct status_facts *facts, uint64_t now_s);
