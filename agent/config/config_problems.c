@@ -65,7 +65,7 @@ add(struct config_problems *problems, const struct config_place *place, int post
         problem->posture = posture;
         problem->number = problems->count;
     }
-    if (problem == NULL || problem->text == NULL ||
+    if (problem == NULL || where == NULL || problem->text == NULL ||
         !keep(problems, place->file == NULL ? "" : place->file, &problem->file) ||
         !keep(problems, place->section, &problem->section) ||
         !keep(problems, place->key, &problem->key))
