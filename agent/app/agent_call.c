@@ -56,21 +56,23 @@ static bool tell_unconnected(const char *path, uid_t owner, int errnum, struct e
     return false;
 }
 
-/* Connects to the agent at the socket; its user is root, this user or the socket's owner. */
+/* Connects to the agent at the socket; its user is root, this user or the directory's owner. */
 static bool reach(struct call *call, const char *path, struct err *err)
 {
     CLEANUP(close_fd) int fd = -1;
     CLEANUP(close_fd) int dir_fd = -1;
     char folder[PATH_MAX];
     struct stat about;
+    uid_t agent;
 
     snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(path, '/') - path), path);
-    dir_fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (dir_fd < 0 || fstatat(dir_fd, call->name, &about, AT_SYMLINK_NOFOLLOW) != 0)
+    if (!control_socket_search(folder, &dir_fd, &agent, err))
+        return false;
+    if (fstatat(dir_fd, call->name, &about, AT_SYMLINK_NOFOLLOW) != 0)
         return err_errno(err, ERR_LOCAL, errno, "%s", path);
     if (!control_socket_connect(dir_fd, call->name, &fd))
         return tell_unconnected(path, about.st_uid, errno, err);
-    if (!trust_peer(fd, about.st_uid, path, err))
+    if (!trust_peer(fd, agent, path, err))
         return false;
     call->fd = take_fd(&fd);
     snprintf(call->path, sizeof call->path, "%s", path);

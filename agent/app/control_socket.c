@@ -142,18 +142,56 @@ bool control_socket_connect(int dir_fd, const char *name, int *ret_fd)
     return *ret_fd >= 0 && connect(*ret_fd, (const struct sockaddr *)&address, sizeof address) == 0;
 }
 
+/* Its parent is one that others cannot write; the descriptor is for calls with a name. */
+bool control_socket_search(const char *folder, int *ret_fd, uid_t *ret_agent, struct err *err)
+{
+    struct trust trust = {.user = geteuid()};
+    CLEANUP(close_fd) int parent_fd = -1;
+    char path[PATH_MAX];
+    const char *name;
+    struct stat about;
+
+    if (realpath(folder, path) == NULL)
+        return err_errno(err, ERR_LOCAL, errno, "%s", folder);
+    if (!trust_open_parent(&trust, path, &parent_fd, &name, err))
+        return false;
+    *ret_fd = openat(parent_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (*ret_fd < 0 || fstat(*ret_fd, &about) != 0)
+        return err_errno(err, ERR_LOCAL, errno, "cannot open the directory %s", folder);
+    *ret_agent = (about.st_mode & (S_IWGRP | S_IWOTH)) != 0 ? geteuid() : about.st_uid;
+    return true;
+}
+
 /* -- made and removed, on a worker ---------------------------------------------------------------
  */
+
+/* Makes it in a directory that others cannot write, and by descriptors: a path could be exchanged
+ * between two calls. */
+static bool make_folder(const char *path, struct err *err)
+{
+    struct trust trust = {.user = geteuid()};
+    CLEANUP(close_fd) int parent_fd = -1;
+    CLEANUP(close_fd) int fd = -1;
+    const char *name;
+
+    if (!trust_open_parent(&trust, path, &parent_fd, &name, err))
+        return false;
+    if (mkdirat(parent_fd, name, 0755) == 0) {
+        fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd >= 0 && fchmod(fd, 0755) == 0)
+            return true;
+    }
+    return errno == EEXIST ||
+           err_errno(err, ERR_LOCAL, errno, "cannot make the directory %s", path);
+}
 
 static bool open_folder(const char *path, int *ret_fd, struct err *err)
 {
     struct trust trust = {.user = geteuid()};
 
-    if (mkdir(path, 0755) == 0)
-        chmod(path, 0755);
-    else if (errno != EEXIST)
-        return err_errno(err, ERR_LOCAL, errno, "cannot make the directory %s", path);
-    if (!trust_open_directory(&trust, path, ret_fd, err))
+    if (!trust_open_directory(&trust, path, ret_fd, err) &&
+        (err->errnum != ENOENT || !make_folder(path, err) ||
+         !trust_open_directory(&trust, path, ret_fd, err)))
         return false;
     return faccessat(*ret_fd, ".", W_OK | X_OK, AT_EACCESS) == 0 ||
            err_errno(err, ERR_LOCAL, errno, "cannot write the directory %s", path);
@@ -240,6 +278,16 @@ static int open_owner(int fd, pid_t pid)
     return ended.fd;
 }
 
+/* In a directory that others may write, anybody can listen at the name. */
+static bool tell_foreign(const struct control_making *making, const struct stat *about,
+                         struct err *err)
+{
+    return err_set(err, ERR_LOCAL,
+                   "%s belongs to uid %u and is no socket of an agent of this user; remove it, or "
+                   "name a place in a directory that only this user may write",
+                   making->path, (unsigned)about->st_uid);
+}
+
 /* Removes the stale socket of a killed agent, but not one that a process listens at. */
 static bool make_way(int dir_fd, struct control_making *making, struct err *err)
 {
@@ -254,7 +302,9 @@ static bool make_way(int dir_fd, struct control_making *making, struct err *err)
     if (!S_ISSOCK(about.st_mode))
         return err_set(err, ERR_LOCAL, "%s exists and is no socket; remove it", making->path);
     if (control_socket_connect(dir_fd, making->name, &fd) || errno != ECONNREFUSED) {
-        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
+        if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || peer.pid == 0 ||
+            (peer.uid != 0 && peer.uid != geteuid()))
+            return tell_foreign(making, &about, err);
         making->owner_fd = open_owner(fd, peer.pid);
         making->is_taken = true;
         return err_set(err, ERR_LOCAL,

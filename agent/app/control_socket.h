@@ -31,6 +31,16 @@ bool control_socket_name(const char *file, char to[static CONTROL_NAME_BYTES], s
  * variable names one */
 bool control_socket_folder(char to[static PATH_MAX]);
 
+/*
+ * control_socket_search - opens a directory in which a command looks for the agent's socket
+ *
+ * *ret_agent is the user whose agent may answer there, beside root and this user: the owner of the
+ * directory, unless others may write it. Only root and this user may write the directory above it;
+ * else whoever may could answer for the agent. The descriptor is for calls with a name (O_PATH) and
+ * the caller's. Fails with class local; err->errnum is ENOENT if it does not exist.
+ */
+bool control_socket_search(const char *folder, int *ret_fd, uid_t *ret_agent, struct err *err);
+
 /* control_socket_address - names the socket through the directory's descriptor: a path may be
  * longer than sun_path, and may change */
 struct sockaddr_un control_socket_address(int dir_fd, const char *name);

@@ -250,3 +250,69 @@ def test_another_user_is_not_answered(devca, site):
     assert "b''" in done.stdout or "reset" in done.stderr or "Broken pipe" in done.stderr, done
     assert not run.events("config-applied")
     assert run.terminate() == 0
+
+
+LISTENS = """
+import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.bind(sys.argv[1])
+s.listen(8)
+print("there", flush=True)
+body = b'{"certificates": 0, "agent": {}, "certs": []}'
+while True:
+    client, _ = s.accept()
+    try:
+        client.recv(65536)
+        client.sendall(b"HTTP/1.1 200 OK\\r\\n\\r\\n" + body)
+    except OSError:
+        pass  # who asks may not even listen
+    client.close()
+"""
+
+
+@needs_root
+def test_nobody_else_answers_for_the_agent_where_others_may_write(devca, site):
+    """A place in /tmp, or below a directory of another user: who listens there is not believed, and keeps no agent from working."""
+    site.configure(devca, {"web": WEB})
+    open_the_way(site.folder / "below")
+    for name, owner, mode, told in (("sticky", 0, 0o1777, "uid 4242 listens at"), ("theirs", 4242, 0o755, "belongs to uid 4242")):
+        folder = site.folder / name
+        folder.mkdir()
+        os.chown(folder, owner, -1)
+        folder.chmod(mode)
+        place = folder / "c.sock" if name == "sticky" else folder / "run" / "c.sock"
+        if name == "theirs":
+            assert as_attacker("mkdir", place.parent).returncode == 0
+        with subprocess.Popen(["/usr/bin/python3", "-c", LISTENS, place], stdout=subprocess.PIPE, user=4242, group=4242,
+                              extra_groups=[]) as other:
+            assert other.stdout.readline() == b"there\n"
+            try:
+                given = {"LEAFD_CONTROL_SOCKET": str(place)}
+                for command in (["reload"], ["renew", "--all"], ["revoke", "web"], ["retry"]):
+                    done = site.command(*command, environment=given)
+                    assert done.code == 1 and told in done.err and "applied" not in done.out, (name, command, done.out, done.err)
+                assert json.loads(site.command("status", "--json", environment=given).out)["source"] == "disk"
+                run = site.run(environment=given)
+                run.wait_ready()
+                assert "uid 4242" in run.wait_event("control-failed")[0]["message"]
+                assert run.terminate() == 0
+            finally:
+                other.kill()
+
+
+@needs_root
+def test_a_directory_for_the_socket_is_made_only_where_others_cannot_exchange_it(devca, site):
+    site.configure(devca, {"web": WEB})
+    theirs = site.folder / "theirs"
+    theirs.mkdir()
+    os.chown(theirs, 4242, 4242)
+    run = site.run(environment={"LEAFD_CONTROL_SOCKET": str(theirs / "run" / "c.sock")})
+    run.wait_ready()
+    assert "belongs to uid 4242" in run.wait_event("control-failed")[0]["message"]
+    assert run.terminate() == 0
+    assert os.listdir(theirs) == []
+    # Where it may be made, it is made with this mode, whatever the umask is.
+    run = site.run(environment={"LEAFD_CONTROL_SOCKET": str(site.folder / "ours" / "c.sock")})
+    run.wait_ready()
+    assert stat.S_IMODE(os.stat(site.folder / "ours").st_mode) == 0o755
+    assert run.terminate() == 0
