@@ -6,13 +6,15 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 enum {
-    QUEUE = 1024, /* of connections that the kernel keeps until the loop takes them */
+    QUEUE = 1024,       /* of connections that the kernel keeps until the loop takes them */
+    SILENT_KEPT_S = 10, /* and of those that have sent nothing, apart */
     PAUSE_FIRST_S = 1,
     PAUSE_MOST_S = 60
 };
@@ -49,12 +51,14 @@ static int open_socket(const union address *address, bool is_dual)
 {
     CLEANUP(close_fd)
     int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    int on = 1, only_v6 = is_dual ? 0 : 1, kept;
+    int on = 1, only_v6 = is_dual ? 0 : 1, silent_s = SILENT_KEPT_S, kept;
 
     if (fd < 0)
         return -1;
     /* Connections of the previous agent that are about to end keep no port. */
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    /* A client that says nothing is not in the way of one that has sent its request. */
+    setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &silent_s, sizeof silent_s);
     if (address->any.sa_family == AF_INET6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only_v6, sizeof only_v6);
     if (bind(fd, &address->any,

@@ -17,9 +17,11 @@ enum {
     CONNECTION_MOST_BYTES = 16 * 1024, /* the head of a request, and the buffer of a reply */
     IDLE_MOST_S = 10,
     LOCAL_PER_SECOND = 100,
-    REMOTE_PER_SECOND = 250,
-    TURNS_PER_SECOND = 2000, /* of the library: a client may send its request byte by byte */
-    STOP_TURNS = 4           /* for replies that are not sent yet */
+    SPELL_US = 100000,      /* what follows is counted so long: nobody waits longer for others */
+    REMOTE_PER_SPELL = 25,  /* requests */
+    SILENT_PER_REQUEST = 8, /* connections without a request, taken in place of one */
+    TURNS_PER_SPELL = 200,  /* of the library: a client may send its request byte by byte */
+    STOP_TURNS = 4          /* for replies that are not sent yet */
 };
 
 struct serve_socket {
@@ -126,7 +128,7 @@ static void ask(struct serve_request *request, const char *method, const char *p
 
     request->progress = REQUEST_ASKED;
     request->path = path;
-    client->has_asked = true;
+    serve_client_asks(client);
     if (is_rebound(request, client))
         serve_refuse(request, MHD_HTTP_FORBIDDEN,
                      "here the Host of a request is an IP address or localhost");
@@ -338,7 +340,7 @@ static bool start(struct serve *serve, struct err *err)
         MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
         on_request, serve, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
         MHD_OPTION_NOTIFY_CONNECTION, serve_clients_notify, &serve->clients,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)(2 * SERVE_CONNECTIONS_MOST),
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)SERVE_CONNECTIONS_ALL,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MOST_BYTES,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_MOST_S, MHD_OPTION_END);
     if (serve->daemon != NULL)
@@ -347,7 +349,7 @@ static bool start(struct serve *serve, struct err *err)
         return err_set(err, ERR_LOCAL, "libmicrohttpd cannot be started");
     r = sd_event_add_io(serve->loop, &serve->server, info->epoll_fd, EPOLLIN, on_server, serve);
     if (r >= 0)
-        r = sd_event_source_set_ratelimit(serve->server, 1000000, TURNS_PER_SECOND);
+        r = sd_event_source_set_ratelimit(serve->server, SPELL_US, TURNS_PER_SPELL);
     /* Its accuracy is a microsecond: by default sd-event delays it by up to a quarter of a second.
      */
     if (r >= 0)
@@ -437,40 +439,45 @@ static bool is_permitted(int fd)
     return false;
 }
 
-/* Whether there is a place for one more client. The library closes a connection that was cut in its
- * next turn; the socket is off until then, and until one of many has ended. */
-static bool make_room(struct serve_socket *socket)
+/* Takes a client; false if none waits, or it has a request: others of its kind have their turn. */
+static bool take_client(struct serve_socket *socket)
 {
     struct serve *serve = socket->serve;
+    uint64_t asked = serve->clients.asked;
+    int fd;
 
-    if (!serve_clients_are_full(&serve->clients, socket->is_local))
-        return true;
-    sd_event_source_set_enabled(socket->source, SD_EVENT_OFF);
-    if (!socket->is_local && serve_clients_cut_silent(&serve->clients))
+    /* A client may wait until one of many has ended. */
+    if (serve_clients_are_full(&serve->clients, socket->is_local)) {
+        sd_event_source_set_enabled(socket->source, SD_EVENT_OFF);
+        return false;
+    }
+    fd = accept4(socket->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0)
+        return false;
+    if (serve->daemon == NULL || (socket->is_local && !is_permitted(fd))) {
+        close(fd);
+        return false;
+    }
+    serve_clients_add(&serve->clients, serve->daemon, fd, socket->is_local);
+    run(serve);
+    /* The library closes those that were cut in its next turn. */
+    if (serve_clients_shed(&serve->clients))
         run(serve);
-    return false;
+    return !socket->is_local && serve->clients.asked == asked;
 }
 
 static int on_client(sd_event_source *source, int fd, uint32_t events, void *arg)
 {
     struct serve_socket *socket = arg;
-    struct serve *serve = socket->serve;
-    int client_fd;
+    unsigned taken = 0;
 
     (void)source;
+    (void)fd;
     (void)events;
-    if ((serve->daemon == NULL && begin_load(socket)) ||
-        (serve->daemon != NULL && !make_room(socket)))
+    if (socket->serve->daemon == NULL && begin_load(socket))
         return 0;
-    client_fd = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (client_fd < 0)
-        return 0;
-    if (serve->daemon == NULL || (socket->is_local && !is_permitted(client_fd))) {
-        close(client_fd);
-        return 0;
-    }
-    serve_clients_add(&serve->clients, serve->daemon, client_fd, socket->is_local);
-    run(serve);
+    while (take_client(socket) && ++taken < SILENT_PER_REQUEST)
+        ;
     return 0;
 }
 
@@ -522,8 +529,9 @@ struct serve_socket *serve_listen(struct serve *serve, int fd, struct err *err)
     r = sd_event_add_io(serve->loop, &socket->source, fd, EPOLLIN, on_client, socket);
     /* If no descriptor is free, the connection stays in the queue. */
     if (r >= 0)
-        r = sd_event_source_set_ratelimit(socket->source, 1000000,
-                                          socket->is_local ? LOCAL_PER_SECOND : REMOTE_PER_SECOND);
+        r = socket->is_local
+                ? sd_event_source_set_ratelimit(socket->source, 1000000, LOCAL_PER_SECOND)
+                : sd_event_source_set_ratelimit(socket->source, SPELL_US, REMOTE_PER_SPELL);
     if (r >= 0 && serve->loading != NULL)
         r = sd_event_source_set_enabled(socket->source, SD_EVENT_OFF);
     if (r >= 0)

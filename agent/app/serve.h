@@ -20,7 +20,9 @@
 #include <stdbool.h>
 
 enum {
-    SERVE_CONNECTIONS_MOST = 32, /* at the Unix socket, and as many by TCP */
+    SERVE_CONNECTIONS_MOST = 32, /* at the Unix socket, as many by TCP, and as many more by TCP that
+                                    have not sent their request */
+    SERVE_CONNECTIONS_ALL = 3 * SERVE_CONNECTIONS_MOST,
     SERVE_BODY_MOST_BYTES = 256 * 1024
 };
 

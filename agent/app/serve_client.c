@@ -3,15 +3,13 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 
-#include <netinet/in.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 enum {
-    REMOTE_MOST_S = 30, /* of a connection by TCP, from its first byte to its last */
-    SILENT_MOST_S = 1,  /* before its request is complete, while others wait for a place */
-    CROWDED_MS = 100    /* between two looks then */
+    REMOTE_MOST_S = 30 /* of a connection by TCP, from its first byte to its last */
 };
 
 static uint64_t end_us(const struct serve_client *client)
@@ -38,14 +36,9 @@ static void arm(struct serve_clients *clients)
 {
     const struct serve_client *oldest = TAILQ_FIRST(&clients->remote);
 
-    bool is_crowded = clients->is_crowded;
-
-    if (is_crowded)
-        sd_event_source_set_time_relative(clients->limit, CROWDED_MS * 1000ULL);
-    else if (oldest != NULL)
+    if (oldest != NULL)
         sd_event_source_set_time(clients->limit, end_us(oldest));
-    sd_event_source_set_enabled(clients->limit,
-                                is_crowded || oldest != NULL ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+    sd_event_source_set_enabled(clients->limit, oldest != NULL ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
 }
 
 static int on_limit(sd_event_source *source, uint64_t now_us, void *arg)
@@ -54,9 +47,6 @@ static int on_limit(sd_event_source *source, uint64_t now_us, void *arg)
     struct serve_client *client;
 
     (void)source;
-    if (clients->is_crowded)
-        clients->on_left(clients->arg);
-    clients->is_crowded = false;
     while ((client = TAILQ_FIRST(&clients->remote)) != NULL && end_us(client) <= now_us)
         cut(client);
     arm(clients);
@@ -81,22 +71,65 @@ void serve_clients_close(struct serve_clients *clients)
 
 bool serve_clients_are_full(const struct serve_clients *clients, bool is_local)
 {
-    return (is_local ? clients->local_count : clients->remote_count) >= clients->most;
+    return (is_local ? clients->local_count : clients->asked_count) >= clients->most;
 }
 
-bool serve_clients_cut_silent(struct serve_clients *clients)
+static size_t count_silent_of(const struct serve_clients *clients, const struct in6_addr *peer)
 {
-    uint64_t now_us = clock_boot_us();
-    struct serve_client *client;
+    const struct serve_client *client;
+    size_t count = 0;
 
     TAILQ_FOREACH(client, &clients->remote, entry)
-    if (!client->has_asked && client->since_us + SILENT_MOST_S * 1000000ULL <= now_us) {
-        cut(client);
-        return true;
+    count += !client->has_asked && memcmp(&client->peer, peer, sizeof *peer) == 0;
+    return count;
+}
+
+/* Of a client without a request: -1 if it waits for more from it, 0 if it has left, else there is
+ * something to read. The library does not see the end of a connection that it was handed with it.
+ */
+static ssize_t look_at(const struct serve_client *client)
+{
+    char first;
+
+    return recv(client->fd, &first, sizeof first, MSG_PEEK | MSG_DONTWAIT);
+}
+
+bool serve_clients_shed(struct serve_clients *clients)
+{
+    struct serve_client *client, *next, *found = NULL;
+    size_t most = 0;
+    bool any_left = false;
+
+    if (clients->silent_count <= clients->most)
+        return false;
+    for (client = TAILQ_FIRST(&clients->remote); client != NULL; client = next) {
+        ssize_t seen = client->has_asked ? 1 : look_at(client);
+        size_t count = seen >= 0 ? 0 : count_silent_of(clients, &client->peer);
+
+        next = TAILQ_NEXT(client, entry);
+        if (seen == 0) {
+            cut(client);
+            any_left = true;
+        } else if (count > most) {
+            most = count;
+            found = client;
+        }
     }
-    clients->is_crowded = true;
-    arm(clients);
-    return false;
+    if (!any_left && found != NULL)
+        cut(found);
+    return any_left || found != NULL;
+}
+
+void serve_client_asks(struct serve_client *client)
+{
+    struct serve_clients *clients = client->clients;
+
+    if (client->is_local || client->has_asked)
+        return;
+    client->has_asked = true;
+    clients->silent_count--;
+    clients->asked_count++;
+    clients->asked++;
 }
 
 static void free_client(struct serve_client *client)
@@ -105,19 +138,40 @@ static void free_client(struct serve_client *client)
 
     unqueue(client);
     clients->local_count -= client->is_local;
-    clients->remote_count -= !client->is_local;
+    clients->asked_count -= client->has_asked;
+    clients->silent_count -= !client->is_local && !client->has_asked;
     free(client);
     clients->on_left(clients->arg);
+}
+
+union address {
+    struct sockaddr_storage any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+};
+
+/* The address of the other side. A host has the whole lower half of an IPv6 network. */
+static struct in6_addr peer_of(int fd)
+{
+    union address peer = {.any = {0}};
+    struct in6_addr host = IN6ADDR_ANY_INIT;
+    socklen_t size = sizeof peer;
+
+    if (getpeername(fd, (struct sockaddr *)&peer, &size) != 0)
+        return host;
+    if (peer.any.ss_family == AF_INET)
+        memcpy(&host.s6_addr[12], &peer.v4.sin_addr, sizeof peer.v4.sin_addr);
+    else if (IN6_IS_ADDR_V4MAPPED(&peer.v6.sin6_addr))
+        host = peer.v6.sin6_addr;
+    else
+        memcpy(&host, &peer.v6.sin6_addr, sizeof host / 2);
+    return host;
 }
 
 /* Whether the client connected to a loopback address of this machine. */
 static bool is_at_loopback(int fd)
 {
-    union {
-        struct sockaddr_storage any;
-        struct sockaddr_in v4;
-        struct sockaddr_in6 v6;
-    } own = {.any = {0}};
+    union address own = {.any = {0}};
     const struct in6_addr *v6 = &own.v6.sin6_addr;
     socklen_t size = sizeof own;
 
@@ -145,8 +199,10 @@ void serve_clients_add(struct serve_clients *clients, struct MHD_Daemon *daemon,
                                     .is_loopback = !is_local && is_at_loopback(fd),
                                     .is_queued = !is_local,
                                     .since_us = clock_boot_us()};
+    if (!is_local)
+        client->peer = peer_of(fd);
     clients->local_count += is_local;
-    clients->remote_count += !is_local;
+    clients->silent_count += !is_local;
     if (client->is_queued)
         TAILQ_INSERT_TAIL(&clients->remote, client, entry);
     clients->arriving = client;

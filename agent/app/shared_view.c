@@ -34,7 +34,7 @@ struct shared_view {
     struct job *job;         /* borrowed from the slot */
     struct serve_text *text; /* NULL: none is fresh */
     sd_event_source *timer;  /* of the requests that wait, or of the text */
-    struct serve_request *waiting[2 * SERVE_CONNECTIONS_MOST];
+    struct serve_request *waiting[SERVE_CONNECTIONS_ALL];
     size_t count;
 };
 

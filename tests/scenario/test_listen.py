@@ -259,6 +259,53 @@ def test_the_control_socket_has_the_place_that_it_is_given(devca, site):
     assert done.code == 1 and "LEAFD_CONTROL_SOCKET must be an absolute path" in done.err
 
 
+def test_silent_and_closed_clients_keep_nobody_out(devca, site):
+    """Probes are answered beside clients that say nothing, that stop amid their request, and that have left amid it."""
+    port = free_port()
+    site.configure(devca, {"web": WEB}, agent=f"listen = 127.0.0.1:{port}")
+    run = site.run()
+    run.wait_ready()
+    assert ask(port, "/healthz").status == 200
+    half = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
+
+    def connect(first):
+        client = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
+        client.sendall(first)
+        return client
+
+    def is_open(client):
+        try:
+            client.setblocking(False)
+            return client.recv(1) != b""
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+
+    with contextlib.ExitStack() as stack:
+        silent = [stack.enter_context(connect(b"")) for _ in range(300)]
+        began = time.monotonic()
+        halves = [stack.enter_context(connect(half)) for _ in range(300)]
+        for _ in range(600):
+            connect(half).close()
+        assert ask(port, "/healthz").status == 200
+        took = time.monotonic() - began
+        statuses = collections.Counter(ask(port, "/healthz").status for _ in range(20))
+        left = sum(map(is_open, silent)), sum(map(is_open, halves))
+        print(f"the first probe behind 600 halves that have left in {took:.1f}s, then {dict(statuses)}; open: {left[0]} silent, "
+              f"{left[1]} halves")
+        assert statuses == {200: 20}
+        # Each that waits for a second in one of 32 places would make it half a minute, on any machine.
+        assert took < 15
+        assert left[0] > 100, "the probes did not wait until the silent ones had their turn"
+        assert left[1] <= 40, "those that stop amid a request are cut when there are too many"
+        # A slow client whose request does come is served.
+        slow = stack.enter_context(connect(half))
+        slow.sendall(b"x\r\n\r\n")
+        assert slow.recv(12) == b"HTTP/1.1 200"
+    assert run.terminate() == 0
+
+
 def test_a_flood_of_clients_delays_no_rotation(devca, site):
     """1,000 scrapes at once, and slow, silent and garbage connections all the time, while certificates rotate."""
     port = free_port()
