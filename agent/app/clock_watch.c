@@ -91,6 +91,18 @@ void clock_watch_close(struct clock_watch *watch)
     free(watch);
 }
 
+void clock_tell_step(int64_t by_s)
+{
+    char now[WHEN_TEXT_BYTES], by[DURATION_TEXT_BYTES];
+
+    clock_text(clock_now_s(), now);
+    duration_text((uint64_t)llabs(by_s), by);
+    if (by_s != 0)
+        event_emit(&(struct event){.kind = EVENT_CLOCK_SET, .by_s = EVENT_NUMBER(by_s)},
+                   "the clock was set %s by %s and is now %s; computing all waits again",
+                   by_s > 0 ? "forward" : "back", by, now);
+}
+
 /* -- the CA's clock -------------------------------------------------------------------------------
  */
 
@@ -168,13 +180,21 @@ static void on_dated(void *arg, const struct http_dated *dated)
 
     if (news == SKEW_NO_NEWS)
         return;
-    watch->told_ms = news == SKEW_APART ? skew.ahead_ms : 0;
+    watch->told_ms = watch->known_ms = news == SKEW_APART ? skew.ahead_ms : 0;
     clock_skew_words(watch, words);
     if (news == SKEW_APART)
         event_emit(&(struct event){.kind = EVENT_CLOCK_SKEW, .skew_s = skew_s}, "%s", words);
     else
         event_emit(&(struct event){.kind = EVENT_CLOCK_AGREES, .skew_s = skew_s},
                    "this machine's clock agrees with the CA's again");
+}
+
+void clock_skew_step(struct clock_skew *skew, int64_t by_s)
+{
+    if (skew->known_ms != 0)
+        skew->known_ms -= by_s * 1000;
+    if (llabs(skew->known_ms) <= WARN_MS)
+        skew->known_ms = 0;
 }
 
 void clock_skew_watch(struct clock_skew *skew, struct http_loop *http)

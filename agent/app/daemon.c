@@ -27,7 +27,8 @@
 enum {
     /* A report reads the state of all certificates; the gap keeps its cost below one percent of the
      * time. */
-    REPORT_GAP_US_PER_CERT = 50
+    REPORT_GAP_US_PER_CERT = 50,
+    LOOK_GAP_US = 2000000
 };
 
 struct daemon {
@@ -46,6 +47,8 @@ struct daemon {
     unsigned applied_count;
     struct err problem; /* why the one on disk is not in use; class none: it is. Set with
                            EVENT_CONFIG_BROKEN, and cleared with EVENT_CONFIG_GOOD */
+    bool refused;       /* `problem` is of one that was refused, not of one applied in part */
+    uint64_t looked_us; /* on the boot clock: when a refused one was read again last */
     struct serve *serve;
     struct serve_table table;
     struct status_answers *answers;
@@ -169,6 +172,7 @@ static enum control_status refuse(struct daemon *daemon, const struct config_pro
     json_t *list = json_array();
 
     err_set(&daemon->problem, ERR_CONFIG, "%s", config_problems_first(problems));
+    daemon->refused = true;
     if (!told)
         event_emit(
             &(struct event){.kind = EVENT_CONFIG_BROKEN},
@@ -186,6 +190,7 @@ static void tell_good(struct daemon *daemon, const char *how)
         event_emit(&(struct event){.kind = EVENT_CONFIG_GOOD},
                    "the configuration has no problems any more: %s", how);
     daemon->problem = (struct err){0};
+    daemon->refused = false;
 }
 
 static enum control_status apply(struct daemon *daemon, struct config *config, json_t **ret_body)
@@ -198,6 +203,7 @@ static enum control_status apply(struct daemon *daemon, struct config *config, j
             listen_use(daemon->listen, &config->agent.listen, &err);
     daemon->applied_s = clock_now_s();
     daemon->applied_count++;
+    daemon->refused = false;
     if (!whole)
         daemon->problem = err;
     if (!whole)
@@ -261,6 +267,30 @@ static bool is_known(struct daemon *daemon, const struct reconfigure_result *res
     return same;
 }
 
+/* Where files are not watched, only this finds out that a wrong edit was undone. */
+static void take_look(struct daemon *daemon, const struct config *config)
+{
+    const char *used = daemon->engine.config->source_digest;
+
+    if (!daemon->refused || config == NULL || used[0] == '\0' ||
+        strcmp(config->source_digest, used) != 0)
+        return;
+    daemon->broken[0] = '\0';
+    tell_good(daemon, "it is the one that is in use");
+    plan_report(daemon);
+}
+
+/* Whoever asks how the agent is gets the answer of the look at the next time. */
+static void look_again(struct daemon *daemon)
+{
+    uint64_t now_us = clock_boot_us();
+
+    if (!daemon->refused || now_us < daemon->looked_us + LOOK_GAP_US)
+        return;
+    daemon->looked_us = now_us;
+    reconfigure_look(daemon->reconfigure);
+}
+
 static void on_configuration(void *arg, struct reconfigure_result *result)
 {
     struct daemon *daemon = arg;
@@ -268,7 +298,9 @@ static void on_configuration(void *arg, struct reconfigure_result *result)
     json_t *body;
     bool is_watched = daemon->applied[0] != '\0', known;
 
-    if (daemon->stopping)
+    if (!daemon->stopping && result->is_look)
+        take_look(daemon, result->config);
+    if (daemon->stopping || result->is_look)
         return;
     known = is_known(daemon, result);
     if (result->config != NULL)
@@ -336,21 +368,27 @@ static json_t *describe_agent(const struct daemon *daemon)
     uint64_t away_since_s = ca_is_away(ca) ? clock_now_s() - ca_away_s(ca) : 0;
     const struct err *problem = &daemon->problem;
     json_t *agent = json_pack(
-        "{s:i, s:s, s:o, s:o, s:o, s:i, s:s, s:o, s:b, s:I, s:o, s:o, s:o, s:I}", "pid",
+        "{s:i, s:s, s:o, s:o, s:o, s:i, s:s, s:o, s:b, s:b, s:I, s:o, s:o, s:o, s:I}", "pid",
         (int)getpid(), "version", LEAFD_VERSION, "started_at", status_moment(daemon->started_s),
         "configuration", terminal_text(daemon->file), "applied_at",
         status_moment(daemon->applied_s), "configuration_number", (int)daemon->applied_count,
         "configuration_digest", engine->config->source_digest, "problem",
-        problem->kind == ERR_NONE ? json_null() : terminal_text(problem->text), "ready",
-        daemon->ready, "certificates", (json_int_t)engine->count, "ca_address",
-        terminal_text(engine->config->vault.address), "ca_contact_at",
+        problem->kind == ERR_NONE ? json_null() : terminal_text(problem->text), "refused",
+        daemon->refused, "ready", daemon->ready, "certificates", (json_int_t)engine->count,
+        "ca_address", terminal_text(engine->config->vault.address), "ca_contact_at",
         status_moment(http_loop_replied_s(engine->http)), "ca_away_since",
-        status_moment(away_since_s), "clock_skew_s", (json_int_t)(engine->skew.told_ms / 1000));
+        status_moment(away_since_s), "clock_skew_s", (json_int_t)(engine->skew.known_ms / 1000));
 
     if (agent != NULL && history_add_agent(daemon->history, agent))
         return agent;
     json_decref(agent);
     return NULL;
+}
+
+static json_t *agent_of(void *arg)
+{
+    look_again(arg);
+    return describe_agent(arg);
 }
 
 /* Adds to a row of the status what is not on disk. */
@@ -372,7 +410,7 @@ static void on_status(void *arg, struct serve_request *request)
     if (daemon->stopping)
         serve_answer(request, CONTROL_BUSY, json_pack("{s:s}", "error", "the agent is stopping"));
     else
-        status_answers_add(daemon->answers, daemon->engine.config, describe_agent(daemon), request);
+        status_answers_add(daemon->answers, daemon->engine.config, agent_of(daemon), request);
 }
 
 static const struct serve_route routes[] = {{"GET", CONTROL_STATUS, true, false, on_status},
@@ -382,11 +420,6 @@ static const struct serve_route routes[] = {{"GET", CONTROL_STATUS, true, false,
 static struct config *config_of(void *arg)
 {
     return ((struct daemon *)arg)->engine.config;
-}
-
-static json_t *agent_of(void *arg)
-{
-    return describe_agent(arg);
 }
 
 static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *arg)
@@ -435,14 +468,9 @@ static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *
 static void on_clock_set(void *arg, int64_t by_s)
 {
     struct daemon *daemon = arg;
-    char now[WHEN_TEXT_BYTES], by[DURATION_TEXT_BYTES];
 
-    clock_text(clock_now_s(), now);
-    duration_text((uint64_t)llabs(by_s), by);
-    if (by_s != 0)
-        event_emit(&(struct event){.kind = EVENT_CLOCK_SET, .by_s = EVENT_NUMBER(by_s)},
-                   "the clock was set %s by %s and is now %s; computing all waits again",
-                   by_s > 0 ? "forward" : "back", by, now);
+    clock_tell_step(by_s);
+    clock_skew_step(&daemon->engine.skew, by_s);
     engine_recompute(&daemon->engine, by_s);
     plan_report(daemon);
 }

@@ -260,11 +260,17 @@ static void put_alerts(struct page *page, struct bytes *to)
     const char *away = view_text(page->agent, "ca_away_since");
     const char *why = view_text(page->agent, "ca_away_reason");
     const char *problem = view_text(page->agent, "problem");
+    int64_t skew_s = view_number(page->agent, "clock_skew_s");
+    char apart[DURATION_TEXT_BYTES];
 
     if (away[0] != '\0') {
         put_in(page, to, "<p class=\"alert\">The CA has issued no certificates since ", away, "");
         put_in(page, to, why[0] == '\0' ? "" : ": ", why, ".</p>\n");
     }
+    duration_text((uint64_t)llabs(skew_s), apart);
+    if (skew_s != 0)
+        put_in(page, to, "<p class=\"alert\">This machine’s clock is ", apart,
+               skew_s > 0 ? " behind the CA’s.</p>\n" : " ahead of the CA’s.</p>\n");
     if (problem[0] != '\0')
         put_in(page, to,
                "<p class=\"alert\">The configuration on disk was refused, the previous one stays: ",

@@ -31,6 +31,7 @@ struct reconfigure {
     bool is_asked;           /* a command or SIGHUP asked for it, not only a changed file */
     bool again;              /* another read follows */
     bool is_asked_again;     /* likewise */
+    bool is_look;            /* nothing is to be applied */
 };
 
 static bool run_reading(void *job, struct err *err)
@@ -72,12 +73,13 @@ static struct reading *new_reading(const char *file)
 
 static void on_read(void *arg, const struct err *err);
 
-static void start(struct reconfigure *reconfigure)
+static void start(struct reconfigure *reconfigure, bool is_look)
 {
     struct err err = {.text = "memory ran out"};
 
     reconfigure->number++;
     reconfigure->is_busy = true;
+    reconfigure->is_look = is_look;
     reconfigure->is_asked = reconfigure->is_asked_again;
     reconfigure->again = reconfigure->is_asked_again = false;
     reconfigure->reading = new_reading(reconfigure->file);
@@ -97,10 +99,11 @@ static void tell(struct reconfigure *reconfigure, struct reconfigure_result *res
 {
     result->number = reconfigure->number;
     result->asked = reconfigure->is_asked;
+    result->is_look = reconfigure->is_look;
     reconfigure->on_read(reconfigure->arg, result);
     reconfigure->is_busy = false;
     if (reconfigure->again)
-        start(reconfigure);
+        start(reconfigure, false);
 }
 
 static void on_read(void *arg, const struct err *err)
@@ -160,7 +163,7 @@ static void read_again(struct reconfigure *reconfigure, bool asked)
     if (reconfigure->is_busy)
         reconfigure->again = true;
     else
-        start(reconfigure);
+        start(reconfigure, false);
 }
 
 uint64_t reconfigure_ask(struct reconfigure *reconfigure)
@@ -172,6 +175,12 @@ uint64_t reconfigure_ask(struct reconfigure *reconfigure)
 void reconfigure_notice(struct reconfigure *reconfigure)
 {
     read_again(reconfigure, false);
+}
+
+void reconfigure_look(struct reconfigure *reconfigure)
+{
+    if (!reconfigure->is_busy)
+        start(reconfigure, true);
 }
 
 bool reconfigure_is_pending(const struct reconfigure *reconfigure)

@@ -19,6 +19,7 @@ struct reconfigure;
 struct reconfigure_result {
     uint64_t number;       /* of the read: reconfigure_ask */
     bool asked;            /* a command or SIGHUP asked for it; else a file was seen to change */
+    bool is_look;          /* nobody asked, and no file was seen to change: reconfigure_look */
     struct config *config; /* NULL: it has errors, which are in `problems` */
     const struct config_problems *problems;
     struct config_sources *sources; /* for the receiver to take; NULL: not to be watched */
@@ -45,6 +46,10 @@ uint64_t reconfigure_ask(struct reconfigure *reconfigure);
 
 /* reconfigure_notice - the same, because a file was seen to change */
 void reconfigure_notice(struct reconfigure *reconfigure);
+
+/* reconfigure_look - the same to see what is on disk, not to apply it; nothing if a read is under
+ * way */
+void reconfigure_look(struct reconfigure *reconfigure);
 
 /* reconfigure_is_pending - whether somebody has asked for one more read, behind the one that is
  * under way or being told of; a file that was seen to change asks nothing */

@@ -11,6 +11,7 @@
 #include "base/terminal.h"
 #include "config/config_load.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -128,6 +129,17 @@ static json_t *ask_agent(const struct question *question, const char **ret_unkno
     return NULL;
 }
 
+static bool is_right(const char *file)
+{
+    struct config_problems problems = {0};
+    struct config *config = config_load(file, true, &problems);
+    bool is_loaded = config != NULL;
+
+    config_unref(config);
+    config_problems_free(&problems);
+    return is_loaded;
+}
+
 /* Tells whether the configuration on disk is the one that the agent uses. */
 static void compare_configuration(const char *file, json_t *document)
 {
@@ -137,10 +149,12 @@ static void compare_configuration(const char *file, json_t *document)
     char digest[DIGEST_HEX_BYTES] = "";
     const char *word = NULL;
 
-    if (config_load_source(file, digest, &problems))
-        word = used != NULL && strcmp(used, digest) == 0 ? "applied" : "changed";
+    if (config_load_source(file, digest, &problems) && used != NULL && strcmp(used, digest) == 0)
+        word = "applied";
     else if (access(file, R_OK) == 0)
-        word = "broken";
+        word = is_right(file) ? "changed" : "broken";
+    else if (errno == ENOENT)
+        word = "missing";
     json_object_set_new(agent, "on_disk", word == NULL ? json_null() : json_string(word));
     config_problems_free(&problems);
 }

@@ -153,12 +153,16 @@ static void print_history(const struct view *view, const json_t *row)
 
 static void print_whole(const struct view *view, const json_t *row)
 {
+    const char *doing = view_text(row, "doing");
+
     terminal_piece(view->to, view->has_colours ? TERMINAL_BOLD : TERMINAL_PLAIN, "%s",
                    view_text(row, "cert"));
     terminal_piece(view->to, TERMINAL_PLAIN, ": ");
     terminal_piece(view->to, view_colour(view, row), "%s", view_text(row, "state"));
     terminal_line(view->to, "%s", "");
     view_why(view, row);
+    if (view_is_fresh(row) && !view_is(row, "failing") && doing[0] != '\0')
+        view_line(view, "", 4, "now: %s", doing);
     print_identity(view, row);
     print_times(view, row);
     print_consumer(view, row);

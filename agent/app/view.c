@@ -337,10 +337,52 @@ static void print_ca(const struct view *view, const json_t *agent)
     }
 }
 
+static void print_clock(const struct view *view, const json_t *agent)
+{
+    int64_t skew_s = view_number(agent, "clock_skew_s");
+    char apart[DURATION_TEXT_BYTES];
+
+    if (skew_s == 0)
+        return;
+    duration_text((uint64_t)llabs(skew_s), apart);
+    view_line(view, "", 0,
+              "This machine's clock is %s %s the CA's: correct it, and keep it correct with NTP.",
+              apart, skew_s > 0 ? "behind" : "ahead of");
+}
+
+/* What is on disk was compared just now; the problem is of what the agent has read last. */
+static void print_configuration(const struct view *view, const json_t *agent)
+{
+    const char *problem = view_text(agent, "problem"), *on_disk = view_text(agent, "on_disk");
+    bool has_problem = problem[0] != '\0', is_refused = has_problem && view_is(agent, "refused");
+
+    if (has_problem && !is_refused)
+        view_line(view, "", 0, "The configuration could not be applied completely: %s", problem);
+    if (strcmp(on_disk, "missing") == 0)
+        view_line(view, "", 0,
+                  "The configuration on disk is missing, the agent keeps what it has read: %s",
+                  view_text(agent, "configuration"));
+    else if (is_refused && strcmp(on_disk, "applied") == 0)
+        view_line(view, "", 0,
+                  "The configuration on disk is in use; what the agent has read last it refused: "
+                  "%s",
+                  problem);
+    else if (is_refused)
+        view_line(view, "", 0,
+                  "The agent refused the configuration on disk and keeps the previous one: %s",
+                  problem);
+    else if (strcmp(on_disk, "changed") == 0)
+        view_line(view, "", 0,
+                  "The configuration on disk was changed and is not applied: leafd reload");
+    else if (strcmp(on_disk, "broken") == 0)
+        view_line(view, "", 0,
+                  "The configuration on disk was changed, has errors and is not applied: leafd "
+                  "check");
+}
+
 void view_source(const struct view *view, const json_t *document)
 {
     const json_t *agent = json_object_get(document, "agent");
-    const char *problem = view_text(agent, "problem"), *on_disk = view_text(agent, "on_disk");
     char since[VIEW_RELATIVE_BYTES], contact[VIEW_RELATIVE_BYTES];
 
     if (!json_is_object(agent)) {
@@ -354,15 +396,6 @@ void view_source(const struct view *view, const json_t *document)
               "The agent runs as process %lld, started %s; last contact with the CA: %s.",
               (long long)view_number(agent, "pid"), since, contact);
     print_ca(view, agent);
-    if (problem[0] != '\0')
-        view_line(view, "", 0,
-                  "The agent refused the configuration on disk and keeps the previous one: %s",
-                  problem);
-    else if (strcmp(on_disk, "changed") == 0)
-        view_line(view, "", 0,
-                  "The configuration on disk was changed and is not applied: leafd reload");
-    else if (strcmp(on_disk, "broken") == 0)
-        view_line(view, "", 0,
-                  "The configuration on disk was changed, has errors and is not applied: leafd "
-                  "check");
+    print_clock(view, agent);
+    print_configuration(view, agent);
 }

@@ -1,6 +1,7 @@
 """The clock is wrong, or is set: nothing valid is lost, nothing spins, and leafd says what it sees."""
 import json
 import os
+import re
 import signal
 import time
 
@@ -278,11 +279,21 @@ def test_a_skew_against_the_ca_is_told_once_and_again_when_it_changes(ca, site, 
     assert told[0]["level"] == "warning" and "ahead of the CA's" in told[0]["message"]
     ask_again(ca, site, run, 1)
     assert len(run.events("clock-skew")) == 1
+
+    def shown():
+        return json.loads(site.command("status", "--json").out)["agent"]["clock_skew_s"]
+
+    assert shown() == pytest.approx(-HOUR, abs=60)
+    assert re.search(r"This machine's clock is (1h|59m\d+s) ahead of the CA's", site.command("status").out)
     clock.off_by(3 * HOUR, tell=True)
+    run.wait_event("clock-set")
+    assert shown() == pytest.approx(-3 * HOUR, abs=60)
     ask_again(ca, site, run, 2)
     told = run.wait_event("clock-skew", count=2)
     assert int(told[1]["skew_s"]) == pytest.approx(-3 * HOUR, abs=60)
     clock.off_by(0, tell=True)
+    run.wait_event("clock-set", count=2)
+    assert shown() == 0 and "This machine's clock" not in site.command("status").out, "before the CA answers again"
     ask_again(ca, site, run, 3)
     run.wait_event("clock-agrees")
     ask_again(ca, site, run, 4)

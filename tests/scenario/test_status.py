@@ -8,7 +8,8 @@ import subprocess
 
 import pytest
 from attacker import as_attacker, needs_root, open_the_way
-from scene import LEAFD, WEB, wait_for
+from scene import LEAFD, WEB, free_port, wait_for
+from test_listen import ask
 
 NO_AGENT = {"RUNTIME_DIRECTORY": "/nowhere"}  # where no agent's socket is: the disk is read
 
@@ -80,6 +81,39 @@ def test_an_edit_that_is_broken_fails_no_probe_and_is_named(devca, site):
     assert run.terminate() == 0
     site.write(text + "[cert\n")
     assert site.command("ready").code == 2, "nobody knows better than the file"
+
+
+def test_an_edit_that_was_undone_is_no_problem_any_more(devca, site):
+    """Nothing watches the file: whoever asks makes the agent look again."""
+    port = free_port()
+    site.configure(devca, {"web": WEB}, agent=f"listen = 127.0.0.1:{port}\nwatch_config = no")
+    run = site.run()
+    run.wait_ready()
+    text = site.file.read_text()
+
+    def good():
+        return ask(port, "/metrics").text.split("\nleafd_configuration_good ")[1][0]
+
+    site.write(text + "[cert more]\nno_such_key = 1\n")
+    assert document(site)["agent"]["on_disk"] == "broken", "an unknown key in a section that the agent does not have"
+    assert site.command("reload").code == 2
+    told = document(site)["agent"]
+    assert (told["on_disk"], told["refused"]) == ("broken", True) and "no_such_key" in told["problem"]
+    assert "keeps the previous one: " in site.command("status").out
+    wait_for(lambda: good() == "0", "the refusal to be measured")
+    site.write(text.replace("ttl = 1h", "ttl = 2h"))
+    assert document(site)["agent"]["on_disk"] == "changed"
+    site.write(text)
+    assert "keeps the previous one" not in site.command("status").out
+    wait_for(lambda: good() == "1", "the configuration to be good again")
+    assert run.events("config-good") and len(run.events("config-applied")) == 0
+    assert document(site)["agent"]["problem"] is None and "on disk" not in site.command("status").out
+    wait_for(lambda: "not in use" not in run.manager.status(), "the manager to be told")
+    os.rename(site.file, f"{site.file}.moved")
+    assert document(site)["agent"]["on_disk"] == "missing"
+    assert "The configuration on disk is missing" in site.command("status").out
+    os.rename(f"{site.file}.moved", site.file)
+    assert run.terminate() == 0
 
 
 def test_the_view_tells_where_it_comes_from(devca, site):

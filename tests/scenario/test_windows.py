@@ -121,3 +121,15 @@ def test_a_certificate_that_is_held_is_shown_and_what_failed_before_is_over(devc
     assert "a new certificate is held until " in table and "a new certificate is held until " in page
     assert "held until" in site.command("status", "web").out
     assert run.terminate() == 0
+
+
+def test_a_fresh_certificate_that_is_renewed_says_so(devca, site):
+    site.configure(devca, {"web": WEB})
+    run = site.run()
+    run.wait_event("published")
+    site.becomes("web", state="fresh", doing=None)
+    devca.fault("delay", path="pki_int/sign", times=1, ms=600000)
+    assert site.command("renew", "--wait", "1s", "web").code != 0
+    shown = site.command("status", "web").out
+    assert shown.startswith("web: fresh\n") and "    now: waiting for the CA's signature\n" in shown, shown
+    assert run.terminate() == 0
