@@ -132,8 +132,9 @@ def test_a_configuration_on_disk_that_is_not_applied_is_told(devca, site):
     run = site.run()
     run.wait_ready()
     text = site.file.read_text()
-    for content, word, says in ((text, "applied", None), (text + "ttl = 2h\n", "changed", "not applied: leafd reload"),
-                                (text + "[cert\n", "broken", "has errors and is not applied"), (text, "applied", None)):
+    for content, word, says in ((text, "applied", None), (text.replace("= 1h", "= 2h"), "changed", "not applied: leafd reload"),
+                                (text + "[cert\n", "broken", "has errors and is not applied"),
+                                (text + "ttl = 2h\n", "broken", "has errors and is not applied"), (text, "applied", None)):
         site.write(content)
         assert document(site)["agent"]["on_disk"] == word
         done = site.command("status")
