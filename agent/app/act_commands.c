@@ -123,6 +123,14 @@ static const char *advice_of(const json_t *outcome)
     return "";
 }
 
+/* Nothing but the command asked for it. */
+static const char *unrepeated_words(const json_t *outcome)
+{
+    return json_is_true(json_object_get(outcome, "fresh"))
+               ? "; not repeated: the certificate in place is fresh"
+               : "; not repeated";
+}
+
 static void print_failure(const json_t *outcome)
 {
     const char *name = text_at(outcome, "cert"), *result = text_at(outcome, "result");
@@ -131,7 +139,10 @@ static void print_failure(const json_t *outcome)
 
     if (error[0] != '\0')
         terminal_line(stderr, "leafd: [cert %s] %s: %s%s%s", name, text_at(outcome, "class"), error,
-                      next[0] == '\0' ? "" : "; next try at ", next);
+                      strcmp(result, "unmet") == 0 ? unrepeated_words(outcome)
+                      : next[0] == '\0'            ? ""
+                                                   : "; next try at ",
+                      next);
     if (strcmp(result, "failed") == 0 && error[0] == '\0')
         advice = "the agent has stopped this try; `leafd status` shows why";
     if (advice[0] != '\0')

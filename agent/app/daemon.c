@@ -365,19 +365,19 @@ static json_t *describe_agent(const struct daemon *daemon)
 {
     const struct engine *engine = &daemon->engine;
     const struct ca *ca = engine->tools.ca;
-    uint64_t away_since_s = ca_is_away(ca) ? clock_now_s() - ca_away_s(ca) : 0;
-    const struct err *problem = &daemon->problem;
     json_t *agent = json_pack(
-        "{s:i, s:s, s:o, s:o, s:o, s:i, s:s, s:o, s:b, s:b, s:I, s:o, s:o, s:o, s:I}", "pid",
+        "{s:i, s:s, s:o, s:o, s:o, s:i, s:s, s:o, s:b, s:b, s:I, s:o, s:o, s:o, s:o, s:I}", "pid",
         (int)getpid(), "version", LEAFD_VERSION, "started_at", status_moment(daemon->started_s),
         "configuration", terminal_text(daemon->file), "applied_at",
         status_moment(daemon->applied_s), "configuration_number", (int)daemon->applied_count,
         "configuration_digest", engine->config->source_digest, "problem",
-        problem->kind == ERR_NONE ? json_null() : terminal_text(problem->text), "refused",
-        daemon->refused, "ready", daemon->ready, "certificates", (json_int_t)engine->count,
-        "ca_address", terminal_text(engine->config->vault.address), "ca_contact_at",
-        status_moment(http_loop_replied_s(engine->http)), "ca_away_since",
-        status_moment(away_since_s), "clock_skew_s", (json_int_t)(engine->skew.known_ms / 1000));
+        daemon->problem.kind == ERR_NONE ? json_null() : terminal_text(daemon->problem.text),
+        "refused", daemon->refused, "ready", daemon->ready, "certificates",
+        (json_int_t)engine->count, "ca_address", terminal_text(engine->config->vault.address),
+        "ca_contact_at", status_moment(http_loop_replied_s(engine->http)), "ca_away_since",
+        status_moment(ca_away_since_s(ca)), "ca_unreachable_since",
+        status_moment(ca_unreachable_since_s(ca)), "clock_skew_s",
+        (json_int_t)(engine->skew.known_ms / 1000));
 
     if (agent != NULL && history_add_agent(daemon->history, agent))
         return agent;

@@ -192,11 +192,22 @@ static void on_back(void *arg, uint64_t after_s)
         cert_ca_is_back(engine->certs[i]);
 }
 
+static bool is_awaited(void *arg)
+{
+    const struct engine *engine = arg;
+    size_t i = 0;
+
+    while (i < engine->count && !cert_awaits_ca(engine->certs[i]))
+        i++;
+    return i < engine->count;
+}
+
 static bool open_ca(struct engine *engine, struct config *config, struct err *err)
 {
     const struct ca_listener listener = {.on_session = on_session,
                                          .on_away = on_away,
                                          .on_back = on_back,
+                                         .is_awaited = is_awaited,
                                          .on_credentials = on_credentials,
                                          .certs = cert_news,
                                          .arg = engine};

@@ -111,6 +111,15 @@ static void add_trouble(json_t *outcome, const struct cert *cert)
         add_failure(outcome, failure, trouble == NULL ? 0 : trouble->try_again_at_s);
 }
 
+static const char *tell_unmet(json_t *outcome, const struct cert *cert)
+{
+    bool is_fresh;
+
+    add_failure(outcome, cert_unmet(cert, &is_fresh), 0);
+    json_object_set_new(outcome, "fresh", json_boolean(is_fresh));
+    return "unmet";
+}
+
 static const char *tell_answer(json_t *outcome, const struct cert *cert, enum cert_answer answer)
 {
     switch (answer) {
@@ -123,6 +132,8 @@ static const char *tell_answer(json_t *outcome, const struct cert *cert, enum ce
         return "held";
     case CERT_WITHDRAWN:
         return "withdrawn";
+    case CERT_NOT_REPEATED:
+        return tell_unmet(outcome, cert);
     case CERT_UNDER_WAY:
     case CERT_NOT_RENEWED:
     default:

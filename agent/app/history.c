@@ -47,6 +47,7 @@ struct history {
     struct happening *login;
     char method[16];
     uint64_t token_expires_s, problem_s;
+    enum err_kind away_class; /* ERR_NONE: it is not away */
     char away_reason[ERR_TEXT_BYTES];
 };
 
@@ -134,16 +135,20 @@ static json_t *text_or_null(const char *text)
     return text[0] == '\0' ? json_null() : terminal_text(text);
 }
 
+static json_t *class_json(enum err_kind class)
+{
+    return class == ERR_NONE ? json_null() : json_string(err_kind_name(class));
+}
+
 static json_t *entry_json(const struct happening *entry)
 {
-    return json_pack(
-        "{s:o, s:o, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "at", status_moment(entry->at_s),
-        "since", status_moment(entry->since_s), "event", event_name(entry->kind), "count",
-        (json_int_t)entry->count, "serial", text_or_null(entry->serial), "class",
-        entry->class == ERR_NONE ? json_null() : json_string(err_kind_name(entry->class)), "reason",
-        text_or_null(entry->why), "next_try_at", status_moment(entry->next_try_s), "end",
-        status_moment(entry->end_s), "reloaded_at", status_moment(entry->reloaded_s), "proven_at",
-        status_moment(entry->proven_s));
+    return json_pack("{s:o, s:o, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "at",
+                     status_moment(entry->at_s), "since", status_moment(entry->since_s), "event",
+                     event_name(entry->kind), "count", (json_int_t)entry->count, "serial",
+                     text_or_null(entry->serial), "class", class_json(entry->class), "reason",
+                     text_or_null(entry->why), "next_try_at", status_moment(entry->next_try_s),
+                     "end", status_moment(entry->end_s), "reloaded_at",
+                     status_moment(entry->reloaded_s), "proven_at", status_moment(entry->proven_s));
 }
 
 /* -- certificates ---------------------------------------------------------------------------------
@@ -267,12 +272,14 @@ static void note_logged_in(struct history *history, const struct event *event)
 
 static void note_away(struct history *history, const struct event *event)
 {
+    history->away_class = event->failure;
     cut(history->away_reason, sizeof history->away_reason, event->reason);
 }
 
 static void note_back(struct history *history, const struct event *event)
 {
     (void)event;
+    history->away_class = ERR_NONE;
     history->away_reason[0] = '\0';
 }
 
@@ -295,15 +302,14 @@ static json_t *login_json(const struct history *history)
         return json_null();
     return json_pack("{s:o, s:s, s:b, s:o, s:o}", "at", status_moment(login->at_s), "method",
                      history->method, "ok", login->kind == EVENT_LOGGED_IN, "class",
-                     login->class == ERR_NONE ? json_null()
-                                              : json_string(err_kind_name(login->class)),
-                     "error", text_or_null(login->why));
+                     class_json(login->class), "error", text_or_null(login->why));
 }
 
 bool history_add_agent(const struct history *history, json_t *agent)
 {
-    json_auto_t *added = json_pack("{s:o, s:o, s:o, s:o}", "login", login_json(history),
+    json_auto_t *added = json_pack("{s:o, s:o, s:o, s:o, s:o}", "login", login_json(history),
                                    "token_expires_at", status_moment(history->token_expires_s),
+                                   "ca_away_class", class_json(history->away_class),
                                    "ca_away_reason", text_or_null(history->away_reason),
                                    "problem_at", status_moment(history->problem_s));
 

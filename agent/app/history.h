@@ -30,8 +30,8 @@ json_t *history_of(const struct history *history, const char *name);
 /*
  * history_add_agent - adds to `agent` what happened between the agent and the CA
  *
- * "login" (null, or how the last one ended), "token_expires_at", "ca_away_reason" and
- * "problem_at". False if memory ran out.
+ * "login" (null, or how the last one ended), "token_expires_at", "ca_away_class", "ca_away_reason"
+ * and "problem_at". False if memory ran out.
  */
 bool history_add_agent(const struct history *history, json_t *agent);
 

@@ -99,7 +99,7 @@ static const struct {
     [CA_REQUESTS] = {"leafd_ca_request_duration_seconds", HISTOGRAM, "seconds",
                      "Duration of requests to the CA, by operation and HTTP status or failure."},
     [CA_UNREACHABLE] = {"leafd_ca_unreachable_seconds", GAUGE, "seconds",
-                        "How long the CA has issued nothing; 0 while it answers."},
+                        "How long the CA has not answered; 0 while it does."},
     [CA_CONTACT] = {"leafd_ca_last_contact_timestamp_seconds", GAUGE, "seconds",
                     "When the CA last answered a request."},
     [TOKEN_EXPIRY] = {"leafd_token_expiry_timestamp_seconds", GAUGE, "seconds",
@@ -255,7 +255,7 @@ static void put_calls(struct metrics_text *text, const struct metrics_calls *cal
 
 static void put_agent(struct metrics_text *text, const struct config *config, const json_t *agent)
 {
-    const char *away = json_string_value(json_object_get(agent, "ca_away_since"));
+    const char *away = json_string_value(json_object_get(agent, "ca_unreachable_since"));
     uint64_t away_since_s = 0, now_s = clock_now_s();
     char labels[LABEL_BYTES];
 

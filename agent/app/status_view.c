@@ -73,21 +73,70 @@ static void count_states(const json_t *document, char *line, size_t size)
         add_count(line, size, counts[word], status_word_name(word));
 }
 
+/* What an outage is called; a CA that answers with errors is in class transient as well. */
+static const char *words_of_outage(const json_t *agent)
+{
+    static const char *const words[][2] = {
+        {"denied", "login denied"}, {"untrusted", "CA not trusted"}, {"refused", "login refused"}};
+    const char *class = view_text(agent, "ca_away_class");
+
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(words[i][0], class) == 0)
+            return words[i][1];
+    return view_moment(agent, "ca_unreachable_since") != 0 ? "CA unreachable" : "CA out of order";
+}
+
+/* How many fail because of the outage; *ret_all says whether no other one fails. */
+static size_t count_of_outage(const json_t *document, bool *ret_all)
+{
+    const char *class = view_text(json_object_get(document, "agent"), "ca_away_class");
+    const json_t *row;
+    size_t failing = 0, count = 0, i;
+
+    json_array_foreach (json_object_get(document, "certs"), i, row) {
+        const json_t *failure = json_object_get(row, "failure");
+
+        failing += view_is(row, "failing");
+        count += view_is(row, "failing") && strcmp(view_text(failure, "class"), class) == 0 &&
+                 strcmp(view_text(failure, "concerns"), "issuance") == 0;
+    }
+    *ret_all = count == failing;
+    return count;
+}
+
+/* Why the most urgent one fails, and the outage; "" if all is well. */
+static void write_reason(const struct view *view, const json_t *document, const json_t *first,
+                         char to[static CELL_BYTES])
+{
+    const json_t *agent = json_object_get(document, "agent");
+    const json_t *failure = json_object_get(first, "failure");
+    uint64_t away_s = view_moment(agent, "ca_away_since");
+    char since[VIEW_LOCAL_BYTES], away[VIEW_LOCAL_BYTES];
+    bool is_all;
+    size_t count = count_of_outage(document, &is_all), length = 0;
+
+    to[0] = '\0';
+    view_local(view, away_s, away);
+    if (away_s != 0 && count > 0) {
+        length = is_all ? 0 : (size_t)snprintf(to, CELL_BYTES, ", %zu of them", count);
+        snprintf(to + length, CELL_BYTES - length, ": %s since %s", words_of_outage(agent), away);
+        return;
+    }
+    if (first != NULL && view_is(first, "failing")) {
+        view_local(view, view_moment(failure, "since"), since);
+        length = (size_t)snprintf(to, CELL_BYTES, ": %s %s since %s", view_text(first, "cert"),
+                                  view_text(failure, "class"), since);
+    }
+    if (away_s != 0 && length < CELL_BYTES)
+        snprintf(to + length, CELL_BYTES - length, "; %s since %s", words_of_outage(agent), away);
+}
+
 static void print_summary(const struct view *view, const json_t *document, const json_t *first)
 {
-    uint64_t away_s = view_moment(json_object_get(document, "agent"), "ca_away_since");
-    const json_t *failure = json_object_get(first, "failure");
-    char line[VIEW_LINE_BYTES], since[VIEW_LOCAL_BYTES], reason[CELL_BYTES] = "";
+    char line[VIEW_LINE_BYTES], reason[CELL_BYTES];
 
     count_states(document, line, sizeof line);
-    if (away_s != 0) {
-        view_local(view, away_s, since);
-        snprintf(reason, sizeof reason, ": CA unreachable since %s", since);
-    } else if (first != NULL && view_is(first, "failing")) {
-        view_local(view, view_moment(failure, "since"), since);
-        snprintf(reason, sizeof reason, ": %s %s since %s", view_text(first, "cert"),
-                 view_text(failure, "class"), since);
-    }
+    write_reason(view, document, first, reason);
     terminal_piece(view->to,
                    first == NULL       ? TERMINAL_PLAIN
                    : view->has_colours ? TERMINAL_BOLD

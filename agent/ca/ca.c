@@ -5,6 +5,7 @@
 #include "base/semaphore.h"
 #include "ca/credentials.h"
 #include "ca/denials.h"
+#include "ca/silence.h"
 #include "ca/vault_bundle.h"
 #include "ca/vault_describe.h"
 #include "ca/vault_log_out.h"
@@ -25,56 +26,25 @@ struct ca {
     struct semaphore permits;
     struct ca_listener listener;
     enum auth_method method;
-    bool stays, is_away;
-    uint64_t away_since_us, answered_us; /* on the boot clock; 0: never */
-    uint64_t silent_us;                  /* when the last outage was reported */
-    uint64_t used_us;                    /* when [vault] and [auth] changed last */
-    struct denials denials;              /* of signing paths */
+    bool stays;
+    struct silence *silence;
+    struct denials denials; /* of signing paths */
 };
 
 /* -- away and back --------------------------------------------------------------------------------
  */
 
-static void note_answer(struct ca *ca)
-{
-    uint64_t now_us = clock_boot_us();
-
-    ca->answered_us = now_us;
-    if (!ca->is_away)
-        return;
-    ca->is_away = false;
-    if (ca->listener.on_back != NULL)
-        ca->listener.on_back(ca->listener.arg, (now_us - ca->away_since_us) / 1000000);
-}
-
-/* A failure counts only if no other request was answered since `asked_us`, and if [vault] has not
- * changed since then. */
-static void note_silence(struct ca *ca, uint64_t asked_us, const struct err *why)
-{
-    bool is_told = ca->is_away && (ca->silent_us >= ca->used_us || asked_us < ca->used_us);
-
-    if (is_told || ca->answered_us > asked_us)
-        return;
-    if (!ca->is_away)
-        ca->away_since_us = asked_us;
-    ca->is_away = true;
-    ca->silent_us = clock_boot_us();
-    if (ca->listener.on_away != NULL)
-        ca->listener.on_away(ca->listener.arg, why);
-}
-
 bool ca_is_unanswered(const struct err *err)
 {
-    return (err->http_status == 0 || (err->http_status >= 502 && err->http_status <= 504)) &&
-           (err->kind == ERR_TRANSIENT || err->kind == ERR_UNTRUSTED);
+    return silence_is_unanswered(err);
 }
 
 static void note_signing(struct ca *ca, uint64_t asked_us, const struct err *err)
 {
     if (ca_is_unanswered(err))
-        note_silence(ca, asked_us, err);
+        silence_begin(ca->silence, asked_us, err);
     else if (err->kind == ERR_NONE || err->http_status != 0)
-        note_answer(ca);
+        silence_end(ca->silence);
 }
 
 static void on_session(void *arg, enum ca_session_change change, uint64_t lease_s,
@@ -86,20 +56,25 @@ static void on_session(void *arg, enum ca_session_change change, uint64_t lease_
         ca->listener.on_session(ca->listener.arg, change, lease_s, err);
     /* With method token no request was sent, so this is no sign that the CA answers. */
     if ((change == CA_SESSION_OPEN && ca->method != AUTH_TOKEN) || change == CA_SESSION_RENEWED)
-        note_answer(ca);
+        silence_end(ca->silence);
     else if (change == CA_SESSION_NOT_OPEN && err->kind != ERR_LOCAL &&
              !vault_token_is_usable(ca->session))
-        note_silence(ca, clock_boot_us(), err);
+        silence_begin(ca->silence, clock_boot_us(), err);
 }
 
 bool ca_is_away(const struct ca *ca)
 {
-    return ca->is_away;
+    return silence_is_on(ca->silence);
 }
 
-uint64_t ca_away_s(const struct ca *ca)
+uint64_t ca_away_since_s(const struct ca *ca)
 {
-    return ca->is_away ? (clock_boot_us() - ca->away_since_us) / 1000000 : 0;
+    return silence_since_s(ca->silence);
+}
+
+uint64_t ca_unreachable_since_s(const struct ca *ca)
+{
+    return silence_is_unreachable(ca->silence) ? silence_since_s(ca->silence) : 0;
 }
 
 /* -- the session ----------------------------------------------------------------------------------
@@ -125,6 +100,8 @@ static bool on_credentials(void *arg, bool changed)
 bool ca_open(struct http_loop *http, struct workers *workers, struct config *config, bool stays,
              const struct ca_listener *listener, struct ca **ret_ca, struct err *err)
 {
+    const struct silence_listener silent = {listener->on_away, listener->on_back,
+                                            listener->is_awaited, listener->arg};
     struct ca *ca = calloc(1, sizeof *ca);
 
     if (ca == NULL)
@@ -136,6 +113,7 @@ bool ca_open(struct http_loop *http, struct workers *workers, struct config *con
     limit_permits(ca, config);
     ca->method = config->auth.method;
     if (!vault_token_open(http, workers, config, on_session, ca, &ca->session, err) ||
+        !silence_open(http, ca->session, stays, &silent, &ca->silence, err) ||
         !credentials_open(ca->loop, workers, config, on_credentials, ca, &ca->credentials, err)) {
         ca_close(ca);
         return false;
@@ -155,7 +133,7 @@ void ca_use(struct ca *ca, struct config *config)
     const struct config *before = vault_token_client(ca->session).config;
 
     if (strcmp(before->session_digest, config->session_digest) != 0)
-        ca->used_us = clock_boot_us();
+        silence_use(ca->silence);
     ca->method = config->auth.method;
     credentials_use(ca->credentials, config);
     vault_token_use(ca->session, config);
@@ -170,6 +148,7 @@ void ca_close(struct ca *ca)
         return;
     ca_watch_free(ca->watch);
     vault_survey_free(ca->survey);
+    silence_close(ca->silence);
     credentials_close(ca->credentials);
     vault_token_close(ca->session);
     denials_forget_all(&ca->denials);
@@ -492,7 +471,11 @@ struct slot *ca_sign_start(struct ca *ca, const struct cert_config *cert, uint64
 
 static void on_bundle_answer(void *arg, uint64_t asked_us, const struct err *err)
 {
-    note_signing(arg, asked_us, err);
+    struct ca *ca = arg;
+
+    /* It is read without a session, so an answer is no sign that logins go well. */
+    if (!silence_is_of_login(ca->silence))
+        note_signing(ca, asked_us, err);
 }
 
 struct slot *ca_bundle_start(struct ca *ca, const struct cert_config *cert,

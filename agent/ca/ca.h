@@ -23,10 +23,14 @@ struct ca_listener {
      * An outage: no request gets an answer or a session. on_away is called once when it begins,
      * with the first failure, and again if it goes on after a change of [vault] or [auth]; on_back
      * is called once when it ends, with its length. A failure does not begin an outage if other
-     * requests were answered meanwhile. Any answer of the CA itself ends it.
+     * requests were answered meanwhile. Any answer of the CA itself ends it, unless the answer to a
+     * login was the failure: then a login does. A failure of another class is another outage.
      */
     void (*on_away)(void *arg, const struct err *why);
     void (*on_back)(void *arg, uint64_t after_s);
+    /* Whether anybody waits for the CA; while nobody does, a daemon asks it by itself whether the
+     * outage has ended. NULL: somebody always does. */
+    bool (*is_awaited)(void *arg);
     /*
      * Called after each check that ca_await_change asked for, so that failed certificates are
      * retried when credentials change. Returning false ends the checks.
@@ -147,8 +151,12 @@ void ca_signed_free(struct ca_signed *signed_reply);
  * failure */
 bool ca_is_away(const struct ca *ca);
 
-/* ca_away_s - the length of the outage so far, in seconds; 0: there is none */
-uint64_t ca_away_s(const struct ca *ca);
+/* ca_away_since_s - when the outage began, by the wall clock; 0: there is none */
+uint64_t ca_away_since_s(const struct ca *ca);
+
+/* ca_unreachable_since_s - likewise, if the CA does not answer; 0 as well if it denies the login,
+ * or its TLS certificate is not trusted */
+uint64_t ca_unreachable_since_s(const struct ca *ca);
 
 /* ca_is_unanswered - whether a failure means that other requests would fail now as well */
 bool ca_is_unanswered(const struct err *err);

@@ -235,6 +235,8 @@ enum cert_answer cert_answer(const struct cert *cert, unsigned issued)
 {
     const struct issuance *issuance = &cert->issuance;
 
+    if (issuance->unmet != NULL)
+        return CERT_NOT_REPEATED;
     if (issuance->asked)
         return CERT_UNDER_WAY;
     if (issuance->state == ISSUANCE_WITHDRAWN)
@@ -380,6 +382,21 @@ const struct err *cert_failure(const struct cert *cert)
     const struct trouble *trouble = trouble_now(cert);
 
     return trouble == NULL ? NULL : trouble_err(trouble);
+}
+
+/* One that its consumer refused waits for nothing of the CA. */
+bool cert_awaits_ca(const struct cert *cert)
+{
+    enum issuance_state state = cert->issuance.state;
+
+    return (state >= ISSUANCE_QUEUED && state <= ISSUANCE_SIGNING) ||
+           (state == ISSUANCE_BACKING_OFF && !cert_work_is_refused(&cert->work));
+}
+
+const struct err *cert_unmet(const struct cert *cert, bool *ret_fresh)
+{
+    *ret_fresh = cert->work.heeded.revocation == REVOCATION_NONE;
+    return cert->issuance.unmet;
 }
 
 const struct trouble *cert_trouble(const struct cert *cert)

@@ -76,10 +76,11 @@ bool cert_try_within(struct cert *cert, uint64_t most_ms);
 /* How far the renewal that an operator asked for has come. */
 enum cert_answer {
     CERT_UNDER_WAY,
-    CERT_RENEWED,    /* a new certificate is published, and its consumer was told */
-    CERT_HELD,       /* a new certificate is held until cert_held_until_s */
-    CERT_WITHDRAWN,  /* it was revoked, and is replaced only if it is asked for by name */
-    CERT_NOT_RENEWED /* the try has failed: cert_failure */
+    CERT_RENEWED,     /* a new certificate is published, and its consumer was told */
+    CERT_HELD,        /* a new certificate is held until cert_held_until_s */
+    CERT_WITHDRAWN,   /* it was revoked, and is replaced only if it is asked for by name */
+    CERT_NOT_RENEWED, /* the try has failed, and is repeated: cert_failure */
+    CERT_NOT_REPEATED /* it has failed, and none was needed: cert_unmet */
 };
 
 /*
@@ -149,6 +150,16 @@ bool cert_tried(const struct cert *cert);
  * NULL if it does not wait for a retry, or only waits for its consumer to be started. Borrowed.
  */
 const struct err *cert_failure(const struct cert *cert);
+
+/* cert_awaits_ca - whether it waits for the CA's answer, or for its next try */
+bool cert_awaits_ca(const struct cert *cert);
+
+/*
+ * cert_unmet - with CERT_NOT_REPEATED: why the try has failed; borrowed, while the observer runs
+ *
+ * *ret_fresh is false if the certificate in place was withdrawn.
+ */
+const struct err *cert_unmet(const struct cert *cert, bool *ret_fresh);
 
 /*
  * cert_trouble - the failures since the last success, of issuance, else of deployment

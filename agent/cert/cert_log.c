@@ -309,18 +309,23 @@ static void log_failure(const struct cert_work *work, enum event_kind kind, enum
                           .failure = err->kind,
                           .next_try_ms = EVENT_NUMBER(wait_ms)};
 
+    if (wait_ms == CERT_LOG_NOT_REPEATED)
+        event.next_try_ms.given = false;
     if (kind == EVENT_FAILED)
         cert_evidence_of_request(work, &event);
     if (kind == EVENT_PROOF_FAILED)
         cert_evidence_of_proof(work, &event);
     wait_text(wait_ms, wait);
-    event_emit(&event, "%s (%s); next try in %s; %s", why, err_kind_name(err->kind), wait, outlook);
+    event_emit(&event, "%s (%s); %s%s; %s", why, err_kind_name(err->kind),
+               event.next_try_ms.given ? "next try in " : "not repeated",
+               event.next_try_ms.given ? wait : "", outlook);
 }
 
 void cert_log_failed(struct cert_work *work, const struct err *err, uint64_t wait_ms)
 {
     char left[DURATION_TEXT_BYTES], outlook[OUTLOOK_BYTES] = "no usable certificate is in place";
     char more[OUTAGE_MORE_BYTES] = "";
+    bool repeats = wait_ms != CERT_LOG_NOT_REPEATED;
     uint64_t now_s = clock_now_s();
     const struct failure_look look = {
         .class = err->kind,
@@ -328,14 +333,15 @@ void cert_log_failed(struct cert_work *work, const struct err *err, uint64_t wai
         .now_s = now_s,
         .left_s = cert_work_lasts(work) ? work->published.end_s - now_s : 0,
         .life_s = life_s(work),
-        .told_elsewhere = outage_tells(work, err),
+        .told_elsewhere = repeats ? outage_tells(work, err) : outage_covers(work, err),
     };
+    struct told_failure once = {0}, *told = repeats ? &work->told.issuing : &once;
     enum log_level level;
 
     tell_end(work);
-    urgency_note_failure(&look, &work->told.issuing, &level);
+    urgency_note_failure(&look, told, &level);
     if (level != LOG_LEVEL_DEBUG)
-        outage_note(work, err, work->told.issuing.urgency, &level, more);
+        outage_note(work, err, told->urgency, &level, more);
     write_left(work, left);
     if (left[0] != '\0')
         snprintf(outlook, sizeof outlook, "the certificate in place has %s left%s", left, more);

@@ -39,6 +39,9 @@ void cert_log_published(struct cert_work *work);
 /* cert_log_reloaded - the reload lines succeeded */
 void cert_log_reloaded(struct cert_work *work);
 
+/* The wait after a failure that is not repeated, since only an operator wanted the try. */
+#define CERT_LOG_NOT_REPEATED UINT64_MAX
+
 /* cert_log_failed - issuance failed; the next try is in `wait_ms` */
 void cert_log_failed(struct cert_work *work, const struct err *err, uint64_t wait_ms);
 

@@ -5,19 +5,18 @@
 #include "cert/cert_advice.h"
 #include "cert/cert_log.h"
 #include "cert/decide.h"
+#include "cert/issuance_meaning.h"
 #include "pki/vet.h"
 #include "plan/ca_news.h"
 
 #include <string.h>
-
-static const char asked_reason[] = "an operator asked for it";
 
 /* -- actions --------------------------------------------------------------------------------------
  */
 
 static void end_ask(struct issuance *issuance)
 {
-    issuance->asked = issuance->asked_by_name = false;
+    issuance->asked = issuance->asked_by_name = issuance->is_optional = false;
 }
 
 static void rest(struct issuance *issuance, uint64_t moment_s, uint64_t wait_ms)
@@ -39,6 +38,7 @@ static void act_nothing(struct issuance *issuance)
 
 static void act_read(struct issuance *issuance)
 {
+    issuance->is_optional = false;
     issuance->next_try_us = 0;
     issuance->restages = false;
     wall_timer_set(&issuance->timer, 0, 0);
@@ -107,6 +107,7 @@ static void act_queue_due(struct issuance *issuance)
                                 : work->cert->is_trust ? BUNDLE_DUE
                                                        : CERT_DUE);
     work->in_time = !is_early;
+    issuance->is_optional = false;
     act_queue(issuance);
 }
 
@@ -129,8 +130,9 @@ static void act_queue_asked(struct issuance *issuance)
     struct cert_work *work = issuance->work;
 
     act_join(issuance);
+    issuance->is_optional = true;
     work->in_time = work->early_renewal.due_s == 0 && work->heeded.revocation == REVOCATION_NONE;
-    cert_work_give_reason(work, asked_reason);
+    cert_work_give_reason(work, issuance_asked_reason);
     act_queue(issuance);
 }
 
@@ -139,7 +141,7 @@ static void forget_revoked(struct issuance *issuance, enum revocation revocation
 {
     cert_work_heed(issuance->work, revocation);
     issuance->work->state.consumer.accepted[0] = '\0';
-    issuance->repairable = issuance->work->in_time = false;
+    issuance->repairable = issuance->is_optional = issuance->work->in_time = false;
 }
 
 static void act_queue_revoked(struct issuance *issuance)
@@ -302,6 +304,15 @@ static void act_back_off_unsure(struct issuance *issuance)
     rest(issuance, 0, wait_ms);
 }
 
+/* The read sees that the published certificate is as it should be, and waits until its renewal. */
+static void act_give_up(struct issuance *issuance)
+{
+    issuance->unmet = issuance->err;
+    end_ask(issuance);
+    cert_log_failed(issuance->work, issuance->err, CERT_LOG_NOT_REPEATED);
+    act_read(issuance);
+}
+
 /* During an outage damaged files are repaired, and the consumer gets what is published. */
 static void use_wait(struct issuance *issuance)
 {
@@ -360,6 +371,7 @@ struct cell {
 #define STAY(at)  { act_nothing, AT(at) }
 #define READ_ANEW { act_begin_anew, AT(READING) }
 #define WITHDRAW  { act_withdraw, AT(WITHDRAWN) }
+#define GIVE_UP   [ON(UNMET)] = { act_give_up, AT(READING) }
 #define JOIN(at)  [ON(ASKED)] = { act_join, AT(at) }
 
 /* Events that change nothing while a certificate is on its way or a wait is in force. */
@@ -367,7 +379,7 @@ struct cell {
                        [ON(REFUSED)] = STAY(at)
 /* The certificate on its way also answers these; damage is repaired when it is published. */
 #define ON_ITS_WAY(at) UNTOUCHED(at), [ON(DAMAGED)] = STAY(at), [ON(REVOKED)] = STAY(at), [ON(WITHDRAW)] = WITHDRAW
-#define UNDER_WAY(at)  ON_ITS_WAY(at), JOIN(at), [ON(CHANGED)] = READ_ANEW, [ON(FAILED)] = { act_back_off, AT(BACKING_OFF) }
+#define UNDER_WAY(at)  ON_ITS_WAY(at), JOIN(at), [ON(CHANGED)] = READ_ANEW, [ON(FAILED)] = { act_back_off, AT(BACKING_OFF) }, GIVE_UP
 #define REWRITTEN(at)  UNDER_WAY(at), [ON(UNREPAIRED)] = { act_rest_unrepaired, AT(BACKING_OFF) }
 
 static const struct cell table[ISSUANCE_STATE_COUNT][ISSUANCE_EVENT_COUNT] = {
@@ -406,7 +418,7 @@ static const struct cell table[ISSUANCE_STATE_COUNT][ISSUANCE_EVENT_COUNT] = {
     [AT(VALIDATING)]        = { [ON(DONE)]        = { stage_publish,        AT(PUBLISHING) },  REWRITTEN(VALIDATING) },
     [AT(PUBLISHING)]        = { [ON(DONE)]        = { act_rest_published,   AT(IDLE) },
                                 [ON(REPAIRED)]    = { act_rest_repaired,    AT(BACKING_OFF) },
-                                [ON(FAILED)]      = { act_back_off_unsure,  AT(BACKING_OFF) },
+                                [ON(FAILED)]      = { act_back_off_unsure,  AT(BACKING_OFF) }, GIVE_UP,
                                 [ON(UNREPAIRED)]  = { act_rest_unrepaired,  AT(BACKING_OFF) },
                                 /* The mark is reported again when the published generation is
                                  * known. */
@@ -454,68 +466,8 @@ static void take(struct issuance *issuance, enum issuance_event event, const str
         take(issuance, event, NULL);
     } else if (issuance->taking == 0) {
         issuance->listener->stepped(issuance->work);
+        issuance->unmet = NULL;
     }
-}
-
-/* -- the meaning of a stage's result --------------------------------------------------------------
- */
-
-/*
- * Sets how long the staged generation is held until peers trust its CA; false if it must be
- * published now, because the published one ends too soon.
- */
-static bool is_to_wait(struct issuance *issuance)
-{
-    struct cert_work *work = issuance->work;
-    const char *const texts[] = {work->cert->name, work->draft->issued.leaf.serial, NULL};
-    uint64_t now_s = clock_now_s(), spread_s = cert_work_spread_s(work);
-    uint64_t shown_s =
-        ca_news_shown_s(now_s, spread_s, work->published.end_s, digest_spread(texts));
-
-    if (shown_s < now_s + spread_s / 2 && !work->told_short_hold) {
-        cert_advice_short_hold(work, shown_s);
-        work->told_short_hold = true;
-    }
-    if (shown_s == now_s && spread_s > 0)
-        return false;
-    work->state.ca.held_until_s = shown_s;
-    return true;
-}
-
-/* What a read means if an operator asks for a new certificate; one that is held is not replaced. */
-static enum issuance_event meaning_if_asked(const struct issuance *issuance,
-                                            enum issuance_event event)
-{
-    bool wants =
-        event == ISSUANCE_ON_LATER || (event == ISSUANCE_ON_WITHDRAW && issuance->asked_by_name);
-
-    if (event == ISSUANCE_ON_FRESH || event == ISSUANCE_ON_RESTAGE)
-        wants = issuance->work->state.ca.held_until_s == 0;
-    if (!wants)
-        return event;
-    cert_work_give_reason(issuance->work, asked_reason);
-    return ISSUANCE_ON_WANTED;
-}
-
-/* Translates the result of a stage: during a wait for the CA, for a held generation, and for a CA
- * that peers may not trust. */
-static enum issuance_event meaning_of_end(struct issuance *issuance, enum issuance_event event)
-{
-    const struct cert_draft *draft = issuance->work->draft;
-
-    if (issuance->asked && issuance->state == ISSUANCE_READING)
-        event = meaning_if_asked(issuance, event);
-    if (event == ISSUANCE_ON_UNKNOWN_ISSUER)
-        return is_to_wait(issuance) ? event : ISSUANCE_ON_DONE;
-    if (event == ISSUANCE_ON_HELD)
-        return draft->issued.leaf.validity.not_before > clock_now_s() ? event
-                                                                      : ISSUANCE_ON_HELD_READY;
-    if (event == ISSUANCE_ON_FAILED && issuance->next_try_us != 0)
-        return ISSUANCE_ON_UNREPAIRED;
-    if (event == ISSUANCE_ON_DONE && issuance->state == ISSUANCE_PUBLISHING &&
-        issuance->next_try_us != 0)
-        return ISSUANCE_ON_REPAIRED;
-    return event;
 }
 
 /* An unexpected result is a bug; it must not leave the machine without a timer. */
@@ -524,7 +476,7 @@ static void on_stage_end(struct issuance *issuance, enum issuance_event event,
 {
     struct err bug;
 
-    event = meaning_of_end(issuance, event);
+    event = issuance_meaning(issuance, event);
     if (table[issuance->state][event].act == NULL && !issuance_rests(issuance)) {
         cert_log_bug(issuance->work, "issuance", (int)issuance->state, (int)event);
         err_set(&bug, ERR_LOCAL, "leafd reached an unexpected state; please report this");

@@ -29,6 +29,7 @@ enum issuance_event {
     /* results of stages */
     ISSUANCE_ON_DONE,
     ISSUANCE_ON_FAILED,         /* err says why */
+    ISSUANCE_ON_UNMET,          /* likewise, of a try that only an operator wanted: not repeated */
     ISSUANCE_ON_REPAIRED,       /* published during a wait for the CA, which continues */
     ISSUANCE_ON_UNREPAIRED,     /* failed during a wait for the CA, which continues */
     ISSUANCE_ON_EARLY,          /* staged, but not valid yet */
@@ -97,8 +98,11 @@ struct issuance {
     bool tried;         /* it has come to rest once */
     bool asked;         /* an operator asked for a new certificate, and the result is not known */
     bool asked_by_name; /* likewise, also if the certificate was withdrawn */
-    unsigned issued;    /* certificates that this process has published; of a [trust] section
-                           answers of the CA */
+    bool is_optional;   /* the certificate in place is as it should be: a failed try is not repeated
+                         */
+    const struct err *unmet; /* while `stepped` is called: why such a try has failed; else NULL */
+    unsigned issued;         /* certificates that this process has published; of a [trust] section
+                                answers of the CA */
 
     /* Called when a stage has ended. */
     void (*end)(struct issuance *issuance, enum issuance_event event, const struct err *err);

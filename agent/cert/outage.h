@@ -18,8 +18,11 @@ void outage_begin(struct cert_tools *tools, const struct err *err);
 /* outage_end - an outage has ended after `after_s` */
 void outage_end(struct cert_tools *tools, uint64_t after_s);
 
-/* outage_tells - whether an event of the agent as a whole reports the failure: an outage, or a
- * failed login; counts a certificate that waits for the CA */
+/* outage_covers - whether an event of the agent as a whole reports the failure: an outage, or a
+ * failed login */
+bool outage_covers(const struct cert_work *work, const struct err *err);
+
+/* outage_tells - likewise, and counts a certificate that waits for the CA */
 bool outage_tells(struct cert_work *work, const struct err *err);
 
 /*

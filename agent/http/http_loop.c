@@ -306,6 +306,8 @@ struct http_loop {
     void *call_arg;
     http_redirect_seen *on_redirect; /* NULL: nobody watches */
     void *redirect_arg;
+    http_reply_seen *on_reply; /* NULL: nobody watches */
+    void *reply_arg;
     uint64_t replied_s; /* http_loop_replied_s */
 };
 
@@ -425,8 +427,17 @@ void http_loop_tell_date(const struct http_loop *loop, const struct http_dated *
 
 void http_loop_note_reply(struct http_loop *loop, int status)
 {
-    if (status < 502 || status > 504)
-        loop->replied_s = clock_now_s();
+    if (status >= 502 && status <= 504)
+        return;
+    loop->replied_s = clock_now_s();
+    if (loop->on_reply != NULL)
+        loop->on_reply(loop->reply_arg);
+}
+
+void http_loop_watch_replies(struct http_loop *loop, http_reply_seen *on_reply, void *arg)
+{
+    loop->on_reply = on_reply;
+    loop->reply_arg = arg;
 }
 
 uint64_t http_loop_replied_s(const struct http_loop *loop)

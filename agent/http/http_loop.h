@@ -40,6 +40,9 @@ struct http_dated {
     uint64_t took_ms;     /* from the request to that time, by the boot clock */
 };
 
+/* Called for every reply of the server itself; a proxy sends 502 to 504 while that is down. */
+typedef void http_reply_seen(void *arg);
+
 typedef void http_date_seen(void *arg, const struct http_dated *dated);
 
 /* A request that has ended. */
@@ -83,6 +86,9 @@ void http_loop_watch_dates(struct http_loop *loop, http_date_seen *on_dated, voi
 
 /* http_loop_tell_date - calls the watcher of dates */
 void http_loop_tell_date(const struct http_loop *loop, const struct http_dated *dated);
+
+/* http_loop_watch_replies - calls on_reply for every reply from now on; NULL ends it */
+void http_loop_watch_replies(struct http_loop *loop, http_reply_seen *on_reply, void *arg);
 
 /* http_loop_note_reply - a reply of that HTTP status arrived now */
 void http_loop_note_reply(struct http_loop *loop, int status);

@@ -1,15 +1,17 @@
 """The CA is away, slow, or wrong: what is in place stays, and leafd says what it does."""
 import datetime
+import json
 import math
 import os
 import re
 import shutil
 import time
+import urllib.request
 
 import pytest
 
 from preloads import preload
-from scene import WEB, is_published, openssl, serial_of, snapshot, wait_for
+from scene import WEB, free_port, is_published, openssl, serial_of, snapshot, wait_for
 
 
 def test_a_restart_with_a_valid_generation_is_ready_without_the_ca(ca, site):
@@ -659,3 +661,94 @@ def test_a_role_that_is_set_wrongly_is_refused_with_the_remedy(ca, site, role, l
     for words in says:
         assert words in failed["message"], failed["message"]
     assert not is_published(site.out())
+
+
+def agent_of(site):
+    return json.loads(site.command("status", "--json").out)["agent"]
+
+
+def unreachable_s(port):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
+        return float(re.search(r"^leafd_ca_unreachable_seconds (\S+)$", answer.read().decode(), re.M).group(1))
+
+
+def test_an_outage_that_nothing_waits_for_ends(devca, site):
+    """A renewal by hand failed while the certificates are fresh: no try of theirs follows for hours."""
+    port = free_port()
+    site.configure(devca, {"web": WEB, "db": WEB}, agent=f"listen = 127.0.0.1:{port}")
+    run = site.run()
+    run.wait_ready()
+    devca.proxy.cut()
+    done = site.command("renew", "--all")
+    assert done.code == 1 and "0 of 2 renewed, 2 failed" in done.out and "next try" not in done.err, done.err
+    assert done.err.count("; not repeated: the certificate in place is fresh") == 2
+    wait_for(lambda: site.command("status").out.splitlines()[-1].startswith("2 fresh; CA unreachable since "), "the outage to be told")
+    assert agent_of(site)["ca_away_class"] == "transient" and agent_of(site)["ca_unreachable_since"]
+    devca.proxy.repair()
+    away, back = run.wait_event("ca-away")[0], run.wait_event("ca-back")[0]
+    assert "the CA is unreachable" in away["message"] and int(back["waiting"]) == 0
+    told = agent_of(site)
+    assert told["ca_away_since"] is told["ca_unreachable_since"] is told["ca_away_class"] is None
+    assert site.command("status").out.splitlines()[-1] == "2 fresh" and unreachable_s(port) == 0
+    assert all("next_try_ms" not in line and "not repeated" in line["message"] for line in run.events("failed"))
+
+    # So does one that an edit has ended.
+    devca.proxy.cut()
+    good = site.file.read_text()
+    site.write(good.replace("b.example", "c.example"))
+    assert site.command("reload").code == 0
+    run.wait_event("ca-away", count=2)
+    site.write(good)
+    assert site.command("reload").code == 0
+    devca.proxy.repair()
+    run.wait_event("ca-back", count=2)
+    assert run.terminate() == 0
+
+
+def test_any_answer_ends_an_outage_of_the_connection(devca, site):
+    site.configure(devca, {"web": WEB}, agent="ca_poll = 1s")
+    run = site.run()
+    run.wait_ready()
+    devca.proxy.cut()
+    assert site.command("renew", "web").code == 1
+    devca.fault("status", path="sys/health", times=0, status=503)
+    devca.proxy.repair()
+    run.wait_event("ca-back")
+    assert run.terminate() == 0
+
+
+def test_wrong_credentials_and_a_ca_that_is_not_trusted_are_no_unreachable_ca(devca, site):
+    port = free_port()
+    devca.fault("status", path="auth/", times=0, status=403, errors=["no such secret"])
+    site.configure(devca, {"web": WEB, "db": WEB}, agent=f"listen = 127.0.0.1:{port}")
+    run = site.run()
+    run.wait_event("failed", "web")
+    run.wait_event("failed", "db")
+    told = agent_of(site)
+    assert told["ca_away_since"] and told["ca_away_class"] == "denied" and told["ca_unreachable_since"] is None, told
+    assert re.search(r"^2 failing: login denied since \d\d:\d\d$", site.command("status").out, re.M)
+    assert "the CA denies the login" in run.events("ca-away")[-1]["message"] and unreachable_s(port) == 0
+
+    # The same outage, of another kind.
+    text = site.file.read_text()
+    wrong = site.folder / "wrong.crt"
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", os.devnull, "-out", str(wrong),
+            "-subj", "/CN=other", "-days", "1")
+    site.write(re.sub(r"(?m)^ca_file = .*$", f"ca_file = {wrong}", text))
+    assert site.command("reload").code == 0
+    wait_for(lambda: agent_of(site)["ca_away_class"] == "untrusted", "the other kind")
+    assert agent_of(site)["ca_unreachable_since"] is None and unreachable_s(port) == 0
+    wait_for(lambda: re.search(r"^2 failing: CA not trusted since \d\d:\d\d$", site.command("status").out, re.M), "both to fail for it")
+
+    # Unreachable is what does not answer.
+    site.write(text)
+    devca.proxy.cut()
+    assert site.command("reload").code == 0
+    wait_for(lambda: re.search(r"^2 failing: CA unreachable since \d\d:\d\d$", site.command("status").out, re.M), "the outage to be told")
+    assert agent_of(site)["ca_unreachable_since"]
+    wait_for(lambda: unreachable_s(port) > 0, "the outage to be measured")
+    devca.proxy.repair()
+    devca.call("DELETE", "devca/faults")
+    run.wait_ready()
+    run.wait_event("ca-back")
+    assert run.terminate() == 0

@@ -430,6 +430,7 @@ static void an_outage_is_told_once_when_it_begins_and_once_when_it_ends(void **s
     assert_true(ca_is_away(fixture->ca));
     assert_int_equal(fixture->away, 1);
     assert_int_equal(fixture->why, ERR_TRANSIENT);
+    assert_int_not_equal(ca_unreachable_since_s(fixture->ca), 0);
     assert_int_equal(make_one(fixture), ERR_TRANSIENT);
     assert_int_equal(make_one(fixture), ERR_TRANSIENT);
     assert_int_equal(fixture->away, 1);
@@ -461,6 +462,7 @@ static void without_a_session_the_ca_is_away_and_nobody_asks_again_at_once(void 
     assert_int_equal(fixture->away, 1);
     assert_int_equal(fixture->why, ERR_DENIED);
     assert_true(ca_is_away(fixture->ca));
+    assert_int_equal(ca_unreachable_since_s(fixture->ca), 0);
     /* The second turn ends with the failure of the first one. */
     assert_int_equal(fixture->script.login_count, 1);
     assert_int_equal(fixture->script.sign_count, 0);

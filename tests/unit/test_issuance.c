@@ -70,6 +70,7 @@ static void traced_short_hold(const struct cert_work *work, uint64_t shown_s)
 #define cert_log_waits         quiet_failed
 #define cert_log_bug           traced_bug
 #include "cert/issuance.c"
+#include "cert/issuance_meaning.c"
 #include "cert/issuance_news.c"
 #include "cert/issuance_waits.h"
 
@@ -246,6 +247,34 @@ static void a_failure_at_any_stage_backs_off_and_starts_from_the_disk(void **sta
         ring(fixture, false);
         assert_at(fixture, ISSUANCE_READING);
     }
+    assert_int_equal(bugs, 0);
+}
+
+/* Only an operator wanted it, and hears of it. */
+static void a_failed_wish_is_not_repeated(void **state)
+{
+    struct fixture *fixture = *state;
+
+    for (unsigned stage = 0; stage < 7; stage++) {
+        publish(fixture, 3600);
+        fixture->work.published.due_s = clock_now_s() + 1800;
+        deliver(fixture, ISSUANCE_ON_FRESH);
+        issuance_ask(&fixture->issuance, false);
+        deliver_done(fixture, stage);
+        deliver(fixture, ISSUANCE_ON_FAILED);
+        assert_at(fixture, ISSUANCE_READING);
+        assert_int_equal(told_wait_ms, CERT_LOG_NOT_REPEATED);
+        assert_int_equal(fixture->work.state.issuing.failures, 0);
+        assert_false(fixture->issuance.asked);
+        assert_null(fixture->issuance.unmet);
+    }
+    /* What has become due meanwhile is tried again. */
+    deliver(fixture, ISSUANCE_ON_FRESH);
+    issuance_ask(&fixture->issuance, false);
+    fixture->work.published.due_s = clock_now_s() - 1;
+    deliver(fixture, ISSUANCE_ON_FAILED);
+    assert_at(fixture, ISSUANCE_BACKING_OFF);
+    assert_int_equal(fixture->work.state.issuing.failures, 1);
     assert_int_equal(bugs, 0);
 }
 
@@ -1080,6 +1109,7 @@ static void a_failed_try_ends_the_question_and_the_next_one_ends_the_wait(void *
     struct fixture *fixture = *state;
 
     publish(fixture, 3600);
+    fixture->work.published.due_s = clock_now_s() - 1;
     deliver(fixture, ISSUANCE_ON_FRESH);
     for (unsigned stage = 0; stage < 7; stage++) {
         issuance_ask(&fixture->issuance, false);
@@ -1090,7 +1120,7 @@ static void a_failed_try_ends_the_question_and_the_next_one_ends_the_wait(void *
         assert_at(fixture, ISSUANCE_BACKING_OFF);
         assert_false(fixture->issuance.asked);
     }
-    /* The wait after a failed renewal that was not due ends with what is in place. */
+    /* The wait after a failed renewal ends with what is in place. */
     ring(fixture, false);
     deliver(fixture, ISSUANCE_ON_FRESH);
     assert_at(fixture, ISSUANCE_IDLE);
@@ -1164,7 +1194,7 @@ static void what_is_withdrawn_is_asked_for_by_its_name_only(void **state)
     assert_false(fixture->work.in_time);
     /* The mark on disk is the same until another certificate is published. */
     deliver(fixture, ISSUANCE_ON_FAILED);
-    ring(fixture, false);
+    assert_at(fixture, ISSUANCE_READING);
     deliver(fixture, ISSUANCE_ON_WITHDRAW);
     assert_at(fixture, ISSUANCE_WITHDRAWN);
     hear(fixture, ISSUANCE_ON_CHANGED);
@@ -1202,20 +1232,20 @@ static const char letters[] = "RIQKSVTCGHAPBW";
 /* Ends of stages, what the disk tells, what the clocks tell, what others tell: as the enum has
  * them. */
 static const char *const pairs[ISSUANCE_STATE_COUNT] = {
-    [ISSUANCE_READING] = ".B..... IQBHAT ..R. RRRRRWRR",
-    [ISSUANCE_IDLE] = "....... ...... Q.R. IRRRQWBQ",
-    [ISSUANCE_QUEUED] = "KB..... ...... ..Q. QRQQQWQQ",
-    [ISSUANCE_MAKING_KEY] = "SB..... ...... ..K. KRKKKWKK",
-    [ISSUANCE_SIGNING] = "VB..... ...... ..S. SRSSSWSS",
-    [ISSUANCE_VETTING] = "GB...I. ...... ..V. VRVVVWVV",
-    [ISSUANCE_QUEUED_TO_RESTAGE] = "CB.B... ...... ..T. TRTTTWTT",
-    [ISSUANCE_RECOVERING] = "GB.B... ...... ..C. CRCCCWCC",
-    [ISSUANCE_STAGING] = "AB.BH.T ...... ..G. GRGGGWGG",
-    [ISSUANCE_HOLDING] = "....... ...... ARH. HRHHHWHH",
-    [ISSUANCE_VALIDATING] = "PB.B... ...... ..A. ARAAAWAA",
-    [ISSUANCE_PUBLISHING] = "IBBB... ...... ..P. PRPPPPPP",
-    [ISSUANCE_BACKING_OFF] = "....... ...... ..BR BRTBRWBR",
-    [ISSUANCE_WITHDRAWN] = "....... ...... ..W. WRWWQWWQ",
+    [ISSUANCE_READING] = ".B...... IQBHAT ..R. RRRRRWRR",
+    [ISSUANCE_IDLE] = "........ ...... Q.R. IRRRQWBQ",
+    [ISSUANCE_QUEUED] = "KBR..... ...... ..Q. QRQQQWQQ",
+    [ISSUANCE_MAKING_KEY] = "SBR..... ...... ..K. KRKKKWKK",
+    [ISSUANCE_SIGNING] = "VBR..... ...... ..S. SRSSSWSS",
+    [ISSUANCE_VETTING] = "GBR...I. ...... ..V. VRVVVWVV",
+    [ISSUANCE_QUEUED_TO_RESTAGE] = "CBR.B... ...... ..T. TRTTTWTT",
+    [ISSUANCE_RECOVERING] = "GBR.B... ...... ..C. CRCCCWCC",
+    [ISSUANCE_STAGING] = "ABR.BH.T ...... ..G. GRGGGWGG",
+    [ISSUANCE_HOLDING] = "........ ...... ARH. HRHHHWHH",
+    [ISSUANCE_VALIDATING] = "PBR.B... ...... ..A. ARAAAWAA",
+    [ISSUANCE_PUBLISHING] = "IBRBB... ...... ..P. PRPPPPPP",
+    [ISSUANCE_BACKING_OFF] = "........ ...... ..BR BRTBRWBR",
+    [ISSUANCE_WITHDRAWN] = "........ ...... ..W. WRWWQWWQ",
 };
 
 static void every_pair_of_the_table_leads_where_it_is_written(void **state)
@@ -1267,6 +1297,7 @@ int main(int argc, char **argv)
         ISSUANCE_TEST(a_fresh_certificate_asks_for_nothing),
         ISSUANCE_TEST(files_are_written_anew_without_asking_the_ca),
         ISSUANCE_TEST(a_failure_at_any_stage_backs_off_and_starts_from_the_disk),
+        ISSUANCE_TEST(a_failed_wish_is_not_repeated),
         ISSUANCE_TEST(success_forgets_the_failures_of_the_ca_and_no_others),
         ISSUANCE_TEST(a_failing_ca_keeps_no_consumer_from_what_is_in_place),
         ISSUANCE_TEST(a_certificate_of_the_future_is_staged_and_held_and_then_published),
