@@ -463,14 +463,20 @@ static int write_file(struct init *init, const char *name)
 {
     int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     FILE *file = fd < 0 || fchmod(fd, 0644) != 0 ? NULL : fdopen(fd, "w");
-    bool written;
+    bool written = file != NULL && print_configuration(init, file);
+    int kept = errno;
 
-    if (file == NULL)
-        return fail(name);
-    written = print_configuration(init, file);
-    if (fclose(file) != 0 || !written)
-        return fail(name);
-    return EXIT_FINE;
+    if (file != NULL && fclose(file) != 0 && written) {
+        kept = errno;
+        written = false;
+    }
+    if (written)
+        return EXIT_FINE;
+    /* A part of it would be in the way of the next try. */
+    if (fd >= 0)
+        unlink(name);
+    errno = kept;
+    return fail(name);
 }
 
 static int write_all(struct init *init)

@@ -2,6 +2,8 @@
 import os
 import pty
 import re
+import resource
+import signal
 import subprocess
 
 import pytest
@@ -129,6 +131,21 @@ def test_on_a_terminal_it_asks_for_what_is_not_given(site):
                  "dns_names = api.example.test", "directory = /var/lib/leafd/api"):
         assert line in text, text
     assert "vault policy write api" in done.stdout
+
+
+def test_a_full_disk_leaves_nothing_in_the_way_of_the_next_try(site):
+    """A limit of the size of files stands for the disk."""
+    def limit():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))
+
+    full = init(site, "nginx", *ARGUMENTS, "-o", "leafd.ini", preexec_fn=limit, restore_signals=False)
+    assert full.returncode == 1 and "cannot write leafd.ini: File too large" in full.stderr
+    assert not site.file.exists()
+    again = init(site, "nginx", *ARGUMENTS, "-o", "leafd.ini")
+    assert again.returncode == 0 and "[cert " in site.file.read_text()
+    kept = init(site, "nginx", *ARGUMENTS, "-o", "leafd.ini", preexec_fn=limit, restore_signals=False)
+    assert kept.returncode == 1 and "never overwritten" in kept.stderr and "[cert " in site.file.read_text()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
