@@ -70,19 +70,35 @@ static void mark(struct page *page, struct bytes *to, const char *markup)
     page->is_short |= !bytes_add(to, markup, strlen(markup));
 }
 
-/* A text, escaped. */
+/* Whether a character of UTF-8 begins there that controls a terminal: C0, DEL, or C1. */
+static bool is_control(const char *text)
+{
+    unsigned char first = (unsigned char)text[0], second = (unsigned char)text[first != '\0'];
+
+    return first < ' ' || first == 0x7f || (first == 0xc2 && second >= 0x80 && second < 0xa0);
+}
+
+/* A text, escaped; control characters as \xNN, for who reads the page on a terminal. */
 static void put(struct page *page, struct bytes *to, const char *text)
 {
     static const char special[] = "&<>\"'";
     static const char *const escapes[] = {"&amp;", "&lt;", "&gt;", "&quot;", "&#39;"};
 
-    while (*text != '\0') {
-        size_t plain = strcspn(text, special);
+    for (size_t plain = 0; *text != '\0'; text += plain + 1, plain = 0) {
+        char code[sizeof "\\xNN"];
 
+        while (strchr(special, text[plain]) == NULL && !is_control(text + plain))
+            plain++;
         page->is_short |= !bytes_add(to, text, plain);
-        text += plain;
-        if (*text != '\0')
-            mark(page, to, escapes[strchr(special, *text++) - special]);
+        if (text[plain] == '\0')
+            return;
+        if (!is_control(text + plain)) {
+            mark(page, to, escapes[strchr(special, text[plain]) - special]);
+            continue;
+        }
+        plain += (unsigned char)text[plain] == 0xc2;
+        snprintf(code, sizeof code, "\\x%02x", (unsigned char)text[plain]);
+        mark(page, to, code);
     }
 }
 

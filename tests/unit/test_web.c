@@ -131,7 +131,8 @@ static void counts_of_a_removed_certificate_are_forgotten(void **state)
 static void what_others_write_is_text_on_the_page(void **state)
 {
     struct page *page =
-        page_new(json_pack("{s:s, s:s}", "configuration", "/<b>", "problem", "<i>"));
+        page_new(json_pack("{s:s, s:s}", "configuration",
+                           "/<b>\033[31m\n\177\xc2\x9b\xc2\xa9\xc3\xbc", "problem", "<i>"));
     json_auto_t *shown = rows();
     struct serve_text *made;
 
@@ -146,6 +147,7 @@ static void what_others_write_is_text_on_the_page(void **state)
     assert_null(strstr(made->content, "<i>"));
     assert_non_null(strstr(made->content, "&lt;script&gt;alert(&#39;&amp;&quot;&#39;)"));
     assert_non_null(strstr(made->content, "a&quot;b\\c"));
+    assert_non_null(strstr(made->content, "/&lt;b&gt;\\x1b[31m\\x0a\\x7f\\x9b\xc2\xa9\xc3\xbc."));
     serve_text_unref(made);
     page_free(page);
 }
