@@ -21,6 +21,8 @@ enum {
     STATUS_WAIT_S = 5, /* for the agent; then the disk is read */
     READY_WAIT_S = 1,  /* likewise: probes are short */
     WATCH_EVERY_S = 2,
+    WATCH_MOST_S = 60,
+    WATCH_SHARE = 50, /* making the agent's document takes one part of so many of the time */
     PATH_BYTES = 192,
     FIRST_PAUSE_US = 50000,
     PAUSE_MOST_US = 1000000
@@ -32,6 +34,7 @@ struct question {
     const char *const *names; /* none: all */
     size_t count;
     uint64_t wait_s;
+    uint64_t agent_us; /* set: how long the agent took; 0 if none answered */
 };
 
 /* -- from the agent -------------------------------------------------------------------------------
@@ -210,12 +213,14 @@ static json_t *read_disk(const struct question *question, const struct err *why,
 }
 
 /* From the agent, else from disk; NULL with *ret_code set, after the errors were printed. */
-static json_t *make_document(const struct question *question, int *ret_code)
+static json_t *make_document(struct question *question, int *ret_code)
 {
     const char *unknown = NULL;
     struct err why = {0};
+    uint64_t since_us = clock_boot_us();
     json_t *document = ask_agent(question, &unknown, &why);
 
+    question->agent_us = document == NULL ? 0 : clock_boot_us() - since_us;
     if (document != NULL)
         compare_configuration(question->file, document);
     else if (unknown == NULL)
@@ -249,12 +254,29 @@ static void pause_for(uint64_t pause_us)
               NULL);
 }
 
-static int show(const struct status_order *order)
+/* The pause until the next look. What people leave open all day must cost the agent little. */
+static uint64_t pause_after(const struct status_order *order, uint64_t agent_us)
 {
-    const struct question question = {order->file, order->names, order->count, STATUS_WAIT_S};
+    uint64_t pause_us = agent_us * (WATCH_SHARE - 1);
+
+    if (order->every_s != 0)
+        return order->every_s * 1000000;
+    if (pause_us <= WATCH_EVERY_S * 1000000ULL)
+        return WATCH_EVERY_S * 1000000ULL;
+    pause_us = duration_shorter(pause_us, WATCH_MOST_S * 1000000ULL);
+    if (!order->json)
+        terminal_line(stdout, "Next look in %llus; --every sets another pause.",
+                      (unsigned long long)(pause_us / 1000000));
+    return pause_us;
+}
+
+static int show(const struct status_order *order, uint64_t *ret_pause_us)
+{
+    struct question question = {order->file, order->names, order->count, STATUS_WAIT_S, 0};
     int code = EXIT_RETRY;
     json_auto_t *document = make_document(&question, &code);
 
+    *ret_pause_us = pause_after(order, 0);
     if (document == NULL)
         return code;
     if (order->watch)
@@ -267,6 +289,8 @@ static int show(const struct status_order *order)
     } else {
         status_view_table(document, stdout);
     }
+    if (order->watch)
+        *ret_pause_us = pause_after(order, question.agent_us);
     if (status_is_hidden(document))
         return tell_hidden();
     return status_all_fresh(document) ? EXIT_FINE : EXIT_RETRY;
@@ -274,15 +298,15 @@ static int show(const struct status_order *order)
 
 int status_command(const struct status_order *order)
 {
-    uint64_t pause_us = (order->every_s == 0 ? WATCH_EVERY_S : order->every_s) * 1000000;
-    int code = show(order);
+    uint64_t pause_us;
+    int code = show(order, &pause_us);
 
     /* The agent is asked anew each time: its end is shown, and the next one is found. */
     while (order->watch && code != EXIT_USAGE && fflush(stdout) == 0) {
         int now;
 
         pause_for(pause_us);
-        now = show(order);
+        now = show(order, &pause_us);
         if (now != EXIT_USAGE)
             code = now;
     }
@@ -291,7 +315,7 @@ int status_command(const struct status_order *order)
 
 int ready_command(const char *file, uint64_t wait_s)
 {
-    const struct question question = {file, NULL, 0, READY_WAIT_S};
+    struct question question = {file, NULL, 0, READY_WAIT_S, 0};
     uint64_t end_us = clock_boot_us() + wait_s * 1000000, pause_us = FIRST_PAUSE_US;
 
     for (;;) {

@@ -18,7 +18,7 @@ struct status_order {
     size_t count;
     bool json;
     bool watch;       /* show it again and again, until the output is closed */
-    uint64_t every_s; /* the pause between; 0: the default */
+    uint64_t every_s; /* the pause between; 0: two seconds, or more if the agent takes long */
 };
 
 /*

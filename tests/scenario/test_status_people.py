@@ -1,9 +1,11 @@
 """What `leafd status` shows to people, the history that the agent keeps, and how soon both tell what went wrong."""
 import calendar
+import contextlib
 import fcntl
 import os
 import pty
 import re
+import signal
 import struct
 import subprocess
 import termios
@@ -178,6 +180,39 @@ def test_watch_redraws_on_a_terminal(devca, site):
         watching.kill()
     os.close(master)
     assert text.count(b"CERT") >= 2
+
+
+def test_watch_asks_an_agent_that_takes_long_less_often(devca, site):
+    """With thousands of certificates each answer takes a second of the agent's; here it is stopped for half a second."""
+    site.configure(devca, {"web": WEB})
+    run = site.run()
+    run.wait_ready()
+    wait_for(lambda: site.command("status").code == 0, "an answer")
+    shown = site.folder / "shown"
+
+    def has_asked(pid):
+        with contextlib.suppress(FileNotFoundError):
+            return any(os.readlink(f"/proc/{pid}/fd/{each}").startswith("socket:") for each in os.listdir(f"/proc/{pid}/fd"))
+        return False
+
+    def look(*options):
+        os.kill(run.pid, signal.SIGSTOP)
+        with open(shown, "wb") as output, subprocess.Popen([LEAFD, "status", "-c", site.file, "--watch", *options],
+                                                           stdout=output, env=site.given()) as watching:
+            try:
+                wait_for(lambda: has_asked(watching.pid), "its question")
+                time.sleep(0.5)  # how long the agent takes, which is what is measured
+                os.kill(run.pid, signal.SIGCONT)
+                wait_for(lambda: shown.read_text().count("CERT") == 2 if options else "Next look" in shown.read_text(), "the answer")
+            finally:
+                os.kill(run.pid, signal.SIGCONT)
+                watching.kill()
+        return shown.read_text()
+
+    pause = int(re.search(r"^Next look in (\d+)s; --every sets another pause\.$", look(), re.M)[1])
+    assert 24 <= pause <= 60
+    assert "Next look" not in look("--every", "1s"), "as often as it is told"
+    assert run.terminate() == 0
 
 
 def keys_of(value):
