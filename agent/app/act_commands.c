@@ -31,6 +31,7 @@ struct follower {
     uint64_t until_us; /* boot clock */
     json_int_t id, count;
     json_int_t settled, failed;
+    json_int_t idle; /* of a retry: nothing had failed */
     bool is_terminal;
     int code;
 };
@@ -160,6 +161,8 @@ static void take_outcome(struct follower *follower, const json_t *outcome)
     follower->code = exit_code_worse(follower->code, code);
     if (code != EXIT_FINE)
         follower->failed++;
+    else if (json_is_false(json_object_get(outcome, "waited")))
+        follower->idle++;
     if (follower->is_terminal)
         terminal_redraw(stdout, "%s", "");
     if (!follower->is_terminal || follower->count <= LINES_MOST)
@@ -199,6 +202,12 @@ static void tell_unsettled(const struct follower *follower, const json_t *waitin
                   (long long)(follower->count - follower->settled), (long long)follower->count);
 }
 
+/* An agent that hangs does not prolong --wait much. */
+static uint64_t answer_s(const struct follower *follower)
+{
+    return follower->wait_s == 0 ? ANSWER_S : duration_shorter(ANSWER_S, follower->wait_s);
+}
+
 /* Collects the next outcomes; false if the command ends before all are known. */
 static bool collect(struct follower *follower)
 {
@@ -213,8 +222,9 @@ static bool collect(struct follower *follower)
     snprintf(path, sizeof path, CONTROL_OUTCOMES "?id=%lld&from=%lld&wait=%llu",
              (long long)follower->id, (long long)follower->settled,
              (unsigned long long)duration_shorter(POLL_S, (left_us + 999999) / 1000000));
-    if (!agent_call(follower->file, "GET", path, POLL_S + ANSWER_S, follower->everywhere, &reply,
-                    &err)) {
+    if (!agent_call(follower->file, "GET", path,
+                    duration_shorter(POLL_S, (left_us + 999999) / 1000000) + answer_s(follower),
+                    follower->everywhere, &reply, &err)) {
         terminal_line(stderr, "leafd: %s", err.text);
         return false;
     }
@@ -233,6 +243,17 @@ static bool collect(struct follower *follower)
     return json_array_size(outcomes) > 0 || left_us > 0;
 }
 
+static void print_counts(const struct follower *follower)
+{
+    char idle[PATH_BYTES] = "";
+
+    if (follower->idle > 0)
+        snprintf(idle, sizeof idle, ", %lld without a failure before", (long long)follower->idle);
+    terminal_line(stdout, "%lld of %lld %s, %lld failed%s",
+                  (long long)(follower->settled - follower->failed - follower->idle),
+                  (long long)follower->count, follower->done, (long long)follower->failed, idle);
+}
+
 static int follow(struct follower *follower)
 {
     bool goes_on = true;
@@ -249,9 +270,7 @@ static int follow(struct follower *follower)
     if (follower->is_terminal)
         terminal_redraw(stdout, "%s", "");
     if (follower->count > 1)
-        terminal_line(stdout, "%lld of %lld %s, %lld failed",
-                      (long long)(follower->settled - follower->failed), (long long)follower->count,
-                      follower->done, (long long)follower->failed);
+        print_counts(follower);
     return follower->settled < follower->count ? exit_code_worse(follower->code, EXIT_RETRY)
                                                : follower->code;
 }
@@ -293,8 +312,8 @@ static int run(struct follower *follower, const char *path, const json_t *order,
 {
     CLEANUP(agent_reply_free) struct agent_reply reply = {0};
     struct err err = {0};
-    bool answered =
-        agent_post(follower->file, path, order, ANSWER_S, follower->everywhere, &reply, &err);
+    bool answered = agent_post(follower->file, path, order, answer_s(follower),
+                               follower->everywhere, &reply, &err);
 
     if (alone_is_fine && is_unable(&reply, &err))
         return -1;

@@ -45,11 +45,13 @@ struct question {
 static bool tell_unconnected(const char *path, uid_t owner, int errnum, struct err *err)
 {
     if (errnum == ECONNREFUSED)
-        err_set(err, ERR_LOCAL, "%s: the agent that made this socket has ended", path);
-    else if (errnum == EACCES)
         err_set(err, ERR_LOCAL,
-                "%s is only for uid %u and root; run this command as one of them, or with sudo",
-                path, (unsigned)owner);
+                "%s: the agent that made this socket has ended; start it with its unit, or with "
+                "leafd run",
+                path);
+    else if (errnum == EACCES)
+        err_set(err, ERR_LOCAL, "%s is only for %s%.0u; run this command as root, or with sudo",
+                path, owner == 0 ? "root" : "root and uid ", (unsigned)owner);
     else
         err_errno(err, ERR_LOCAL, errnum, "cannot connect to %s", path);
     err->errnum = errnum;
@@ -181,10 +183,12 @@ static bool read_reply(const struct call *call, const struct bytes *reply,
         ret_reply->status = (int)strtol(text + strlen(versions), NULL, 10);
         ret_reply->body = json_loads(body + 4, JSON_REJECT_DUPLICATES, NULL);
     }
-    return json_is_object(ret_reply->body) ||
-           err_set(err, ERR_LOCAL,
-                   "the process that listens at %s is no leafd agent, or ended: its reply is no "
-                   "JSON object",
+    if (json_is_object(ret_reply->body))
+        return true;
+    if (reply->length == 0)
+        return err_set(err, ERR_LOCAL, "the agent at %s ended before it answered", call->path);
+    return err_set(err, ERR_LOCAL,
+                   "the process that listens at %s is no leafd agent: its reply is no JSON object",
                    call->path);
 }
 

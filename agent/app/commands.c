@@ -210,7 +210,7 @@ static int run_status(const struct options *options)
                                                  .names = options->names,
                                                  .count = options->name_count,
                                                  .json = options->json,
-                                                 .watch = options->watch,
+                                                 .watch = options->watch || options->every_s > 0,
                                                  .every_s = options->every_s});
 }
 
@@ -336,7 +336,7 @@ const struct command commands[] = {
                    "leafd status web",
         .options = OPTIONS(CONFIG, {OPTION_JSON, "print JSON, for programs"},
                            {OPTION_WATCH, "show it again and again"},
-                           {OPTION_EVERY, "with --watch: after so long [2s]"}),
+                           {OPTION_EVERY, "as --watch, after so long [2s]"}),
         .operands = OPERANDS_CERTS,
         .run = run_status,
     },

@@ -87,7 +87,7 @@ static void tell_status(struct daemon *daemon)
         const struct trouble *trouble = cert_trouble(cert);
 
         status.usable += published.usable;
-        if (published.usable && (status.next_due_s == 0 || published.due_s < status.next_due_s))
+        if (published.usable && published.due_s - 1 < status.next_due_s - 1) /* 0: none */
             status.next_due_s = published.due_s;
         if (trouble != NULL && status.failing++ == 0) {
             status.cert = cert_name(cert);

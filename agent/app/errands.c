@@ -17,7 +17,8 @@ struct item {
     unsigned issued;   /* cert_issued before */
     bool settled;      /* the outcome is known */
     bool follows;      /* another errand revokes it */
-    bool untried;      /* of a retry: only a new certificate would help */
+    bool waited;       /* of a retry: something had failed */
+    bool untried;      /* likewise: only a new certificate would help */
     struct slot *slot; /* the revocation under way */
     struct revoked_set revoked;
     struct err failure; /* of the revocation */
@@ -147,6 +148,9 @@ static const char *tell_retried(json_t *outcome, const struct item *item, const 
 {
     add_published(outcome, cert);
     add_trouble(outcome, cert);
+    json_object_set_new(outcome, "waited", json_boolean(item->waited));
+    if (cert_issuance_state(cert) == ISSUANCE_WITHDRAWN)
+        return "withdrawn";
     if (cert_failure(cert) == NULL)
         return "fine";
     return item->untried ? "untried" : "failed";
@@ -297,6 +301,7 @@ static void begin(struct item *item, bool by_name)
         begin_renewal(item, cert, by_name);
         break;
     case ERRAND_RETRY:
+        item->waited = cert_trouble(cert) != NULL;
         item->untried = !cert_retry(cert) && cert_trouble(cert) != NULL;
         look(item, cert);
         break;

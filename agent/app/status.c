@@ -142,9 +142,10 @@ static json_t *state_json(const struct status_facts *facts, uint64_t now_s)
         terminal_text(facts->section->directory), "serial", facts->serial, "sha256",
         facts->fingerprint, "not_before", status_moment(facts->not_before_s), "not_after",
         status_moment(facts->not_after_s), "end", status_moment(facts->end_s), "renewal",
-        status_moment(facts->due_s), "chain", chain, "failure", failure_json(facts->state),
-        "served", served_json(&consumer->served, facts->serial), "awaited",
-        consumer_is_awaited(consumer), "held", facts->state->held[0] != '\0', "held_until",
+        status_moment(facts->revocation == REVOCATION_FINAL ? 0 : facts->due_s), "chain", chain,
+        "failure", failure_json(facts->state), "served",
+        served_json(&consumer->served, facts->serial), "awaited", consumer_is_awaited(consumer),
+        "held", facts->state->held[0] != '\0', "held_until",
         status_moment(facts->state->ca.held_until_s), "doing", json_null());
 }
 

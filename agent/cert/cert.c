@@ -291,6 +291,8 @@ struct cert_published cert_published(const struct cert *cert)
     struct cert_published published = cert->work.published;
 
     published.usable = cert_work_lasts(&cert->work);
+    if (cert->issuance.state == ISSUANCE_WITHDRAWN)
+        published.due_s = 0;
     return published;
 }
 

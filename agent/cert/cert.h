@@ -117,7 +117,8 @@ const char *cert_name(const struct cert *cert);
 /* cert_issuance_state - the state of issuance */
 enum issuance_state cert_issuance_state(const struct cert *cert);
 
-/* cert_published - the published generation; `usable` is false if it is not valid now */
+/* cert_published - the published generation; `usable` is false if it is not valid now, and `due_s`
+ * is 0 if it was withdrawn */
 struct cert_published cert_published(const struct cert *cert);
 
 /* cert_doing - what it does now, as a text for people; NULL while both machines wait */

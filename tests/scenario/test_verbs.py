@@ -6,6 +6,7 @@ import pty
 import re
 import signal
 import subprocess
+import time
 
 from scene import LEAFD, PATIENCE_S, WEB, serial_of, wait_for
 from test_frozen import Disk
@@ -112,6 +113,15 @@ def test_renew_tells_each_failure_and_what_kind_it_is(devca, site):
     assert code == -signal.SIGINT and "the agent goes on" in err, (code, out, err)
     run.wait_event("published", "api", count=count + 2)
 
+    # An agent that hangs does not prolong the wait.
+    os.kill(run.pid, signal.SIGSTOP)
+    try:
+        started_s = time.monotonic()
+        done = site.command("retry", "--wait", "1s")
+        assert done.code == 1 and "has not answered" in done.err and time.monotonic() - started_s < 20, done.err
+    finally:
+        os.kill(run.pid, signal.SIGCONT)
+
     # Whoever waits when the agent ends is told.
     devca.fault("delay", path="pki_int/sign", times=1, ms=60000)
     command = started(site, "renew", "api")
@@ -131,6 +141,11 @@ def test_renew_of_what_is_withdrawn_takes_its_name_and_what_is_held_is_not_asked
     done = site.command("revoke", "--no-reissue", "web")
     assert done.code == 0 and f"[cert web] revoked serial {old}" in done.out, done.err
     run.wait_event("withdrawn", "web")
+    assert site.status("web")["web"]["renewal"] is None, "it is never renewed"
+    done = site.command("retry", "web")
+    assert done.code == 3 and "renew it by its name" in done.err and "nothing fails" not in done.out, (done.out, done.err)
+    done = site.command("retry", "db", "db")
+    assert done.code == 0 and "nothing fails" in done.out, done.err
     done = site.command("renew", "--all")
     assert done.code == 3 and "1 of 2 renewed, 1 failed" in done.out and "renew it by its name" in done.err, (done.out, done.err)
     assert serial_of(site.out() / "tls.crt") == old
@@ -213,6 +228,7 @@ def test_retry_ends_waits_issues_nothing_else_and_is_limited(devca, site):
     assert done.code == 3 and "[cert web] refused: " in done.err and devca.requests("pki_int/sign") == signed + 1, done.err
     done = site.command("retry", "web", "db")
     assert done.code == 0 and "[cert web] nothing fails" in done.out and "[cert db] nothing fails" in done.out, done.err
+    assert "1 of 2 repaired, 0 failed, 1 without a failure before" in done.out
     assert devca.requests("pki_int/sign") == signed + 2 and serial_of(site.out("db") / "tls.crt") == db
 
     # A renewal by hand that failed is not tried again: the certificate in place is fresh.
