@@ -189,8 +189,12 @@ static void add_outcome(struct item *item, json_t *outcome)
 static void settle(struct item *item, const struct cert *cert)
 {
     struct errands *errands = item->errand->errands;
-    json_t *outcome = json_pack("{s:s}", "cert", item->name);
+    json_t *outcome;
 
+    /* What a revocation does to the certificate may have settled it already, by errands_note. */
+    if (item->settled)
+        return;
+    outcome = json_pack("{s:s}", "cert", item->name);
     json_object_set_new(outcome, "result", json_string(tell(outcome, item, cert)));
     for (size_t i = 0; i < ERRANDS_MOST; i++) {
         struct errand *errand = &errands->places[i];

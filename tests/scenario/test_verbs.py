@@ -133,6 +133,17 @@ def test_renew_tells_each_failure_and_what_kind_it_is(devca, site):
     assert done.code == 1 and "no agent answers" in done.err
 
 
+def test_each_revocation_is_told_once(devca, site):
+    """The mark that the agent writes reaches it also by inotify, at any moment."""
+    names = [f"web{i}" for i in range(12)]
+    site.configure(devca, {name: WEB for name in names})
+    run = site.run()
+    run.wait_ready()
+    done = site.command("revoke", "--no-reissue", *names)
+    assert done.code == 0 and [done.out.count(f"[cert {name}] revoked serial ") for name in names] == [1] * 12, done.out
+    assert run.terminate() == 0
+
+
 def test_renew_of_what_is_withdrawn_takes_its_name_and_what_is_held_is_not_asked_for_again(devca, site):
     site.configure(devca, {"web": WEB, "db": WEB})
     run = site.run()
